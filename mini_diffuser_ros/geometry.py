@@ -1,0 +1,148 @@
+"""Poses, rotations, frames and voxels.
+
+Quaternions are xyzw, as in ROS messages; transforms3d, which does the conversions, uses wxyz, and this is the only
+module that knows it. ``a_from_b`` is the 4x4 pose of frame b in frame a: ``p_a = a_from_b @ p_b``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from transforms3d import quaternions
+
+Array = NDArray[np.float64]
+
+
+def matrix_from_quaternion(quaternion: ArrayLike) -> Array:
+    """Rotation matrix (3, 3) of a quaternion xyzw (4,); it is normalised first.
+
+    Raises:
+        ValueError: if it is not four finite numbers or its norm is zero.
+    """
+    x, y, z, w = _unit_quaternion(quaternion)
+    return np.asarray(quaternions.quat2mat((w, x, y, z)), dtype=np.float64)
+
+
+def quaternion_from_matrix(rotation: ArrayLike) -> Array:
+    """Quaternion xyzw (4,) of a rotation matrix (3, 3), with w >= 0."""
+    w, x, y, z = quaternions.mat2quat(np.asarray(rotation, dtype=np.float64)[:3, :3])
+    quaternion = np.array([x, y, z, w])
+    return -quaternion if w < 0 else quaternion
+
+
+def pose_from_matrix(parent_from_child: ArrayLike) -> Array:
+    """Pose (7,) xyz + xyzw of a (4, 4) matrix."""
+    matrix = np.asarray(parent_from_child, dtype=np.float64)
+    return np.concatenate([matrix[:3, 3], quaternion_from_matrix(matrix[:3, :3])])
+
+
+def matrix_from_pose(pose: ArrayLike) -> Array:
+    """(4, 4) matrix of a pose (7,) xyz + xyzw.
+
+    Raises:
+        ValueError: if the pose has another shape, is not finite or its quaternion is zero.
+    """
+    values = np.asarray(pose, dtype=np.float64)
+    if values.shape != (7,):
+        raise ValueError(f"pose has shape {values.shape}, expected (7,) xyz + quaternion xyzw")
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"pose {values} is not finite")
+    matrix = np.eye(4)
+    matrix[:3, :3] = matrix_from_quaternion(values[3:])
+    matrix[:3, 3] = values[:3]
+    return matrix
+
+
+def inverse_transform(a_from_b: ArrayLike) -> Array:
+    """``b_from_a`` (4, 4) of a rigid ``a_from_b`` (4, 4)."""
+    matrix = np.asarray(a_from_b, dtype=np.float64)
+    inverse = np.eye(4)
+    inverse[:3, :3] = matrix[:3, :3].T
+    inverse[:3, 3] = -matrix[:3, :3].T @ matrix[:3, 3]
+    return inverse
+
+
+def transform_points(a_from_b: ArrayLike, points_b: ArrayLike) -> NDArray[np.floating]:
+    """Points (N, 3) of frame b in frame a, in the points' own floating type."""
+    points = np.asarray(points_b)
+    matrix = np.asarray(a_from_b, dtype=points.dtype if points.dtype.kind == "f" else np.float64)
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def axis_angle_matrix(axis: ArrayLike, angle: float) -> Array:
+    """(4, 4) rotation by ``angle`` radians about ``axis`` (3,), which need not be of unit length."""
+    x, y, z = np.asarray(axis, dtype=np.float64) / np.linalg.norm(np.asarray(axis, dtype=np.float64))
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    matrix = np.eye(4)
+    matrix[:3, :3] += np.sin(angle) * cross + (1.0 - np.cos(angle)) * (cross @ cross)
+    return matrix
+
+
+def matrix_from_rpy(rpy: ArrayLike) -> Array:
+    """(3, 3) rotation of URDF's roll, pitch, yaw (extrinsic x, y, z), radians."""
+    roll, pitch, yaw = np.asarray(rpy, dtype=np.float64)
+    rotation = axis_angle_matrix((0, 0, 1), yaw) @ axis_angle_matrix((0, 1, 0), pitch)
+    return (rotation @ axis_angle_matrix((1, 0, 0), roll))[:3, :3]
+
+
+def quaternion_angle(first: ArrayLike, second: ArrayLike) -> float:
+    """Angle in [0, pi] between two rotations given as quaternions xyzw (4,)."""
+    dot = abs(float(np.dot(_unit_quaternion(first), _unit_quaternion(second))))
+    # arctan2 keeps full precision near zero, where arccos loses half the digits.
+    return float(2.0 * np.arctan2(np.sqrt(max(0.0, 1.0 - dot * dot)), dot))
+
+
+def top_down_quaternion(yaw: float) -> Array:
+    """Quaternion xyzw of a gripper that points straight down, turned by ``yaw`` about the base's z axis.
+
+    At yaw 0 the approach axis (z) points down and the tool's x axis along the base's x axis, so that the fingers
+    open along the base's y axis.
+    """
+    return np.array([np.cos(yaw / 2.0), np.sin(yaw / 2.0), 0.0, 0.0])
+
+
+def gripper_symmetric_pose(pose: ArrayLike) -> Array:
+    """The pose (7,) turned by 180 degrees about its approach axis: the same grasp for a parallel gripper."""
+    x, y, z, qx, qy, qz, qw = np.asarray(pose, dtype=np.float64)
+    # q * (0, 0, 1, 0): right multiplication with half a turn about the tool's own z axis.
+    return np.array([x, y, z, qy, -qx, qw, -qz])
+
+
+def voxel_downsample(
+    points: NDArray[np.floating], colors: NDArray[np.uint8], voxel_size: float
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """One point a voxel: mean position and mean colour of the points in it.
+
+    The grid is anchored at the origin of the frame, so that the same surface gives the same voxels from one cloud to
+    the next.
+
+    Args:
+        points: (N, 3), metres.
+        colors: (N, 3) uint8.
+        voxel_size: edge, metres, positive.
+
+    Returns:
+        points (V, 3) float32 and colours (V, 3) uint8, ordered by voxel.
+    """
+    if not voxel_size > 0.0:
+        raise ValueError(f"voxel_size is {voxel_size}, expected a positive length in metres")
+    if len(points) == 0:
+        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
+    cells = np.floor(points / voxel_size).astype(np.int64)
+    cells -= cells.min(axis=0)
+    extent = cells.max(axis=0) + 1
+    keys = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    counts = np.diff(starts, append=len(order))[:, None]
+    values = np.concatenate([points, colors], axis=1, dtype=np.float64)[order]
+    means = np.add.reduceat(values, starts, axis=0) / counts
+    return means[:, :3].astype(np.float32), np.rint(means[:, 3:]).astype(np.uint8)
+
+
+def _unit_quaternion(quaternion: ArrayLike) -> Array:
+    values = np.asarray(quaternion, dtype=np.float64)
+    norm = np.linalg.norm(values) if values.shape == (4,) else np.nan
+    if not np.isfinite(norm) or norm == 0.0:
+        raise ValueError(f"quaternion {values} is not four finite numbers xyzw with a length above zero")
+    return values / norm

@@ -1,0 +1,177 @@
+"""The few records that the rooms of the package hand to each other.
+
+Conventions, everywhere: metres, seconds, radians; quaternions are xyzw; a pose is ``(7,)`` xyz + xyzw or a
+4x4 matrix named ``parent_from_child``; clouds are float32 ``(N, 3)`` with uint8 colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+ByteArray = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """One RGB-D image with its calibration.
+
+    Attributes:
+        name: camera name, e.g. ``front``; the ROS topics of the camera live below it.
+        color: (H, W, 3) uint8, RGB.
+        depth: (H, W) float32, metres along the optical axis (planar z); 0, NaN and inf mean "no measurement".
+        intrinsics: (3, 3) pinhole matrix, pixels; pixel centres at integer coordinates.
+        base_from_camera: (4, 4) pose of the optical frame (x right, y down, z forward) in the base frame.
+        stamp: seconds, time of exposure.
+    """
+
+    name: str
+    color: ByteArray
+    depth: FloatArray
+    intrinsics: FloatArray
+    base_from_camera: FloatArray
+    stamp: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Coloured points in one frame.
+
+    Attributes:
+        points: (N, 3) float32, metres.
+        colors: (N, 3) uint8, RGB.
+        frame: ROS name of the frame the points are given in.
+        stamp: seconds; the oldest image that went into the cloud.
+    """
+
+    points: FloatArray
+    colors: ByteArray
+    frame: str
+    stamp: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1] != 3:
+            raise ValueError(f"Cloud.points has shape {self.points.shape}, expected (N, 3)")
+        if self.colors.shape != self.points.shape:
+            raise ValueError(
+                f"Cloud.colors has shape {self.colors.shape}, expected {self.points.shape} like the points"
+            )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def _no_views() -> tuple[CameraView, ...]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """One instant of a demonstration in which the arm rests: what was seen and where the end effector was.
+
+    The action taken at keyframe t is the pose and gripper of keyframe t + 1.
+
+    Attributes:
+        pose: (7,) xyz + quaternion xyzw of the tool centre point in the base frame.
+        gripper_open: True if the gripper is open.
+        stamp: seconds.
+        load_cloud: returns the fused cloud; called on each access of :attr:`cloud`, so that a thousand episodes
+            can be opened without reading an image.
+        load_views: returns the calibrated RGB-D images, an empty tuple where the source has none.
+        joint_positions: joint name to position (radians; metres for fingers), empty where unknown.
+    """
+
+    pose: FloatArray
+    gripper_open: bool
+    stamp: float
+    load_cloud: Callable[[], Cloud]
+    load_views: Callable[[], tuple[CameraView, ...]] = _no_views
+    joint_positions: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if np.shape(self.pose) != (7,):
+            raise ValueError(f"Keyframe.pose has shape {np.shape(self.pose)}, expected (7,) xyz + xyzw")
+
+    @property
+    def cloud(self) -> Cloud:
+        """The fused cloud of this keyframe, in the base frame."""
+        return self.load_cloud()
+
+    @property
+    def views(self) -> tuple[CameraView, ...]:
+        """The RGB-D images of this keyframe."""
+        return self.load_views()
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One demonstration.
+
+    Attributes:
+        task: task name, e.g. ``stack_blocks``.
+        variation: number of the task's variation, 0 where a task has none.
+        sentences: paraphrases of the same instruction; training draws one each time.
+        keyframes: in order of time, at least two; the last action terminates the task.
+        source: where it came from (file, seed), for messages.
+    """
+
+    task: str
+    variation: int
+    sentences: tuple[str, ...]
+    keyframes: Sequence[Keyframe]
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class KeyframeMode:
+    """One mode of the policy's distribution over the next keyframe.
+
+    Attributes:
+        pose: (7,) xyz + quaternion xyzw of the tool centre point in the base frame.
+        gripper_open: gripper state to take after the arm has arrived.
+        terminate: True if the task is done once this keyframe is reached.
+        share: fraction of the hypotheses that fell into this mode, in (0, 1].
+        spread: metres, root mean square distance of those hypotheses from ``pose``.
+    """
+
+    pose: FloatArray
+    gripper_open: bool
+    terminate: bool
+    share: float
+    spread: float
+
+
+@dataclass(frozen=True, eq=False)
+class JointTrajectory:
+    """A timed joint-space path, densely sampled.
+
+    Attributes:
+        joint_names: names of the J joints, in column order.
+        times: (T,) seconds from the start, strictly increasing, first 0.
+        positions: (T, J) radians.
+        velocities: (T, J) rad/s; zero at both ends unless the trajectory brakes a moving arm.
+        accelerations: (T, J) rad/s^2.
+    """
+
+    joint_names: tuple[str, ...]
+    times: FloatArray
+    positions: FloatArray
+    velocities: FloatArray
+    accelerations: FloatArray
+
+    def __post_init__(self) -> None:
+        shape = (len(self.times), len(self.joint_names))
+        for name in ("positions", "velocities", "accelerations"):
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"JointTrajectory.{name} has shape {getattr(self, name).shape}, expected {shape}"
+                )
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first to the last sample."""
+        return float(self.times[-1] - self.times[0])
