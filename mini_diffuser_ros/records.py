@@ -167,9 +167,7 @@ class JointTrajectory:
         shape = (len(self.times), len(self.joint_names))
         for name in ("positions", "velocities", "accelerations"):
             if getattr(self, name).shape != shape:
-                raise ValueError(
-                    f"JointTrajectory.{name} has shape {getattr(self, name).shape}, expected {shape}"
-                )
+                raise ValueError(f"JointTrajectory.{name} has shape {getattr(self, name).shape}, expected {shape}")
 
     @property
     def duration(self) -> float:

