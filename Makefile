@@ -1,0 +1,40 @@
+# Two commands for a machine with Python, make and a C compiler: `make bringup` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTRUCTION ?= stack the red block on the green block
+SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.PHONY: bringup test lint install clean
+
+bringup: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" ros2 launch mini_diffuser_ros bringup.launch.py \
+		instruction:="$(INSTRUCTION)" exit_on_done:=true
+
+test: install lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(VENV)/.installed $(VENV)/.shared
+
+# Everything from the package indexes, then our three distributions; only when what they ask for has changed.
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt rosless/pyproject.toml $(shell find interfaces -type f 2>/dev/null)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "setuptools>=77" wheel torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+		--editable ./rosless --editable ".[dev]" ./interfaces
+	touch $@
+
+# Launch files, configuration and checkpoints go to the share folder, where `ros2 launch` looks for them; pip leaves
+# them out of an editable install.
+$(VENV)/.shared: $(VENV)/.installed $(SHARED)
+	$(BIN)/python setup.py --quiet install_data --install-dir $(VENV)
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
