@@ -132,12 +132,23 @@ def voxel_downsample(
     cells -= cells.min(axis=0)
     extent = cells.max(axis=0) + 1
     keys = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
-    order = np.argsort(keys, kind="stable")
+    order = _stable_order(keys)
     starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    counts = np.diff(starts, append=len(order))[:, None]
-    values = np.concatenate([points, colors], axis=1, dtype=np.float64)[order]
-    means = np.add.reduceat(values, starts, axis=0) / counts
+    counts = np.diff(starts, append=len(order))
+    means = np.empty((len(starts), 6))
+    for axis in range(3):
+        means[:, axis] = np.add.reduceat(points[order, axis], starts, dtype=np.float64) / counts
+        means[:, 3 + axis] = np.add.reduceat(colors[order, axis], starts, dtype=np.float64) / counts
     return means[:, :3].astype(np.float32), np.rint(means[:, 3:]).astype(np.uint8)
+
+
+def _stable_order(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Stable argsort of non-negative keys (N,), N > 0."""
+    bits = len(keys).bit_length()
+    if int(keys.max()).bit_length() + bits > 63:
+        return np.argsort(keys, kind="stable")
+    # Key and index in one integer: numpy sorts values with vector instructions, but not their indices.
+    return np.sort((keys << bits) | np.arange(len(keys))) & ((1 << bits) - 1)
 
 
 def _unit_quaternion(quaternion: ArrayLike) -> Array:

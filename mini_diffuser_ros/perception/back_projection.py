@@ -1,0 +1,145 @@
+"""Depth images to points.
+
+A pixel (u, v) with planar depth d lies at ``d * inverse(K) @ (u, v, 1)`` in the camera frame, integers being pixel
+centres. The formula is kept general: RLBench's cameras have negative focal lengths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.perception.config import FusionConfig
+from mini_diffuser_ros.perception.errors import InvalidViewError, PerceptionError
+from mini_diffuser_ros.records import CameraView
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int32]
+
+
+def back_project(depth: NDArray[np.floating], intrinsics: NDArray[np.floating]) -> Floats:
+    """Point of each pixel in the camera frame.
+
+    Args:
+        depth: (H, W) planar depth, metres; 0, negative, NaN and inf mean "no measurement".
+        intrinsics: (3, 3) pinhole matrix, pixels.
+
+    Returns:
+        (H, W, 3) float32, metres; NaN where there is no measurement.
+
+    Raises:
+        PerceptionError: if a shape is wrong, the depth is of an integer type or the matrix cannot be inverted.
+    """
+    if depth.ndim != 2 or depth.dtype.kind != "f":
+        raise PerceptionError(f"depth is {depth.dtype} of shape {depth.shape}, expected floating metres (H, W)")
+    inverse = _inverse_intrinsics(intrinsics)
+    height, width = depth.shape
+    distance = np.where((depth > 0) & np.isfinite(depth), depth, np.nan).astype(np.float32)
+    u = np.arange(width, dtype=np.float64)
+    v = np.arange(height, dtype=np.float64)[:, None]
+    points = np.empty((height, width, 3), np.float32)
+    for axis in range(3):
+        points[..., axis] = _ray_component(inverse[axis], u, v) * distance
+    return points
+
+
+def check_view(view: CameraView) -> None:
+    """Refuse a view that cannot be back-projected.
+
+    Raises:
+        InvalidViewError: naming the camera, what was found and what was expected.
+    """
+    depth, color = view.depth, view.color
+    if depth.ndim != 2 or depth.size == 0 or depth.dtype.kind != "f":
+        raise InvalidViewError(
+            view.name, f"depth is {depth.dtype} of shape {depth.shape}, expected floating metres (H, W)"
+        )
+    if color.shape != (*depth.shape, 3) or color.dtype != np.uint8:
+        raise InvalidViewError(
+            view.name,
+            f"color is {color.dtype} of shape {color.shape}, expected uint8 {(*depth.shape, 3)} like the depth",
+        )
+    try:
+        _inverse_intrinsics(view.intrinsics)
+    except PerceptionError as error:
+        raise InvalidViewError(view.name, str(error)) from error
+    pose = np.asarray(view.base_from_camera)
+    if pose.shape != (4, 4) or not np.all(np.isfinite(pose)):
+        raise InvalidViewError(view.name, f"base_from_camera of shape {pose.shape} is not a finite (4, 4) matrix")
+    if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-3):
+        raise InvalidViewError(view.name, "the rotation of base_from_camera is not orthonormal within 1e-3")
+
+
+def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats, NDArray[np.uint8]]:
+    """Back-project the pixels that land in the workspace, and only those.
+
+    The height test comes first and on the whole image, because it throws out the table, which is most of what a camera
+    sees; everything after it works on the survivors.
+
+    Returns:
+        points (3, N) float32 in the base frame, one row an axis, and colours (N, 3) uint8.
+
+    Raises:
+        InvalidViewError: if the view is malformed.
+    """
+    check_view(view)
+    depth = np.ascontiguousarray(view.depth, dtype=np.float32)
+    height, width = depth.shape
+    base_from_camera = np.asarray(view.base_from_camera, dtype=np.float64)
+    # Homogeneous pixels (u, v, 1), scaled by their depth, to points of the base frame.
+    rays = base_from_camera[:3, :3] @ _inverse_intrinsics(view.intrinsics)
+    origin = base_from_camera[:3, 3].astype(np.float32)
+    low, high = np.float32(config.workspace_min), np.float32(config.workspace_max)
+
+    u = np.arange(width, dtype=np.float64)
+    v = np.arange(height, dtype=np.float64)[:, None]
+    with np.errstate(invalid="ignore"):  # inf times a zero ray
+        z = _ray_component(rays[2], u, v) * depth + origin[2]
+    pixels = np.flatnonzero((z > low[2]) & (z < high[2]))
+    distance = depth.reshape(-1)[pixels]
+    pixels = pixels[(distance > config.min_depth) & (distance < config.max_depth)]
+
+    rows, columns = np.divmod(pixels.astype(np.int32), np.int32(width))
+    distance = depth.reshape(-1)[pixels]
+    x, y = (_ray_component(rays[axis], columns, rows) * distance + origin[axis] for axis in (0, 1))
+    inside = (x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])
+    if config.drop_flying_points:
+        inside[inside] = ~_is_flying(depth, rows[inside], columns[inside], config.flying_point_jump)
+    points = np.stack([x[inside], y[inside], z.reshape(-1)[pixels[inside]]])
+    return points, view.color.reshape(-1, 3)[pixels[inside]]
+
+
+def _ray_component(row: NDArray[np.float64], u: NDArray[Any], v: NDArray[Any]) -> Floats:
+    """One component of the rays through pixels (u, v, 1); ``u`` and ``v`` broadcast against each other."""
+    return (row[0] * u).astype(np.float32) + (row[1] * v + row[2]).astype(np.float32)
+
+
+def _inverse_intrinsics(intrinsics: NDArray[np.floating]) -> NDArray[np.float64]:
+    matrix = np.asarray(intrinsics, dtype=np.float64)
+    usable = matrix.shape == (3, 3) and np.all(np.isfinite(matrix)) and matrix[0, 0] * matrix[1, 1] != 0.0
+    if not usable or not np.array_equal(matrix[2], (0.0, 0.0, 1.0)):
+        shown = np.array2string(matrix, precision=4, separator=", ").replace("\n", "")
+        raise PerceptionError(
+            f"intrinsics {shown} are not a (3, 3) pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]]"
+        )
+    return np.linalg.inv(matrix)
+
+
+def _is_flying(depth: Floats, rows: Indices, columns: Indices, jump: float) -> NDArray[np.bool_]:
+    """Whether each pixel's depth lies between that of two opposite neighbours, a jump away from both."""
+    height, width = depth.shape
+    flat = depth.reshape(-1)
+    pixels = rows * np.int32(width) + columns
+    here = flat[pixels]
+    flying = np.zeros(len(pixels), np.bool_)
+    with np.errstate(invalid="ignore"):  # inf - inf at pixels without a measurement
+        for step, position, extent in ((1, columns, width), (width, rows, height)):
+            before = flat[np.maximum(pixels - step, 0)]
+            after = flat[np.minimum(pixels + step, flat.size - 1)]
+            between = (before - here > jump) & (here - after > jump)
+            between |= (here - before > jump) & (after - here > jump)
+            between &= (before > 0) & (after > 0) & (before < np.inf) & (after < np.inf)
+            flying |= between & (position > 0) & (position < extent - 1)
+    return flying

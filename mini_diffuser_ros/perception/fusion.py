@@ -1,0 +1,61 @@
+"""Several RGB-D images become one cloud in the base frame.
+
+Recording, training, evaluation and the ROS node call the same function with the same configuration, so that a policy
+never sees other clouds in service than in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mini_diffuser_ros.geometry import voxel_downsample
+from mini_diffuser_ros.perception.back_projection import points_in_workspace
+from mini_diffuser_ros.perception.config import FusionConfig
+from mini_diffuser_ros.perception.errors import PerceptionError
+from mini_diffuser_ros.perception.outliers import keep_inliers
+from mini_diffuser_ros.perception.self_filter import keep_foreign
+from mini_diffuser_ros.records import CameraView, Cloud
+from mini_diffuser_ros.robots import RobotDescription
+
+
+def fuse_views(
+    views: Sequence[CameraView],
+    config: FusionConfig,
+    robot: RobotDescription | None = None,
+    joint_positions: Mapping[str, float] | None = None,
+) -> Cloud:
+    """Fuse calibrated RGB-D images: crop to the workspace, take the robot out, one point a voxel.
+
+    Args:
+        views: one or more views, in any order; their poses are those at the time of exposure.
+        config: what to keep.
+        robot: whose points to take out; None leaves everything in.
+        joint_positions: joint name to position, radians (metres for fingers); required with a robot.
+
+    Returns:
+        the cloud in the base frame with the stamp of the oldest image; it may be empty.
+
+    Raises:
+        InvalidViewError: if a view is malformed, naming the camera.
+        PerceptionError: if there is no view, or a robot without its joint positions.
+    """
+    if not views:
+        raise PerceptionError("no camera views to fuse, expected at least one")
+    if robot is not None and joint_positions is None:
+        raise PerceptionError(f"joint_positions are missing, expected those of robot {robot.name!r}")
+    cropped = [points_in_workspace(view, config) for view in views]
+    points = np.concatenate([part for part, _ in cropped], axis=1)
+    colors = np.concatenate([part for _, part in cropped])
+    if robot is not None and joint_positions is not None:
+        keep = keep_foreign(points, robot, joint_positions, config)
+        points, colors = points[:, keep], colors[keep]
+    points = np.ascontiguousarray(points.T)
+    if config.voxel_size > 0.0:
+        points, colors = voxel_downsample(points, colors, config.voxel_size)
+    if config.outlier_neighbors > 0:
+        keep = keep_inliers(points, config.outlier_neighbors, config.outlier_std_ratio)
+        points, colors = points[keep], colors[keep]
+    frame = config.frame if robot is None else robot.base_frame
+    return Cloud(points, colors, frame, min(view.stamp for view in views))

@@ -1,0 +1,35 @@
+"""Statistical outlier removal, for noisy cameras; needs Open3D."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.perception.errors import PerceptionError
+
+
+def keep_inliers(points: NDArray[np.floating], neighbors: int, std_ratio: float) -> NDArray[np.bool_]:
+    """Which points lie as near to their neighbours as is usual in this cloud.
+
+    Args:
+        points: (N, 3), metres.
+        neighbors: how many nearest neighbours the mean distance is taken over.
+        std_ratio: standard deviations above the cloud's mean from which on a point is an outlier.
+
+    Returns:
+        (N,) bool, True for the points to keep.
+
+    Raises:
+        PerceptionError: if Open3D is not installed.
+    """
+    try:
+        import open3d
+    except ImportError as error:
+        raise PerceptionError(
+            "FusionConfig.outlier_neighbors needs Open3D: pip install 'mini_diffuser_ros[open3d]', or set it to 0"
+        ) from error
+    keep = np.zeros(len(points), np.bool_)
+    if len(points):
+        cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points.astype(np.float64)))
+        keep[np.asarray(cloud.remove_statistical_outlier(neighbors, std_ratio)[1], dtype=np.intp)] = True
+    return keep

@@ -1,0 +1,98 @@
+"""Which points belong to the robot itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import inverse_transform
+from mini_diffuser_ros.perception.config import FusionConfig
+from mini_diffuser_ros.perception.errors import PerceptionError
+from mini_diffuser_ros.robots import Box, Geom, RobotDescription
+
+Floats = NDArray[np.float32]
+
+
+def self_filter(
+    points: NDArray[np.floating],
+    robot: RobotDescription,
+    joint_positions: Mapping[str, float],
+    config: FusionConfig,
+) -> NDArray[np.bool_]:
+    """Which points are NOT the robot's.
+
+    A point is the robot's if it lies within ``link_margin`` of a capsule or box of the arm, or within ``hand_margin``
+    of one of the hand. Fingers and hand stay in the cloud as the configuration says.
+
+    Args:
+        points: (N, 3), metres, in the robot's base frame.
+        joint_positions: joint name to position at the time of the images, radians (metres for fingers).
+
+    Returns:
+        (N,) bool, True for the points to keep.
+
+    Raises:
+        PerceptionError: if an arm joint has no finite position.
+    """
+    return keep_foreign(np.ascontiguousarray(points.T, dtype=np.float32), robot, joint_positions, config)
+
+
+def keep_foreign(
+    points: Floats, robot: RobotDescription, joint_positions: Mapping[str, float], config: FusionConfig
+) -> NDArray[np.bool_]:
+    """:func:`self_filter` of points (3, N) with one row an axis, which is how the fusion holds them."""
+    keep = np.ones(points.shape[1], np.bool_)
+    for base_from_geom, geom, margin in _filtered_geoms(robot, joint_positions, config):
+        reach = _half_size(geom) + margin
+        center = base_from_geom[:3, 3]
+        # Most points are far from most links: the axis-aligned box around the shape is the cheap first test.
+        around = np.abs(base_from_geom[:3, :3]) @ reach
+        near = keep.copy()
+        for axis in range(3):
+            near &= np.abs(points[axis] - np.float32(center[axis])) <= np.float32(around[axis])
+        indices = np.flatnonzero(near)
+        if len(indices):
+            geom_from_base = inverse_transform(base_from_geom).astype(np.float32)
+            local = geom_from_base[:3, :3] @ points[:, indices] + geom_from_base[:3, 3:]
+            keep[indices] = _squared_distance(geom, local) > _allowance(geom, margin)
+    return keep
+
+
+def _filtered_geoms(
+    robot: RobotDescription, joint_positions: Mapping[str, float], config: FusionConfig
+) -> Iterator[tuple[NDArray[np.float64], Geom, float]]:
+    """(base_from_geom, geom, margin) of every shape whose points are dropped."""
+    margins = {"arm": config.link_margin}
+    if not config.keep_hand:
+        margins["hand"] = config.hand_margin
+    if not config.keep_fingers:
+        margins["finger"] = config.hand_margin
+    try:
+        poses = robot.forward_kinematics(joint_positions)
+    except ValueError as error:
+        raise PerceptionError(f"cannot take the robot out of the cloud: {error}") from error
+    for link in robot.links:
+        if link.role in margins:
+            for geom in link.geoms:
+                yield poses[link.name] @ geom.link_from_geom, geom, margins[link.role]
+
+
+def _half_size(geom: Geom) -> NDArray[np.float64]:
+    """Half extents (3,) of the geom along its own axes."""
+    if isinstance(geom, Box):
+        return np.asarray(geom.half_extents, dtype=np.float64)
+    return np.array([geom.radius, geom.radius, geom.radius + geom.length / 2.0])
+
+
+def _squared_distance(geom: Geom, local: Floats) -> Floats:
+    """Squared distance of points (3, N) of the geom's frame to the box, or to the axis of the capsule."""
+    core = geom.half_extents if isinstance(geom, Box) else np.array([0.0, 0.0, geom.length / 2.0])
+    outside = np.maximum(np.abs(local) - core.astype(np.float32)[:, None], 0.0)
+    return np.einsum("ij,ij->j", outside, outside)
+
+
+def _allowance(geom: Geom, margin: float) -> float:
+    """Squared distance up to which a point is the robot's, on the scale of :func:`_squared_distance`."""
+    return margin**2 if isinstance(geom, Box) else (geom.radius + margin) ** 2
