@@ -1,6 +1,6 @@
 """Perception: calibrated RGB-D images become one cloud in the base frame. Pure numpy; Open3D is optional."""
 
-from mini_diffuser_ros.perception.back_projection import back_project
+from mini_diffuser_ros.perception.back_projection import back_project, check_view
 from mini_diffuser_ros.perception.config import FusionConfig
 from mini_diffuser_ros.perception.errors import InvalidFusionConfigError, InvalidViewError, PerceptionError
 from mini_diffuser_ros.perception.fusion import fuse_views
@@ -12,6 +12,7 @@ __all__ = [
     "InvalidViewError",
     "PerceptionError",
     "back_project",
+    "check_view",
     "fuse_views",
     "self_filter",
 ]

@@ -91,7 +91,7 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     # Homogeneous pixels (u, v, 1), scaled by their depth, to points of the base frame.
     rays = base_from_camera[:3, :3] @ _inverse_intrinsics(view.intrinsics)
     origin = base_from_camera[:3, 3].astype(np.float32)
-    low, high = np.float32(config.workspace_min), np.float32(config.workspace_max)
+    low, high = np.array([config.workspace_min, config.workspace_max], dtype=np.float32)
 
     u = np.arange(width, dtype=np.float64)
     v = np.arange(height, dtype=np.float64)[:, None]
@@ -124,7 +124,7 @@ def _inverse_intrinsics(intrinsics: NDArray[np.floating]) -> NDArray[np.float64]
         raise PerceptionError(
             f"intrinsics {shown} are not a (3, 3) pinhole matrix [[fx, s, cx], [0, fy, cy], [0, 0, 1]]"
         )
-    return np.linalg.inv(matrix)
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
 
 def _is_flying(depth: Floats, rows: Indices, columns: Indices, jump: float) -> NDArray[np.bool_]:

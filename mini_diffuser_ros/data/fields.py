@@ -1,0 +1,108 @@
+"""Typed access to a JSON object that came from a file: each complaint names the file, the field and what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.data.errors import EpisodeFileError
+
+
+class Fields:
+    """One JSON object inside a file.
+
+    Args:
+        file: for messages.
+        values: what ``json.loads`` returned for the object.
+        where: the object's place in the file, e.g. ``keyframes[2]``; empty for the outermost.
+    """
+
+    def __init__(self, file: Path, values: object, where: str = "") -> None:
+        self.file = file
+        self._where = where
+        if not isinstance(values, dict):
+            raise EpisodeFileError(file, f"{where or 'episode.json'} is {_shown(values)}, expected an object")
+        self._values: dict[str, Any] = values
+
+    def text(self, name: str) -> str:
+        """A non-empty string."""
+        value = self._value(name)
+        if not isinstance(value, str) or not value.strip():
+            raise self.fault(name, "a non-empty string")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """A non-empty string, or None for null."""
+        return None if self._value(name) is None else self.text(name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """At least one non-empty string."""
+        values = self._value(name)
+        valid = isinstance(values, list) and values and all(isinstance(v, str) and v.strip() for v in values)
+        if not valid:
+            raise self.fault(name, "a list of at least one non-empty string")
+        return tuple(values)
+
+    def integer(self, name: str) -> int:
+        """A whole number of at least 0."""
+        value = self._value(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.fault(name, "a whole number of at least 0")
+        return value
+
+    def number(self, name: str) -> float:
+        """A finite number."""
+        value = self._value(name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not np.isfinite(value):
+            raise self.fault(name, "a finite number")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        """True or false."""
+        value = self._value(name)
+        if not isinstance(value, bool):
+            raise self.fault(name, "true or false")
+        return value
+
+    def array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Finite numbers of a given shape."""
+        try:
+            array = np.array(self._value(name), dtype=np.float64)
+        except (TypeError, ValueError):
+            array = np.full(1, np.nan)
+        if array.shape != shape or not np.all(np.isfinite(array)):
+            raise self.fault(name, f"finite numbers of shape {shape}")
+        return array
+
+    def numbers(self, name: str) -> dict[str, float]:
+        """An object of finite numbers."""
+        child = Fields(self.file, self._value(name), self.place(name))
+        return {key: child.number(key) for key in child._values}
+
+    def children(self, name: str, at_least: int) -> list[Fields]:
+        """A list of objects."""
+        values = self._value(name)
+        if not isinstance(values, list) or len(values) < at_least:
+            raise self.fault(name, f"a list of at least {at_least} objects")
+        return [Fields(self.file, value, f"{self.place(name)}[{i}]") for i, value in enumerate(values)]
+
+    def place(self, name: str) -> str:
+        """Where a field stands in the file."""
+        return f"{self._where}.{name}" if self._where else name
+
+    def fault(self, name: str, expected: str) -> EpisodeFileError:
+        """The error that says what a field holds and what was expected."""
+        return EpisodeFileError(self.file, f"{self.place(name)} is {_shown(self._value(name))}, expected {expected}")
+
+    def _value(self, name: str) -> Any:
+        if name not in self._values:
+            raise EpisodeFileError(self.file, f"{self.place(name)} is missing")
+        return self._values[name]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

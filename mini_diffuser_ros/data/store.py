@@ -1,0 +1,137 @@
+"""A directory of episode files that survives being killed at any instant."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from mini_diffuser_ros.data.episode_file import write_episode
+from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.robots import load_robot
+
+log = logging.getLogger(__name__)
+
+_TASK_NAME = re.compile(r"[a-z0-9_]+")
+_SEEDED = re.compile(r"(?P<task>[a-z0-9_]+)-seed(?P<seed>\d{8,})\.zip")
+_PARTIAL = ".partial"
+
+
+class EpisodeStore:
+    """Writes episodes, one file each, into a directory that any number of processes may share.
+
+    A file is written under a temporary name, flushed to the disk and only then given its own name: whoever is killed
+    meanwhile, a file ``*.zip`` is a whole episode. An episode made from a seed is always called the same, so that a
+    recording that is run again goes on where it stopped; others get the next free number of their task.
+
+    Args:
+        path: the directory; made if missing. Leftovers of killed writers are removed from it.
+        robot: name of the robot description whose points are to be taken out of the clouds; None for none.
+
+    Raises:
+        DataError: if the directory cannot be made.
+        UnknownRobotError: if there is no such description.
+    """
+
+    def __init__(self, path: str | Path, robot: str | None = None) -> None:
+        self.path = Path(path)
+        self.robot = robot
+        if robot is not None:
+            load_robot(robot)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot make the directory {self.path}: {error.strerror}") from error
+        self._remove_leftovers()
+
+    def seeds(self, task: str) -> frozenset[int]:
+        """Seeds of a task's episodes that are already here."""
+        matches = (_SEEDED.fullmatch(file.name) for file in self.path.iterdir())
+        return frozenset(int(match["seed"]) for match in matches if match and match["task"] == task)
+
+    def file_of(self, task: str, seed: int) -> Path:
+        """Where the episode of a seed is or would be."""
+        return self.path / f"{task}-seed{seed:08d}.zip"
+
+    def write(self, episode: Episode, seed: int | None = None) -> Path:
+        """Add an episode.
+
+        Args:
+            episode: with camera views in each keyframe.
+            seed: what the episode was made from; None takes the next free number.
+
+        Returns:
+            the new file, on the disk before this returns.
+
+        Raises:
+            DataError: if the episode lacks something, or the file cannot be written.
+        """
+        if not _TASK_NAME.fullmatch(episode.task):
+            raise DataError(f"task {episode.task!r} cannot name a file, expected lower-case letters, digits and _")
+        try:
+            with self._partial_file() as (stream, partial):
+                write_episode(stream, episode, self.robot)
+                stream.flush()
+                os.fsync(stream.fileno())
+                if seed is None:
+                    file = self._take_number(episode.task, partial)
+                else:
+                    file = self.file_of(episode.task, seed)
+                    partial.replace(file)
+            self._flush_names()
+        except OSError as error:
+            raise DataError(f"cannot write an episode into {self.path}: {error.strerror or error}") from error
+        return file
+
+    def _take_number(self, task: str, partial: Path) -> Path:
+        """Give the file the first free number of its task; linking fails where another process was faster."""
+        for number in count():
+            file = self.path / f"{task}-{number:06d}.zip"
+            if not file.exists():
+                with suppress(FileExistsError):
+                    os.link(partial, file)
+                    return file
+        raise AssertionError("count() never ends")
+
+    @contextmanager
+    def _partial_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """A locked temporary file; its temporary name is gone at the end, renamed or not."""
+        stream, partial = self._locked_file()
+        with stream:
+            try:
+                yield stream, partial
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def _locked_file(self) -> tuple[BinaryIO, Path]:
+        while True:
+            partial = self.path / f".{uuid4().hex}{_PARTIAL}"
+            stream = partial.open("xb")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            # In the instant before the lock another process may have removed the file as a leftover.
+            if os.fstat(stream.fileno()).st_nlink:
+                return stream, partial
+            stream.close()
+
+    def _flush_names(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _remove_leftovers(self) -> None:
+        """Remove temporary files that nobody holds locked any more: their writers were killed."""
+        for partial in self.path.glob(f".*{_PARTIAL}"):
+            with suppress(OSError), partial.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                partial.unlink()
+                log.info("removed %s, left behind by a writer that was killed", partial)
