@@ -1,0 +1,80 @@
+"""From episodes to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
+from mini_diffuser_ros.evaluation.rollout import Decision, EpisodeResult
+
+RIGHT_OBJECT = 0.03
+"""Metres; a decision within this distance of the expert's keyframe has chosen the right object."""
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, 95 % by default.
+
+    Unlike the normal approximation it stays within [0, 1] and has a width at 0 and 100 %.
+    """
+    if trials == 0:
+        return (0.0, 1.0)
+    rate = successes / trials
+    scale = 1.0 + z**2 / trials
+    centre = (rate + z**2 / (2 * trials)) / scale
+    half = z * np.sqrt(rate * (1.0 - rate) / trials + z**2 / (4 * trials**2)) / scale
+    return (max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
+def evaluation_report(
+    checkpoint: str, protocol: EvaluationProtocol, results: Sequence[EpisodeResult]
+) -> dict[str, Any]:
+    """The JSON document that ``mini-diffuser eval`` writes; its keys are a public contract."""
+    tasks = {task: _task_figures([result for result in results if result.task == task]) for task in protocol.tasks}
+    return {
+        "mean_success": float(np.mean([figures["success_rate"] for figures in tasks.values()])),
+        "tasks": tasks,
+        "protocol": {"checkpoint": checkpoint, **asdict(protocol)},
+        "episodes": [_episode(result) for result in results],
+    }
+
+
+def _task_figures(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    successes = sum(result.success for result in results)
+    decisions = [decision for result in results for decision in result.decisions]
+    return {
+        "success_rate": successes / len(results) if results else 0.0,
+        "episodes": len(results),
+        "interval": list(wilson_interval(successes, len(results))),
+        "decision_frames": _decision_figures([decision for decision in decisions if decision.chooses_object]),
+        "other_frames": _decision_figures([decision for decision in decisions if not decision.chooses_object]),
+        "seconds_per_decision": float(np.median([decision.seconds for decision in decisions])) if decisions else None,
+    }
+
+
+def _decision_figures(decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Distances to the expert's keyframe, over the decisions made while the episode ran as the expert's."""
+    distances = np.array([decision.distance for decision in decisions if decision.distance is not None])
+    if not len(distances):
+        return {"frames": 0, "right_object": None, "interval": None, "median_mm": None}
+    right = int((distances < RIGHT_OBJECT).sum())
+    return {
+        "frames": len(distances),
+        "right_object": right / len(distances),
+        "interval": list(wilson_interval(right, len(distances))),
+        "median_mm": float(1000.0 * np.median(distances)),
+    }
+
+
+def _episode(result: EpisodeResult) -> dict[str, Any]:
+    return {
+        "task": result.task,
+        "seed": result.seed,
+        "sentence": result.sentence,
+        "success": result.success,
+        "outcome": result.outcome,
+        "keyframes": len(result.decisions),
+    }
