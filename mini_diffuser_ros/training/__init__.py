@@ -1,0 +1,1 @@
+"""Training: demonstrations become a policy directory. See ``mini-diffuser train``."""

@@ -1,0 +1,109 @@
+"""Random changes of a sample that leave the task the same: cloud and target pose move together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.training.config import AugmentConfig
+
+Pose = NDArray[np.float64]
+
+MARGIN = 0.02
+"""Metres; how far inside the workspace a moved target stays."""
+
+MOTION_DRAWS = 20
+"""Motions tried for one sample before it is left where it is."""
+
+
+@dataclass(frozen=True)
+class PlanarMotion:
+    """A rigid motion of the whole scene on the table: rotation about a vertical axis, then a shift.
+
+    Attributes:
+        yaw: radians about the base frame's z axis.
+        center: (x, y) metres; where the axis stands.
+        shift: (x, y, z) metres.
+    """
+
+    yaw: float
+    center: tuple[float, float]
+    shift: tuple[float, float, float]
+
+    def of_points(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The moved points (N, 3) float32."""
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        center = np.array([*self.center, 0.0])
+        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        offset = center - turn @ center + np.array(self.shift)
+        return points.astype(np.float32, copy=False) @ turn.T.astype(np.float32) + offset.astype(np.float32)
+
+    def of_pose(self, pose: NDArray[np.floating]) -> Pose:
+        """The moved pose (7,) xyz + xyzw."""
+        x, y, z, w = np.asarray(pose, dtype=np.float64)[3:]
+        cos, sin = np.cos(self.yaw / 2.0), np.sin(self.yaw / 2.0)
+        # Product of the rotation about z, (0, 0, sin, cos), with the pose's own quaternion.
+        turned = [cos * x - sin * y, cos * y + sin * x, cos * z + sin * w, cos * w - sin * z]
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        offset = np.asarray(pose, dtype=np.float64)[:2] - self.center
+        xy = np.array([cos * offset[0] - sin * offset[1], sin * offset[0] + cos * offset[1]]) + self.center
+        return np.array([*(xy + self.shift[:2]), pose[2] + self.shift[2], *turned])
+
+
+def draw_motion(config: AugmentConfig, random: np.random.Generator) -> PlanarMotion:
+    """A motion within the limits of the recipe."""
+    yaw = random.uniform(-config.yaw, config.yaw)
+    x, y = random.uniform(-config.shift_xy, config.shift_xy, size=2)
+    z = random.uniform(-config.shift_z, config.shift_z)
+    return PlanarMotion(float(yaw), config.center, (float(x), float(y), float(z)))
+
+
+def motion_within(
+    workspace: Sequence[tuple[float, float]],
+    pose: NDArray[np.floating],
+    config: AugmentConfig,
+    random: np.random.Generator,
+) -> PlanarMotion:
+    """A drawn motion that leaves the position of ``pose`` inside the workspace ((low, high) for x, y, ...), metres.
+
+    What leaves the workspace is cropped: a target there would be one that nobody can see.
+    """
+    for _ in range(MOTION_DRAWS):
+        motion = draw_motion(config, random)
+        moved = motion.of_pose(pose)
+        if all(
+            low + MARGIN <= value <= high - MARGIN for value, (low, high) in zip(moved, workspace[:2], strict=False)
+        ):
+            return motion
+    return PlanarMotion(0.0, config.center, (0.0, 0.0, 0.0))
+
+
+def augment(
+    cloud: Cloud,
+    pose: NDArray[np.floating],
+    workspace: Sequence[tuple[float, float]],
+    config: AugmentConfig,
+    random: np.random.Generator,
+) -> tuple[Cloud, Pose]:
+    """Cloud and target pose (7,) after one random draw of every change in the recipe.
+
+    Args:
+        cloud: points of the scene, base frame.
+        pose: target, base frame.
+        workspace: (low, high) metres for x and for y, within which the target stays.
+        config: sizes of the changes.
+        random: source of all draws.
+    """
+    motion = motion_within(workspace, pose, config, random)
+    kept = random.random(len(cloud)) >= random.uniform(0.0, config.dropout)
+    if not kept.any():
+        kept[:] = True
+    points = motion.of_points(cloud.points[kept])
+    points += random.standard_normal(points.shape, dtype=np.float32) * np.float32(config.jitter)
+    gain = random.uniform(1.0 - config.color_gain, 1.0 + config.color_gain, size=3)
+    colors = np.rint(np.clip(cloud.colors[kept] * gain, 0.0, 255.0)).astype(np.uint8)
+    return replace(cloud, points=points, colors=colors), motion.of_pose(pose)

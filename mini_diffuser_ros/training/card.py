@@ -1,0 +1,108 @@
+"""The model card of a trained policy: what it was trained on, how, where, and the figures measured at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import yaml
+
+from mini_diffuser_ros.training.checkpoints import Progress
+from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.demonstrations import Demonstration
+from mini_diffuser_ros.training.report import Report, as_table
+from mini_diffuser_ros.training.typed_fields import to_mapping
+
+
+def model_card(
+    config: TrainConfig,
+    training: Sequence[Demonstration],
+    held_out: Sequence[Demonstration],
+    progress: Progress,
+    report: Report,
+    parameters: int,
+    device: torch.device,
+) -> str:
+    """Markdown card, every number of which comes from the run itself.
+
+    Args:
+        config: the recipe.
+        training: demonstrations trained on.
+        held_out: demonstrations only measured on.
+        progress: steps and seconds of the run.
+        report: validation of the exported weights on the held-out demonstrations, empty if there are none.
+        parameters: number of weights of the network.
+        device: where it was trained.
+    """
+    return "\n".join(
+        [
+            "# Mini Diffuser checkpoint",
+            "",
+            "Coloured point cloud and sentence to the next keyframe of a gripper.",
+            "`load_policy` reads this directory.",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| network | {config.model.preset}, {parameters:,} parameters |",
+            f"| demonstrations | {_counts(training)}; held out: {_counts(held_out)} |",
+            f"| training | {progress.step:,} steps of {config.batch.scenes} scenes with {config.batch.level2} noised actions "
+            f"each, {progress.step * config.batch.scenes:,} scenes in all |",
+            f"| time | {progress.seconds / 60.0:.1f} minutes with validation, without fusing the images |",
+            f"| seed | {config.seed} |",
+            f"| machine | {_machine(device)} |",
+            f"| software | Python {platform.python_version()}, torch {torch.__version__} |",
+            "",
+            "## Held-out demonstrations",
+            "",
+            _figures(config, report),
+            "",
+            "## Recipe",
+            "",
+            "```yaml",
+            yaml.safe_dump(to_mapping(_without_places(config)), sort_keys=False).rstrip(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _figures(config: TrainConfig, report: Report) -> str:
+    if not report:
+        return "None were held out, so nothing was measured."
+    return (
+        f"Single decisions against the demonstrator's, {config.validate.samples} hypotheses, "
+        f"{config.validate.steps} DDIM steps, most probable mode. `first` and `later` are decision frames, where the "
+        "sentence tells the object; `rest` are the others.\n\n" + as_table(report)
+    )
+
+
+def _counts(demonstrations: Sequence[Demonstration]) -> str:
+    counts = Counter(demonstration.task for demonstration in demonstrations)
+    return ", ".join(f"{count} {task}" for task, count in sorted(counts.items())) or "none"
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} CPU cores ({_processor()}), {torch.get_num_threads()} threads"
+
+
+def _processor() -> str:
+    """The processor's name; the platform module knows only the architecture on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _without_places(config: TrainConfig) -> TrainConfig:
+    """The recipe without directories, which belong to one machine."""
+    data = replace(config.data, path=Path(config.data.path).name, cache="")
+    return replace(config, data=data, out=Path(config.out).name, policy="")

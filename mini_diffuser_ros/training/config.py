@@ -1,0 +1,292 @@
+"""The recipe: everything that decides what a training run does, read from YAML and printed and stored with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from mini_diffuser_ros.training.errors import ConfigError
+from mini_diffuser_ros.training.typed_fields import from_mapping, override, to_mapping
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which demonstrations.
+
+    Attributes:
+        path: what ``open_episodes`` opens.
+        tasks: only these tasks; empty means all that the path holds.
+        validation_share: share of each task's episodes held out for validation, at least one; in [0, 0.5].
+        cache: directory of the preprocessed clouds; empty means ``cache`` in the output directory.
+        workers: processes that fuse images into clouds before the first step.
+    """
+
+    path: str = ""
+    tasks: tuple[str, ...] = ()
+    validation_share: float = 0.07
+    cache: str = ""
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _within("validation_share", self.validation_share, 0.0, 0.5)
+        _within("workers", self.workers, 1, 256)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network.
+
+    Attributes:
+        preset: ``MiniDiffuserConfig`` to start from.
+        overrides: fields of that configuration to change, by name.
+    """
+
+    preset: Literal["small", "base"] = "small"
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """What one optimiser step sees.
+
+    Attributes:
+        scenes: clouds per step (level 1), over all processes together.
+        level2: noised actions per cloud (level 2), in the same pass.
+        focus_share: share of the scenes drawn from decision and grasp frames; the rest is drawn from all frames.
+    """
+
+    scenes: int = 32
+    level2: int = 32
+    focus_share: float = 0.6
+
+    def __post_init__(self) -> None:
+        _within("scenes", self.scenes, 1, 65536)
+        _within("level2", self.level2, 1, 65536)
+        _within("focus_share", self.focus_share, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of each drawn sample, cloud and target alike; a zero switches its change off.
+
+    Attributes:
+        yaw: radians; rotation about the vertical through ``center``, uniform in +-yaw.
+        center: (x, y) metres in the base frame.
+        shift_xy: metres; shift along x and along y, uniform in +-shift_xy.
+        shift_z: metres; shift along z, uniform in +-shift_z.
+        dropout: up to this share of the points is left out, the share itself uniform from 0.
+        jitter: metres; standard deviation of the noise on each coordinate of each point (not of the target).
+        color_gain: each colour channel is scaled by a factor uniform in 1 +- color_gain.
+    """
+
+    yaw: float = math.radians(45.0)
+    center: tuple[float, float] = (0.525, 0.0)
+    shift_xy: float = 0.05
+    shift_z: float = 0.002
+    dropout: float = 0.2
+    jitter: float = 0.001
+    color_gain: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("yaw", "shift_xy", "shift_z", "jitter"):
+            _within(name, getattr(self, name), 0.0, math.pi)
+        _within("dropout", self.dropout, 0.0, 0.9)
+        _within("color_gain", self.color_gain, 0.0, 0.9)
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with linear warm-up and cosine decay; norms, biases and other vectors are not decayed.
+
+    Attributes:
+        lr: learning rate after warm-up.
+        final_lr: share of ``lr`` that the cosine ends at.
+        betas: Adam's two decay rates.
+        weight_decay: decoupled decay of the matrices.
+        warmup: steps of linear warm-up.
+        clip: largest norm of the gradient, larger ones are scaled down to it.
+    """
+
+    lr: float = 1e-3
+    final_lr: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.03
+    warmup: int = 150
+    clip: float = 2.0
+
+    def __post_init__(self) -> None:
+        _within("lr", self.lr, 1e-9, 10.0)
+        _within("final_lr", self.final_lr, 0.0, 1.0)
+        _within("weight_decay", self.weight_decay, 0.0, 10.0)
+        _within("warmup", self.warmup, 0, 10**9)
+        _within("clip", self.clip, 1e-9, math.inf)
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """When training is done and where the cosine ends: at whichever of the two comes first.
+
+    Attributes:
+        steps: optimiser steps; 0 means no limit.
+        minutes: wall-clock minutes of training, validation included, preprocessing not; 0 means no limit. With
+            minutes the learning rate follows the clock where that is ahead of the steps, so that only runs
+            bounded by steps are repeatable to the bit.
+    """
+
+    steps: int = 0
+    minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        _within("steps", self.steps, 0, 10**9)
+        _within("minutes", self.minutes, 0.0, 1e6)
+
+
+@dataclass(frozen=True)
+class ValidateConfig:
+    """Measurements on held-out episodes with the averaged weights.
+
+    Attributes:
+        interval: steps between two validations; there is always one at the end.
+        episodes: held-out episodes per task for those on the way, spread over all; the last one takes all.
+        samples: hypotheses per decision, of which the densest mode counts.
+        steps: DDIM steps per decision.
+    """
+
+    interval: int = 200
+    episodes: int = 10
+    samples: int = 16
+    steps: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("interval", "episodes", "samples", "steps"):
+            _within(name, getattr(self, name), 1, 10**9)
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What a run leaves behind to go on from.
+
+    Attributes:
+        interval: steps between two checkpoints; there is always one at the end and after Ctrl-C.
+        keep: latest checkpoints kept; the one with the best validation is kept besides.
+    """
+
+    interval: int = 200
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _within("interval", self.interval, 1, 10**9)
+        _within("keep", self.keep, 1, 10**6)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        data: which demonstrations.
+        model: which network.
+        batch: what one step sees.
+        augment: random changes of the samples.
+        optim: optimiser and schedule.
+        budget: when it is done.
+        validate: measurements on the way.
+        checkpoint: what to keep.
+        ema: decay of the averaged weights, which are the ones validated and exported; the average ramps up from
+            the first step, decay_n = min(ema, (1 + n) / (10 + n)).
+        seed: of initial weights, drawing, augmentation and noise; a step's randomness depends on seed and step only.
+        device: ``auto`` takes CUDA where there is one.
+        threads: CPU threads of torch; 0 leaves torch's own choice.
+        loaders: processes that prepare batches; 0 prepares them between two steps.
+        out: output directory; training goes on from the latest checkpoint in it.
+        policy: directory of the exported policy; empty means ``policy`` in the output directory.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    budget: BudgetConfig = field(default_factory=lambda: BudgetConfig(steps=1000))
+    validate: ValidateConfig = field(default_factory=ValidateConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    ema: float = 0.998
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0
+    loaders: int = 0
+    out: str = "training_runs/latest"
+    policy: str = ""
+
+    def __post_init__(self) -> None:
+        _within("ema", self.ema, 0.0, 1.0)
+        _within("seed", self.seed, 0, 2**63 - 1)
+        _within("threads", self.threads, 0, 1024)
+        _within("loaders", self.loaders, 0, 1024)
+        if not self.budget.steps and not self.budget.minutes:
+            raise ConfigError("budget has neither steps nor minutes, set one of the two above zero")
+
+    @property
+    def policy_directory(self) -> Path:
+        """Where the trained policy is exported to."""
+        return Path(self.policy) if self.policy else Path(self.out) / "policy"
+
+    @property
+    def cache_directory(self) -> Path:
+        """Where preprocessed clouds are kept."""
+        return Path(self.data.cache) if self.data.cache else Path(self.out) / "cache"
+
+
+def read_config(path: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> TrainConfig:
+    """The recipe of a YAML file with command-line overrides.
+
+    Args:
+        path: YAML file with the fields of :class:`TrainConfig`.
+        overrides: (dotted name, value as YAML text), e.g. ``("optim.lr", "1e-3")``.
+
+    Raises:
+        ConfigError: one line that names the file and the field.
+    """
+    source = str(path)
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{source}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: not a text file ({error.reason} at byte {error.start})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {_yaml_cause(error)}") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: the top level is {type(values).__name__}, expected a mapping of fields")
+    config = from_mapping(TrainConfig, values, source)
+    if not overrides:
+        return config
+    merged = to_mapping(config)
+    for dotted, text in overrides:
+        try:
+            override(merged, dotted, yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"command line: --{dotted} {text!r} is not YAML: {_yaml_cause(error)}") from error
+    return from_mapping(TrainConfig, merged, "command line")
+
+
+def write_config(config: TrainConfig, path: Path) -> None:
+    """Write the recipe as YAML that :func:`read_config` reads back to an equal one."""
+    path.write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}, expected a value in [{low:g}, {high:g}]")
+
+
+def _yaml_cause(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "unreadable"
+    return f"{problem} in line {mark.line + 1}" if mark else str(problem)

@@ -1,0 +1,211 @@
+"""Demonstrations as training samples: which frame a draw takes, how it is changed, how samples make a batch.
+
+A draw is a pure function of (seed, step, slot). Batches are therefore the same however many processes prepare them,
+whichever process trains on which slots, and wherever an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mini_diffuser_ros.policy import MiniDiffuserConfig, TrainingBatch, scene_points
+from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.training.augmentation import augment
+from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
+from mini_diffuser_ros.training.demonstrations import Demonstration
+from mini_diffuser_ros.training.frames import FrameKind, frame_kinds
+
+TokenStates = Mapping[str, Tensor]
+"""Sentence to its token states (L, D) float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One keyframe with its action.
+
+    Attributes:
+        task: task name.
+        sentences: paraphrases of the instruction.
+        cloud: what is seen at the keyframe, base frame.
+        pose: (7,) xyz + xyzw, where the action goes, base frame.
+        gripper_open: gripper after the action.
+        terminate: True if the action ends the task.
+        kind: what the action decides.
+    """
+
+    task: str
+    sentences: tuple[str, ...]
+    cloud: Cloud
+    pose: NDArray[np.float64]
+    gripper_open: bool
+    terminate: bool
+    kind: FrameKind
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A frame as the network reads it: see :class:`TrainingBatch` for the meaning of the fields.
+
+    Attributes:
+        points: (N, 7) float32.
+        tokens: (L, D) float32.
+        target: (7,) float32 xyz + xyzw in the centred frame.
+        gripper_open: 1 or 0.
+        terminate: 1 or 0.
+    """
+
+    points: Tensor
+    tokens: Tensor
+    target: Tensor
+    gripper_open: float
+    terminate: float
+
+
+def frames_of(demonstrations: Sequence[Demonstration]) -> list[Frame]:
+    """All frames of the demonstrations, in their order."""
+    return [
+        Frame(
+            task=demonstration.task,
+            sentences=demonstration.sentences,
+            cloud=demonstration.clouds[t],
+            pose=demonstration.poses[t + 1],
+            gripper_open=bool(demonstration.gripper_open[t + 1]),
+            terminate=t + 2 == len(demonstration.poses),
+            kind=kind,
+        )
+        for demonstration in demonstrations
+        for t, kind in enumerate(frame_kinds(demonstration.poses, demonstration.gripper_open))
+    ]
+
+
+def split(
+    demonstrations: Sequence[Demonstration], share: float, seed: int
+) -> tuple[list[Demonstration], list[Demonstration]]:
+    """Training and held-out demonstrations: of each task the share, at least one unless the share is 0.
+
+    Which ones are held out depends on the seed and on their order.
+    """
+    held_out: set[int] = set()
+    for task in sorted({demonstration.task for demonstration in demonstrations}):
+        mine = [index for index, demonstration in enumerate(demonstrations) if demonstration.task == task]
+        count = min(len(mine) - 1, max(1, round(share * len(mine)))) if share else 0
+        held_out.update(np.random.default_rng(seed).permutation(mine)[:count].tolist())
+    training = [demonstration for index, demonstration in enumerate(demonstrations) if index not in held_out]
+    return training, [demonstrations[index] for index in sorted(held_out)]
+
+
+class DrawnSamples(Dataset[Sample]):
+    """Samples by (step, slot) of the training run.
+
+    The first ``focus_share`` of a step's slots draw from decision and grasp frames, the others from all frames.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Frame],
+        tokens: TokenStates,
+        model: MiniDiffuserConfig,
+        batch: BatchConfig,
+        augmentation: AugmentConfig,
+        seed: int,
+    ) -> None:
+        self._frames = frames
+        self._focus = [index for index, frame in enumerate(frames) if frame.kind.in_focus]
+        self._focus_slots = round(batch.focus_share * batch.scenes) if self._focus else 0
+        self._tokens = tokens
+        self._model = model
+        self._augmentation = augmentation
+        self._seed = seed
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        step, slot = key
+        random = np.random.default_rng([self._seed, step, slot])
+        if slot < self._focus_slots:
+            index = self._focus[random.integers(len(self._focus))]
+        else:
+            index = int(random.integers(len(self._frames)))
+        frame = self._frames[index]
+        sentence = frame.sentences[random.integers(len(frame.sentences))]
+        cloud, pose = augment(frame.cloud, frame.pose, self._model.workspace, self._augmentation, random)
+        moved = replace(frame, cloud=cloud, pose=pose)
+        return make_sample(moved, self._tokens[sentence], self._model)
+
+
+class StepSlots:
+    """Batch sampler: the (step, slot) keys of one process, step after step without end."""
+
+    def __init__(self, first_step: int, slots: range) -> None:
+        self._first_step = first_step
+        self._slots = slots
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        step = self._first_step
+        while True:
+            yield [(step, slot) for slot in self._slots]
+            step += 1
+
+
+def batches(
+    samples: DrawnSamples, first_step: int, slots: range, loaders: int, pin: bool = False
+) -> Iterator[TrainingBatch]:
+    """The batches of all steps from ``first_step`` on, without end.
+
+    Args:
+        samples: what is drawn from.
+        first_step: number of the first step.
+        slots: slots of each step that make a batch.
+        loaders: processes that prepare batches; 0 prepares each when it is asked for.
+        pin: put batches into page-locked memory, for copies to a GPU.
+    """
+    loader = DataLoader(
+        samples,
+        batch_sampler=StepSlots(first_step, slots),
+        collate_fn=collate,
+        num_workers=loaders,
+        worker_init_fn=_leave_interrupts_to_the_trainer,
+        prefetch_factor=4 if loaders else None,
+        pin_memory=pin,
+    )
+    return iter(loader)
+
+
+def make_sample(frame: Frame, tokens: Tensor, config: MiniDiffuserConfig) -> Sample:
+    """The frame through the policy's own preprocessing, its target in the same centred frame."""
+    scene = scene_points(frame.cloud, config)
+    target = frame.pose.astype(np.float32)
+    target[:3] = frame.pose[:3] - scene.centre
+    return Sample(
+        points=torch.from_numpy(scene.points),
+        tokens=tokens,
+        target=torch.from_numpy(target),
+        gripper_open=float(frame.gripper_open),
+        terminate=float(frame.terminate),
+    )
+
+
+def collate(samples: Sequence[Sample]) -> TrainingBatch:
+    """The samples after one another, ragged: nothing is padded."""
+    lengths = torch.tensor([len(sample.points) for sample in samples])
+    targets = torch.stack([sample.target for sample in samples])
+    return TrainingBatch(
+        points=torch.cat([sample.points for sample in samples]),
+        batch=torch.repeat_interleave(torch.arange(len(samples)), lengths),
+        text_tokens=torch.cat([sample.tokens for sample in samples]),
+        text_lengths=torch.tensor([len(sample.tokens) for sample in samples]),
+        target_xyz=targets[:, :3].contiguous(),
+        target_quat=targets[:, 3:].contiguous(),
+        gripper_open=torch.tensor([sample.gripper_open for sample in samples]),
+        terminate=torch.tensor([sample.terminate for sample in samples]),
+    )
+
+
+def _leave_interrupts_to_the_trainer(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

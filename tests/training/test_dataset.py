@@ -1,0 +1,144 @@
+"""Samples: what a draw takes is a function of seed, step and slot, whoever draws it."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from mini_diffuser_ros.policy import MiniDiffuserConfig, TrainingBatch, workspace_centre
+from mini_diffuser_ros.records import Cloud, Episode, Keyframe
+from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
+from mini_diffuser_ros.training.dataset import DrawnSamples, batches, collate, frames_of, make_sample, split
+from mini_diffuser_ros.training.demonstrations import Demonstration, fuse_episode
+from mini_diffuser_ros.training.errors import DatasetError
+from mini_diffuser_ros.training.frames import FrameKind
+
+MODEL = MiniDiffuserConfig.small()
+
+
+@pytest.fixture(scope="module")
+def demonstrations(make_episode: Callable[[int], Episode]) -> list[Demonstration]:
+    return [fuse_episode(make_episode(seed)) for seed in range(6)]
+
+
+def tokens_of(demonstrations: list[Demonstration]) -> dict[str, torch.Tensor]:
+    sentences = sorted({sentence for demonstration in demonstrations for sentence in demonstration.sentences})
+    return {sentence: torch.full((3 + index % 3, 8), float(index)) for index, sentence in enumerate(sentences)}
+
+
+def draws(demonstrations: list[Demonstration], seed: int = 0, scenes: int = 10) -> DrawnSamples:
+    frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
+    return DrawnSamples(frames, tokens, MODEL, BatchConfig(scenes=scenes), AugmentConfig(), seed)
+
+
+def assert_equal(first: TrainingBatch, second: TrainingBatch) -> None:
+    for field in fields(TrainingBatch):
+        torch.testing.assert_close(getattr(first, field.name), getattr(second, field.name), rtol=0, atol=0)
+
+
+def test_a_frame_is_a_cloud_with_the_next_keyframe(demonstrations: list[Demonstration]) -> None:
+    frames = frames_of(demonstrations[:1])
+    poses = demonstrations[0].poses
+    assert len(frames) == len(poses) - 1
+    for t, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.pose, poses[t + 1])
+        assert frame.cloud is demonstrations[0].clouds[t]
+    assert [frame.terminate for frame in frames] == [False] * 5 + [True]
+    assert [frame.gripper_open for frame in frames] == [True, False, False, False, True, True]
+
+
+def test_target_and_points_share_the_centred_frame(demonstrations: list[Demonstration]) -> None:
+    frame = frames_of(demonstrations)[0]
+    sample = make_sample(frame, torch.zeros(2, 8), MODEL)
+    np.testing.assert_allclose(sample.target[:3] + workspace_centre(MODEL), frame.pose[:3], atol=1e-6)
+    under_target = torch.linalg.norm(sample.points[:, :2] - sample.target[:2], dim=1).min()
+    assert under_target < 0.02
+
+
+def test_batches_do_not_depend_on_the_processes_that_prepare_them(demonstrations: list[Demonstration]) -> None:
+    samples = draws(demonstrations)
+    alone = list(islice(batches(samples, 0, range(10), loaders=0), 3))
+    shared = list(islice(batches(samples, 0, range(10), loaders=2), 3))
+    resumed = next(batches(samples, 2, range(10), loaders=0))
+    for first, second in zip(alone, shared, strict=True):
+        assert_equal(first, second)
+    assert_equal(alone[2], resumed)
+
+
+def test_processes_share_out_the_slots_of_one_batch(demonstrations: list[Demonstration]) -> None:
+    samples = draws(demonstrations)
+    whole = next(batches(samples, 5, range(10), loaders=0))
+    parts = [next(batches(samples, 5, slots, loaders=0)) for slots in (range(5), range(5, 10))]
+    torch.testing.assert_close(whole.target_xyz, torch.cat([part.target_xyz for part in parts]), rtol=0, atol=0)
+    torch.testing.assert_close(whole.points, torch.cat([part.points for part in parts]), rtol=0, atol=0)
+
+
+def test_seeds_and_steps_draw_differently(demonstrations: list[Demonstration]) -> None:
+    keyed = {
+        draws(demonstrations, seed)[step, slot].target.numpy().tobytes()
+        for seed in range(2)
+        for step in range(2)
+        for slot in range(2)
+    }
+    assert len(keyed) == 8
+
+
+def test_focus_slots_draw_decisions_and_grasps_only(demonstrations: list[Demonstration]) -> None:
+    samples = draws(demonstrations)
+    focus = [samples[step, slot] for step in range(10) for slot in range(6)]
+    anything = [samples[step, slot] for step in range(10) for slot in range(6, 10)]
+    # Terminating frames are never decisions; of six frames every episode has one.
+    assert not any(sample.terminate for sample in focus)
+    assert any(sample.terminate for sample in anything)
+
+
+def test_collation_is_ragged(demonstrations: list[Demonstration]) -> None:
+    samples = draws(demonstrations)
+    picked = [samples[0, slot] for slot in range(4)]
+    batch = collate(picked)
+    assert len(batch.points) == sum(len(sample.points) for sample in picked)
+    assert torch.equal(torch.bincount(batch.batch), torch.tensor([len(sample.points) for sample in picked]))
+    assert len(batch.text_tokens) == int(batch.text_lengths.sum())
+
+
+def test_each_task_holds_out_its_share(demonstrations: list[Demonstration]) -> None:
+    training, held_out = split(demonstrations, 0.3, seed=1)
+    assert len(held_out) == 2
+    assert not {d.source for d in training} & {d.source for d in held_out}
+    assert [d.source for d in split(demonstrations, 0.3, seed=1)[1]] == [d.source for d in held_out]
+    assert len(split(demonstrations, 0.01, seed=1)[1]) == 1
+    assert split(demonstrations, 0.0, seed=1)[1] == []
+
+
+def test_decision_frames_are_marked(demonstrations: list[Demonstration]) -> None:
+    kinds = [frame.kind for frame in frames_of(demonstrations[:1])]
+    assert [kind.decides_object for kind in kinds] == [True, False, False, True, False, False]
+    assert kinds[1] is FrameKind.GRASP
+
+
+def one_point() -> Cloud:
+    return Cloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), "base")
+
+
+def no_point() -> Cloud:
+    return Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "base")
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "sentences", "cloud", "fault"),
+    [
+        (1, ("go",), one_point, "two"),
+        (2, (), one_point, "sentence"),
+        (2, ("go",), no_point, "keyframe 0"),
+    ],
+)
+def test_unusable_episodes_are_named(
+    keyframes: int, sentences: tuple[str, ...], cloud: Callable[[], Cloud], fault: str
+) -> None:
+    pose = np.array([0.5, 0, 0.1, 1, 0, 0, 0])
+    frames = [Keyframe(pose, True, float(t), cloud) for t in range(keyframes)]
+    with pytest.raises(DatasetError, match=f"episode-7.*{fault}"):
+        fuse_episode(Episode("t", 0, sentences, frames, "episode-7"))
