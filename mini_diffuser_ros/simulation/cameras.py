@@ -1,0 +1,74 @@
+"""Where the three RGB-D cameras are and what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import inverse_transform, transform_points
+from mini_diffuser_ros.robots import RobotDescription
+
+Array = NDArray[np.float64]
+
+# The part of the table-top the fixed cameras frame, metres in the base frame: x, y, z.
+WORKSPACE: Final = ((0.25, 0.80), (-0.38, 0.38), (0.0, 0.45))
+_FRONT_POSITION: Final = (1.55, 0.0, 0.90)
+_LEFT_SHOULDER_POSITION: Final = (0.05, 1.00, 0.95)
+_MIDDLE: Final = (0.52, 0.0, 0.12)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMount:
+    """A camera fixed to a frame.
+
+    Attributes:
+        name: ``front``, ``left_shoulder`` or ``wrist``.
+        parent: ROS frame that carries the camera.
+        parent_from_camera: (4, 4) pose of the optical frame (x right, y down, z forward).
+        fovy: vertical field of view, radians.
+    """
+
+    name: str
+    parent: str
+    parent_from_camera: Array
+    fovy: float
+
+    def intrinsics(self, height: int, width: int) -> Array:
+        """Pinhole matrix (3, 3), pixels; pixel centres at integer coordinates."""
+        focal = height / 2.0 / np.tan(self.fovy / 2.0)
+        return np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
+
+
+def tabletop_cameras(robot: RobotDescription) -> tuple[CameraMount, ...]:
+    """The cameras of the world: two that frame the workspace, one on the hand that looks along the fingers."""
+    return (
+        _fixed_camera("front", robot.base_frame, _FRONT_POSITION),
+        _fixed_camera("left_shoulder", robot.base_frame, _LEFT_SHOULDER_POSITION),
+        CameraMount("wrist", robot.hand_frame, look_at((0.085, 0.0, 0.01), (0.025, 0.0, 0.16), (1, 0, 0)), 1.2),
+    )
+
+
+def look_at(position: Sequence[float], target: Sequence[float], up: Sequence[float] = (0, 0, 1)) -> Array:
+    """(4, 4) pose of an optical frame at ``position`` that looks at ``target``, image top towards ``up``."""
+    origin = np.asarray(position, dtype=np.float64)
+    forward = np.asarray(target, dtype=np.float64) - origin
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, np.asarray(up, dtype=np.float64))
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = origin
+    return pose
+
+
+def _fixed_camera(name: str, frame: str, position: Sequence[float]) -> CameraMount:
+    """A camera with the smallest square field of view that takes in the whole workspace."""
+    base_from_camera = look_at(position, _MIDDLE)
+    corners = transform_points(inverse_transform(base_from_camera), np.array(list(product(*WORKSPACE))))
+    slopes = np.abs(corners[:, :2] / corners[:, 2:])
+    return CameraMount(name, frame, base_from_camera, float(2.0 * np.arctan(slopes.max())))

@@ -1,0 +1,115 @@
+"""Scripted demonstrations: the expert's waypoints, carried out by the motion planner, seen at each keyframe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import gripper_symmetric_pose, quaternion_angle
+from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.records import CameraView, Cloud, Episode, JointTrajectory, Keyframe
+from mini_diffuser_ros.simulation.errors import DemonstrationFailed
+from mini_diffuser_ros.simulation.tasks import TASKS, Task, Waypoint
+from mini_diffuser_ros.simulation.world import TabletopWorld
+
+Array = NDArray[np.float64]
+
+MISHAP_PROBABILITY: Final = 0.12
+"""Share of demonstrations that begin after an attempt that failed."""
+
+_BLOCKED_RAD: Final = 0.02
+
+
+class Planner(Protocol):
+    """What a demonstration needs of the motion planner."""
+
+    def plan(self, start: Array, pose: Array) -> JointTrajectory:
+        """A trajectory from joint positions (7,) to a pose (7,), or a ``RuntimeError`` or ``ValueError``."""
+        ...
+
+
+def demonstrate(world: TabletopWorld, planner: Planner, task: str, seed: int) -> Episode:
+    """Lays a task out and solves it.
+
+    Keyframe 0 is what was seen before the first motion. About one demonstration in eight begins after a mishap, so
+    that a policy learns to try again where an empty gripper was lifted; the mishap itself is not recorded, since
+    nobody should learn to fail.
+
+    Args:
+        world: is reset.
+        planner: makes every motion.
+        task: name of a task.
+        seed: of layout, start and mishap.
+
+    Returns:
+        An episode whose keyframes hold their images in memory.
+
+    Raises:
+        DemonstrationFailed: if a motion is refused or blocked, or if the goal is not reached at the end.
+    """
+    goal = world.reset(task, seed)
+    rng = np.random.default_rng([seed, list(TASKS).index(task), 1])
+    if rng.random() < MISHAP_PROBABILITY:
+        _follow(world, planner, TASKS[task].mishap(world, goal.slots, rng))
+    keyframes = [_observe(world)]
+    keyframes += run_expert(world, planner)
+    if not world.success():
+        raise DemonstrationFailed(f"{task}, seed {seed}: the goal {dict(goal.slots)} was not reached")
+    return Episode(task, goal.variation, goal.sentences, tuple(keyframes), source=f"tabletop seed {seed}")
+
+
+def run_expert(world: TabletopWorld, planner: Planner) -> list[Keyframe]:
+    """Carries the expert's waypoints for the present goal out; one keyframe after each.
+
+    Raises:
+        DemonstrationFailed: if a motion is refused or blocked.
+    """
+    task: Task = TASKS[world.goal.task]
+    keyframes = []
+    for waypoint in task.expert(world, world.goal.slots):
+        _follow(world, planner, [waypoint])
+        keyframes.append(_observe(world, waypoint))
+    return keyframes
+
+
+def _follow(world: TabletopWorld, planner: Planner, waypoints: Sequence[Waypoint]) -> None:
+    for waypoint in waypoints:
+        try:
+            trajectory = planner.plan(world.arm_positions(), waypoint.pose)
+        except (RuntimeError, ValueError) as refusal:
+            raise DemonstrationFailed(f"{world.goal.task}: {refusal}") from refusal
+        error = world.execute(trajectory)
+        if error > _BLOCKED_RAD:
+            raise DemonstrationFailed(f"{world.goal.task}: the arm stopped {error:.3f} rad before {waypoint.pose[:3]}")
+        if world.gripper_is_open() != waypoint.gripper_open:
+            world.set_gripper(waypoint.gripper_open)
+
+
+def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe:
+    views = world.views()
+    joints = world.joint_positions()
+    pose = world.tcp_pose()
+    if waypoint is not None:
+        pose = _same_grasp(pose, waypoint.pose)
+
+    def load_cloud(views: tuple[CameraView, ...] = views) -> Cloud:
+        return fuse_views(views, FusionConfig(), world.robot, joints)
+
+    return Keyframe(
+        pose=pose,
+        gripper_open=world.gripper_is_open(),
+        stamp=world.time,
+        load_cloud=load_cloud,
+        load_views=lambda: views,
+        joint_positions=joints,
+    )
+
+
+def _same_grasp(pose: Array, wanted: Array) -> Array:
+    """Of the two turns of a parallel gripper that grasp alike, the one closer to ``wanted`` (7,)."""
+    turned = gripper_symmetric_pose(pose)
+    near = quaternion_angle(pose[3:], wanted[3:]) <= quaternion_angle(turned[3:], wanted[3:])
+    return pose if near else turned

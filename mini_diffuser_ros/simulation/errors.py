@@ -1,0 +1,11 @@
+"""What can go wrong in the simulated world."""
+
+from __future__ import annotations
+
+
+class SimulationError(ValueError):
+    """The world was asked for something it does not have; the message names the value and the valid ones."""
+
+
+class DemonstrationFailed(RuntimeError):
+    """The scripted expert did not solve a layout; the message says where it stopped."""

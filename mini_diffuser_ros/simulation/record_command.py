@@ -1,0 +1,98 @@
+"""``mini-diffuser record``: expert demonstrations from simulation, in parallel, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mini_diffuser_ros.data import DataError
+from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordingError, RecordSettings
+from mini_diffuser_ros.simulation.tasks import TASKS
+
+_INTERRUPTED = 130  # What shells report for a program ended by Ctrl-C.
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0, 1 if recording failed, 2 for a usage error or 130 after Ctrl-C."""
+    try:
+        settings = _settings(arguments)
+        recorder = Recorder(settings)
+    except (argparse.ArgumentError, DataError) as error:
+        sys.stderr.write(f"mini-diffuser record: {error}\n")
+        return 2
+    started = time.monotonic()
+    try:
+        outcomes = _run(recorder, settings)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"mini-diffuser record: interrupted; run the same command again to go on in {settings.out}\n")
+        return _INTERRUPTED
+    except (RecordingError, DataError) as error:
+        sys.stderr.write(f"mini-diffuser record: {error}\n")
+        return 1
+    sys.stdout.write(_report(recorder, outcomes, settings, time.monotonic() - started))
+    return 0
+
+
+def _run(recorder: Recorder, settings: RecordSettings) -> list[Outcome]:
+    """Record with a progress bar."""
+    outcomes = []
+    total = settings.episodes * len(settings.tasks)
+    # Into a log file the bar writes a line now and then instead of ten a second.
+    interval = 0.1 if sys.stderr.isatty() else 15.0
+    with tqdm(total=total, unit="demo", desc="recording", mininterval=interval, smoothing=0.05) as bar:
+        bar.update(sum(len(plan.kept) for plan in recorder.plans.values()))
+        failures = 0
+        for outcome in recorder.run():
+            outcomes.append(outcome)
+            if outcome.failure is None:
+                bar.update()
+            else:
+                failures += 1
+                bar.set_postfix(failed=failures)
+    return outcomes
+
+
+def _report(recorder: Recorder, outcomes: list[Outcome], settings: RecordSettings, seconds: float) -> str:
+    lines = []
+    for task, plan in recorder.plans.items():
+        failed = f", {len(plan.failures)} failed and were replaced" if plan.failures else ""
+        lines.append(f"{task}: {plan.recorded} episodes{failed}")
+        # The same reason with other numbers is the same reason.
+        reasons = Counter(re.sub(r"-?\d+(\.\d+)?", "#", reason) for reason in plan.failures)
+        lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
+    megabytes = sum(file.stat().st_size for file in settings.out.glob("*.zip")) / 1e6
+    made = sum(outcome.failure is None for outcome in outcomes)
+    lines.append(f"{made} recorded in {seconds:.0f} s, {settings.out} holds {megabytes:.0f} MB")
+    return "\n".join(lines) + "\n"
+
+
+def _settings(arguments: list[str]) -> RecordSettings:
+    parser = argparse.ArgumentParser(
+        prog="mini-diffuser record",
+        description="Record demonstrations of the scripted expert. Run again after an interruption, it goes on.",
+    )
+    parser.add_argument("--world", choices=("tabletop",), default="tabletop", help="where to record")
+    parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK", help=f"all, or of {', '.join(TASKS)}")
+    parser.add_argument("--episodes", type=int, required=True, metavar="N", help="episodes of EACH task")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the episode files")
+    parser.add_argument("--workers", type=int, default=2, metavar="W", help="processes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first layout of each task; episode i has seed S + i")
+    parser.add_argument("--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster")
+    parser.add_argument("--image-size", type=int, default=256, metavar="PIXELS", help="width and height of the images")
+    values = parser.parse_args(arguments)
+    tasks = tuple(TASKS) if values.tasks == ["all"] else tuple(dict.fromkeys(values.tasks))
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise argparse.ArgumentError(None, f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
+    for name, least in (("episodes", 1), ("workers", 1), ("seed", 0), ("image_size", 16)):
+        if getattr(values, name) < least:
+            raise argparse.ArgumentError(None, f"--{name.replace('_', '-')} is {getattr(values, name)}, expected at least {least}")
+    return RecordSettings(
+        values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size
+    )

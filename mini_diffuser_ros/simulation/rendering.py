@@ -1,0 +1,214 @@
+"""Colour and depth images of a MuJoCo state: by casting rays, which needs nothing but MuJoCo, or by EGL."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.simulation.errors import SimulationError
+
+ByteImage = NDArray[np.uint8]
+DepthImage = NDArray[np.float32]
+
+RENDERERS: Final = ("rays", "egl")
+
+# One lamp far away; both renderers shade as ambient + diffuse * cos(angle to the lamp).
+LIGHT_DIRECTION: Final = (-0.35, -0.25, -0.9)
+AMBIENT: Final = 0.5
+DIFFUSE: Final = 0.5
+BACKGROUND: Final = (0.0, 0.0, 0.0)
+_SHADES: Final = 256
+_FARTHEST: Final = 100.0
+
+
+class Renderer(Protocol):
+    """Draws what a named camera of a model sees."""
+
+    def render(
+        self, model: mujoco.MjModel, data: mujoco.MjData, camera: str, height: int, width: int
+    ) -> tuple[ByteImage, DepthImage]:
+        """Colour (H, W, 3) uint8 RGB and depth (H, W) float32, metres along the optical axis, 0 where nothing is."""
+        ...
+
+    def close(self) -> None:
+        """Gives resources back."""
+        ...
+
+
+def make_renderer(name: str) -> Renderer:
+    """A renderer by name.
+
+    Raises:
+        SimulationError: if the name is unknown or EGL cannot be opened on this machine.
+    """
+    if name == "rays":
+        return RayRenderer()
+    if name == "egl":
+        return EglRenderer()
+    raise SimulationError(f"unknown renderer '{name}'; valid: {', '.join(RENDERERS)}")
+
+
+class RayRenderer:
+    """Casts one ray a pixel through its centre. Its buffers are reused: fresh pages cost more than the rays."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[int, int, float], _RayBuffers] = {}
+
+    def render(
+        self, model: mujoco.MjModel, data: mujoco.MjData, camera: str, height: int, width: int
+    ) -> tuple[ByteImage, DepthImage]:
+        """See :class:`Renderer`."""
+        index = model.camera(camera).id
+        buffers = self._buffers_for(height, width, float(np.radians(model.cam_fovy[index])))
+        np.matmul(buffers.camera_rays, data.cam_xmat[index].reshape(3, 3).T, out=buffers.rays)
+        mujoco.mj_multiRay(
+            model,
+            data,
+            data.cam_xpos[index],
+            buffers.rays.reshape(-1),
+            None,
+            1,
+            -1,
+            buffers.geoms,
+            buffers.distances,
+            buffers.normals.reshape(-1),
+            height * width,
+            _FARTHEST,
+        )
+        # The rays reach one metre forward, so that a distance in rays is a depth in metres; -1 says "no hit".
+        depth = np.maximum(buffers.distances, 0.0).astype(np.float32)
+        return _shade(model, buffers).reshape(height, width, 3), depth.reshape(height, width)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _buffers_for(self, height: int, width: int, fovy: float) -> _RayBuffers:
+        key = (height, width, fovy)
+        if key not in self._buffers:
+            self._buffers[key] = _RayBuffers(height, width, fovy)
+        return self._buffers[key]
+
+
+class _RayBuffers:
+    """Rays of a camera and room for what they hit.
+
+    Attributes:
+        camera_rays: (H * W, 3) directions in MuJoCo's camera frame (x right, y up, z backward), with z = -1.
+        rays: (H * W, 3) the same in the world.
+        geoms: (H * W,) index of the geom hit, -1 for none.
+        distances: (H * W,) in lengths of the ray, -1 for none.
+        normals: (H * W, 3) of the surface hit.
+    """
+
+    def __init__(self, height: int, width: int, fovy: float) -> None:
+        focal = height / 2.0 / np.tan(fovy / 2.0)
+        grid = np.empty((height, width, 3))
+        grid[..., 0] = (np.arange(width) - (width - 1) / 2.0) / focal
+        grid[..., 1] = -(np.arange(height)[:, None] - (height - 1) / 2.0) / focal
+        grid[..., 2] = -1.0
+        self.camera_rays = grid.reshape(-1, 3)
+        self.rays = np.empty_like(self.camera_rays)
+        self.geoms = np.empty(height * width, np.int32)
+        self.distances = np.empty(height * width, np.float64)
+        self.normals = np.empty_like(self.camera_rays)
+
+
+def _shade(model: mujoco.MjModel, buffers: _RayBuffers) -> ByteImage:
+    """Colours (H * W, 3) of the surfaces hit, lit by the one lamp."""
+    lamp = -np.asarray(LIGHT_DIRECTION) / np.linalg.norm(LIGHT_DIRECTION)
+    # Looked up in a table of colour by geom and brightness: as fine as the image itself.
+    brightness = AMBIENT + DIFFUSE * np.linspace(0.0, 1.0, _SHADES)
+    shades = np.empty((model.ngeom + 1, _SHADES, 3))
+    shades[:-1] = model.geom_rgba[:, None, :3] * brightness[:, None]
+    # Index -1, no hit, is the last row.
+    shades[-1] = BACKGROUND
+    table = np.rint(255.0 * np.clip(shades, 0.0, 1.0)).astype(np.uint8).reshape(-1, 3)
+    facing = buffers.normals @ ((_SHADES - 1.0) * lamp)
+    rows = np.clip(facing, 0.0, _SHADES - 1.0).astype(np.int32)
+    rows += np.where(buffers.geoms < 0, model.ngeom, buffers.geoms) * _SHADES
+    return np.take(table, rows, axis=0)
+
+
+class EglRenderer:
+    """Draws with OpenGL, off screen. Needs libegl1 and libgl1; several times faster than rays.
+
+    Raises:
+        SimulationError: if no EGL context can be made.
+    """
+
+    def __init__(self) -> None:
+        self._context = _egl_context()
+        self._model: mujoco.MjModel | None = None
+        self._scene: mujoco.MjvScene | None = None
+        self._gpu: mujoco.MjrContext | None = None
+
+    def render(
+        self, model: mujoco.MjModel, data: mujoco.MjData, camera: str, height: int, width: int
+    ) -> tuple[ByteImage, DepthImage]:
+        """See :class:`Renderer`."""
+        self._context.make_current()
+        scene, gpu = self._bind(model, height, width)
+        view = mujoco.MjvCamera()
+        view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        view.fixedcamid = model.camera(camera).id
+        mujoco.mjv_updateScene(
+            model, data, mujoco.MjvOption(), mujoco.MjvPerturb(), view, mujoco.mjtCatBit.mjCAT_ALL, scene
+        )
+        rectangle = mujoco.MjrRect(0, 0, width, height)
+        color = np.empty((height, width, 3), np.uint8)
+        raw = np.empty((height, width), np.float32)
+        mujoco.mjr_render(rectangle, scene, gpu)
+        mujoco.mjr_readPixels(color, raw, rectangle, gpu)
+        # OpenGL's first row is the lowest.
+        color, depth = color[::-1].copy(), _metres(raw[::-1], model)
+        color[depth == 0.0] = np.rint(255.0 * np.asarray(BACKGROUND))
+        return color, depth
+
+    def close(self) -> None:
+        """Frees buffers and context."""
+        if self._gpu is not None:
+            self._context.make_current()
+            self._gpu.free()
+        self._context.free()
+        self._model = self._scene = self._gpu = None
+
+    def _bind(
+        self, model: mujoco.MjModel, height: int, width: int
+    ) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:
+        """Scene and GPU buffers of the model, made anew when the model changes."""
+        if self._gpu is None or self._scene is None or self._model is not model:
+            if self._gpu is not None:
+                self._gpu.free()
+            self._scene = mujoco.MjvScene(model, maxgeom=200)
+            self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+            self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+            self._gpu = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+            self._gpu.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+            self._model = model
+        if (self._gpu.offHeight, self._gpu.offWidth) != (height, width):
+            mujoco.mjr_resizeOffscreen(width, height, self._gpu)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._gpu)
+        return self._scene, self._gpu
+
+
+def _egl_context() -> Any:
+    try:
+        from mujoco.egl import GLContext
+
+        return GLContext(1, 1)
+    # Depending on what is missing, PyOpenGL fails with one of these while its module loads.
+    except (ImportError, AttributeError, OSError, RuntimeError) as error:
+        raise SimulationError(
+            f"the 'egl' renderer cannot start ({error}); install libegl1 and libgl1, or use 'rays'"
+        ) from error
+
+
+def _metres(raw: NDArray[np.float32], model: mujoco.MjModel) -> DepthImage:
+    """Depth in metres of an OpenGL depth buffer (reversed: 1 is near, 0 is infinitely far or empty)."""
+    near = model.vis.map.znear * model.stat.extent
+    far = model.vis.map.zfar * model.stat.extent
+    depth = near * far / (near + raw.astype(np.float64) * (far - near))
+    return np.where(raw > 0.0, depth, 0.0).astype(np.float32)

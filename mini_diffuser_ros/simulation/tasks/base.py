@@ -1,0 +1,172 @@
+"""What a task is: a goal in words, a layout of the table, a test of success and a scripted expert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import top_down_quaternion
+from mini_diffuser_ros.simulation.errors import SimulationError
+
+Array = NDArray[np.float64]
+Slots = Mapping[str, str]
+
+# Where objects lie, metres in the base frame: the arm reaches every point of it from above at any grasp yaw.
+REGION: Final = ((0.36, 0.66), (-0.27, 0.27))
+
+# Fingers end 8.5 mm below the tool centre point; lower than this they would scrape over the table.
+LOWEST_GRASP: Final = 0.010
+ABOVE: Final = 0.14
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What has to be done.
+
+    Attributes:
+        task: name of the task.
+        slots: what the sentence names: ``color``; ``top`` and ``bottom``; ``item``.
+        sentences: the instruction in words, several times.
+        variation: number of this combination of slots within the task.
+    """
+
+    task: str
+    slots: Slots
+    sentences: tuple[str, ...]
+    variation: int
+
+
+@dataclass(frozen=True, eq=False)
+class Waypoint:
+    """Where the expert brings the tool centre point, (7,) xyz + xyzw, and how the gripper stands afterwards."""
+
+    pose: Array
+    gripper_open: bool
+
+
+class Scene(Protocol):
+    """The state of the table that tasks may look at."""
+
+    def free_bodies(self) -> tuple[str, ...]:
+        """Names of the objects that can be moved."""
+        ...
+
+    def body_pose(self, name: str) -> Array:
+        """(4, 4) ``base_from_body``."""
+        ...
+
+    def body_speed(self, name: str) -> float:
+        """Speed of a free body's centre, m/s."""
+        ...
+
+    def pressed_buttons(self) -> frozenset[str]:
+        """Names of the buttons that were pressed since the goal was set."""
+        ...
+
+    def gripper_width(self) -> float:
+        """Metres between the finger pads."""
+        ...
+
+    def tcp_pose(self) -> Array:
+        """(7,) pose of the tool centre point."""
+        ...
+
+
+class Task(Protocol):
+    """One kind of thing to do on the table."""
+
+    @property
+    def name(self) -> str:
+        """Name on command lines, in records and reports."""
+        ...
+
+    @property
+    def variations(self) -> Sequence[Slots]:
+        """Every combination of slots, in a fixed order."""
+        ...
+
+    def draw_slots(self, rng: np.random.Generator) -> Slots:
+        """A random goal."""
+        ...
+
+    def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
+        """Bodies on the table: what the goal names and distractors."""
+        ...
+
+    def required_bodies(self, slots: Slots) -> tuple[str, ...]:
+        """Bodies without which the goal makes no sense."""
+        ...
+
+    def succeeded(self, scene: Scene, slots: Slots) -> bool:
+        """Whether the goal is reached."""
+        ...
+
+    def expert(self, scene: Scene, slots: Slots) -> list[Waypoint]:
+        """Waypoints that reach the goal from anywhere above the table; the last one ends the task."""
+        ...
+
+    def mishap(self, scene: Scene, slots: Slots, rng: np.random.Generator) -> list[Waypoint]:
+        """Waypoints of an attempt that fails and leaves the objects where they are."""
+        ...
+
+
+def scatter(
+    rng: np.random.Generator,
+    count: int,
+    distance: float | Callable[[int, int], float],
+    attempts: int = 2000,
+) -> list[tuple[float, float]]:
+    """Random places in :data:`REGION`, xy in metres, pairwise at least ``distance`` apart.
+
+    Args:
+        rng: source of randomness.
+        count: how many.
+        distance: metres between centres, or a function of the two indices that gives them.
+        attempts: draws before the arrangement is begun anew.
+
+    Raises:
+        SimulationError: if the places do not fit into the region.
+    """
+    apart = distance if callable(distance) else lambda first, second: distance
+    (x_low, x_high), (y_low, y_high) = REGION
+    for _ in range(20):
+        places: list[tuple[float, float]] = []
+        for _ in range(attempts):
+            place = (float(rng.uniform(x_low, x_high)), float(rng.uniform(y_low, y_high)))
+            index = len(places)
+            if all(np.hypot(place[0] - x, place[1] - y) >= apart(i, index) for i, (x, y) in enumerate(places)):
+                places.append(place)
+                if len(places) == count:
+                    return places
+    raise SimulationError(f"{count} objects do not fit on the table at the wanted distances")
+
+
+def smallest_yaw(yaw: float, period: float) -> float:
+    """The angle closest to zero among ``yaw + k * period``, radians, in (-period / 2, period / 2]."""
+    return float(period / 2.0 - (period / 2.0 - yaw) % period)
+
+
+def yaw_of(base_from_body: Array) -> float:
+    """Heading of a body's x axis in the base's xy plane, radians."""
+    return float(np.arctan2(base_from_body[1, 0], base_from_body[0, 0]))
+
+
+def top_down(x: float, y: float, z: float, yaw: float, gripper_open: bool) -> Waypoint:
+    """A waypoint whose gripper points straight down."""
+    return Waypoint(np.concatenate([(x, y, z), top_down_quaternion(yaw)]), gripper_open)
+
+
+def grasp_beside(
+    target: Array, yaw: float, height: float, rng: np.random.Generator
+) -> list[Waypoint]:
+    """An attempt to grasp that closes on air: too high above the target, or lifted again after closing."""
+    x, y, z = target
+    if rng.random() < 0.5:
+        return [top_down(x, y, height + rng.uniform(0.0, 0.02), yaw, False)]
+    sideways = rng.normal(0.0, 0.01, 2)
+    return [top_down(x + sideways[0], y + sideways[1], z + rng.uniform(0.06, 0.09), yaw, False)]

@@ -1,0 +1,70 @@
+"""Press the button of the named colour; three lie on the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from xml.etree import ElementTree
+
+import numpy as np
+
+from mini_diffuser_ros.simulation import objects
+from mini_diffuser_ros.simulation.palette import COLORS
+from mini_diffuser_ros.simulation.tasks.base import Scene, Slots, Waypoint, scatter, top_down
+
+_COUNT: Final = 3
+_APART: Final = 0.13
+# Fingers end 8.5 mm below the tool centre point and push the cap 8 of its 10 mm down.
+_PRESS: Final = objects.BUTTON_TOP + 0.0085 - 0.008
+_ABOVE: Final = 0.13
+
+
+class PushButtons:
+    """``push_buttons``, slot ``color``."""
+
+    name = "push_buttons"
+
+    @property
+    def variations(self) -> Sequence[Slots]:
+        """One a colour."""
+        return [{"color": color} for color in COLORS]
+
+    def draw_slots(self, rng: np.random.Generator) -> Slots:
+        """Any colour."""
+        return {"color": str(rng.choice(list(COLORS)))}
+
+    def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
+        """The named button and two of other colours."""
+        others = [color for color in COLORS if color != slots["color"]]
+        colors = [slots["color"], *map(str, rng.choice(others, _COUNT - 1, replace=False))]
+        places = scatter(rng, _COUNT, _APART)
+        return [
+            objects.button(_body(color), COLORS[color], place)
+            for color, place in zip(colors, places, strict=True)
+        ]
+
+    def required_bodies(self, slots: Slots) -> tuple[str, ...]:
+        """The named button."""
+        return (_body(slots["color"]),)
+
+    def succeeded(self, scene: Scene, slots: Slots) -> bool:
+        """Exactly the named button was pressed."""
+        return scene.pressed_buttons() == {_body(slots["color"])}
+
+    def expert(self, scene: Scene, slots: Slots) -> list[Waypoint]:
+        """Above, press, retreat, all with the gripper closed."""
+        x, y = scene.body_pose(_body(slots["color"]))[:2, 3]
+        return [
+            top_down(x, y, _ABOVE, 0.0, False),
+            top_down(x, y, _PRESS, 0.0, False),
+            top_down(x, y, _ABOVE, 0.0, False),
+        ]
+
+    def mishap(self, scene: Scene, slots: Slots, rng: np.random.Generator) -> list[Waypoint]:
+        """A push that stops above the cap, without touching it."""
+        x, y = scene.body_pose(_body(slots["color"]))[:2, 3] + rng.normal(0.0, 0.01, 2)
+        return [top_down(x, y, objects.BUTTON_TOP + rng.uniform(0.02, 0.04), 0.0, False)]
+
+
+def _body(color: str) -> str:
+    return f"button_{color}"
