@@ -75,9 +75,7 @@ def motion_within(
     for _ in range(MOTION_DRAWS):
         motion = draw_motion(config, random)
         moved = motion.of_pose(pose)
-        if all(
-            low + MARGIN <= value <= high - MARGIN for value, (low, high) in zip(moved, workspace[:2], strict=False)
-        ):
+        if _inside(moved, workspace):
             return motion
     return PlanarMotion(0.0, config.center, (0.0, 0.0, 0.0))
 
@@ -107,3 +105,8 @@ def augment(
     gain = random.uniform(1.0 - config.color_gain, 1.0 + config.color_gain, size=3)
     colors = np.rint(np.clip(cloud.colors[kept] * gain, 0.0, 255.0)).astype(np.uint8)
     return replace(cloud, points=points, colors=colors), motion.of_pose(pose)
+
+
+def _inside(pose: Pose, workspace: Sequence[tuple[float, float]]) -> bool:
+    (x_low, x_high), (y_low, y_high) = workspace[:2]
+    return x_low + MARGIN <= pose[0] <= x_high - MARGIN and y_low + MARGIN <= pose[1] <= y_high - MARGIN

@@ -50,8 +50,8 @@ def model_card(
             "|---|---|",
             f"| network | {config.model.preset}, {parameters:,} parameters |",
             f"| demonstrations | {_counts(training)}; held out: {_counts(held_out)} |",
-            f"| training | {progress.step:,} steps of {config.batch.scenes} scenes with {config.batch.level2} noised actions "
-            f"each, {progress.step * config.batch.scenes:,} scenes in all |",
+            f"| training | {progress.step:,} steps of {config.batch.scenes} scenes with "
+            f"{config.batch.level2} noised actions each, {progress.step * config.batch.scenes:,} scenes in all |",
             f"| time | {progress.seconds / 60.0:.1f} minutes with validation, without fusing the images |",
             f"| seed | {config.seed} |",
             f"| machine | {_machine(device)} |",
