@@ -1,0 +1,128 @@
+"""Forward and inverse kinematics of the arm, by mink on the planning model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mink
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import gripper_symmetric_pose, matrix_from_pose
+from mini_diffuser_ros.motion.config import MotionConfig
+from mini_diffuser_ros.robots import RobotDescription
+
+Array = NDArray[np.float64]
+
+_MAX_STEP = 0.7
+"""Radians, the largest step of a joint in one iteration; a longer one leaves the range of the linearisation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """Where inverse kinematics ended from one starting point.
+
+    Attributes:
+        positions: (7,) radians.
+        position_error: metres.
+        rotation_error: radians.
+        converged: True if both errors are within tolerance.
+    """
+
+    positions: Array
+    position_error: float
+    rotation_error: float
+    converged: bool
+
+
+class ArmKinematics:
+    """Kinematics of the tool centre point in the base frame.
+
+    Args:
+        robot: the arm.
+        config: tolerances, restarts, joint margin, seed.
+        model: the robot's planning model, its degrees of freedom in the robot's joint order.
+    """
+
+    def __init__(self, robot: RobotDescription, config: MotionConfig, model: mujoco.MjModel) -> None:
+        self._robot = robot
+        self._config = config
+        self._configuration = mink.Configuration(model)
+        self._task = mink.FrameTask(robot.tcp_frame, "site", position_cost=1.0, orientation_cost=1.0, lm_damping=0.002)
+        self._limit = mink.ConfigurationLimit(model, gain=1.0, min_distance_from_limits=config.joint_limit_margin)
+        margin = config.joint_limit_margin
+        self.lower: Array = robot.position_limits[:, 0] + margin
+        self.upper: Array = robot.position_limits[:, 1] - margin
+
+    def tcp_pose(self, positions: Array) -> Array:
+        """(4, 4) ``base_from_tcp`` at joint positions (7,) radians."""
+        self._configuration.update(positions)
+        site = self._configuration.data.site(self._robot.tcp_frame)
+        pose = np.eye(4)
+        pose[:3, :3] = site.xmat.reshape(3, 3)
+        pose[:3, 3] = site.xpos
+        return pose
+
+    def solve(self, base_from_tcp: Array, seed: Array, *, within_limits: bool = True) -> Attempt:
+        """Joint positions near ``seed`` that bring the tool to a pose.
+
+        Args:
+            base_from_tcp: (4, 4).
+            seed: (7,) radians, where to start; moved into the joint limits first.
+            within_limits: keep the joints ``joint_limit_margin`` inside their ranges.
+        """
+        configuration, task = self._configuration, self._task
+        limits = [self._limit] if within_limits else []
+        configuration.update(np.clip(seed, self.lower, self.upper) if within_limits else seed)
+        task.set_target(mink.SE3.from_matrix(base_from_tcp))
+        for _ in range(self._config.ik_iterations):
+            attempt = self._attempt()
+            if attempt.converged:
+                return attempt
+            try:
+                step = mink.solve_ik(configuration, [task], 1.0, "daqp", damping=1e-6, limits=limits)
+            except mink.NoSolutionFound:
+                return attempt
+            step *= min(1.0, _MAX_STEP / max(float(np.abs(step).max()), 1e-12))
+            configuration.integrate_inplace(step, 1.0)
+        return self._attempt()
+
+    def attempts(self, pose: Array, start: Array) -> Iterator[list[Attempt]]:
+        """Attempts at a pose from more and more starting points, those near ``start`` first.
+
+        Args:
+            pose: (7,) xyz + xyzw of the tool centre point, base frame.
+            start: (7,) radians, the current joint positions.
+
+        Yields:
+            one list a starting point: the attempt at the pose and, with ``gripper_symmetry``, at its twin turned by
+            180 degrees about the approach axis.
+        """
+        targets = [matrix_from_pose(equivalent) for equivalent in self.equivalents(pose)]
+        for seed in self._seeds(start):
+            yield [self.solve(target, seed) for target in targets]
+
+    def equivalents(self, pose: Array) -> list[Array]:
+        """The pose (7,) and, with ``gripper_symmetry``, its twin."""
+        return [pose, gripper_symmetric_pose(pose)] if self._config.gripper_symmetry else [pose]
+
+    def travel_time(self, start: Array, goal: Array) -> float:
+        """Seconds a straight joint motion takes at the robot's full speed: the measure of "near"."""
+        return float(np.max(np.abs(goal - start) / self._robot.velocity_limits))
+
+    def _seeds(self, start: Array) -> Iterator[Array]:
+        yield start
+        yield self._robot.home
+        generator = np.random.default_rng(self._config.seed)
+        for _ in range(self._config.ik_restarts):
+            yield generator.uniform(self.lower, self.upper)
+
+    def _attempt(self) -> Attempt:
+        error = self._task.compute_error(self._configuration)
+        position_error, rotation_error = float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:]))
+        converged = (
+            position_error <= self._config.position_tolerance and rotation_error <= self._config.rotation_tolerance
+        )
+        return Attempt(self._configuration.q.copy(), position_error, rotation_error, converged)

@@ -1,0 +1,50 @@
+"""The robot and its fixed surroundings as one MuJoCo model for planning: seven joints, fingers held in place."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from mini_diffuser_ros.motion.config import MotionConfig
+from mini_diffuser_ros.robots import RobotDescription, robot_mjcf
+
+TABLE = "table"
+"""Body name of the table plane."""
+
+DETECTION_DISTANCE = 0.05
+"""Metres; pairs of shapes farther apart are not looked at."""
+
+
+def planning_model(robot: RobotDescription, config: MotionConfig) -> mujoco.MjModel:
+    """Kinematics of the arm with table and static boxes.
+
+    The model has the arm's seven joints as its only degrees of freedom, in the robot's order.
+    """
+    spec = mujoco.MjSpec.from_string(robot_mjcf(robot))
+    for element in (*spec.actuators, *spec.equalities, *spec.tendons):
+        spec.delete(element)
+    _fix_fingers(spec, robot, config.gripper_opening)
+    _add_surroundings(spec, robot, config)
+    for geom in spec.geoms:
+        geom.margin = DETECTION_DISTANCE
+    return spec.compile()
+
+
+def _fix_fingers(spec: mujoco.MjSpec, robot: RobotDescription, opening: float) -> None:
+    travel = opening * float(robot.finger_position_limits[1])
+    for joint in robot.joints:
+        if joint.kind == "prismatic":
+            spec.delete(spec.joint(joint.name))
+            spec.body(joint.child).pos = joint.parent_from_child(travel)[:3, 3]
+
+
+def _add_surroundings(spec: mujoco.MjSpec, robot: RobotDescription, config: MotionConfig) -> None:
+    table = spec.worldbody.add_body(name=TABLE, pos=(0.0, 0.0, config.table_height))
+    table.add_geom(name=TABLE, type=mujoco.mjtGeom.mjGEOM_PLANE, size=(1.0, 1.0, 0.1))
+    # The first link turns inside the base that is bolted to the table.
+    first_link = next(joint.child for joint in robot.joints if joint.kind == "revolute")
+    spec.add_exclude(bodyname1=TABLE, bodyname2=first_link)
+    for box in config.boxes:
+        quaternion = (np.cos(box.yaw / 2.0), 0.0, 0.0, np.sin(box.yaw / 2.0))
+        body = spec.worldbody.add_body(name=box.name, pos=box.center, quat=quaternion)
+        body.add_geom(name=box.name, type=mujoco.mjtGeom.mjGEOM_BOX, size=box.half_extents)

@@ -1,0 +1,307 @@
+"""From keyframes to checked, timed joint trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import BSpline
+
+from mini_diffuser_ros.geometry import matrix_from_pose, quaternion_angle, quaternion_from_matrix
+from mini_diffuser_ros.motion.collision import CollisionChecker, Violation
+from mini_diffuser_ros.motion.config import MotionConfig
+from mini_diffuser_ros.motion.kinematics import ArmKinematics, Attempt
+from mini_diffuser_ros.motion.model import planning_model
+from mini_diffuser_ros.motion.path import SamplingPlanner, line_path, path_violation, straight_path
+from mini_diffuser_ros.motion.refusals import (
+    AllRefused,
+    InCollision,
+    JointLimit,
+    LimitExceeded,
+    MotionRefused,
+    NoPath,
+    NotFinite,
+    OutsideWorkspace,
+    StaleState,
+    TooTilted,
+    Unreachable,
+)
+from mini_diffuser_ros.motion.timing import DynamicLimits, stop_trajectory, time_path
+from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
+from mini_diffuser_ros.robots import RobotDescription
+
+Array = NDArray[np.float64]
+
+_MEASUREMENT_SLACK = 1e-3
+"""Radians by which a measured start may lie outside the joint limits."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedKeyframe:
+    """The first candidate that can be executed.
+
+    Attributes:
+        index: of the candidate.
+        trajectory: to its pose.
+        refusals: why the candidates before it were refused, in order.
+    """
+
+    index: int
+    trajectory: JointTrajectory
+    refusals: tuple[MotionRefused, ...]
+
+
+class MotionPlanner:
+    """Plans one motion at a time; not to be shared between threads.
+
+    Every trajectory that it returns is finite, starts exactly where it was asked to, stays inside joint limits and
+    workspace, keeps the clearances of ``config`` and the scaled limits of velocity, acceleration and jerk. What
+    cannot be done so is refused, never clamped.
+
+    Args:
+        robot: the arm.
+        config: what is allowed; the defaults suit a table at the height of the robot's base.
+    """
+
+    def __init__(self, robot: RobotDescription, config: MotionConfig | None = None) -> None:
+        self.robot = robot
+        self.config = config or MotionConfig()
+        self._limits = DynamicLimits.of(robot, self.config)
+        self._kinematics = ArmKinematics(robot, self.config, planning_model(robot, self.config))
+        self._checker = CollisionChecker(robot, self.config, planning_model(robot, self.config))
+        self._sampling = SamplingPlanner(robot, self.config, self._checker)
+
+    def plan(self, start: ArrayLike, pose: ArrayLike, *, target: str = "keyframe") -> JointTrajectory:
+        """A trajectory that brings the tool centre point to a pose.
+
+        Tried in order: the straight joint segment to the nearest of the arm's solutions, a straight line of the tool,
+        sampling; for short moves (``straight_line_below``) the line comes first. The pose turned by 180 degrees about the approach axis counts as the same (``gripper_symmetry``).
+
+        Args:
+            start: (7,) radians, the current joint positions; the arm is at rest.
+            pose: (7,) xyz + quaternion xyzw of the tool centre point in the base frame.
+            target: what a refusal calls this pose.
+
+        Raises:
+            MotionRefused: a subclass that names the limit.
+        """
+        start = self._checked_start(start, target)
+        pose = self._checked_pose(pose, target)
+        if self._prefers_line(start, pose):
+            pieces = self._line(start, pose)
+            if pieces is not None:
+                return self._finished(pieces, start, target)
+        return self._finished(self._pieces_to_pose(start, pose, target), start, target)
+
+    def plan_first(self, start: ArrayLike, candidates: Sequence[KeyframeMode]) -> PlannedKeyframe:
+        """The first of several candidates, in the given order, that can be executed.
+
+        Raises:
+            AllRefused: with the refusal of each candidate; also when there is none.
+        """
+        refusals: list[MotionRefused] = []
+        for index, candidate in enumerate(candidates):
+            try:
+                name = f"candidate {index + 1} of {len(candidates)}"
+                trajectory = self.plan(start, candidate.pose, target=name)
+            except MotionRefused as refusal:
+                refusals.append(refusal)
+            else:
+                return PlannedKeyframe(index, trajectory, tuple(refusals))
+        raise AllRefused(refusals)
+
+    def plan_joints(self, start: ArrayLike, goal: ArrayLike, *, target: str = "joint goal") -> JointTrajectory:
+        """A trajectory to joint positions, e.g. the home position.
+
+        Args:
+            start, goal: (7,) radians.
+            target: what a refusal calls the goal.
+
+        Raises:
+            MotionRefused: a subclass that names the limit.
+        """
+        start = self._checked_start(start, target)
+        goal = self._checked_joints(goal, "goal", target, 0.0)
+        violation = self._checker.violation(goal)
+        if violation is not None:
+            raise _in_collision(target, "at the goal", violation)
+        pieces = [straight_path(start, goal)]
+        violation = path_violation(self._checker, pieces)
+        if violation is not None:
+            pieces = self._sampled(start, [goal], violation, target)
+        return self._finished(pieces, start, target)
+
+    def stop_trajectory(
+        self, position: ArrayLike, velocity: ArrayLike, acceleration: ArrayLike | None = None
+    ) -> JointTrajectory:
+        """The fastest stop of a moving arm within ``stop_scaling`` of its acceleration and jerk limits.
+
+        It is not checked against obstacles or joint limits: braking is the best that is left.
+
+        Args:
+            position, velocity, acceleration: (7,) rad, rad/s, rad/s^2 at the moment the stop begins; acceleration
+                is zero when not given.
+
+        Raises:
+            NotFinite: if a value is not finite.
+        """
+        scaling = self.config.stop_scaling
+        limits = DynamicLimits(
+            self.robot.velocity_limits, self.robot.acceleration_limits * scaling, self.robot.jerk_limits * scaling
+        )
+        return stop_trajectory(
+            self._finite(position, "position", "stop"),
+            self._finite(velocity, "velocity", "stop"),
+            self._finite(np.zeros(7) if acceleration is None else acceleration, "acceleration", "stop"),
+            self.robot.arm_joint_names,
+            limits,
+            self.config.sample_period,
+        )
+
+    def check_state_age(self, age: float | None, *, target: str = "keyframe") -> None:
+        """Refuses to start from an old joint state.
+
+        Args:
+            age: seconds since the joint state was measured, None if there is none.
+            target: what the refusal calls the motion.
+
+        Raises:
+            StaleState: if the state is missing, older than ``max_state_age`` or its age is not a number.
+        """
+        if age is None or not age <= self.config.max_state_age:
+            raise StaleState(target, age, self.config.max_state_age)
+
+    def _checked_start(self, start: ArrayLike, target: str) -> Array:
+        positions = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)
+        violation = self._checker.violation(positions)
+        if violation is not None and violation.distance < -self.config.start_penetration:
+            raise _in_collision(target, "at the start", violation)
+        self._checker.leave_from(positions)
+        return positions
+
+    def _checked_joints(self, values: ArrayLike, name: str, target: str, slack: float) -> Array:
+        positions = self._finite(values, name, target)
+        limits = self.robot.position_limits + np.array([-slack, slack])
+        for joint, position, (lower, upper) in zip(self.robot.arm_joint_names, positions, limits, strict=True):
+            if not lower <= position <= upper:
+                raise JointLimit(target, joint, position, lower, upper)
+        return positions
+
+    def _checked_pose(self, pose: ArrayLike, target: str) -> Array:
+        values = self._finite(pose, "pose", target)
+        norm = float(np.linalg.norm(values[3:]))
+        if abs(norm - 1.0) > 0.01:
+            raise NotFinite(target, "the quaternion's norm", f"{norm:.4f}", "1")
+        lower, upper = self.config.workspace_lower, self.config.workspace_upper
+        for axis, value, low, high in zip("xyz", values[:3], lower, upper, strict=True):
+            if not low <= value <= high:
+                raise OutsideWorkspace(target, axis, float(value), low, high)
+        approach = matrix_from_pose(values)[:3, 2]
+        tilt = float(np.arccos(np.clip(-approach[2], -1.0, 1.0)))
+        if tilt > self.config.max_tilt:
+            raise TooTilted(target, tilt, self.config.max_tilt)
+        return values
+
+    def _finite(self, values: ArrayLike, name: str, target: str) -> Array:
+        try:
+            array = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise NotFinite(target, name, repr(values), "seven numbers") from None
+        if array.shape != (7,):
+            raise NotFinite(target, name, f"of shape {array.shape}", "(7,)")
+        if not np.all(np.isfinite(array)):
+            raise NotFinite(target, name, np.array2string(array, precision=4, max_line_width=1000))
+        return array
+
+    def _prefers_line(self, start: Array, pose: Array) -> bool:
+        distance = np.linalg.norm(pose[:3] - self._kinematics.tcp_pose(start)[:3, 3])
+        return float(distance) < self.config.straight_line_below
+
+    def _pieces_to_pose(self, start: Array, pose: Array, target: str) -> list[BSpline]:
+        goals: list[Array] = []
+        misses: list[Attempt] = []
+        at_goal: Violation | None = None
+        on_way: Violation | None = None
+        for tried, attempts in enumerate(self._kinematics.attempts(pose, start)):
+            misses += [attempt for attempt in attempts if not attempt.converged]
+            solutions = [attempt.positions for attempt in attempts if attempt.converged]
+            for goal in sorted(solutions, key=lambda q: self._kinematics.travel_time(start, q)):
+                violation = self._checker.violation(goal)
+                if violation is not None:
+                    at_goal = at_goal or violation
+                    continue
+                pieces = [straight_path(start, goal)]
+                violation = path_violation(self._checker, pieces)
+                if violation is None:
+                    return pieces
+                on_way = on_way or violation
+                goals.append(goal)
+            if goals and tried >= 1:
+                break
+        if goals and on_way is not None:
+            pieces_along_line = self._line(start, pose)
+            return pieces_along_line or self._sampled(start, goals, on_way, target)
+        if at_goal is not None:
+            raise _in_collision(target, "at the goal", at_goal)
+        raise self._unreachable(pose, start, misses, target)
+
+    def _line(self, start: Array, pose: Array) -> list[BSpline] | None:
+        """A free straight line of the tool to the pose or its twin, whichever turns the tool less."""
+        rotation = quaternion_from_matrix(self._kinematics.tcp_pose(start))
+        nearest = min(self._kinematics.equivalents(pose), key=lambda twin: quaternion_angle(twin[3:], rotation))
+        line = line_path(self._kinematics, start, matrix_from_pose(nearest))
+        if line is None or self._checker.violation(line.c[-1]) is not None:
+            return None
+        return [line] if path_violation(self._checker, [line]) is None else None
+
+    def _sampled(self, start: Array, goals: Sequence[Array], blocked: Violation, target: str) -> list[BSpline]:
+        pieces = self._sampling.path(start, goals)
+        if pieces is None:
+            obstacle = f"the straight way is blocked by {blocked.second} near {blocked.first}"
+            raise NoPath(target, self.config.planning_time, obstacle)
+        return pieces
+
+    def _unreachable(self, pose: Array, start: Array, misses: Sequence[Attempt], target: str) -> MotionRefused:
+        """What stands in the way of inverse kinematics: a joint limit if it succeeds without them."""
+        for seed in (start, self.robot.home):
+            free = self._kinematics.solve(matrix_from_pose(pose), seed, within_limits=False)
+            if free.converged:
+                center = self.robot.position_limits.mean(axis=1)
+                positions = center + (free.positions - center + np.pi) % (2.0 * np.pi) - np.pi
+                excess = np.maximum(self._kinematics.lower - positions, positions - self._kinematics.upper)
+                worst = int(np.argmax(excess))
+                if excess[worst] > 0.0:
+                    return JointLimit(
+                        target,
+                        self.robot.arm_joint_names[worst],
+                        float(positions[worst]),
+                        float(self._kinematics.lower[worst]),
+                        float(self._kinematics.upper[worst]),
+                    )
+        nearest = min(misses, key=lambda attempt: attempt.position_error + 0.1 * attempt.rotation_error)
+        return Unreachable(target, nearest.position_error, nearest.rotation_error, len(misses))
+
+    def _finished(self, pieces: Sequence[BSpline], start: Array, target: str) -> JointTrajectory:
+        """The timed trajectory, after a last look at what leaves the planner."""
+        trajectory = time_path(pieces, self.robot.arm_joint_names, self._limits, self.config.sample_period)
+        numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
+        if not np.all(np.isfinite(numbers)) or not np.array_equal(trajectory.positions[0], start):
+            raise NotFinite(target, "the trajectory", "not finite or displaced", "one that begins at the start")
+        self._check_dynamics(trajectory, target)
+        return trajectory
+
+    def _check_dynamics(self, trajectory: JointTrajectory, target: str) -> None:
+        for quantity, values, limits in (
+            ("velocity", trajectory.velocities, self._limits.velocity),
+            ("acceleration", trajectory.accelerations, self._limits.acceleration),
+        ):
+            worst = np.abs(values).max(axis=0)
+            for joint, value, limit in zip(self.robot.arm_joint_names, worst, limits, strict=True):
+                if value > limit * (1.0 + 1e-3):
+                    raise LimitExceeded(target, quantity, joint, float(value), float(limit))
+
+
+def _in_collision(target: str, where: str, violation: Violation) -> InCollision:
+    return InCollision(target, where, violation.first, violation.second, violation.distance, violation.clearance)
