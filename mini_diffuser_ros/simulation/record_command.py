@@ -45,9 +45,10 @@ def _run(recorder: Recorder, settings: RecordSettings) -> list[Outcome]:
     total = settings.episodes * len(settings.tasks)
     # Into a log file the bar writes a line now and then instead of ten a second.
     interval = 0.1 if sys.stderr.isatty() else 15.0
-    with tqdm(total=total, unit="demo", desc="recording", mininterval=interval, smoothing=0.05) as bar:
-        bar.update(sum(len(plan.kept) for plan in recorder.plans.values()))
-        failures = 0
+    failures = 0
+    with tqdm(
+        total=total, initial=recorder.already, unit="demo", desc="recording", mininterval=interval, smoothing=0.05
+    ) as bar:
         for outcome in recorder.run():
             outcomes.append(outcome)
             if outcome.failure is None:
@@ -82,7 +83,9 @@ def _settings(arguments: list[str]) -> RecordSettings:
     parser.add_argument("--episodes", type=int, required=True, metavar="N", help="episodes of EACH task")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the episode files")
     parser.add_argument("--workers", type=int, default=2, metavar="W", help="processes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first layout of each task; episode i has seed S + i")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of the first layout of each task; episode i has seed S + i"
+    )
     parser.add_argument("--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster")
     parser.add_argument("--image-size", type=int, default=256, metavar="PIXELS", help="width and height of the images")
     values = parser.parse_args(arguments)
@@ -92,7 +95,9 @@ def _settings(arguments: list[str]) -> RecordSettings:
         raise argparse.ArgumentError(None, f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
     for name, least in (("episodes", 1), ("workers", 1), ("seed", 0), ("image_size", 16)):
         if getattr(values, name) < least:
-            raise argparse.ArgumentError(None, f"--{name.replace('_', '-')} is {getattr(values, name)}, expected at least {least}")
+            raise argparse.ArgumentError(
+                None, f"--{name.replace('_', '-')} is {getattr(values, name)}, expected at least {least}"
+            )
     return RecordSettings(
         values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size
     )

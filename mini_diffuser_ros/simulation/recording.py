@@ -125,12 +125,15 @@ class Recorder:
 
     Attributes:
         plans: progress by task.
+        already: episodes that were there before.
     """
 
     def __init__(self, settings: RecordSettings) -> None:
         store = EpisodeStore(settings.out, ROBOT)
         self._settings = settings
+        wanted = range(settings.seed, settings.seed + settings.episodes)
         self.plans = {task: SeedPlan(settings.episodes, settings.seed, store.seeds(task)) for task in settings.tasks}
+        self.already = sum(len(plan.present.intersection(wanted)) for plan in self.plans.values())
 
     def run(self) -> Iterator[Outcome]:
         """Make the missing demonstrations.
@@ -153,7 +156,8 @@ class Recorder:
                     busy.add(connection)
                     job = self._next_job()
                     continue
-                for connection in wait(busy):
+                ready = wait(busy)
+                for connection in [connection for connection in busy if connection in ready]:
                     outcome = _receive(connection)
                     busy.remove(connection)
                     idle.add(connection)

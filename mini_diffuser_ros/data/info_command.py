@@ -1,0 +1,93 @@
+"""``mini-diffuser info``: what a set of demonstrations holds, and pictures of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.data.recordings import open_episodes
+from mini_diffuser_ros.data.summary import (
+    CloudSummary,
+    TaskSummary,
+    draw_episode,
+    spread,
+    summarise_clouds,
+    summarise_tasks,
+)
+from mini_diffuser_ros.records import Episode
+
+_CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would take minutes.
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0, or 2 if there is nothing to read."""
+    parser = argparse.ArgumentParser(prog="mini-diffuser info", description="Summarise recorded demonstrations.")
+    parser.add_argument("path", type=Path, help="directory of episodes, or one episode file")
+    parser.add_argument("--sentences", type=int, default=5, metavar="N", help="sentences to show of each task")
+    parser.add_argument(
+        "--plot", type=Path, metavar="DIR", help="write pictures of the clouds with the gripper in them"
+    )
+    parser.add_argument("--plot-episodes", type=int, default=2, metavar="N", help="episodes of each task to draw")
+    values = parser.parse_args(arguments)
+    try:
+        episodes = list(open_episodes(values.path))
+        sys.stdout.write(_report(episodes, values.sentences))
+        if values.plot is not None:
+            _plot(episodes, values.plot, values.plot_episodes)
+    except DataError as error:
+        sys.stderr.write(f"mini-diffuser info: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"mini-diffuser info: cannot write pictures to {values.plot}: {error.strerror}\n")
+        return 2
+    return 0
+
+
+def _report(episodes: Sequence[Episode], sentences: int) -> str:
+    tasks = summarise_tasks(episodes)
+    keyframes = sum(len(episode.keyframes) for episode in episodes)
+    lines = [f"{len(episodes)} episodes, {keyframes} keyframes, {len(tasks)} tasks"]
+    for name, task in tasks.items():
+        lines += _task_lines(name, task, sentences)
+    lines += _cloud_lines(summarise_clouds(episodes, _CLOUDS_OF))
+    return "\n".join(lines) + "\n"
+
+
+def _task_lines(name: str, task: TaskSummary, sentences: int) -> list[str]:
+    lengths = ", ".join(f"{count} x {length}" for length, count in sorted(task.lengths.items()))
+    more = len(task.sentences) - sentences
+    return [
+        f"{name}: {task.episodes} episodes, {task.variations} variations",
+        f"    keyframes an episode: {lengths}",
+        f"    end effector {_box(task.poses_low, task.poses_high)}",
+        f"    {len(task.sentences)} sentences",
+        *(f"        {sentence}" for sentence in task.sentences[:sentences]),
+        *([f"        ... and {more} more"] if more > 0 else []),
+    ]
+
+
+def _cloud_lines(clouds: CloudSummary) -> list[str]:
+    fewest, median, most = clouds.points
+    return [
+        f"clouds (of {clouds.clouds} keyframes): {fewest:.0f} to {most:.0f} points, median {median:.0f}",
+        f"    {_box(clouds.low, clouds.high)}",
+    ]
+
+
+def _box(low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
+    return ", ".join(f"{axis} {a:.3f} to {b:.3f}" for axis, a, b in zip("xyz", low, high, strict=True)) + " m"
+
+
+def _plot(episodes: Sequence[Episode], folder: Path, count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in sorted({episode.task for episode in episodes}):
+        for episode in spread([episode for episode in episodes if episode.task == task], count):
+            file = folder / f"{Path(episode.source).stem}.png"
+            draw_episode(episode).save(file)
+            sys.stdout.write(f"drew {file}\n")
