@@ -104,6 +104,8 @@ class MiniDiffuserConfig:
         position_scale: metres per unit of the diffused variable; 1 as published, else about the standard deviation
             of target positions.
         clip_sample: bound on the predicted clean position, in units of ``position_scale``.
+        step_spacing: which noise levels a short sampling visits: ``leading`` or ``trailing`` as in the diffusers
+            library, or ``linspace`` from the noisiest to the cleanest.
 
         heatmap: dense grounding signal: cross-entropy of a target heat-map over scene tokens.
         heatmap_level: level whose tokens carry the heat-map.
@@ -165,6 +167,7 @@ class MiniDiffuserConfig:
     prediction: Literal["epsilon", "velocity"] = "velocity"
     position_scale: float = 0.2
     clip_sample: float = 4.0
+    step_spacing: Literal["leading", "trailing", "linspace"] = "linspace"
     # Losses
     heatmap: bool = True
     heatmap_level: int = 1
@@ -242,6 +245,7 @@ class MiniDiffuserConfig:
             "prediction": "epsilon",
             "position_scale": 1.0,
             "clip_sample": 1.0,
+            "step_spacing": "trailing",
             "heatmap": False,
             "position_weight": 20.0,
             "rotation_weight": 1.0,

@@ -1,0 +1,139 @@
+"""Attention with normalised queries and keys, Fourier features and rotary encodings of positions in metres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mini_diffuser_ros.policy.serialization import Windows
+
+PUBLISHED_ROTARY_BASE = 1e4
+_NORM_EPS = 1e-6
+
+
+class Rotary(nn.Module):
+    """Rotary encoding of 3-D positions (Su et al. 2021), a third of the channels for each axis.
+
+    Args:
+        width: channels of an attention head, a multiple of 6.
+        wavelengths: metres, ``width / 6`` of them; None for the published frequencies, which hardly turn over a table.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int, wavelengths: Sequence[float] | None) -> None:
+        super().__init__()
+        if wavelengths is None:
+            exponents = torch.arange(0, width // 3, 2, dtype=torch.float32) / (width // 3)
+            frequencies = PUBLISHED_ROTARY_BASE**-exponents
+        else:
+            frequencies = 2 * math.pi / torch.tensor(wavelengths)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, xyz: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (..., width / 2) of positions (..., 3) in metres, for :func:`rotate`."""
+        angles = (xyz[..., None] * self.frequencies).flatten(-2)
+        return angles.cos(), angles.sin()
+
+
+def rotate(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn neighbouring pairs of channels of heads (..., H, d) by the angles of their points (..., d / 2)."""
+    cos, sin = (part[..., None, :] for part in turn)
+    even, odd = heads.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
+
+
+def fourier_features(values: Tensor, wavelengths: Sequence[float]) -> Tensor:
+    """Sines and cosines (..., 2 * D * F) of values (..., D) at F wavelengths in the values' own unit."""
+    frequencies = 2 * math.pi / values.new_tensor(wavelengths)
+    angles = (values[..., None] * frequencies).flatten(-2)
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+class WindowAttention(nn.Module):
+    """Self-attention of points within their windows."""
+
+    def __init__(self, channels: int, heads: int, dropout: float, rotary: Rotary | None) -> None:
+        super().__init__()
+        width = channels // heads
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
+        self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
+        self.rotary = rotary
+
+    def forward(self, x: Tensor, windows: Windows, xyz: Tensor) -> Tensor:
+        """Points (N, C) at (N, 3) metres to (N, C)."""
+        query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)  # each (N, H, d)
+        query, key = self.q_norm(query), self.k_norm(key)
+        if self.rotary is not None:
+            turn = self.rotary(xyz)
+            query, key = rotate(query, turn), rotate(key, turn)
+        out = attend(
+            gather_heads(query, windows.members),
+            gather_heads(key, windows.members),
+            gather_heads(value, windows.members),
+            windows.valid[:, None, None],
+            self.dropout if self.training else 0.0,
+        )
+        flat = out.transpose(1, 2).flatten(0, 1).flatten(1)  # (W * K, C)
+        return F.dropout(self.proj(flat.index_select(0, windows.slots)), self.dropout, self.training)
+
+
+class TextCrossAttention(nn.Module):
+    """Cross-attention of points to the words of their own scene's sentence."""
+
+    def __init__(self, channels: int, heads: int, text_width: int, dropout: float) -> None:
+        super().__init__()
+        width = channels // heads
+        self.heads, self.dropout = heads, dropout
+        self.q = nn.Linear(channels, channels)
+        self.kv = nn.Linear(text_width, 2 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
+        self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
+
+    def forward(self, x: Tensor, windows: Windows, words: Tensor, is_word: Tensor) -> Tensor:
+        """Points (N, C) and words (B, L, text_width), of which ``is_word`` (B, L) count, to (N, C)."""
+        query = self.q_norm(self.q(x).unflatten(-1, (self.heads, -1)))
+        key, value = self.kv(words).unflatten(-1, (2, self.heads, -1)).unbind(2)  # each (B, L, H, d)
+        out = attend(
+            gather_heads(query, windows.members),
+            self.k_norm(key).transpose(1, 2)[windows.scene],
+            value.transpose(1, 2)[windows.scene],
+            is_word[windows.scene][:, None, None],
+            self.dropout if self.training else 0.0,
+        )
+        flat = out.transpose(1, 2).flatten(0, 1).flatten(1)
+        return F.dropout(self.proj(flat.index_select(0, windows.slots)), self.dropout, self.training)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, channels: int, hidden: int, out: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels if out is None else out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) to (..., out)."""
+        hidden = F.dropout(F.gelu(self.fc1(x)), self.dropout, self.training)
+        return F.dropout(self.fc2(hidden), self.dropout, self.training)
+
+
+def gather_heads(heads: Tensor, members: Tensor) -> Tensor:
+    """Rows (N, H, d) into windows (W, K): (W, H, K, d)."""
+    rows = heads.flatten(1).index_select(0, members.flatten())
+    return rows.view(*members.shape, *heads.shape[1:]).transpose(1, 2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor, dropout: float = 0.0) -> Tensor:
+    """Softmax attention (..., H, Q, d); keys whose ``valid`` (..., 1, 1, K) is False are left out."""
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=dropout)

@@ -1,0 +1,214 @@
+"""Encoder and decoder over the voxel levels: a U-Net in the manner of Point Transformer V3, with text.
+
+Attribute names follow the published state_dict; single-entry ModuleLists stand where it has a list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mini_diffuser_ros.policy.attention import (
+    Mlp,
+    Rotary,
+    TextCrossAttention,
+    WindowAttention,
+    fourier_features,
+)
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.pyramid import Level
+from mini_diffuser_ros.policy.sparse import SubmanifoldConv
+
+POINT_CHANNELS = 7
+_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+_COLOUR_WAVELENGTHS = (2.0, 1.0)  # colour channels span [-1, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """The sentences of a batch: states (B, L, text_hidden), and which of them are words (B, L)."""
+
+    states: Tensor
+    valid: Tensor
+
+
+def point_norm(config: MiniDiffuserConfig, channels: int) -> nn.Module:
+    """The normalisation between linear layer and activation: see ``config.norm``."""
+    return nn.BatchNorm1d(channels, **_BATCH_NORM) if config.norm == "batch" else nn.LayerNorm(channels)
+
+
+def input_width(config: MiniDiffuserConfig) -> int:
+    """Channels that :func:`input_features` gives."""
+    if config.input_features == "raw":
+        return POINT_CHANNELS
+    colour, height = 3 * 2 * len(_COLOUR_WAVELENGTHS), 2 * len(config.wavelengths)
+    return POINT_CHANNELS + 3 + colour + height
+
+
+def input_features(points: Tensor, level: Level, config: MiniDiffuserConfig) -> Tensor:
+    """What the stem reads of points (N, 7) of level 0."""
+    if config.input_features == "raw":
+        return points
+    xyz, colour, height = points.split((3, 3, 1), 1)
+    corner = level.corner[level.batch] + level.grid * level.size
+    return torch.cat(
+        [
+            xyz / config.position_scale,
+            colour,
+            height / config.position_scale,
+            (xyz - corner) / level.size - 0.5,
+            fourier_features(colour, _COLOUR_WAVELENGTHS),
+            fourier_features(height, config.wavelengths),
+        ],
+        1,
+    )
+
+
+class Stem(nn.Module):
+    """First sparse convolution, normalisation, GELU."""
+
+    def __init__(self, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        channels = config.encoder_channels[0]
+        self.kernel = config.stem_kernel
+        self.conv = SubmanifoldConv(input_width(config), channels, config.stem_kernel, bias=False)
+        self.norm = point_norm(config, channels)
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """(N, input) to (N, C)."""
+        return F.gelu(self.norm(self.conv(x, level.rulebook(self.kernel))))
+
+
+class Block(nn.Module):
+    """Convolution as position encoding, window attention, MLP; each added to the stream."""
+
+    def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        rotary = Rotary(channels // heads, config.wavelengths) if config.scene_rotary else None
+        self.cpe = nn.ModuleList(
+            [SubmanifoldConv(channels, channels, 3), nn.Linear(channels, channels), nn.LayerNorm(channels)]
+        )
+        self.norm1 = nn.ModuleList([nn.LayerNorm(channels)])
+        self.attn = WindowAttention(channels, heads, config.dropout, rotary)
+        self.norm2 = nn.ModuleList([nn.LayerNorm(channels)])
+        self.mlp = nn.ModuleList([Mlp(channels, int(channels * config.mlp_ratio), dropout=config.dropout)])
+
+    def forward(self, x: Tensor, level: Level, conv_input: Tensor | None = None) -> Tensor:
+        """(N, C) to (N, C); ``conv_input`` (N, C) replaces x before the convolution."""
+        conv, linear, norm = self.cpe
+        x = x + norm(linear(conv(x if conv_input is None else conv_input, level.rulebook(3))))
+        x = x + self.attn(self.norm1[0](x), level.windows, level.coordinates)
+        return x + self.mlp[0](self.norm2[0](x))
+
+
+class TextBlock(nn.Module):
+    """Cross-attention to the sentence and MLP, each added to the stream."""
+
+    def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.ModuleList([nn.LayerNorm(channels)])
+        self.attn = TextCrossAttention(channels, heads, config.text_hidden, config.dropout)
+        self.norm2 = nn.ModuleList([nn.LayerNorm(channels)])
+        self.mlp = nn.ModuleList([Mlp(channels, int(channels * config.mlp_ratio), dropout=config.dropout)])
+
+    def forward(self, x: Tensor, level: Level, words: Words) -> Tensor:
+        """(N, C) to (N, C)."""
+        x = x + self.attn(self.norm1[0](x), level.windows, words.states, words.valid)
+        return x + self.mlp[0](self.norm2[0](x))
+
+
+class Pool(nn.Module):
+    """Maximum over the points of each coarser voxel, after a linear layer."""
+
+    def __init__(self, channels_in: int, channels_out: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        self.proj = nn.Linear(channels_in, channels_out)
+        self.norm = nn.ModuleList([point_norm(config, channels_out)])
+
+    def forward(self, x: Tensor, coarse: Level) -> Tensor:
+        """Points of the finer level (N, C_in) to the coarser one (P, C_out)."""
+        if coarse.children is None:
+            raise ValueError("Pool leads to a coarser level, got level 0")
+        order, sizes = coarse.children
+        pooled = torch.segment_reduce(self.proj(x).index_select(0, order), "max", lengths=sizes)
+        return F.gelu(self.norm[0](pooled))
+
+
+class Unpool(nn.Module):
+    """The coarser level's features spread to their points, beside the encoder's skip."""
+
+    def __init__(self, coarse: int, skip: int, channels: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        self.proj = nn.ModuleList([nn.Linear(coarse, channels), point_norm(config, channels)])
+        self.proj_skip = nn.ModuleList([nn.Linear(skip, channels), point_norm(config, channels)])
+
+    def forward(self, coarse: Tensor, skip: Tensor, fine: Level) -> tuple[Tensor, Tensor]:
+        """Sum (N, C) and skip part alone (N, C)."""
+        up = F.gelu(self.proj[1](self.proj[0](coarse)))
+        own = F.gelu(self.proj_skip[1](self.proj_skip[0](skip)))
+        if fine.parents is None:
+            raise ValueError("Unpool leads to a finer level, got the coarsest")
+        return own + up.index_select(0, fine.parents), own
+
+
+class EncoderStage(nn.Module):
+    """Pooling (from level 1 on), block and, where the sentence is read, text block."""
+
+    def __init__(self, number: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        channels, heads = config.encoder_channels[number], config.encoder_heads[number]
+        is_bottleneck = number == config.levels - 1
+        if number > 0:
+            self.down = Pool(config.encoder_channels[number - 1], channels, config)
+        self.block0 = Block(channels, heads, config)
+        reads_text = config.encoder_text or is_bottleneck
+        self.ca_block0 = TextBlock(channels, heads, config) if reads_text else None
+
+
+class DecoderStage(nn.Module):
+    """Unpooling, block, text block, and the convolution that the tokens look up."""
+
+    def __init__(self, number: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        channels, heads = config.decoder_channels[number], config.decoder_heads[number]
+        is_last = number == config.levels - 2
+        coarse = config.encoder_channels[-1] if is_last else config.decoder_channels[number + 1]
+        self.up = Unpool(coarse, config.encoder_channels[number], channels, config)
+        self.block0 = Block(channels, heads, config)
+        self.ca_block0 = TextBlock(channels, heads, config)
+        self.conv0 = LocalQuery(channels, config.neck_channels)
+
+
+class LocalQuery(nn.Module):
+    """Scene features around the voxel a token falls in: convolution, linear layer, LayerNorm.
+
+    It is evaluated at the voxels that are asked for alone, which are far fewer than the scene's.
+    """
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv = nn.ModuleList([SubmanifoldConv(channels, out, 3), nn.Linear(out, out), nn.LayerNorm(out)])
+
+    def forward(self, features: Tensor, level: Level, found: Tensor) -> Tensor:
+        """Local features (Q, out) at points ``found`` (Q,) of the level; zero where -1."""
+        hits = (found >= 0).nonzero()[:, 0]
+        conv, linear, norm = self.conv
+        local = norm(linear(conv.at(features, level.rulebook(3), found.index_select(0, hits))))
+        return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneFeatures:
+    """What the backbone makes of a batch of scenes.
+
+    Attributes:
+        encoder: features (N_l, C) of each level, finest first, before the bottleneck's text block. They do not
+            depend on the sentence where ``encoder_text`` is off.
+        decoder: features (N_l, C) of each level, finest first; the last is the bottleneck after its text block.
+    """
+
+    encoder: tuple[Tensor, ...]
+    decoder: tuple[Tensor, ...]

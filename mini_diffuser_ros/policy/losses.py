@@ -1,0 +1,101 @@
+"""The training objective: one encoded scene, M noised positions, the heads and the heat-map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mini_diffuser_ros.policy.batch import TrainingBatch
+from mini_diffuser_ros.policy.heads import ActionLogits
+from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.rotation import rotation_labels
+
+if TYPE_CHECKING:
+    from mini_diffuser_ros.policy.model import MiniDiffuser
+
+
+def training_losses(
+    model: MiniDiffuser, batch: TrainingBatch, level2: int, generator: torch.Generator | None
+) -> dict[str, Tensor]:
+    """See :meth:`MiniDiffuser.loss`."""
+    if level2 < 1:
+        raise ValueError(f"level2 is {level2}, expected at least 1 noised position a scene")
+    config, schedule = model.config, model.schedule
+    scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths)
+    scenes, device = len(batch.target_xyz), batch.points.device
+    clean = (batch.target_xyz / config.position_scale)[:, None].expand(-1, level2, -1)
+    noise = torch.randn((scenes, level2, 3), generator=generator).to(device)
+    steps = torch.randint(schedule.steps, (scenes, level2), generator=generator).to(device)
+    noised = schedule.add_noise(clean, noise, steps) * config.position_scale
+    jitter = torch.randn((scenes, 1, 3), generator=generator).to(device) * config.head_position_noise
+    at_target = batch.target_xyz[:, None] + jitter
+
+    predicted, logits = _predict(model, scene, noised, steps, at_target)
+    losses = {"position": F.l1_loss(predicted, schedule.target(clean, noise, steps))}
+    losses |= _action_losses(model, logits, batch)
+    if scene.heatmap is not None:
+        losses["heatmap"] = heatmap_loss(scene, batch.target_xyz, config.heatmap_level, config.heatmap_sigma)
+    total = torch.stack([getattr(config, f"{name}_weight") * value for name, value in losses.items()]).sum()
+    return {"total": total} | losses
+
+
+def _predict(
+    model: MiniDiffuser, scene: EncodedScene, noised: Tensor, steps: Tensor, at_target: Tensor
+) -> tuple[Tensor, ActionLogits]:
+    """Predictions (B, M, 3) and head logits (B, ...).
+
+    The heads' position rides along as one more token of each scene, at noise step 0.
+    """
+    text_of = _text_of(model, steps)
+    if model.config.head_context == "scene":
+        return model.denoise(scene, noised, steps, text_of), model.action_logits(scene, at_target, None)
+    xyz = torch.cat([noised, at_target], 1)
+    all_steps = torch.cat([steps, torch.zeros_like(steps[:, :1])], 1)
+    own = torch.arange(len(steps), device=steps.device)[:, None]
+    all_text_of = torch.cat([text_of, own], 1)
+    tokens = model.token_features(scene, xyz, all_steps, all_text_of)
+    predicted = model.act_proj_head.denoise_mlp(tokens[:, :-1])
+    return predicted, model.action_logits(scene, at_target, tokens[:, -1:])
+
+
+def _text_of(model: MiniDiffuser, steps: Tensor) -> Tensor:
+    """Which scene's sentence each of the actions (B, M) gets in its FiLM context."""
+    scenes, level2 = steps.shape
+    if model.config.text_pairing == "own":
+        return torch.arange(scenes, device=steps.device)[:, None].expand_as(steps)
+    # As published: actions run through m first, their texts through b first.
+    return (torch.arange(scenes * level2, device=steps.device) % scenes).view(scenes, level2)
+
+
+def _action_losses(model: MiniDiffuser, logits: ActionLogits, batch: TrainingBatch) -> dict[str, Tensor]:
+    config = model.config
+    labels = rotation_labels(batch.target_quat, config.rotation_sigma, config.gripper_symmetry)
+    losses = {
+        "rotation": F.cross_entropy(logits.rotation, labels),
+        "gripper": F.binary_cross_entropy_with_logits(logits.gripper, batch.gripper_open),
+    }
+    if config.termination:
+        losses["termination"] = F.binary_cross_entropy_with_logits(logits.termination, batch.terminate)
+    return losses
+
+
+def heatmap_loss(scene: EncodedScene, target_xyz: Tensor, level: int, sigma: float) -> Tensor:
+    """Cross-entropy between the heat-map over a level's points and a Gaussian around the target in the table plane.
+
+    Args:
+        scene: with heat-map logits (N_l,).
+        target_xyz: (B, 3) metres.
+        level: level of the logits.
+        sigma: metres.
+    """
+    if scene.heatmap is None:
+        raise ValueError("scene has no heat-map, its model's config.heatmap is off")
+    points = scene.levels[level]
+    padded = points.padded
+    distance = (points.coordinates[:, :2] - target_xyz[points.batch, :2]).square().sum(1)
+    wanted = (-distance / (2 * sigma**2))[padded.members].masked_fill(~padded.valid, -torch.inf)
+    given = scene.heatmap[padded.members].masked_fill(~padded.valid, -1e4)
+    return F.cross_entropy(given, wanted.softmax(1))

@@ -1,0 +1,253 @@
+"""The Mini Diffuser: encode a scene once, query it with many noised positions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mini_diffuser_ros.policy.backbone import POINT_CHANNELS, Words
+from mini_diffuser_ros.policy.batch import TrainingBatch
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.diffusion import NoiseSchedule
+from mini_diffuser_ros.policy.heads import ActionHead, ActionLogits
+from mini_diffuser_ros.policy.losses import training_losses
+from mini_diffuser_ros.policy.neck import TokenContext, step_embedding
+from mini_diffuser_ros.policy.network import EncodedScene, SceneNetwork
+from mini_diffuser_ros.policy.pyramid import build_pyramid
+
+
+class MiniDiffuser(nn.Module):
+    """Position by diffusion, rotation, gripper and termination by classification at that position.
+
+    All positions are metres in the centred frame of :func:`~mini_diffuser_ros.policy.scene.scene_points`.
+
+    Args:
+        config: sizes and behaviour; see :class:`MiniDiffuserConfig` for the presets.
+    """
+
+    def __init__(self, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.schedule = NoiseSchedule(config)
+        self.ptv3_model = SceneNetwork(config)
+        self.txt_fc = nn.Linear(config.text_width, config.text_hidden)
+        self.txt_attn_fc = nn.Linear(config.text_width, 1)
+        self.act_proj_head = ActionHead(config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.txt_fc.weight.device
+
+    def encode(self, points: Tensor, batch: Tensor, text_tokens: Tensor, text_lengths: Tensor) -> EncodedScene:
+        """Everything a decision reuses.
+
+        Args:
+            points: (N, 7), from :func:`~mini_diffuser_ros.policy.scene.scene_points`.
+            batch: (N,) int64, non-decreasing, scene of each point.
+            text_tokens: (sum L, text_width), token states of all sentences after one another.
+            text_lengths: (B,) int64, tokens of each sentence.
+
+        Raises:
+            ValueError: a wrong shape, a value that is not finite, a scene without points or words.
+        """
+        _check_scene(points, batch, text_tokens, text_lengths, self.config)
+        scenes = len(text_lengths)
+        with torch.no_grad():
+            levels = build_pyramid(points[:, :3], batch, scenes, self.config, self.training)
+        words, pooled = self._read(text_tokens, text_lengths)
+        features = self.ptv3_model.scene_features(points, levels, words)
+        finest = features.decoder[0]
+        heat = self.config.heatmap_level
+        return EncodedScene(
+            levels=levels,
+            features=features.decoder,
+            memories=self.ptv3_model.remember(features, levels),
+            state_memories=self.ptv3_model.remember_state(features, levels),
+            text=pooled if self.config.film_text else torch.zeros_like(pooled),
+            maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts),
+            heatmap=self.act_proj_head.heatmap_mlp(features.decoder[heat])[:, 0] if self.config.heatmap else None,
+        )
+
+    def predict_noise(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, batch: Tensor) -> Tensor:
+        """Noise (Q, 3) in noised positions, in units of ``config.position_scale``.
+
+        Args:
+            scene: from :meth:`encode`.
+            xyz: (Q, 3) metres, noised positions.
+            steps: (Q,) int64 noise step of each.
+            batch: (Q,) int64 scene of each, in any order.
+        """
+        _check_queries(scene, batch, xyz=(xyz, 3), steps=(steps, 0))
+        slots = _Slots(batch, scene.scenes)
+        packed, packed_steps = slots.pack(xyz), slots.pack(steps)
+        predicted = self.denoise(scene, packed, packed_steps)
+        noise = self.schedule.denoised(predicted, packed / self.config.position_scale, packed_steps).noise
+        return slots.unpack(noise)
+
+    def predict_rotation(self, scene: EncodedScene, xyz: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotation logits (Q, 72, 3) and gripper-open logits (Q,) at positions (Q, 3) of scenes ``batch`` (Q,)."""
+        logits = self.predict_action(scene, xyz, batch)
+        return logits.rotation, logits.gripper
+
+    def predict_action(self, scene: EncodedScene, xyz: Tensor, batch: Tensor) -> ActionLogits:
+        """All head logits at positions (Q, 3) of scenes ``batch`` (Q,)."""
+        _check_queries(scene, batch, xyz=(xyz, 3))
+        slots = _Slots(batch, scene.scenes)
+        packed = slots.pack(xyz)
+        steps = torch.zeros(packed.shape[:2], dtype=torch.long, device=packed.device)
+        on_scene = self.config.head_context == "scene"
+        tokens = None if on_scene else self.token_features(scene, packed, steps)
+        logits = self.action_logits(scene, packed, tokens)
+        return ActionLogits(*(slots.unpack(part.unflatten(0, packed.shape[:2])) for part in logits))
+
+    def sample(
+        self,
+        scene: EncodedScene,
+        samples: int,
+        steps: int,
+        eta: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Positions (B, samples, 3) in metres, drawn by DDIM.
+
+        Args:
+            scene: from :meth:`encode`.
+            samples: hypotheses a scene, all in one pass.
+            steps: DDIM steps, 1 to ``config.diffusion_steps``.
+            eta: 0 is deterministic given the first noise.
+            generator: a CPU generator that draws all noise.
+        """
+        if samples < 1:
+            raise ValueError(f"samples is {samples}, expected at least 1")
+        scale = self.config.position_scale
+        noise = torch.randn((scene.scenes, samples, 3), generator=generator).to(self.device)
+
+        def predict(sample: Tensor, step: int) -> Tensor:
+            at = torch.full(sample.shape[:2], step, device=sample.device)
+            return self.denoise(scene, sample * scale, at)
+
+        return scale * self.schedule.ddim(predict, noise, steps, self.config.step_spacing, eta, generator)
+
+    def loss(
+        self, batch: TrainingBatch, level2: int = 64, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Training losses as scalars, ``total`` (weighted sum of the others) first.
+
+        Args:
+            batch: B scenes with targets.
+            level2: noised positions M a scene, drawn independently.
+            generator: a CPU generator for noise and steps; torch's own where None.
+        """
+        return training_losses(self, batch, level2, generator)
+
+    def denoise(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, text_of: Tensor | None = None) -> Tensor:
+        """The network's prediction (B, M, 3), noise or velocity, for positions (B, M, 3) metres at steps (B, M)."""
+        predicted: Tensor = self.act_proj_head.denoise_mlp(self.token_features(scene, xyz, steps, text_of))
+        return predicted
+
+    def token_features(
+        self, scene: EncodedScene, xyz: Tensor, steps: Tensor, text_of: Tensor | None = None
+    ) -> Tensor:
+        """Tokens (B, M, C) of positions (B, M, 3) metres at steps (B, M).
+
+        ``text_of`` (B, M) names the scene whose sentence enters each token's FiLM context, by default its own.
+        """
+        return self.ptv3_model.tokens(scene, xyz, self._context(scene, steps, text_of))
+
+    def action_logits(self, scene: EncodedScene, xyz: Tensor, tokens: Tensor | None) -> ActionLogits:
+        """Head logits (B * M, ...) at positions (B, M, 3); ``tokens`` (B, M, C) as ``head_context`` needs them."""
+        if tokens is None:
+            seen = scene.maximum[:, None].expand(-1, xyz.shape[1], -1)
+            tokens = torch.cat([seen, xyz / self.config.position_scale], -1)
+        state = None if self.config.head_text else self.ptv3_model.state_tokens(scene, xyz).flatten(0, 1)
+        return self.act_proj_head.action(tokens.flatten(0, 1), state)
+
+    def _read(self, tokens: Tensor, lengths: Tensor) -> tuple[Words, Tensor]:
+        """Padded words, and one vector (B, text_hidden) a sentence."""
+        if self.config.text_normalized:
+            tokens = F.layer_norm(tokens, tokens.shape[1:])
+        position = torch.arange(int(lengths.max()), device=tokens.device)
+        valid = position < lengths[:, None]
+        states, scores = self.txt_fc(tokens), self.txt_attn_fc(tokens)[:, 0]
+        padded = states.new_zeros(*valid.shape, states.shape[1])
+        padded[valid] = states
+        weights = scores.new_full(valid.shape, -torch.inf)
+        weights[valid] = scores
+        return Words(padded, valid), (weights.softmax(1)[..., None] * padded).sum(1)
+
+    def _context(self, scene: EncodedScene, steps: Tensor, text_of: Tensor | None = None) -> TokenContext:
+        """FiLM contexts of tokens at steps (B, M); ``text_of`` (B, M) names the scene whose sentence each gets."""
+        width = self.config.text_hidden
+        if not self.config.film_text:
+            distinct, which = torch.unique(steps, return_inverse=True)
+            return TokenContext(step_embedding(distinct, width), which)
+        if text_of is None:
+            text_of = torch.arange(len(steps), device=steps.device)[:, None].expand_as(steps)
+        codes = text_of * self.config.diffusion_steps + steps
+        distinct, which = torch.unique(codes, return_inverse=True)
+        of_step = step_embedding(distinct % self.config.diffusion_steps, width)
+        return TokenContext(scene.text[distinct // self.config.diffusion_steps] + of_step, which)
+
+
+class _Slots:
+    """Queries of several scenes (Q, ...) as one padded row a scene (B, M, ...), and back."""
+
+    def __init__(self, batch: Tensor, scenes: int) -> None:
+        counts = torch.bincount(batch, minlength=scenes)
+        self._scenes, self._width = scenes, int(counts.max())
+        order = torch.argsort(batch, stable=True)
+        rank = torch.empty_like(batch)
+        first = torch.cumsum(counts, 0) - counts
+        rank[order] = torch.arange(len(batch), device=batch.device) - first[batch[order]]
+        self._slot = batch * self._width + rank
+
+    def pack(self, values: Tensor) -> Tensor:
+        """(Q, ...) to (B, M, ...), zero in unused slots."""
+        rows = values.new_zeros(self._scenes * self._width, *values.shape[1:])
+        return rows.index_copy(0, self._slot, values).unflatten(0, (self._scenes, self._width))
+
+    def unpack(self, rows: Tensor) -> Tensor:
+        """(B, M, ...) to (Q, ...)."""
+        return rows.flatten(0, 1).index_select(0, self._slot)
+
+
+def _check_scene(
+    points: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor, config: MiniDiffuserConfig
+) -> None:
+    _check_shape("points", points, (None, POINT_CHANNELS))
+    _check_shape("batch", batch, (len(points),))
+    _check_shape("text_lengths", lengths, (None,))
+    _check_shape("text_tokens", tokens, (int(lengths.sum()), config.text_width))
+    scenes = len(lengths)
+    if scenes == 0 or int(lengths.min()) < 1:
+        raise ValueError(f"text_lengths {tuple(lengths.shape)} must be positive, one a scene, got {lengths.tolist()}")
+    if len(points) == 0:
+        raise ValueError(f"points {tuple(points.shape)} is empty, expected at least one point a scene")
+    if bool((batch[1:] < batch[:-1]).any()) or int(batch[0]) < 0 or int(batch[-1]) >= scenes:
+        raise ValueError(f"batch {tuple(batch.shape)} must be non-decreasing from 0 to {scenes - 1}")
+    empty = (torch.bincount(batch, minlength=scenes) == 0).nonzero()[:, 0].tolist()
+    if empty:
+        raise ValueError(f"batch {tuple(batch.shape)} leaves scene {empty[0]} of {scenes} without a point")
+    for name, values in (("points", points), ("text_tokens", tokens)):
+        if not bool(torch.isfinite(values).all()):
+            raise ValueError(f"{name} {tuple(values.shape)} has values that are not finite, expected none")
+
+
+def _check_queries(scene: EncodedScene, batch: Tensor, **arguments: tuple[Tensor, int]) -> None:
+    """Each keyword names an argument, with its value and its number of columns (0 for none)."""
+    for name, (value, columns) in arguments.items():
+        _check_shape(name, value, (len(batch), columns) if columns else (len(batch),))
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} {tuple(value.shape)} has values that are not finite, expected none")
+    if len(batch) == 0 or int(batch.min()) < 0 or int(batch.max()) >= scene.scenes:
+        raise ValueError(f"batch {tuple(batch.shape)} must name scenes 0 to {scene.scenes - 1}, at least one query")
+
+
+def _check_shape(name: str, value: Tensor, expected: tuple[int | None, ...]) -> None:
+    shape = tuple(value.shape)
+    fits = len(shape) == len(expected) and all(b is None or a == b for a, b in zip(shape, expected, strict=True))
+    if not fits:
+        words = ", ".join("any" if size is None else str(size) for size in expected)
+        raise ValueError(f"{name} has shape {shape}, expected ({words})")

@@ -1,0 +1,169 @@
+"""Noised positions as tokens that query an encoded scene.
+
+A token attends to points only, never to another token, and no point attends to a token: the level-2 samples of a
+scene are independent, and the scene is encoded once for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, gather_heads, rotate
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.pyramid import Level
+
+_NORM_EPS = 1e-6
+_PUBLISHED_ANCHOR_HIDDEN = 12
+
+
+@dataclass(frozen=True, eq=False)
+class TokenContext:
+    """FiLM contexts of tokens, each distinct one once.
+
+    Attributes:
+        distinct: (R, D).
+        which: (B, M) int64, the context of each token.
+    """
+
+    distinct: Tensor
+    which: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SceneMemory:
+    """What tokens read of one level, computed once per scene.
+
+    Attributes:
+        keys: (B, H, P, d), padded to the largest scene.
+        values: (B, H, P, d).
+        valid: (B, 1, 1, P) bool, False at padding.
+    """
+
+    keys: Tensor
+    values: Tensor
+    valid: Tensor
+
+
+def step_embedding(steps: Tensor, width: int) -> Tensor:
+    """Sines and cosines (..., width) of noise steps (...,), as in Ho et al. 2020."""
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half, device=steps.device) * (-math.log(1e4) / half))
+    angles = steps[..., None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+class AnchorEmbedding(nn.ModuleList):
+    """Token of a position."""
+
+    def __init__(self, config: MiniDiffuserConfig) -> None:
+        fourier = config.anchor_features == "fourier"
+        width = 3 + 6 * len(config.wavelengths) if fourier else 3
+        hidden = config.neck_channels if fourier else _PUBLISHED_ANCHOR_HIDDEN
+        super().__init__([Mlp(width, hidden, config.neck_channels)])
+        self.fourier = fourier
+        self.wavelengths, self.scale = config.wavelengths, config.position_scale
+
+    def forward(self, xyz: Tensor) -> Tensor:
+        """Positions (..., 3) in metres to tokens (..., C)."""
+        if self.fourier:
+            xyz = torch.cat([xyz / self.scale, fourier_features(xyz, self.wavelengths)], -1)
+        tokens: Tensor = self[0](xyz)
+        return tokens
+
+
+class AdaptiveNorm(nn.Module):
+    """LayerNorm whose shift and scale follow the context (FiLM)."""
+
+    def __init__(self, channels: int, context_width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(context_width, 2 * channels))
+
+    def forward(self, tokens: Tensor, context: TokenContext) -> Tensor:
+        """(B, M, C) to (B, M, C)."""
+        modulation = self.modulation(context.distinct).index_select(0, context.which.flatten())
+        shift, scale = modulation.view(*context.which.shape, -1).chunk(2, -1)
+        return self.norm(tokens) * (1 + scale) + shift
+
+
+class PlainNorm(nn.Module):
+    """LayerNorm where no context is wanted."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, tokens: Tensor, _: TokenContext | None) -> Tensor:
+        """(B, M, C) to (B, M, C)."""
+        return self.norm(tokens)
+
+
+class SceneCrossAttention(nn.Module):
+    """Attention of tokens to all points of their own scene at one level."""
+
+    def __init__(self, scene_channels: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        channels, width = config.neck_channels, config.neck_head_width
+        self.heads, self.dropout, self.scale = config.neck_heads, config.dropout, config.position_scale
+        self.relative, self.coordinates = config.rotary == "relative", config.value_coordinates
+        self.q = nn.Linear(channels, channels)
+        self.kv = nn.Linear(scene_channels + 3 * self.coordinates, 2 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
+        self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
+        self.rotary = Rotary(width, config.wavelengths if self.relative else None)
+
+    def remember(self, features: Tensor, level: Level) -> SceneMemory:
+        """Keys and values of a level's features (N, C)."""
+        if self.coordinates:
+            features = torch.cat([features, level.coordinates / self.scale], 1)
+        key, value = self.kv(features).unflatten(-1, (2, self.heads, -1)).unbind(1)
+        key = self.k_norm(key)
+        if self.relative:
+            key = rotate(key, self.rotary(level.coordinates))
+        padded = level.padded
+        return SceneMemory(
+            gather_heads(key, padded.members), gather_heads(value, padded.members), padded.valid[:, None, None]
+        )
+
+    def forward(self, tokens: Tensor, xyz: Tensor, memory: SceneMemory) -> Tensor:
+        """Tokens (B, M, C) at (B, M, 3) metres to (B, M, C)."""
+        query = self.q(tokens).unflatten(-1, (self.heads, -1))  # (B, M, H, d)
+        turn = self.rotary(xyz)
+        query = rotate(self.q_norm(query), turn) if self.relative else self.q_norm(rotate(query, turn))
+        dropout = self.dropout if self.training else 0.0
+        out = attend(query.transpose(1, 2), memory.keys, memory.values, memory.valid, dropout)
+        return F.dropout(self.proj(out.transpose(1, 2).flatten(2)), self.dropout, self.training)
+
+
+class NeckBlock(nn.Module):
+    """Cross-attention to one level and MLP, each added to the tokens.
+
+    Args:
+        scene_channels: width of the level's features.
+        context_width: width of the FiLM context, 0 for none.
+        config: sizes and behaviour.
+    """
+
+    def __init__(self, scene_channels: int, context_width: int, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        channels = config.neck_channels
+        hidden = int(channels * config.mlp_ratio)
+        self.norm1 = nn.ModuleList([_token_norm(channels, context_width)])
+        self.attn = SceneCrossAttention(scene_channels, config)
+        self.norm2 = nn.ModuleList([_token_norm(channels, context_width)])
+        self.mlp = nn.ModuleList([Mlp(channels, hidden, dropout=config.dropout)])
+
+    def forward(self, tokens: Tensor, xyz: Tensor, memory: SceneMemory, context: TokenContext | None) -> Tensor:
+        """Tokens (B, M, C) at (B, M, 3) metres to (B, M, C)."""
+        tokens = tokens + self.attn(self.norm1[0](tokens, context), xyz, memory)
+        return tokens + self.mlp[0](self.norm2[0](tokens, context))
+
+
+def _token_norm(channels: int, context_width: int) -> nn.Module:
+    return AdaptiveNorm(channels, context_width) if context_width else PlainNorm(channels)

@@ -1,0 +1,156 @@
+"""The network without heads: scenes to features, positions to tokens.
+
+Attribute names follow the published state_dict (its prefix ``ptv3_model``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mini_diffuser_ros.policy.backbone import (
+    DecoderStage,
+    EncoderStage,
+    LocalQuery,
+    SceneFeatures,
+    Stem,
+    Words,
+    input_features,
+)
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
+from mini_diffuser_ros.policy.pyramid import Level
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedScene:
+    """Scenes as tokens read them: whatever a decision computes once.
+
+    Attributes:
+        levels: voxel levels, finest first.
+        features: decoder features (N_l, C) of each level, finest first, the bottleneck's last.
+        memories: keys and values of each level, finest first.
+        state_memories: the same of the text-free encoder features of level 1 and coarser; empty where unused.
+        text: (B, text_hidden) pooled sentences, zero where FiLM leaves the sentence out.
+        maximum: (B, C) maximum over the finest features of each scene.
+        heatmap: (N_l,) logits over the points of the heat-map's level, None without heat-map.
+    """
+
+    levels: tuple[Level, ...]
+    features: tuple[Tensor, ...]
+    memories: tuple[SceneMemory, ...]
+    state_memories: tuple[SceneMemory, ...]
+    text: Tensor
+    maximum: Tensor
+    heatmap: Tensor | None
+
+    @property
+    def scenes(self) -> int:
+        """Number of scenes B."""
+        return self.levels[0].scenes
+
+
+class SceneNetwork(nn.Module):
+    """Backbone and neck."""
+
+    def __init__(self, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        self.config = config
+        levels = config.levels
+        self.embedding = nn.ModuleDict({"stem": Stem(config)})
+        self.anchor_proj = AnchorEmbedding(config)
+        self.enc = nn.ModuleDict({f"enc{number}": EncoderStage(number, config) for number in range(levels)})
+        self.mid_conv = LocalQuery(config.encoder_channels[-1], config.neck_channels)
+        self.dec = nn.ModuleDict(
+            {f"dec{number}": DecoderStage(number, config) for number in reversed(range(levels - 1))}
+        )
+        widths = (*config.decoder_channels, config.encoder_channels[-1])
+        self.nec = nn.ModuleDict(
+            {_neck_name(n): NeckBlock(widths[n], config.text_hidden, config) for n in reversed(range(levels))}
+        )
+        if not config.head_text:
+            self.state_proj = AnchorEmbedding(config)
+            self.state_neck = nn.ModuleList(
+                NeckBlock(config.encoder_channels[number], 0, config) for number in range(1, levels)
+            )
+
+    def scene_features(self, points: Tensor, levels: tuple[Level, ...], words: Words) -> SceneFeatures:
+        """Backbone: points (N, 7) and sentences to features of every level."""
+        x = self.embedding["stem"](input_features(points, levels[0], self.config), levels[0])
+        skips = []
+        for number, level in enumerate(levels):
+            stage = self.enc[f"enc{number}"]
+            if number > 0:
+                x = stage.down(x, level)
+            x = stage.block0(x, level)
+            own = x
+            if stage.ca_block0 is not None:
+                x = stage.ca_block0(x, level, words)
+            skips.append(x if number < len(levels) - 1 else own)
+        decoded = [x]
+        for number in reversed(range(len(levels) - 1)):
+            stage, level = self.dec[f"dec{number}"], levels[number]
+            x, skip = stage.up(x, skips[number], level)
+            published = self.config.decoder_position_input == "skip"
+            x = stage.block0(x, level, conv_input=skip if published else None)
+            x = stage.ca_block0(x, level, words)
+            decoded.append(x)
+        return SceneFeatures(tuple(skips), tuple(reversed(decoded)))
+
+    def remember(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
+        """Keys and values of every level for the neck, finest first."""
+        return tuple(
+            self.nec[_neck_name(number)].attn.remember(features.decoder[number], level)
+            for number, level in enumerate(levels)
+        )
+
+    def remember_state(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
+        """The same of the text-free encoder features, for level 1 and coarser."""
+        if self.config.head_text:
+            return ()
+        return tuple(
+            block.attn.remember(features.encoder[number], levels[number])
+            for number, block in enumerate(self.state_neck, start=1)
+        )
+
+    def tokens(self, scene: EncodedScene, xyz: Tensor, context: TokenContext) -> Tensor:
+        """Neck: positions (B, M, 3) in metres to tokens (B, M, C), from the coarsest level to the finest."""
+        tokens: Tensor = self.anchor_proj(xyz)
+        frozen = _frozen_voxel(scene.levels[-1], xyz) if self.config.anchor_index == "frozen" else None
+        for number in reversed(range(len(scene.levels))):
+            level = scene.levels[number]
+            voxel = _own_voxel(level, xyz) if frozen is None else frozen
+            tokens = tokens + self._local(number, scene, voxel)
+            tokens = self.nec[_neck_name(number)](tokens, xyz, scene.memories[number], context)
+        return tokens
+
+    def state_tokens(self, scene: EncodedScene, xyz: Tensor) -> Tensor:
+        """Tokens (B, M, C) of positions (B, M, 3) that have read the scene but no sentence."""
+        tokens: Tensor = self.state_proj(xyz)
+        for block, memory in zip(reversed(self.state_neck), reversed(scene.state_memories), strict=True):
+            tokens = block(tokens, xyz, memory, None)
+        return tokens
+
+    def _local(self, number: int, scene: EncodedScene, voxel: Tensor) -> Tensor:
+        """Local features (B, M, C) of one level at voxels (B, M, 3)."""
+        level = scene.levels[number]
+        batch = torch.arange(scene.scenes, device=voxel.device)[:, None].expand(voxel.shape[:2])
+        found = level.index.find(batch, voxel)
+        query = self.mid_conv if number == len(scene.levels) - 1 else self.dec[f"dec{number}"].conv0
+        return query(scene.features[number], level, found.flatten()).view(*found.shape, -1)
+
+
+def _neck_name(level: int) -> str:
+    return f"neck{level - 1}" if level > 0 else "neck_final"
+
+
+def _own_voxel(level: Level, xyz: Tensor) -> Tensor:
+    """Voxels (B, M, 3) of positions in the grid of each scene."""
+    return torch.floor((xyz - level.corner[:, None]) / level.size).long()
+
+
+def _frozen_voxel(coarsest: Level, xyz: Tensor) -> Tensor:
+    """Voxels (B, M, 3) as published: counted from the batch's lowest point of the coarsest level."""
+    return torch.trunc((xyz - coarsest.coordinates.amin(0)) / coarsest.size).long()

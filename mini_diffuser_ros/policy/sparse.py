@@ -1,0 +1,180 @@
+"""Sparse voxels in plain PyTorch: finding neighbours, and convolution on active voxels only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_DENSE_CELLS = 1 << 25  # up to this many cells a dense table (128 MiB) beats binary search
+
+
+class VoxelIndex:
+    """Finds the point that represents a voxel of a scene, in time independent of the scene's size.
+
+    Args:
+        batch: (N,) int64, scene of each point.
+        grid: (N, 3) int64, its voxel, not negative.
+        scenes: number of scenes B.
+    """
+
+    def __init__(self, batch: Tensor, grid: Tensor, scenes: int) -> None:
+        self._extent = grid.amax(0) + 1
+        key = self._key(batch, grid)
+        cells = scenes * math.prod(self._extent.tolist())
+        points = torch.arange(len(grid), device=grid.device)
+        self._table: Tensor | None = None
+        if cells <= _DENSE_CELLS:
+            self._table = torch.full((cells,), -1, dtype=torch.int32, device=grid.device)
+            # Reversed, so that the first of several points in a voxel stays.
+            self._table[key.flip(0)] = points.flip(0).int()
+        else:
+            self._sorted, self._points = torch.sort(key, stable=True)
+
+    def find(self, batch: Tensor, grid: Tensor) -> Tensor:
+        """Point (...,) in each voxel (..., 3) of scene ``batch`` (...,); -1 where the voxel is empty."""
+        inside = ((grid >= 0) & (grid < self._extent)).all(-1)
+        key = torch.where(inside, self._key(batch, grid), 0)
+        return torch.where(inside, self._lookup(key), -1)
+
+    def neighbours(self, batch: Tensor, grid: Tensor, kernel: int) -> Tensor:
+        """(N, kernel ** 3) int64: for each voxel the point at every tap of a cube around it, -1 where empty.
+
+        Taps run over x, then y, then z, z fastest.
+        """
+        reach = kernel // 2
+        steps = torch.arange(-reach, reach + 1, device=grid.device)
+        taps = torch.cartesian_prod(steps, steps, steps)
+        inside = torch.ones(len(grid), kernel**3, dtype=torch.bool, device=grid.device)
+        for axis in range(3):
+            along = grid[:, axis, None] + taps[:, axis]
+            inside &= (along >= 0) & (along < self._extent[axis])
+        shift = (taps[:, 0] * self._extent[1] + taps[:, 1]) * self._extent[2] + taps[:, 2]
+        key = self._key(batch, grid)[:, None] + shift
+        return torch.where(inside, self._lookup(key.clamp_(min=0)), -1)
+
+    def _key(self, batch: Tensor, grid: Tensor) -> Tensor:
+        x, y, z = self._extent
+        return ((batch * x + grid[..., 0]) * y + grid[..., 1]) * z + grid[..., 2]
+
+    def _lookup(self, key: Tensor) -> Tensor:
+        if self._table is not None:
+            return self._table[key.clamp(max=len(self._table) - 1)].long()
+        place = torch.searchsorted(self._sorted, key).clamp_(max=len(self._sorted) - 1)
+        return torch.where(self._sorted[place] == key, self._points[place], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Rulebook:
+    """Which active voxel feeds which through which tap of a kernel.
+
+    Attributes:
+        neighbours: (N, T) int64, input point of each output point and tap, -1 where empty.
+    """
+
+    neighbours: Tensor
+
+    @cached_property
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Inputs (P,) and outputs (P,), ordered by tap."""
+        taps = self.neighbours.T.contiguous()
+        outputs = (taps >= 0).nonzero()[:, 1]
+        return taps[taps >= 0], outputs
+
+    @cached_property
+    def tap_counts(self) -> list[int]:
+        """Pairs of each tap, T entries that sum to P."""
+        counts: list[int] = (self.neighbours >= 0).sum(0).tolist()
+        return counts
+
+    @cached_property
+    def by_output(self) -> tuple[Tensor, Tensor]:
+        """Pairs sorted by output point, and where each point's pairs start: (P,) and (N,) int32."""
+        return _grouped(self.pairs[1], len(self.neighbours))
+
+    @cached_property
+    def by_input(self) -> tuple[Tensor, Tensor]:
+        """Pairs sorted by input point, and where each point's pairs start: (P,) and (N,) int32."""
+        return _grouped(self.pairs[0], len(self.neighbours))
+
+
+def _grouped(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    order = torch.argsort(points, stable=True).int()
+    sizes = torch.bincount(points, minlength=count)
+    return order, (torch.cumsum(sizes, 0) - sizes).int()
+
+
+class _ConvolvePairs(torch.autograd.Function):
+    """Multiply each pair's input by its tap's matrix and sum by output, without scattered writes."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
+        gathered = features.index_select(0, rulebook.pairs[0])
+        ctx.save_for_backward(gathered, weight)
+        ctx.rulebook = rulebook
+        messages = _multiply_by_tap(gathered, weight, rulebook.tap_counts)
+        return _sum_groups(messages, rulebook.by_output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        gathered, weight = ctx.saved_tensors
+        rulebook: Rulebook = ctx.rulebook
+        messages = gradients[0].index_select(0, rulebook.pairs[1])
+        weight_gradient = torch.zeros_like(weight)
+        start = 0
+        for tap, count in enumerate(rulebook.tap_counts):
+            part = slice(start, start + count)
+            torch.mm(gathered[part].T, messages[part], out=weight_gradient[tap])
+            start += count
+        if not ctx.needs_input_grad[0]:
+            return None, weight_gradient, None
+        back = _multiply_by_tap(messages, weight.transpose(1, 2), rulebook.tap_counts)
+        return _sum_groups(back, rulebook.by_input), weight_gradient, None
+
+
+def _multiply_by_tap(rows: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+    """Rows (P, C) times their tap's matrix (T, C, D), rows being ordered by tap."""
+    out = rows.new_empty(len(rows), weight.shape[2])
+    start = 0
+    for tap, count in enumerate(counts):
+        torch.mm(rows[start : start + count], weight[tap], out=out[start : start + count])
+        start += count
+    return out
+
+
+def _sum_groups(rows: Tensor, groups: tuple[Tensor, Tensor]) -> Tensor:
+    order, starts = groups
+    return F.embedding_bag(order, rows, starts, mode="sum")
+
+
+class SubmanifoldConv(nn.Module):
+    """Convolution whose outputs exist at active voxels only, like its inputs.
+
+    ``weight`` is (out, kernel, kernel, kernel, in); the kernel axes are x, y, z (spconv's layout).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels_out, kernel, kernel, kernel, channels_in))
+        self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
+        # About a third of a surface voxel's taps are active, so the fan-in is smaller than the kernel's volume.
+        bound = math.sqrt(3.0 / (channels_in * max(1, kernel**3 // 3)))
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
+        """Features (N, in) to (N, out)."""
+        taps = self.weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (T, in, out)
+        out: Tensor = _ConvolvePairs.apply(features, taps, rulebook)
+        return out if self.bias is None else out + self.bias
+
+    def at(self, features: Tensor, rulebook: Rulebook, points: Tensor) -> Tensor:
+        """The output (Q, out) at some of the points (Q,) only."""
+        rows = rulebook.neighbours.index_select(0, points)
+        gathered = features.index_select(0, rows.clamp(min=0).flatten()).view(*rows.shape, features.shape[1])
+        gathered = gathered * (rows >= 0)[..., None]
+        return F.linear(gathered.flatten(1), self.weight.flatten(1), self.bias)
