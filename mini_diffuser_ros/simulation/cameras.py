@@ -16,10 +16,12 @@ from mini_diffuser_ros.robots import RobotDescription
 Array = NDArray[np.float64]
 
 # The part of the table-top the fixed cameras frame, metres in the base frame: x, y, z.
-WORKSPACE: Final = ((0.25, 0.80), (-0.38, 0.38), (0.0, 0.45))
-_FRONT_POSITION: Final = (1.55, 0.0, 0.90)
-_LEFT_SHOULDER_POSITION: Final = (0.05, 1.00, 0.95)
-_MIDDLE: Final = (0.52, 0.0, 0.12)
+WORKSPACE: Final = ((0.25, 0.80), (-0.38, 0.38), (0.0, 0.30))
+# Positions and the points looked at, chosen so that the workspace fills the image.
+_FRONT: Final = ((1.35, 0.0, 1.00), (0.60, 0.0, 0.05))
+_LEFT_SHOULDER: Final = ((0.05, 0.80, 0.95), (0.59, -0.01, 0.05))
+_WRIST: Final = ((0.075, 0.0, 0.045), (0.025, 0.0, 0.16))
+_WRIST_FOVY: Final = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,9 @@ class CameraMount:
 def tabletop_cameras(robot: RobotDescription) -> tuple[CameraMount, ...]:
     """The cameras of the world: two that frame the workspace, one on the hand that looks along the fingers."""
     return (
-        _fixed_camera("front", robot.base_frame, _FRONT_POSITION),
-        _fixed_camera("left_shoulder", robot.base_frame, _LEFT_SHOULDER_POSITION),
-        CameraMount("wrist", robot.hand_frame, look_at((0.085, 0.0, 0.01), (0.025, 0.0, 0.16), (1, 0, 0)), 1.2),
+        _fixed_camera("front", robot.base_frame, *_FRONT),
+        _fixed_camera("left_shoulder", robot.base_frame, *_LEFT_SHOULDER),
+        CameraMount("wrist", robot.hand_frame, look_at(*_WRIST, up=(1.0, 0.0, 0.0)), _WRIST_FOVY),
     )
 
 
@@ -66,9 +68,9 @@ def look_at(position: Sequence[float], target: Sequence[float], up: Sequence[flo
     return pose
 
 
-def _fixed_camera(name: str, frame: str, position: Sequence[float]) -> CameraMount:
+def _fixed_camera(name: str, frame: str, position: Sequence[float], target: Sequence[float]) -> CameraMount:
     """A camera with the smallest square field of view that takes in the whole workspace."""
-    base_from_camera = look_at(position, _MIDDLE)
+    base_from_camera = look_at(position, target)
     corners = transform_points(inverse_transform(base_from_camera), np.array(list(product(*WORKSPACE))))
     slopes = np.abs(corners[:, :2] / corners[:, 2:])
     return CameraMount(name, frame, base_from_camera, float(2.0 * np.arctan(slopes.max())))

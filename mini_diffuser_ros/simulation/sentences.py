@@ -186,7 +186,7 @@ def _named(words: str, names: tuple[str, ...]) -> Iterator[str]:
 def _support_comes_first(words: str, first: str, second: str) -> bool:
     """Whether of two colours in a sentence the first one named is the block below."""
     before, rest = re.split(rf"\b{first}\b", words, maxsplit=1)
-    between = re.split(rf"\b{second}\b", rest, maxsplit=1)[0]
+    between, after = re.split(rf"\b{second}\b", rest, maxsplit=1)
     if re.search(rf"\b{_ON}{_TO_NEXT} $", between):
         return False
     if re.search(rf"\b{_UNDER}{_TO_NEXT} $", between):
@@ -196,6 +196,9 @@ def _support_comes_first(words: str, first: str, second: str) -> bool:
     if re.search(rf"\b{_ON}{_TO_NEXT} $", before):
         return True
     if re.search(r"\b(?:cover|top|cap|crown)\b", before) and re.search(r"\bwith\b", between):
+        return True
+    # "find the red one and put the blue one on it"; but "take the red one to the blue one and put it on top".
+    if re.search(rf"\b{_ON}(?: top of)? (?:it|that)\b", after) or (after.endswith(" on top") and " it " not in after):
         return True
     # "the red one is the base", "the red one gets the blue one", "keep the red one and ..."
     return bool(
