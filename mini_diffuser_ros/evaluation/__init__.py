@@ -3,7 +3,6 @@
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report, wilson_interval
 from mini_diffuser_ros.evaluation.rollout import Decision, EpisodeResult, roll_out
-from mini_diffuser_ros.evaluation.sentences import read_sentences
 
 __all__ = [
     "Decision",
@@ -11,7 +10,6 @@ __all__ = [
     "EvaluationError",
     "EvaluationProtocol",
     "evaluation_report",
-    "read_sentences",
     "roll_out",
     "wilson_interval",
 ]

@@ -19,11 +19,11 @@ from tqdm import tqdm
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
-from mini_diffuser_ros.evaluation.sentences import read_sentences
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import CheckpointError, Policy, load_policy
-from mini_diffuser_ros.simulation import TASKS, TabletopWorld, held_out_templates, training_templates
+from mini_diffuser_ros.simulation import TASKS, SimulationError, TabletopWorld
+from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
 
 _logger = logging.getLogger("eval")
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         protocol = _protocol(options)
         templates = _templates(protocol)
         load_policy(options.checkpoint)
-    except (EvaluationError, CheckpointError) as error:
+    except (EvaluationError, SimulationError, CheckpointError) as error:
         sys.stderr.write(f"mini-diffuser eval: {error}\n")
         return 2
     jobs = list(_jobs(options.checkpoint, protocol, templates))
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", type=int, default=defaults.samples, help="hypotheses a decision")
     parser.add_argument("--steps", type=int, default=defaults.steps, help="DDIM steps")
     parser.add_argument("--max-keyframes", type=int, default=defaults.max_keyframes, help="limit of an episode")
-    parser.add_argument("--renderer", default=defaults.renderer, help="raycast or egl (default: %(default)s)")
+    parser.add_argument("--renderer", default=defaults.renderer, help="rays or egl (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--json", metavar="OUT", help="file for the figures and the outcome of every episode")
     return parser
@@ -95,12 +95,19 @@ def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
 
 
 def _templates(protocol: EvaluationProtocol) -> Templates:
-    if protocol.sentences == "held-out":
-        return {task: held_out_templates(task) for task in protocol.tasks}
-    if protocol.sentences == "training":
-        return {task: training_templates(task) for task in protocol.tasks}
-    slots = {task: frozenset(TASKS[task].variations[0]) for task in protocol.tasks}
-    return read_sentences(Path(protocol.sentences), slots)
+    if protocol.sentences in ("held-out", "training"):
+        shipped = load_templates()
+        held_out = protocol.sentences == "held-out"
+        return {task: shipped[task].held_out if held_out else shipped[task].training for task in protocol.tasks}
+    try:
+        text = Path(protocol.sentences).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"{protocol.sentences}: cannot be read: {error}") from error
+    templates = read_templates(text, protocol.sentences)
+    for task in protocol.tasks:
+        if task not in templates:
+            raise EvaluationError(f"{protocol.sentences}: has no sentences for task '{task}'")
+    return templates
 
 
 def _jobs(checkpoint: str, protocol: EvaluationProtocol, templates: Templates) -> Iterator[Job]:
@@ -126,7 +133,7 @@ def _episode(job: Job) -> EpisodeResult:
     checkpoint, protocol, task, seed, template = job
     policy, world, planner = _bench(checkpoint, protocol.renderer)
     goal = world.reset(task, seed)
-    sentence = template.format(**goal.slots)
+    sentence = fill(template, goal.slots)
     return roll_out(policy, world, planner, goal, sentence, seed, protocol, FusionConfig())
 
 

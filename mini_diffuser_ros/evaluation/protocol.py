@@ -22,7 +22,7 @@ class EvaluationProtocol:
         max_keyframes: an episode that has not ended by itself after so many keyframes is stopped, and judged.
         samples: hypotheses a decision.
         steps: DDIM steps a decision.
-        renderer: ``raycast`` or ``egl``.
+        renderer: ``rays`` or ``egl``.
     """
 
     world: str = "tabletop"
@@ -33,7 +33,7 @@ class EvaluationProtocol:
     max_keyframes: int = 15
     samples: int = 64
     steps: int = 5
-    renderer: str = "raycast"
+    renderer: str = "rays"
 
     def __post_init__(self) -> None:
         for name in ("episodes", "max_keyframes", "samples", "steps"):

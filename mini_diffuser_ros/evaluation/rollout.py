@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
-from mini_diffuser_ros.motion import MotionPlanner, NoCandidate
+from mini_diffuser_ros.motion import AllRefused, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.records import KeyframeMode
@@ -58,7 +58,7 @@ class _ExpertCourse:
     def of(cls, world: TabletopWorld, goal: Goal) -> _ExpertCourse:
         waypoints = TASKS[goal.task].expert(world, goal.slots)
         poses = np.array([world.tcp_pose(), *(waypoint.pose for waypoint in waypoints)])
-        opens = np.array([True, *(waypoint.gripper_open for waypoint in waypoints)])
+        opens = np.array([world.gripper_is_open(), *(waypoint.gripper_open for waypoint in waypoints)])
         return cls(poses[1:, :3], opens[1:], tuple(kind.decides_object for kind in frame_kinds(poses, opens)))
 
     def compare(self, index: int, history: Sequence[KeyframeMode]) -> tuple[bool, float | None]:
@@ -98,26 +98,23 @@ def roll_out(
     history: list[KeyframeMode] = []
     decisions: list[Decision] = []
     outcome = "keyframe limit"
-    gripper_open = True
     for index in range(protocol.max_keyframes):
         started = time.perf_counter()
         positions = world.joint_positions()
         cloud = fuse_views(world.views(), fusion, world.robot, positions)
         modes = policy.decide(cloud, sentence, samples=protocol.samples, steps=protocol.steps, seed=seed + index)
         seconds = time.perf_counter() - started
-        start = np.array([positions[name] for name in world.robot.arm_joint_names])
         try:
-            planned = planner.plan_first(start, modes)
-        except NoCandidate as refusal:
+            planned = planner.plan_first(world.arm_positions(), modes)
+        except AllRefused as refusal:
             outcome = f"no keyframe could be reached: {refusal}"
             break
         mode = modes[planned.index]
         history.append(mode)
         decisions.append(Decision(seconds, *course.compare(index, history)))
         world.execute(planned.trajectory)
-        if mode.gripper_open != gripper_open:
+        if mode.gripper_open != world.gripper_is_open():
             world.set_gripper(mode.gripper_open)
-            gripper_open = mode.gripper_open
         if mode.terminate:
             outcome = "terminated"
             break
