@@ -1,0 +1,161 @@
+"""Contexts: one DDS session each, from `init` to `shutdown`."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rosless.arguments import RosArguments, parse_ros_arguments
+from rosless.wire.domain import domain_id_from_environment
+from rosless.wire.graph import Graph
+from rosless.wire.session import Session
+
+from rclpy import logging
+from rclpy.exceptions import NotInitializedException, RCLError
+
+_contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+
+
+class Context:
+    """What nodes, executors and clocks share between `init` and `shutdown`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._initialized = self._ok = False
+        self._session: Session | None = None
+        self._graph: Graph | None = None
+        self._nodes: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._shutdown_callbacks: list[Callable[[], Any]] = []
+        self._wake_callbacks: list[Callable[[], Any]] = []
+        self.arguments = RosArguments()
+
+    def init(self, args: Sequence[str] | None = None, *, initialize_logging: bool = True,
+             domain_id: int | None = None) -> None:
+        """Join the domain.
+
+        Args:
+            args: the command line, None for that of the process.
+            domain_id: None for ROS_DOMAIN_ID.
+
+        Raises:
+            RuntimeError: called twice.
+            UnknownROSArgsError: arguments after --ros-args which ROS 2 does not know.
+        """
+        with self._lock:
+            if self._initialized:
+                raise RuntimeError("Context.init() must only be called once")
+            self.arguments = parse_ros_arguments(args)
+            if initialize_logging:
+                for name, level in self.arguments.log_levels.items():
+                    logging.set_logger_level(name, logging.get_logging_severity_from_string(level))
+            if domain_id is not None and domain_id < 0:
+                raise RuntimeError(f"Domain id ({domain_id}) should not be lower than zero.")
+            self._session = Session(domain_id_from_environment() if domain_id is None else domain_id)
+            self._graph = Graph(self._session)
+            self._initialized = self._ok = True
+            _contexts.add(self)
+
+    @property
+    def session(self) -> Session:
+        """The DDS session (private to rosless)."""
+        if self._session is None or not self._initialized:
+            raise NotInitializedException()
+        return self._session
+
+    @property
+    def graph(self) -> Graph:
+        """The ROS graph (private to rosless)."""
+        if self._graph is None:
+            raise NotInitializedException()
+        return self._graph
+
+    def ok(self) -> bool:
+        """Whether it is initialized and not shut down."""
+        return self._ok
+
+    def get_domain_id(self) -> int:
+        return self.session.domain_id
+
+    def track_node(self, node: Any) -> None:
+        self._nodes.add(node)
+
+    def untrack_node(self, node: Any) -> None:
+        self._nodes.discard(node)
+
+    def on_shutdown(self, callback: Callable[[], Any]) -> None:
+        """Call a function when the context shuts down.
+
+        Raises:
+            TypeError: not callable.
+        """
+        if not callable(callback):
+            raise TypeError("callback should be a callable, got {}", type(callback))
+        if self._initialized and not self._ok:
+            callback()
+        else:
+            self._shutdown_callbacks.append(callback)
+
+    def _on_wake(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Call a function at shutdown, from a signal handler too; returns one that forgets it."""
+        self._wake_callbacks.append(callback)
+
+        def forget() -> None:
+            with contextlib.suppress(ValueError):
+                self._wake_callbacks.remove(callback)
+
+        return forget
+
+    def _interrupt(self) -> None:
+        """End every spin, from a signal handler: takes no lock, frees nothing."""
+        if not self._ok:
+            return
+        self._ok = False
+        for callback in list(self._wake_callbacks):
+            callback()
+        callbacks, self._shutdown_callbacks = self._shutdown_callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def shutdown(self) -> None:
+        """Leave the domain.
+
+        Raises:
+            RCLError: not initialized, or shut down already (by a signal, too).
+        """
+        if not self._initialized:
+            raise RCLError("failed to shutdown: the given context is not initialized")
+        was_ok = self._ok
+        self.try_shutdown()
+        if not was_ok:
+            raise RCLError("failed to shutdown: rcl_shutdown already called on the given context")
+
+    def try_shutdown(self) -> None:
+        """Leave the domain, unless that is done."""
+        self._interrupt()
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+
+    def destroy(self) -> None:
+        """Destroy all nodes and leave the domain."""
+        for node in list(self._nodes):
+            node.destroy_node()
+        self.try_shutdown()
+
+    def __enter__(self) -> Context:
+        if not self._initialized:
+            self.init()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.try_shutdown()
+
+
+@atexit.register
+def _close_all() -> None:
+    for context in list(_contexts):
+        context.try_shutdown()

@@ -1,0 +1,73 @@
+"""Durations in nanoseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builtin_interfaces.msg import Duration as DurationMessage
+
+S_TO_NS = 1_000_000_000
+
+
+class Duration:
+    """A signed span of time."""
+
+    def __init__(self, *, seconds: float = 0, nanoseconds: float = 0) -> None:
+        total = int(seconds * S_TO_NS) + int(nanoseconds)
+        if not -(2**63) <= total < 2**63:
+            raise OverflowError("Total nanoseconds value is too large to store in C duration.")
+        self._nanoseconds = total
+
+    @property
+    def nanoseconds(self) -> int:
+        return self._nanoseconds
+
+    def __repr__(self) -> str:
+        return f"Duration(nanoseconds={self._nanoseconds})"
+
+    def __str__(self) -> str:
+        if self == Infinite:
+            return "Infinite"
+        return f"{self._nanoseconds} nanoseconds"
+
+    def __hash__(self) -> int:
+        return hash(self._nanoseconds)
+
+    def __eq__(self, other: object) -> bool:
+        return self._nanoseconds == other._nanoseconds if isinstance(other, Duration) else NotImplemented
+
+    def __lt__(self, other: Any) -> bool:
+        return self._nanoseconds < other._nanoseconds if isinstance(other, Duration) else NotImplemented
+
+    def __le__(self, other: Any) -> bool:
+        return self._nanoseconds <= other._nanoseconds if isinstance(other, Duration) else NotImplemented
+
+    def __gt__(self, other: Any) -> bool:
+        return self._nanoseconds > other._nanoseconds if isinstance(other, Duration) else NotImplemented
+
+    def __ge__(self, other: Any) -> bool:
+        return self._nanoseconds >= other._nanoseconds if isinstance(other, Duration) else NotImplemented
+
+    def __mul__(self, factor: float) -> Duration:
+        return Duration(nanoseconds=self._nanoseconds * factor)
+
+    __rmul__ = __mul__
+
+    def to_msg(self) -> Any:
+        """The duration as builtin_interfaces/Duration."""
+        seconds, nanoseconds = divmod(self._nanoseconds, S_TO_NS)
+        return DurationMessage(sec=seconds, nanosec=nanoseconds)
+
+    @classmethod
+    def from_msg(cls, msg: Any) -> Duration:
+        """A duration from builtin_interfaces/Duration.
+
+        Raises:
+            TypeError: the message is of another type.
+        """
+        if not isinstance(msg, DurationMessage):
+            raise TypeError("Must pass a builtin_interfaces.msg.Duration object")
+        return cls(seconds=msg.sec, nanoseconds=msg.nanosec)
+
+
+Infinite = Duration(nanoseconds=2**63 - 1)

@@ -1,0 +1,5 @@
+"""`Subscription` under its documented name."""
+
+from rclpy.entities import Subscription
+
+__all__ = ["Subscription"]
