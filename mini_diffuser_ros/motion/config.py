@@ -62,8 +62,9 @@ class MotionConfig:
         ik_restarts: random starting points that inverse kinematics tries after the current and the home position.
         ik_iterations: steps of inverse kinematics from one starting point.
         joint_limit_margin: radians that goals keep from the joint limits.
-        straight_line_below: metres; a shorter move of the tool is tried as a straight line of the tool first, which
-            is what approaching and lifting need: over 10 cm a straight joint segment bows by up to 19 mm. 0 tries straight lines only when the straight joint path is blocked.
+        straight_line_below: metres; a shorter move of the tool is tried as a straight line of the tool first, as
+            approaching and lifting need it: over 10 cm a straight joint segment bows by up to 19 mm. 0 tries straight
+            lines only when the straight joint path is blocked.
         planning_time: seconds for the sampling planner.
         max_state_age: seconds after which a measured joint state is too old to start from.
         seed: of every random choice.

@@ -24,8 +24,11 @@ _LINE_SPACING = 0.02
 _LINE_JUMP = 0.4
 """Radians; a larger joint step between neighbouring poses of a line is a change of configuration."""
 
-_CURVE_SAMPLES = 64
-"""Points at which a curve is turned into straight segments for the collision check."""
+_SHORTCUTS = 25
+"""Attempts to cut a detour off."""
+
+_CHORD = 0.03
+"""Radians, length of the straight segments into which a curve is cut for the collision check."""
 
 
 def straight_path(start: Array, goal: Array) -> BSpline:
@@ -33,11 +36,12 @@ def straight_path(start: Array, goal: Array) -> BSpline:
     return BSpline(np.array([0.0, 0.0, 1.0, 1.0]), np.stack([start, goal]), 1)
 
 
-def line_path(kinematics: ArmKinematics, start: Array, goal_pose: Array) -> BSpline | None:
-    """A joint curve along which the tool moves and turns straight to a pose, or None if the arm cannot follow.
+def line_path(kinematics: ArmKinematics, checker: CollisionChecker, start: Array, goal_pose: Array) -> BSpline | None:
+    """A free joint curve along which the tool moves and turns straight to a pose, or None if there is none.
 
     Args:
         kinematics: of the arm.
+        checker: of collisions.
         start: (7,) radians.
         goal_pose: (4, 4) ``base_from_tcp``.
     """
@@ -56,20 +60,30 @@ def line_path(kinematics: ArmKinematics, start: Array, goal_pose: Array) -> BSpl
         attempt = kinematics.solve(pose, joints[-1])
         if not attempt.converged or np.max(np.abs(attempt.positions - joints[-1])) > _LINE_JUMP:
             return None
+        if checker.path_state_violation(attempt.positions) is not None:
+            return None
         joints.append(attempt.positions)
     curve = make_interp_spline(fractions, np.stack(joints), k=5)
     curve.c[0], curve.c[-1] = joints[0], joints[-1]  # exact, which the solved coefficients are not
-    return curve
+    return curve if path_violation(checker, [curve]) is None else None
 
 
 def path_violation(checker: CollisionChecker, pieces: Sequence[BSpline]) -> Violation | None:
     """The first collision along a path, or None."""
     for piece in pieces:
-        points = piece.c if piece.k == 1 else piece(np.linspace(0.0, 1.0, _CURVE_SAMPLES))
-        violation = checker.polyline_violation(points)
+        if piece.k == 1:
+            violation = checker.segment_violation(piece.c[0], piece.c[1])
+        else:
+            violation = checker.polyline_violation(_polyline(piece))
         if violation is not None:
             return violation
     return None
+
+
+def _polyline(piece: BSpline) -> Array:
+    """Points (N, 7) on a curve, close enough together to check the chords instead of it."""
+    length = float(np.linalg.norm(np.diff(piece.c, axis=0), axis=1).sum())
+    return piece(np.linspace(0.0, 1.0, 8 + int(length / _CHORD)))
 
 
 class SamplingPlanner:
@@ -86,20 +100,23 @@ class SamplingPlanner:
         self._config = config
         self._checker = checker
 
-    def path(self, start: Array, goals: Sequence[Array]) -> list[BSpline] | None:
-        """A collision-free path from ``start`` to one of ``goals`` (7,), or None if time runs out.
+    def paths(self, start: Array, goals: Sequence[Array]) -> list[list[BSpline]]:
+        """Collision-free paths from ``start`` to one of ``goals`` (7,), none if time runs out.
 
-        The arm rests at the end of each piece.
+        Each is a list of pieces at whose ends the arm rests: the same way with stops at its corners and, where there
+        is room, in one sweep around them.
         """
         waypoints = self._waypoints(start, goals)
         if waypoints is None:
-            return None
+            return []
         waypoints = _shortened(waypoints, self._checker, np.random.default_rng(self._config.seed))
+        found = [[straight_path(first, second) for first, second in pairwise(waypoints)]]
         for spans in (4, 8, 16):
             curve = rounded_path(waypoints, spans)
             if path_violation(self._checker, [curve]) is None:
-                return [curve]
-        return [straight_path(first, second) for first, second in pairwise(waypoints)]
+                found.append([curve])
+                break
+        return found
 
     def _waypoints(self, start: Array, goals: Sequence[Array]) -> Array | None:
         _seed_ompl(self._config.seed)
@@ -153,7 +170,7 @@ def rounded_path(waypoints: Array, spans: int) -> BSpline:
 
 def _shortened(waypoints: Array, checker: CollisionChecker, generator: np.random.Generator) -> Array:
     """The polyline with detours cut off: random pairs of points on it are joined where the way is free."""
-    for _ in range(40):
+    for _ in range(_SHORTCUTS):
         if len(waypoints) == 2:
             break
         lengths = np.linalg.norm(np.diff(waypoints, axis=0), axis=1)

@@ -77,7 +77,8 @@ class MotionPlanner:
         """A trajectory that brings the tool centre point to a pose.
 
         Tried in order: the straight joint segment to the nearest of the arm's solutions, a straight line of the tool,
-        sampling; for short moves (``straight_line_below``) the line comes first. The pose turned by 180 degrees about the approach axis counts as the same (``gripper_symmetry``).
+        sampling; for short moves (``straight_line_below``) the line comes first. The pose turned by 180 degrees about
+        the approach axis counts as the same (``gripper_symmetry``).
 
         Args:
             start: (7,) radians, the current joint positions; the arm is at rest.
@@ -251,17 +252,15 @@ class MotionPlanner:
         """A free straight line of the tool to the pose or its twin, whichever turns the tool less."""
         rotation = quaternion_from_matrix(self._kinematics.tcp_pose(start))
         nearest = min(self._kinematics.equivalents(pose), key=lambda twin: quaternion_angle(twin[3:], rotation))
-        line = line_path(self._kinematics, start, matrix_from_pose(nearest))
-        if line is None or self._checker.violation(line.c[-1]) is not None:
-            return None
-        return [line] if path_violation(self._checker, [line]) is None else None
+        line = line_path(self._kinematics, self._checker, start, matrix_from_pose(nearest))
+        return None if line is None or self._checker.violation(line.c[-1]) is not None else [line]
 
     def _sampled(self, start: Array, goals: Sequence[Array], blocked: Violation, target: str) -> list[BSpline]:
-        pieces = self._sampling.path(start, goals)
-        if pieces is None:
+        paths = self._sampling.paths(start, goals)
+        if not paths:
             obstacle = f"the straight way is blocked by {blocked.second} near {blocked.first}"
             raise NoPath(target, self.config.planning_time, obstacle)
-        return pieces
+        return min(paths, key=lambda pieces: self._timed(pieces).duration)
 
     def _unreachable(self, pose: Array, start: Array, misses: Sequence[Attempt], target: str) -> MotionRefused:
         """What stands in the way of inverse kinematics: a joint limit if it succeeds without them."""
@@ -285,12 +284,15 @@ class MotionPlanner:
 
     def _finished(self, pieces: Sequence[BSpline], start: Array, target: str) -> JointTrajectory:
         """The timed trajectory, after a last look at what leaves the planner."""
-        trajectory = time_path(pieces, self.robot.arm_joint_names, self._limits, self.config.sample_period)
+        trajectory = self._timed(pieces)
         numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
         if not np.all(np.isfinite(numbers)) or not np.array_equal(trajectory.positions[0], start):
             raise NotFinite(target, "the trajectory", "not finite or displaced", "one that begins at the start")
         self._check_dynamics(trajectory, target)
         return trajectory
+
+    def _timed(self, pieces: Sequence[BSpline]) -> JointTrajectory:
+        return time_path(pieces, self.robot.arm_joint_names, self._limits, self.config.sample_period)
 
     def _check_dynamics(self, trajectory: JointTrajectory, target: str) -> None:
         for quantity, values, limits in (

@@ -21,8 +21,8 @@ from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]
 
-_DENSE = 200
-"""Samples of a curved piece at which its limits are looked at."""
+_DENSE_PER_SPAN = 30
+"""Samples a polynomial of a curved piece at which its limits are looked at."""
 
 _CURVE_MARGIN = 1.005
 """Factor of time for what lies between those samples."""
@@ -146,7 +146,7 @@ def interpolate(trajectory: JointTrajectory, time: float) -> tuple[Array, Array,
 
 
 def _time_piece(piece: BSpline, limits: DynamicLimits, sample_period: float) -> _Samples:
-    tangents = np.abs(piece.derivative()(np.linspace(0.0, 1.0, _DENSE if piece.k > 1 else 2)))
+    tangents = np.abs(piece.derivative()(np.linspace(0.0, 1.0, _DENSE_PER_SPAN * len(piece.c))))
     fastest = np.maximum(tangents.max(axis=0), 1e-12)
     bounds = np.array([np.min(limit / fastest) for limit in (limits.velocity, limits.acceleration, limits.jerk)])
     profile = _unit_profile(bounds)
@@ -170,7 +170,7 @@ def _unit_profile(bounds: Array) -> ruckig.Trajectory:
 
 def _stretch(piece: BSpline, profile: ruckig.Trajectory, limits: DynamicLimits) -> float:
     """Factor, at least 1, by which time must be stretched for the joints to keep their limits."""
-    times = _sample_times(_breaks(profile), profile.duration / _DENSE)
+    times = _sample_times(_breaks(profile), profile.duration / (_DENSE_PER_SPAN * len(piece.c)))
     samples = _follow(piece, profile, times)
     jerks = np.diff(samples.accelerations, axis=0) / np.diff(times)[:, None]
     return _CURVE_MARGIN * max(
