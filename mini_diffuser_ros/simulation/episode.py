@@ -109,7 +109,9 @@ def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe
 
 
 def _same_grasp(pose: Array, wanted: Array) -> Array:
-    """Of the two turns of a parallel gripper that grasp alike, the one closer to ``wanted`` (7,)."""
+    """Of the two turns of a parallel gripper that grasp alike, the one closer to ``wanted`` (7,), in its sign."""
     turned = gripper_symmetric_pose(pose)
     near = quaternion_angle(pose[3:], wanted[3:]) <= quaternion_angle(turned[3:], wanted[3:])
-    return pose if near else turned
+    same = pose if near else turned
+    sign = 1.0 if np.dot(same[3:], wanted[3:]) >= 0.0 else -1.0
+    return np.concatenate([same[:3], sign * same[3:]])

@@ -47,7 +47,12 @@ def _run(recorder: Recorder, settings: RecordSettings) -> list[Outcome]:
     interval = 0.1 if sys.stderr.isatty() else 15.0
     failures = 0
     with tqdm(
-        total=total, initial=recorder.already, unit="demo", desc="recording", mininterval=interval, smoothing=0.05
+        total=total,
+        initial=recorder.already,
+        unit="demo",
+        desc="recording",
+        mininterval=interval,
+        smoothing=0.05,
     ) as bar:
         for outcome in recorder.run():
             outcomes.append(outcome)
@@ -84,7 +89,11 @@ def _settings(arguments: list[str]) -> RecordSettings:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the episode files")
     parser.add_argument("--workers", type=int, default=2, metavar="W", help="processes (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of the first layout of each task; episode i has seed S + i"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="of the first layout of each task; episode i has seed S + i",
     )
     parser.add_argument("--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster")
     parser.add_argument("--image-size", type=int, default=256, metavar="PIXELS", help="width and height of the images")

@@ -7,13 +7,14 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mini_diffuser_ros.data import DataError, EpisodeStore
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
+from mini_diffuser_ros.records import Episode, Keyframe
 from mini_diffuser_ros.simulation.episode import demonstrate
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed, SimulationError
 from mini_diffuser_ros.simulation.world import TabletopWorld
@@ -261,5 +262,19 @@ def _demonstrate(world: TabletopWorld, planner: MotionPlanner, store: EpisodeSto
         episode = demonstrate(world, planner, task, seed)
     except DemonstrationFailed as failure:
         return Outcome(task, seed, str(failure))
-    store.write(episode, seed)
+    store.write(_from_time_zero(episode), seed)
     return Outcome(task, seed)
+
+
+def _from_time_zero(episode: Episode) -> Episode:
+    """The episode with stamps that count from its first keyframe, not from the start of the worker's world.
+
+    With them the file of a seed depends on the seed alone.
+    """
+    start = episode.keyframes[0].stamp
+
+    def shifted(keyframe: Keyframe) -> Keyframe:
+        views = tuple(replace(view, stamp=round(view.stamp - start, 6)) for view in keyframe.views)
+        return replace(keyframe, stamp=round(keyframe.stamp - start, 6), load_views=lambda: views)
+
+    return replace(episode, keyframes=tuple(map(shifted, episode.keyframes)))

@@ -259,9 +259,7 @@ class EglRenderer:
         self._context.free()
         self._model = self._scene = self._gpu = None
 
-    def _bind(
-        self, model: mujoco.MjModel, height: int, width: int
-    ) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:
+    def _bind(self, model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:
         """Scene and GPU buffers of the model, made anew when the model changes."""
         if self._gpu is None or self._scene is None or self._model is not model:
             if self._gpu is not None:

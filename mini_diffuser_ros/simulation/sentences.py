@@ -25,9 +25,7 @@ SLOT_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What may stand in each slot."""
 
-_PUSH_CUES: Final = frozenset(
-    "button buttons press push hit tap click poke touch depress activate trigger switch".split()
-)
+_PUSH_CUES: Final = r"\b(?:buttons?|press|push|hit|tap|click|poke|touch|depress|activate|trigger|switch)\b"
 _ON: Final = r"(?:on|onto|upon|over|above|atop)"
 _UNDER: Final = r"(?:under|underneath|below|beneath)"
 _TO_NEXT: Final = r"(?: top)?(?: of)?(?: the| a)?"
@@ -172,7 +170,7 @@ def _read_names(words: str) -> Instruction | None:
         if _support_comes_first(words, first, second):
             first, second = second, first
         return Instruction("stack_blocks", {"top": first, "bottom": second})
-    if len(distinct) == 1 and _PUSH_CUES.intersection(words.split()):
+    if len(distinct) == 1 and re.search(_PUSH_CUES, words):
         return Instruction("push_buttons", {"color": distinct[0]})
     return None
 
@@ -197,6 +195,10 @@ def _support_comes_first(words: str, first: str, second: str) -> bool:
         return True
     if re.search(r"\b(?:cover|top|cap|crown)\b", before) and re.search(r"\bwith\b", between):
         return True
+    if re.search(r"\b(?:(?:covered|topped|capped|crowned) (?:by|with)|where)\b", between):
+        return True
+    if re.search(r"\b(?:supported|carried|held)\b", between):
+        return False
     # "find the red one and put the blue one on it"; but "take the red one to the blue one and put it on top".
     if re.search(rf"\b{_ON}(?: top of)? (?:it|that)\b", after) or (after.endswith(" on top") and " it " not in after):
         return True

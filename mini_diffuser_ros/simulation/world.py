@@ -69,6 +69,7 @@ class TabletopWorld:
         self._renderer = make_renderer(renderer)
         self._robot_document = robot_mjcf(self.robot)
         self._goal: Goal | None = None
+        self._elapsed = 0.0
         self._load(compile_scene(self._robot_document, self.cameras, []), np.array(self.robot.home), closed=False)
 
     def reset(self, task: str, seed: int, goal: Goal | None = None) -> Goal:
@@ -94,6 +95,7 @@ class TabletopWorld:
         goal = goal if goal is not None else make_goal(task, drawn)
         bodies = TASKS[task].layout(rng, goal.slots)
         model = compile_scene(self._robot_document, self.cameras, bodies)
+        self._elapsed = self.time
         self._load(model, draw_start(rng, self.robot, model), closed=bool(rng.random() < _STARTS_CLOSED))
         self.step(_SETTLE_OBJECTS_S)
         self._goal = goal
@@ -134,7 +136,7 @@ class TabletopWorld:
     @property
     def time(self) -> float:
         """Seconds since the world was made; resets do not turn it back."""
-        return self._time_before_reset + float(self.data.time)
+        return self._elapsed + float(self.data.time)
 
     def views(self) -> tuple[CameraView, ...]:
         """RGB-D images of all cameras now; depth is planar, metres, 0 where nothing is seen."""
@@ -181,8 +183,8 @@ class TabletopWorld:
         return float(sum(self.data.qpos[self._finger_qpos]))
 
     def gripper_is_open(self) -> bool:
-        """Whether the gripper was last told to open."""
-        return self._gripper_goal > 0.0
+        """Whether the gripper was last told to go to more than half its width."""
+        return self._gripper_goal > self.robot.max_gripper_width / 4.0
 
     def free_bodies(self) -> tuple[str, ...]:
         """Names of the objects that can be moved."""
@@ -224,8 +226,10 @@ class TabletopWorld:
         self._gripper_goal = float(np.clip(width / 2.0, *self.robot.finger_position_limits))
 
     def step(self, seconds: float) -> None:
-        """Runs physics for the nearest whole number of steps, at least one."""
-        for _ in range(max(1, round(seconds / self.model.opt.timestep))):
+        """Runs physics for some time; what is left of a step is added to the next call."""
+        self._owed += seconds
+        for _ in range(int(self._owed / self.model.opt.timestep + 1e-9)):
+            self._owed -= self.model.opt.timestep
             self._advance()
 
     def execute(self, trajectory: JointTrajectory) -> float:
@@ -256,7 +260,7 @@ class TabletopWorld:
             self._advance()
         return self._settle_arm(trajectory.positions[-1, columns])
 
-    def set_gripper(self, open: bool) -> GripperResult:  # noqa: A002 - the word of the contract
+    def set_gripper(self, open: bool) -> GripperResult:
         """Opens or closes the gripper and waits until the fingers rest."""
         self.set_gripper_target(self.robot.max_gripper_width if open else 0.0)
         deadline = self.data.time + _GRIPPER_TIMEOUT_S
@@ -274,11 +278,11 @@ class TabletopWorld:
 
     def _load(self, model: mujoco.MjModel, arm: Array, closed: bool) -> None:
         """Makes ``model`` the present one, with the arm at rest at ``arm``."""
-        self._time_before_reset = self.time if hasattr(self, "data") else 0.0
         self.model = model
         self.data = mujoco.MjData(model)
         self._bind_joints()
         self._pressed: set[str] = set()
+        self._owed = 0.0
         self._gripper_goal = 0.0 if closed else float(self.robot.finger_position_limits[1])
         self.data.qpos[self._arm_qpos] = arm
         self.data.qpos[self._finger_qpos] = self._gripper_goal
@@ -315,7 +319,7 @@ class TabletopWorld:
             if self.data.qpos[address] < _PRESSED:
                 self._pressed.add(button)
 
-    def _settle_arm(self, goal: Array) -> float:
+    def _settle_arm(self, goal: NDArray[np.floating]) -> float:
         """Holds the goal (7,) until the arm rests there, for half a second at most; returns the largest error."""
         self.data.ctrl[self._arm_actuators] = goal
         dofs = [self._dof_addresses[name] for name in self.robot.arm_joint_names]

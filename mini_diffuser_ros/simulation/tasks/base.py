@@ -161,10 +161,11 @@ def top_down(x: float, y: float, z: float, yaw: float, gripper_open: bool) -> Wa
     return Waypoint(np.concatenate([(x, y, z), top_down_quaternion(yaw)]), gripper_open)
 
 
-def grasp_beside(
-    target: Array, yaw: float, height: float, rng: np.random.Generator
-) -> list[Waypoint]:
-    """An attempt to grasp that closes on air: too high above the target, or lifted again after closing."""
+def grasp_air(target: Array, yaw: float, height: float, rng: np.random.Generator) -> list[Waypoint]:
+    """An attempt to grasp at ``target`` (3,) that closes on air and leaves everything where it is.
+
+    Either the gripper closed above the target, or it has already been lifted to ``height`` with nothing in it.
+    """
     x, y, z = target
     if rng.random() < 0.5:
         return [top_down(x, y, height + rng.uniform(0.0, 0.02), yaw, False)]

@@ -18,7 +18,7 @@ from mini_diffuser_ros.simulation.tasks.base import (
     Scene,
     Slots,
     Waypoint,
-    grasp_beside,
+    grasp_air,
     scatter,
     smallest_yaw,
     top_down,
@@ -104,7 +104,7 @@ class PutItemInBowl:
     def mishap(self, scene: Scene, slots: Slots, rng: np.random.Generator) -> list[Waypoint]:
         """A grasp that closes on air."""
         target, yaw = _grasp(scene, slots["item"])
-        return grasp_beside(target, yaw, ABOVE, rng)
+        return grasp_air(target, yaw, ABOVE, rng)
 
 
 def _body(item: str) -> str:
@@ -122,6 +122,4 @@ def _grasp(scene: Scene, item: str) -> tuple[Array, float]:
 
 def _is_inside(scene: Scene, name: str) -> bool:
     offset = scene.body_pose(name)[:3, 3] - scene.body_pose(BOWL)[:3, 3]
-    return bool(
-        np.hypot(offset[0], offset[1]) < objects.BOWL_INNER_RADIUS and offset[2] < objects.BOWL_HEIGHT + 0.01
-    )
+    return bool(np.hypot(offset[0], offset[1]) < objects.BOWL_INNER_RADIUS and offset[2] < objects.BOWL_HEIGHT + 0.01)

@@ -15,7 +15,7 @@ from mini_diffuser_ros.simulation.tasks.base import (
     Scene,
     Slots,
     Waypoint,
-    grasp_beside,
+    grasp_air,
     scatter,
     smallest_yaw,
     top_down,
@@ -42,9 +42,7 @@ class StackBlocks:
     @property
     def variations(self) -> Sequence[Slots]:
         """Every ordered pair of colours."""
-        return [
-            {"top": top, "bottom": bottom} for top in COLORS for bottom in COLORS if top != bottom
-        ]
+        return [{"top": top, "bottom": bottom} for top in COLORS for bottom in COLORS if top != bottom]
 
     def draw_slots(self, rng: np.random.Generator) -> Slots:
         """Any two colours."""
@@ -102,7 +100,7 @@ class StackBlocks:
         """A grasp that closes on air."""
         base_from_top = scene.body_pose(_body(slots["top"]))
         yaw = smallest_yaw(yaw_of(base_from_top), np.pi / 2.0)
-        return grasp_beside(base_from_top[:3, 3], yaw, ABOVE, rng)
+        return grasp_air(base_from_top[:3, 3], yaw, ABOVE, rng)
 
 
 def _body(color: str) -> str:
