@@ -1,0 +1,15 @@
+"""Names of the outcomes of ExecuteInstruction."""
+
+from __future__ import annotations
+
+from mini_diffuser_msgs.action import ExecuteInstruction
+
+NAMES = ("TERMINATED", "KEYFRAME_LIMIT", "STOPPED", "PREEMPTED", "FAILED", "REFUSED", "CANCELED")
+
+
+def outcome_name(outcome: int) -> str:
+    """Name of a result's outcome constant, e.g. ``TERMINATED``."""
+    for name in NAMES:
+        if getattr(ExecuteInstruction.Result, name) == outcome:
+            return name
+    return f"unknown outcome {outcome}"

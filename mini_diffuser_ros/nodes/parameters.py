@@ -1,0 +1,88 @@
+"""Declaring parameters so that ``ros2 param describe`` explains them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+Config = TypeVar("Config")
+
+
+class Parameters:
+    """Declares parameters on a node and returns their values.
+
+    All are read once, at start, hence read-only: a node that half follows a changed parameter is worse than one that
+    has to be started again.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def text(self, name: str, default: str, description: str) -> str:
+        """A string."""
+        return str(self._declare(name, default, description))
+
+    def texts(self, name: str, default: list[str], description: str) -> list[str]:
+        """A list of strings."""
+        return [str(value) for value in self._declare(name, default, description)]
+
+    def flag(self, name: str, default: bool, description: str) -> bool:
+        """A truth value."""
+        return bool(self._declare(name, default, description))
+
+    def number(self, name: str, default: float, description: str, low: float, high: float) -> float:
+        """A float in [low, high]."""
+        bounds = FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
+        return float(self._declare(name, float(default), description, floating_point_range=[bounds]))
+
+    def integer(self, name: str, default: int, description: str, low: int, high: int) -> int:
+        """An integer in [low, high]."""
+        bounds = IntegerRange(from_value=low, to_value=high, step=1)
+        return int(self._declare(name, default, description, integer_range=[bounds]))
+
+    def config(self, kind: type[Config], prefix: str, without: tuple[str, ...] = ()) -> Config:
+        """A configuration dataclass: one parameter a field, described by the class's own docstring.
+
+        Args:
+            kind: the dataclass; its fields are numbers, texts, truth values and tuples of one of them.
+            prefix: of the parameters' names.
+            without: fields that keep their defaults.
+        """
+        descriptions = attribute_descriptions(kind)
+        values: dict[str, Any] = {}
+        for entry in fields(kind):  # type: ignore[arg-type]
+            if entry.name in without:
+                continue
+            default: Any = entry.default if entry.default_factory is MISSING else entry.default_factory()
+            as_list = isinstance(default, tuple)
+            value = self._declare(
+                f"{prefix}.{entry.name}",
+                list(default) if as_list else default,
+                descriptions.get(entry.name, entry.name),
+            )
+            values[entry.name] = tuple(value) if as_list else value
+        return kind(**values)
+
+    def _declare(self, name: str, default: Any, description: str, **ranges: Any) -> Any:
+        descriptor = ParameterDescriptor(description=description, read_only=True, **ranges)
+        return self._node.declare_parameter(name, default, descriptor).value
+
+
+def attribute_descriptions(kind: type) -> dict[str, str]:
+    """Descriptions from the ``Attributes:`` section of a class's docstring, each on one line."""
+    text = inspect.getdoc(kind) or ""
+    _, _, section = text.partition("Attributes:\n")
+    descriptions: dict[str, str] = {}
+    for entry in re.split(r"\n    (?=\w)", "\n" + section):
+        names, colon, description = entry.strip().partition(":")
+        if colon:
+            for name in names.split(","):
+                descriptions[name.strip()] = " ".join(description.split())
+    return descriptions

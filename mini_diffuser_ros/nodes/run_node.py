@@ -1,0 +1,153 @@
+"""run_node: sends one sentence, watches how it goes, writes it down, and ends with its success."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from mini_diffuser_msgs.action import ExecuteInstruction
+from rclpy.action import ActionClient
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool, String
+
+from mini_diffuser_ros.nodes.action_goal import carry_out, wait_for_server
+from mini_diffuser_ros.nodes.errors import NodeError
+from mini_diffuser_ros.nodes.outcomes import outcome_name
+from mini_diffuser_ros.nodes.parameters import Parameters
+from mini_diffuser_ros.nodes.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.run_observer import RunObserver
+from mini_diffuser_ros.nodes.run_report import Event, RunReport, make_run_folder
+from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.robots import load_robot
+
+ACTION = "mini_diffuser/execute"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class RunNode(ManagedNode):
+    """One run: exit code 0 if the task was done, 1 if not. In simulation the world has the last word."""
+
+    def __init__(self) -> None:
+        super().__init__("run_node")
+        parameters = Parameters(self)
+        instruction = parameters.text("instruction", "", "the sentence to send")
+        runs = parameters.text("runs", "runs", "folder below which the folder of this run is made")
+        cameras = parameters.texts("cameras", ["front", "left_shoulder", "wrist"], "cameras shown in the video")
+        robot = parameters.text("robot", "panda", "robot description, for the names of its joints")
+        self._simulated = parameters.flag("simulated", True, "wait for the simulated world to confirm success")
+        video_rate = parameters.number("video_rate", 5.0, "frames per second of the video", 0.5, 60.0)
+        self._start_timeout = parameters.number(
+            "start_timeout", 120.0, "seconds to wait for the policy to be ready", 1.0, 3600.0
+        )
+        self._cloud_timeout = parameters.number(
+            "cloud_timeout", 20.0, "seconds to wait for a first cloud before the sentence is sent anyway", 0.0, 600.0
+        )
+        self._run_timeout = parameters.number("run_timeout", 600.0, "seconds that the sentence may take", 1.0, 1e5)
+        self._confirm_timeout = parameters.number(
+            "confirm_timeout", 3.0, "seconds after the end within which the world may confirm success", 0.1, 60.0
+        )
+        self._report = RunReport(instruction)
+        self._folder = make_run_folder(Path(runs), instruction)
+        self._watch = Watch()
+        self._observer = RunObserver(
+            self,
+            self._report,
+            self._folder,
+            cameras,
+            load_robot(robot).arm_joint_names,
+            video_rate,
+            self._watch.notify,
+        )
+        told = MutuallyExclusiveCallbackGroup()
+        self.create_subscription(Bool, "sim/success", self._on_success, LATCHED, callback_group=told)
+        self.create_subscription(String, "sim/task", self._on_task, LATCHED, callback_group=told)
+        self._client = ActionClient(self, ExecuteInstruction, ACTION, callback_group=ReentrantCallbackGroup())
+        self._worker = threading.Thread(target=self._work, name="run", daemon=True)
+        self._worker.start()
+
+    def close(self) -> None:
+        """Cancel the sentence and write down what there is."""
+        self._watch.interrupt(ExecuteInstruction.Result.CANCELED, "run_node was shut down")
+        self._worker.join(timeout=2.5)
+
+    def _work(self) -> None:
+        """The run, on a thread of its own: the executor's threads deliver what it waits for."""
+        try:
+            self._await_stack()
+            self._obey()
+            self._await_confirmation()
+        except NodeError as error:
+            self._report.message = str(error)
+        self._report.conclude()
+        self._observer.finish()
+        self._report.write(self._folder)
+        line = f"{self._report.summary()}; {self._folder}"
+        (self.get_logger().info if self._report.success else self.get_logger().error)(line)
+        self.finish(0 if self._report.success else 1)
+
+    def _await_stack(self) -> None:
+        """Until the policy is loaded and there is something to see; otherwise the report's times mean little."""
+        wait_for_server(self._client, ACTION, self._watch, self._start_timeout)
+        try:
+            self._watch.wait_for(self._observer.has_cloud, self._cloud_timeout)
+        except TimeoutError:
+            self.get_logger().warning(f"no cloud within {self._cloud_timeout:.0f} s; the sentence is sent anyway")
+
+    def _obey(self) -> None:
+        instruction = self._report.instruction
+        self.get_logger().info(f"sending '{instruction}'")
+        self._observer.sentence_sent()
+        goal = ExecuteInstruction.Goal(instruction=instruction)
+        try:
+            wrapped = carry_out(
+                self._client,
+                goal,
+                self._watch,
+                name=ACTION,
+                timeout=self._run_timeout,
+                on_feedback=self._on_feedback,
+            )
+        finally:
+            self._report.seconds = round(self._observer.elapsed(), 3)
+        self._report.outcome = outcome_name(wrapped.result.outcome)
+        self._report.message = wrapped.result.message
+        self._report.keyframes = wrapped.result.keyframes
+
+    def _await_confirmation(self) -> None:
+        """Give the world time to see success: things may still be coming to rest."""
+        if not self._simulated or self._report.outcome != "TERMINATED":
+            return
+        self._report.confirmed = bool(self._report.confirmed)
+        try:
+            self._watch.wait_for(lambda: self._report.confirmed, self._confirm_timeout)
+        except TimeoutError:
+            self._report.confirmed = False
+
+    def _on_feedback(self, feedback: Any) -> None:
+        if feedback.phase == "moving":
+            self._observer.motion_commanded()
+        event = Event(round(self._observer.elapsed(), 3), feedback.phase, feedback.keyframe, feedback.message)
+        last = self._report.events[-1] if self._report.events else None
+        # Progress within a phase is for those who watch, not for the record.
+        if last is None or (last.phase, last.keyframe) != (event.phase, event.keyframe):
+            self._report.events.append(event)
+            self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())
+
+    def _on_success(self, message: Bool) -> None:
+        self._report.confirmed = message.data
+        self._watch.notify()
+
+    def _on_task(self, message: String) -> None:
+        self._report.task = message.data
+
+
+def main() -> int:
+    """Entry point of the executable ``run_node``."""
+    return run_node(RunNode, threads=6)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""sim_node: the table-top world in real time, under the names that the hardware's drivers use."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TransformStamped
+from mini_diffuser_msgs.srv import ResetWorld
+from numpy.typing import NDArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Bool, Header, String
+from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
+
+from mini_diffuser_ros.nodes.messages import (
+    image_from_color,
+    image_from_depth,
+    info_from_intrinsics,
+    transform_from_matrix,
+)
+from mini_diffuser_ros.nodes.parameters import Parameters
+from mini_diffuser_ros.nodes.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.sim_actions import ArmActionServer, GripperActionServer
+from mini_diffuser_ros.nodes.table import Table
+from mini_diffuser_ros.nodes.world_driver import WorldDriver
+from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
+from mini_diffuser_ros.simulation.cameras import CameraMount
+from mini_diffuser_ros.simulation.rendering import make_renderer
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class SimNode(ManagedNode):
+    """Steps physics on one timer and renders copies of its state on another, so that neither waits for the other.
+
+    Stamps are system time: at a real_time_factor of 1 the world keeps up with it, so that nodes need no use_sim_time.
+    /clock carries the same time, for nodes that have it set.
+
+    A sentence that cannot be obeyed with what lies on the table has the table laid anew at once. The policy waits for
+    a cloud that is newer than the sentence by its settle time, so that it never sees the old table.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("sim_node")
+        parameters = Parameters(self)
+        instruction = parameters.text("instruction", "", "sentence for which the table is laid at the start")
+        task = parameters.text("task", "stack_blocks", "task that is laid when the instruction names none")
+        seed = parameters.integer("seed", 0, "of the layout", 0, 2**31 - 1)
+        renderer = parameters.text("renderer", "rays", "rays (no graphics library needed) or egl")
+        size = parameters.integer("image_size", 256, "width and height of the camera images, pixels", 16, 2048)
+        self._speed = parameters.number("real_time_factor", 1.0, "simulated seconds per second", 0.05, 20.0)
+        rate = parameters.number("joint_rate", 50.0, "joint states and TF per second", 10.0, 500.0)
+        camera_rate = parameters.number("camera_rate", 5.0, "images of each camera per second", 0.1, 60.0)
+        arm_action = parameters.text(
+            "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action to serve"
+        )
+        gripper_action = parameters.text(
+            "gripper_action", "panda_gripper/gripper_action", "GripperCommand action to serve"
+        )
+
+        world = TabletopWorld(renderer=renderer, image_size=(size, size))
+        self._cameras = world.cameras
+        self._driver = WorldDriver(world)
+        self._table = Table(world, task, seed)
+        self._renderer = make_renderer(renderer)
+        self._image_size = (size, size)
+        self._arm = ArmActionServer(self, arm_action, self._driver)
+        self._gripper = GripperActionServer(self, gripper_action, self._driver)
+        self._lay(lambda: self._table.lay_for(instruction))
+
+        self._clock = self.create_publisher(Clock, "/clock", 1)
+        self._joint_states = self.create_publisher(JointState, "joint_states", 10)
+        self._success = self.create_publisher(Bool, "sim/success", LATCHED)
+        self._task = self.create_publisher(String, "sim/task", LATCHED)
+        self._told: tuple[str, bool] | None = None  # task and success, as last published
+        self._tf = TransformBroadcaster(self)
+        self._static_tf = StaticTransformBroadcaster(self)
+        self._static_tf.sendTransform(self._fixed_frames())
+        self._outputs = {camera.name: CameraOutput(self, camera) for camera in self._cameras}
+
+        laying = MutuallyExclusiveCallbackGroup()
+        self.create_service(ResetWorld, "sim/reset", self._on_reset, callback_group=laying)
+        self.create_subscription(
+            String, "mini_diffuser/active_instruction", self._on_instruction, LATCHED, callback_group=laying
+        )
+        self._stepped = time.monotonic()
+        self.create_timer(1.0 / rate, self._step, callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_timer(1.0 / camera_rate, self._render, callback_group=MutuallyExclusiveCallbackGroup())
+
+    def close(self) -> None:
+        """End the goals under way."""
+        for server in (self._arm, self._gripper):
+            server.end("sim_node is shutting down")
+
+    # The table
+
+    def _on_instruction(self, message: String) -> None:
+        self._lay(lambda: self._table.take_up(message.data))
+
+    def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
+        try:
+            response.message = self._lay(
+                lambda: self._table.reset(request.task, request.instruction, request.seed)
+            )
+        except SimulationError as error:
+            response.message = str(error)
+            return response
+        goal = self._table.goal
+        response.success = goal is not None
+        if goal is not None:
+            response.task, response.instruction = goal.task, goal.sentences[0]
+        return response
+
+    def _lay(self, change: Callable[[], str]) -> str:
+        message, laid_anew = self._driver.change(change)
+        if laid_anew:
+            for server in (self._arm, self._gripper):
+                server.end("the table was laid anew")
+        self.get_logger().info(message)
+        return message
+
+    # Time
+
+    def _step(self) -> None:
+        """Let the world catch up with the clock on the wall, and publish its state."""
+        now = time.monotonic()
+        positions, velocities = self._driver.advance((now - self._stepped) * self._speed)
+        self._stepped = now
+        self._arm.notify()
+        self._gripper.notify()
+        stamp = self.get_clock().now().to_msg()
+        self._clock.publish(Clock(clock=stamp))
+        self._publish_joints(stamp, positions, velocities)
+        self._publish_success()
+
+    def _publish_joints(self, stamp: Time, positions: dict[str, float], velocities: dict[str, float]) -> None:
+        message = JointState(header=Header(stamp=stamp), name=list(positions))
+        message.position = list(positions.values())
+        message.velocity = [velocities[name] for name in positions]
+        self._joint_states.publish(message)
+        self._tf.sendTransform(
+            [
+                _transform(stamp, joint.parent, joint.child, joint.parent_from_child(positions[joint.name]))
+                for joint in self._driver.robot.joints
+                if joint.kind != "fixed"
+            ]
+        )
+
+    def _publish_success(self) -> None:
+        told = self._driver.read(lambda: (self._table.task, self._table.succeeded()))
+        if told != self._told:
+            self._told = told
+            self._task.publish(String(data=told[0]))
+            self._success.publish(Bool(data=told[1]))
+
+    def _fixed_frames(self) -> list[TransformStamped]:
+        """Frames that never move in their parents: fixed joints and cameras."""
+        stamp = self.get_clock().now().to_msg()
+        joints = [
+            _transform(stamp, joint.parent, joint.child, joint.parent_from_joint)
+            for joint in self._driver.robot.joints
+            if joint.kind == "fixed"
+        ]
+        cameras = [
+            _transform(stamp, camera.parent, optical_frame(camera), camera.parent_from_camera)
+            for camera in self._cameras
+        ]
+        return joints + cameras
+
+    def _render(self) -> None:
+        """Draw a copy of the state and publish it with the time at which it was copied."""
+        stamp = self.get_clock().now().to_msg()
+        model, data = self._driver.copy_scene()
+        for camera in self._cameras:
+            color, depth = self._renderer.render(model, data, camera.name, *self._image_size)
+            self._outputs[camera.name].publish(stamp, color, depth)
+
+
+class CameraOutput:
+    """The topics of one camera, named as realsense2_camera names them."""
+
+    def __init__(self, node: SimNode, camera: CameraMount) -> None:
+        self._camera = camera
+        qos = qos_profile_sensor_data
+        self._color = node.create_publisher(Image, f"{camera.name}/color/image_raw", qos)
+        self._depth = node.create_publisher(Image, f"{camera.name}/aligned_depth_to_color/image_raw", qos)
+        self._info = node.create_publisher(CameraInfo, f"{camera.name}/color/camera_info", qos)
+
+    def publish(self, stamp: Time, color: NDArray[np.uint8], depth: NDArray[np.float32]) -> None:
+        """Publish (H, W, 3) RGB and (H, W) metres with their calibration."""
+        header = Header(stamp=stamp, frame_id=optical_frame(self._camera))
+        height, width = depth.shape
+        self._info.publish(info_from_intrinsics(self._camera.intrinsics(height, width), (height, width), header))
+        self._color.publish(image_from_color(color, header))
+        self._depth.publish(image_from_depth(depth, header))
+
+
+def optical_frame(camera: CameraMount) -> str:
+    """Name of a camera's optical frame."""
+    return f"{camera.name}_color_optical_frame"
+
+
+def _transform(stamp: Time, parent: str, child: str, parent_from_child: NDArray[np.floating]) -> TransformStamped:
+    return TransformStamped(
+        header=Header(stamp=stamp, frame_id=parent),
+        child_frame_id=child,
+        transform=transform_from_matrix(parent_from_child),
+    )
+
+
+def main() -> int:
+    """Entry point of the executable ``sim_node``."""
+    return run_node(SimNode, threads=8)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

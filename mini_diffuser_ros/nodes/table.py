@@ -1,0 +1,89 @@
+"""What lies on the simulated table, and for which sentence."""
+
+from __future__ import annotations
+
+from mini_diffuser_ros.simulation import Goal, SimulationError, TabletopWorld
+from mini_diffuser_ros.simulation.sentences import make_goal, match_sentence
+from mini_diffuser_ros.simulation.tasks import TASKS
+
+
+class Table:
+    """Lays the table of a world for sentences. Each method returns a line that says what it did.
+
+    Args:
+        world: whose table it is.
+        task: laid where a sentence names none.
+        seed: of the first layout; every later one takes the next seed.
+
+    Raises:
+        SimulationError: if the task is unknown.
+    """
+
+    def __init__(self, world: TabletopWorld, task: str, seed: int) -> None:
+        if task not in TASKS:
+            raise SimulationError(f"unknown task '{task}'; tasks: {', '.join(TASKS)}")
+        self._world = world
+        self._task = task
+        self._seed = seed - 1
+        self._judged = False
+
+    @property
+    def goal(self) -> Goal | None:
+        """What the world judges, None if the last sentence is none of its tasks."""
+        return self._world.goal if self._judged else None
+
+    @property
+    def task(self) -> str:
+        """Name of the present task, empty if there is none."""
+        return self.goal.task if self.goal is not None else ""
+
+    def succeeded(self) -> bool:
+        """Whether the present goal is reached; never without a goal."""
+        return self.goal is not None and self._world.success()
+
+    def lay_for(self, sentence: str) -> str:
+        """Lay the table anew for a sentence, or a random goal of the default task if it is empty or not understood."""
+        goal = _goal_of(sentence)
+        problem = f"'{sentence}' is no task of this world; " if sentence and goal is None else ""
+        return problem + self._reset(goal.task if goal is not None else self._task, self._seed + 1, goal)
+
+    def take_up(self, sentence: str) -> str:
+        """Make a sentence the goal: with the table as it is where that is possible, else with a new one."""
+        goal = _goal_of(sentence)
+        if goal is None:
+            self._judged = False
+            return f"'{sentence}' is no task of this world: the table stays, and success is not judged"
+        if self._world.has_objects_for(goal.task, goal.slots):
+            self._world.pursue(goal)
+            self._judged = True
+            # What is done already cannot be done again: a block that lies on the other, say.
+            if not self._world.success():
+                return f"'{sentence}': everything is on the table ({goal.task})"
+        return self._reset(goal.task, self._seed + 1, goal)
+
+    def reset(self, task: str, sentence: str, seed: int) -> str:
+        """Lay the table anew.
+
+        Args:
+            task: empty for that of the sentence, or the default.
+            sentence: empty for a random goal.
+            seed: negative for the next one.
+
+        Raises:
+            SimulationError: if the task is unknown or is not that of the sentence.
+        """
+        goal = _goal_of(sentence)
+        if sentence and goal is None:
+            raise SimulationError(f"'{sentence}' is no task of this world; tasks: {', '.join(TASKS)}")
+        wanted = task or (goal.task if goal is not None else self._task)
+        return self._reset(wanted, seed if seed >= 0 else self._seed + 1, goal)
+
+    def _reset(self, task: str, seed: int, goal: Goal | None) -> str:
+        laid = self._world.reset(task, seed, goal)
+        self._seed, self._judged = seed, True
+        return f"laid {laid.task} with seed {seed}, e.g. '{laid.sentences[0]}'"
+
+
+def _goal_of(sentence: str) -> Goal | None:
+    matched = match_sentence(sentence)
+    return None if matched is None else make_goal(matched.task, matched.slots)
