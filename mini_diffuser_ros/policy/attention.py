@@ -34,17 +34,16 @@ class Rotary(nn.Module):
             frequencies = 2 * math.pi / torch.tensor(wavelengths)
         self.register_buffer("frequencies", frequencies, persistent=False)
 
-    def forward(self, xyz: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (..., width / 2) of positions (..., 3) in metres, for :func:`rotate`."""
+    def forward(self, xyz: Tensor) -> Tensor:
+        """Complex numbers (..., width / 2) on the unit circle for positions (..., 3) in metres."""
         angles = (xyz[..., None] * self.frequencies).flatten(-2)
-        return angles.cos(), angles.sin()
+        return torch.polar(torch.ones_like(angles), angles)
 
 
-def rotate(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def rotate(heads: Tensor, turn: Tensor) -> Tensor:
     """Turn neighbouring pairs of channels of heads (..., H, d) by the angles of their points (..., d / 2)."""
-    cos, sin = (part[..., None, :] for part in turn)
-    even, odd = heads.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
+    pairs = torch.view_as_complex(heads.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn[..., None, :]).flatten(-2).to(heads.dtype)
 
 
 def fourier_features(values: Tensor, wavelengths: Sequence[float]) -> Tensor:

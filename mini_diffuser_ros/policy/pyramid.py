@@ -62,9 +62,12 @@ class Level:
         """Neighbour pairs of a convolution, built on first use."""
         if kernel not in self._rulebooks:
             neighbours = self.index.neighbours(self.batch, self.grid, kernel)
+            own = torch.arange(len(self), device=neighbours.device)
+            centre = kernel**3 // 2
+            mirrored = bool((neighbours[:, centre] == own).all())
             # Where several points share a voxel, each keeps its own feature at the centre tap.
-            neighbours[:, kernel**3 // 2] = torch.arange(len(self), device=neighbours.device)
-            self._rulebooks[kernel] = Rulebook(neighbours)
+            neighbours[:, centre] = own
+            self._rulebooks[kernel] = Rulebook(neighbours, mirrored)
         return self._rulebooks[kernel]
 
     @cached_property

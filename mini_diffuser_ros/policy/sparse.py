@@ -50,13 +50,14 @@ class VoxelIndex:
         reach = kernel // 2
         steps = torch.arange(-reach, reach + 1, device=grid.device)
         taps = torch.cartesian_prod(steps, steps, steps)
-        inside = torch.ones(len(grid), kernel**3, dtype=torch.bool, device=grid.device)
-        for axis in range(3):
-            along = grid[:, axis, None] + taps[:, axis]
-            inside &= (along >= 0) & (along < self._extent[axis])
+        inside = [
+            (axis[:, None] + steps >= 0) & (axis[:, None] + steps < extent)
+            for axis, extent in zip(grid.unbind(1), self._extent, strict=True)
+        ]
+        allowed = inside[0][:, :, None, None] & inside[1][:, None, :, None] & inside[2][:, None, None, :]
         shift = (taps[:, 0] * self._extent[1] + taps[:, 1]) * self._extent[2] + taps[:, 2]
         key = self._key(batch, grid)[:, None] + shift
-        return torch.where(inside, self._lookup(key.clamp_(min=0)), -1)
+        return torch.where(allowed.flatten(1), self._lookup(key.clamp_(min=0)), -1)
 
     def _key(self, batch: Tensor, grid: Tensor) -> Tensor:
         x, y, z = self._extent
@@ -73,18 +74,23 @@ class VoxelIndex:
 class Rulebook:
     """Which active voxel feeds which through which tap of a kernel.
 
+    A pair is an output point and a tap with an input point; pairs are numbered by tap, then by output point.
+
     Attributes:
         neighbours: (N, T) int64, input point of each output point and tap, -1 where empty.
+        mirrored: whether each voxel holds one point, so that i feeds j through a tap exactly if j feeds i through
+            the opposite one.
     """
 
     neighbours: Tensor
+    mirrored: bool
 
     @cached_property
     def pairs(self) -> tuple[Tensor, Tensor]:
-        """Inputs (P,) and outputs (P,), ordered by tap."""
+        """Inputs (P,) and outputs (P,)."""
         taps = self.neighbours.T.contiguous()
-        outputs = (taps >= 0).nonzero()[:, 1]
-        return taps[taps >= 0], outputs
+        active = (taps >= 0).flatten().nonzero()[:, 0]
+        return taps.flatten()[active], active % len(self.neighbours)
 
     @cached_property
     def tap_counts(self) -> list[int]:
@@ -95,18 +101,31 @@ class Rulebook:
     @cached_property
     def by_output(self) -> tuple[Tensor, Tensor]:
         """Pairs sorted by output point, and where each point's pairs start: (P,) and (N,) int32."""
-        return _grouped(self.pairs[1], len(self.neighbours))
+        active = self.neighbours >= 0
+        return self._numbers[active], _starts(active.sum(1))
 
     @cached_property
     def by_input(self) -> tuple[Tensor, Tensor]:
         """Pairs sorted by input point, and where each point's pairs start: (P,) and (N,) int32."""
-        return _grouped(self.pairs[0], len(self.neighbours))
+        if not self.mirrored:
+            inputs = self.pairs[0]
+            sizes = torch.bincount(inputs, minlength=len(self.neighbours))
+            return torch.argsort(inputs, stable=True).int(), _starts(sizes)
+        active = self.neighbours >= 0
+        taps = self.neighbours.shape[1]
+        opposite = torch.arange(taps - 1, -1, -1, device=active.device)
+        place = self.neighbours * taps + opposite  # the pair seen from its output point
+        return self._numbers.flatten()[place[active]], _starts(active.sum(1))
+
+    @cached_property
+    def _numbers(self) -> Tensor:
+        """(N, T) int32 number of the pair of an output point and a tap; meaningless where there is none."""
+        active = (self.neighbours >= 0).T.contiguous()
+        return (torch.cumsum(active.flatten(), 0, dtype=torch.int32) - 1).view_as(active).T.contiguous()
 
 
-def _grouped(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    order = torch.argsort(points, stable=True).int()
-    sizes = torch.bincount(points, minlength=count)
-    return order, (torch.cumsum(sizes, 0) - sizes).int()
+def _starts(sizes: Tensor) -> Tensor:
+    return (torch.cumsum(sizes, 0) - sizes).int()
 
 
 class _ConvolvePairs(torch.autograd.Function):
