@@ -1,4 +1,4 @@
-"""Distances between the robot's parts, the table and static boxes, along whole paths and without gaps.
+"""Distances between the robot's parts, the table, static boxes and the workspace's walls, along whole paths.
 
 Sampling a path at fixed steps jumps over thin obstacles. Here the step follows the measured distance instead: if two
 bodies are ``d`` apart and the path moves their points relative to each other by at most ``v`` a unit of path length,
@@ -53,6 +53,9 @@ class CollisionChecker:
         self._model = model
         self._data = mujoco.MjData(model)
         self._resolution = config.collision_resolution
+        self._tool = robot.tcp_frame
+        self._workspace = np.array([config.workspace_lower, config.workspace_upper])
+        self._inside = 0.0  # metres that the tool has to be inside the workspace, negative after a start outside
         body_of = model.geom_bodyid
         self._names = [model.body(body).name for body in body_of]
         self._pair_weights = np.array([model.ngeom, 1], dtype=np.int32)
@@ -74,10 +77,11 @@ class CollisionChecker:
         pairs, distances = self._distances(start)
         self._clearance_on_way = self._clearance.copy()
         np.minimum.at(self._clearance_on_way, pairs, distances - _TOUCHING)
+        self._inside = min(0.0, self._tool_inside() - _TOUCHING)
 
     def path_state_violation(self, positions: Array) -> Violation | None:
-        """As :meth:`violation`, with what :meth:`leave_from` allows."""
-        return self._worst(*self._distances(positions), self._clearance_on_way)
+        """As :meth:`violation`, with what :meth:`leave_from` allows, and also if the tool leaves the workspace."""
+        return self._worst(*self._distances(positions), self._clearance_on_way) or self._workspace_violation()
 
     def segment_violation(self, start: Array, goal: Array) -> Violation | None:
         """A violation on the straight joint segment from ``start`` to ``goal`` (7,), or None."""
@@ -105,6 +109,9 @@ class CollisionChecker:
         fraction = 0.0
         while fraction < 1.0:
             pairs, distances = self._distances(start + fraction * step)
+            outside = self._workspace_violation()
+            if outside is not None:
+                return outside
             free = distances - self._clearance_on_way[pairs]
             if free.size == 0:
                 fraction += farthest
@@ -123,6 +130,15 @@ class CollisionChecker:
         mujoco.mj_collision(self._model, data)
         contact = data.contact
         return contact.geom @ self._pair_weights, contact.dist
+
+    def _tool_inside(self) -> float:
+        """Metres from the tool centre point to the nearest wall of the workspace, negative outside."""
+        tool = self._data.site(self._tool).xpos
+        return float(min((tool - self._workspace[0]).min(), (self._workspace[1] - tool).min()))
+
+    def _workspace_violation(self) -> Violation | None:
+        inside = self._tool_inside()
+        return None if inside >= self._inside else Violation(self._tool, "the workspace's wall", inside, 0.0)
 
     def _worst(self, pairs: NDArray[np.int32], distances: Array, clearances: Array) -> Violation | None:
         required = clearances[pairs]

@@ -43,7 +43,7 @@ class MotionConfig:
         jerk_scaling: fraction in (0, 1] of the jerk limits; Franka's limits are far above what a servo follows.
         stop_scaling: fraction in (0, 1] of acceleration and jerk limits that a stop may use.
         sample_period: seconds between the samples of a trajectory.
-        workspace_lower, workspace_upper: (3,) metres, corners of the box the tool centre point must reach into only.
+        workspace_lower, workspace_upper: (3,) metres, corners of the box in which the tool centre point stays.
         max_tilt: radians in (0, pi], largest angle between the tool's approach axis and straight down.
         table_height: metres, z of the infinite plane below which nothing may go.
         boxes: static obstacles.

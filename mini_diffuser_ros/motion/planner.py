@@ -125,6 +125,7 @@ class MotionPlanner:
         """
         start = self._checked_start(start, target)
         goal = self._checked_joints(goal, "goal", target, 0.0)
+        self._check_workspace(self._kinematics.tcp_pose(goal)[:3, 3], target)
         violation = self._checker.violation(goal)
         if violation is not None:
             raise _in_collision(target, "at the goal", violation)
@@ -195,15 +196,18 @@ class MotionPlanner:
         norm = float(np.linalg.norm(values[3:]))
         if abs(norm - 1.0) > 0.01:
             raise NotFinite(target, "the quaternion's norm", f"{norm:.4f}", "1")
-        lower, upper = self.config.workspace_lower, self.config.workspace_upper
-        for axis, value, low, high in zip("xyz", values[:3], lower, upper, strict=True):
-            if not low <= value <= high:
-                raise OutsideWorkspace(target, axis, float(value), low, high)
+        self._check_workspace(values[:3], target)
         approach = matrix_from_pose(values)[:3, 2]
         tilt = float(np.arccos(np.clip(-approach[2], -1.0, 1.0)))
         if tilt > self.config.max_tilt:
             raise TooTilted(target, tilt, self.config.max_tilt)
         return values
+
+    def _check_workspace(self, tool: Array, target: str) -> None:
+        lower, upper = self.config.workspace_lower, self.config.workspace_upper
+        for axis, value, low, high in zip("xyz", tool, lower, upper, strict=True):
+            if not low <= value <= high:
+                raise OutsideWorkspace(target, axis, float(value), low, high)
 
     def _finite(self, values: ArrayLike, name: str, target: str) -> Array:
         try:
