@@ -1,0 +1,160 @@
+"""Checkpoints a killed run goes on from: a directory each, complete or absent, safetensors and JSON only.
+
+::
+
+    <out>/checkpoints/step_00000400/state.safetensors    model, averaged weights, optimiser moments, random state
+    <out>/checkpoints/step_00000400/progress.json        step, seconds trained, best validation
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mini_diffuser_ros.training.errors import CheckpointError
+from mini_diffuser_ros.training.optimisation import WeightAverage
+
+STATE = "state.safetensors"
+PROGRESS = "progress.json"
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: finished optimiser steps.
+        seconds: wall-clock seconds of training and validation, over all sessions of the run.
+        best_score: best validation score so far, None before the first validation; higher is better.
+        best_step: step of the best score.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_score: float | None = None
+    best_step: int = 0
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """Everything that a step changes.
+
+    Attributes:
+        model: the network.
+        average: its averaged weights.
+        optimizer: its optimiser.
+    """
+
+    model: nn.Module
+    average: WeightAverage
+    optimizer: torch.optim.Optimizer
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All state by name, torch's random state included."""
+        state = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        state |= {f"average.{name}": value for name, value in self.average.tensors.items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        state["random.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            state["random.cuda"] = torch.cuda.get_rng_state()
+        return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`tensors` gave.
+
+        Raises:
+            KeyError, RuntimeError: if the state is of another network.
+        """
+        self.model.load_state_dict(_below("model.", state))
+        average = _below("average.", state)
+        for name, value in self.average.tensors.items():
+            value.copy_(average[name])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below("optimizer.", state).items():
+            index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        torch.set_rng_state(state["random.cpu"])
+        if torch.cuda.is_available() and "random.cuda" in state:
+            torch.cuda.set_rng_state(state["random.cuda"])
+
+
+class CheckpointStore:
+    """The checkpoints of one output directory."""
+
+    def __init__(self, out: Path, keep: int) -> None:
+        self._root = out / "checkpoints"
+        self._keep = keep
+
+    def save(self, trainee: Trainee, progress: Progress) -> Path:
+        """Write a checkpoint, then drop those beyond the latest ``keep`` and the best; a step is written once."""
+        target = self._root / f"step_{progress.step:08d}"
+        if target.exists():
+            return target
+        part = self._root / f".{target.name}.{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        save_file(trainee.tensors(), part / STATE)
+        (part / PROGRESS).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
+        for file in (part / STATE, part / PROGRESS):
+            _flush_to_disk(file)
+        part.rename(target)
+        _flush_to_disk(self._root)
+        self._drop_old(progress)
+        return target
+
+    def latest(self) -> Path | None:
+        """The checkpoint to go on from, None where there is none."""
+        steps = self._complete()
+        return steps[-1] if steps else None
+
+    def load(self, directory: Path, trainee: Trainee) -> Progress:
+        """Put the checkpoint into the trainee.
+
+        Raises:
+            CheckpointError: if it is damaged or of another network.
+        """
+        try:
+            values = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
+            progress = Progress(**{field.name: values[field.name] for field in fields(Progress)})
+            trainee.load(load_file(directory / STATE))
+        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            cause = str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{directory}: cannot go on from this checkpoint ({cause}); remove it or choose another --out"
+            ) from error
+        return progress
+
+    def _complete(self) -> list[Path]:
+        return sorted(self._root.glob("step_*"))
+
+    def _drop_old(self, progress: Progress) -> None:
+        best = f"step_{progress.best_step:08d}" if progress.best_score is not None else ""
+        for directory in self._complete()[: -self._keep]:
+            if directory.name != best:
+                # Out of sight first: a kill within rmtree must not leave half a checkpoint under its name.
+                directory.rename(directory.with_name(f".{directory.name}.old"))
+        for part in self._root.glob(".step_*"):
+            shutil.rmtree(part)
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,247 @@
+"""The training loop: steps, the averaged weights, validation on the way, checkpoints, and going on from one."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, TrainingBatch
+from mini_diffuser_ros.training.checkpoints import CheckpointStore, Progress, Trainee
+from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, TokenStates, batches
+from mini_diffuser_ros.training.errors import DivergedError
+from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
+from mini_diffuser_ros.training.metrics_log import MetricsLog
+from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
+from mini_diffuser_ros.training.processes import Processes
+from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
+from mini_diffuser_ros.training.validation import validate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training session ended.
+
+    Attributes:
+        progress: steps and seconds so far, over all sessions of the run.
+        report: validation on all held-out frames, empty if there are none or the session was interrupted.
+        interrupted: True if it was stopped before the budget was spent.
+        model: the network with the averaged weights.
+    """
+
+    progress: Progress
+    report: Report
+    interrupted: bool
+    model: MiniDiffuser
+
+
+class Trainer:
+    """One run in one output directory; goes on from the latest checkpoint in it."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model_config: MiniDiffuserConfig,
+        training: Sequence[Frame],
+        held_out: Sequence[Frame],
+        tokens: TokenStates,
+        device: torch.device,
+        processes: Processes | None = None,
+    ) -> None:
+        """Build the network, or restore it from the latest checkpoint.
+
+        Args:
+            config: the recipe.
+            model_config: the network's configuration.
+            training: frames that are trained on.
+            held_out: frames that are only measured on; may be empty.
+            tokens: token states of every sentence of both.
+            device: where to train.
+            processes: this process among those of the run; alone by default.
+
+        Raises:
+            CheckpointError: if the output directory's checkpoint is damaged or of another network.
+        """
+        self._config = config
+        self._held_out = held_out
+        self._tokens = tokens
+        self._device = device
+        self._processes = processes or Processes()
+        self._slots = self._processes.slots(config.batch.scenes)
+        self._samples = DrawnSamples(training, tokens, model_config, config.batch, config.augment, config.seed)
+        torch.manual_seed(config.seed)
+        self._model = MiniDiffuser(model_config).to(device)
+        average = WeightAverage(self._model, config.ema)
+        self._trainee = Trainee(self._model, average, make_optimizer(self._model, config.optim))
+        self._store = CheckpointStore(Path(config.out), config.checkpoint.keep)
+        self.progress = Progress()
+        latest = self._store.latest()
+        if latest is not None:
+            self.progress = self._store.load(latest, self._trainee)
+            log.info("going on from step %d", self.progress.step)
+        self._objective = _objective(self._model, config.batch.level2, self._processes)
+
+    def run(self, progress_bar: bool = True) -> Outcome:
+        """Train until the budget is spent or the user asks to stop; either way a checkpoint is left.
+
+        Raises:
+            DivergedError: if the loss is no longer finite.
+        """
+        leads = self._processes.leads
+        metrics = MetricsLog(Path(self._config.out), self.progress.step) if leads else None
+        pin = self._device.type == "cuda"
+        source = batches(self._samples, self.progress.step, self._slots, self._config.loaders, pin)
+        bar = _ProgressBar(shown=progress_bar and leads)
+        try:
+            with stop_on_signal() as stop:
+                interrupted = self._train(source, metrics, bar, stop)
+            report: Report = {}
+            if not interrupted:
+                report = self._validate(self._held_out, metrics)
+        finally:
+            bar.close()
+            if metrics is not None:
+                metrics.close()
+        if leads:
+            self._store.save(self._trainee, self.progress)
+        self._processes.wait()
+        return Outcome(self.progress, report, interrupted, self._averaged_model())
+
+    def _train(
+        self, source: Iterator[TrainingBatch], metrics: MetricsLog | None, bar: _ProgressBar, stop: StopRequest
+    ) -> bool:
+        """Step until the budget is spent (False) or a stop is requested (True)."""
+        config, progress = self._config, self.progress
+        started = time.perf_counter() - progress.seconds
+        while True:
+            progress.seconds = time.perf_counter() - started
+            spent = budget_spent(config.budget, progress.step, progress.seconds)
+            spent, stopping = self._processes.agree(spent, float(stop.requested))
+            if stopping or spent >= 1.0:
+                return bool(stopping)
+            losses = self._step(next(source), spent)
+            progress.step += 1
+            rate = config.batch.scenes * bar.show(progress.step, spent, losses)
+            if metrics is not None:
+                metrics.write(progress.step, {"seconds": round(progress.seconds, 2), "rate": round(rate, 1), **losses})
+            if progress.step % config.validate.interval == 0:
+                self._validate(_spread(self._held_out, config.validate.episodes), metrics)
+            if progress.step % config.checkpoint.interval == 0 and self._processes.leads:
+                progress.seconds = time.perf_counter() - started
+                self._store.save(self._trainee, progress)
+
+    def _step(self, batch: TrainingBatch, spent: float) -> dict[str, float]:
+        """One optimiser step; returns the losses, the learning rate and the norm of the gradient before clipping."""
+        step, optimizer = self.progress.step, self._trainee.optimizer
+        rate = learning_rate(self._config.optim, step, spent)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        self._model.train()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+            losses = self._objective(batch.to(self._device), self._noise_source(step))
+        losses["total"].backward()
+        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._config.optim.clip)
+        values = torch.stack([value.detach().float() for value in losses.values()])
+        means = dict(zip(losses, (self._processes.total(values) / self._processes.size).tolist(), strict=True))
+        if not math.isfinite(means["total"]) or not torch.isfinite(norm):
+            raise DivergedError(
+                f"step {step + 1}: loss is {means['total']}, gradient norm {float(norm)}; lower optim.lr or optim.clip"
+            )
+        optimizer.step()
+        self._trainee.average.update(self._model, step + 1)
+        return {**means, "lr": rate, "gradient": float(norm)}
+
+    def _noise_source(self, step: int) -> torch.Generator:
+        """Randomness of one step, the same in a run that was interrupted before it."""
+        seed = np.random.SeedSequence([self._config.seed, step, self._processes.rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(seed[0]))
+        return torch.Generator().manual_seed(int(seed[0]))
+
+    def _validate(self, frames: Sequence[Frame], metrics: MetricsLog | None) -> Report:
+        if not frames:
+            return {}
+        model = self._averaged_model()
+        errors = validate(model, frames, self._tokens, self._config.validate, self._config.seed, self._processes)
+        report = summarise(errors)
+        progress = self.progress
+        if progress.best_score is None or score(report) >= progress.best_score:
+            progress.best_score, progress.best_step = score(report), progress.step
+        if metrics is not None:
+            metrics.write(progress.step, {"validation": as_record(report), "score": round(score(report), 4)})
+            metrics.flush()
+            for line in as_lines(report):
+                tqdm.write(f"step {progress.step}  {line}")
+        return report
+
+    def _averaged_model(self) -> MiniDiffuser:
+        model = copy.deepcopy(self._model)
+        model.load_state_dict(self._trainee.average.tensors)
+        return model.eval()
+
+
+class _Objective(nn.Module):
+    """The loss as a module's forward pass, which is what data parallelism hooks into."""
+
+    def __init__(self, model: MiniDiffuser, level2: int) -> None:
+        super().__init__()
+        self.model = model
+        self.level2 = level2
+
+    def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        return self.model.loss(batch, level2=self.level2, generator=generator)
+
+
+def _objective(model: MiniDiffuser, level2: int, processes: Processes) -> nn.Module:
+    objective = _Objective(model, level2)
+    return objective if processes.size == 1 else DistributedDataParallel(objective)
+
+
+def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
+    """About the frames of ``count`` episodes of each task, spread over all of them."""
+    chosen: list[Frame] = []
+    for task in dict.fromkeys(frame.task for frame in frames):
+        mine = [frame for frame in frames if frame.task == task]
+        ends = [index for index, frame in enumerate(mine) if frame.terminate]
+        starts = [0, *(end + 1 for end in ends[:-1])]
+        picked = np.unique(np.linspace(0, len(ends) - 1, min(count, len(ends))).round().astype(int))
+        chosen.extend(frame for index in picked for frame in mine[starts[index] : ends[index] + 1])
+    return chosen
+
+
+class _ProgressBar:
+    """Share of the budget spent, losses, samples per second and time left, live."""
+
+    FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+
+    def __init__(self, shown: bool) -> None:
+        self._bar = tqdm(total=1.0, desc="training", bar_format=self.FORMAT, disable=not shown, dynamic_ncols=True)
+        self._last = time.perf_counter()
+        self._interval = 0.0
+
+    def show(self, step: int, spent: float, losses: Mapping[str, float]) -> float:
+        """Update; returns steps per second, smoothed."""
+        now = time.perf_counter()
+        interval, self._last = now - self._last, now
+        self._interval = 0.9 * self._interval + 0.1 * interval if self._interval else interval
+        parts = " ".join(f"{name} {value:.3f}" for name, value in losses.items() if name not in ("lr", "gradient"))
+        self._bar.set_postfix_str(f"step {step} {1.0 / self._interval:.2f}/s {parts}", refresh=False)
+        self._bar.update(spent - self._bar.n)
+        return 1.0 / self._interval
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        self._bar.close()

@@ -1,0 +1,144 @@
+"""The loop: an interrupted run goes on as if nothing had happened, and what it leaves behind is readable."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.training.config import BatchConfig, BudgetConfig, CheckpointConfig, TrainConfig, ValidateConfig
+from mini_diffuser_ros.training.dataset import frames_of, split
+from mini_diffuser_ros.training.demonstrations import fuse_episode
+from mini_diffuser_ros.training.errors import CheckpointError, DivergedError
+from mini_diffuser_ros.training.trainer import Outcome, Trainer
+
+TINY = MiniDiffuserConfig.small(
+    text_width=8,
+    text_hidden=24,
+    encoder_channels=(24, 24),
+    encoder_heads=(1, 1),
+    decoder_channels=(24,),
+    decoder_heads=(1,),
+    windows=(32, 32),
+    neck_channels=24,
+    neck_heads=1,
+    head_hidden=16,
+    voxel_size=0.02,
+    heatmap_level=0,
+    dropout=0.1,
+)
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def run(make_episode: Callable[[int], Episode]) -> Run:
+    """Trains in a directory up to a number of steps."""
+    demonstrations = [fuse_episode(make_episode(seed)) for seed in range(6)]
+    sentences = sorted({sentence for demonstration in demonstrations for sentence in demonstration.sentences})
+    tokens = {s: torch.randn(4, 8, generator=torch.Generator().manual_seed(i)) for i, s in enumerate(sentences)}
+    training, held_out = (frames_of(part) for part in split(demonstrations, 0.3, seed=0))
+
+    def train(out: Path, steps: int, **changes: Any) -> Outcome:
+        config = TrainConfig(
+            batch=BatchConfig(scenes=4, level2=3),
+            budget=BudgetConfig(steps=steps),
+            validate=ValidateConfig(interval=3, episodes=1, samples=2, steps=2),
+            checkpoint=CheckpointConfig(interval=2, keep=2),
+            out=str(out),
+            seed=5,
+        )
+        config = replace(config, **changes)
+        return Trainer(config, TINY, training, held_out, tokens, torch.device("cpu")).run(progress_bar=False)
+
+    return train
+
+
+def records(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def losses(out: Path) -> list[tuple[int, float, float]]:
+    return [(r["step"], r["position"], r["gradient"]) for r in records(out) if "position" in r]
+
+
+def test_resuming_repeats_the_uninterrupted_run_exactly(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole", 8)
+    real_loss, calls = MiniDiffuser.loss, count()
+
+    def dying(self: MiniDiffuser, *arguments: Any, **named: Any) -> dict[str, torch.Tensor]:
+        if next(calls) == 5:
+            raise MemoryError("killed")
+        return real_loss(self, *arguments, **named)
+
+    monkeypatch.setattr(MiniDiffuser, "loss", dying)
+    with pytest.raises(MemoryError):
+        run(tmp_path / "killed", 8)
+    monkeypatch.undo()
+    resumed = run(tmp_path / "killed", 8)
+
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    assert len(losses(tmp_path / "whole")) == 8
+    assert resumed.progress.best_score == whole.progress.best_score
+    assert resumed.report == whole.report
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(resumed.model.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_training_twice_gives_the_same_and_another_seed_does_not(run: Run, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(tmp_path / name, 2, seed=seed)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b") != losses(tmp_path / "c")
+
+
+def test_latest_and_best_checkpoints_are_kept(run: Run, tmp_path: Path) -> None:
+    outcome = run(tmp_path, 9)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names[-2:] == ["step_00000008", "step_00000009"]
+    assert len(names) <= 3
+    assert not [name for name in names if name.startswith(".")]
+    assert outcome.progress.step == 9
+
+
+def test_a_finished_run_only_measures_again(run: Run, tmp_path: Path) -> None:
+    first = run(tmp_path, 3)
+    second = run(tmp_path, 3)
+    assert second.progress.step == 3
+    assert second.report == first.report
+    assert len(losses(tmp_path)) == 3
+
+
+def test_damaged_checkpoint_is_named(run: Run, tmp_path: Path) -> None:
+    run(tmp_path, 2)
+    (state,) = (tmp_path / "checkpoints").glob("*/state.safetensors")
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="step_00000002") as caught:
+        run(tmp_path, 4)
+    assert "\n" not in str(caught.value)
+
+
+def test_divergence_is_reported_with_its_step(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_loss = MiniDiffuser.loss
+
+    def exploding(self: MiniDiffuser, *arguments: Any, **named: Any) -> dict[str, torch.Tensor]:
+        return {name: value * torch.nan for name, value in real_loss(self, *arguments, **named).items()}
+
+    monkeypatch.setattr(MiniDiffuser, "loss", exploding)
+    with pytest.raises(DivergedError, match="step 1"):
+        run(tmp_path, 2)
+
+
+def test_validation_tells_decision_frames_apart(run: Run, tmp_path: Path) -> None:
+    report = run(tmp_path, 3).report
+    assert list(report["stack_blobs"]) == ["first", "later", "rest"]
+    assert report["stack_blobs"]["first"].frames == 2
+    measured = [record for record in records(tmp_path) if "validation" in record]
+    assert [record["step"] for record in measured] == [3, 3]
