@@ -85,7 +85,7 @@ class MotionNode(ManagedNode):
         self._robot = load_robot(robot)
         self._planner = MotionPlanner(self._robot, replace(limits, max_state_age=self._max_joint_age))
         self._joints = JointTracker()
-        self._lock = threading.Lock()
+        self._state_lock = threading.Lock()
         self._active: Watch | None = None
         self._at_rest = threading.Event()
         self._at_rest.set()
@@ -147,7 +147,7 @@ class MotionNode(ManagedNode):
         self._heartbeat = time.monotonic()
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._lock:
+        with self._state_lock:
             self._stopped = True
         self._interrupt(Result.STOPPED, "a stop was called")
         # Motions of other clients of the controllers end as well: a goal id of zeros cancels all.
@@ -162,7 +162,7 @@ class MotionNode(ManagedNode):
         return response
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._lock:
+        with self._state_lock:
             was_stopped, self._stopped = self._stopped, False
         self._stopped_state.publish(Bool(data=False))
         response.success = True
@@ -185,7 +185,7 @@ class MotionNode(ManagedNode):
                 self._interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")
 
     def _interrupt(self, outcome: int, message: str) -> None:
-        with self._lock:
+        with self._state_lock:
             active = self._active
         if active is not None:
             active.interrupt(outcome, message)
@@ -214,7 +214,7 @@ class MotionNode(ManagedNode):
 
     def _claim_and_move(self, goal: Any) -> MotionOutcome:
         watch = Watch()
-        with self._lock:
+        with self._state_lock:
             if self._stopped:
                 return MotionOutcome(Result.STOPPED, "the arm is stopped; call mini_diffuser/resume first")
             if self._active is not None:
@@ -239,7 +239,7 @@ class MotionNode(ManagedNode):
         except NodeError as error:
             return MotionOutcome(Result.FAILED, str(error))
         finally:
-            with self._lock:
+            with self._state_lock:
                 self._active = None
             self._at_rest.set()
 

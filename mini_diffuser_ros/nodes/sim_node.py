@@ -74,7 +74,7 @@ class SimNode(ManagedNode):
         self._gripper = GripperActionServer(self, gripper_action, self._driver)
         self._lay(lambda: self._table.lay_for(instruction))
 
-        self._clock = self.create_publisher(Clock, "/clock", 1)
+        self._clock_topic = self.create_publisher(Clock, "/clock", 1)
         self._joint_states = self.create_publisher(JointState, "joint_states", 10)
         self._success = self.create_publisher(Bool, "sim/success", LATCHED)
         self._task = self.create_publisher(String, "sim/task", LATCHED)
@@ -135,7 +135,7 @@ class SimNode(ManagedNode):
         self._arm.notify()
         self._gripper.notify()
         stamp = self.get_clock().now().to_msg()
-        self._clock.publish(Clock(clock=stamp))
+        self._clock_topic.publish(Clock(clock=stamp))
         self._publish_joints(stamp, positions, velocities)
         self._publish_success()
 
