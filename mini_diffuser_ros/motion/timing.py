@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import ruckig
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
 from mini_diffuser_ros.motion.config import MotionConfig
@@ -117,28 +117,25 @@ def stop_trajectory(
     return JointTrajectory(tuple(joint_names), times, states[:, 0], states[:, 1], states[:, 2])
 
 
-def interpolate(trajectory: JointTrajectory, time: float) -> tuple[Array, Array, Array]:
-    """Position, velocity and acceleration (J,) at a time in seconds, held at both ends.
+def interpolate(trajectory: JointTrajectory, times: ArrayLike) -> tuple[Array, Array, Array]:
+    """Positions, velocities and accelerations (..., J) at times (...) in seconds, held at both ends.
 
     Between samples it is the quintic through both samples' position, velocity and acceleration, which is also what
     ros2_control's joint_trajectory_controller follows.
     """
-    times = trajectory.times
-    if time <= times[0] or time >= times[-1]:
-        index = 0 if time <= times[0] else -1
-        return trajectory.positions[index], trajectory.velocities[index], trajectory.accelerations[index]
-    right = int(np.searchsorted(times, time, side="right"))
+    moments = np.clip(np.asarray(times, dtype=np.float64), trajectory.times[0], trajectory.times[-1])
+    right = np.clip(np.searchsorted(trajectory.times, moments, side="right"), 1, len(trajectory.times) - 1)
     left = right - 1
-    span = float(times[right] - times[left])
+    span = (trajectory.times[right] - trajectory.times[left])[..., None]
+    u = (moments - trajectory.times[left])[..., None] / span
     p0, p1 = trajectory.positions[left], trajectory.positions[right]
     v0, v1 = trajectory.velocities[left] * span, trajectory.velocities[right] * span
     a0, a1 = trajectory.accelerations[left] * span**2, trajectory.accelerations[right] * span**2
-    gap = p1 - p0 - v0 - 0.5 * a0
-    velocity_gap, acceleration_gap = v1 - v0 - a0, a1 - a0
-    c3 = 10.0 * gap - 4.0 * velocity_gap + 0.5 * acceleration_gap
-    c4 = -15.0 * gap + 7.0 * velocity_gap - acceleration_gap
-    c5 = 6.0 * gap - 3.0 * velocity_gap + 0.5 * acceleration_gap
-    u = (time - float(times[left])) / span
+    # The cubic and higher terms have to make up for what the start's Taylor polynomial misses at the end.
+    missing, missing_velocity, missing_acceleration = p1 - p0 - v0 - 0.5 * a0, v1 - v0 - a0, a1 - a0
+    c3 = 10.0 * missing - 4.0 * missing_velocity + 0.5 * missing_acceleration
+    c4 = -15.0 * missing + 7.0 * missing_velocity - missing_acceleration
+    c5 = 6.0 * missing - 3.0 * missing_velocity + 0.5 * missing_acceleration
     position = p0 + u * (v0 + u * (0.5 * a0 + u * (c3 + u * (c4 + u * c5))))
     velocity = v0 + u * (a0 + u * (3.0 * c3 + u * (4.0 * c4 + u * 5.0 * c5)))
     acceleration = a0 + u * (6.0 * c3 + u * (12.0 * c4 + u * 20.0 * c5))
