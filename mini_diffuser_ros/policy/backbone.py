@@ -6,6 +6,7 @@ Attribute names follow the published state_dict; single-entry ModuleLists stand 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from mini_diffuser_ros.policy.pyramid import Level
 from mini_diffuser_ros.policy.sparse import SubmanifoldConv
 
 POINT_CHANNELS = 7
-_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+_BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM = 1e-3, 0.01
 _COLOUR_WAVELENGTHS = (2.0, 1.0)  # colour channels span [-1, 1]
 
 
@@ -37,7 +38,9 @@ class Words:
 
 def point_norm(config: MiniDiffuserConfig, channels: int) -> nn.Module:
     """The normalisation between linear layer and activation: see ``config.norm``."""
-    return nn.BatchNorm1d(channels, **_BATCH_NORM) if config.norm == "batch" else nn.LayerNorm(channels)
+    if config.norm == "batch":
+        return nn.BatchNorm1d(channels, _BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM)
+    return nn.LayerNorm(channels)
 
 
 def input_width(config: MiniDiffuserConfig) -> int:
@@ -161,11 +164,17 @@ class EncoderStage(nn.Module):
         super().__init__()
         channels, heads = config.encoder_channels[number], config.encoder_heads[number]
         is_bottleneck = number == config.levels - 1
-        if number > 0:
-            self.down = Pool(config.encoder_channels[number - 1], channels, config)
+        self.down = Pool(config.encoder_channels[number - 1], channels, config) if number > 0 else None
         self.block0 = Block(channels, heads, config)
         reads_text = config.encoder_text or is_bottleneck
         self.ca_block0 = TextBlock(channels, heads, config) if reads_text else None
+
+    def forward(self, x: Tensor, level: Level, words: Words) -> tuple[Tensor, Tensor]:
+        """Features (N, C) before and after the text block; x (N', C') are those of the finer level, or the stem's."""
+        if self.down is not None:
+            x = self.down(x, level)
+        x = self.block0(x, level)
+        return x, x if self.ca_block0 is None else self.ca_block0(x, level, words)
 
 
 class DecoderStage(nn.Module):
@@ -180,6 +189,14 @@ class DecoderStage(nn.Module):
         self.block0 = Block(channels, heads, config)
         self.ca_block0 = TextBlock(channels, heads, config)
         self.conv0 = LocalQuery(channels, config.neck_channels)
+        self.conv_sees_skip = config.decoder_position_input == "skip"
+
+    def forward(self, coarse: Tensor, skip: Tensor, level: Level, words: Words) -> Tensor:
+        """Features (P, C') of the coarser level and the encoder's (N, C'') of this one to (N, C)."""
+        x, own = self.up(coarse, skip, level)
+        x = self.block0(x, level, conv_input=own if self.conv_sees_skip else None)
+        features: Tensor = self.ca_block0(x, level, words)
+        return features
 
 
 class LocalQuery(nn.Module):
@@ -195,7 +212,7 @@ class LocalQuery(nn.Module):
     def forward(self, features: Tensor, level: Level, found: Tensor) -> Tensor:
         """Local features (Q, out) at points ``found`` (Q,) of the level; zero where -1."""
         hits = (found >= 0).nonzero()[:, 0]
-        conv, linear, norm = self.conv
+        conv, linear, norm = cast(SubmanifoldConv, self.conv[0]), self.conv[1], self.conv[2]
         local = norm(linear(conv.at(features, level.rulebook(3), found.index_select(0, hits))))
         return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local)
 

@@ -32,7 +32,7 @@ class MiniDiffuser(nn.Module):
         self.schedule = NoiseSchedule(config)
         self.ptv3_model = SceneNetwork(config)
         self.txt_fc = nn.Linear(config.text_width, config.text_hidden)
-        self.txt_attn_fc = nn.Linear(config.text_width, 1)
+        self.txt_attn_fc = nn.Linear(config.text_width, 1) if config.film_text else None
         self.act_proj_head = ActionHead(config)
 
     @property
@@ -56,7 +56,7 @@ class MiniDiffuser(nn.Module):
         scenes = len(text_lengths)
         with torch.no_grad():
             levels = build_pyramid(points[:, :3], batch, scenes, self.config, self.training)
-        words, pooled = self._read(text_tokens, text_lengths)
+        words, text = self._read(text_tokens, text_lengths)
         features = self.ptv3_model.scene_features(points, levels, words)
         finest = features.decoder[0]
         heat = self.config.heatmap_level
@@ -65,7 +65,7 @@ class MiniDiffuser(nn.Module):
             features=features.decoder,
             memories=self.ptv3_model.remember(features, levels),
             state_memories=self.ptv3_model.remember_state(features, levels),
-            text=pooled if self.config.film_text else torch.zeros_like(pooled),
+            text=text,
             maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts),
             heatmap=self.act_proj_head.heatmap_mlp(features.decoder[heat])[:, 0] if self.config.heatmap else None,
         )
@@ -164,23 +164,25 @@ class MiniDiffuser(nn.Module):
         state = None if self.config.head_text else self.ptv3_model.state_tokens(scene, xyz).flatten(0, 1)
         return self.act_proj_head.action(tokens.flatten(0, 1), state)
 
-    def _read(self, tokens: Tensor, lengths: Tensor) -> tuple[Words, Tensor]:
-        """Padded words, and one vector (B, text_hidden) a sentence."""
+    def _read(self, tokens: Tensor, lengths: Tensor) -> tuple[Words, Tensor | None]:
+        """Padded words, and where FiLM reads it one vector (B, text_hidden) a sentence."""
         if self.config.text_normalized:
             tokens = F.layer_norm(tokens, tokens.shape[1:])
         position = torch.arange(int(lengths.max()), device=tokens.device)
         valid = position < lengths[:, None]
-        states, scores = self.txt_fc(tokens), self.txt_attn_fc(tokens)[:, 0]
+        states = self.txt_fc(tokens)
         padded = states.new_zeros(*valid.shape, states.shape[1])
         padded[valid] = states
-        weights = scores.new_full(valid.shape, -torch.inf)
-        weights[valid] = scores
-        return Words(padded, valid), (weights.softmax(1)[..., None] * padded).sum(1)
+        if self.txt_attn_fc is None:
+            return Words(padded, valid), None
+        scores = states.new_full(valid.shape, -torch.inf)
+        scores[valid] = self.txt_attn_fc(tokens)[:, 0]
+        return Words(padded, valid), (scores.softmax(1)[..., None] * padded).sum(1)
 
     def _context(self, scene: EncodedScene, steps: Tensor, text_of: Tensor | None = None) -> TokenContext:
         """FiLM contexts of tokens at steps (B, M); ``text_of`` (B, M) names the scene whose sentence each gets."""
         width = self.config.text_hidden
-        if not self.config.film_text:
+        if scene.text is None:
             distinct, which = torch.unique(steps, return_inverse=True)
             return TokenContext(step_embedding(distinct, width), which)
         if text_of is None:

@@ -6,6 +6,7 @@ Attribute names follow the published state_dict (its prefix ``ptv3_model``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class EncodedScene:
         features: decoder features (N_l, C) of each level, finest first, the bottleneck's last.
         memories: keys and values of each level, finest first.
         state_memories: the same of the text-free encoder features of level 1 and coarser; empty where unused.
-        text: (B, text_hidden) pooled sentences, zero where FiLM leaves the sentence out.
+        text: (B, text_hidden) pooled sentences, None where FiLM leaves the sentence out.
         maximum: (B, C) maximum over the finest features of each scene.
         heatmap: (N_l,) logits over the points of the heat-map's level, None without heat-map.
     """
@@ -42,7 +43,7 @@ class EncodedScene:
     features: tuple[Tensor, ...]
     memories: tuple[SceneMemory, ...]
     state_memories: tuple[SceneMemory, ...]
-    text: Tensor
+    text: Tensor | None
     maximum: Tensor
     heatmap: Tensor | None
 
@@ -81,28 +82,18 @@ class SceneNetwork(nn.Module):
         x = self.embedding["stem"](input_features(points, levels[0], self.config), levels[0])
         skips = []
         for number, level in enumerate(levels):
-            stage = self.enc[f"enc{number}"]
-            if number > 0:
-                x = stage.down(x, level)
-            x = stage.block0(x, level)
-            own = x
-            if stage.ca_block0 is not None:
-                x = stage.ca_block0(x, level, words)
-            skips.append(x if number < len(levels) - 1 else own)
+            before, x = cast(EncoderStage, self.enc[f"enc{number}"])(x, level, words)
+            skips.append(x if number < len(levels) - 1 else before)
         decoded = [x]
         for number in reversed(range(len(levels) - 1)):
-            stage, level = self.dec[f"dec{number}"], levels[number]
-            x, skip = stage.up(x, skips[number], level)
-            published = self.config.decoder_position_input == "skip"
-            x = stage.block0(x, level, conv_input=skip if published else None)
-            x = stage.ca_block0(x, level, words)
+            x = self._decoder(number)(x, skips[number], levels[number], words)
             decoded.append(x)
         return SceneFeatures(tuple(skips), tuple(reversed(decoded)))
 
     def remember(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
         """Keys and values of every level for the neck, finest first."""
         return tuple(
-            self.nec[_neck_name(number)].attn.remember(features.decoder[number], level)
+            self._neck(number).attn.remember(features.decoder[number], level)
             for number, level in enumerate(levels)
         )
 
@@ -111,7 +102,7 @@ class SceneNetwork(nn.Module):
         if self.config.head_text:
             return ()
         return tuple(
-            block.attn.remember(features.encoder[number], levels[number])
+            cast(NeckBlock, block).attn.remember(features.encoder[number], levels[number])
             for number, block in enumerate(self.state_neck, start=1)
         )
 
@@ -123,7 +114,7 @@ class SceneNetwork(nn.Module):
             level = scene.levels[number]
             voxel = _own_voxel(level, xyz) if frozen is None else frozen
             tokens = tokens + self._local(number, scene, voxel)
-            tokens = self.nec[_neck_name(number)](tokens, xyz, scene.memories[number], context)
+            tokens = self._neck(number)(tokens, xyz, scene.memories[number], context)
         return tokens
 
     def state_tokens(self, scene: EncodedScene, xyz: Tensor) -> Tensor:
@@ -138,8 +129,14 @@ class SceneNetwork(nn.Module):
         level = scene.levels[number]
         batch = torch.arange(scene.scenes, device=voxel.device)[:, None].expand(voxel.shape[:2])
         found = level.index.find(batch, voxel)
-        query = self.mid_conv if number == len(scene.levels) - 1 else self.dec[f"dec{number}"].conv0
-        return query(scene.features[number], level, found.flatten()).view(*found.shape, -1)
+        query = self.mid_conv if number == len(scene.levels) - 1 else self._decoder(number).conv0
+        return cast(Tensor, query(scene.features[number], level, found.flatten())).unflatten(0, found.shape)
+
+    def _decoder(self, number: int) -> DecoderStage:
+        return cast(DecoderStage, self.dec[f"dec{number}"])
+
+    def _neck(self, number: int) -> NeckBlock:
+        return cast(NeckBlock, self.nec[_neck_name(number)])
 
 
 def _neck_name(level: int) -> str:

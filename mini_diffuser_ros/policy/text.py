@@ -136,10 +136,10 @@ class ClipEncoder:
     def __init__(self, max_tokens: int) -> None:
         if importlib.util.find_spec("transformers") is None:
             raise TextError("text_encoder: clip needs transformers; pip install transformers")
-        from transformers import CLIPTextModel, CLIPTokenizerFast
+        from transformers import AutoTokenizer, CLIPTextModel
 
         try:
-            self._tokenizer = CLIPTokenizerFast.from_pretrained(_CLIP_MODEL, local_files_only=True)
+            self._tokenizer = AutoTokenizer.from_pretrained(_CLIP_MODEL, local_files_only=True)
             self._model = CLIPTextModel.from_pretrained(_CLIP_MODEL, local_files_only=True).eval()
         except (OSError, ValueError) as error:
             raise TextError(

@@ -1,0 +1,103 @@
+"""The policy as the rest of the package uses it: a cloud and a sentence in, ranked keyframes out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.model import MiniDiffuser
+from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
+from mini_diffuser_ros.policy.rotation import decode_rotation
+from mini_diffuser_ros.policy.scene import scene_points
+from mini_diffuser_ros.policy.text import SentenceEncoder, sentence_encoder
+from mini_diffuser_ros.records import Cloud, KeyframeMode
+
+_LOWEST_TARGET = 0.005  # metres above the table: the published floor under a decided position
+
+
+class Policy:
+    """A network with its sentence encoder.
+
+    Args:
+        model: the network; it is put into evaluation mode and moved to ``device``.
+        device: torch device, e.g. ``cpu`` or ``cuda``.
+        text: sentence encoder; by default the one the model's configuration names.
+
+    Raises:
+        ValueError: an unknown device.
+        TextError: the sentence encoder's weights are not installed.
+    """
+
+    def __init__(
+        self, model: MiniDiffuser, device: str | torch.device = "cpu", text: SentenceEncoder | None = None
+    ) -> None:
+        self.device = checked_device(device)
+        self.model = model.eval().to(self.device)
+        self.text = sentence_encoder(model.config) if text is None else text
+
+    @property
+    def config(self) -> MiniDiffuserConfig:
+        """Configuration of the network."""
+        return self.model.config
+
+    def decide(
+        self, cloud: Cloud, sentence: str, samples: int = 64, steps: int = 5, seed: int = 0
+    ) -> list[KeyframeMode]:
+        """Where to go next, in the cloud's frame.
+
+        Args:
+            cloud: what the cameras see, fused, in the base frame.
+            sentence: what is wanted.
+            samples: hypotheses, all drawn in one pass.
+            steps: DDIM steps, 1 to ``config.diffusion_steps``.
+            seed: of the noise; equal arguments give equal modes.
+
+        Returns:
+            Modes, the most probable first; their shares sum to 1.
+
+        Raises:
+            TextError: the sentence is empty or too long.
+            ValueError: no finite point in the workspace, or ``samples`` or ``steps`` out of range.
+        """
+        words = self.text(sentence)
+        scene = scene_points(cloud, self.config)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.inference_mode():
+            points = torch.from_numpy(scene.points).to(self.device)
+            batch = torch.zeros(len(points), dtype=torch.long, device=self.device)
+            lengths = torch.tensor([len(words)], device=self.device)
+            encoded = self.model.encode(points, batch, words.to(self.device), lengths)
+            xyz = self.model.sample(encoded, samples, steps, generator=generator)[0]
+            logits = self.model.predict_action(encoded, xyz, batch.new_zeros(samples))
+            quaternions = decode_rotation(logits.rotation, refine=self.config.rotation_sigma > 0)
+        positions = _numpy(xyz) + scene.centre.astype(np.float64)
+        positions[:, 2] = np.maximum(positions[:, 2], self.config.table_height + _LOWEST_TARGET)
+        hypotheses = Hypotheses(
+            positions,
+            _numpy(quaternions),
+            (logits.gripper > 0).cpu().numpy(),
+            (logits.termination > 0).cpu().numpy(),
+        )
+        return rank_modes(hypotheses, self.config.gripper_symmetry)
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """A device that can be used here.
+
+    Raises:
+        ValueError: it is unknown or not on this machine.
+    """
+    try:
+        checked = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is unknown, expected cpu or cuda") from error
+    if checked.type not in ("cpu", "cuda") or (checked.type == "cuda" and not torch.cuda.is_available()):
+        raise ValueError(f"device {str(checked)!r} is not on this machine, expected cpu or an available cuda")
+    return checked
+
+
+def _numpy(values: Tensor) -> NDArray[np.float64]:
+    return values.double().cpu().numpy().astype(np.float64)
