@@ -1,0 +1,136 @@
+"""Recording is resumable, and what it records does not depend on how often it was interrupted."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.simulation.record_command import main
+from mini_diffuser_ros.simulation.recording import RecordingError, SeedPlan
+
+RECORD = ["--tasks", "push_buttons", "--seed", "7", "--image-size", "32"]
+
+
+@given(
+    failing=st.sets(st.integers(5, 20), max_size=5),
+    present=st.sets(st.integers(5, 12)),
+    wanted=st.integers(1, 12),
+    workers=st.integers(1, 5),
+    data=st.data(),
+)
+def test_the_first_seeds_that_succeed_are_recorded_whatever_the_order(
+    failing: set[int], present: set[int], wanted: int, workers: int, data: st.DataObject
+) -> None:
+    kept = frozenset(present - failing)
+    plan = SeedPlan(wanted, next_seed=5, present=kept)
+    recorded, running = set(kept), list[int]()
+    while True:
+        while len(running) < workers and (seed := plan.take()) is not None:
+            running.append(seed)
+        if not running:
+            break
+        seed = running.pop(data.draw(st.integers(0, len(running) - 1)))
+        plan.finish("it failed" if seed in failing else None)
+        recorded |= {seed} - failing
+    assert recorded - kept == set([s for s in range(5, 60) if s not in failing][:wanted]) - kept
+    assert plan.recorded == wanted
+
+
+def test_hardly_any_success_ends_recording_with_the_reason() -> None:
+    plan = SeedPlan(wanted=4, next_seed=0)
+    for _ in range(12):
+        plan.take()
+        plan.finish("no path")
+    plan.take()
+    with pytest.raises(RecordingError, match="13 demonstrations failed, 0 worked; last: no path"):
+        plan.finish("no path")
+
+
+def test_record_keeps_what_is_there_and_adds_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*RECORD, "--episodes", "1", "--out", str(tmp_path), "--workers", "1"]) == 0
+    [first] = tmp_path.iterdir()
+    before = first.stat()
+    assert main([*RECORD, "--episodes", "2", "--out", str(tmp_path), "--workers", "2"]) == 0
+    assert first.stat().st_mtime_ns == before.st_mtime_ns
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "push_buttons-seed00000007.zip",
+        "push_buttons-seed00000008.zip",
+    ]
+    assert "push_buttons: 2 episodes\n1 recorded in" in capsys.readouterr().out
+    episode = open_episodes(tmp_path)[1]
+    assert [view.name for view in episode.keyframes[0].views] == ["front", "left_shoulder", "wrist"]
+    assert episode.keyframes[0].stamp == 0.0
+    assert episode.keyframes[-1].stamp > 1.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
+        time.sleep(0.02)
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for yet counts."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    command = [sys.executable, "-m", "mini_diffuser_ros.cli", "record", *RECORD, "--episodes", "500", "--workers", "1"]
+    recorder = subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    assert recorder.stderr is not None
+    try:
+        wait_until(lambda: any(tmp_path.glob("*.zip")), "an episode is recorded")
+        workers = children(recorder.pid)
+        assert workers
+        recorder.send_signal(number)
+        message = recorder.communicate(timeout=20)[1]
+        assert recorder.returncode == code
+    finally:
+        recorder.kill()
+    assert "Traceback" not in message
+    for worker in workers:
+        wait_until(lambda worker=worker: is_gone(worker), f"process {worker} ends")
+    episodes = open_episodes(tmp_path)
+    assert all(len(keyframe.views) == 3 for keyframe in episodes[-1].keyframes)
+    assert all(episode.keyframes for episode in episodes)
+
+
+def test_an_unknown_task_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--tasks", "juggle", "--episodes", "1", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        "mini-diffuser record: unknown task 'juggle'; tasks: all, push_buttons, stack_blocks, put_item_in_bowl\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--episodes", "--workers", "--image-size"])
+def test_a_number_too_small_is_refused_by_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert main(["--episodes", "1", "--out", str(tmp_path), option, "0"]) == 2
+    assert f"{option} is 0, expected at least" in capsys.readouterr().err
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["--episodes", "1", "--out", str(tmp_path / "file")]) == 2
+    assert f"cannot make the directory {tmp_path / 'file'}" in capsys.readouterr().err
