@@ -15,8 +15,8 @@ from mini_diffuser_ros.simulation.cameras import CameraMount
 from mini_diffuser_ros.simulation.palette import TABLE
 from mini_diffuser_ros.simulation.rendering import AMBIENT, DIFFUSE, LIGHT_DIRECTION
 
-_TABLE_MIDDLE: Final = (0.42, 0.0, 0.0)
-_TABLE_HALF_SIZE: Final = (0.55, 0.60, 0.05)
+_TABLE_MIDDLE: Final = (0.60, 0.0, 0.0)
+_TABLE_HALF_SIZE: Final = (0.80, 0.90, 0.05)
 # Optical frames look along +z with y down, MuJoCo's cameras along -z with y up.
 _OPTICAL_FROM_MUJOCO: Final = np.diag([1.0, -1.0, -1.0])
 

@@ -51,6 +51,7 @@ _ABOVE_BOWL: Final = 0.18
 # The tool stays above the rim, so that the opening fingers do not touch the bowl's wall.
 _RELEASE: Final = objects.BOWL_HEIGHT + 0.022
 _GRIPPER_OPEN: Final = 0.06
+_INSIDE_HEIGHT: Final = objects.BOWL_HEIGHT + 0.01
 
 
 class PutItemInBowl:
@@ -85,8 +86,17 @@ class PutItemInBowl:
 
     def succeeded(self, scene: Scene, slots: Slots) -> bool:
         """The named item and no other lies in the bowl, the gripper is open."""
-        inside = {name for name in scene.free_bodies() if name != BOWL and _is_inside(scene, name)}
-        return inside == {_body(slots["item"])} and scene.gripper_width() > _GRIPPER_OPEN
+        named = _body(slots["item"])
+        others = [name for name in scene.free_bodies() if name not in (BOWL, named)]
+        offset = _offset_from_bowl(scene, named)
+        return bool(
+            np.hypot(offset[0], offset[1]) < objects.BOWL_INNER_RADIUS
+            and offset[2] < _INSIDE_HEIGHT
+            and not any(
+                np.hypot(*_offset_from_bowl(scene, name)[:2]) < objects.BOWL_INNER_RADIUS for name in others
+            )
+            and scene.gripper_width() > _GRIPPER_OPEN
+        )
 
     def expert(self, scene: Scene, slots: Slots) -> list[Waypoint]:
         """Above, grasp, lift, above the bowl, release, retreat."""
@@ -120,6 +130,6 @@ def _grasp(scene: Scene, item: str) -> tuple[Array, float]:
     return centre, yaw
 
 
-def _is_inside(scene: Scene, name: str) -> bool:
-    offset = scene.body_pose(name)[:3, 3] - scene.body_pose(BOWL)[:3, 3]
-    return bool(np.hypot(offset[0], offset[1]) < objects.BOWL_INNER_RADIUS and offset[2] < objects.BOWL_HEIGHT + 0.01)
+def _offset_from_bowl(scene: Scene, name: str) -> Array:
+    """Centre of a body (3,) from the middle of the bowl's foot."""
+    return scene.body_pose(name)[:3, 3] - scene.body_pose(BOWL)[:3, 3]
