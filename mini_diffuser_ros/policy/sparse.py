@@ -187,7 +187,11 @@ class SubmanifoldConv(nn.Module):
 
     def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
         """Features (N, in) to (N, out)."""
-        taps = self.weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (T, in, out)
+        weight = self.weight
+        if torch.is_autocast_enabled(features.device.type):
+            reduced = torch.get_autocast_dtype(features.device.type)
+            features, weight = features.to(reduced), weight.to(reduced)
+        taps = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (T, in, out)
         out: Tensor = _ConvolvePairs.apply(features, taps, rulebook)
         return out if self.bias is None else out + self.bias
 
