@@ -1,0 +1,174 @@
+"""Nodes as real processes on a DDS domain of their own, and a node of the test's that talks to them."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+# Chosen before anything joins the domain, so that neither a stack at work nor another test run is disturbed.
+os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randrange(60, 100))
+
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+
+T = TypeVar("T")
+ENDS_WITHIN = 3.0  # seconds that Ctrl-C may take
+DISCOVERY = 40.0  # seconds; a machine that imports torch for five processes at once is slow
+SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"
+
+
+class Process:
+    """A node in a process of its own.
+
+    Args:
+        name: of the node, which is that of its module.
+        log: file for its output.
+        parameters: set on the command line.
+    """
+
+    def __init__(self, name: str, log: Path, **parameters: Any) -> None:
+        words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args"]
+        for key, value in parameters.items():
+            words += ["-p", f"{key}:={value}"]
+        self.name = name
+        self.log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float) -> int:
+        """Exit code; TimeoutExpired if it does not end in time."""
+        return self._process.wait(timeout)
+
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def said(self) -> str:
+        """Everything it has written so far."""
+        return self.log.read_text(errors="replace")
+
+
+class Peer:
+    """The test's own node, spinning in the background."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._clients: dict[str, Any] = {}
+
+    def collect(self, kind: type, topic: str, qos: Any = 10) -> list[Any]:
+        """A list that grows with every message on a topic."""
+        received: list[Any] = []
+        self.node.create_subscription(kind, topic, received.append, qos)
+        return received
+
+    def await_that(self, condition: Callable[[], T], timeout: float = DISCOVERY) -> T:
+        """The first truthy value of a condition; fails the test after a while."""
+        deadline = time.monotonic() + timeout
+        while not (value := condition()):
+            assert time.monotonic() < deadline, f"nothing within {timeout} s"
+            time.sleep(0.02)
+        return value
+
+    def result_of(self, future: Any, timeout: float = DISCOVERY) -> Any:
+        """Result of a future."""
+        self.await_that(future.done, timeout)
+        return future.result()
+
+    def call(self, kind: type, name: str, **fields: Any) -> Any:
+        """Response of a service."""
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, name)
+        assert self._clients[name].wait_for_service(DISCOVERY), f"no service {name}"
+        return self.result_of(self._clients[name].call_async(kind.Request(**fields)))
+
+    def send(self, kind: type, name: str, on_feedback: Callable[[Any], None] | None = None, **fields: Any) -> Any:
+        """Handle of an accepted goal."""
+        if name not in self._clients:
+            self._clients[name] = ActionClient(self.node, kind, name)
+        client = self._clients[name]
+        assert client.wait_for_server(DISCOVERY), f"no action {name}"
+        callback = None if on_feedback is None else (lambda message: on_feedback(message.feedback))
+        handle = self.result_of(client.send_goal_async(kind.Goal(**fields), feedback_callback=callback))
+        assert handle.accepted
+        return handle
+
+    def execute(self, kind: type, name: str, on_feedback: Callable[[Any], None] | None = None, **fields: Any) -> Any:
+        """Result of a goal."""
+        return self.result_of(self.send(kind, name, on_feedback, **fields).get_result_async()).result
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[Peer]:
+    rclpy.init()
+    node = rclpy.create_node("test_peer")
+    executor = MultiThreadedExecutor(num_threads=3)
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    yield Peer(node)
+    executor.shutdown(timeout_sec=1.0)
+    thread.join(timeout=2.0)
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped checkpoint, or an untrained one: these tests are about what carries the policy's decisions."""
+    if (SHIPPED / "model.safetensors").is_file():
+        return SHIPPED
+    from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "untrained"
+    save_policy(MiniDiffuser(MiniDiffuserConfig.small()), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
+    """Starts nodes; whatever still runs at the end of the module is ended."""
+    folder = tmp_path_factory.mktemp("logs")
+    processes: list[Process] = []
+
+    def begin(name: str, **parameters: Any) -> Process:
+        processes.append(Process(name, folder / f"{len(processes)}_{name}.log", **parameters))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        if process.is_running():
+            process.signal(signal.SIGCONT)
+            process.signal(signal.SIGINT)
+    for process in processes:
+        try:
+            process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            process.kill()

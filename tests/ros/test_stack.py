@@ -1,0 +1,129 @@
+"""All four nodes together, from a sentence to motion, and to their common end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ENDS_WITHIN, Peer, Process
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from mini_diffuser_msgs.action import ExecuteInstruction
+from mini_diffuser_msgs.msg import KeyframeModes
+from mini_diffuser_msgs.srv import ResetWorld
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.nodes.messages import cloud_from_message
+
+EXECUTE = "/mini_diffuser/execute"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+Result = ExecuteInstruction.Result
+
+
+@pytest.fixture(scope="module")
+def stack(start: Callable[..., Process], checkpoint: Path) -> dict[str, Process]:
+    instruction = "stack the red block on the green block"
+    return {
+        "sim": start("sim_node", image_size=128, instruction=f"'{instruction}'"),
+        "perception": start("perception_node", cameras="[front, left_shoulder, wrist, rear]"),
+        "motion": start("motion_node", max_joint_age=1.0, client_timeout=3.0),
+        "policy": start("policy_node", checkpoint=checkpoint, threads=1, keyframe_limit=2, samples=16),
+    }
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_missing_camera_is_named_and_the_others_are_fused(peer: Peer) -> None:
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
+    clouds = peer.collect(PointCloud2, "/mini_diffuser/cloud", qos_profile_sensor_data)
+    cloud = cloud_from_message(peer.await_that(lambda: clouds[-1:])[0])
+    assert cloud.frame == "panda_link0"
+    assert len(cloud) > 50
+
+    def level(camera: str) -> Any:
+        statuses = [s for array in diagnostics[-1:] for s in array.status if s.name.endswith(f"camera {camera}")]
+        return statuses[0].level if statuses else None
+
+    peer.await_that(lambda: level("rear") == DiagnosticStatus.ERROR)
+    peer.await_that(lambda: level("front") == level("wrist") == DiagnosticStatus.OK)
+    message = next(s.message for s in diagnostics[-1].status if "rear" in s.name)
+    assert "camera rear: no camera_info, colour, depth" in message
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_sentence_leads_to_decisions_and_motion(peer: Peer) -> None:
+    modes = peer.collect(KeyframeModes, "/mini_diffuser/modes")
+    phases: list[str] = []
+    sentence = "stack the red block on the green block"
+    result = peer.execute(ExecuteInstruction, EXECUTE, lambda f: phases.append(f.phase), instruction=sentence)
+    # An untrained policy may end anywhere, but it is asked, and motion answers.
+    assert result.outcome in (Result.TERMINATED, Result.KEYFRAME_LIMIT, Result.FAILED), result.message
+    assert modes[0].instruction == sentence
+    assert modes[0].header.frame_id == "panda_link0"
+    assert sum(mode.share for mode in modes[0].modes) == pytest.approx(1.0, abs=1e-3)
+    assert {"deciding", "planning"} <= set(phases)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_stop_ends_a_sentence_that_waits_or_moves_and_the_next_is_told(peer: Peer) -> None:
+    handle = peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
+    assert peer.call(Trigger, "/mini_diffuser/stop").success
+    assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
+    result = peer.execute(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+    assert result.outcome == Result.STOPPED
+    assert "resume" in result.message
+    assert peer.call(Trigger, "/mini_diffuser/resume").success
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_sentence_that_the_table_does_not_allow_has_it_laid_anew(peer: Peer) -> None:
+    tasks = peer.collect(String, "/sim/task", LATCHED)
+    peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+    peer.await_that(lambda: [task.data for task in tasks][-1:] == ["push_buttons"])
+    success = peer.collect(Bool, "/sim/success", LATCHED)
+    assert peer.await_that(lambda: success)[-1].data is False
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_table_can_be_laid_by_hand_and_says_what_it_cannot(peer: Peer) -> None:
+    response = peer.call(ResetWorld, "/sim/reset", task="put_item_in_bowl", seed=4)
+    assert response.success
+    assert response.task == "put_item_in_bowl"
+    assert response.instruction
+    refused = peer.call(ResetWorld, "/sim/reset", task="juggle", seed=4)
+    assert not refused.success
+    assert "stack_blocks" in refused.message
+
+
+def test_ctrl_c_ends_every_node_in_time_even_in_the_middle_of_a_sentence(
+    peer: Peer, stack: dict[str, Process]
+) -> None:
+    peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
+    for process in stack.values():
+        process.signal(signal.SIGINT)
+    deadline = time.monotonic() + ENDS_WITHIN
+    codes = {name: process.wait(max(0.1, deadline - time.monotonic())) for name, process in stack.items()}
+    assert set(codes.values()) == {0}, {name: stack[name].said()[-2000:] for name, code in codes.items() if code}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"checkpoint": "/nowhere"}, ["/nowhere"]),
+        ({"samples": 0}, ["samples"]),
+        ({"settle_time": "soon"}, ["settle_time"]),
+    ],
+)
+def test_a_node_that_cannot_start_says_why_in_one_line(
+    start: Callable[..., Process], checkpoint: Path, parameters: dict[str, Any], words: list[str]
+) -> None:
+    process = start("policy_node", **{"checkpoint": checkpoint, **parameters})
+    assert process.wait(60.0) == 1
+    last = process.said().strip().splitlines()[-1]
+    assert all(word in last for word in words)
+    assert "Traceback" not in process.said()
