@@ -15,6 +15,7 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
@@ -74,7 +75,7 @@ def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise RuntimeError("exit_on_done:=true needs an instruction, e.g. instruction:='press the blue button'")
     cameras = {"cameras": [name.strip() for name in value("cameras").split(",") if name.strip()]}
     seed = {"seed": int(value("seed"))}
-    sentence = {"instruction": instruction}
+    sentence = {"instruction": _text(instruction)}
 
     def node(name: str, *overrides: dict[str, object]) -> Node:
         config = SHARE / "config"
@@ -90,17 +91,22 @@ def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
     required = [
         node("perception_node", cameras),
-        node("policy_node", {"checkpoint": value("checkpoint"), "device": value("device")}, seed),
+        node("policy_node", {"checkpoint": _text(value("checkpoint")), "device": _text(value("device"))}, seed),
         node("motion_node"),
     ]
     if simulated:
         required.append(node("sim_node", sentence, seed))
-    entities: list[LaunchDescriptionEntity] = [*required]
-    entities += [_on_exit(action, _ends_the_stack) for action in required]
-    if instruction:
-        run = node("run_node", sentence, cameras, {"runs": value("runs")})
-        entities += [run, _on_exit(run, _ends_the_run if exit_on_done else _is_reported)]
-    return entities
+    handlers = [_on_exit(action, _ends_the_stack) for action in required]
+    if not instruction:
+        return [*handlers, *required]
+    run = node("run_node", sentence, cameras, {"runs": _text(value("runs"))})
+    handlers.append(_on_exit(run, _ends_the_run if exit_on_done else _is_reported))
+    return [*handlers, *required, run]
+
+
+def _text(value: str) -> ParameterValue:
+    """A string that stays one: launch would read 'yes' or '7' as YAML."""
+    return ParameterValue(value, value_type=str)
 
 
 Reaction = Callable[[ProcessExited, LaunchContext], "list[LaunchDescriptionEntity] | None"]

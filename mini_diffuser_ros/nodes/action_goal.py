@@ -11,7 +11,7 @@ from mini_diffuser_ros.nodes.errors import ActionRejectedError, ActionUnavailabl
 from mini_diffuser_ros.nodes.watch import Watch
 
 ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
-CANCEL_TIMEOUT = 3.0  # seconds for a server to end a canceled goal
+CANCEL_TIMEOUT = 1.5  # seconds for a server to end a canceled goal; Ctrl-C may have to wait for it
 
 
 def wait_for_server(client: ActionClient, name: str, watch: Watch, timeout: float) -> None:

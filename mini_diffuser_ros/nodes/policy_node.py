@@ -66,7 +66,7 @@ class PolicyNode(ManagedNode):
         self._max_length = parameters.integer("max_instruction_length", 200, "characters of a sentence", 1, 2000)
         self._settle_time = parameters.number(
             "settle_time",
-            0.25,
+            0.35,
             "seconds after a sentence or a motion from which on images show the scene at rest",
             0.0,
             10.0,
