@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from action_msgs.msg import GoalStatus
@@ -325,10 +324,10 @@ class MotionNode(ManagedNode):
         goal.publish_feedback(MoveToKeyframe.Feedback(phase=phase, progress=float(progress)))
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Entry point of the executable ``motion_node``."""
-    return run_node(MotionNode, threads=8)
+    run_node(MotionNode, threads=8)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -213,10 +213,10 @@ class PerceptionNode(ManagedNode):
         return status
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Entry point of the executable ``perception_node``."""
-    return run_node(PerceptionNode)
+    run_node(PerceptionNode)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

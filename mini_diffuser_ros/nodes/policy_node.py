@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -54,7 +53,9 @@ class PolicyNode(ManagedNode):
         parameters = Parameters(self)
         checkpoint = parameters.text("checkpoint", "models/tabletop", "directory of the checkpoint")
         device = parameters.text("device", "cpu", "where the policy computes: cpu, cuda or cuda:0")
-        threads = parameters.integer("threads", 2, "CPU threads of the policy", 1, 64)
+        threads = parameters.integer(
+            "threads", 1, "CPU threads of the policy; they wait for each other, so spare cores are needed", 1, 64
+        )
         self._samples = parameters.integer("samples", 64, "hypotheses drawn for a decision", 1, 4096)
         self._steps = parameters.integer("steps", 5, "DDIM steps of a decision", 1, 1000)
         self._seed = parameters.integer("seed", 0, "of the decisions' noise", 0, 2**31 - 1)
@@ -306,10 +307,10 @@ class PolicyNode(ManagedNode):
         raise InterruptionError(ended, result.message)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Entry point of the executable ``policy_node``."""
-    return run_node(PolicyNode, threads=8)
+    run_node(PolicyNode, threads=8)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -34,26 +37,36 @@ class ManagedNode(Node):
         self.finished.set()
 
 
-def run_node(create: Callable[[], ManagedNode], threads: int = 4) -> int:
-    """Run a node until SIGINT, SIGTERM or its own end; returns the exit code of the process.
+def run_node(create: Callable[[], ManagedNode], threads: int = 4) -> NoReturn:
+    """Run a node until SIGINT, SIGTERM or its own end, and end the process with its exit code.
 
     The executor spins in a thread of its own and the signals stay with Python: with rclpy's handlers the context is
     gone before a node can cancel the motion it has started. While the node is being built Ctrl-C is a plain
     KeyboardInterrupt, so that loading a checkpoint does not delay it.
     """
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    code = _run(create, threads)
+    rclpy.try_shutdown()
+    # Everything has ended in order. What the interpreter would still do, unloading torch, takes a busy machine seconds.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(create: Callable[[], ManagedNode], threads: int) -> int:
     try:
         try:
             node = create()
         except (ValueError, RuntimeError, OSError, ParameterException) as error:
-            # A bad checkpoint, parameter or file: one line that names it, not a traceback.
+            # A bad checkpoint, parameter or file: one line that names it.
             get_logger(sys.argv[0].rsplit("/", 1)[-1]).fatal(str(error))
             return 1
         return _spin(node, threads)
     except KeyboardInterrupt:
         return 130
-    finally:
-        rclpy.try_shutdown()
+    except Exception:  # whatever a callback raised ends the process, as in a plain rclpy node
+        traceback.print_exc()
+        return 1
 
 
 def _spin(node: ManagedNode, threads: int) -> int:
@@ -71,7 +84,7 @@ def _spin(node: ManagedNode, threads: int) -> int:
             executor.spin()
         except ExternalShutdownException:
             pass
-        except BaseException as error:  # whatever a callback raised ends the process, as in a plain rclpy node
+        except BaseException as error:  # raised again in the main thread
             failures.append(error)
         finally:
             node.finished.set()

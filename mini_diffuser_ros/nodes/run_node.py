@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
@@ -144,10 +143,10 @@ class RunNode(ManagedNode):
         self._report.task = message.data
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Entry point of the executable ``run_node``."""
-    return run_node(RunNode, threads=6)
+    run_node(RunNode, threads=6)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

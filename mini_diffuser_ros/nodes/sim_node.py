@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -214,10 +214,10 @@ def _transform(stamp: Time, parent: str, child: str, parent_from_child: NDArray[
     )
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Entry point of the executable ``sim_node``."""
-    return run_node(SimNode, threads=8)
+    run_node(SimNode, threads=8)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
