@@ -6,8 +6,6 @@ centres. The formula is kept general: RLBench's cameras have negative focal leng
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,11 +35,10 @@ def back_project(depth: NDArray[np.floating], intrinsics: NDArray[np.floating]) 
     inverse = _inverse_intrinsics(intrinsics)
     height, width = depth.shape
     distance = np.where((depth > 0) & np.isfinite(depth), depth, np.nan).astype(np.float32)
-    u = np.arange(width, dtype=np.float64)
-    v = np.arange(height, dtype=np.float64)[:, None]
+    u, v = np.arange(width), np.arange(height)[:, None]
     points = np.empty((height, width, 3), np.float32)
-    for axis in range(3):
-        points[..., axis] = _ray_component(inverse[axis], u, v) * distance
+    for axis, (per_u, per_v, constant) in enumerate(inverse):
+        points[..., axis] = (per_u * u + per_v * v + constant) * distance
     return points
 
 
@@ -93,27 +90,25 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     origin = base_from_camera[:3, 3].astype(np.float32)
     low, high = np.array([config.workspace_min, config.workspace_max], dtype=np.float32)
 
-    u = np.arange(width, dtype=np.float64)
-    v = np.arange(height, dtype=np.float64)[:, None]
+    # The ray through (u, v) is a term of u plus a term of v, an array (3, W) and one (3, H).
+    along_u = (rays[:, :1] * np.arange(width)).astype(np.float32)
+    along_v = (rays[:, 1:2] * np.arange(height) + rays[:, 2:]).astype(np.float32)
+    z = along_v[2][:, None] + along_u[2]
     with np.errstate(invalid="ignore"):  # inf times a zero ray
-        z = _ray_component(rays[2], u, v) * depth + origin[2]
+        z *= depth
+        z += origin[2]
     pixels = np.flatnonzero((z > low[2]) & (z < high[2]))
     distance = depth.reshape(-1)[pixels]
     pixels = pixels[(distance > config.min_depth) & (distance < config.max_depth)]
 
     rows, columns = np.divmod(pixels.astype(np.int32), np.int32(width))
     distance = depth.reshape(-1)[pixels]
-    x, y = (_ray_component(rays[axis], columns, rows) * distance + origin[axis] for axis in (0, 1))
+    x, y = ((along_u[axis][columns] + along_v[axis][rows]) * distance + origin[axis] for axis in (0, 1))
     inside = (x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])
     if config.drop_flying_points:
         inside[inside] = ~_is_flying(depth, rows[inside], columns[inside], config.flying_point_jump)
-    points = np.stack([x[inside], y[inside], z.reshape(-1)[pixels[inside]]])
-    return points, view.color.reshape(-1, 3)[pixels[inside]]
-
-
-def _ray_component(row: NDArray[np.float64], u: NDArray[Any], v: NDArray[Any]) -> Floats:
-    """One component of the rays through pixels (u, v, 1); ``u`` and ``v`` broadcast against each other."""
-    return (row[0] * u).astype(np.float32) + (row[1] * v + row[2]).astype(np.float32)
+    pixels = pixels[inside]
+    return np.stack([x[inside], y[inside], z.reshape(-1)[pixels]]), view.color.reshape(-1, 3)[pixels]
 
 
 def _inverse_intrinsics(intrinsics: NDArray[np.floating]) -> NDArray[np.float64]:

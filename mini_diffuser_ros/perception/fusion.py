@@ -50,7 +50,7 @@ def fuse_views(
     colors = np.concatenate([part for _, part in cropped])
     if robot is not None and joint_positions is not None:
         keep = keep_foreign(points, robot, joint_positions, config)
-        points, colors = points[:, keep], colors[keep]
+        points, colors = points.compress(keep, axis=1), colors.compress(keep, axis=0)
     points = np.ascontiguousarray(points.T)
     if config.voxel_size > 0.0:
         points, colors = voxel_downsample(points, colors, config.voxel_size)
