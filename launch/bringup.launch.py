@@ -1,6 +1,6 @@
 """The whole stack: a simulated or real arm, perception, policy and motion; with an instruction also one run of it.
 
-    ros2 launch mini_diffuser_ros bringup.launch.py instruction:="press the blue button" exit_on_done:=true
+ros2 launch mini_diffuser_ros bringup.launch.py instruction:="press the blue button" exit_on_done:=true
 """
 
 from __future__ import annotations

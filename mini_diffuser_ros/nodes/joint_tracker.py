@@ -24,9 +24,7 @@ class JointTracker:
         self._lock = threading.Lock()
         self._states: dict[str, tuple[float, float, float]] = {}
 
-    def update(
-        self, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float], now: float
-    ) -> None:
+    def update(self, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float], now: float) -> None:
         """Take a joint state message: radians (metres for fingers), per second; velocities may be absent.
 
         Raises:

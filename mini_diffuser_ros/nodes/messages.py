@@ -243,9 +243,7 @@ def mode_from_message(message: KeyframeModeMessage) -> KeyframeMode:
 
 def trajectory_to_message(trajectory: JointTrajectory) -> JointTrajectoryMessage:
     """Message that starts when it is received (stamp zero)."""
-    samples = zip(
-        trajectory.times, trajectory.positions, trajectory.velocities, trajectory.accelerations, strict=True
-    )
+    samples = zip(trajectory.times, trajectory.positions, trajectory.velocities, trajectory.accelerations, strict=True)
     points = [
         JointTrajectoryPoint(
             positions=positions.tolist(),

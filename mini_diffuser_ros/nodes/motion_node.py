@@ -222,9 +222,7 @@ class MotionNode(ManagedNode):
             self._at_rest.clear()
             # Goals from the command line have no heart to beat.
             heartbeat = self._heartbeat
-            self._heartbeat_watched = (
-                heartbeat is not None and time.monotonic() - heartbeat < self._client_timeout
-            )
+            self._heartbeat_watched = heartbeat is not None and time.monotonic() - heartbeat < self._client_timeout
         if goal.is_cancel_requested:  # before there was anything to interrupt
             watch.interrupt(Result.CANCELED, "canceled by its client")
         try:
@@ -295,9 +293,7 @@ class MotionNode(ManagedNode):
         # Position of one finger, as MoveIt's controllers and franka_gripper take it.
         command.command.position = float(self._robot.finger_position_limits[1]) if mode.gripper_open else 0.0
         command.command.max_effort = self._gripper_effort
-        wrapped = carry_out(
-            self._gripper, command, watch, name=self._gripper_action, timeout=GRIPPER_TIMEOUT
-        )
+        wrapped = carry_out(self._gripper, command, watch, name=self._gripper_action, timeout=GRIPPER_TIMEOUT)
         # A closing gripper that stalls has something between its fingers, which is what closing is for.
         stalled_well = wrapped.result.stalled and not mode.gripper_open
         if not (wrapped.result.reached_goal or stalled_well):
@@ -309,9 +305,7 @@ class MotionNode(ManagedNode):
     def _gripper_is_open(self) -> bool | None:
         """Measured state of the gripper, None if its joints are not published."""
         try:
-            fingers = self._joints.positions(
-                self._robot.finger_joint_names, time.monotonic(), self._max_joint_age
-            )
+            fingers = self._joints.positions(self._robot.finger_joint_names, time.monotonic(), self._max_joint_age)
         except StaleJointsError:
             return None
         return float(fingers.sum()) >= self._open_fraction * self._robot.max_gripper_width

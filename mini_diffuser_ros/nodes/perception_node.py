@@ -97,9 +97,7 @@ class PerceptionNode(ManagedNode):
         )
         self._publisher = self.create_publisher(PointCloud2, "mini_diffuser/cloud", QoSProfile(depth=1))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(
-            DIAGNOSTICS_PERIOD, self._report, callback_group=MutuallyExclusiveCallbackGroup()
-        )
+        self.create_timer(DIAGNOSTICS_PERIOD, self._report, callback_group=MutuallyExclusiveCallbackGroup())
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
 
     def _on_image(self, camera: str, take: TakeImage, message: Image) -> None:
@@ -144,9 +142,7 @@ class PerceptionNode(ManagedNode):
                 color=color_from_image(frame.color),
                 depth=depth_from_image(frame.depth),
                 intrinsics=intrinsics_from_info(frame.info),
-                base_from_camera=self._frames.parent_from_child(
-                    self._robot.base_frame, header.frame_id, header.stamp
-                ),
+                base_from_camera=self._frames.parent_from_child(self._robot.base_frame, header.frame_id, header.stamp),
                 stamp=frame.stamp,
             )
             if view.color.shape[:2] != view.depth.shape:

@@ -211,9 +211,7 @@ class PolicyNode(ManagedNode):
                     self._runs.remove(watch)
         self.get_logger().info(f"'{goal.request.instruction.strip()[:80]}': {message} ({run.keyframes} keyframes)")
         end_goal(goal, succeeded=outcome == Result.TERMINATED, canceled=outcome == Result.CANCELED)
-        return Result(
-            outcome=outcome, message=message, keyframes=run.keyframes, seconds=time.monotonic() - start
-        )
+        return Result(outcome=outcome, message=message, keyframes=run.keyframes, seconds=time.monotonic() - start)
 
     def _obey(self, goal: Any, run: InstructionRun, watch: Watch) -> tuple[int, str]:
         # The sentence that was preempted first brings the arm to rest.
@@ -232,9 +230,7 @@ class PolicyNode(ManagedNode):
         def tell(phase: str, keyframe: int, message: str) -> None:
             nonlocal number
             number = keyframe
-            goal.publish_feedback(
-                ExecuteInstruction.Feedback(phase=phase, keyframe=keyframe, message=message)
-            )
+            goal.publish_feedback(ExecuteInstruction.Feedback(phase=phase, keyframe=keyframe, message=message))
 
         def look() -> Cloud:
             return self._look(watch, partial(tell, "waiting", number))

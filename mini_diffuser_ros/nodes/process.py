@@ -99,4 +99,3 @@ def _spin(node: ManagedNode, threads: int) -> int:
     if failures:
         raise failures[0]
     return node.exit_code
-

@@ -105,9 +105,7 @@ class SimNode(ManagedNode):
 
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
         try:
-            response.message = self._lay(
-                lambda: self._table.reset(request.task, request.instruction, request.seed)
-            )
+            response.message = self._lay(lambda: self._table.reset(request.task, request.instruction, request.seed))
         except SimulationError as error:
             response.message = str(error)
             return response

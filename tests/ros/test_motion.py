@@ -46,9 +46,7 @@ def joints(peer: Peer, simulation: Process) -> list[Any]:
 @pytest.fixture(scope="module")
 def motion(start: Callable[..., Process], peer: Peer, joints: list[Any]) -> Process:
     # Slow motions, so that there is time to interfere.
-    process = start(
-        "motion_node", max_joint_age=0.5, client_timeout=0.4, **{"planner.velocity_scaling": 0.15}
-    )
+    process = start("motion_node", max_joint_age=0.5, client_timeout=0.4, **{"planner.velocity_scaling": 0.15})
     # The first goals may come before the joint states do.
     peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success)
     return process

@@ -100,9 +100,7 @@ def test_the_table_can_be_laid_by_hand_and_says_what_it_cannot(peer: Peer) -> No
     assert "stack_blocks" in refused.message
 
 
-def test_ctrl_c_ends_every_node_in_time_even_in_the_middle_of_a_sentence(
-    peer: Peer, stack: dict[str, Process]
-) -> None:
+def test_ctrl_c_ends_every_node_in_time_even_in_the_middle_of_a_sentence(peer: Peer, stack: dict[str, Process]) -> None:
     peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
     for process in stack.values():
         process.signal(signal.SIGINT)
