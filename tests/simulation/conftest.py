@@ -12,5 +12,11 @@ def world() -> TabletopWorld:
 
 
 @pytest.fixture(scope="session")
+def small_world() -> TabletopWorld:
+    """A world with small images, for what does not depend on them."""
+    return TabletopWorld(image_size=(96, 96))
+
+
+@pytest.fixture(scope="session")
 def planner(world: TabletopWorld) -> MotionPlanner:
     return MotionPlanner(world.robot, MotionConfig())
