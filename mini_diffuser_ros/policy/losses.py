@@ -24,7 +24,7 @@ def training_losses(
     if level2 < 1:
         raise ValueError(f"level2 is {level2}, expected at least 1 noised position a scene")
     config, schedule = model.config, model.schedule
-    scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths)
+    scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths, generator)
     scenes, device = len(batch.target_xyz), batch.points.device
     clean = (batch.target_xyz / config.position_scale)[:, None].expand(-1, level2, -1)
     noise = torch.randn((scenes, level2, 3), generator=generator).to(device)

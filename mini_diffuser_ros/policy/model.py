@@ -40,7 +40,14 @@ class MiniDiffuser(nn.Module):
         """Where the parameters are."""
         return self.txt_fc.weight.device
 
-    def encode(self, points: Tensor, batch: Tensor, text_tokens: Tensor, text_lengths: Tensor) -> EncodedScene:
+    def encode(
+        self,
+        points: Tensor,
+        batch: Tensor,
+        text_tokens: Tensor,
+        text_lengths: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> EncodedScene:
         """Everything a decision reuses.
 
         Args:
@@ -48,6 +55,7 @@ class MiniDiffuser(nn.Module):
             batch: (N,) int64, non-decreasing, scene of each point.
             text_tokens: (sum L, text_width), token states of all sentences after one another.
             text_lengths: (B,) int64, tokens of each sentence.
+            generator: a CPU generator that draws the curves where they are drawn; torch's own where None.
 
         Raises:
             ValueError: a wrong shape, a value that is not finite, a scene without points or words.
@@ -55,7 +63,7 @@ class MiniDiffuser(nn.Module):
         _check_scene(points, batch, text_tokens, text_lengths, self.config)
         scenes = len(text_lengths)
         with torch.no_grad():
-            levels = build_pyramid(points[:, :3], batch, scenes, self.config, self.training)
+            levels = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
         words, text = self._read(text_tokens, text_lengths)
         features = self.ptv3_model.scene_features(points, levels, words)
         finest = features.decoder[0]
@@ -138,7 +146,7 @@ class MiniDiffuser(nn.Module):
         Args:
             batch: B scenes with targets.
             level2: noised positions M a scene, drawn independently.
-            generator: a CPU generator for noise and steps; torch's own where None.
+            generator: a CPU generator for noise, steps and curves; torch's own where None.
         """
         return training_losses(self, batch, level2, generator)
 
@@ -147,9 +155,7 @@ class MiniDiffuser(nn.Module):
         predicted: Tensor = self.act_proj_head.denoise_mlp(self.token_features(scene, xyz, steps, text_of))
         return predicted
 
-    def token_features(
-        self, scene: EncodedScene, xyz: Tensor, steps: Tensor, text_of: Tensor | None = None
-    ) -> Tensor:
+    def token_features(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, text_of: Tensor | None = None) -> Tensor:
         """Tokens (B, M, C) of positions (B, M, 3) metres at steps (B, M).
 
         ``text_of`` (B, M) names the scene whose sentence enters each token's FiLM context, by default its own.
@@ -215,9 +221,7 @@ class _Slots:
         return rows.flatten(0, 1).index_select(0, self._slot)
 
 
-def _check_scene(
-    points: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor, config: MiniDiffuserConfig
-) -> None:
+def _check_scene(points: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor, config: MiniDiffuserConfig) -> None:
     _check_shape("points", points, (None, POINT_CHANNELS))
     _check_shape("batch", batch, (len(points),))
     _check_shape("text_lengths", lengths, (None,))
