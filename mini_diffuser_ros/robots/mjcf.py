@@ -52,9 +52,9 @@ def _add_body(parent: ElementTree.Element, robot: RobotDescription, link_name: s
     link = next(link for link in robot.links if link.name == link_name)
     placement = _placement(np.eye(4) if joint is None else joint.parent_from_joint)
     if link_name == robot.tcp_frame:
-        ElementTree.SubElement(parent, "site", name=link_name, **placement)
+        ElementTree.SubElement(parent, "site", {"name": link_name} | placement)
         return
-    body = ElementTree.SubElement(parent, "body", name=link_name, gravcomp="1", **placement)
+    body = ElementTree.SubElement(parent, "body", {"name": link_name, "gravcomp": "1"} | placement)
     if joint is not None and joint.kind != "fixed":
         _add_joint(body, robot, joint)
     for index, geom in enumerate(link.geoms):
