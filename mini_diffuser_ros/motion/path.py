@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 _LINE_SPACING = 0.02
 """Metres between the poses of a straight tool line that inverse kinematics solves."""
 
-_LINE_JUMP = 0.4
-"""Radians; a larger joint step between neighbouring poses of a line is a change of configuration."""
+_LINE_JUMP = 0.2
+"""Radians; a larger joint step between neighbouring poses of a line means a singular or a changed configuration."""
 
 _SHORTCUTS = 25
 """Attempts to cut a detour off."""

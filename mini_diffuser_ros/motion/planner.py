@@ -37,6 +37,9 @@ Array = NDArray[np.float64]
 _MEASUREMENT_SLACK = 1e-3
 """Radians by which a measured start may lie outside the joint limits."""
 
+_ROUNDING = 1e-3
+"""Fraction by which the numbers of a trajectory may pass a limit."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedKeyframe:
@@ -229,10 +232,10 @@ class MotionPlanner:
         misses: list[Attempt] = []
         at_goal: Violation | None = None
         on_way: Violation | None = None
-        for tried, attempts in enumerate(self._kinematics.attempts(pose, start)):
+        for attempts in self._kinematics.attempts(pose, start):
             misses += [attempt for attempt in attempts if not attempt.converged]
             solutions = [attempt.positions for attempt in attempts if attempt.converged]
-            for goal in sorted(solutions, key=lambda q: self._kinematics.travel_time(start, q)):
+            for goal in sorted(solutions, key=lambda q: self._kinematics.cost(start, q)):
                 violation = self._checker.violation(goal)
                 if violation is not None:
                     at_goal = at_goal or violation
@@ -243,7 +246,7 @@ class MotionPlanner:
                     return pieces
                 on_way = on_way or violation
                 goals.append(goal)
-            if goals and tried >= 1:
+            if goals:
                 break
         if goals and on_way is not None:
             pieces_along_line = self._line(start, pose)
@@ -292,21 +295,26 @@ class MotionPlanner:
         numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
         if not np.all(np.isfinite(numbers)) or not np.array_equal(trajectory.positions[0], start):
             raise NotFinite(target, "the trajectory", "not finite or displaced", "one that begins at the start")
-        self._check_dynamics(trajectory, target)
+        self._check_limits(trajectory, target)
         return trajectory
 
     def _timed(self, pieces: Sequence[BSpline]) -> JointTrajectory:
         return time_path(pieces, self.robot.arm_joint_names, self._limits, self.config.sample_period)
 
-    def _check_dynamics(self, trajectory: JointTrajectory, target: str) -> None:
+    def _check_limits(self, trajectory: JointTrajectory, target: str) -> None:
+        for positions in (trajectory.positions.min(axis=0), trajectory.positions.max(axis=0)):
+            self._checked_joints(positions, "trajectory", target, _MEASUREMENT_SLACK)
+        jerks = np.diff(trajectory.accelerations, axis=0) / np.diff(trajectory.times)[:, None]
         for quantity, values, limits in (
             ("velocity", trajectory.velocities, self._limits.velocity),
             ("acceleration", trajectory.accelerations, self._limits.acceleration),
+            ("jerk", jerks, self._limits.jerk),
         ):
-            worst = np.abs(values).max(axis=0)
-            for joint, value, limit in zip(self.robot.arm_joint_names, worst, limits, strict=True):
-                if value > limit * (1.0 + 1e-3):
-                    raise LimitExceeded(target, quantity, joint, float(value), float(limit))
+            excess = np.abs(values).max(axis=0) / limits
+            worst = int(excess.argmax())
+            if excess[worst] > 1.0 + _ROUNDING:
+                value = float(excess[worst] * limits[worst])
+                raise LimitExceeded(target, quantity, self.robot.arm_joint_names[worst], value, float(limits[worst]))
 
 
 def _in_collision(target: str, where: str, violation: Violation) -> InCollision:
