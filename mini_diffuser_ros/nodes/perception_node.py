@@ -171,9 +171,9 @@ class PerceptionNode(ManagedNode):
         now = time.monotonic()
         statuses = [self._camera_status(health) for health in self._collector.health(now)]
         statuses.append(self._fusion_status(now))
-        for status in statuses:
-            if status.level != DiagnosticStatus.OK:
-                self.get_logger().warning(status.message, throttle_duration_sec=10.0)
+        problems = [status.message for status in statuses if status.level != DiagnosticStatus.OK]
+        if problems:
+            self.get_logger().warning("; ".join(problems), throttle_duration_sec=10.0)
         array = DiagnosticArray(status=statuses)
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)

@@ -12,6 +12,8 @@ from pathlib import Path
 from mini_diffuser_ros.drawing import draw_cloud, glyphs_of_modes
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 
+DRAWN_MODES = 8  # more hide each other
+
 
 @dataclass(frozen=True)
 class Event:
@@ -125,5 +127,5 @@ def make_run_folder(parent: Path, instruction: str) -> Path:
 
 
 def draw_decision(path: Path, cloud: Cloud, modes: Sequence[KeyframeMode], title: str) -> None:
-    """Write a picture of a cloud with the candidate keyframes in it."""
-    draw_cloud(cloud, glyphs_of_modes(modes), title=title).save(path)
+    """Write a picture of a cloud with the most probable candidate keyframes in it."""
+    draw_cloud(cloud, glyphs_of_modes(modes[:DRAWN_MODES]), title=title).save(path)
