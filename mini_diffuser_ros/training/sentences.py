@@ -21,6 +21,5 @@ def encode_sentences(
         TextError: if a sentence is empty or too long, or the encoder is not installed.
     """
     sentences = sorted({sentence for demonstration in demonstrations for sentence in demonstration.sentences})
-    encoder = sentence_encoder(config)
-    bar = tqdm(sentences, desc="encoding sentences", unit="sentence", disable=not progress)
-    return {sentence: encoder(sentence) for sentence in bar}
+    states = sentence_encoder(config).many(sentences)
+    return dict(tqdm(states, desc="encoding sentences", total=len(sentences), unit="sentence", disable=not progress))

@@ -6,21 +6,21 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 from tqdm import tqdm
 
-from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, TrainingBatch
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
 from mini_diffuser_ros.training.checkpoints import CheckpointStore, Progress, Trainee
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, TokenStates, batches
-from mini_diffuser_ros.training.errors import DivergedError
+from mini_diffuser_ros.training.errors import ConfigError, DivergedError
+from mini_diffuser_ros.training.gradients import Gradients, ShardedStep, WholeStep
 from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
 from mini_diffuser_ros.training.metrics_log import MetricsLog
 from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
@@ -74,6 +74,7 @@ class Trainer:
 
         Raises:
             CheckpointError: if the output directory's checkpoint is damaged or of another network.
+            ConfigError: if the batch cannot be shared out as the recipe says.
         """
         self._config = config
         self._held_out = held_out
@@ -92,7 +93,6 @@ class Trainer:
         if latest is not None:
             self.progress = self._store.load(latest, self._trainee)
             log.info("going on from step %d", self.progress.step)
-        self._objective = _objective(self._model, config.batch.level2, self._processes)
 
     def run(self, progress_bar: bool = True) -> Outcome:
         """Train until the budget is spent or the user asks to stop; either way a checkpoint is left.
@@ -102,17 +102,17 @@ class Trainer:
         """
         leads = self._processes.leads
         metrics = MetricsLog(Path(self._config.out), self.progress.step) if leads else None
-        pin = self._device.type == "cuda"
-        source = batches(self._samples, self.progress.step, self._slots, self._config.loaders, pin)
+        gradients = self._gradients()
         bar = _ProgressBar(shown=progress_bar and leads)
         try:
             with stop_on_signal() as stop:
-                interrupted = self._train(source, metrics, bar, stop)
+                interrupted = self._train(gradients, metrics, bar, stop)
             report: Report = {}
             if not interrupted:
                 report = self._validate(self._held_out, metrics)
         finally:
             bar.close()
+            gradients.close()
             if metrics is not None:
                 metrics.close()
         if leads:
@@ -120,9 +120,7 @@ class Trainer:
         self._processes.wait()
         return Outcome(self.progress, report, interrupted, self._averaged_model())
 
-    def _train(
-        self, source: Iterator[TrainingBatch], metrics: MetricsLog | None, bar: _ProgressBar, stop: StopRequest
-    ) -> bool:
+    def _train(self, gradients: Gradients, metrics: MetricsLog | None, bar: _ProgressBar, stop: StopRequest) -> bool:
         """Step until the budget is spent (False) or a stop is requested (True)."""
         config, progress = self._config, self.progress
         started = time.perf_counter() - progress.seconds
@@ -132,7 +130,7 @@ class Trainer:
             spent, stopping = self._processes.agree(spent, float(stop.requested))
             if stopping or spent >= 1.0:
                 return bool(stopping)
-            losses = self._step(next(source), spent)
+            losses = self._step(gradients, spent)
             progress.step += 1
             rate = config.batch.scenes * bar.show(progress.step, spent, losses)
             if metrics is not None:
@@ -143,33 +141,35 @@ class Trainer:
                 progress.seconds = time.perf_counter() - started
                 self._store.save(self._trainee, progress)
 
-    def _step(self, batch: TrainingBatch, spent: float) -> dict[str, float]:
+    def _gradients(self) -> Gradients:
+        config, first, slots = self._config, self.progress.step, self._slots
+        if config.shards > 1 and self._device.type == "cpu" and self._processes.size == 1:
+            if self._model.config.dropout:
+                raise ConfigError("shards is above 1 with dropout in the network; set one of them to 1 or 0")
+            width = len(slots) // config.shards
+            parts = [slots[start : start + width] for start in range(0, len(slots), width)]
+            sources = [batches(self._samples, first, part, loaders=0) for part in parts]
+            return ShardedStep(self._model, sources, config.batch.level2, config.seed)
+        source = batches(self._samples, first, slots, config.loaders, pin=self._device.type == "cuda")
+        return WholeStep(self._model, source, config.batch.level2, config.seed, self._processes)
+
+    def _step(self, gradients: Gradients, spent: float) -> dict[str, float]:
         """One optimiser step; returns the losses, the learning rate and the norm of the gradient before clipping."""
         step, optimizer = self.progress.step, self._trainee.optimizer
         rate = learning_rate(self._config.optim, step, spent)
         for group in optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
-            losses = self._objective(batch.to(self._device), self._noise_source(step))
-        losses["total"].backward()
+        losses = gradients.compute(step)
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._config.optim.clip)
-        values = torch.stack([value.detach().float() for value in losses.values()])
-        means = dict(zip(losses, (self._processes.total(values) / self._processes.size).tolist(), strict=True))
-        if not math.isfinite(means["total"]) or not torch.isfinite(norm):
+        *values, length = torch.stack([*losses.values(), norm]).tolist()
+        if not math.isfinite(values[0]) or not math.isfinite(length):
             raise DivergedError(
-                f"step {step + 1}: loss is {means['total']}, gradient norm {float(norm)}; lower optim.lr or optim.clip"
+                f"step {step + 1}: loss {values[0]}, gradient norm {length}; lower optim.lr or optim.clip"
             )
         optimizer.step()
         self._trainee.average.update(self._model, step + 1)
-        return {**means, "lr": rate, "gradient": float(norm)}
-
-    def _noise_source(self, step: int) -> torch.Generator:
-        """Randomness of one step, the same in a run that was interrupted before it."""
-        seed = np.random.SeedSequence([self._config.seed, step, self._processes.rank]).generate_state(1, np.uint64)
-        torch.manual_seed(int(seed[0]))
-        return torch.Generator().manual_seed(int(seed[0]))
+        return {**dict(zip(losses, values, strict=True)), "lr": rate, "gradient": length}
 
     def _validate(self, frames: Sequence[Frame], metrics: MetricsLog | None) -> Report:
         if not frames:
@@ -191,23 +191,6 @@ class Trainer:
         model = copy.deepcopy(self._model)
         model.load_state_dict(self._trainee.average.tensors)
         return model.eval()
-
-
-class _Objective(nn.Module):
-    """The loss as a module's forward pass, which is what data parallelism hooks into."""
-
-    def __init__(self, model: MiniDiffuser, level2: int) -> None:
-        super().__init__()
-        self.model = model
-        self.level2 = level2
-
-    def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        return self.model.loss(batch, level2=self.level2, generator=generator)
-
-
-def _objective(model: MiniDiffuser, level2: int, processes: Processes) -> nn.Module:
-    objective = _Objective(model, level2)
-    return objective if processes.size == 1 else DistributedDataParallel(objective)
 
 
 def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:

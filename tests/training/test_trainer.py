@@ -31,7 +31,6 @@ TINY = MiniDiffuserConfig.small(
     head_hidden=16,
     voxel_size=0.02,
     heatmap_level=0,
-    dropout=0.1,
 )
 
 Run = Callable[..., Outcome]
@@ -68,22 +67,23 @@ def losses(out: Path) -> list[tuple[int, float, float]]:
     return [(r["step"], r["position"], r["gradient"]) for r in records(out) if "position" in r]
 
 
+@pytest.mark.parametrize("shards", [1, 2])
 def test_resuming_repeats_the_uninterrupted_run_exactly(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int
 ) -> None:
-    whole = run(tmp_path / "whole", 8)
+    whole = run(tmp_path / "whole", 8, shards=shards)
     real_loss, calls = MiniDiffuser.loss, count()
 
     def dying(self: MiniDiffuser, *arguments: Any, **named: Any) -> dict[str, torch.Tensor]:
-        if next(calls) == 5:
+        if next(calls) == 5 * shards:
             raise MemoryError("killed")
         return real_loss(self, *arguments, **named)
 
     monkeypatch.setattr(MiniDiffuser, "loss", dying)
     with pytest.raises(MemoryError):
-        run(tmp_path / "killed", 8)
+        run(tmp_path / "killed", 8, shards=shards)
     monkeypatch.undo()
-    resumed = run(tmp_path / "killed", 8)
+    resumed = run(tmp_path / "killed", 8, shards=shards)
 
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
     assert len(losses(tmp_path / "whole")) == 8
