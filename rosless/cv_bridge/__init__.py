@@ -48,7 +48,8 @@ class CvBridge:
                                 f"{len(img_msg.data)} bytes; expected a step of at least {row}")
         data = np.frombuffer(img_msg.data, np.uint8)[:step * height].reshape(height, step)[:, :row]
         pixels = np.ascontiguousarray(data).view(dtype.newbyteorder(">" if img_msg.is_bigendian else "<"))
-        pixels = pixels.astype(dtype, copy=False).reshape((height, width, channels) if channels > 1 else (height, width))
+        shape = (height, width, channels) if channels > 1 else (height, width)
+        pixels = pixels.astype(dtype, copy=False).reshape(shape)
         if desired_encoding in (PASSTHROUGH, img_msg.encoding):
             return pixels
         return _convert(pixels, img_msg.encoding, desired_encoding)

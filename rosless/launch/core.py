@@ -7,7 +7,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from launch.service import LaunchService
@@ -19,7 +19,7 @@ class LaunchError(RuntimeError):
     """A launch description that cannot be carried out."""
 
 
-class SubstitutionFailure(LaunchError):
+class SubstitutionFailure(LaunchError):  # noqa: N818 - launch's name
     """A substitution has no value."""
 
 
@@ -39,7 +39,7 @@ class Substitution:
         return f"{type(self).__name__}()"
 
 
-SomeSubstitutionsType = Union[str, Substitution, Iterable[Union[str, Substitution]]]
+SomeSubstitutionsType = str | Substitution | Iterable[str | Substitution]
 
 
 def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType) -> str:

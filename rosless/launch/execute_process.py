@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from launch.core import (
@@ -25,7 +26,7 @@ from launch.core import (
     logger,
     perform_substitutions,
 )
-from launch.event_handlers import OnProcessExit, OnShutdown
+from launch.event_handlers import OnProcessExit, OnProcessIO, OnShutdown
 from launch.events.process import ProcessExited, ProcessIO, ProcessStarted, ShutdownProcess, SignalProcess
 
 PR_SET_PDEATHSIG = 1
@@ -178,7 +179,7 @@ class ExecuteProcess(Action):
             assert service is not None
             for handler in handlers:
                 # After the event of its exit, which is still queued
-                service.call_soon(lambda handler=handler: context.unregister_event_handler(handler))
+                service.call_soon(partial(context.unregister_event_handler, handler))
 
     async def _run_once(self, context: LaunchContext, streams: tuple[set[str], set[str]]) -> None:
         details, log = self._details, logger.getChild("process").getChild(self._details["name"].replace(".", "_"))
@@ -235,7 +236,7 @@ class ExecuteProcess(Action):
             text = self._format.format(line=line.decode(errors="replace").rstrip("\n"), this=self)
             assert context._service is not None
             context._service.write_output(text, places)
-            if context._service.wants_io:
+            if any(isinstance(handler, OnProcessIO) for handler in context._handlers):
                 context.emit_event_sync(ProcessIO(action=self, text=line, fd=number, **self._details))
 
     def _send(self, number: int) -> None:
@@ -257,17 +258,16 @@ class ExecuteProcess(Action):
         process = self._process
         if process is None:
             return
-        for number, wait in zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (*timeouts, 0.0), strict=True):
-            if process.returncode is not None:
-                return
-            if number != signal.SIGINT:
-                logger.error(f"process[{self._details['name']}] failed to terminate '{waited}' seconds after receiving "
-                             f"'{former}', escalating to '{signal.Signals(number).name}'",
-                             extra={"as": self._details["name"]})
-            self._send(number)
-            former, waited = signal.Signals(number).name, wait
+        steps = (("SIGINT", "SIGTERM", timeouts[0]), ("SIGTERM", "SIGKILL", timeouts[1]))
+        self._send(signal.SIGINT)
+        for sent, following, wait in steps:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), wait)
+            if process.returncode is not None:
+                return
+            logger.error(f"process[{self._details['name']}] failed to terminate '{wait}' seconds after receiving "
+                         f"'{sent}', escalating to '{following}'", extra={"as": self._details["name"]})
+            self._send(signal.Signals[following])
 
 
 ExecuteLocal = ExecuteProcess

@@ -49,7 +49,8 @@ def log_directory() -> Path:
     from rclpy.logging import get_logging_directory
 
     stamp = time.strftime("%Y-%m-%d-%H-%M-%S")
-    return get_logging_directory() / f"{stamp}-{int(time.time() * 1e6) % 10**6:06d}-{socket.gethostname()}-{os.getpid()}"
+    microseconds = time.time_ns() // 1000 % 10**6
+    return get_logging_directory() / f"{stamp}-{microseconds:06d}-{socket.gethostname()}-{os.getpid()}"
 
 
 class LaunchService:
@@ -67,7 +68,6 @@ class LaunchService:
         self.debug = debug
         self.loop: asyncio.AbstractEventLoop | None = None
         self.process_groups: set[int] = set()
-        self.wants_io = False
         self._pending: deque[Event | list[LaunchDescriptionEntity] | Callable[[], Any]] = deque()
         self._changed: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -227,8 +227,6 @@ class LaunchService:
                 os.killpg(group, signal.SIGKILL)
 
     def _open_log(self) -> None:
-        from launch.event_handlers import OnProcessIO
-
         screen = _Screen()
         screen.setFormatter(_Format())
         self._handlers: list[logging.Handler] = [screen]
@@ -248,13 +246,6 @@ class LaunchService:
         logger.propagate = False
         logger.info(f"All log files can be found below {directory}")
         logger.info(f"Default logging verbosity is set to {'DEBUG' if self.debug else 'INFO'}")
-        register = self.context.register_event_handler
-
-        def watch_io(handler: Any, append: bool = False) -> None:
-            self.wants_io = self.wants_io or isinstance(handler, OnProcessIO)
-            register(handler, append)
-
-        self.context.register_event_handler = watch_io  # type: ignore[method-assign]
 
     def scratch_directory(self) -> str:
         """A directory for files that end with the launch."""

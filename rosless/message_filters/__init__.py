@@ -108,7 +108,8 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
         allow_headerless: whether messages without a header count by the time of their arrival.
     """
 
-    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int, slop: float, allow_headerless: bool = False) -> None:
+    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int, slop: float,
+                 allow_headerless: bool = False) -> None:
         self.slop = int(slop * NANOSECONDS)
         self.allow_headerless = allow_headerless
         self._clock = ROSClock()

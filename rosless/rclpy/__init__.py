@@ -152,6 +152,6 @@ def __getattr__(name: str) -> Any:
 
     from rosless.errors import refuse_attribute
 
-    if not name.startswith("_") and find_spec(f"rclpy.{name}"):
-        return import_module(f"rclpy.{name}")
-    refuse_attribute("rclpy", name)
+    if name.startswith("_") or not find_spec(f"rclpy.{name}"):
+        refuse_attribute("rclpy", name)
+    return import_module(f"rclpy.{name}")

@@ -255,7 +255,7 @@ class Service(Entity):
             except (CodecError, ArithmeticError, ValueError) as error:
                 self._node.get_logger().error(f"dropped a request of '{self.srv_name}': {error}")
                 return
-            header = RequestHeader(*identity, info.publication_handle)
+            header = RequestHeader(identity[0], identity[1], info.publication_handle)
             response = await await_or_execute(self.callback, request, self.srv_type.Response())
             if response is not None:
                 self.send_response(response, header)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from rclpy.context import Context
@@ -210,7 +211,7 @@ class Executor:
             for entity in node._waitables():
                 group = entity.callback_group
                 if group.can_execute(entity) and entity._is_ready():
-                    self._ready.append(lambda entity=entity: self._start(entity))
+                    self._ready.append(partial(self._start, entity))
 
     def _start(self, entity: Any) -> Task | None:
         group = entity.callback_group

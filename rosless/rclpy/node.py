@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 
 from rcl_interfaces.msg import Log, ParameterDescriptor
-from rosless import names
 from rosless.interfaces.definitions import definitions
 from rosless.wire.session import Endpoint
 
@@ -48,6 +47,7 @@ from rclpy.qos import (
 )
 from rclpy.time_source import TimeSource
 from rclpy.utilities import get_default_context
+from rosless import names
 
 
 @lru_cache(maxsize=512)
@@ -408,8 +408,8 @@ class Node(NodeParameters):
             if one.topic_name == full and one.is_writer == writers:
                 namespace, name = self._context.graph.owner(one.gid) or ("_NODE_NAMESPACE_UNKNOWN_",
                                                                          "_NODE_NAME_UNKNOWN_")
-                infos.append(TopicEndpointInfo(name, namespace, one.ros_type, "PUBLISHER" if writers else "SUBSCRIPTION",
-                                               one.gid, profile_of(one.qos)))
+                role = "PUBLISHER" if writers else "SUBSCRIPTION"
+                infos.append(TopicEndpointInfo(name, namespace, one.ros_type, role, one.gid, profile_of(one.qos)))
         return infos
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:

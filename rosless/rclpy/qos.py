@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum, IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from cyclonedds.internal import dds_infinity
 from cyclonedds.qos import Policy, Qos
@@ -12,42 +11,28 @@ from cyclonedds.qos import Policy, Qos
 from rclpy.duration import Duration, Infinite
 
 
-class _PolicyEnum(IntEnum):
-    @property
-    def short_key(self) -> str:
-        return self.name.lower()
-
-    @classmethod
-    def short_keys(cls) -> list[str]:
-        return [member.short_key for member in cls if member.name not in ("UNKNOWN", "SYSTEM_DEFAULT")]
-
-    @classmethod
-    def get_from_short_key(cls, name: str) -> Any:
-        return cls[name.upper()]
-
-
-class HistoryPolicy(_PolicyEnum):
+class HistoryPolicy(IntEnum):
     SYSTEM_DEFAULT = 0
     KEEP_LAST = 1
     KEEP_ALL = 2
     UNKNOWN = 3
 
 
-class ReliabilityPolicy(_PolicyEnum):
+class ReliabilityPolicy(IntEnum):
     SYSTEM_DEFAULT = 0
     RELIABLE = 1
     BEST_EFFORT = 2
     UNKNOWN = 3
 
 
-class DurabilityPolicy(_PolicyEnum):
+class DurabilityPolicy(IntEnum):
     SYSTEM_DEFAULT = 0
     TRANSIENT_LOCAL = 1
     VOLATILE = 2
     UNKNOWN = 3
 
 
-class LivelinessPolicy(_PolicyEnum):
+class LivelinessPolicy(IntEnum):
     SYSTEM_DEFAULT = 0
     AUTOMATIC = 1
     MANUAL_BY_TOPIC = 3
@@ -66,71 +51,56 @@ class InvalidQoSProfileException(Exception):  # noqa: N818 - rclpy's name
 
 
 class QoSProfile:
-    """A set of policies; zero durations mean the default of the middleware, which is infinite."""
+    """A set of policies; zero durations mean the default of the middleware, which is infinite.
 
-    __slots__ = ("_avoid_ros_namespace_conventions", "_deadline", "_depth", "_durability", "_history", "_lifespan",
-                 "_liveliness", "_liveliness_lease_duration", "_reliability")
+    Raises:
+        InvalidQoSProfileException: neither history nor depth, or KEEP_LAST without depth.
+        ValueError, TypeError: a value of a wrong kind.
+    """
+
+    history: HistoryPolicy
+    depth: int
+    reliability: ReliabilityPolicy
+    durability: DurabilityPolicy
+    liveliness: LivelinessPolicy
+    deadline: Duration
+    lifespan: Duration
+    liveliness_lease_duration: Duration
+    avoid_ros_namespace_conventions: bool
+
+    _DEFAULTS: ClassVar[dict[str, Any]] = {
+        "history": HistoryPolicy.KEEP_LAST, "depth": 0, "reliability": ReliabilityPolicy.RELIABLE,
+        "durability": DurabilityPolicy.VOLATILE, "liveliness": LivelinessPolicy.SYSTEM_DEFAULT, "deadline": Duration(),
+        "lifespan": Duration(), "liveliness_lease_duration": Duration(), "avoid_ros_namespace_conventions": False,
+    }
 
     def __init__(self, **policies: Any) -> None:
-        unknown = sorted(set(policies) - {name[1:] for name in self.__slots__})
-        if unknown:
-            raise TypeError(f"Invalid arguments: {', '.join(unknown)}")
-        if "history" not in policies:
-            if "depth" not in policies:
-                raise InvalidQoSProfileException("History and/or depth settings are required.")
-            policies["history"] = HistoryPolicy.KEEP_LAST
-        if policies["history"] == HistoryPolicy.KEEP_LAST and "depth" not in policies:
+        if "history" not in policies and "depth" not in policies:
+            raise InvalidQoSProfileException("History and/or depth settings are required.")
+        if policies.get("history") == HistoryPolicy.KEEP_LAST and "depth" not in policies:
             raise InvalidQoSProfileException("History set to KEEP_LAST without a depth setting.")
-        self._history = HistoryPolicy(policies["history"])
-        self.depth = policies.get("depth", 0)
-        self._reliability = ReliabilityPolicy(policies.get("reliability", ReliabilityPolicy.RELIABLE))
-        self._durability = DurabilityPolicy(policies.get("durability", DurabilityPolicy.VOLATILE))
-        self._liveliness = LivelinessPolicy(policies.get("liveliness", LivelinessPolicy.SYSTEM_DEFAULT))
-        for name in ("deadline", "lifespan", "liveliness_lease_duration"):
-            setattr(self, name, policies.get(name, Duration()))
-        self._avoid_ros_namespace_conventions = bool(policies.get("avoid_ros_namespace_conventions", False))
+        for name, value in {**self._DEFAULTS, **policies}.items():
+            setattr(self, name, value)
 
-    @property
-    def depth(self) -> int:
-        return self._depth
-
-    @depth.setter
-    def depth(self, value: int) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self._DEFAULTS:
+            raise AttributeError(f"QoSProfile has no policy '{name}'; it has {', '.join(self._DEFAULTS)}")
+        kind = type(self._DEFAULTS[name])
+        if issubclass(kind, IntEnum):
+            value = kind(value)
+        elif name == "depth" and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             raise ValueError(f"depth must be a non-negative int, not {value!r}")
-        self._depth = value
+        elif kind is Duration and not isinstance(value, Duration):
+            raise TypeError(f"{name} must be an rclpy.duration.Duration, not {type(value).__name__}")
+        super().__setattr__(name, value)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, QoSProfile):
-            return False
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return isinstance(other, QoSProfile) and vars(self) == vars(other)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{n[1:]}={getattr(self, n)}' for n in self.__slots__)})"
-
-    def get_c_qos_profile(self) -> Any:
-        raise AttributeError("rosless does not provide QoSProfile.get_c_qos_profile; it needs a genuine ROS 2")
-
-
-def _policy_property(name: str, kind: Callable[[Any], Any]) -> property:
-    def set_policy(profile: QoSProfile, value: Any) -> None:
-        setattr(profile, f"_{name}", kind(value))
-
-    return property(lambda profile: getattr(profile, f"_{name}"), set_policy)
-
-
-def _duration(value: Any) -> Duration:
-    if not isinstance(value, Duration):
-        raise TypeError(f"expected an rclpy.duration.Duration, not {type(value).__name__}")
-    return value
-
-
-for _name, _kind in (("history", HistoryPolicy), ("reliability", ReliabilityPolicy), ("durability", DurabilityPolicy),
-                     ("liveliness", LivelinessPolicy), ("deadline", _duration), ("lifespan", _duration),
-                     ("liveliness_lease_duration", _duration), ("avoid_ros_namespace_conventions", bool)):
-    setattr(QoSProfile, _name, _policy_property(_name, _kind))
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
 
 
 def dds_qos(profile: QoSProfile, user_data: bytes, is_writer: bool) -> Qos:
@@ -162,10 +132,11 @@ def dds_qos(profile: QoSProfile, user_data: bytes, is_writer: bool) -> Qos:
 
 def profile_of(qos: Qos) -> QoSProfile:
     """The profile that DDS policies of a remote endpoint stand for (history is not told to others)."""
+    best_effort, latched = Policy.Reliability.BestEffort in qos, Policy.Durability.TransientLocal in qos
     return QoSProfile(
         history=HistoryPolicy.UNKNOWN,
-        reliability=ReliabilityPolicy.BEST_EFFORT if Policy.Reliability.BestEffort in qos else ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if Policy.Durability.TransientLocal in qos else DurabilityPolicy.VOLATILE,
+        reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
 
 
@@ -192,14 +163,6 @@ class QoSPresetProfiles(Enum):
     PARAMETERS = qos_profile_parameters
     PARAMETER_EVENTS = qos_profile_parameter_events
     ACTION_STATUS_DEFAULT = qos_profile_action_status_default
-
-    @classmethod
-    def short_keys(cls) -> list[str]:
-        return [member.name.lower() for member in cls]
-
-    @classmethod
-    def get_from_short_key(cls, name: str) -> QoSProfile:
-        return cls[name.upper()].value
 
 
 def profile_from(value: Any) -> QoSProfile:

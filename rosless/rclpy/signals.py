@@ -35,7 +35,8 @@ def install_signal_handlers(options: SignalHandlerOptions = SignalHandlerOptions
     """Handle the signals; outside of the main thread there is nothing to handle them with."""
     if threading.current_thread() is not threading.main_thread():
         return
-    for option, number in ((SignalHandlerOptions.SIGINT, signal.SIGINT), (SignalHandlerOptions.SIGTERM, signal.SIGTERM)):
+    wanted = {signal.SIGINT: SignalHandlerOptions.SIGINT, signal.SIGTERM: SignalHandlerOptions.SIGTERM}
+    for number, option in wanted.items():
         if options & option and number not in _previous:
             _previous[number] = signal.signal(number, _handle)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 
-DTYPES = {
+DTYPES: dict[int, np.dtype[Any]] = {
     PointField.INT8: np.dtype(np.int8), PointField.UINT8: np.dtype(np.uint8), PointField.INT16: np.dtype(np.int16),
     PointField.UINT16: np.dtype(np.uint16), PointField.INT32: np.dtype(np.int32),
     PointField.UINT32: np.dtype(np.uint32), PointField.FLOAT32: np.dtype(np.float32),
@@ -27,7 +27,7 @@ def dtype_from_fields(fields: Iterable[Any], point_step: int | None = None) -> n
             names.append(name if field.count == 1 else f"{name}_{part}")
             offsets.append(field.offset + part * DTYPES[field.datatype].itemsize)
             formats.append(DTYPES[field.datatype])
-    layout: dict[str, Any] = {"names": names, "formats": formats, "offsets": offsets}
+    layout: Any = {"names": names, "formats": formats, "offsets": offsets}
     if point_step is not None:
         layout["itemsize"] = point_step
     return np.dtype(layout)

@@ -383,7 +383,7 @@ class _ResultService(Service):
             except (CodecError, ArithmeticError, ValueError) as error:
                 self._node.get_logger().error(f"dropped a request of '{self.srv_name}': {error}")
                 return
-            header = RequestHeader(*identity, info.publication_handle)
+            header = RequestHeader(identity[0], identity[1], info.publication_handle)
 
             def reply(result: Future) -> None:
                 if not self._destroyed and self._node.context.ok():

@@ -8,7 +8,16 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 
-from rosless.commands.session import add_spin_time, as_yaml, cli_node, discover, load_type, parse_values, show, spin_until
+from rosless.commands.session import (
+    add_spin_time,
+    as_yaml,
+    cli_node,
+    discover,
+    load_type,
+    parse_values,
+    show,
+    spin_until,
+)
 from rosless.errors import RoslessError
 from rosless.interfaces.plain import fill
 

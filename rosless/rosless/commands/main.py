@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 
 COMMANDS = {
-    "launch": "Run a launch file", "run": "Run an executable of a package", "topic": "Topics: list, echo, pub, hz, info",
+    "launch": "Run a launch file", "run": "Run an executable of a package",
+    "topic": "Topics: list, type, info, echo, pub, hz",
     "node": "Nodes: list, info", "service": "Services: list, type, call", "action": "Actions: list, send_goal",
     "param": "Parameters: list, get, set, describe, dump", "interface": "Interfaces: show, list",
     "pkg": "Packages: prefix, list, executables",

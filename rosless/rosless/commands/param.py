@@ -58,14 +58,15 @@ def get(options: argparse.Namespace) -> int:
             raise RoslessError(f"parameter '{options.name}' of node '{options.node}' is not set")
         label = Parameter.Type(value.type).name.replace("_", " ").capitalize()
         plain = parameter_value_to_python(value)
-        show(str(plain) if options.hide_type else f"{label} value{'s are' if 'ARRAY' in label.upper() else ' is'}: {plain}")
+        verb = "values are" if label.endswith("array") else "value is"
+        show(str(plain) if options.hide_type else f"{label} {verb}: {plain}")
     return 0
 
 
 def _set(node: Node, target: str, parameters: list[Any]) -> int:
     failed = 0
-    for parameter, result in zip(
-            parameters, _ask(node, target, SetParameters, "set_parameters", parameters=parameters).results, strict=True):
+    results = _ask(node, target, SetParameters, "set_parameters", parameters=parameters).results
+    for parameter, result in zip(parameters, results, strict=True):
         if result.successful:
             show(f"Set parameter {parameter.name} successful" + (f": {result.reason}" if result.reason else ""))
         else:

@@ -165,7 +165,7 @@ class _EncoderGenerator(_Generator):
             self.lines.append("for value in values:")
             self.string("value", "    ")
         else:
-            code, size, typecode = PRIMITIVES[element.base]
+            _, size, typecode = PRIMITIVES[element.base]
             if not typecode:
                 joined = "b''.join(values)" if element.base == "byte" else "bytes(values)"
                 self.lines.append(f"out += {joined}")
@@ -222,7 +222,7 @@ class _DecoderGenerator(_Generator):
             count = "count"
             self.run.append(("I", "count"))
             self.flush()
-            self.lines.append("if count > len(data) - pos: raise CodecError(f'sequence of {count} exceeds the message')")
+            self.lines.append("if count > len(data) - pos: raise CodecError(f'sequence of {count} is too long')")
         element = kind.element
         if element.is_message:
             decode = self.name("decode", codec(element.base, self.lookup, self.message_class).decode_body)

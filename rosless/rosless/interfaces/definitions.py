@@ -22,11 +22,12 @@ SHIPPED = Path(__file__).parent / "shipped"
 KINDS = ("msg", "srv", "action")
 PLACEHOLDER = "structure_needs_at_least_one_member"
 
-ROSBAGS_PACKAGES = frozenset(
-    "action_msgs builtin_interfaces diagnostic_msgs geometry_msgs lifecycle_msgs nav_msgs rcl_interfaces "
-    "rmw_dds_common rosgraph_msgs sensor_msgs service_msgs shape_msgs statistics_msgs std_msgs stereo_msgs tf2_msgs "
-    "trajectory_msgs unique_identifier_msgs visualization_msgs".split()
-)
+ROSBAGS_PACKAGES = frozenset({
+    "action_msgs", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "nav_msgs",
+    "rcl_interfaces", "rmw_dds_common", "rosgraph_msgs", "sensor_msgs", "service_msgs", "shape_msgs",
+    "statistics_msgs", "std_msgs", "stereo_msgs", "tf2_msgs", "trajectory_msgs", "unique_identifier_msgs",
+    "visualization_msgs",
+})
 
 # The only default values among the messages of rosbags, which does not keep them.
 KNOWN_DEFAULTS = {("geometry_msgs/msg/Quaternion", "w"): 1.0}

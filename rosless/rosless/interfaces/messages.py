@@ -27,7 +27,7 @@ Check = Callable[[str, Any], Any]
 class Message:
     """Base of all message classes."""
 
-    __slots__ = ()
+    __slots__: ClassVar[tuple[str, ...]] = ()
     _definition: ClassVar[Definition]
     _factories: ClassVar[dict[str, Callable[[], Any]]]
 
@@ -188,7 +188,7 @@ def _factory(kind: FieldType, default: Any, check: Check, name: str) -> Callable
         if kind.base == "byte":
             value: Any = bytes((int(default or 0),))
         else:
-            maker = {"string": str, "bool": bool, "float32": float, "float64": float}.get(kind.base, int)
+            maker: Any = {"string": str, "bool": bool, "float32": float, "float64": float}.get(kind.base, int)
             value = maker(default) if default is not None else maker()
         return lambda: value
     if kind.shape == "sequence" and default is None:
@@ -197,8 +197,7 @@ def _factory(kind: FieldType, default: Any, check: Check, name: str) -> Callable
     make_element = _factory(kind.element, None, check, name)
     if default is None:
         return lambda: check(name, [make_element() for _ in range(kind.size)])
-    maker = float if kind.base.startswith("float") else lambda item: item
-    values = [maker(item) for item in default]
+    values = [float(item) if kind.base.startswith("float") else item for item in default]
     return lambda: check(name, list(values))
 
 
@@ -230,7 +229,7 @@ def message_class(name: str) -> type[Message]:
     body: dict[str, Any] = {constant.name: _constant(constant.base, constant.value)
                             for constant in definition.constants}
     body |= {"__slots__": slots, "__module__": f"{package}.{kind}", "__doc__": f"The interface {name}."}
-    made = type(short, (Message,), body)
+    made: type[Message] = type(short, (Message,), body)
     made._definition, made._factories = definition, {}
     for field in definition.fields:
         check = _scalar_check(field.type) if field.type.shape == "scalar" else _many_check(field.type)

@@ -54,6 +54,7 @@ class Graph:
         self._codec = message_codec(message_class(DISCOVERY_TYPE))
         self._writer: Writer = session.writer("ros_discovery_info", DISCOVERY_TYPE, DISCOVERY_QOS)
         self._remote: dict[bytes, list[tuple[str, str]]] = {}
+        self._owners: dict[bytes, tuple[str, str]] = {}
         self._reader: Reader | None = None
         self._on_change: list[Callable[[], None]] = []
         self._builtin: tuple[BuiltinDataReader, BuiltinDataReader] | None = None
@@ -91,7 +92,7 @@ class Graph:
         if self.session.closed:
             return
         gid_class = message_class("rmw_dds_common/msg/Gid")
-        length = len(gid_class().data)
+        length = len(gid_class().data)  # type: ignore[attr-defined]
 
         def gid(value: bytes) -> Any:
             return gid_class(data=value.ljust(length, b"\0"))
@@ -120,10 +121,10 @@ class Graph:
         nodes = [(node.node_namespace, node.node_name) for node in message.node_entities_info_seq]
         with self._lock:
             self._remote[bytes(message.gid.data)[:16]] = nodes
-            self._owners = {**getattr(self, "_owners", {}), **{
+            self._owners.update({
                 bytes(gid.data)[:16]: (node.node_namespace, node.node_name)
                 for node in message.node_entities_info_seq
-                for gid in (*node.reader_gid_seq, *node.writer_gid_seq)}}
+                for gid in (*node.reader_gid_seq, *node.writer_gid_seq)})
 
     def nodes(self) -> list[tuple[str, str]]:
         """(namespace, name) of all nodes of the domain whose participant is alive."""
@@ -141,7 +142,7 @@ class Graph:
             for node, (readers, writers) in self._nodes.items():
                 if any(endpoint.gid == gid for endpoint in (*readers, *writers)):
                     return node
-            return getattr(self, "_owners", {}).get(gid)
+            return self._owners.get(gid)
 
     def endpoints(self) -> list[RemoteEndpoint]:
         """All endpoints of the domain, own ones included."""

@@ -166,9 +166,10 @@ class Session:
         def report() -> None:
             if endpoint.closed:
                 return
-            reader = status == DDSStatus.RequestedIncompatibleQos
-            read = entity.get_requested_incompatible_qos_status if reader else entity.get_offered_incompatible_qos_status
-            details = read()
+            if status == DDSStatus.RequestedIncompatibleQos:
+                details = entity.get_requested_incompatible_qos_status()
+            else:
+                details = entity.get_offered_incompatible_qos_status()
             if details.total_count_change > 0:
                 on_incompatible(int(details.last_policy_id))
 

@@ -34,16 +34,22 @@ def dds_type(name: str, is_service: bool = False) -> type[IdlStruct]:
 
 
 def _field_type(kind: FieldType) -> Any:
+    bounded, array, sequence = map(_indexable, (types.bounded_str, types.array, types.sequence))
     if kind.is_message:
         base: Any = dds_type(kind.base)
     elif kind.base == "string":
-        base = types.bounded_str[kind.string_bound] if kind.string_bound else str
+        base = bounded[kind.string_bound] if kind.string_bound else str
     else:
         base = PRIMITIVES[kind.base]
     if kind.shape == "array":
-        return types.array[base, kind.size]
+        return array[base, kind.size]
     if kind.shape == "sequence":
-        return types.sequence[base, kind.size] if kind.size else types.sequence[base]
+        return sequence[base, kind.size] if kind.size else sequence[base]
     return base
 
 
+
+
+def _indexable(kind: Any) -> Any:
+    """The type constructors of cyclonedds, which its type hints do not show as generic."""
+    return kind
