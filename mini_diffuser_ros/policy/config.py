@@ -333,8 +333,15 @@ class MiniDiffuserConfig:
         _require(0 <= level < self.levels - 1, "heatmap_level", f"{level} is no decoder level")
         for name in ("heatmap_sigma", "position_scale", "clip_sample"):
             _require(getattr(self, name) > 0, name, f"{getattr(self, name)} is not positive")
-        for name in ("rotation_sigma", "head_position_noise", "position_weight", "rotation_weight", "gripper_weight",
-                     "termination_weight", "heatmap_weight"):
+        for name in (
+            "rotation_sigma",
+            "head_position_noise",
+            "position_weight",
+            "rotation_weight",
+            "gripper_weight",
+            "termination_weight",
+            "heatmap_weight",
+        ):
             _require(getattr(self, name) >= 0, name, f"{getattr(self, name)} is negative")
 
 

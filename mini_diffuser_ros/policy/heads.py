@@ -69,6 +69,4 @@ class ActionHead(nn.Module):
 
 
 def _head(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(width, hidden), nn.LeakyReLU(_SLOPE), nn.Dropout(dropout), nn.Linear(hidden, out)
-    )
+    return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(_SLOPE), nn.Dropout(dropout), nn.Linear(hidden, out))

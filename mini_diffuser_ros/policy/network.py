@@ -93,8 +93,7 @@ class SceneNetwork(nn.Module):
     def remember(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
         """Keys and values of every level for the neck, finest first."""
         return tuple(
-            self._neck(number).attn.remember(features.decoder[number], level)
-            for number, level in enumerate(levels)
+            self._neck(number).attn.remember(features.decoder[number], level) for number, level in enumerate(levels)
         )
 
     def remember_state(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:

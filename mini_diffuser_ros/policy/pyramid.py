@@ -132,9 +132,7 @@ def build_pyramid(
     return tuple(levels)
 
 
-def _first_grid(
-    coordinates: Tensor, batch: Tensor, scenes: int, config: MiniDiffuserConfig
-) -> tuple[Tensor, Tensor]:
+def _first_grid(coordinates: Tensor, batch: Tensor, scenes: int, config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
     """Voxels (N, 3) of level 0 and the grid's corner (B, 3)."""
     if config.grid_origin == "batch":
         corner = coordinates.amin(0).expand(scenes, 3)

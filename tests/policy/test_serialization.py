@@ -1,0 +1,61 @@
+"""Curves visit every voxel once; windows give every point one place among its own scene."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mini_diffuser_ros.policy.serialization import curve_code, cut_windows
+
+CURVES = ("z", "z-trans", "hilbert", "hilbert-trans")
+
+
+def _cube(depth: int) -> torch.Tensor:
+    axis = torch.arange(1 << depth)
+    return torch.cartesian_prod(axis, axis, axis)
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_a_curve_numbers_the_voxels_of_a_cube(curve: str) -> None:
+    codes = curve_code(_cube(3), curve, 3)
+    assert sorted(codes.tolist()) == list(range(512))
+
+
+@pytest.mark.parametrize("curve", ["hilbert", "hilbert-trans"])
+def test_neighbours_on_a_hilbert_curve_are_neighbours_in_space(curve: str) -> None:
+    grid = _cube(3)
+    along = grid[curve_code(grid, curve, 3).argsort()]
+    assert ((along[1:] - along[:-1]).abs().sum(1) == 1).all()
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_dropping_three_bits_gives_the_code_of_the_larger_voxel(curve: str) -> None:
+    grid = _cube(4)
+    assert torch.equal(curve_code(grid, curve, 4) >> 3, curve_code(grid >> 1, curve, 3))
+
+
+def test_morton_order_interleaves_x_first() -> None:
+    grid = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [2, 0, 0]])
+    assert curve_code(grid, "z", 2).tolist() == [4, 2, 1, 32]
+    assert curve_code(grid, "z-trans", 2).tolist() == [2, 4, 1, 16]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 16))
+def test_every_point_has_one_place_in_a_window_of_its_scene(counts: list[int], size: int) -> None:
+    batch = torch.repeat_interleave(torch.tensor(counts))
+    order = torch.argsort(torch.rand(len(batch), generator=torch.Generator().manual_seed(0)) + batch)
+    windows = cut_windows(order, torch.tensor(counts), size)
+    places = windows.members.flatten()[windows.slots]
+    assert torch.equal(places, torch.arange(len(batch)))
+    assert windows.valid.flatten()[windows.slots].all()
+    assert (batch[windows.members] == windows.scene[:, None])[windows.valid].all()
+    full = torch.tensor(counts)[windows.scene] >= size
+    assert windows.valid[full].all()
+
+
+def test_the_last_window_borrows_the_same_slots_of_the_one_before() -> None:
+    windows = cut_windows(torch.arange(7), torch.tensor([7]), 4)
+    assert windows.members.tolist() == [[0, 1, 2, 3], [4, 5, 6, 3]]
