@@ -15,13 +15,14 @@ from pathlib import Path
 
 import torch
 import yaml
+from torch import Tensor
 
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.policy import MiniDiffuserConfig, PolicyError, save_policy
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig, read_config, write_config
 from mini_diffuser_ros.training.dataset import frames_of, split
-from mini_diffuser_ros.training.demonstrations import load_demonstrations
+from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
 from mini_diffuser_ros.training.errors import ConfigError, DivergedError, TrainingError
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences
@@ -59,17 +60,16 @@ def train(config: TrainConfig) -> int:
 
 def _train_joined(config: TrainConfig, device: torch.device, processes: Processes) -> int:
     model_config = model_configuration(config)
-    demonstrations = []
-    for turn in (processes.leads, not processes.leads):
-        # The leading process fuses and caches; the others read its cache.
-        if turn:
-            data = config.data
-            demonstrations = load_demonstrations(
-                data.path, config.cache_directory, data.tasks, data.workers, progress=processes.leads
-            )
+    demonstrations: list[Demonstration] = []
+    tokens: dict[str, Tensor] = {}
+    for my_turn in (processes.leads, not processes.leads):
+        # The leading process fuses, encodes and caches; the others read its caches.
+        if my_turn:
+            data, cache = config.data, config.cache_directory
+            demonstrations = load_demonstrations(data.path, cache, data.tasks, data.workers, progress=processes.leads)
+            tokens = encode_sentences(demonstrations, model_config, cache, progress=processes.leads)
         processes.wait()
     training, held_out = split(demonstrations, config.data.validation_share, config.seed)
-    tokens = encode_sentences(demonstrations, model_config, progress=processes.leads)
     if processes.leads:
         Path(config.out).mkdir(parents=True, exist_ok=True)
         write_config(config, Path(config.out) / "recipe.yaml")

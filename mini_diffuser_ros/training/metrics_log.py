@@ -23,7 +23,7 @@ class MetricsLog:
         out.mkdir(parents=True, exist_ok=True)
         self._path = out / "metrics.jsonl"
         self._drop_after(step)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("a", buffering=1, encoding="utf-8")
         self._board = _tensorboard(out / "tensorboard", step)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
@@ -32,10 +32,6 @@ class MetricsLog:
         if self._board is not None:
             for name, value in _scalars(values):
                 self._board.add_scalar(name, value, step)
-
-    def flush(self) -> None:
-        """Hand what was written to the operating system."""
-        self._file.flush()
 
     def close(self) -> None:
         """Write everything out."""

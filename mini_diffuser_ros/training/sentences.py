@@ -1,25 +1,65 @@
-"""Token states of all sentences of the demonstrations, encoded once."""
+"""Token states of all sentences of the demonstrations, encoded once and kept in one cache file."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from mini_diffuser_ros.policy import MiniDiffuserConfig
-from mini_diffuser_ros.policy.text import sentence_encoder
+from mini_diffuser_ros.policy import MiniDiffuserConfig, sentence_encoder
 from mini_diffuser_ros.training.demonstrations import Demonstration
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Version of the cache file; a file of another one is not found and built anew."""
 
 
 def encode_sentences(
-    demonstrations: Sequence[Demonstration], config: MiniDiffuserConfig, progress: bool = True
+    demonstrations: Sequence[Demonstration], config: MiniDiffuserConfig, cache: Path, progress: bool = True
 ) -> dict[str, Tensor]:
     """Each distinct sentence with its token states (L, D), by the encoder that the configuration names.
+
+    Args:
+        demonstrations: whose sentences.
+        config: of the network; names the encoder.
+        cache: directory of cache files, made if missing.
+        progress: shows a bar.
 
     Raises:
         TextError: if a sentence is empty or too long, or the encoder is not installed.
     """
     sentences = sorted({sentence for demonstration in demonstrations for sentence in demonstration.sentences})
-    states = sentence_encoder(config).many(sentences)
-    return dict(tqdm(states, desc="encoding sentences", total=len(sentences), unit="sentence", disable=not progress))
+    identity = json.dumps([FORMAT, config.text_encoder, config.text_max_tokens, sentences])
+    file = cache / f"sentences-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
+    if file.exists():
+        try:
+            stored = load_file(file)
+            return dict(zip(sentences, stored["states"].split(stored["lengths"].tolist()), strict=True))
+        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+            log.warning("%s: damaged cache of sentences (%s); encoding again", file, error)
+    bar = tqdm(total=len(sentences), desc="encoding sentences", unit="sentence", disable=not progress)
+    states: dict[str, Tensor] = {}
+    with bar:
+        for sentence, state in sentence_encoder(config).many(sentences):
+            states[sentence] = state
+            bar.update()
+    _write([states[sentence] for sentence in sentences], file)
+    return states
+
+
+def _write(states: Sequence[Tensor], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    lengths = torch.tensor([len(state) for state in states])
+    save_file({"states": torch.cat(list(states)), "lengths": lengths}, part)
+    os.replace(part, file)

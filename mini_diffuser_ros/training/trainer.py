@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ class Trainer:
         leads = self._processes.leads
         metrics = MetricsLog(Path(self._config.out), self.progress.step) if leads else None
         gradients = self._gradients()
-        bar = _ProgressBar(shown=progress_bar and leads)
+        bar = _ProgressBar(self._config.batch.scenes, shown=progress_bar and leads)
         try:
             with stop_on_signal() as stop:
                 interrupted = self._train(gradients, metrics, bar, stop)
@@ -132,7 +133,7 @@ class Trainer:
                 return bool(stopping)
             losses = self._step(gradients, spent)
             progress.step += 1
-            rate = config.batch.scenes * bar.show(progress.step, spent, losses)
+            rate = bar.show(progress.step, spent, losses)
             if metrics is not None:
                 metrics.write(progress.step, {"seconds": round(progress.seconds, 2), "rate": round(rate, 1), **losses})
             if progress.step % config.validate.interval == 0:
@@ -182,7 +183,6 @@ class Trainer:
             progress.best_score, progress.best_step = score(report), progress.step
         if metrics is not None:
             metrics.write(progress.step, {"validation": as_record(report), "score": round(score(report), 4)})
-            metrics.flush()
             for line in as_lines(report):
                 tqdm.write(f"step {progress.step}  {line}")
         return report
@@ -210,20 +210,30 @@ class _ProgressBar:
 
     FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
 
-    def __init__(self, shown: bool) -> None:
-        self._bar = tqdm(total=1.0, desc="training", bar_format=self.FORMAT, disable=not shown, dynamic_ncols=True)
+    def __init__(self, scenes: int, shown: bool) -> None:
+        self._scenes = scenes
+        pause = 0.2 if sys.stderr.isatty() else 10.0
+        self._bar = tqdm(
+            total=1.0,
+            desc="training",
+            bar_format=self.FORMAT,
+            mininterval=pause,
+            disable=not shown,
+            dynamic_ncols=True,
+        )
         self._last = time.perf_counter()
         self._interval = 0.0
 
     def show(self, step: int, spent: float, losses: Mapping[str, float]) -> float:
-        """Update; returns steps per second, smoothed."""
+        """Update; returns samples per second, smoothed."""
         now = time.perf_counter()
         interval, self._last = now - self._last, now
         self._interval = 0.9 * self._interval + 0.1 * interval if self._interval else interval
         parts = " ".join(f"{name} {value:.3f}" for name, value in losses.items() if name not in ("lr", "gradient"))
-        self._bar.set_postfix_str(f"step {step} {1.0 / self._interval:.2f}/s {parts}", refresh=False)
+        rate = self._scenes / self._interval
+        self._bar.set_postfix_str(f"step {step} {rate:.1f} samples/s {parts}", refresh=False)
         self._bar.update(spent - self._bar.n)
-        return 1.0 / self._interval
+        return rate
 
     def close(self) -> None:
         """Leave the last state on the screen."""

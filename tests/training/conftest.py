@@ -1,12 +1,15 @@
 """Small synthetic demonstrations: blobs of colour on a table, one of which the sentence names."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.geometry import top_down_quaternion
-from mini_diffuser_ros.records import Cloud, Episode, Keyframe
+from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
 
 COLORS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 220)}
 HOME = (0.45, 0.0, 0.45)
@@ -16,6 +19,21 @@ def blob(center: np.ndarray, color: tuple[int, int, int], random: np.random.Gene
     """Points of a 4 cm cube standing at ``center``."""
     points = center + random.uniform(-0.02, 0.02, (60, 3))
     return points.astype(np.float32), np.tile(np.array(color, np.uint8), (60, 1))
+
+
+def top_views(seed: int) -> tuple[CameraView, ...]:
+    """A camera a metre above the table that looks straight down on a patch of noise 4 cm high."""
+    random = np.random.default_rng(seed)
+    base_from_camera = np.diag([1.0, -1.0, -1.0, 1.0])
+    base_from_camera[:3, 3] = (0.5, 0.0, 1.0)
+    view = CameraView(
+        name="top",
+        color=random.integers(0, 256, (24, 24, 3), dtype=np.uint8),
+        depth=np.full((24, 24), 0.96, np.float32),
+        intrinsics=np.array([[60.0, 0.0, 11.5], [0.0, 60.0, 11.5], [0.0, 0.0, 1.0]]),
+        base_from_camera=base_from_camera,
+    )
+    return (view,)
 
 
 def pick_episode(seed: int) -> Episode:
@@ -31,7 +49,7 @@ def pick_episode(seed: int) -> Episode:
     opens = [True, True, False, False, False, True, True]
     quaternion = top_down_quaternion(random.uniform(-0.5, 0.5))
     keyframes = [
-        Keyframe(np.array([*stop, *quaternion]), is_open, float(t), load_cloud=lambda: cloud)
+        Keyframe(np.array([*stop, *quaternion]), is_open, float(t), lambda: cloud, partial(top_views, seed))
         for t, (stop, is_open) in enumerate(zip(stops, opens, strict=True))
     ]
     sentences = (f"put the {names[0]} block on the {names[1]} block", f"stack {names[0]} on {names[1]}")
@@ -42,3 +60,12 @@ def pick_episode(seed: int) -> Episode:
 def make_episode() -> Callable[[int], Episode]:
     """Makes the synthetic episode of a seed."""
     return pick_episode
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A directory of three recorded episodes."""
+    store = EpisodeStore(tmp_path / "recordings")
+    for seed in range(3):
+        store.write(pick_episode(seed), seed)
+    return store.path

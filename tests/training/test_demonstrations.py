@@ -1,43 +1,15 @@
 """Recorded images are fused once; the cache gives the same back, is rebuilt when damaged, and never goes stale."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mini_diffuser_ros.data import DataError, EpisodeStore
-from mini_diffuser_ros.records import CameraView, Episode
+from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
 from mini_diffuser_ros.training.errors import DatasetError
-
-
-def view(seed: int) -> CameraView:
-    """A camera a metre above the table that looks straight down on a patch of noise 4 cm high."""
-    random = np.random.default_rng(seed)
-    base_from_camera = np.diag([1.0, -1.0, -1.0, 1.0])
-    base_from_camera[:3, 3] = (0.5, 0.0, 1.0)
-    return CameraView(
-        name="top",
-        color=random.integers(0, 256, (24, 24, 3), dtype=np.uint8),
-        depth=np.full((24, 24), 0.96, np.float32),
-        intrinsics=np.array([[60.0, 0.0, 11.5], [0.0, 60.0, 11.5], [0.0, 0.0, 1.0]]),
-        base_from_camera=base_from_camera,
-    )
-
-
-@pytest.fixture
-def recordings(tmp_path: Path, make_episode: Callable[[int], Episode]) -> Path:
-    store = EpisodeStore(tmp_path / "recordings")
-    for seed in range(3):
-        store.write(with_views(make_episode(seed), seed), seed)
-    return store.path
-
-
-def with_views(episode: Episode, seed: int) -> Episode:
-    frames = [replace(keyframe, load_views=lambda: (view(seed),)) for keyframe in episode.keyframes]
-    return replace(episode, keyframes=frames)
 
 
 def assert_same(first: list[Demonstration], second: list[Demonstration]) -> None:
@@ -69,7 +41,7 @@ def test_damaged_cache_is_rebuilt(recordings: Path, tmp_path: Path) -> None:
 
 def test_new_episodes_are_not_missed(recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]) -> None:
     load_demonstrations(str(recordings), tmp_path / "cache", progress=False)
-    EpisodeStore(recordings).write(with_views(make_episode(9), 9), 9)
+    EpisodeStore(recordings).write(make_episode(9), 9)
     assert len(load_demonstrations(str(recordings), tmp_path / "cache", progress=False)) == 4
 
 
