@@ -127,10 +127,10 @@ class MiniDiffuserConfig:
     text_hidden: int = 128
     text_normalized: bool = True
     # Backbone
-    encoder_channels: tuple[int, ...] = (48, 72, 96)
-    encoder_heads: tuple[int, ...] = (2, 3, 4)
-    decoder_channels: tuple[int, ...] = (48, 72)
-    decoder_heads: tuple[int, ...] = (2, 3)
+    encoder_channels: tuple[int, ...] = (24, 72, 96)
+    encoder_heads: tuple[int, ...] = (1, 3, 4)
+    decoder_channels: tuple[int, ...] = (24, 72)
+    decoder_heads: tuple[int, ...] = (1, 3)
     windows: tuple[int, ...] = (96, 320, 320)
     stem_kernel: int = 3
     mlp_ratio: float = 2.0
@@ -173,7 +173,7 @@ class MiniDiffuserConfig:
     heatmap_level: int = 1
     heatmap_sigma: float = 0.02
     position_weight: float = 5.0
-    rotation_weight: float = 0.5
+    rotation_weight: float = 3.0
     gripper_weight: float = 1.0
     termination_weight: float = 1.0
     heatmap_weight: float = 1.0
