@@ -21,8 +21,11 @@ Array = NDArray[np.float64]
 _LINE_SPACING = 0.02
 """Metres between the poses of a straight tool line that inverse kinematics solves."""
 
-_LINE_JUMP = 0.2
+_LINE_JUMP = 0.35
 """Radians; a larger joint step between neighbouring poses of a line means a singular or a changed configuration."""
+
+_OVERSHOOT = 1e-3
+"""Radians by which a curve may swing over the joint margin between the points it goes through."""
 
 _SHORTCUTS = 25
 """Attempts to cut a detour off."""
@@ -65,7 +68,11 @@ def line_path(kinematics: ArmKinematics, checker: CollisionChecker, start: Array
         joints.append(attempt.positions)
     curve = make_interp_spline(fractions, np.stack(joints), k=5)
     curve.c[0], curve.c[-1] = joints[0], joints[-1]  # exact, which the solved coefficients are not
-    return curve if path_violation(checker, [curve]) is None else None
+    points = _polyline(curve)
+    # Between its points a curve may swing over a limit that they keep.
+    lower, upper = np.minimum(kinematics.lower, start) - _OVERSHOOT, np.maximum(kinematics.upper, start) + _OVERSHOOT
+    inside = bool(np.all((points >= lower) & (points <= upper)))
+    return curve if inside and checker.polyline_violation(points) is None else None
 
 
 def path_violation(checker: CollisionChecker, pieces: Sequence[BSpline]) -> Violation | None:

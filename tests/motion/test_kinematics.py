@@ -23,7 +23,7 @@ def kinematics(robot: RobotDescription) -> ArmKinematics:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_tool_pose_is_that_of_the_description(kinematics: ArmKinematics, robot: RobotDescription, seed: int) -> None:
     positions = np.random.default_rng(seed).uniform(*robot.position_limits.T)
 
@@ -31,7 +31,7 @@ def test_tool_pose_is_that_of_the_description(kinematics: ArmKinematics, robot: 
 
 
 @given(seed=SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_pose_of_the_arm_is_found_again(kinematics: ArmKinematics, robot: RobotDescription, seed: int) -> None:
     positions = np.random.default_rng(seed).uniform(kinematics.lower, kinematics.upper)
     pose = pose_from_matrix(robot.tcp_pose(positions))

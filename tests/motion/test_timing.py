@@ -41,7 +41,7 @@ def assert_within_limits(trajectory: JointTrajectory, jerk_tolerance: float) -> 
 
 
 @given(start=JOINTS, goal=JOINTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_straight_segment_is_straight_exact_and_within_limits(
     robot: RobotDescription, start: np.ndarray, goal: np.ndarray
 ) -> None:
@@ -69,7 +69,7 @@ def test_some_joint_is_at_a_limit(robot: RobotDescription) -> None:
 
 
 @given(waypoints=st.lists(JOINTS, min_size=3, max_size=4).map(np.stack), spans=st.sampled_from([4, 8, 16]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_rounded_path_keeps_limits_and_ends(robot: RobotDescription, waypoints: np.ndarray, spans: int) -> None:
     # Corners of distinct points; a doubled point is no corner.
     waypoints = waypoints + np.arange(len(waypoints))[:, None] * 0.01
