@@ -11,8 +11,16 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 ENCODINGS: dict[str, tuple[str, int]] = {
-    "rgb8": ("uint8", 3), "bgr8": ("uint8", 3), "rgba8": ("uint8", 4), "bgra8": ("uint8", 4), "mono8": ("uint8", 1),
-    "8UC1": ("uint8", 1), "8UC3": ("uint8", 3), "8UC4": ("uint8", 4), "mono16": ("uint16", 1), "16UC1": ("uint16", 1),
+    "rgb8": ("uint8", 3),
+    "bgr8": ("uint8", 3),
+    "rgba8": ("uint8", 4),
+    "bgra8": ("uint8", 4),
+    "mono8": ("uint8", 1),
+    "8UC1": ("uint8", 1),
+    "8UC3": ("uint8", 3),
+    "8UC4": ("uint8", 4),
+    "mono16": ("uint16", 1),
+    "16UC1": ("uint16", 1),
     "32FC1": ("float32", 1),
 }
 COLORS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
@@ -44,9 +52,11 @@ class CvBridge:
         height, width, step = img_msg.height, img_msg.width, img_msg.step
         row = width * channels * dtype.itemsize
         if step < row or len(img_msg.data) < step * height:
-            raise CvBridgeError(f"an image {width}x{height} {img_msg.encoding} with step {step} does not fit its "
-                                f"{len(img_msg.data)} bytes; expected a step of at least {row}")
-        data = np.frombuffer(img_msg.data, np.uint8)[:step * height].reshape(height, step)[:, :row]
+            raise CvBridgeError(
+                f"an image {width}x{height} {img_msg.encoding} with step {step} does not fit its "
+                f"{len(img_msg.data)} bytes; expected a step of at least {row}"
+            )
+        data = np.frombuffer(img_msg.data, np.uint8)[: step * height].reshape(height, step)[:, :row]
         pixels = np.ascontiguousarray(data).view(dtype.newbyteorder(">" if img_msg.is_bigendian else "<"))
         shape = (height, width, channels) if channels > 1 else (height, width)
         pixels = pixels.astype(dtype, copy=False).reshape(shape)
@@ -68,10 +78,13 @@ class CvBridge:
             encoding = f"{name}{channels}"
         dtype, wanted = _layout(encoding)
         if cvim.dtype != dtype or channels != wanted:
-            raise CvBridgeError(f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype} with "
-                                f"{channels} channels")
-        message = Image(height=cvim.shape[0], width=cvim.shape[1], encoding=encoding,
-                        step=cvim.shape[1] * channels * dtype.itemsize)
+            raise CvBridgeError(
+                f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype} with "
+                f"{channels} channels"
+            )
+        message = Image(
+            height=cvim.shape[0], width=cvim.shape[1], encoding=encoding, step=cvim.shape[1] * channels * dtype.itemsize
+        )
         if header is not None:
             message.header = header
         message.data = np.ascontiguousarray(cvim).view(np.uint8)
@@ -86,8 +99,11 @@ def _convert(pixels: np.ndarray, have: str, want: str) -> np.ndarray:
     if ENCODINGS[have] == ENCODINGS[want] and not (have in COLORS and want in COLORS):
         return pixels
     if have not in COLORS or want not in COLORS:
-        raise CvBridgeError(f"[{have}] is not a color format, and cannot be converted to [{want}]" if have not in COLORS
-                            else f"[{want}] is not a color format, and [{have}] cannot be converted to it")
+        raise CvBridgeError(
+            f"[{have}] is not a color format, and cannot be converted to [{want}]"
+            if have not in COLORS
+            else f"[{want}] is not a color format, and [{have}] cannot be converted to it"
+        )
     if have == "mono8":
         rgb = np.repeat(pixels[..., None], 3, axis=2)
     else:

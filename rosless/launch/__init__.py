@@ -23,9 +23,23 @@ from launch.launch_description_sources import LaunchDescriptionSource
 from launch.service import LaunchService
 
 __all__ = [
-    "Action", "Condition", "Event", "EventHandler", "LaunchContext", "LaunchDescription", "LaunchDescriptionEntity",
-    "LaunchDescriptionSource", "LaunchService", "SomeSubstitutionsType", "Substitution", "actions", "conditions",
-    "event_handlers", "events", "launch_description_sources", "substitutions",
+    "Action",
+    "Condition",
+    "Event",
+    "EventHandler",
+    "LaunchContext",
+    "LaunchDescription",
+    "LaunchDescriptionEntity",
+    "LaunchDescriptionSource",
+    "LaunchService",
+    "SomeSubstitutionsType",
+    "Substitution",
+    "actions",
+    "conditions",
+    "event_handlers",
+    "events",
+    "launch_description_sources",
+    "substitutions",
 ]
 
 

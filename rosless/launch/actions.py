@@ -34,8 +34,15 @@ class DeclareLaunchArgument(Action):
         choices: the only values allowed.
     """
 
-    def __init__(self, name: str, *, default_value: SomeSubstitutionsType | None = None, description: str | None = None,
-                 choices: Iterable[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        default_value: SomeSubstitutionsType | None = None,
+        description: str | None = None,
+        choices: Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.name, self.default_value = name, default_value
         self.choices = list(choices) if choices is not None else None
@@ -43,19 +50,22 @@ class DeclareLaunchArgument(Action):
         if self.choices == []:
             raise ValueError("if provided, choices must not be empty")
         if self.choices and isinstance(default_value, str) and default_value not in self.choices:
-            raise ValueError(f"Argument '{name}': the default value '{default_value}' is not among the choices "
-                             f"{self.choices}")
+            raise ValueError(
+                f"Argument '{name}': the default value '{default_value}' is not among the choices {self.choices}"
+            )
 
     def execute(self, context: LaunchContext) -> None:
         if self.name not in context.launch_configurations:
             if self.default_value is None:
-                raise LaunchError(f"Required launch argument '{self.name}' (description: '{self.description}') was "
-                                  "not provided")
+                raise LaunchError(
+                    f"Required launch argument '{self.name}' (description: '{self.description}') was not provided"
+                )
             context.launch_configurations[self.name] = perform_substitutions(context, self.default_value)
         value = context.launch_configurations[self.name]
         if self.choices and value not in self.choices:
-            raise LaunchError(f"Argument '{self.name}' provided value '{value}' is not valid. Valid options are: "
-                              f"{self.choices}")
+            raise LaunchError(
+                f"Argument '{self.name}' provided value '{value}' is not valid. Valid options are: {self.choices}"
+            )
 
 
 class SetLaunchConfiguration(Action):
@@ -95,8 +105,14 @@ class SetEnvironmentVariable(Action):
 class AppendEnvironmentVariable(Action):
     """Appends to an environment variable, or puts in front of it."""
 
-    def __init__(self, name: SomeSubstitutionsType, value: SomeSubstitutionsType, prepend: bool = False,
-                 separator: str = ":", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        name: SomeSubstitutionsType,
+        value: SomeSubstitutionsType,
+        prepend: bool = False,
+        separator: str = ":",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._name, self._value, self._prepend, self._separator = name, value, prepend, separator
 
@@ -149,8 +165,15 @@ class GroupAction(Action):
         launch_configurations: settings for the group.
     """
 
-    def __init__(self, actions: Iterable[Action], *, scoped: bool = True, forwarding: bool = True,
-                 launch_configurations: dict[Any, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        actions: Iterable[Action],
+        *,
+        scoped: bool = True,
+        forwarding: bool = True,
+        launch_configurations: dict[Any, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._actions, self._scoped, self._forwarding = list(actions), scoped, forwarding
         self._configurations = launch_configurations or {}
@@ -174,9 +197,13 @@ class GroupAction(Action):
 class IncludeLaunchDescription(Action):
     """Another launch file, with `launch_arguments` as pairs of name and value."""
 
-    def __init__(self, launch_description_source: LaunchDescriptionSource | SomeSubstitutionsType, *,
-                 launch_arguments: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        launch_description_source: LaunchDescriptionSource | SomeSubstitutionsType,
+        *,
+        launch_arguments: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(launch_description_source, LaunchDescriptionSource):
             launch_description_source = AnyLaunchDescriptionSource(launch_description_source)
@@ -201,16 +228,24 @@ class IncludeLaunchDescription(Action):
             key = perform_substitutions(context, name)
             context.launch_configurations[key] = perform_substitutions(context, value)
         before = vars(context.locals).get("current_launch_file_path", "")
-        return [_Call(lambda inner: setattr(inner.locals, "current_launch_file_path", self._source.location)),
-                description,
-                _Call(lambda inner: setattr(inner.locals, "current_launch_file_path", before))]
+        return [
+            _Call(lambda inner: setattr(inner.locals, "current_launch_file_path", self._source.location)),
+            description,
+            _Call(lambda inner: setattr(inner.locals, "current_launch_file_path", before)),
+        ]
 
 
 class OpaqueFunction(Action):
     """A Python function of the context, which may return further entities."""
 
-    def __init__(self, *, function: Callable[..., Any], args: Iterable[Any] | None = None,
-                 kwargs: dict[str, Any] | None = None, **others: Any) -> None:
+    def __init__(
+        self,
+        *,
+        function: Callable[..., Any],
+        args: Iterable[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        **others: Any,
+    ) -> None:
         super().__init__(**others)
         if not callable(function):
             raise TypeError(f"OpaqueFunction expected a callable for 'function', got '{type(function)}'")
@@ -223,8 +258,15 @@ class OpaqueFunction(Action):
 class OpaqueCoroutine(Action):
     """A coroutine function of the context, which runs beside the launch and ends with it."""
 
-    def __init__(self, *, coroutine: Callable[..., Any], args: Iterable[Any] | None = None,
-                 kwargs: dict[str, Any] | None = None, ignore_context: bool = False, **others: Any) -> None:
+    def __init__(
+        self,
+        *,
+        coroutine: Callable[..., Any],
+        args: Iterable[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        ignore_context: bool = False,
+        **others: Any,
+    ) -> None:
         super().__init__(**others)
         self._coroutine, self._args, self._kwargs = coroutine, list(args or []), dict(kwargs or {})
         self._ignore_context = ignore_context
@@ -296,8 +338,14 @@ class Shutdown(EmitEvent):
 class TimerAction(Action):
     """Actions to do after `period` seconds."""
 
-    def __init__(self, *, period: float | SomeSubstitutionsType, actions: Iterable[LaunchDescriptionEntity],
-                 cancel_on_shutdown: Any = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        period: float | SomeSubstitutionsType,
+        actions: Iterable[LaunchDescriptionEntity],
+        cancel_on_shutdown: Any = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._period, self._actions, self._cancel = period, list(actions), cancel_on_shutdown
         self._task: asyncio.Task[None] | None = None
@@ -322,9 +370,13 @@ class TimerAction(Action):
             await asyncio.sleep(seconds)
             context.emit_event_sync(TimerEvent(timer_action=self))
 
-        context.register_event_handler(EventHandler(
-            matcher=lambda event: isinstance(event, TimerEvent) and event.timer_action is self,
-            entities=self._actions, handle_once=True))
+        context.register_event_handler(
+            EventHandler(
+                matcher=lambda event: isinstance(event, TimerEvent) and event.timer_action is self,
+                entities=self._actions,
+                handle_once=True,
+            )
+        )
         assert context._service is not None
         self._task = context._service.start_task(wait())
         if self._cancel:
@@ -332,10 +384,25 @@ class TimerAction(Action):
 
 
 __all__ = [
-    "AppendEnvironmentVariable", "DeclareLaunchArgument", "EmitEvent", "ExecuteLocal", "ExecuteProcess", "GroupAction",
-    "IncludeLaunchDescription", "LaunchDescription", "LogInfo", "OpaqueCoroutine", "OpaqueFunction",
-    "RegisterEventHandler", "SetEnvironmentVariable", "SetLaunchConfiguration", "Shutdown", "TimerAction",
-    "UnregisterEventHandler", "UnsetEnvironmentVariable", "UnsetLaunchConfiguration",
+    "AppendEnvironmentVariable",
+    "DeclareLaunchArgument",
+    "EmitEvent",
+    "ExecuteLocal",
+    "ExecuteProcess",
+    "GroupAction",
+    "IncludeLaunchDescription",
+    "LaunchDescription",
+    "LogInfo",
+    "OpaqueCoroutine",
+    "OpaqueFunction",
+    "RegisterEventHandler",
+    "SetEnvironmentVariable",
+    "SetLaunchConfiguration",
+    "Shutdown",
+    "TimerAction",
+    "UnregisterEventHandler",
+    "UnsetEnvironmentVariable",
+    "UnsetLaunchConfiguration",
 ]
 
 

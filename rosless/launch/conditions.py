@@ -26,7 +26,8 @@ def evaluate_condition_expression(context: LaunchContext, expression: SomeSubsti
         return to_bool(text, "a condition")
     except SubstitutionFailure:
         raise InvalidConditionExpressionError(
-            f"invalid condition expression: expected one of (true, 1) or (false, 0), got '{text}'") from None
+            f"invalid condition expression: expected one of (true, 1) or (false, 0), got '{text}'"
+        ) from None
 
 
 class IfCondition(Condition):
@@ -63,5 +64,11 @@ class LaunchConfigurationNotEquals(Condition):
         super().__init__(predicate=lambda context: not equals.evaluate(context))
 
 
-__all__ = ["IfCondition", "InvalidConditionExpressionError", "LaunchConfigurationEquals",
-           "LaunchConfigurationNotEquals", "UnlessCondition", "evaluate_condition_expression"]
+__all__ = [
+    "IfCondition",
+    "InvalidConditionExpressionError",
+    "LaunchConfigurationEquals",
+    "LaunchConfigurationNotEquals",
+    "UnlessCondition",
+    "evaluate_condition_expression",
+]

@@ -62,7 +62,8 @@ def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType) -
 def is_substitution(value: Any) -> bool:
     """Whether a value is a substitution, or a sequence with one."""
     return isinstance(value, Substitution) or (
-        isinstance(value, list | tuple) and any(isinstance(one, Substitution) for one in value))
+        isinstance(value, list | tuple) and any(isinstance(one, Substitution) for one in value)
+    )
 
 
 def describe_substitutions(subs: Any) -> str:
@@ -260,8 +261,13 @@ class LaunchContext:
         """Keep configurations, environment and ROS defaults for `pop_scope`."""
         self._saved_configurations.append(dict(self.launch_configurations))
         self._saved_environments.append(dict(self.environment))
-        self._saved_ros.append({"namespace": self.ros["namespace"], "parameters": list(self.ros["parameters"]),
-                                "remaps": list(self.ros["remaps"])})
+        self._saved_ros.append(
+            {
+                "namespace": self.ros["namespace"],
+                "parameters": list(self.ros["parameters"]),
+                "remaps": list(self.ros["remaps"]),
+            }
+        )
 
     def pop_scope(self, forwarded: dict[str, str] | None = None) -> None:
         """Restore what `push_scope` kept."""

@@ -15,8 +15,13 @@ class _OnProcess(EventHandler):
 
     event_type: type[Event] = Event
 
-    def __init__(self, *, target_action: Action | Callable[[Action], bool] | None = None, entities: Any = None,
-                 handle_once: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        target_action: Action | Callable[[Action], bool] | None = None,
+        entities: Any = None,
+        handle_once: bool = False,
+    ) -> None:
         def matches(event: Event) -> bool:
             if not isinstance(event, self.event_type):
                 return False
@@ -53,8 +58,9 @@ class OnProcessIO(_OnProcess):
 
     event_type = ProcessIO
 
-    def __init__(self, *, target_action: Any = None, on_stdin: Any = None, on_stdout: Any = None,
-                 on_stderr: Any = None) -> None:
+    def __init__(
+        self, *, target_action: Any = None, on_stdin: Any = None, on_stdout: Any = None, on_stderr: Any = None
+    ) -> None:
         def handle(event: Any, context: LaunchContext) -> Any:
             chosen = on_stdout if event.from_stdout else on_stderr
             return chosen(event) if chosen is not None else None

@@ -30,8 +30,8 @@ from launch.event_handlers import OnProcessExit, OnProcessIO, OnShutdown
 from launch.events.process import ProcessExited, ProcessIO, ProcessStarted, ShutdownProcess, SignalProcess
 
 PR_SET_PDEATHSIG = 1
-SIGTERM_TIMEOUT = "1.5"  # seconds from SIGINT to SIGTERM
-SIGKILL_TIMEOUT = "1.0"  # seconds from SIGTERM to SIGKILL
+SIGTERM_TIMEOUT = "1.2"  # seconds from SIGINT to SIGTERM
+SIGKILL_TIMEOUT = "0.8"  # seconds from SIGTERM to SIGKILL
 LONGEST_LINE = 2**20
 
 _numbers = itertools.count(1)
@@ -58,13 +58,29 @@ class ExecuteProcess(Action):
         sigterm_timeout, sigkill_timeout: seconds from SIGINT to SIGTERM, and on to SIGKILL.
     """
 
-    def __init__(self, *, cmd: Iterable[SomeSubstitutionsType] | None = None, name: SomeSubstitutionsType | None = None,
-                 prefix: SomeSubstitutionsType | None = None, cwd: SomeSubstitutionsType | None = None,
-                 env: dict[Any, Any] | None = None, additional_env: dict[Any, Any] | None = None,
-                 shell: bool = False, output: Any = "log", output_format: str = "[{this.process_name}] {line}",
-                 sigterm_timeout: Any = None, sigkill_timeout: Any = None, emulate_tty: Any = None,
-                 respawn: Any = False, respawn_delay: float | None = None, respawn_max_retries: int = -1,
-                 on_exit: Any = None, log_cmd: bool = False, cached_output: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        cmd: Iterable[SomeSubstitutionsType] | None = None,
+        name: SomeSubstitutionsType | None = None,
+        prefix: SomeSubstitutionsType | None = None,
+        cwd: SomeSubstitutionsType | None = None,
+        env: dict[Any, Any] | None = None,
+        additional_env: dict[Any, Any] | None = None,
+        shell: bool = False,
+        output: Any = "log",
+        output_format: str = "[{this.process_name}] {line}",
+        sigterm_timeout: Any = None,
+        sigkill_timeout: Any = None,
+        emulate_tty: Any = None,
+        respawn: Any = False,
+        respawn_delay: float | None = None,
+        respawn_max_retries: int = -1,
+        on_exit: Any = None,
+        log_cmd: bool = False,
+        cached_output: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if shell or emulate_tty:
             raise AttributeError(f"rosless does not provide {'shell' if shell else 'emulate_tty'} in ExecuteProcess")
@@ -103,8 +119,10 @@ class ExecuteProcess(Action):
 
     def _environment(self, context: LaunchContext) -> dict[str, str]:
         def performed(given: dict[Any, Any]) -> dict[str, str]:
-            return {perform_substitutions(context, key): perform_substitutions(context, value)
-                    for key, value in given.items()}
+            return {
+                perform_substitutions(context, key): perform_substitutions(context, value)
+                for key, value in given.items()
+            }
 
         base = performed(self._env) if self._env is not None else dict(context.environment)
         return {**base, **performed(self._additional_env or {})}
@@ -136,17 +154,25 @@ class ExecuteProcess(Action):
             from launch.substitutions import to_bool
 
             respawn = to_bool(perform_substitutions(context, respawn), "respawn")
-        timeouts = [self._seconds(context, given, key, default) for given, key, default in zip(
-            self._timeouts, ("sigterm_timeout", "sigkill_timeout"), (SIGTERM_TIMEOUT, SIGKILL_TIMEOUT), strict=True)]
+        timeouts = [
+            self._seconds(context, given, key, default)
+            for given, key, default in zip(
+                self._timeouts, ("sigterm_timeout", "sigkill_timeout"), (SIGTERM_TIMEOUT, SIGKILL_TIMEOUT), strict=True
+            )
+        ]
         self._details = {"name": name, "cmd": words, "cwd": cwd, "env": environment, "pid": 0}
         service = context._service
         assert service is not None
         handlers: list[EventHandler] = [
             OnShutdown(on_shutdown=lambda event, inner: self._shut_down(context, timeouts)),
-            EventHandler(matcher=lambda event: isinstance(event, ShutdownProcess) and event.process_matcher(self),
-                         entities=lambda event, inner: self._shut_down(context, timeouts)),
-            EventHandler(matcher=lambda event: isinstance(event, SignalProcess) and event.process_matcher(self),
-                         entities=lambda event, inner: self._send(event.signal)),
+            EventHandler(
+                matcher=lambda event: isinstance(event, ShutdownProcess) and event.process_matcher(self),
+                entities=lambda event, inner: self._shut_down(context, timeouts),
+            ),
+            EventHandler(
+                matcher=lambda event: isinstance(event, SignalProcess) and event.process_matcher(self),
+                entities=lambda event, inner: self._send(event.signal),
+            ),
         ]
         if self._on_exit is not None:
             handlers.append(OnProcessExit(target_action=self, on_exit=self._on_exit))
@@ -160,8 +186,9 @@ class ExecuteProcess(Action):
             given = context.launch_configurations.get(key, default)
         return float(given if isinstance(given, int | float) else perform_substitutions(context, given))
 
-    async def _run(self, context: LaunchContext, streams: tuple[set[str], set[str]], respawn: bool,
-                   handlers: list[EventHandler]) -> None:
+    async def _run(
+        self, context: LaunchContext, streams: tuple[set[str], set[str]], respawn: bool, handlers: list[EventHandler]
+    ) -> None:
         retries = 0
         try:
             while True:
@@ -188,9 +215,16 @@ class ExecuteProcess(Action):
             return
         try:
             process = await asyncio.create_subprocess_exec(
-                *details["cmd"], cwd=details["cwd"], env=details["env"], start_new_session=True,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                limit=LONGEST_LINE, preexec_fn=_die_with_parent())
+                *details["cmd"],
+                cwd=details["cwd"],
+                env=details["env"],
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=LONGEST_LINE,
+                preexec_fn=_die_with_parent(),
+            )
         except OSError as error:
             log.error(f"exception occurred while executing process: {error}")
             details["pid"] = 0
@@ -206,8 +240,10 @@ class ExecuteProcess(Action):
         context.emit_event_sync(ProcessStarted(action=self, **details))
         if self._shutting_down or context.is_shutdown:
             self._send(signal.SIGINT)
-        readers = [asyncio.ensure_future(self._read(context, process.stdout, streams[0], 1)),
-                   asyncio.ensure_future(self._read(context, process.stderr, streams[1], 2))]
+        readers = [
+            asyncio.ensure_future(self._read(context, process.stdout, streams[0], 1)),
+            asyncio.ensure_future(self._read(context, process.stderr, streams[1], 2)),
+        ]
         returncode = await process.wait()
         # A descendant may hold the pipes open: what the process itself wrote is there already
         await asyncio.wait(readers, timeout=0.5)
@@ -217,8 +253,9 @@ class ExecuteProcess(Action):
         if returncode == 0:
             log.info(f"process has finished cleanly [pid {process.pid}]")
         else:
-            log.error(f"process has died [pid {process.pid}, exit code {returncode}, "
-                      f"cmd '{' '.join(details['cmd'])}'].")
+            log.error(
+                f"process has died [pid {process.pid}, exit code {returncode}, cmd '{' '.join(details['cmd'])}']."
+            )
         self._exited(context, returncode)
         self._process = None
 
@@ -265,8 +302,11 @@ class ExecuteProcess(Action):
                 await asyncio.wait_for(process.wait(), wait)
             if process.returncode is not None:
                 return
-            logger.error(f"process[{self._details['name']}] failed to terminate '{wait}' seconds after receiving "
-                         f"'{sent}', escalating to '{following}'", extra={"as": self._details["name"]})
+            logger.error(
+                f"process[{self._details['name']}] failed to terminate '{wait}' seconds after receiving "
+                f"'{sent}', escalating to '{following}'",
+                extra={"as": self._details["name"]},
+            )
             self._send(signal.Signals[following])
 
 

@@ -19,8 +19,12 @@ class InvalidPythonLaunchFileError(LaunchError):
 class LaunchDescriptionSource:
     """A launch description, or a file that defines one."""
 
-    def __init__(self, launch_description: LaunchDescription | None = None,
-                 location: SomeSubstitutionsType = "<no location>", method: str = "unspecified mechanism") -> None:
+    def __init__(
+        self,
+        launch_description: LaunchDescription | None = None,
+        location: SomeSubstitutionsType = "<no location>",
+        method: str = "unspecified mechanism",
+    ) -> None:
         self._description, self._location, self.method = launch_description, location, method
 
     @property

@@ -270,8 +270,12 @@ class OrSubstitution(AnySubstitution):
 class IfElseSubstitution(Substitution):
     """One of two texts, by a boolean."""
 
-    def __init__(self, condition: SomeSubstitutionsType, if_value: SomeSubstitutionsType = "",
-                 else_value: SomeSubstitutionsType = "") -> None:
+    def __init__(
+        self,
+        condition: SomeSubstitutionsType,
+        if_value: SomeSubstitutionsType = "",
+        else_value: SomeSubstitutionsType = "",
+    ) -> None:
         self._condition, self._if, self._else = condition, if_value, else_value
 
     def perform(self, context: LaunchContext) -> str:

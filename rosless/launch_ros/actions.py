@@ -30,12 +30,20 @@ class Node(ExecuteProcess):
         exec_name: shown in the log instead of the executable.
     """
 
-    def __init__(self, *, executable: SomeSubstitutionsType, package: SomeSubstitutionsType | None = None,
-                 name: SomeSubstitutionsType | None = None, namespace: SomeSubstitutionsType | None = None,
-                 exec_name: SomeSubstitutionsType | None = None, parameters: Iterable[Any] | None = None,
-                 remappings: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] | None = None,
-                 ros_arguments: Iterable[SomeSubstitutionsType] | None = None,
-                 arguments: Iterable[SomeSubstitutionsType] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        executable: SomeSubstitutionsType,
+        package: SomeSubstitutionsType | None = None,
+        name: SomeSubstitutionsType | None = None,
+        namespace: SomeSubstitutionsType | None = None,
+        exec_name: SomeSubstitutionsType | None = None,
+        parameters: Iterable[Any] | None = None,
+        remappings: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] | None = None,
+        ros_arguments: Iterable[SomeSubstitutionsType] | None = None,
+        arguments: Iterable[SomeSubstitutionsType] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(cmd=[], name=exec_name, **kwargs)
         if isinstance(parameters, dict | str):
             raise TypeError("'parameters' must be a list of dictionaries and files")

@@ -75,7 +75,9 @@ class TimeSynchronizer(SimpleFilter):
         if stamp is None:
             get_logger("message_filters").warning(
                 "cannot use message filters with non-stamped messages; pass allow_headerless=True to use the time of "
-                "their arrival", once=True)
+                "their arrival",
+                once=True,
+            )
         return stamp
 
     def add(self, msg: Any, my_queue: dict[int, Any], my_queue_index: int | None = None) -> None:
@@ -108,8 +110,9 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
         allow_headerless: whether messages without a header count by the time of their arrival.
     """
 
-    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int, slop: float,
-                 allow_headerless: bool = False) -> None:
+    def __init__(
+        self, fs: Sequence[SimpleFilter], queue_size: int, slop: float, allow_headerless: bool = False
+    ) -> None:
         self.slop = int(slop * NANOSECONDS)
         self.allow_headerless = allow_headerless
         self._clock = ROSClock()
@@ -125,7 +128,7 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
         for queue in self.queues:
             stamps = sorted(queue)
             position = bisect_left(stamps, stamp)
-            near = stamps[max(position - 1, 0):position + 1]
+            near = stamps[max(position - 1, 0) : position + 1]
             if not near:
                 return None
             chosen.append(min(near, key=lambda one: abs(one - stamp)))
@@ -149,7 +152,7 @@ class Cache(SimpleFilter):
             stamp = self._clock.now().nanoseconds
         if stamp is None:
             return
-        self._kept = sorted([*self._kept, (stamp, msg)], key=lambda one: one[0])[-self.cache_size:]
+        self._kept = sorted([*self._kept, (stamp, msg)], key=lambda one: one[0])[-self.cache_size :]
         self.signalMessage(msg)
 
     def getInterval(self, from_stamp: Time, to_stamp: Time) -> list[Any]:  # noqa: N802

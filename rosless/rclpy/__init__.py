@@ -42,8 +42,13 @@ class InitContextManager:
         try_shutdown(context=self.context)
 
 
-def init(*, args: Sequence[str] | None = None, context: Context | None = None, domain_id: int | None = None,
-         signal_handler_options: SignalHandlerOptions | None = None) -> InitContextManager:
+def init(
+    *,
+    args: Sequence[str] | None = None,
+    context: Context | None = None,
+    domain_id: int | None = None,
+    signal_handler_options: SignalHandlerOptions | None = None,
+) -> InitContextManager:
     """Join the ROS domain.
 
     Args:
@@ -128,8 +133,9 @@ def spin_once(node: Node, *, executor: Executor | None = None, timeout_sec: floa
             executor.remove_node(node)
 
 
-def spin_until_future_complete(node: Node, future: Future, executor: Executor | None = None,
-                               timeout_sec: float | None = None) -> None:
+def spin_until_future_complete(
+    node: Node, future: Future, executor: Executor | None = None, timeout_sec: float | None = None
+) -> None:
     """Run the callbacks of a node until a future is done or the time is over."""
     executor = get_global_executor() if executor is None else executor
     added = False
@@ -141,9 +147,22 @@ def spin_until_future_complete(node: Node, future: Future, executor: Executor | 
             executor.remove_node(node)
 
 
-__all__ = ["Context", "Future", "InitContextManager", "SignalHandlerOptions", "create_node", "get_default_context",
-           "get_global_executor", "init", "ok", "shutdown", "spin", "spin_once", "spin_until_future_complete",
-           "try_shutdown"]
+__all__ = [
+    "Context",
+    "Future",
+    "InitContextManager",
+    "SignalHandlerOptions",
+    "create_node",
+    "get_default_context",
+    "get_global_executor",
+    "init",
+    "ok",
+    "shutdown",
+    "spin",
+    "spin_once",
+    "spin_until_future_complete",
+    "try_shutdown",
+]
 
 
 def __getattr__(name: str) -> Any:

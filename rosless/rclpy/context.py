@@ -33,8 +33,9 @@ class Context:
         self._wake_callbacks: list[Callable[[], Any]] = []
         self.arguments = RosArguments()
 
-    def init(self, args: Sequence[str] | None = None, *, initialize_logging: bool = True,
-             domain_id: int | None = None) -> None:
+    def init(
+        self, args: Sequence[str] | None = None, *, initialize_logging: bool = True, domain_id: int | None = None
+    ) -> None:
         """Join the domain.
 
         Args:

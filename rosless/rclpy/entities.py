@@ -76,15 +76,25 @@ class Entity:
 class Publisher(Entity):
     """Publishes messages of one type on a topic."""
 
-    def __init__(self, node: Any, msg_type: type[Message], topic: str, qos: QoSProfile,
-                 event_callbacks: PublisherEventCallbacks | None = None, callback_group: Any = None) -> None:
+    def __init__(
+        self,
+        node: Any,
+        msg_type: type[Message],
+        topic: str,
+        qos: QoSProfile,
+        event_callbacks: PublisherEventCallbacks | None = None,
+        callback_group: Any = None,
+    ) -> None:
         super().__init__(node, None)
         self.msg_type, self._topic, self.qos_profile = msg_type, topic, qos
         self._codec = message_codec(msg_type)
         events = event_callbacks or PublisherEventCallbacks()
         self._writer: Writer = node.context.session.writer(
-            f"rt{topic}", self._codec.name, dds_qos(qos, node._user_data(self._codec.name), True),
-            on_incompatible=events._on_incompatible(node, topic))
+            f"rt{topic}",
+            self._codec.name,
+            dds_qos(qos, node._user_data(self._codec.name), True),
+            on_incompatible=events._on_incompatible(node, topic),
+        )
         self._endpoints = [self._writer]
 
     @property
@@ -134,9 +144,17 @@ class Publisher(Entity):
 class Subscription(Entity):
     """Calls a function with every message of a topic."""
 
-    def __init__(self, node: Any, msg_type: type[Message], topic: str, callback: Callable[..., Any], qos: QoSProfile,
-                 callback_group: Any, raw: bool = False,
-                 event_callbacks: SubscriptionEventCallbacks | None = None) -> None:
+    def __init__(
+        self,
+        node: Any,
+        msg_type: type[Message],
+        topic: str,
+        callback: Callable[..., Any],
+        qos: QoSProfile,
+        callback_group: Any,
+        raw: bool = False,
+        event_callbacks: SubscriptionEventCallbacks | None = None,
+    ) -> None:
         super().__init__(node, callback_group)
         self.msg_type, self._topic, self.callback, self.qos_profile, self.raw = msg_type, topic, callback, qos, raw
         self._codec = message_codec(msg_type)
@@ -145,8 +163,12 @@ class Subscription(Entity):
         self._queue: deque[tuple[bytes, Any]] = deque(maxlen=None if keep_all else max(qos.depth, 1))
         events = event_callbacks or SubscriptionEventCallbacks()
         self._reader: Reader = node.context.session.reader(
-            f"rt{topic}", self._codec.name, dds_qos(qos, node._user_data(self._codec.name), False), self._arrived,
-            on_incompatible=events._on_incompatible(node, topic))
+            f"rt{topic}",
+            self._codec.name,
+            dds_qos(qos, node._user_data(self._codec.name), False),
+            self._arrived,
+            on_incompatible=events._on_incompatible(node, topic),
+        )
         self._endpoints = [self._reader]
 
     @property
@@ -202,7 +224,8 @@ def _accepts_info(callback: Callable[..., Any]) -> bool:
     except TypeError:
         raise RuntimeError(
             "Subscription.__init__(): callback should be either be callable with one argument (to get only the "
-            "message) or two (to get message and message info)") from None
+            "message) or two (to get message and message info)"
+        ) from None
     except ValueError:
         return False
 
@@ -215,8 +238,15 @@ def identity_text(endpoint_id: bytes) -> str:
 class Service(Entity):
     """Answers requests."""
 
-    def __init__(self, node: Any, srv_type: Any, srv_name: str, callback: Callable[..., Any], qos: QoSProfile,
-                 callback_group: Any) -> None:
+    def __init__(
+        self,
+        node: Any,
+        srv_type: Any,
+        srv_name: str,
+        callback: Callable[..., Any],
+        qos: QoSProfile,
+        callback_group: Any,
+    ) -> None:
         super().__init__(node, callback_group)
         self.srv_type, self.srv_name, self.callback = srv_type, srv_name, callback
         self._requests, self._replies = message_codec(srv_type.Request), message_codec(srv_type.Response)
@@ -226,9 +256,11 @@ class Service(Entity):
         user_data = f"serviceid= {identity_text(os.urandom(16))};".encode() + node._user_data(srv_type._name)
         session = node.context.session
         self._writer = session.writer(
-            f"rr{srv_name}Reply", self._replies.name, dds_qos(qos, user_data, True), is_service=True)
-        self._reader = session.reader(f"rq{srv_name}Request", self._requests.name, dds_qos(qos, user_data, False),
-                                      self._arrived, is_service=True)
+            f"rr{srv_name}Reply", self._replies.name, dds_qos(qos, user_data, True), is_service=True
+        )
+        self._reader = session.reader(
+            f"rq{srv_name}Request", self._requests.name, dds_qos(qos, user_data, False), self._arrived, is_service=True
+        )
         self._endpoints = [self._writer, self._reader]
 
     @property
@@ -272,8 +304,10 @@ class Service(Entity):
         """
         self._check()
         if not isinstance(response, self.srv_type.Response):
-            raise TypeError(f"the callback of service '{self.srv_name}' returned {type(response).__name__} instead of "
-                            f"{self.srv_type.Response.__name__}")
+            raise TypeError(
+                f"the callback of service '{self.srv_name}' returned {type(response).__name__} instead of "
+                f"{self.srv_type.Response.__name__}"
+            )
         data = self._replies.encode(response, SERVICE_HEADER.pack(header.client_id, header.sequence_number))
         self._await_reply_reader(header.publication_handle)
         if not self._destroyed and self._node.context.ok():
@@ -332,10 +366,12 @@ class Client(Entity):
         self._queue: deque[bytes] = deque()
         user_data = f"clientid= {identity_text(os.urandom(16))};".encode() + node._user_data(srv_type._name)
         session = node.context.session
-        self._reader = session.reader(f"rr{srv_name}Reply", self._replies.name, dds_qos(qos, user_data, False),
-                                      self._arrived, is_service=True)
+        self._reader = session.reader(
+            f"rr{srv_name}Reply", self._replies.name, dds_qos(qos, user_data, False), self._arrived, is_service=True
+        )
         self._writer = session.writer(
-            f"rq{srv_name}Request", self._requests.name, dds_qos(qos, user_data, True), is_service=True)
+            f"rq{srv_name}Request", self._requests.name, dds_qos(qos, user_data, True), is_service=True
+        )
         self._id = int.from_bytes(os.urandom(8), "little") >> 1
         self._endpoints = [self._reader, self._writer]
 
@@ -434,8 +470,15 @@ class Client(Entity):
 class Timer(Entity):
     """Calls a function periodically in a clock's time."""
 
-    def __init__(self, node: Any, callback: Callable[..., Any] | None, period_ns: int, clock: Clock,
-                 callback_group: Any, autostart: bool = True) -> None:
+    def __init__(
+        self,
+        node: Any,
+        callback: Callable[..., Any] | None,
+        period_ns: int,
+        clock: Clock,
+        callback_group: Any,
+        autostart: bool = True,
+    ) -> None:
         super().__init__(node, callback_group)
         self.callback, self._period, self.clock = callback, period_ns, clock
         self._cancelled = not autostart
@@ -563,5 +606,4 @@ class Rate:
         self._timer.destroy()
 
 
-__all__ = ["Client", "Entity", "GuardCondition", "Publisher", "Rate", "Service", "Subscription",
-           "Timer"]
+__all__ = ["Client", "Entity", "GuardCondition", "Publisher", "Rate", "Service", "Subscription", "Timer"]

@@ -24,8 +24,13 @@ QoSRequestedIncompatibleQoSInfo = QoSOfferedIncompatibleQoSInfo = QoSIncompatibl
 class _Callbacks:
     role = ""
 
-    def __init__(self, *, incompatible_qos: Callable[[Any], None] | None = None, use_default_callbacks: bool = True,
-                 **others: Any) -> None:
+    def __init__(
+        self,
+        *,
+        incompatible_qos: Callable[[Any], None] | None = None,
+        use_default_callbacks: bool = True,
+        **others: Any,
+    ) -> None:
         unknown = [name for name, callback in others.items() if callback is not None]
         if unknown:
             raise AttributeError(f"rosless does not provide the event callbacks {', '.join(sorted(unknown))}")
@@ -34,6 +39,7 @@ class _Callbacks:
 
     def _on_incompatible(self, node: Any, topic: str) -> Callable[[int], None]:
         """The function that the DDS session calls with the id of a policy."""
+
         def report(policy: int) -> None:
             self._count += 1
             if self.incompatible_qos is not None:
@@ -51,13 +57,17 @@ class PublisherEventCallbacks(_Callbacks):
     """Callbacks of a publisher's events."""
 
     def _text(self, topic: str, policy: str) -> str:
-        return (f"New subscription discovered on topic '{topic}', requesting incompatible QoS. No messages will be "
-                f"sent to it. Last incompatible policy: {policy}")
+        return (
+            f"New subscription discovered on topic '{topic}', requesting incompatible QoS. No messages will be "
+            f"sent to it. Last incompatible policy: {policy}"
+        )
 
 
 class SubscriptionEventCallbacks(_Callbacks):
     """Callbacks of a subscription's events."""
 
     def _text(self, topic: str, policy: str) -> str:
-        return (f"New publisher discovered on topic '{topic}', offering incompatible QoS. No messages will be "
-                f"received from it. Last incompatible policy: {policy}")
+        return (
+            f"New publisher discovered on topic '{topic}', offering incompatible QoS. No messages will be "
+            f"received from it. Last incompatible policy: {policy}"
+        )

@@ -77,7 +77,9 @@ class InvalidParameterTypeException(ParameterException):
         Exception.__init__(
             self,
             f"Trying to set parameter '{desired_parameter.name}' to '{desired_parameter.value}' of type "
-            f"'{desired_parameter.type_.name}', expecting type '{expected_type}'", *args)
+            f"'{desired_parameter.type_.name}', expecting type '{expected_type}'",
+            *args,
+        )
 
 
 class InvalidParameterValueException(ParameterException):
@@ -86,8 +88,11 @@ class InvalidParameterValueException(ParameterException):
     def __init__(self, parameter: Any, value: Any, reason: str, *args: object) -> None:
         Exception.__init__(
             self,
-            f'Invalid parameter value ({value}) for parameter. Reason: {reason}' if not parameter else
-            f"Invalid parameter value ({value}) for parameter '{parameter}'. Reason: {reason}", *args)
+            f"Invalid parameter value ({value}) for parameter. Reason: {reason}"
+            if not parameter
+            else f"Invalid parameter value ({value}) for parameter '{parameter}'. Reason: {reason}",
+            *args,
+        )
 
 
 class ParameterImmutableException(ParameterException):
@@ -97,8 +102,7 @@ class ParameterImmutableException(ParameterException):
 
 class ParameterUninitializedException(ParameterException):
     def __init__(self, parameter: Any, *args: object) -> None:
-        Exception.__init__(
-            self, f"The parameter '{parameter}' is not initialized", *args)
+        Exception.__init__(self, f"The parameter '{parameter}' is not initialized", *args)
 
 
 class ROSInterruptException(Exception):  # noqa: N818

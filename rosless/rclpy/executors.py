@@ -105,6 +105,10 @@ class Executor:
         with self._condition:
             ended = self._condition.wait_for(lambda: self._running == 0, timeout_sec)
             nodes, self._nodes = self._nodes, []
+            tasks = list(self._tasks)
+            self._tasks.clear()
+        for task in tasks:
+            task.cancel()
         self._forget()
         for node in nodes:
             if node.executor is self:
@@ -265,7 +269,8 @@ class MultiThreadedExecutor(Executor):
     def _run(self, task: Task) -> None:
         with self._condition:
             self._submitted += 1
-        self._pool.submit(self._execute_in_pool, task)
+        submitted = self._pool.submit(self._execute_in_pool, task)
+        submitted.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
 
     def _execute_in_pool(self, task: Task) -> None:
         try:
@@ -289,5 +294,13 @@ class MultiThreadedExecutor(Executor):
         return ended
 
 
-__all__ = ["Executor", "ExternalShutdownException", "MultiThreadedExecutor", "NotInitializedException",
-           "ShutdownException", "SingleThreadedExecutor", "TimeoutException", "await_or_execute"]
+__all__ = [
+    "Executor",
+    "ExternalShutdownException",
+    "MultiThreadedExecutor",
+    "NotInitializedException",
+    "ShutdownException",
+    "SingleThreadedExecutor",
+    "TimeoutException",
+    "await_or_execute",
+]

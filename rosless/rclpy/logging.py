@@ -23,8 +23,13 @@ class LoggingSeverity(IntEnum):
     FATAL = 50
 
 
-COLORS = {LoggingSeverity.DEBUG: "\033[32m", LoggingSeverity.INFO: "", LoggingSeverity.WARN: "\033[33m",
-          LoggingSeverity.ERROR: "\033[31m", LoggingSeverity.FATAL: "\033[31m"}
+COLORS = {
+    LoggingSeverity.DEBUG: "\033[32m",
+    LoggingSeverity.INFO: "",
+    LoggingSeverity.WARN: "\033[33m",
+    LoggingSeverity.ERROR: "\033[31m",
+    LoggingSeverity.FATAL: "\033[31m",
+}
 DEFAULT_FORMAT = "[{severity}] [{time}] [{name}]: {message}"
 
 _levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
@@ -86,9 +91,13 @@ def _write(severity: LoggingSeverity, name: str, message: str, frame: FrameType 
     text = os.environ.get("RCUTILS_CONSOLE_OUTPUT_FORMAT", DEFAULT_FORMAT)
     now = time.time_ns()
     values = {
-        "severity": severity.name, "name": name, "message": message,
-        "time": f"{now // 10**9}.{now % 10**9:09d}", "time_as_nanoseconds": str(now),
-        "function_name": frame.f_code.co_name if frame else "", "line_number": str(frame.f_lineno) if frame else "",
+        "severity": severity.name,
+        "name": name,
+        "message": message,
+        "time": f"{now // 10**9}.{now % 10**9:09d}",
+        "time_as_nanoseconds": str(now),
+        "function_name": frame.f_code.co_name if frame else "",
+        "line_number": str(frame.f_lineno) if frame else "",
         "file_name": frame.f_code.co_filename if frame else "",
     }
     for key, value in values.items():
@@ -126,9 +135,17 @@ class RcutilsLogger:
     def is_enabled_for(self, severity: int) -> bool:
         return severity >= self.get_effective_level()
 
-    def log(self, message: str, severity: int, *, name: str | None = None, once: bool = False,
-            skip_first: bool = False, throttle_duration_sec: float | None = None,
-            throttle_time_source_type: Any = None) -> bool:
+    def log(
+        self,
+        message: str,
+        severity: int,
+        *,
+        name: str | None = None,
+        once: bool = False,
+        skip_first: bool = False,
+        throttle_duration_sec: float | None = None,
+        throttle_time_source_type: Any = None,
+    ) -> bool:
         """Log, unless the level or a filter holds it back; whether it was logged.
 
         Args:
@@ -150,8 +167,9 @@ class RcutilsLogger:
             frame = frame.f_back
         if frame is not None and (once or skip_first or throttle_duration_sec is not None):
             key = (frame.f_code.co_filename, frame.f_lineno, self.name)
-            if not self._passes(self._states.setdefault(key, {}), once, skip_first, throttle_duration_sec,
-                                throttle_time_source_type):
+            if not self._passes(
+                self._states.setdefault(key, {}), once, skip_first, throttle_duration_sec, throttle_time_source_type
+            ):
                 return False
         _write(severity, name or self.name, message, frame)
         base = self.name

@@ -59,8 +59,15 @@ def type_hash(interface: str) -> str:
 class TopicEndpointInfo:
     """One publisher or subscription of a topic, anywhere in the domain."""
 
-    def __init__(self, node_name: str, node_namespace: str, topic_type: str, endpoint_type: str, gid: bytes,
-                 qos_profile: QoSProfile) -> None:
+    def __init__(
+        self,
+        node_name: str,
+        node_namespace: str,
+        topic_type: str,
+        endpoint_type: str,
+        gid: bytes,
+        qos_profile: QoSProfile,
+    ) -> None:
         self.node_name, self.node_namespace, self.topic_type = node_name, node_namespace, topic_type
         self.endpoint_type, self.endpoint_gid, self.qos_profile = endpoint_type, list(gid), qos_profile
 
@@ -82,10 +89,18 @@ class Node(NodeParameters):
     """
 
     def __init__(
-        self, node_name: str, *, context: Context | None = None, cli_args: list[str] | None = None,
-        namespace: str | None = None, use_global_arguments: bool = True, enable_rosout: bool = True,
-        start_parameter_services: bool = True, parameter_overrides: list[Parameter] | None = None,
-        allow_undeclared_parameters: bool = False, automatically_declare_parameters_from_overrides: bool = False,
+        self,
+        node_name: str,
+        *,
+        context: Context | None = None,
+        cli_args: list[str] | None = None,
+        namespace: str | None = None,
+        use_global_arguments: bool = True,
+        enable_rosout: bool = True,
+        start_parameter_services: bool = True,
+        parameter_overrides: list[Parameter] | None = None,
+        allow_undeclared_parameters: bool = False,
+        automatically_declare_parameters_from_overrides: bool = False,
         enable_logger_service: bool = False,
     ) -> None:
         self._context = context or get_default_context()
@@ -97,7 +112,8 @@ class Node(NodeParameters):
 
         arguments = RosArguments()
         for source in ([parse_ros_arguments(cli_args)] if cli_args else []) + (
-                [self._context.arguments] if use_global_arguments else []):
+            [self._context.arguments] if use_global_arguments else []
+        ):
             arguments.remaps += source.remaps
             arguments.parameters = source.parameters + arguments.parameters
             arguments.rosout = arguments.rosout and source.rosout
@@ -253,59 +269,124 @@ class Node(NodeParameters):
         if executor is not None:
             executor.wake()
 
-    def create_publisher(self, msg_type: Any, topic: str, qos_profile: QoSProfile | int, *,
-                         callback_group: CallbackGroup | None = None,
-                         event_callbacks: PublisherEventCallbacks | None = None,
-                         qos_overriding_options: Any = None, publisher_class: type[Publisher] = Publisher) -> Any:
+    def create_publisher(
+        self,
+        msg_type: Any,
+        topic: str,
+        qos_profile: QoSProfile | int,
+        *,
+        callback_group: CallbackGroup | None = None,
+        event_callbacks: PublisherEventCallbacks | None = None,
+        qos_overriding_options: Any = None,
+        publisher_class: type[Publisher] = Publisher,
+    ) -> Any:
         """A publisher of a topic.
 
         Args:
             qos_profile: a profile, or the depth of a reliable one.
         """
         _refuse(qos_overriding_options=qos_overriding_options)
-        return self._add(publisher_class(
-            self, msg_type, self.resolve_topic_name(topic), profile_from(qos_profile), event_callbacks))
+        return self._add(
+            publisher_class(self, msg_type, self.resolve_topic_name(topic), profile_from(qos_profile), event_callbacks)
+        )
 
-    def create_subscription(self, msg_type: Any, topic: str, callback: Callable[..., Any],
-                            qos_profile: QoSProfile | int, *, callback_group: CallbackGroup | None = None,
-                            event_callbacks: SubscriptionEventCallbacks | None = None,
-                            qos_overriding_options: Any = None, raw: bool = False,
-                            content_filter_options: Any = None) -> Subscription:
+    def create_subscription(
+        self,
+        msg_type: Any,
+        topic: str,
+        callback: Callable[..., Any],
+        qos_profile: QoSProfile | int,
+        *,
+        callback_group: CallbackGroup | None = None,
+        event_callbacks: SubscriptionEventCallbacks | None = None,
+        qos_overriding_options: Any = None,
+        raw: bool = False,
+        content_filter_options: Any = None,
+    ) -> Subscription:
         """A subscription of a topic; `callback` gets the message, and its stamps if it takes two arguments."""
         _refuse(qos_overriding_options=qos_overriding_options, content_filter_options=content_filter_options)
-        made: Subscription = self._add(Subscription(
-            self, msg_type, self.resolve_topic_name(topic), callback, profile_from(qos_profile),
-            callback_group or self._default_callback_group, raw, event_callbacks))
+        made: Subscription = self._add(
+            Subscription(
+                self,
+                msg_type,
+                self.resolve_topic_name(topic),
+                callback,
+                profile_from(qos_profile),
+                callback_group or self._default_callback_group,
+                raw,
+                event_callbacks,
+            )
+        )
         return made
 
-    def create_client(self, srv_type: Any, srv_name: str, *,
-                      qos_profile: QoSProfile = qos_profile_services_default,
-                      callback_group: CallbackGroup | None = None) -> Client:
+    def create_client(
+        self,
+        srv_type: Any,
+        srv_name: str,
+        *,
+        qos_profile: QoSProfile = qos_profile_services_default,
+        callback_group: CallbackGroup | None = None,
+    ) -> Client:
         """A client of a service."""
         _check_service_type(srv_type)
-        made: Client = self._add(Client(self, srv_type, self.resolve_service_name(srv_name), profile_from(qos_profile),
-                                        callback_group or self._default_callback_group))
+        made: Client = self._add(
+            Client(
+                self,
+                srv_type,
+                self.resolve_service_name(srv_name),
+                profile_from(qos_profile),
+                callback_group or self._default_callback_group,
+            )
+        )
         return made
 
-    def create_service(self, srv_type: Any, srv_name: str, callback: Callable[..., Any], *,
-                       qos_profile: QoSProfile = qos_profile_services_default,
-                       callback_group: CallbackGroup | None = None) -> Service:
+    def create_service(
+        self,
+        srv_type: Any,
+        srv_name: str,
+        callback: Callable[..., Any],
+        *,
+        qos_profile: QoSProfile = qos_profile_services_default,
+        callback_group: CallbackGroup | None = None,
+    ) -> Service:
         """A service; `callback(request, response)` fills and returns the response."""
         _check_service_type(srv_type)
-        made: Service = self._add(Service(self, srv_type, self.resolve_service_name(srv_name), callback,
-                                          profile_from(qos_profile), callback_group or self._default_callback_group))
+        made: Service = self._add(
+            Service(
+                self,
+                srv_type,
+                self.resolve_service_name(srv_name),
+                callback,
+                profile_from(qos_profile),
+                callback_group or self._default_callback_group,
+            )
+        )
         return made
 
-    def create_timer(self, timer_period_sec: float, callback: Callable[..., Any] | None,
-                     callback_group: CallbackGroup | None = None, clock: Clock | None = None,
-                     autostart: bool = True) -> Timer:
+    def create_timer(
+        self,
+        timer_period_sec: float,
+        callback: Callable[..., Any] | None,
+        callback_group: CallbackGroup | None = None,
+        clock: Clock | None = None,
+        autostart: bool = True,
+    ) -> Timer:
         """A timer that calls a function every `timer_period_sec` seconds of the node's clock."""
-        made: Timer = self._add(Timer(self, callback, int(float(timer_period_sec) * S_TO_NS), clock or self._clock,
-                                      callback_group or self._default_callback_group, autostart))
+        made: Timer = self._add(
+            Timer(
+                self,
+                callback,
+                int(float(timer_period_sec) * S_TO_NS),
+                clock or self._clock,
+                callback_group or self._default_callback_group,
+                autostart,
+            )
+        )
         return made
 
-    def create_guard_condition(self, callback: Callable[..., Any] | None,
-                               callback_group: CallbackGroup | None = None) -> GuardCondition:
+    def create_guard_condition(
+        self, callback: Callable[..., Any] | None, callback_group: CallbackGroup | None = None
+    ) -> GuardCondition:
         """A guard condition that calls a function after its trigger."""
         made: GuardCondition = self._add(GuardCondition(self, callback, callback_group or self._default_callback_group))
         return made
@@ -406,8 +487,10 @@ class Node(NodeParameters):
         infos = []
         for one in self._graph_endpoints():
             if one.topic_name == full and one.is_writer == writers:
-                namespace, name = self._context.graph.owner(one.gid) or ("_NODE_NAMESPACE_UNKNOWN_",
-                                                                         "_NODE_NAME_UNKNOWN_")
+                namespace, name = self._context.graph.owner(one.gid) or (
+                    "_NODE_NAMESPACE_UNKNOWN_",
+                    "_NODE_NAME_UNKNOWN_",
+                )
                 role = "PUBLISHER" if writers else "SUBSCRIPTION"
                 infos.append(TopicEndpointInfo(name, namespace, one.ros_type, role, one.gid, profile_of(one.qos)))
         return infos
@@ -420,8 +503,9 @@ class Node(NodeParameters):
     def get_service_names_and_types(self) -> list[tuple[str, list[str]]]:
         """All services of the domain with their types."""
         found = self._context.graph.names_and_types("rq", "Request")
-        return [(name, sorted(kind.removesuffix("_Request") for kind in kinds))
-                for name, kinds in sorted(found.items())]
+        return [
+            (name, sorted(kind.removesuffix("_Request") for kind in kinds)) for name, kinds in sorted(found.items())
+        ]
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
         """All nodes of the domain, as far as they have been heard of."""
@@ -438,8 +522,11 @@ class Node(NodeParameters):
     def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
         """Wait for a node to appear; whether it did in time."""
         deadline = time.monotonic() + timeout
-        wanted = fully_qualified_node_name if fully_qualified_node_name.startswith("/") else (
-            f"/{fully_qualified_node_name}")
+        wanted = (
+            fully_qualified_node_name
+            if fully_qualified_node_name.startswith("/")
+            else (f"/{fully_qualified_node_name}")
+        )
         while self._context.ok():
             if wanted in self.get_fully_qualified_node_names():
                 return True
@@ -451,8 +538,10 @@ class Node(NodeParameters):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}' (rosless provides only a part "
-                             "of rclpy.node.Node)")
+        raise AttributeError(
+            f"'{type(self).__name__}' object has no attribute '{name}' (rosless provides only a part "
+            "of rclpy.node.Node)"
+        )
 
 
 def _refuse(**options: Any) -> None:

@@ -13,8 +13,18 @@ from rosless.arguments import parse_yaml_value
 
 PARAMETER_SEPARATOR_STRING = "."
 
-_FIELDS = ("", "bool_value", "integer_value", "double_value", "string_value", "byte_array_value",
-           "bool_array_value", "integer_array_value", "double_array_value", "string_array_value")
+_FIELDS = (
+    "",
+    "bool_value",
+    "integer_value",
+    "double_value",
+    "string_value",
+    "byte_array_value",
+    "bool_array_value",
+    "integer_array_value",
+    "double_array_value",
+    "string_array_value",
+)
 
 
 class Parameter:
@@ -51,11 +61,16 @@ class Parameter:
             if isinstance(value, list | tuple):
                 if all(isinstance(item, bytes) for item in value):
                     return cls.BYTE_ARRAY
-                for kind, python in ((cls.BOOL_ARRAY, bool), (cls.INTEGER_ARRAY, int), (cls.DOUBLE_ARRAY, float),
-                                     (cls.STRING_ARRAY, str)):
+                for kind, python in (
+                    (cls.BOOL_ARRAY, bool),
+                    (cls.INTEGER_ARRAY, int),
+                    (cls.DOUBLE_ARRAY, float),
+                    (cls.STRING_ARRAY, str),
+                ):
                     # bool is an int for Python, not for ROS
-                    if all(isinstance(item, python) and (python is bool or not isinstance(item, bool))
-                           for item in value):
+                    if all(
+                        isinstance(item, python) and (python is bool or not isinstance(item, bool)) for item in value
+                    ):
                         return kind
             raise TypeError(f"The given value is not one of the allowed types '{value}'.")
 
@@ -102,7 +117,10 @@ class Parameter:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Parameter) and (self._name, self._type, self._value) == (
-            other._name, other._type, other._value)
+            other._name,
+            other._type,
+            other._value,
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -147,5 +165,4 @@ def parameter_dict_from_values(values: dict[str, Any]) -> dict[str, Parameter]:
     return {name: Parameter(name, value=value) for name, value in values.items()}
 
 
-__all__: Sequence[str] = ["PARAMETER_SEPARATOR_STRING", "Parameter", "get_parameter_value",
-                          "parameter_value_to_python"]
+__all__: Sequence[str] = ["PARAMETER_SEPARATOR_STRING", "Parameter", "get_parameter_value", "parameter_value_to_python"]

@@ -46,7 +46,8 @@ class NodeParameters:
 
     def _start_parameter_interfaces(self: Any, services: bool) -> None:
         self._parameter_events = self.create_publisher(
-            ParameterEvent, "/parameter_events", qos_profile_parameter_events)
+            ParameterEvent, "/parameter_events", qos_profile_parameter_events
+        )
         self._publish_event(new=list(self._parameters.values()))
         if not services:
             return
@@ -62,8 +63,9 @@ class NodeParameters:
 
     # --- declaring ---
 
-    def declare_parameter(self, name: str, value: Any = None, descriptor: Any = None,
-                          ignore_override: bool = False) -> Parameter:
+    def declare_parameter(
+        self, name: str, value: Any = None, descriptor: Any = None, ignore_override: bool = False
+    ) -> Parameter:
         """Declare a parameter with its default.
 
         Args:
@@ -78,8 +80,9 @@ class NodeParameters:
         args: tuple[Any, ...] = (name, value) if descriptor is None else (name, value, descriptor)
         return self.declare_parameters("", [args], ignore_override)[0]
 
-    def declare_parameters(self, namespace: str, parameters: Sequence[tuple[Any, ...]],
-                           ignore_override: bool = False) -> list[Parameter]:
+    def declare_parameters(
+        self, namespace: str, parameters: Sequence[tuple[Any, ...]], ignore_override: bool = False
+    ) -> list[Parameter]:
         """Declare several parameters: tuples of name, optional default and optional descriptor."""
         prefix = f"{namespace}{PARAMETER_SEPARATOR_STRING}" if namespace else ""
         declared = []
@@ -191,8 +194,7 @@ class NodeParameters:
     def get_parameters_by_prefix(self, prefix: str) -> dict[str, Parameter]:
         """Parameters below a prefix, under their names without it."""
         start = f"{prefix}{PARAMETER_SEPARATOR_STRING}" if prefix else ""
-        return {name[len(start):]: parameter for name, parameter in self._parameters.items()
-                if name.startswith(start)}
+        return {name[len(start) :]: parameter for name, parameter in self._parameters.items() if name.startswith(start)}
 
     def describe_parameter(self, name: str) -> Any:
         """The descriptor of a parameter."""
@@ -225,7 +227,7 @@ class NodeParameters:
             matching = [prefix for prefix in prefixes if name == prefix or name.startswith(prefix + separator)]
             if prefixes and not matching:
                 continue
-            below = name[len(matching[0]):].count(separator) if matching else name.count(separator) + 1
+            below = name[len(matching[0]) :].count(separator) if matching else name.count(separator) + 1
             if depth and below > depth:
                 continue
             result.names.append(name)
@@ -267,8 +269,10 @@ class NodeParameters:
             self._descriptors.setdefault(parameter.name, ParameterDescriptor(name=parameter.name, dynamic_typing=True))
             self._parameters[parameter.name] = parameter
             self._time_source.parameter_changed(parameter)  # type: ignore[attr-defined]
-        self._publish_event(new=[one for one in parameters if one.name not in known],
-                            changed=[one for one in parameters if one.name in known])
+        self._publish_event(
+            new=[one for one in parameters if one.name not in known],
+            changed=[one for one in parameters if one.name in known],
+        )
         for callback in list(self._post_callbacks):
             callback(parameters)
         return result
@@ -280,21 +284,26 @@ class NodeParameters:
         if descriptor.read_only:
             return _refused(f"Trying to set a read-only parameter: {parameter.name}.")
         if not descriptor.dynamic_typing and descriptor.type not in (0, parameter.type_.value):
-            return _refused(f"Wrong parameter type, expected '{Parameter.Type(descriptor.type)}' got "
-                            f"'{parameter.type_}'")
+            return _refused(
+                f"Wrong parameter type, expected '{Parameter.Type(descriptor.type)}' got '{parameter.type_}'"
+            )
         return self._check_descriptor(parameter, descriptor)
 
     def _check_descriptor(self, parameter: Parameter, descriptor: Any) -> Any:
-        ranges = {Parameter.Type.INTEGER: descriptor.integer_range,
-                  Parameter.Type.DOUBLE: descriptor.floating_point_range}.get(parameter.type_)
+        ranges = {
+            Parameter.Type.INTEGER: descriptor.integer_range,
+            Parameter.Type.DOUBLE: descriptor.floating_point_range,
+        }.get(parameter.type_)
         return _check_range(parameter, ranges[0]) if ranges else SetParametersResult(successful=True)
 
     def _ask_callbacks(self, parameters: list[Parameter]) -> Any:
         for callback in list(self._on_callbacks):
             result = callback(parameters)
             if not isinstance(result, SetParametersResult):
-                raise TypeError("a callback of add_on_set_parameters_callback must return a SetParametersResult, not "
-                                f"{type(result).__name__}")
+                raise TypeError(
+                    "a callback of add_on_set_parameters_callback must return a SetParametersResult, not "
+                    f"{type(result).__name__}"
+                )
             if not result.successful:
                 return result
         return SetParametersResult(successful=True)
@@ -320,15 +329,20 @@ class NodeParameters:
     def remove_post_set_parameters_callback(self, callback: SetCallback) -> None:
         self._post_callbacks.remove(callback)
 
-    def _publish_event(self: Any, new: Sequence[Parameter] = (), changed: Sequence[Parameter] = (),
-                       deleted: Sequence[Parameter] = ()) -> None:
+    def _publish_event(
+        self: Any, new: Sequence[Parameter] = (), changed: Sequence[Parameter] = (), deleted: Sequence[Parameter] = ()
+    ) -> None:
         if self._parameter_events is None or not (new or changed or deleted) or not self.context.ok():
             return
-        self._parameter_events.publish(ParameterEvent(
-            stamp=self.get_clock().now().to_msg(), node=self.get_fully_qualified_name(),
-            new_parameters=[one.to_parameter_msg() for one in new],
-            changed_parameters=[one.to_parameter_msg() for one in changed],
-            deleted_parameters=[one.to_parameter_msg() for one in deleted]))
+        self._parameter_events.publish(
+            ParameterEvent(
+                stamp=self.get_clock().now().to_msg(),
+                node=self.get_fully_qualified_name(),
+                new_parameters=[one.to_parameter_msg() for one in new],
+                changed_parameters=[one.to_parameter_msg() for one in changed],
+                deleted_parameters=[one.to_parameter_msg() for one in deleted],
+            )
+        )
 
     # --- services ---
 
@@ -385,8 +399,8 @@ def _check_range(parameter: Parameter, bounds: Any) -> Any:
     if not low <= value <= high:
         return _refused(f"Parameter {parameter.name} out of range Min: {low}, Max: {high}, value: {value}")
     if step and not math.isclose(value, low + round((value - low) / step) * step, abs_tol=1e-9 * abs(step)):
-        return _refused(f"Parameter {parameter.name} out of range. The parameter value {value} is not a valid step. "
-                        f"Min: {low}, max: {high}, step: {step}")
+        return _refused(
+            f"Parameter {parameter.name} out of range. The parameter value {value} is not a valid step. "
+            f"Min: {low}, max: {high}, step: {step}"
+        )
     return SetParametersResult(successful=True)
-
-

@@ -69,9 +69,15 @@ class QoSProfile:
     avoid_ros_namespace_conventions: bool
 
     _DEFAULTS: ClassVar[dict[str, Any]] = {
-        "history": HistoryPolicy.KEEP_LAST, "depth": 0, "reliability": ReliabilityPolicy.RELIABLE,
-        "durability": DurabilityPolicy.VOLATILE, "liveliness": LivelinessPolicy.SYSTEM_DEFAULT, "deadline": Duration(),
-        "lifespan": Duration(), "liveliness_lease_duration": Duration(), "avoid_ros_namespace_conventions": False,
+        "history": HistoryPolicy.KEEP_LAST,
+        "depth": 0,
+        "reliability": ReliabilityPolicy.RELIABLE,
+        "durability": DurabilityPolicy.VOLATILE,
+        "liveliness": LivelinessPolicy.SYSTEM_DEFAULT,
+        "deadline": Duration(),
+        "lifespan": Duration(),
+        "liveliness_lease_duration": Duration(),
+        "avoid_ros_namespace_conventions": False,
     }
 
     def __init__(self, **policies: Any) -> None:
@@ -105,6 +111,7 @@ class QoSProfile:
 
 def dds_qos(profile: QoSProfile, user_data: bytes, is_writer: bool) -> Qos:
     """The DDS policies of a profile."""
+
     def span(value: Duration) -> int:
         return dds_infinity if value in (Duration(), Infinite) else value.nanoseconds
 
@@ -151,7 +158,8 @@ qos_profile_parameter_events = QoSProfile(depth=1000)
 qos_profile_system_default = QoSProfile(depth=1, history=HistoryPolicy.SYSTEM_DEFAULT)
 qos_profile_action_status_default = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 qos_profile_rosout_default = QoSProfile(
-    depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL, lifespan=Duration(seconds=10))
+    depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL, lifespan=Duration(seconds=10)
+)
 
 
 class QoSPresetProfiles(Enum):

@@ -110,9 +110,7 @@ class Future:
 class Task(Future):
     """Runs a function or a coroutine; a call executes it until it ends or waits for a future."""
 
-    def __init__(
-        self, handler: Any, args: Any = None, kwargs: Any = None, executor: Any = None
-    ) -> None:
+    def __init__(self, handler: Any, args: Any = None, kwargs: Any = None, executor: Any = None) -> None:
         super().__init__(executor=executor)
         if inspect.iscoroutine(handler):
             self._handler: Any = handler

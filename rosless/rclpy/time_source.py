@@ -51,8 +51,11 @@ class TimeSource:
             qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
             self._clock._set_ros_time_is_active(True)
             self._reader = node.context.session.reader(
-                f"rt{CLOCK_TOPIC}", self._codec.name, dds_qos(qos, node._user_data(self._codec.name), False),
-                self._heard)
+                f"rt{CLOCK_TOPIC}",
+                self._codec.name,
+                dds_qos(qos, node._user_data(self._codec.name), False),
+                self._heard,
+            )
             node._announce([self._reader])
         else:
             self.detach()

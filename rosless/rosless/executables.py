@@ -23,13 +23,13 @@ def find_executable(package: str, executable: str) -> Path:
         ExecutableNotFoundError: it has no such executable.
     """
     prefix = Path(get_package_prefix(package))
-    places = [prefix / "lib" / package / executable, prefix / "bin" / executable,
-              Path(sys.prefix) / "bin" / executable]
+    places = [prefix / "lib" / package / executable, prefix / "bin" / executable, Path(sys.prefix) / "bin" / executable]
     for place in places:
         if place.is_file() and os.access(place, os.X_OK):
             return place
     raise ExecutableNotFoundError(
-        f"executable '{executable}' of package '{package}' not found; looked for {', '.join(map(str, places[:2]))}")
+        f"executable '{executable}' of package '{package}' not found; looked for {', '.join(map(str, places[:2]))}"
+    )
 
 
 __all__ = ["ExecutableNotFoundError", "PackageNotFoundError", "find_executable"]

@@ -49,8 +49,10 @@ def fault_of_namespace(namespace: str) -> tuple[str, int] | None:
         return None
     for token in namespace[1:].split("/"):
         if not TOKEN.fullmatch(token):
-            return "namespace must be made of tokens of alphanumerics and '_' that do not start with a number", \
-                namespace.find(token)
+            return (
+                "namespace must be made of tokens of alphanumerics and '_' that do not start with a number",
+                namespace.find(token),
+            )
     return None
 
 

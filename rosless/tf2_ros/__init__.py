@@ -19,9 +19,18 @@ from tf2_ros.buffer import (
 from tf2_ros.listener import TransformListener
 
 __all__ = [
-    "Buffer", "BufferCore", "ConnectivityException", "ExtrapolationException", "InvalidArgumentException",
-    "LookupException", "StaticTransformBroadcaster", "TimeoutException", "TransformBroadcaster", "TransformException",
-    "TransformListener", "TypeException",
+    "Buffer",
+    "BufferCore",
+    "ConnectivityException",
+    "ExtrapolationException",
+    "InvalidArgumentException",
+    "LookupException",
+    "StaticTransformBroadcaster",
+    "TimeoutException",
+    "TransformBroadcaster",
+    "TransformException",
+    "TransformListener",
+    "TypeException",
 ]
 
 

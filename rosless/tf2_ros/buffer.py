@@ -16,6 +16,7 @@ from rclpy.task import Future
 from rclpy.time import Time
 
 DEFAULT_CACHE_TIME = Duration(seconds=10)
+NO_WAIT = Duration()
 NORMALIZATION_TOLERANCE = 1e-2
 POLL = 0.02
 
@@ -67,8 +68,12 @@ def multiply(a: Quaternion, b: Quaternion) -> Quaternion:
     """The product of two quaternions."""
     ax, ay, az, aw = a
     bx, by, bz, bw = b
-    return (aw * bx + ax * bw + ay * bz - az * by, aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw, aw * bw - ax * bx - ay * by - az * bz)
+    return (
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )
 
 
 def rotate(q: Quaternion, v: Vector) -> Vector:
@@ -82,8 +87,10 @@ def rotate(q: Quaternion, v: Vector) -> Vector:
 def compose(a: Pose, b: Pose) -> Pose:
     """a_from_c from a_from_b and b_from_c."""
     moved = rotate(a.rotation, b.translation)
-    return Pose((a.translation[0] + moved[0], a.translation[1] + moved[1], a.translation[2] + moved[2]),
-                multiply(a.rotation, b.rotation))
+    return Pose(
+        (a.translation[0] + moved[0], a.translation[1] + moved[1], a.translation[2] + moved[2]),
+        multiply(a.rotation, b.rotation),
+    )
 
 
 def invert(a: Pose) -> Pose:
@@ -138,7 +145,7 @@ class FrameCache:
             insort(self.samples, sample, key=lambda one: one.stamp)
         horizon = self.samples[-1].stamp - self.cache_time
         if self.samples[0].stamp < horizon:
-            del self.samples[:bisect_left(self.samples, horizon, key=lambda one: one.stamp)]
+            del self.samples[: bisect_left(self.samples, horizon, key=lambda one: one.stamp)]
         return True
 
     def at(self, stamp: int) -> Sample:
@@ -155,15 +162,18 @@ class FrameCache:
         if len(self.samples) == 1:
             raise ExtrapolationException(
                 f"Lookup would require extrapolation at time {seconds(stamp)}, but only time "
-                f"{seconds(self.samples[0].stamp)} is in the buffer")
+                f"{seconds(self.samples[0].stamp)} is in the buffer"
+            )
         if position == len(self.samples):
             raise ExtrapolationException(
                 f"Lookup would require extrapolation into the future.  Requested time {seconds(stamp)} but the "
-                f"latest data is at time {seconds(self.samples[-1].stamp)}")
+                f"latest data is at time {seconds(self.samples[-1].stamp)}"
+            )
         if position == 0:
             raise ExtrapolationException(
                 f"Lookup would require extrapolation into the past.  Requested time {seconds(stamp)} but the "
-                f"earliest data is at time {seconds(self.samples[0].stamp)}")
+                f"earliest data is at time {seconds(self.samples[0].stamp)}"
+            )
         before, after = self.samples[position - 1], self.samples[position]
         if before.parent != after.parent:
             return before
@@ -217,8 +227,10 @@ class BufferCore:
         elif abs(norm - 1.0) > NORMALIZATION_TOLERANCE:
             fault = f"the quaternion {rotation} is not normalized"
         if fault:
-            logger.error(f"ignoring transform from child_frame_id '{child}' to '{parent}' of authority '{authority}': "
-                         f"{fault}", throttle_duration_sec=1.0)
+            logger.error(
+                f"ignoring transform from child_frame_id '{child}' to '{parent}' of authority '{authority}': {fault}",
+                throttle_duration_sec=1.0,
+            )
             return
         stamp = transform.header.stamp.sec * 10**9 + transform.header.stamp.nanosec
         with self._changed:
@@ -227,8 +239,11 @@ class BufferCore:
                 cache = self._frames[child] = FrameCache(static, self._cache_time)
             self._parents.add(parent)
             if not cache.insert(Sample(stamp, parent, Pose(translation, rotation))):
-                logger.warning(f"TF_OLD_DATA ignoring data from the past for frame {child} at time {seconds(stamp)} "
-                               f"according to authority {authority}", throttle_duration_sec=1.0)
+                logger.warning(
+                    f"TF_OLD_DATA ignoring data from the past for frame {child} at time {seconds(stamp)} "
+                    f"according to authority {authority}",
+                    throttle_duration_sec=1.0,
+                )
             self._changed.notify_all()
 
     def clear(self) -> None:
@@ -249,21 +264,25 @@ class BufferCore:
 
     def all_frames_as_string(self) -> str:
         with self._changed:
-            return "\n".join(f"Frame {name} exists with parent {cache.samples[-1].parent}."
-                             for name, cache in sorted(self._frames.items()))
+            return "\n".join(
+                f"Frame {name} exists with parent {cache.samples[-1].parent}."
+                for name, cache in sorted(self._frames.items())
+            )
 
     def all_frames_as_yaml(self) -> str:
         with self._changed:
             return "\n".join(
                 f"{name}:\n  parent: '{cache.samples[-1].parent}'\n  most_recent_transform: "
                 f"{seconds(cache.samples[-1].stamp)}\n  oldest_transform: {seconds(cache.samples[0].stamp)}"
-                for name, cache in sorted(self._frames.items()))
+                for name, cache in sorted(self._frames.items())
+            )
 
     def _require(self, frame: str, role: str) -> str:
         name = clean(frame)
         if not name:
-            raise InvalidArgumentException(f"Invalid argument passed to lookupTransform argument {role} in tf2 "
-                                           "frame_ids cannot be empty")
+            raise InvalidArgumentException(
+                f"Invalid argument passed to lookupTransform argument {role} in tf2 frame_ids cannot be empty"
+            )
         if not self._exists(name):
             raise LookupException(f'"{name}" passed to lookupTransform argument {role} does not exist.')
         return name
@@ -277,19 +296,24 @@ class BufferCore:
             if stamp == 0:
                 stamp = self._latest_common_time(target, source)
             (above_target, target_fault), (above_source, source_fault) = (
-                self._ancestors(target, stamp), self._ancestors(source, stamp))
+                self._ancestors(target, stamp),
+                self._ancestors(source, stamp),
+            )
             for frame, from_target in above_target.items():
                 if frame in above_source:
                     return stamp, compose(invert(from_target), above_source[frame])
             if fault := target_fault or source_fault:
-                raise ExtrapolationException(f"{fault}, when looking up transform from frame [{source}] to frame "
-                                             f"[{target}]")
+                raise ExtrapolationException(
+                    f"{fault}, when looking up transform from frame [{source}] to frame [{target}]"
+                )
             raise self._unconnected(target, source)
 
     @staticmethod
     def _unconnected(target: str, source: str) -> ConnectivityException:
-        return ConnectivityException(f"Could not find a connection between '{target}' and '{source}' because they "
-                                     "are not part of the same tree. Tf has two or more unconnected trees.")
+        return ConnectivityException(
+            f"Could not find a connection between '{target}' and '{source}' because they "
+            "are not part of the same tree. Tf has two or more unconnected trees."
+        )
 
     def _ancestors(self, frame: str, stamp: int) -> tuple[dict[str, Pose], ExtrapolationException | None]:
         """ancestor_from_frame for the frame and those above it, and what kept it from going further."""
@@ -317,7 +341,7 @@ class BufferCore:
         common = next((name for name in above_target if name in above_source), None)
         if common is None:
             raise self._unconnected(target, source)
-        between = [*above_target[:above_target.index(common)], *above_source[:above_source.index(common)]]
+        between = [*above_target[: above_target.index(common)], *above_source[: above_source.index(common)]]
         stamps = [self._frames[name].samples[-1].stamp for name in between if not self._frames[name].static]
         return min(stamps, default=0)
 
@@ -326,13 +350,13 @@ class BufferCore:
         stamp, pose = self._lookup(target_frame, source_frame, _nanoseconds(time))
         return _message(clean(target_frame), clean(source_frame), stamp, pose)
 
-    def lookup_transform_full_core(self, target_frame: str, target_time: Time, source_frame: str, source_time: Time,
-                                   fixed_frame: str) -> Any:
+    def lookup_transform_full_core(
+        self, target_frame: str, target_time: Time, source_frame: str, source_time: Time, fixed_frame: str
+    ) -> Any:
         """The source frame at one time in the target frame at another, by a frame that does not move."""
         _, fixed_from_source = self._lookup(fixed_frame, source_frame, _nanoseconds(source_time))
         stamp, target_from_fixed = self._lookup(target_frame, fixed_frame, _nanoseconds(target_time))
-        return _message(clean(target_frame), clean(source_frame), stamp,
-                        compose(target_from_fixed, fixed_from_source))
+        return _message(clean(target_frame), clean(source_frame), stamp, compose(target_from_fixed, fixed_from_source))
 
     def can_transform_core(self, target_frame: str, source_frame: str, time: Time) -> tuple[bool, str]:
         """Whether a lookup would succeed, and if not, why."""
@@ -392,8 +416,7 @@ class Buffer(BufferCore):
                 self._changed.wait(POLL)
         return True
 
-    def lookup_transform(self, target_frame: str, source_frame: str, time: Time,
-                         timeout: Duration = Duration()) -> Any:  # noqa: B008 - immutable
+    def lookup_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT) -> Any:
         """target_from_source at a time (zero: the latest), waiting up to `timeout` for it.
 
         Raises:
@@ -402,24 +425,49 @@ class Buffer(BufferCore):
         self.can_transform(target_frame, source_frame, time, timeout)
         return self.lookup_transform_core(target_frame, source_frame, time)
 
-    def lookup_transform_full(self, target_frame: str, target_time: Time, source_frame: str, source_time: Time,
-                              fixed_frame: str, timeout: Duration = Duration()) -> Any:  # noqa: B008
+    def lookup_transform_full(
+        self,
+        target_frame: str,
+        target_time: Time,
+        source_frame: str,
+        source_time: Time,
+        fixed_frame: str,
+        timeout: Duration = NO_WAIT,
+    ) -> Any:
         """The source frame at one time in the target frame at another, by a frame that does not move."""
         self.can_transform_full(target_frame, target_time, source_frame, source_time, fixed_frame, timeout)
         return self.lookup_transform_full_core(target_frame, target_time, source_frame, source_time, fixed_frame)
 
-    def can_transform(self, target_frame: str, source_frame: str, time: Time,
-                      timeout: Duration = Duration(), return_debug_tuple: bool = False) -> Any:  # noqa: B008
+    def can_transform(
+        self,
+        target_frame: str,
+        source_frame: str,
+        time: Time,
+        timeout: Duration = NO_WAIT,
+        return_debug_tuple: bool = False,
+    ) -> Any:
         """Whether a lookup would succeed within `timeout`; with the reason why not, if asked."""
         self._wait(lambda: self.can_transform_core(target_frame, source_frame, time)[0], timeout)
         answer = self.can_transform_core(target_frame, source_frame, time)
         return answer if return_debug_tuple else answer[0]
 
-    def can_transform_full(self, target_frame: str, target_time: Time, source_frame: str, source_time: Time,
-                           fixed_frame: str, timeout: Duration = Duration()) -> bool:  # noqa: B008
+    def can_transform_full(
+        self,
+        target_frame: str,
+        target_time: Time,
+        source_frame: str,
+        source_time: Time,
+        fixed_frame: str,
+        timeout: Duration = NO_WAIT,
+    ) -> bool:
         """Whether `lookup_transform_full` would succeed within `timeout`."""
-        return self._wait(lambda: self.can_transform_core(fixed_frame, source_frame, source_time)[0]
-                          and self.can_transform_core(target_frame, fixed_frame, target_time)[0], timeout)
+        return self._wait(
+            lambda: (
+                self.can_transform_core(fixed_frame, source_frame, source_time)[0]
+                and self.can_transform_core(target_frame, fixed_frame, target_time)[0]
+            ),
+            timeout,
+        )
 
     def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Future:
         """A future that is done when the lookup succeeds."""

@@ -20,18 +20,30 @@ class TransformListener:
         spin_thread: whether to spin the node in a thread of its own.
     """
 
-    def __init__(self, buffer: BufferCore, node: Any, *, spin_thread: bool = False, qos: QoSProfile | int | None = None,
-                 static_qos: QoSProfile | int | None = None, tf_topic: str = "/tf",
-                 tf_static_topic: str = "/tf_static") -> None:
+    def __init__(
+        self,
+        buffer: BufferCore,
+        node: Any,
+        *,
+        spin_thread: bool = False,
+        qos: QoSProfile | int | None = None,
+        static_qos: QoSProfile | int | None = None,
+        tf_topic: str = "/tf",
+        tf_static_topic: str = "/tf_static",
+    ) -> None:
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.buffer, self.node = buffer, node
         self.group = ReentrantCallbackGroup()
         self.tf_sub = node.create_subscription(
-            TFMessage, tf_topic, self.callback, QoSProfile(depth=100) if qos is None else qos,
-            callback_group=self.group)
+            TFMessage, tf_topic, self.callback, QoSProfile(depth=100) if qos is None else qos, callback_group=self.group
+        )
         self.tf_static_sub = node.create_subscription(
-            TFMessage, tf_static_topic, self.static_callback, latched if static_qos is None else static_qos,
-            callback_group=self.group)
+            TFMessage,
+            tf_static_topic,
+            self.static_callback,
+            latched if static_qos is None else static_qos,
+            callback_group=self.group,
+        )
         self.executor: SingleThreadedExecutor | None = None
         if spin_thread:
             self.executor = SingleThreadedExecutor(context=node.context)

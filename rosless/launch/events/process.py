@@ -12,8 +12,9 @@ class RunningProcessEvent(Event):
 
     name = "launch.events.process.RunningProcessEvent"
 
-    def __init__(self, *, action: Any, name: str, cmd: list[str], cwd: str | None, env: dict[str, str] | None,
-                 pid: int) -> None:
+    def __init__(
+        self, *, action: Any, name: str, cmd: list[str], cwd: str | None, env: dict[str, str] | None, pid: int
+    ) -> None:
         self.action, self.process_name, self.cmd, self.cwd, self.env, self.pid = action, name, cmd, cwd, env, pid
 
 

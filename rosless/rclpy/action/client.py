@@ -66,32 +66,54 @@ class ClientGoalHandle:
 class ActionClient:
     """Sends goals to an action server."""
 
-    def __init__(self, node: Any, action_type: Any, action_name: str, *, callback_group: Any = None,
-                 goal_service_qos_profile: QoSProfile = qos_profile_services_default,
-                 result_service_qos_profile: QoSProfile = qos_profile_services_default,
-                 cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
-                 feedback_sub_qos_profile: QoSProfile | None = None,
-                 status_sub_qos_profile: QoSProfile = qos_profile_action_status_default) -> None:
+    def __init__(
+        self,
+        node: Any,
+        action_type: Any,
+        action_name: str,
+        *,
+        callback_group: Any = None,
+        goal_service_qos_profile: QoSProfile = qos_profile_services_default,
+        result_service_qos_profile: QoSProfile = qos_profile_services_default,
+        cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
+        feedback_sub_qos_profile: QoSProfile | None = None,
+        status_sub_qos_profile: QoSProfile = qos_profile_action_status_default,
+    ) -> None:
         if not hasattr(action_type, "Impl"):
-            raise TypeError(f"{action_type!r} is not an action type; expected one like "
-                            "control_msgs.action.FollowJointTrajectory")
+            raise TypeError(
+                f"{action_type!r} is not an action type; expected one like control_msgs.action.FollowJointTrajectory"
+            )
         self._node, self._action_type, self._action_name = node, action_type, action_name
         self._destroyed = False
         base, implementation = f"{action_name}/_action", action_type.Impl
         group = callback_group or node.default_callback_group
         self._handles: weakref.WeakValueDictionary[bytes, ClientGoalHandle] = weakref.WeakValueDictionary()
         self._feedback_callbacks: dict[bytes, Callable[[Any], Any]] = {}
-        self._goal_client = node.create_client(implementation.SendGoalService, f"{base}/send_goal",
-                                               qos_profile=goal_service_qos_profile, callback_group=group)
-        self._result_client = node.create_client(implementation.GetResultService, f"{base}/get_result",
-                                                 qos_profile=result_service_qos_profile, callback_group=group)
-        self._cancel_client = node.create_client(CancelGoal, f"{base}/cancel_goal",
-                                                 qos_profile=cancel_service_qos_profile, callback_group=group)
-        self._feedback = node.create_subscription(implementation.FeedbackMessage, f"{base}/feedback",
-                                                  self._on_feedback, feedback_sub_qos_profile or QoSProfile(depth=10),
-                                                  callback_group=group)
-        self._status = node.create_subscription(GoalStatusArray, f"{base}/status", self._on_status,
-                                                status_sub_qos_profile, callback_group=group)
+        self._goal_client = node.create_client(
+            implementation.SendGoalService,
+            f"{base}/send_goal",
+            qos_profile=goal_service_qos_profile,
+            callback_group=group,
+        )
+        self._result_client = node.create_client(
+            implementation.GetResultService,
+            f"{base}/get_result",
+            qos_profile=result_service_qos_profile,
+            callback_group=group,
+        )
+        self._cancel_client = node.create_client(
+            CancelGoal, f"{base}/cancel_goal", qos_profile=cancel_service_qos_profile, callback_group=group
+        )
+        self._feedback = node.create_subscription(
+            implementation.FeedbackMessage,
+            f"{base}/feedback",
+            self._on_feedback,
+            feedback_sub_qos_profile or QoSProfile(depth=10),
+            callback_group=group,
+        )
+        self._status = node.create_subscription(
+            GoalStatusArray, f"{base}/status", self._on_status, status_sub_qos_profile, callback_group=group
+        )
 
     def _on_feedback(self, message: Any) -> Any:
         callback = self._feedback_callbacks.get(bytes(message.goal_id.uuid))
@@ -103,8 +125,9 @@ class ActionClient:
             if handle is not None:
                 handle._status = status.status
 
-    def send_goal_async(self, goal: Any, feedback_callback: Callable[[Any], Any] | None = None,
-                        goal_uuid: Any = None) -> Future:
+    def send_goal_async(
+        self, goal: Any, feedback_callback: Callable[[Any], Any] | None = None, goal_uuid: Any = None
+    ) -> Future:
         """Send a goal; the future gets a ClientGoalHandle.
 
         Args:
@@ -139,8 +162,7 @@ class ActionClient:
         self._goal_client.call_async(request).add_done_callback(answered)
         return handle_future
 
-    def send_goal(self, goal: Any, feedback_callback: Callable[[Any], Any] | None = None,
-                  goal_uuid: Any = None) -> Any:
+    def send_goal(self, goal: Any, feedback_callback: Callable[[Any], Any] | None = None, goal_uuid: Any = None) -> Any:
         """Send a goal and wait for the result; needs an executor that spins in another thread."""
         handle = self._wait(self.send_goal_async(goal, feedback_callback, goal_uuid))
         return handle.get_result() if handle is not None and handle.accepted else None
@@ -174,8 +196,7 @@ class ActionClient:
         """Whether a server is there, with all services and topics."""
         clients = (self._goal_client, self._result_client, self._cancel_client)
         topics = (self._feedback, self._status)
-        return all(one.service_is_ready() for one in clients) and all(
-            one.get_publisher_count() > 0 for one in topics)
+        return all(one.service_is_ready() for one in clients) and all(one.get_publisher_count() > 0 for one in topics)
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
         """Wait until the server is there; False when the time is over or the context is shut down."""

@@ -85,8 +85,10 @@ class ServerGoalHandle:
 
         with self._lock:
             if self._status not in allowed:
-                raise RCLError(f"Failed to update goal state: goal_handle attempted invalid transition from state "
-                               f"{STATUS_NAMES[self._status]} with event {event}")
+                raise RCLError(
+                    f"Failed to update goal state: goal_handle attempted invalid transition from state "
+                    f"{STATUS_NAMES[self._status]} with event {event}"
+                )
             self._status = status
         self._server._publish_status()
 
@@ -111,13 +113,15 @@ class ServerGoalHandle:
 
     def succeed(self, response: Any = None) -> None:
         """End the goal as succeeded, with a result message unless the execute callback returns it."""
-        self._finish(GoalStatus.STATUS_SUCCEEDED, (GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING),
-                     "SUCCEED", response)
+        self._finish(
+            GoalStatus.STATUS_SUCCEEDED, (GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING), "SUCCEED", response
+        )
 
     def abort(self, response: Any = None) -> None:
         """End the goal as aborted."""
-        self._finish(GoalStatus.STATUS_ABORTED, (GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING),
-                     "ABORT", response)
+        self._finish(
+            GoalStatus.STATUS_ABORTED, (GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING), "ABORT", response
+        )
 
     def canceled(self, response: Any = None) -> None:
         """End the goal as canceled; a cancel request must have been accepted before."""
@@ -131,16 +135,18 @@ class ServerGoalHandle:
     def _set_result(self, result: Any) -> None:
         self._ended_at = time.monotonic()
         if not self._result.done():
-            self._result.set_result(self._server.action_type.Impl.GetResultService.Response(
-                status=self._status, result=result))
+            self._result.set_result(
+                self._server.action_type.Impl.GetResultService.Response(status=self._status, result=result)
+            )
 
     def destroy(self) -> None:
         """Forget the goal."""
         self._server._forget_goal(self)
 
 
-STATUS_NAMES = {value: name.removeprefix("STATUS_") for name, value in vars(GoalStatus).items()
-                if name.startswith("STATUS_")}
+STATUS_NAMES = {
+    value: name.removeprefix("STATUS_") for name, value in vars(GoalStatus).items() if name.startswith("STATUS_")
+}
 
 
 def default_handle_accepted_callback(goal_handle: ServerGoalHandle) -> None:
@@ -170,21 +176,30 @@ class ActionServer:
         result_timeout: seconds for which results are kept.
     """
 
-    def __init__(self, node: Any, action_type: Any, action_name: str, execute_callback: Callable[..., Any], *,
-                 callback_group: Any = None, goal_callback: Callable[..., Any] = default_goal_callback,
-                 handle_accepted_callback: Callable[..., Any] = default_handle_accepted_callback,
-                 cancel_callback: Callable[..., Any] = default_cancel_callback,
-                 goal_service_qos_profile: QoSProfile = qos_profile_services_default,
-                 result_service_qos_profile: QoSProfile = qos_profile_services_default,
-                 cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
-                 feedback_pub_qos_profile: QoSProfile | None = None,
-                 status_pub_qos_profile: QoSProfile = qos_profile_action_status_default,
-                 result_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        node: Any,
+        action_type: Any,
+        action_name: str,
+        execute_callback: Callable[..., Any],
+        *,
+        callback_group: Any = None,
+        goal_callback: Callable[..., Any] = default_goal_callback,
+        handle_accepted_callback: Callable[..., Any] = default_handle_accepted_callback,
+        cancel_callback: Callable[..., Any] = default_cancel_callback,
+        goal_service_qos_profile: QoSProfile = qos_profile_services_default,
+        result_service_qos_profile: QoSProfile = qos_profile_services_default,
+        cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
+        feedback_pub_qos_profile: QoSProfile | None = None,
+        status_pub_qos_profile: QoSProfile = qos_profile_action_status_default,
+        result_timeout: float = 10.0,
+    ) -> None:
         if not callable(execute_callback):
             raise TypeError("'execute_callback' must be a function")
         if not hasattr(action_type, "Impl"):
-            raise TypeError(f"{action_type!r} is not an action type; expected one like "
-                            "control_msgs.action.FollowJointTrajectory")
+            raise TypeError(
+                f"{action_type!r} is not an action type; expected one like control_msgs.action.FollowJointTrajectory"
+            )
         self._node, self.action_type, self._action_name = node, action_type, action_name
         self.callback_group = callback_group or node.default_callback_group
         self._execute_callback = execute_callback
@@ -198,16 +213,34 @@ class ActionServer:
         base = f"{action_name}/_action"
         implementation = action_type.Impl
         self._status_publisher = node.create_publisher(GoalStatusArray, f"{base}/status", status_pub_qos_profile)
-        self._feedback = node.create_publisher(implementation.FeedbackMessage, f"{base}/feedback",
-                                               feedback_pub_qos_profile or QoSProfile(depth=10))
+        self._feedback = node.create_publisher(
+            implementation.FeedbackMessage, f"{base}/feedback", feedback_pub_qos_profile or QoSProfile(depth=10)
+        )
         self._services = [
-            node.create_service(implementation.SendGoalService, f"{base}/send_goal", self._on_goal,
-                                qos_profile=goal_service_qos_profile, callback_group=self.callback_group),
-            node.create_service(CancelGoal, f"{base}/cancel_goal", self._on_cancel,
-                                qos_profile=cancel_service_qos_profile, callback_group=self.callback_group),
-            node._add(_ResultService(node, implementation.GetResultService,
-                                     node.resolve_service_name(f"{base}/get_result"), self._on_result,
-                                     result_service_qos_profile, self.callback_group)),
+            node.create_service(
+                implementation.SendGoalService,
+                f"{base}/send_goal",
+                self._on_goal,
+                qos_profile=goal_service_qos_profile,
+                callback_group=self.callback_group,
+            ),
+            node.create_service(
+                CancelGoal,
+                f"{base}/cancel_goal",
+                self._on_cancel,
+                qos_profile=cancel_service_qos_profile,
+                callback_group=self.callback_group,
+            ),
+            node._add(
+                _ResultService(
+                    node,
+                    implementation.GetResultService,
+                    node.resolve_service_name(f"{base}/get_result"),
+                    self._on_result,
+                    result_service_qos_profile,
+                    self.callback_group,
+                )
+            ),
         ]
 
     def register_execute_callback(self, execute_callback: Callable[..., Any]) -> None:
@@ -282,8 +315,10 @@ class ActionServer:
             handle.abort()
         if not isinstance(result, self.action_type.Result):
             if result is not None:
-                logger.error(f"the execute callback returned {type(result).__name__} instead of "
-                             f"{self.action_type.Result.__name__}")
+                logger.error(
+                    f"the execute callback returned {type(result).__name__} instead of "
+                    f"{self.action_type.Result.__name__}"
+                )
             result = self.action_type.Result()
         handle._set_result(result)
 
@@ -340,8 +375,11 @@ class ActionServer:
         if self._destroyed or not self._node.context.ok():
             return
         with self._lock:
-            message = GoalStatusArray(status_list=[
-                GoalStatus(goal_info=handle._goal_info, status=handle.status) for handle in self._goals.values()])
+            message = GoalStatusArray(
+                status_list=[
+                    GoalStatus(goal_info=handle._goal_info, status=handle.status) for handle in self._goals.values()
+                ]
+            )
             self._status_publisher.publish(message)
 
     def _forget_goal(self, handle: ServerGoalHandle) -> None:

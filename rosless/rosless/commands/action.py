@@ -22,8 +22,9 @@ from rosless.errors import RoslessError
 from rosless.interfaces.plain import fill
 
 SUFFIX = "/_action/feedback"
-STATUS_NAMES = {value: name.removeprefix("STATUS_") for name, value in vars(GoalStatus).items()
-                if name.startswith("STATUS_")}
+STATUS_NAMES = {
+    value: name.removeprefix("STATUS_") for name, value in vars(GoalStatus).items() if name.startswith("STATUS_")
+}
 
 
 def list_actions(options: argparse.Namespace) -> int:
@@ -33,8 +34,9 @@ def list_actions(options: argparse.Namespace) -> int:
     for name, kinds in topics:
         if name.endswith(SUFFIX):
             types = [kind.removesuffix("_FeedbackMessage") for kind in kinds]
-            show(f"{name.removesuffix(SUFFIX)} [{', '.join(types)}]" if options.show_types
-                 else name.removesuffix(SUFFIX))
+            show(
+                f"{name.removesuffix(SUFFIX)} [{', '.join(types)}]" if options.show_types else name.removesuffix(SUFFIX)
+            )
     return 0
 
 
@@ -53,8 +55,9 @@ def send_goal(options: argparse.Namespace) -> int:
         show(f"Sending goal:\n     {as_yaml(goal)}\n")
         handle = None
         try:
-            handle = spin_until(node, client.send_goal_async(goal, heard if options.feedback else None),
-                                options.timeout)
+            handle = spin_until(
+                node, client.send_goal_async(goal, heard if options.feedback else None), options.timeout
+            )
             if not handle.accepted:
                 show("Goal was rejected.")
                 return 1

@@ -30,8 +30,10 @@ def find_launch_file(first: str, second: str | None) -> Path:
     found = sorted(share.rglob(second))
     if not found:
         known = ", ".join(sorted(path.name for path in share.rglob("*.launch.py")))
-        raise RoslessError(f"file '{second}' was not found in the share directory of package '{first}', which is at "
-                           f"'{share}' and has {known or 'no launch files'}")
+        raise RoslessError(
+            f"file '{second}' was not found in the share directory of package '{first}', which is at "
+            f"'{share}' and has {known or 'no launch files'}"
+        )
     if len(found) > 1:
         raise RoslessError(f"file '{second}' was found more than once in '{share}'")
     return found[0]
@@ -91,5 +93,6 @@ def main(words: list[str]) -> int:
     service = LaunchService(argv=words, noninteractive=options.noninteractive, debug=options.debug)
     service.context.launch_configurations.update(given)
     service.include_launch_description(
-        LaunchDescription([IncludeLaunchDescription(source, launch_arguments=list(given.items()))]))
+        LaunchDescription([IncludeLaunchDescription(source, launch_arguments=list(given.items()))])
+    )
     return service.run()

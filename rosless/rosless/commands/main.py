@@ -10,10 +10,14 @@ from importlib import import_module
 from pathlib import Path
 
 COMMANDS = {
-    "launch": "Run a launch file", "run": "Run an executable of a package",
+    "launch": "Run a launch file",
+    "run": "Run an executable of a package",
     "topic": "Topics: list, type, info, echo, pub, hz",
-    "node": "Nodes: list, info", "service": "Services: list, type, call", "action": "Actions: list, send_goal",
-    "param": "Parameters: list, get, set, describe, dump", "interface": "Interfaces: show, list",
+    "node": "Nodes: list, info",
+    "service": "Services: list, type, call",
+    "action": "Actions: list, send_goal",
+    "param": "Parameters: list, get, set, describe, dump",
+    "interface": "Interfaces: show, list",
     "pkg": "Packages: prefix, list, executables",
 }
 
@@ -36,9 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if (script := genuine_ros2()) is not None:
         os.execv(script, [os.fspath(script), *words])
-    parser = argparse.ArgumentParser(prog="ros2", description="The ros2 command of rosless.",
-                                     formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     epilog="\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()))
+    parser = argparse.ArgumentParser(
+        prog="ros2",
+        description="The ros2 command of rosless.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()),
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     if not words or words[0].startswith("-"):

@@ -11,8 +11,11 @@ from rosless.errors import RoslessError
 def list_nodes(options: argparse.Namespace) -> int:
     with cli_node() as node:
         discover(node, options.spin_time)
-        names = [name for name in node.get_fully_qualified_node_names()
-                 if options.all or not name.rpartition("/")[2].startswith("_")]
+        names = [
+            name
+            for name in node.get_fully_qualified_node_names()
+            if options.all or not name.rpartition("/")[2].startswith("_")
+        ]
     for name in names:
         show(name)
     return 0
@@ -32,8 +35,10 @@ def info(options: argparse.Namespace) -> int:
                 own.append(one)
     show(name)
     for title, prefix, writers, suffix in (
-        ("Subscribers", "rt/", False, ""), ("Publishers", "rt/", True, ""),
-        ("Service Servers", "rq/", False, "Request"), ("Service Clients", "rq/", True, "Request"),
+        ("Subscribers", "rt/", False, ""),
+        ("Publishers", "rt/", True, ""),
+        ("Service Servers", "rq/", False, "Request"),
+        ("Service Clients", "rq/", True, "Request"),
     ):
         show(f"  {title}:")
         for one in sorted(own, key=lambda one: one.topic_name):

@@ -86,8 +86,9 @@ def load(options: argparse.Namespace) -> int:
     for _, part in read_parameter_file(options.file):
         values.update(part)
     with cli_node() as node:
-        return _set(node, options.node, [Parameter(name, value=value).to_parameter_msg()
-                                         for name, value in values.items()])
+        return _set(
+            node, options.node, [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        )
     return 130
 
 

@@ -12,8 +12,11 @@ from rosless.interfaces.plain import fill
 def list_services(options: argparse.Namespace) -> int:
     with cli_node() as node:
         discover(node, options.spin_time)
-        found = [(name, kinds) for name, kinds in node.get_service_names_and_types()
-                 if options.include_hidden_services or not any(part.startswith("_") for part in name.split("/"))]
+        found = [
+            (name, kinds)
+            for name, kinds in node.get_service_names_and_types()
+            if options.include_hidden_services or not any(part.startswith("_") for part in name.split("/"))
+        ]
     for name, kinds in found:
         show(f"{name} [{', '.join(kinds)}]" if options.show_types else name)
     return 0

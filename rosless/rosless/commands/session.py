@@ -100,8 +100,9 @@ def as_yaml(value: Any, longest: int | None = LONG) -> str:
     plain = to_plain(value, longest)
     if not isinstance(plain, dict | list):
         return str(plain)
-    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None if isinstance(plain, list) else False,
-                          allow_unicode=True).rstrip("\n")
+    return yaml.safe_dump(
+        plain, sort_keys=False, default_flow_style=None if isinstance(plain, list) else False, allow_unicode=True
+    ).rstrip("\n")
 
 
 def spin_until(node: Node, future: Any, seconds: float | None = None) -> Any:

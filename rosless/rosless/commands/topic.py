@@ -27,6 +27,7 @@ from rosless.interfaces.plain import fill
 
 def _topic_type(node: Node, topic: str, seconds: float | None = None) -> str:
     """The type of a topic, waiting for it to appear."""
+
     def known() -> list[str]:
         return dict(node.get_topic_names_and_types()).get(topic, [])
 
@@ -57,8 +58,11 @@ def _matching_qos(node: Node, topic: str, options: argparse.Namespace) -> QoSPro
     profiles = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
     reliable = profiles and all(one.reliability == ReliabilityPolicy.RELIABLE for one in profiles)
     latched = profiles and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in profiles)
-    return _qos(options, ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-                DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE)
+    return _qos(
+        options,
+        ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
 
 
 def _absolute(topic: str) -> str:
@@ -68,8 +72,11 @@ def _absolute(topic: str) -> str:
 def list_topics(options: argparse.Namespace) -> int:
     with cli_node() as node:
         discover(node, options.spin_time)
-        found = [(name, kinds) for name, kinds in node.get_topic_names_and_types()
-                 if options.include_hidden_topics or not any(part.startswith("_") for part in name.split("/"))]
+        found = [
+            (name, kinds)
+            for name, kinds in node.get_topic_names_and_types()
+            if options.include_hidden_topics or not any(part.startswith("_") for part in name.split("/"))
+        ]
     for name, kinds in found:
         show(f"{name} [{', '.join(kinds)}]" if options.show_types else name)
     if options.count_topics:
@@ -89,15 +96,19 @@ def info(options: argparse.Namespace) -> int:
     with cli_node() as node:
         discover(node, options.spin_time)
         show(f"Type: {_topic_type(node, topic, 0.0)}")
-        for label, infos in (("Publisher", node.get_publishers_info_by_topic(topic)),
-                             ("Subscription", node.get_subscriptions_info_by_topic(topic))):
+        for label, infos in (
+            ("Publisher", node.get_publishers_info_by_topic(topic)),
+            ("Subscription", node.get_subscriptions_info_by_topic(topic)),
+        ):
             show(f"{label} count: {len(infos)}")
             for one in infos if options.verbose else []:
                 gid = ".".join(f"{byte:02x}" for byte in one.endpoint_gid)
-                show(f"\nNode name: {one.node_name}\nNode namespace: {one.node_namespace}\n"
-                     f"Topic type: {one.topic_type}\nEndpoint type: {one.endpoint_type}\nGID: {gid}\nQoS profile:\n"
-                     f"  Reliability: {one.qos_profile.reliability.name}\n"
-                     f"  Durability: {one.qos_profile.durability.name}\n")
+                show(
+                    f"\nNode name: {one.node_name}\nNode namespace: {one.node_namespace}\n"
+                    f"Topic type: {one.topic_type}\nEndpoint type: {one.endpoint_type}\nGID: {gid}\nQoS profile:\n"
+                    f"  Reliability: {one.qos_profile.reliability.name}\n"
+                    f"  Durability: {one.qos_profile.durability.name}\n"
+                )
     return 0
 
 
@@ -140,12 +151,15 @@ def pub(options: argparse.Namespace) -> int:
         wanted = 1 if once or times else 0
     with cli_node() as node:
         publisher = node.create_publisher(
-            kind, topic, _qos(options, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL))
+            kind, topic, _qos(options, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+        )
         start = time.monotonic()
         while publisher.get_subscription_count() < wanted and node.context.ok():
             if options.max_wait_time_secs is not None and time.monotonic() - start > options.max_wait_time_secs:
-                raise RoslessError(f"timed out waiting for subscribers of '{topic}': expected {wanted}, found "
-                                   f"{publisher.get_subscription_count()}")
+                raise RoslessError(
+                    f"timed out waiting for subscribers of '{topic}': expected {wanted}, found "
+                    f"{publisher.get_subscription_count()}"
+                )
             if time.monotonic() - start > 1.0:
                 show("Waiting for at least 1 matching subscription(s)...")
                 start = time.monotonic() if options.max_wait_time_secs is None else start
@@ -170,8 +184,9 @@ def hz(options: argparse.Namespace) -> int:
         topic, kind = _find_topic(node, options)
         wait_until(node, lambda: node.get_publishers_info_by_topic(topic), 0.5)
         times: deque[float] = deque(maxlen=options.window)
-        node.create_subscription(kind, topic, lambda data: times.append(time.monotonic()),
-                                 _matching_qos(node, topic, options), raw=True)
+        node.create_subscription(
+            kind, topic, lambda data: times.append(time.monotonic()), _matching_qos(node, topic, options), raw=True
+        )
         shown = time.monotonic()
         while True:
             rclpy.spin_once(node, timeout_sec=0.1)
@@ -180,8 +195,10 @@ def hz(options: argparse.Namespace) -> int:
                 gaps = [later - earlier for earlier, later in zip(list(times), list(times)[1:], strict=False)]
                 mean = sum(gaps) / len(gaps)
                 deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
-                show(f"average rate: {1 / mean:.3f}\n\tmin: {min(gaps):.3f}s max: {max(gaps):.3f}s std dev: "
-                     f"{deviation:.5f}s window: {len(times)}")
+                show(
+                    f"average rate: {1 / mean:.3f}\n\tmin: {min(gaps):.3f}s max: {max(gaps):.3f}s std dev: "
+                    f"{deviation:.5f}s window: {len(times)}"
+                )
     return 0
 
 

@@ -28,10 +28,19 @@ HEADER = b"\x00\x01\x00\x00"
 
 # struct code, size, array typecode ("" where Python has lists instead)
 PRIMITIVES: dict[str, tuple[str, int, str]] = {
-    "bool": ("?", 1, ""), "byte": ("c", 1, ""), "char": ("B", 1, "B"),
-    "int8": ("b", 1, "b"), "uint8": ("B", 1, "B"), "int16": ("h", 2, "h"), "uint16": ("H", 2, "H"),
-    "int32": ("i", 4, "i"), "uint32": ("I", 4, "I"), "int64": ("q", 8, "q"), "uint64": ("Q", 8, "Q"),
-    "float32": ("f", 4, "f"), "float64": ("d", 8, "d"),
+    "bool": ("?", 1, ""),
+    "byte": ("c", 1, ""),
+    "char": ("B", 1, "B"),
+    "int8": ("b", 1, "b"),
+    "uint8": ("B", 1, "B"),
+    "int16": ("h", 2, "h"),
+    "uint16": ("H", 2, "H"),
+    "int32": ("i", 4, "i"),
+    "uint32": ("I", 4, "I"),
+    "int64": ("q", 8, "q"),
+    "uint64": ("Q", 8, "Q"),
+    "float32": ("f", 4, "f"),
+    "float64": ("d", 8, "d"),
 }
 
 Encoder = Callable[[bytearray, Any], None]
@@ -85,11 +94,17 @@ class Codec:
 class _Generator:
     """Writes the source of the functions of one type."""
 
-    def __init__(self, definition: Definition, lookup: Callable[[str], Definition],
-                 message_class: Callable[[str], type]) -> None:
+    def __init__(
+        self, definition: Definition, lookup: Callable[[str], Definition], message_class: Callable[[str], type]
+    ) -> None:
         self.lookup, self.message_class = lookup, message_class
-        self.scope: dict[str, Any] = {"array": array, "np": np, "CodecError": CodecError, "new": object.__new__,
-                                      "LENGTH": Struct("<I")}
+        self.scope: dict[str, Any] = {
+            "array": array,
+            "np": np,
+            "CodecError": CodecError,
+            "new": object.__new__,
+            "LENGTH": Struct("<I"),
+        }
         self.run: list[tuple[str, str]] = []
         self.lines: list[str] = []
         self.count = 0
@@ -226,13 +241,21 @@ class _DecoderGenerator(_Generator):
         element = kind.element
         if element.is_message:
             decode = self.name("decode", codec(element.base, self.lookup, self.message_class).decode_body)
-            self.lines += ["values = []", f"for _ in range({count}):",
-                           f"    value, pos = {decode}(data, pos)", "    values.append(value)",
-                           f"{target} = values"]
+            self.lines += [
+                "values = []",
+                f"for _ in range({count}):",
+                f"    value, pos = {decode}(data, pos)",
+                "    values.append(value)",
+                f"{target} = values",
+            ]
         elif element.base == "string":
-            self.lines += ["values = []", f"for _ in range({count}):",
-                           *(f"    {line}" for line in self.string("value")), "    values.append(value)",
-                           f"{target} = values"]
+            self.lines += [
+                "values = []",
+                f"for _ in range({count}):",
+                *(f"    {line}" for line in self.string("value")),
+                "    values.append(value)",
+                f"{target} = values",
+            ]
         else:
             self.numbers(target, kind, count)
 
@@ -242,8 +265,10 @@ class _DecoderGenerator(_Generator):
             self.lines += [f"if {count}:", "    pos += (4 - pos) & 7"]
         elif size > 1:
             self.lines.append(f"pos += -pos & {size - 1}")
-        self.lines += [f"end = pos + {count} * {size}",
-                       "if end > len(data): raise CodecError(f'numbers up to {end} exceed the message')"]
+        self.lines += [
+            f"end = pos + {count} * {size}",
+            "if end > len(data): raise CodecError(f'numbers up to {end} exceed the message')",
+        ]
         if kind.base == "bool":
             self.lines.append(f"{target} = [bool(value) for value in data[pos:end]]")
         elif kind.base == "byte":

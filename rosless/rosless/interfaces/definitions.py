@@ -22,12 +22,29 @@ SHIPPED = Path(__file__).parent / "shipped"
 KINDS = ("msg", "srv", "action")
 PLACEHOLDER = "structure_needs_at_least_one_member"
 
-ROSBAGS_PACKAGES = frozenset({
-    "action_msgs", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "nav_msgs",
-    "rcl_interfaces", "rmw_dds_common", "rosgraph_msgs", "sensor_msgs", "service_msgs", "shape_msgs",
-    "statistics_msgs", "std_msgs", "stereo_msgs", "tf2_msgs", "trajectory_msgs", "unique_identifier_msgs",
-    "visualization_msgs",
-})
+ROSBAGS_PACKAGES = frozenset(
+    {
+        "action_msgs",
+        "builtin_interfaces",
+        "diagnostic_msgs",
+        "geometry_msgs",
+        "lifecycle_msgs",
+        "nav_msgs",
+        "rcl_interfaces",
+        "rmw_dds_common",
+        "rosgraph_msgs",
+        "sensor_msgs",
+        "service_msgs",
+        "shape_msgs",
+        "statistics_msgs",
+        "std_msgs",
+        "stereo_msgs",
+        "tf2_msgs",
+        "trajectory_msgs",
+        "unique_identifier_msgs",
+        "visualization_msgs",
+    }
+)
 
 # The only default values among the messages of rosbags, which does not keep them.
 KNOWN_DEFAULTS = {("geometry_msgs/msg/Quaternion", "w"): 1.0}
@@ -146,8 +163,10 @@ def service_definitions(name: str, request: str, response: str) -> list[Definiti
 def action_definitions(name: str, goal: str, result: str, feedback: str) -> list[Definition]:
     """Goal, result and feedback of an action, with the services and the message which carry them."""
     goal_id = "unique_identifier_msgs/UUID goal_id\n"
-    made = [parse_message(f"{name}_{part}", text) for part, text in zip(
-        ("Goal", "Result", "Feedback"), (goal, result, feedback), strict=True)]
+    made = [
+        parse_message(f"{name}_{part}", text)
+        for part, text in zip(("Goal", "Result", "Feedback"), (goal, result, feedback), strict=True)
+    ]
     short = name.replace("/action/", "/")
     send = service_definitions(
         f"{name}_SendGoal", f"{goal_id}{short}_Goal goal", "bool accepted\nbuiltin_interfaces/Time stamp"
@@ -159,8 +178,11 @@ def action_definitions(name: str, goal: str, result: str, feedback: str) -> list
         tuple(
             Field(field, _message(f"{name}_{part}"))
             for field, part in (
-                ("goal", "Goal"), ("result", "Result"), ("feedback", "Feedback"),
-                ("send_goal_service", "SendGoal"), ("get_result_service", "GetResult"),
+                ("goal", "Goal"),
+                ("result", "Result"),
+                ("feedback", "Feedback"),
+                ("send_goal_service", "SendGoal"),
+                ("get_result_service", "GetResult"),
                 ("feedback_message", "FeedbackMessage"),
             )
         ),
@@ -232,8 +254,11 @@ def _from_rosbags(name: str) -> Definition:
     constants, fields = rosbags_definitions()[name]
     return Definition(
         name,
-        tuple(Field(field, field_type(kind), KNOWN_DEFAULTS.get((name, field))) for field, kind in fields
-              if field != PLACEHOLDER),
+        tuple(
+            Field(field, field_type(kind), KNOWN_DEFAULTS.get((name, field)))
+            for field, kind in fields
+            if field != PLACEHOLDER
+        ),
         tuple(Constant(constant, base, value) for constant, base, value in constants),
     )
 
@@ -276,8 +301,7 @@ class Definitions:
         path = interface_files(package).get(kind, {}).get(stem)
         if path is not None:
             for definition in file_definitions(package, kind, path):
-                self._known[definition.name] = replace(
-                    definition, fields=_placeholder_if_empty(definition.fields))
+                self._known[definition.name] = replace(definition, fields=_placeholder_if_empty(definition.fields))
         elif kind == "msg" and name in rosbags_definitions():
             definition = _from_rosbags(name)
             self._known[name] = replace(definition, fields=_placeholder_if_empty(definition.fields))

@@ -85,9 +85,11 @@ def _scalar_check(kind: FieldType) -> Check:
 
         def check_message(field: str, value: Any) -> Any:
             if not isinstance(value, cls):
-                raise AssertionError(f"The '{field}' field must be a sub message of type '{cls.__name__}', "
-                                     f"not {type(value).__name__}")
+                raise AssertionError(
+                    f"The '{field}' field must be a sub message of type '{cls.__name__}', not {type(value).__name__}"
+                )
             return value
+
         return check_message
     if base == "string":
         bound = kind.string_bound or math.inf
@@ -98,18 +100,23 @@ def _scalar_check(kind: FieldType) -> Check:
             if len(value) > bound:
                 raise AssertionError(f"The '{field}' field must be a string of at most {bound} characters")
             return value
+
         return check_string
     if base == "byte":
+
         def check_byte(field: str, value: Any) -> Any:
             if not isinstance(value, bytes | bytearray) or len(value) != 1:
                 raise AssertionError(f"The '{field}' field must be of type 'bytes' with length 1, not {value!r}")
             return bytes(value)
+
         return check_byte
     if base == "bool":
+
         def check_bool(field: str, value: Any) -> Any:
             if not isinstance(value, bool):
                 raise AssertionError(f"The '{field}' field must be of type 'bool', not {type(value).__name__}")
             return value
+
         return check_bool
     if base in ("float32", "float64"):
         limit = FLOAT32_MAX if base == "float32" else math.inf
@@ -120,6 +127,7 @@ def _scalar_check(kind: FieldType) -> Check:
             if abs(value) > limit and not math.isinf(value):
                 raise AssertionError(f"The '{field}' field must be a float within +-{limit}, not {value}")
             return value
+
         return check_float
     signed = base.startswith("int")
     bits = 8 * PRIMITIVES[base][1]
@@ -131,6 +139,7 @@ def _scalar_check(kind: FieldType) -> Check:
         if not low <= value <= high:
             raise AssertionError(f"The '{field}' field must be an integer in [{low}, {high}], not {value}")
         return value
+
     return check_int
 
 
@@ -164,14 +173,16 @@ def _many_check(kind: FieldType) -> Check:
         if isinstance(value, bytes | bytearray | memoryview | np.ndarray):
             given = np.frombuffer(value, np.uint8) if not isinstance(value, np.ndarray) else value
             if not np.can_cast(given.dtype, typecode, "safe" if typecode in "fd" else "equiv"):
-                raise AssertionError(f"The '{field}' field must hold values of type '{element.base}', "
-                                     f"not {given.dtype}")
+                raise AssertionError(
+                    f"The '{field}' field must hold values of type '{element.base}', not {given.dtype}"
+                )
             made = array(typecode)
             made.frombytes(np.ascontiguousarray(given, typecode).reshape(-1).view(np.uint8).data)
             return made
         if isinstance(value, str) or not isinstance(value, Collection):
-            raise AssertionError(f"The '{field}' field must be a set or sequence of '{element.base}', "
-                                 f"not {type(value).__name__}")
+            raise AssertionError(
+                f"The '{field}' field must be a set or sequence of '{element.base}', not {type(value).__name__}"
+            )
         try:
             return array(typecode, [check_element(field, item) for item in value])
         except OverflowError as error:
@@ -226,8 +237,9 @@ def message_class(name: str) -> type[Message]:
     definition = definitions.get(name)
     package, kind, short = name.split("/")
     slots = tuple(f"_{field.name}" for field in definition.fields)
-    body: dict[str, Any] = {constant.name: _constant(constant.base, constant.value)
-                            for constant in definition.constants}
+    body: dict[str, Any] = {
+        constant.name: _constant(constant.base, constant.value) for constant in definition.constants
+    }
     body |= {"__slots__": slots, "__module__": f"{package}.{kind}", "__doc__": f"The interface {name}."}
     made: type[Message] = type(short, (Message,), body)
     made._definition, made._factories = definition, {}
@@ -272,18 +284,24 @@ def action_class(name: str) -> type:
     if name not in _interfaces:
         package, kind, short = name.split("/")
         from rosless.interfaces.definitions import names_in
+
         if short not in names_in(package, "action"):
             raise InterfaceError(f"no definition of '{name}' among the installed packages and rosless")
-        implementation = type("Impl", (), {
-            "SendGoalService": service_class(f"{name}_SendGoal"),
-            "GetResultService": service_class(f"{name}_GetResult"),
-            "FeedbackMessage": message_class(f"{name}_FeedbackMessage"),
-            "CancelGoalService": service_class("action_msgs/srv/CancelGoal"),
-            "GoalStatusMessage": message_class("action_msgs/msg/GoalStatusArray"),
-        })
+        implementation = type(
+            "Impl",
+            (),
+            {
+                "SendGoalService": service_class(f"{name}_SendGoal"),
+                "GetResultService": service_class(f"{name}_GetResult"),
+                "FeedbackMessage": message_class(f"{name}_FeedbackMessage"),
+                "CancelGoalService": service_class("action_msgs/srv/CancelGoal"),
+                "GoalStatusMessage": message_class("action_msgs/msg/GoalStatusArray"),
+            },
+        )
         parts = {part: message_class(f"{name}_{part}") for part in ("Goal", "Result", "Feedback")}
         _interfaces[name] = ServiceMeta(
-            short, (), {"__module__": f"{package}.{kind}", "_name": name, "Impl": implementation, **parts})
+            short, (), {"__module__": f"{package}.{kind}", "_name": name, "Impl": implementation, **parts}
+        )
     return _interfaces[name]
 
 

@@ -18,7 +18,10 @@ from rosless.wire.session import Endpoint, Reader, Session, Writer
 
 DISCOVERY_TYPE = "rmw_dds_common/msg/ParticipantEntitiesInfo"
 DISCOVERY_QOS = Qos(
-    Policy.Reliability.Reliable(dds_infinity), Policy.Durability.TransientLocal, Policy.History.KeepLast(1))
+    Policy.Reliability.Reliable(dds_infinity), Policy.Durability.TransientLocal, Policy.History.KeepLast(1)
+)
+# One sample of each participant must reach the reader, and all of them belong to one instance
+LISTENING_QOS = Qos(Policy.Reliability.Reliable(dds_infinity), Policy.Durability.TransientLocal, Policy.History.KeepAll)
 MOST_ENDPOINTS = 100_000
 
 # The three kinds of DDS topic names and the suffixes of services
@@ -99,9 +102,12 @@ class Graph:
 
         node_class = message_class("rmw_dds_common/msg/NodeEntitiesInfo")
         nodes = [
-            node_class(node_namespace=namespace, node_name=name,
-                       reader_gid_seq=[gid(one.gid) for one in readers],
-                       writer_gid_seq=[gid(one.gid) for one in writers])
+            node_class(
+                node_namespace=namespace,
+                node_name=name,
+                reader_gid_seq=[gid(one.gid) for one in readers],
+                writer_gid_seq=[gid(one.gid) for one in writers],
+            )
             for (namespace, name), (readers, writers) in self._nodes.items()
         ]
         info = message_class(DISCOVERY_TYPE)(gid=gid(self.session.gid), node_entities_info_seq=nodes)
@@ -111,7 +117,7 @@ class Graph:
         """Begin to collect the node names of the other participants."""
         with self._lock:
             if self._reader is None:
-                self._reader = self.session.reader("ros_discovery_info", DISCOVERY_TYPE, DISCOVERY_QOS, self._heard)
+                self._reader = self.session.reader("ros_discovery_info", DISCOVERY_TYPE, LISTENING_QOS, self._heard)
 
     def _heard(self, data: bytes, info: Any) -> None:
         try:
@@ -121,10 +127,13 @@ class Graph:
         nodes = [(node.node_namespace, node.node_name) for node in message.node_entities_info_seq]
         with self._lock:
             self._remote[bytes(message.gid.data)[:16]] = nodes
-            self._owners.update({
-                bytes(gid.data)[:16]: (node.node_namespace, node.node_name)
-                for node in message.node_entities_info_seq
-                for gid in (*node.reader_gid_seq, *node.writer_gid_seq)})
+            self._owners.update(
+                {
+                    bytes(gid.data)[:16]: (node.node_namespace, node.node_name)
+                    for node in message.node_entities_info_seq
+                    for gid in (*node.reader_gid_seq, *node.writer_gid_seq)
+                }
+            )
 
     def nodes(self) -> list[tuple[str, str]]:
         """(namespace, name) of all nodes of the domain whose participant is alive."""
@@ -132,8 +141,12 @@ class Graph:
         alive = {endpoint.participant for endpoint in self.endpoints()} | {self.session.gid}
         with self._lock:
             own = list(self._nodes)
-            others = [node for gid, nodes in self._remote.items() if gid in alive and gid != self.session.gid
-                      for node in nodes]
+            others = [
+                node
+                for gid, nodes in self._remote.items()
+                if gid in alive and gid != self.session.gid
+                for node in nodes
+            ]
         return sorted([*own, *others])
 
     def owner(self, gid: bytes) -> tuple[str, str] | None:
@@ -151,14 +164,24 @@ class Graph:
                 return []
             if self._builtin is None:
                 participant = self.session.participant
-                self._builtin = (BuiltinDataReader(participant, BuiltinTopicDcpsPublication),
-                                 BuiltinDataReader(participant, BuiltinTopicDcpsSubscription))
+                self._builtin = (
+                    BuiltinDataReader(participant, BuiltinTopicDcpsPublication),
+                    BuiltinDataReader(participant, BuiltinTopicDcpsSubscription),
+                )
             found = []
             for reader, is_writer in zip(self._builtin, (True, False), strict=True):
                 for sample in reader.read(MOST_ENDPOINTS):
                     if sample.sample_info.instance_state == InstanceState.Alive and sample.topic_name:
-                        found.append(RemoteEndpoint(sample.key.bytes, sample.participant_key.bytes,
-                                                    sample.topic_name, sample.type_name, is_writer, sample.qos))
+                        found.append(
+                            RemoteEndpoint(
+                                sample.key.bytes,
+                                sample.participant_key.bytes,
+                                sample.topic_name,
+                                sample.type_name,
+                                is_writer,
+                                sample.qos,
+                            )
+                        )
             return found
 
     def names_and_types(self, prefix: str, suffix: str = "") -> dict[str, set[str]]:

@@ -112,12 +112,20 @@ class Session:
         self._thread = threading.Thread(target=self._wait, name=f"rosless domain {domain_id}", daemon=True)
         self._thread.start()
 
-    def writer(self, topic_name: str, type_name: str, qos: Qos, *, is_service: bool = False,
-               on_incompatible: Callable[[int], None] | None = None) -> Writer:
+    def writer(
+        self,
+        topic_name: str,
+        type_name: str,
+        qos: Qos,
+        *,
+        is_service: bool = False,
+        on_incompatible: Callable[[int], None] | None = None,
+    ) -> Writer:
         """A writer of a DDS topic.  `on_incompatible` is told the DDS id of an incompatible policy."""
         topic = self._topic(topic_name, type_name, is_service)
-        qos = qos + Qos(Policy.DataRepresentation(use_cdrv0_representation=True),
-                        Policy.WriterDataLifecycle(autodispose=False))
+        qos = qos + Qos(
+            Policy.DataRepresentation(use_cdrv0_representation=True), Policy.WriterDataLifecycle(autodispose=False)
+        )
         entity = self._create(DataWriter, topic, topic_name, qos)
         writer = Writer(self, topic, entity, type_name, topic_name)
         self._register(writer)
@@ -125,8 +133,16 @@ class Session:
             self._watch_qos(writer, DDSStatus.OfferedIncompatibleQos, on_incompatible)
         return writer
 
-    def reader(self, topic_name: str, type_name: str, qos: Qos, on_sample: OnSample, *, is_service: bool = False,
-               on_incompatible: Callable[[int], None] | None = None) -> Reader:
+    def reader(
+        self,
+        topic_name: str,
+        type_name: str,
+        qos: Qos,
+        on_sample: OnSample,
+        *,
+        is_service: bool = False,
+        on_incompatible: Callable[[int], None] | None = None,
+    ) -> Reader:
         """A reader of a DDS topic."""
         topic = self._topic(topic_name, type_name, is_service)
         qos = qos + Qos(Policy.DataRepresentation(use_cdrv0_representation=True))

@@ -13,9 +13,19 @@ from cyclonedds.idl import IdlStruct, make_idl_struct, types
 from rosless.interfaces.definitions import FieldType, definitions
 
 PRIMITIVES: dict[str, Any] = {
-    "bool": bool, "byte": types.uint8, "char": types.uint8, "int8": types.int8, "uint8": types.uint8,
-    "int16": types.int16, "uint16": types.uint16, "int32": types.int32, "uint32": types.uint32,
-    "int64": types.int64, "uint64": types.uint64, "float32": types.float32, "float64": types.float64,
+    "bool": bool,
+    "byte": types.uint8,
+    "char": types.uint8,
+    "int8": types.int8,
+    "uint8": types.uint8,
+    "int16": types.int16,
+    "uint16": types.uint16,
+    "int32": types.int32,
+    "uint32": types.uint32,
+    "int64": types.int64,
+    "uint64": types.uint64,
+    "float32": types.float32,
+    "float64": types.float64,
 }
 
 _structs: dict[tuple[str, bool], type[IdlStruct]] = {}
@@ -29,7 +39,8 @@ def dds_type(name: str, is_service: bool = False) -> type[IdlStruct]:
         if is_service:
             fields = {"rosless_client_id": types.uint64, "rosless_sequence_number": types.int64, **fields}
         _structs[name, is_service] = make_idl_struct(
-            f"{short}_", f"{package}::{kind}::dds_::{short}_", fields, dataclassify=False)
+            f"{short}_", f"{package}::{kind}::dds_::{short}_", fields, dataclassify=False
+        )
     return _structs[name, is_service]
 
 
@@ -46,8 +57,6 @@ def _field_type(kind: FieldType) -> Any:
     if kind.shape == "sequence":
         return sequence[base, kind.size] if kind.size else sequence[base]
     return base
-
-
 
 
 def _indexable(kind: Any) -> Any:
