@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Peer, Process
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.qos import qos_profile_sensor_data
@@ -17,6 +16,8 @@ from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.messages import pose_to_message
+
+from .conftest import Peer, Process
 
 MOVE = "/mini_diffuser/move_to_keyframe"
 Result = MoveToKeyframe.Result

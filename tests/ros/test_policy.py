@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Peer, Process
 from mini_diffuser_msgs.action import ExecuteInstruction
 from std_msgs.msg import String
+
+from .conftest import Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 Result = ExecuteInstruction.Result

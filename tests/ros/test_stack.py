@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENDS_WITHIN, Peer, Process
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes
@@ -20,6 +19,8 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.messages import cloud_from_message
+
+from .conftest import DISCOVERY, ENDS_WITHIN, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -110,18 +111,20 @@ def test_ctrl_c_ends_every_node_in_time_even_in_the_middle_of_a_sentence(peer: P
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"),
+    ("node", "parameters", "words"),
     [
-        ({"checkpoint": "/nowhere"}, ["/nowhere"]),
-        ({"samples": 0}, ["samples"]),
-        ({"settle_time": "soon"}, ["settle_time"]),
+        ("policy_node", {"checkpoint": "/nowhere"}, ["/nowhere"]),
+        ("perception_node", {"max_rate": 0.0}, ["max_rate"]),
+        ("perception_node", {"tf_timeout": "soon"}, ["tf_timeout"]),
+        ("perception_node", {"robot": "r2d2"}, ["r2d2", "panda"]),
+        ("perception_node", {"fusion.voxel_size": -0.01}, ["voxel_size", "-0.01"]),
     ],
 )
 def test_a_node_that_cannot_start_says_why_in_one_line(
-    start: Callable[..., Process], checkpoint: Path, parameters: dict[str, Any], words: list[str]
+    start: Callable[..., Process], node: str, parameters: dict[str, Any], words: list[str]
 ) -> None:
-    process = start("policy_node", **{"checkpoint": checkpoint, **parameters})
-    assert process.wait(60.0) == 1
+    process = start(node, **parameters)
+    assert process.wait(DISCOVERY) == 1
     last = process.said().strip().splitlines()[-1]
-    assert all(word in last for word in words)
+    assert all(word in last for word in words), last
     assert "Traceback" not in process.said()
