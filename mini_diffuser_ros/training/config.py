@@ -57,17 +57,20 @@ class BatchConfig:
     Attributes:
         scenes: clouds per step (level 1), over all processes together.
         level2: noised actions per cloud (level 2), in the same pass.
-        focus_share: share of the scenes drawn from decision and grasp frames; the rest is drawn from all frames.
+        decision_share: share of the scenes drawn from decision frames, where only the sentence tells the object.
+        grasp_share: share drawn from frames whose action closes the gripper. The rest is drawn from all frames.
     """
 
     scenes: int = 32
     level2: int = 32
-    focus_share: float = 0.6
+    decision_share: float = 0.6
+    grasp_share: float = 0.1
 
     def __post_init__(self) -> None:
         _within("scenes", self.scenes, 1, 65536)
         _within("level2", self.level2, 1, 65536)
-        _within("focus_share", self.focus_share, 0.0, 1.0)
+        _within("decision_share", self.decision_share, 0.0, 1.0)
+        _within("grasp_share", self.grasp_share, 0.0, 1.0 - self.decision_share)
 
 
 @dataclass(frozen=True)

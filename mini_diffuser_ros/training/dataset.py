@@ -105,7 +105,7 @@ def split(
 class DrawnSamples(Dataset[Sample]):
     """Samples by (step, slot) of the training run.
 
-    The first ``focus_share`` of a step's slots draw from decision and grasp frames, the others from all frames.
+    The first slots of a step draw from decision frames, the next ones from grasp frames, the others from all frames.
     """
 
     def __init__(
@@ -118,8 +118,10 @@ class DrawnSamples(Dataset[Sample]):
         seed: int,
     ) -> None:
         self._frames = frames
-        self._focus = [index for index, frame in enumerate(frames) if frame.kind.in_focus]
-        self._focus_slots = round(batch.focus_share * batch.scenes) if self._focus else 0
+        self._pools = (
+            (batch.decision_share * batch.scenes, [i for i, frame in enumerate(frames) if frame.kind.decides_object]),
+            (batch.grasp_share * batch.scenes, [i for i, frame in enumerate(frames) if frame.kind is FrameKind.GRASP]),
+        )
         self._tokens = tokens
         self._model = model
         self._augmentation = augmentation
@@ -128,15 +130,22 @@ class DrawnSamples(Dataset[Sample]):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         step, slot = key
         random = np.random.default_rng([self._seed, step, slot])
-        if slot < self._focus_slots:
-            index = self._focus[random.integers(len(self._focus))]
-        else:
-            index = int(random.integers(len(self._frames)))
+        pool = self._pool(slot)
+        index = pool[random.integers(len(pool))]
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
         cloud, pose = augment(frame.cloud, frame.pose, self._model.workspace, self._augmentation, random)
         moved = replace(frame, cloud=cloud, pose=pose)
         return make_sample(moved, self._tokens[sentence], self._model)
+
+    def _pool(self, slot: int) -> Sequence[int]:
+        """Indices of the frames that a slot draws from."""
+        end = 0.0
+        for share, pool in self._pools:
+            end += share
+            if slot < round(end) and pool:
+                return pool
+        return range(len(self._frames))
 
 
 class StepSlots:

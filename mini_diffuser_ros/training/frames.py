@@ -39,11 +39,6 @@ class FrameKind(Enum):
         """True if only the sentence tells which object the action goes to."""
         return self in (FrameKind.FIRST, FrameKind.LATER)
 
-    @property
-    def in_focus(self) -> bool:
-        """True if training draws this kind more often."""
-        return self is not FrameKind.OTHER
-
 
 def frame_kinds(poses: NDArray[np.floating], gripper_open: NDArray[np.bool_]) -> list[FrameKind]:
     """The kind of each of the K - 1 frames of an episode.

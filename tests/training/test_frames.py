@@ -45,6 +45,5 @@ def test_kinds_do_not_depend_on_where_the_scene_stands(yaw: float, shift: tuple[
     assert frame_kinds(turned, GRIPPER) == frame_kinds(PICK_AND_PLACE, GRIPPER)
 
 
-def test_decision_and_grasp_frames_are_in_focus() -> None:
-    assert [kind.in_focus for kind in FrameKind] == [True, True, True, False]
+def test_first_and_later_frames_decide() -> None:
     assert [kind.decides_object for kind in FrameKind] == [True, True, False, False]
