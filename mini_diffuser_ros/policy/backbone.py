@@ -217,15 +217,34 @@ class LocalQuery(nn.Module):
         return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local)
 
 
+class StateEncoder(nn.Module):
+    """Text-free features of the level above the finest: what the hand holds and where it is.
+
+    It branches off before the first text block, so that no sentence, however strange, can change them.
+    """
+
+    LEVEL = 1
+
+    def __init__(self, config: MiniDiffuserConfig) -> None:
+        super().__init__()
+        channels, heads = config.encoder_channels[self.LEVEL], config.encoder_heads[self.LEVEL]
+        self.down = Pool(config.encoder_channels[0], channels, config)
+        self.block0 = Block(channels, heads, config)
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """Features (N, C) of level 0 before its text block to (P, C') of ``level``."""
+        features: Tensor = self.block0(self.down(x, level), level)
+        return features
+
+
 @dataclass(frozen=True, eq=False)
 class SceneFeatures:
     """What the backbone makes of a batch of scenes.
 
     Attributes:
-        encoder: features (N_l, C) of each level, finest first, before the bottleneck's text block. They do not
-            depend on the sentence where ``encoder_text`` is off.
         decoder: features (N_l, C) of each level, finest first; the last is the bottleneck after its text block.
+        state: features (N_1, C) that do not depend on the sentence, None where ``head_text`` is on.
     """
 
-    encoder: tuple[Tensor, ...]
     decoder: tuple[Tensor, ...]
+    state: Tensor | None

@@ -16,6 +16,7 @@ from mini_diffuser_ros.policy.backbone import (
     EncoderStage,
     LocalQuery,
     SceneFeatures,
+    StateEncoder,
     Stem,
     Words,
     input_features,
@@ -23,6 +24,8 @@ from mini_diffuser_ros.policy.backbone import (
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
 from mini_diffuser_ros.policy.pyramid import Level
+
+_STATE_BLOCKS = 2  # one to find hand and objects, one to relate them
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class EncodedScene:
         levels: voxel levels, finest first.
         features: decoder features (N_l, C) of each level, finest first, the bottleneck's last.
         memories: keys and values of each level, finest first.
-        state_memories: the same of the text-free encoder features of level 1 and coarser; empty where unused.
+        state_memories: keys and values of the text-free features; empty where unused.
         text: (B, text_hidden) pooled sentences, None where FiLM leaves the sentence out.
         maximum: (B, C) maximum over the finest features of each scene.
         heatmap: (N_l,) logits over the points of the heat-map's level, None without heat-map.
@@ -72,23 +75,25 @@ class SceneNetwork(nn.Module):
             {_neck_name(n): NeckBlock(widths[n], config.text_hidden, config) for n in reversed(range(levels))}
         )
         if not config.head_text:
+            self.state_enc = StateEncoder(config)
             self.state_proj = AnchorEmbedding(config)
-            self.state_neck = nn.ModuleList(
-                NeckBlock(config.encoder_channels[number], 0, config) for number in range(1, levels)
-            )
+            width = config.encoder_channels[StateEncoder.LEVEL]
+            self.state_neck = nn.ModuleList(NeckBlock(width, 0, config) for _ in range(_STATE_BLOCKS))
 
     def scene_features(self, points: Tensor, levels: tuple[Level, ...], words: Words) -> SceneFeatures:
         """Backbone: points (N, 7) and sentences to features of every level."""
         x = self.embedding["stem"](input_features(points, levels[0], self.config), levels[0])
-        skips = []
+        skips, state = [], None
         for number, level in enumerate(levels):
             before, x = cast(EncoderStage, self.enc[f"enc{number}"])(x, level, words)
-            skips.append(x if number < len(levels) - 1 else before)
+            if number == 0 and not self.config.head_text:
+                state = self.state_enc(before, levels[StateEncoder.LEVEL])
+            skips.append(x)
         decoded = [x]
         for number in reversed(range(len(levels) - 1)):
             x = self._decoder(number)(x, skips[number], levels[number], words)
             decoded.append(x)
-        return SceneFeatures(tuple(skips), tuple(reversed(decoded)))
+        return SceneFeatures(tuple(reversed(decoded)), state)
 
     def remember(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
         """Keys and values of every level for the neck, finest first."""
@@ -97,13 +102,11 @@ class SceneNetwork(nn.Module):
         )
 
     def remember_state(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
-        """The same of the text-free encoder features, for level 1 and coarser."""
-        if self.config.head_text:
+        """Keys and values of the text-free features, one for each block that reads them."""
+        if features.state is None:
             return ()
-        return tuple(
-            cast(NeckBlock, block).attn.remember(features.encoder[number], levels[number])
-            for number, block in enumerate(self.state_neck, start=1)
-        )
+        level = levels[StateEncoder.LEVEL]
+        return tuple(cast(NeckBlock, block).attn.remember(features.state, level) for block in self.state_neck)
 
     def tokens(self, scene: EncodedScene, xyz: Tensor, context: TokenContext) -> Tensor:
         """Neck: positions (B, M, 3) in metres to tokens (B, M, C), from the coarsest level to the finest."""
@@ -119,7 +122,7 @@ class SceneNetwork(nn.Module):
     def state_tokens(self, scene: EncodedScene, xyz: Tensor) -> Tensor:
         """Tokens (B, M, C) of positions (B, M, 3) that have read the scene but no sentence."""
         tokens: Tensor = self.state_proj(xyz)
-        for block, memory in zip(reversed(self.state_neck), reversed(scene.state_memories), strict=True):
+        for block, memory in zip(self.state_neck, scene.state_memories, strict=True):
             tokens = block(tokens, xyz, memory, None)
         return tokens
 

@@ -187,7 +187,7 @@ class SubmanifoldConv(nn.Module):
 
     def forward(self, features: Tensor, rulebook: Rulebook) -> Tensor:
         """Features (N, in) to (N, out)."""
-        weight = self.weight
+        weight: Tensor = self.weight
         if torch.is_autocast_enabled(features.device.type):
             reduced = torch.get_autocast_dtype(features.device.type)
             features, weight = features.to(reduced), weight.to(reduced)

@@ -25,7 +25,17 @@ def model() -> MiniDiffuser:
     return MiniDiffuser(MiniDiffuserConfig.small()).eval()
 
 
-def block_cloud(seed: int = 0, blocks: int = 4) -> Cloud:
+@pytest.fixture
+def block_cloud() -> Callable[..., Cloud]:
+    return _block_cloud
+
+
+@pytest.fixture
+def network_points() -> Callable[[int, int], torch.Tensor]:
+    return _network_points
+
+
+def _block_cloud(seed: int = 0, blocks: int = 4) -> Cloud:
     """Coloured blocks of 4 cm on the table, sampled every 5 mm on their surfaces."""
     random = np.random.default_rng(seed)
     face = np.stack(np.meshgrid(np.arange(-0.02, 0.021, 0.005), np.arange(-0.02, 0.021, 0.005)), -1).reshape(-1, 2)
@@ -38,7 +48,7 @@ def block_cloud(seed: int = 0, blocks: int = 4) -> Cloud:
     return Cloud(points.astype(np.float32), np.repeat(colors, len(shape), axis=0).astype(np.uint8), "panda_link0")
 
 
-def network_points(seed: int, count: int) -> torch.Tensor:
+def _network_points(seed: int, count: int) -> torch.Tensor:
     """(count, 7) points of distinct voxels around the origin."""
     random = np.random.default_rng(seed)
     cells = random.choice(20 * 20 * 8, count, replace=False)
@@ -54,7 +64,7 @@ def make_batch() -> MakeBatch:
         generator = torch.Generator().manual_seed(seed)
         scenes = len(counts)
         lengths = torch.randint(4, 9, (scenes,), generator=generator)
-        points = [network_points(seed * 100 + number, count) for number, count in enumerate(counts)]
+        points = [_network_points(seed * 100 + number, count) for number, count in enumerate(counts)]
         return TrainingBatch(
             points=torch.cat(points),
             batch=torch.repeat_interleave(torch.tensor(counts)),

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import network_points
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, TrainingBatch
 from mini_diffuser_ros.policy.network import EncodedScene
@@ -113,7 +112,8 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"gripper_symmetry": False, "rotation_sigma": 0.0},
     {"norm": "batch"},
     {"head_context": "scene"},
-    {"head_text": True, "encoder_text": True},
+    {"head_text": True},
+    {"encoder_text": False},
     {"scene_rotary": False},
     {"input_features": "raw", "anchor_features": "raw", "value_coordinates": False},
     {"dropout": 0.1},
@@ -162,7 +162,8 @@ def test_duplicate_points_are_encoded(model: MiniDiffuser, make_batch: MakeBatch
     assert model.sample(scene, 2, 2).isfinite().all()
 
 
-def _arguments() -> dict[str, torch.Tensor]:
+@pytest.fixture
+def arguments(network_points: Callable[[int, int], torch.Tensor]) -> dict[str, torch.Tensor]:
     return {
         "points": network_points(0, 10),
         "batch": torch.zeros(10, dtype=torch.long),
@@ -184,19 +185,21 @@ def _arguments() -> dict[str, torch.Tensor]:
         ("text_lengths", torch.tensor([2, 2]), "scene 1 of 2 without a point"),
     ],
 )
-def test_bad_scenes_are_refused(model: MiniDiffuser, argument: str, value: torch.Tensor, message: str) -> None:
+def test_bad_scenes_are_refused(
+    model: MiniDiffuser, arguments: dict[str, torch.Tensor], argument: str, value: torch.Tensor, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        model.encode(**(_arguments() | {argument: value}))
+        model.encode(**(arguments | {argument: value}))
 
 
-def test_an_empty_scene_is_refused(model: MiniDiffuser) -> None:
+def test_an_empty_scene_is_refused(model: MiniDiffuser, arguments: dict[str, torch.Tensor]) -> None:
     empty = {"points": torch.zeros(0, 7), "batch": torch.zeros(0, dtype=torch.long)}
     with pytest.raises(ValueError, match=r"points \(0, 7\) is empty"):
-        model.encode(**(_arguments() | empty))
+        model.encode(**(arguments | empty))
 
 
-def test_bad_queries_are_refused(model: MiniDiffuser) -> None:
-    scene = model.encode(**_arguments())
+def test_bad_queries_are_refused(model: MiniDiffuser, arguments: dict[str, torch.Tensor]) -> None:
+    scene = model.encode(**arguments)
     zeros, one = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
     with pytest.raises(ValueError, match=r"steps has shape \(3,\), expected \(2\)"):
         model.predict_noise(scene, zeros, torch.zeros(3, dtype=torch.long), one)

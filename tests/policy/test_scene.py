@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from conftest import block_cloud
 
 from mini_diffuser_ros.policy import MiniDiffuserConfig, scene_points, workspace_centre
 from mini_diffuser_ros.records import Cloud
 
+MakeCloud = Callable[..., Cloud]
 CONFIG = MiniDiffuserConfig.small()
 
 
-def test_points_are_centred_voxels_with_colour_and_height() -> None:
+def test_points_are_centred_voxels_with_colour_and_height(block_cloud: MakeCloud) -> None:
     points, centre = scene_points(block_cloud(), CONFIG)
     assert points.dtype == np.float32
     base = points[:, :3] + centre
@@ -22,7 +24,7 @@ def test_points_are_centred_voxels_with_colour_and_height() -> None:
     assert len(np.unique(cells, axis=0)) == len(points)
 
 
-def test_voxelising_twice_changes_nothing() -> None:
+def test_voxelising_twice_changes_nothing(block_cloud: MakeCloud) -> None:
     once, centre = scene_points(block_cloud(), CONFIG)
     colors = np.rint((once[:, 3:6] + 1) * 127.5).astype(np.uint8)
     twice, _ = scene_points(Cloud(once[:, :3] + centre, colors, "panda_link0"), CONFIG)
@@ -34,7 +36,7 @@ def test_the_centre_is_a_corner_of_the_grid() -> None:
     np.testing.assert_allclose(cells, np.round(cells), atol=1e-4)
 
 
-def test_the_cap_keeps_points_all_over_the_cloud() -> None:
+def test_the_cap_keeps_points_all_over_the_cloud(block_cloud: MakeCloud) -> None:
     config = MiniDiffuserConfig.small(max_points=50)
     full, capped = scene_points(block_cloud(), CONFIG).points, scene_points(block_cloud(), config).points
     assert len(capped) == 50
@@ -47,7 +49,7 @@ def test_nothing_in_the_workspace_is_refused() -> None:
         scene_points(far, CONFIG)
 
 
-def test_values_that_are_not_finite_are_refused() -> None:
+def test_values_that_are_not_finite_are_refused(block_cloud: MakeCloud) -> None:
     cloud = block_cloud()
     cloud.points[4, 1] = np.nan
     with pytest.raises(ValueError, match="1 points that are not finite"):
