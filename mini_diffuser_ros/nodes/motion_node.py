@@ -36,6 +36,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GUARD_PERIOD = 0.05  # seconds between looks at the joint states' and the client's age
 REST_TIMEOUT = 1.5  # seconds that a stop waits for the goal under way to end
 GRIPPER_TIMEOUT = 10.0  # seconds
+JOINTS_TIMEOUT = 2.0  # seconds that a resting arm waits for a fresh joint state
 TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
 
 
@@ -86,6 +87,7 @@ class MotionNode(ManagedNode):
         self._joints = JointTracker()
         self._state_lock = threading.Lock()
         self._active: Watch | None = None
+        self._moving = False
         self._at_rest = threading.Event()
         self._at_rest.set()
         self._stopped = False
@@ -141,6 +143,9 @@ class MotionNode(ManagedNode):
             self._joints.update(message.name, message.position, message.velocity, time.monotonic())
         except ValueError as error:
             self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
+        active = self._active
+        if active is not None:
+            active.notify()
 
     def _on_heartbeat(self, _: Empty) -> None:
         self._heartbeat = time.monotonic()
@@ -175,7 +180,8 @@ class MotionNode(ManagedNode):
             return
         now = time.monotonic()
         try:
-            self._joints.positions(self._robot.arm_joint_names, now, self._max_joint_age)
+            if self._moving:
+                self._joints.positions(self._robot.arm_joint_names, now, self._max_joint_age)
         except StaleJointsError as error:
             self._interrupt(Result.STALE, str(error))
         if self._heartbeat_watched and self._heartbeat is not None:
@@ -248,7 +254,7 @@ class MotionNode(ManagedNode):
         watch.check()
         candidates = [mode_from_message(message) for message in goal.request.candidates]
         self._tell(goal, "planning", 0.0)
-        start = self._arm_positions()
+        start = self._arm_positions(watch)
         planned = self._planner.plan_first(start, candidates)
         watch.check()
         self._follow(goal, planned.trajectory, watch)
@@ -268,19 +274,23 @@ class MotionNode(ManagedNode):
             self._tell(goal, "moving", min(1.0, elapsed / max(trajectory.duration, 1e-3)))
 
         self._tell(goal, "moving", 0.0)
-        wrapped = carry_out(
-            self._arm,
-            FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory)),
-            watch,
-            name=self._arm_action,
-            timeout=2.0 * trajectory.duration + TRAJECTORY_GRACE,
-            on_feedback=on_feedback,
-        )
+        self._moving = True
+        try:
+            wrapped = carry_out(
+                self._arm,
+                FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory)),
+                watch,
+                name=self._arm_action,
+                timeout=2.0 * trajectory.duration + TRAJECTORY_GRACE,
+                on_feedback=on_feedback,
+            )
+        finally:
+            self._moving = False
         result = wrapped.result
         if wrapped.status != GoalStatus.STATUS_SUCCEEDED or result.error_code != result.SUCCESSFUL:
             raise NodeError(f"{self._arm_action}: error {result.error_code} {result.error_string}".rstrip())
         # What the controller reports is checked against what is measured.
-        misses = np.abs(self._arm_positions() - trajectory.positions[-1])
+        misses = np.abs(self._arm_positions(watch) - trajectory.positions[-1])
         worst = int(np.argmax(misses))
         if misses[worst] > self._arrival_tolerance:
             raise NodeError(
@@ -310,8 +320,23 @@ class MotionNode(ManagedNode):
             return None
         return float(fingers.sum()) >= self._open_fraction * self._robot.max_gripper_width
 
-    def _arm_positions(self) -> Any:
-        return self._joints.positions(self._robot.arm_joint_names, time.monotonic(), self._max_joint_age)
+    def _arm_positions(self, watch: Watch) -> Any:
+        """(7,) radians; while the arm rests there is time to wait for a fresh joint state.
+
+        Raises:
+            StaleJointsError: if none comes.
+        """
+
+        def fresh() -> Any:
+            try:
+                return self._joints.positions(self._robot.arm_joint_names, time.monotonic(), self._max_joint_age)
+            except StaleJointsError:
+                return None
+
+        try:
+            return watch.wait_for(fresh, JOINTS_TIMEOUT)
+        except TimeoutError:
+            return self._joints.positions(self._robot.arm_joint_names, time.monotonic(), self._max_joint_age)
 
     @staticmethod
     def _tell(goal: Any, phase: str, progress: float) -> None:

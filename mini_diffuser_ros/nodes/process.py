@@ -44,7 +44,6 @@ def run_node(create: Callable[[], ManagedNode], threads: int = 4) -> NoReturn:
     gone before a node can cancel the motion it has started. While the node is being built Ctrl-C is a plain
     KeyboardInterrupt, so that loading a checkpoint does not delay it.
     """
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     code = _run(create, threads)
     rclpy.try_shutdown()
     # Everything has ended in order. What the interpreter would still do, unloading torch, takes a busy machine seconds.
@@ -56,6 +55,7 @@ def run_node(create: Callable[[], ManagedNode], threads: int = 4) -> NoReturn:
 def _run(create: Callable[[], ManagedNode], threads: int) -> int:
     try:
         try:
+            rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
             node = create()
         except (ValueError, RuntimeError, OSError, ParameterException) as error:
             # A bad checkpoint, parameter or file: one line that names it.
