@@ -87,9 +87,10 @@ def matrix_from_rpy(rpy: ArrayLike) -> Array:
 
 def quaternion_angle(first: ArrayLike, second: ArrayLike) -> float:
     """Angle in [0, pi] between two rotations given as quaternions xyzw (4,)."""
-    dot = abs(float(np.dot(_unit_quaternion(first), _unit_quaternion(second))))
-    # arctan2 keeps full precision near zero, where arccos loses half the digits.
-    return float(2.0 * np.arctan2(np.sqrt(max(0.0, 1.0 - dot * dot)), dot))
+    one, other = _unit_quaternion(first), _unit_quaternion(second)
+    # A quaternion and its negative are the same rotation; lengths keep full precision near zero, arccos does not.
+    shorter, longer = sorted((np.linalg.norm(one - other), np.linalg.norm(one + other)))
+    return float(4.0 * np.arctan2(shorter, longer))
 
 
 def top_down_quaternion(yaw: float) -> Array:
