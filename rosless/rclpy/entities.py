@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from struct import Struct
+from struct import error as struct_error
 from typing import Any
 
 from cyclonedds.core import DDSException
@@ -284,7 +285,7 @@ class Service(Entity):
             try:
                 identity = SERVICE_HEADER.unpack_from(data, 4)
                 request = self._requests.decode(data, SERVICE_HEADER.size)
-            except (CodecError, ArithmeticError, ValueError) as error:
+            except (CodecError, struct_error) as error:
                 self._node.get_logger().error(f"dropped a request of '{self.srv_name}': {error}")
                 return
             header = RequestHeader(identity[0], identity[1], info.publication_handle)

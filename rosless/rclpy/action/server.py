@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from enum import Enum
+from struct import error as struct_error
 from typing import Any
 
 from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
@@ -418,7 +419,7 @@ class _ResultService(Service):
             try:
                 identity = SERVICE_HEADER.unpack_from(data, 4)
                 request = self._requests.decode(data, SERVICE_HEADER.size)
-            except (CodecError, ArithmeticError, ValueError) as error:
+            except (CodecError, struct_error) as error:
                 self._node.get_logger().error(f"dropped a request of '{self.srv_name}': {error}")
                 return
             header = RequestHeader(identity[0], identity[1], info.publication_handle)

@@ -115,6 +115,7 @@ def parse_message(name: str, text: str) -> Definition:
     if re.search(r"^\s*wstring\b", text, re.MULTILINE):
         raise InterfaceError(f"{name}: rosless does not provide wstring fields; use string")
     package = name.partition("/")[0]
+    text = "\n".join(_without_comment(line) for line in text.splitlines())
     try:
         # The parser resolves names relative to `package/msg`, which is right for all three kinds.
         (message,) = MSGParser(f"MSG: {package}/msg/{name.rpartition('/')[2]}\n{text}\n").specification()
@@ -125,9 +126,17 @@ def parse_message(name: str, text: str) -> Definition:
         reference = field.typ.ref
         base = reference.name.value if isinstance(reference, BaseType) else reference.name
         kind = FieldType(base, field.typ.str_size, field.typ.cardinality.value, field.typ.size)
+        if kind.is_message and field.value is not None:
+            raise InterfaceError(f"{name}: field '{field.name}' of type {base} cannot have a default value")
         fields.append(Field(field.name, kind, field.value))
     constants = tuple(Constant(entry.name, entry.typ.value, entry.value) for entry in message.constants)
     return Definition(name, tuple(fields), constants)
+
+
+def _without_comment(line: str) -> str:
+    """A line up to its comment; a `#` in quotes begins none."""
+    found = re.match(r"""(?:[^#'"]|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|['"](?=[^'"]*$))*""", line)
+    return found[0] if found else line
 
 
 def _placeholder_if_empty(fields: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -19,7 +19,7 @@ from rosless.interfaces.codec import PRIMITIVES, Codec, codec
 from rosless.interfaces.definitions import PLACEHOLDER, Definition, FieldType, definitions
 
 IDL_NAMES = {"float64": "double", "float32": "float", "bool": "boolean", "byte": "octet", "char": "uint8"}
-FLOAT32_MAX = 3.402823466e38
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 Check = Callable[[str, Any], Any]
 

@@ -33,7 +33,16 @@ def test_declared_parameters_have_their_default(ros: Ros) -> None:
 def test_the_command_line_overrides_defaults(ros: Ros, tmp_path: Path) -> None:
     file = tmp_path / "parameters.yaml"
     file.write_text(
-        "/**:\n  ros__parameters:\n    speed: 0.25\n    arm:\n      joints: [a, b]\nother:\n  ros__parameters:\n    speed: 1.0\n"
+        """
+        /**:
+          ros__parameters:
+            speed: 0.25
+            arm:
+              joints: [a, b]
+        other:
+          ros__parameters:
+            speed: 1.0
+        """
     )
     words = ["--ros-args", "--params-file", str(file), "-p", "count:=3"]
     node = ros.node("node", cli_args=words)
