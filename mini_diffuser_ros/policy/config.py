@@ -112,7 +112,10 @@ class MiniDiffuserConfig:
         heatmap: dense grounding signal: cross-entropy of a target heat-map over scene tokens.
         heatmap_level: level whose tokens carry the heat-map.
         heatmap_sigma: metres, width of the target heat-map in the table plane.
-        position_weight, rotation_weight, gripper_weight, termination_weight, heatmap_weight: weights of the losses.
+        rotation_map: dense rotation signal: the points around the target, at the heat-map's level, predict the target's
+            rotation too.
+        position_weight, rotation_weight, gripper_weight, termination_weight, heatmap_weight, rotation_map_weight:
+            weights of the losses.
     """
 
     # Scene
@@ -174,11 +177,13 @@ class MiniDiffuserConfig:
     heatmap: bool = True
     heatmap_level: int = 1
     heatmap_sigma: float = 0.02
+    rotation_map: bool = True
     position_weight: float = 5.0
     rotation_weight: float = 3.0
     gripper_weight: float = 1.0
     termination_weight: float = 1.0
     heatmap_weight: float = 1.0
+    rotation_map_weight: float = 2.0
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -248,6 +253,7 @@ class MiniDiffuserConfig:
             "clip_sample": 1.0,
             "step_spacing": "trailing",
             "heatmap": False,
+            "rotation_map": False,
             "position_weight": 20.0,
             "rotation_weight": 1.0,
         }
@@ -341,6 +347,7 @@ class MiniDiffuserConfig:
             "gripper_weight",
             "termination_weight",
             "heatmap_weight",
+            "rotation_map_weight",
         ):
             _require(getattr(self, name) >= 0, name, f"{getattr(self, name)} is negative")
 

@@ -49,12 +49,20 @@ class ActionHead(nn.Module):
         self.heatmap_mlp = _head(heat_width, hidden, 1 if config.heatmap else _PUBLISHED_HEATMAP_CHANNELS, dropout)
         self.action_mlp = _head(width, hidden, logits, dropout)
         self.denoise_mlp = _head(config.neck_channels, hidden, 3, dropout)
+        if config.rotation_map:
+            map_width = config.decoder_channels[config.heatmap_level]
+            self.rotation_map_mlp = _head(map_width, hidden, 3 * BINS, dropout)
         if self.state_only:
             self.state_mlp = _head(config.neck_channels, hidden, self._state_logits, dropout)
 
     @property
     def _state_logits(self) -> int:
         return 2 if self.termination else 1
+
+    def rotation_map(self, features: Tensor) -> Tensor:
+        """Rotation logits (P, 72, 3) that points near the target predict from their features (P, C)."""
+        logits: Tensor = self.rotation_map_mlp(features)
+        return logits.unflatten(1, (BINS, 3))
 
     def action(self, features: Tensor, state: Tensor | None) -> ActionLogits:
         """Logits from the features of ``head_context`` (Q, F) and, where used, text-free tokens (Q, C)."""

@@ -11,10 +11,13 @@ from torch import Tensor
 from mini_diffuser_ros.policy.batch import TrainingBatch
 from mini_diffuser_ros.policy.heads import ActionLogits
 from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.pyramid import Level
 from mini_diffuser_ros.policy.rotation import rotation_labels
 
 if TYPE_CHECKING:
     from mini_diffuser_ros.policy.model import MiniDiffuser
+
+_ROTATION_MAP_POINTS = 8  # about one face of a block at 2 cm
 
 
 def training_losses(
@@ -35,9 +38,12 @@ def training_losses(
 
     predicted, logits = _predict(model, scene, noised, steps, at_target)
     losses = {"position": F.l1_loss(predicted, schedule.target(clean, noise, steps))}
-    losses |= _action_losses(model, logits, batch)
+    labels = rotation_labels(batch.target_quat, config.rotation_sigma, config.gripper_symmetry)
+    losses |= _action_losses(model, logits, labels, batch)
     if scene.heatmap is not None:
         losses["heatmap"] = heatmap_loss(scene, batch.target_xyz, config.heatmap_level, config.heatmap_sigma)
+    if config.rotation_map:
+        losses["rotation_map"] = _rotation_map_loss(model, scene, labels, batch.target_xyz)
     total = torch.stack([getattr(config, f"{name}_weight") * value for name, value in losses.items()]).sum()
     return {"total": total} | losses
 
@@ -70,14 +76,14 @@ def _text_of(model: MiniDiffuser, steps: Tensor) -> Tensor:
     return (torch.arange(scenes * level2, device=steps.device) % scenes).view(scenes, level2)
 
 
-def _action_losses(model: MiniDiffuser, logits: ActionLogits, batch: TrainingBatch) -> dict[str, Tensor]:
-    config = model.config
-    labels = rotation_labels(batch.target_quat, config.rotation_sigma, config.gripper_symmetry)
+def _action_losses(
+    model: MiniDiffuser, logits: ActionLogits, labels: Tensor, batch: TrainingBatch
+) -> dict[str, Tensor]:
     losses = {
         "rotation": F.cross_entropy(logits.rotation, labels),
         "gripper": F.binary_cross_entropy_with_logits(logits.gripper, batch.gripper_open),
     }
-    if config.termination:
+    if model.config.termination:
         losses["termination"] = F.binary_cross_entropy_with_logits(logits.termination, batch.terminate)
     return losses
 
@@ -93,9 +99,26 @@ def heatmap_loss(scene: EncodedScene, target_xyz: Tensor, level: int, sigma: flo
     """
     if scene.heatmap is None:
         raise ValueError("scene has no heat-map, its model's config.heatmap is off")
-    points = scene.levels[level]
-    padded = points.padded
-    distance = (points.coordinates[:, :2] - target_xyz[points.batch, :2]).square().sum(1)
-    wanted = (-distance / (2 * sigma**2))[padded.members].masked_fill(~padded.valid, -torch.inf)
+    padded = scene.levels[level].padded
+    wanted = -_squared_distances(scene.levels[level], target_xyz) / (2 * sigma**2)
     given = scene.heatmap[padded.members].masked_fill(~padded.valid, -1e4)
     return F.cross_entropy(given, wanted.softmax(1))
+
+
+def _rotation_map_loss(model: MiniDiffuser, scene: EncodedScene, labels: Tensor, target_xyz: Tensor) -> Tensor:
+    """Cross-entropy of the rotations (B, 72, 3) that the points around each target predict."""
+    number = model.config.heatmap_level
+    level = scene.levels[number]
+    distance = _squared_distances(level, target_xyz)
+    nearest = distance.topk(min(_ROTATION_MAP_POINTS, distance.shape[1]), dim=1, largest=False)
+    points = level.padded.members.gather(1, nearest.indices)
+    logits = model.act_proj_head.rotation_map(scene.features[number].index_select(0, points.flatten()))
+    losses = F.cross_entropy(logits, labels.repeat_interleave(points.shape[1], 0), reduction="none").mean(1)
+    counts = nearest.values.isfinite().flatten()
+    return losses[counts].mean()
+
+
+def _squared_distances(level: Level, target_xyz: Tensor) -> Tensor:
+    """(B, P) squared distances in the table plane between targets (B, 3) and their scenes' points; inf at padding."""
+    distance = (level.coordinates[:, :2] - target_xyz[level.batch, :2]).square().sum(1)
+    return distance[level.padded.members].masked_fill(~level.padded.valid, torch.inf)

@@ -109,6 +109,7 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"decoder_position_input": "skip"},
     {"termination": False},
     {"heatmap": False},
+    {"rotation_map": False},
     {"gripper_symmetry": False, "rotation_sigma": 0.0},
     {"norm": "batch"},
     {"head_context": "scene"},
