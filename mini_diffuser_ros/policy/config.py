@@ -179,11 +179,11 @@ class MiniDiffuserConfig:
     heatmap_sigma: float = 0.02
     rotation_map: bool = True
     position_weight: float = 5.0
-    rotation_weight: float = 3.0
+    rotation_weight: float = 2.0
     gripper_weight: float = 1.0
     termination_weight: float = 1.0
-    heatmap_weight: float = 1.0
-    rotation_map_weight: float = 2.0
+    heatmap_weight: float = 2.0
+    rotation_map_weight: float = 1.0
 
     def __post_init__(self) -> None:
         self._check_types()
