@@ -59,18 +59,22 @@ class BatchConfig:
         level2: noised actions per cloud (level 2), in the same pass.
         decision_share: share of the scenes drawn from decision frames, where only the sentence tells the object.
         grasp_share: share drawn from frames whose action closes the gripper. The rest is drawn from all frames.
+        task_weights: how much more often than others the frames of a task are drawn; 1 where a task is not named.
     """
 
     scenes: int = 32
     level2: int = 32
     decision_share: float = 0.6
     grasp_share: float = 0.1
+    task_weights: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _within("scenes", self.scenes, 1, 65536)
         _within("level2", self.level2, 1, 65536)
         _within("decision_share", self.decision_share, 0.0, 1.0)
         _within("grasp_share", self.grasp_share, 0.0, 1.0 - self.decision_share)
+        for task, weight in self.task_weights.items():
+            _within(f"task_weights.{task}", weight, 1e-3, 1e3)
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,15 @@ class DrawnSamples(Dataset[Sample]):
         seed: int,
     ) -> None:
         self._frames = frames
-        self._pools = (
-            (batch.decision_share * batch.scenes, [i for i, frame in enumerate(frames) if frame.kind.decides_object]),
-            (batch.grasp_share * batch.scenes, [i for i, frame in enumerate(frames) if frame.kind is FrameKind.GRASP]),
+        weights = np.array([batch.task_weights.get(frame.task, 1.0) for frame in frames])
+        decisions = np.array([frame.kind.decides_object for frame in frames])
+        grasps = np.array([frame.kind is FrameKind.GRASP for frame in frames])
+        first_grasp = round(batch.decision_share * batch.scenes)
+        first_any = round((batch.decision_share + batch.grasp_share) * batch.scenes)
+        # End of each group's slots, and the running sums of its frames' weights; an empty group draws from all frames.
+        self._groups = tuple(
+            (end, np.cumsum(weights * (chosen if chosen.any() else True)))
+            for end, chosen in ((first_grasp, decisions), (first_any, grasps), (batch.scenes, decisions | True))
         )
         self._tokens = tokens
         self._model = model
@@ -130,22 +136,13 @@ class DrawnSamples(Dataset[Sample]):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         step, slot = key
         random = np.random.default_rng([self._seed, step, slot])
-        pool = self._pool(slot)
-        index = pool[random.integers(len(pool))]
+        sums = next(sums for end, sums in self._groups if slot < end)
+        index = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
         cloud, pose = augment(frame.cloud, frame.pose, self._model.workspace, self._augmentation, random)
         moved = replace(frame, cloud=cloud, pose=pose)
         return make_sample(moved, self._tokens[sentence], self._model)
-
-    def _pool(self, slot: int) -> Sequence[int]:
-        """Indices of the frames that a slot draws from."""
-        end = 0.0
-        for share, pool in self._pools:
-            end += share
-            if slot < round(end) and pool:
-                return pool
-        return range(len(self._frames))
 
 
 class StepSlots:

@@ -52,7 +52,10 @@ class WholeStep:
         self._seed = seed
         self._processes = processes
         objective = _Objective(model, level2)
-        self._objective: nn.Module = objective if processes.size == 1 else DistributedDataParallel(objective)
+        # Parts that a configuration leaves out of the loss, e.g. the text of FiLM, get no gradient.
+        self._objective: nn.Module = (
+            objective if processes.size == 1 else DistributedDataParallel(objective, find_unused_parameters=True)
+        )
 
     def compute(self, step: int) -> dict[str, Tensor]:
         """See :class:`Gradients`."""

@@ -90,7 +90,8 @@ def _convert(hint: Any, value: object, source: str, name: str) -> Any:
         return _convert_tuple(typing.get_args(hint), value, source, name)
     if origin is dict or hint is dict:
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            return dict(value)
+            kind = (typing.get_args(hint) or (str, Any))[1]
+            return {key: _convert(kind, item, source, f"{name}.{key}") for key, item in value.items()}
         raise _ill_typed(source, name, value, "a mapping")
     return _convert_scalar(hint, value, source, name)
 
@@ -125,7 +126,9 @@ def _convert_scalar(hint: Any, value: object, source: str, name: str) -> Any:
             raise _ill_typed(source, name, value, "a number") from None
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if hint is Any or (isinstance(value, hint) and (hint is bool or not isinstance(value, bool))):
+    if hint is Any:
+        return value
+    if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
     raise _ill_typed(source, name, value, words.get(hint, str(hint)))

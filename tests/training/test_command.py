@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,18 @@ def test_faults_are_one_line_and_exit_code_2(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser train:")]
     assert len(lines) == 1
     assert named in lines[0]
+
+
+def test_processes_of_torchrun_train_like_shards_of_one(words: list[str], tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    out = tmp_path / "torchrun"
+    command = [*launcher, "-m", "mini_diffuser_ros.training.command", *words, "--out", str(out)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    assert main(words) == 0
+    together, alone = (losses(directory / "metrics.jsonl") for directory in (out, tmp_path / "out"))
+    assert len(alone) == 4
+    assert together == pytest.approx(alone, rel=1e-4)
+
+
+def losses(log: Path) -> list[float]:
+    return [record["total"] for record in map(json.loads, log.read_text().splitlines()) if "total" in record]

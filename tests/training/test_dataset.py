@@ -1,7 +1,7 @@
 """Samples: what a draw takes is a function of seed, step and slot, whoever draws it."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 
 import numpy as np
@@ -96,6 +96,17 @@ def test_first_slots_draw_decisions_then_grasps(demonstrations: list[Demonstrati
     assert all(float(sample.target[2]) + height > 0.1 for sample in decisions)
     assert all(float(sample.target[2]) + height < 0.05 and not sample.gripper_open for sample in grasps)
     assert any(sample.terminate for sample in anything)
+
+
+def test_weighted_tasks_are_drawn_more_often(demonstrations: list[Demonstration]) -> None:
+    renamed = [replace(d, task="other", sentences=("only this",)) for d in demonstrations[:3]]
+    frames = frames_of([*renamed, *demonstrations[3:]])
+    tokens = tokens_of([*renamed, *demonstrations[3:]])
+    tokens["only this"] = torch.full((1, 8), -1.0)
+    batch = BatchConfig(scenes=10, task_weights={"other": 4.0})
+    samples = DrawnSamples(frames, tokens, MODEL, batch, AugmentConfig(), 0)
+    drawn = [bool(samples[step, slot].tokens[0, 0] == -1.0) for step in range(30) for slot in range(10)]
+    assert 0.7 < np.mean(drawn) < 0.9
 
 
 def test_collation_is_ragged(demonstrations: list[Demonstration]) -> None:
