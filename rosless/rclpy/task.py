@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
+
+from rclpy.logging import get_logger
+
+logger = get_logger("rclpy.task")
 
 
 class Future:
@@ -23,7 +26,7 @@ class Future:
 
     def __del__(self) -> None:
         if getattr(self, "_exception", None) is not None and not self._exception_fetched:
-            print(f"The following exception was never retrieved: {self._exception}", file=sys.stderr)
+            logger.error(f"The following exception was never retrieved: {self._exception!r}")
 
     def __await__(self) -> Generator[Future, None, Any]:
         while not self._done:
@@ -104,7 +107,7 @@ class Future:
         try:
             callback(self)
         except Exception as error:
-            print(f"Unhandled exception in done callback: {error}", file=sys.stderr)
+            logger.error(f"Unhandled exception in done callback: {error!r}")
 
 
 class Task(Future):

@@ -15,6 +15,24 @@ import yaml
 from rosless.errors import RoslessError
 
 
+class _Yaml(yaml.SafeLoader):
+    """YAML as rcl reads it: `1e-3` is a number, too."""
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """The plain values in a YAML text."""
+    loader = _Yaml(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 class ArgumentError(RoslessError, ValueError):
     """Arguments after --ros-args which are malformed or unknown."""
 
@@ -141,7 +159,7 @@ def _parse_parameter(text: str) -> tuple[str, dict[str, Any]]:
 def parse_yaml_value(text: str) -> Any:
     """The value that YAML reads from a command line."""
     try:
-        value = yaml.safe_load(text)
+        value = read_yaml(text)
     except yaml.YAMLError as error:
         raise ArgumentError(f"'{text}' is not YAML: {str(error).splitlines()[0]}") from error
     return "" if value is None and not text.strip() else value
@@ -154,7 +172,7 @@ def read_parameter_file(path: Path) -> list[tuple[str, dict[str, Any]]]:
         ArgumentError: naming the file and the fault.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArgumentError(f"cannot read parameter file {path}: {error.strerror}") from error
     except yaml.YAMLError as error:

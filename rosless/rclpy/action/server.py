@@ -271,8 +271,7 @@ class ActionServer:
             if not isinstance(answer, GoalResponse):
                 logger.warning(f"Goal request callback did not return a GoalResponse. Got {answer!r}, rejecting goal")
         except Exception as error:
-            logger.error(f"Error raised in goal callback: {error}")
-            traceback.print_exc()
+            logger.error(f"Error raised in goal callback: {error}\n{traceback.format_exc()}")
             answer = GoalResponse.REJECT
         if answer is not GoalResponse.ACCEPT:
             return response
@@ -294,8 +293,9 @@ class ActionServer:
         try:
             await await_or_execute(self._handle_accepted_callback, handle)
         except Exception as error:
-            self._node.get_logger().error(f"Error raised in handle_accepted callback: {error}")
-            traceback.print_exc()
+            self._node.get_logger().error(
+                f"Error raised in handle_accepted callback: {error}\n{traceback.format_exc()}"
+            )
 
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: Callable[..., Any] | None) -> None:
         """Run the execute callback of a goal in the executor."""
@@ -307,8 +307,7 @@ class ActionServer:
         try:
             result = await await_or_execute(execute_callback, handle)
         except Exception as error:
-            logger.error(f"Error raised in execute callback: {error}")
-            traceback.print_exc()
+            logger.error(f"Error raised in execute callback: {error}\n{traceback.format_exc()}")
         if self._destroyed or not self._node.context.ok():
             return
         if handle.is_active:
@@ -352,8 +351,7 @@ class ActionServer:
         try:
             answer = await await_or_execute(self._cancel_callback, handle)
         except Exception as error:
-            self._node.get_logger().error(f"Error raised in cancel callback: {error}")
-            traceback.print_exc()
+            self._node.get_logger().error(f"Error raised in cancel callback: {error}\n{traceback.format_exc()}")
             return False
         if answer is not CancelResponse.ACCEPT:
             return False
