@@ -80,17 +80,6 @@ class SetLaunchConfiguration(Action):
         context.launch_configurations[name] = perform_substitutions(context, self._value)
 
 
-class UnsetLaunchConfiguration(Action):
-    """Removes a launch configuration."""
-
-    def __init__(self, name: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._name = name
-
-    def execute(self, context: LaunchContext) -> None:
-        context.launch_configurations.pop(perform_substitutions(context, self._name), None)
-
-
 class SetEnvironmentVariable(Action):
     """Sets an environment variable of the processes to come."""
 
@@ -100,38 +89,6 @@ class SetEnvironmentVariable(Action):
 
     def execute(self, context: LaunchContext) -> None:
         context.environment[perform_substitutions(context, self._name)] = perform_substitutions(context, self._value)
-
-
-class AppendEnvironmentVariable(Action):
-    """Appends to an environment variable, or puts in front of it."""
-
-    def __init__(
-        self,
-        name: SomeSubstitutionsType,
-        value: SomeSubstitutionsType,
-        prepend: bool = False,
-        separator: str = ":",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._name, self._value, self._prepend, self._separator = name, value, prepend, separator
-
-    def execute(self, context: LaunchContext) -> None:
-        name = perform_substitutions(context, self._name)
-        parts = [part for part in (context.environment.get(name),) if part]
-        parts.insert(0 if self._prepend else len(parts), perform_substitutions(context, self._value))
-        context.environment[name] = self._separator.join(parts)
-
-
-class UnsetEnvironmentVariable(Action):
-    """Removes an environment variable for the processes to come."""
-
-    def __init__(self, name: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._name = name
-
-    def execute(self, context: LaunchContext) -> None:
-        context.environment.pop(perform_substitutions(context, self._name), None)
 
 
 class LogInfo(Action):
@@ -255,29 +212,6 @@ class OpaqueFunction(Action):
         return as_entities(self._function(context, *self._args, **self._kwargs))
 
 
-class OpaqueCoroutine(Action):
-    """A coroutine function of the context, which runs beside the launch and ends with it."""
-
-    def __init__(
-        self,
-        *,
-        coroutine: Callable[..., Any],
-        args: Iterable[Any] | None = None,
-        kwargs: dict[str, Any] | None = None,
-        ignore_context: bool = False,
-        **others: Any,
-    ) -> None:
-        super().__init__(**others)
-        self._coroutine, self._args, self._kwargs = coroutine, list(args or []), dict(kwargs or {})
-        self._ignore_context = ignore_context
-
-    def execute(self, context: LaunchContext) -> None:
-        arguments = self._args if self._ignore_context else [context, *self._args]
-        assert context._service is not None
-        task = context._service.start_task(self._coroutine(*arguments, **self._kwargs))
-        context.register_event_handler(OnShutdown(on_shutdown=lambda event, inner: task.cancel() and None))
-
-
 class RegisterEventHandler(Action):
     """Registers an event handler."""
 
@@ -294,17 +228,6 @@ class RegisterEventHandler(Action):
 
     def execute(self, context: LaunchContext) -> None:
         context.register_event_handler(self._handler)
-
-
-class UnregisterEventHandler(Action):
-    """Forgets an event handler."""
-
-    def __init__(self, event_handler: EventHandler, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._handler = event_handler
-
-    def execute(self, context: LaunchContext) -> None:
-        context.unregister_event_handler(self._handler)
 
 
 class EmitEvent(Action):
@@ -384,7 +307,6 @@ class TimerAction(Action):
 
 
 __all__ = [
-    "AppendEnvironmentVariable",
     "DeclareLaunchArgument",
     "EmitEvent",
     "ExecuteLocal",
@@ -393,16 +315,12 @@ __all__ = [
     "IncludeLaunchDescription",
     "LaunchDescription",
     "LogInfo",
-    "OpaqueCoroutine",
     "OpaqueFunction",
     "RegisterEventHandler",
     "SetEnvironmentVariable",
     "SetLaunchConfiguration",
     "Shutdown",
     "TimerAction",
-    "UnregisterEventHandler",
-    "UnsetEnvironmentVariable",
-    "UnsetLaunchConfiguration",
 ]
 
 

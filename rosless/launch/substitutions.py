@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import random
-import shlex
-import shutil
-import subprocess
 from collections.abc import Iterable
 from typing import Any
 
@@ -132,39 +128,6 @@ class EnvironmentVariable(Substitution):
         return f"EnvVar({describe_substitutions(self._name)})"
 
 
-class FindExecutable(Substitution):
-    """The path of a program on PATH."""
-
-    def __init__(self, *, name: SomeSubstitutionsType) -> None:
-        self._name = name
-
-    def perform(self, context: LaunchContext) -> str:
-        name = perform_substitutions(context, self._name)
-        if (found := shutil.which(name, path=context.environment.get("PATH"))) is None:
-            raise SubstitutionFailure(f"executable '{name}' not found on the PATH")
-        return found
-
-    def describe(self) -> str:
-        return f"FindExec({describe_substitutions(self._name)})"
-
-
-class Command(Substitution):
-    """What a program writes to its standard output; the words of the command are split as a shell does."""
-
-    def __init__(self, command: SomeSubstitutionsType, *, on_stderr: SomeSubstitutionsType = "fail") -> None:
-        self._command, self._on_stderr = command, on_stderr
-
-    def perform(self, context: LaunchContext) -> str:
-        words = shlex.split(perform_substitutions(context, self._command))
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, env=context.environment, check=False)
-        except OSError as error:
-            raise SubstitutionFailure(f"cannot run '{shlex.join(words)}': {error}") from error
-        if done.returncode or (done.stderr and perform_substitutions(context, self._on_stderr) == "fail"):
-            raise SubstitutionFailure(f"'{shlex.join(words)}' failed with {done.returncode}: {done.stderr.strip()}")
-        return done.stdout
-
-
 class ThisLaunchFile(Substitution):
     """The path of the launch file."""
 
@@ -177,123 +140,6 @@ class ThisLaunchFileDir(Substitution):
 
     def perform(self, context: LaunchContext) -> str:
         return os.path.dirname(context.locals.current_launch_file_path)
-
-
-class AnonName(Substitution):
-    """A name with a random ending, the same for the same name."""
-
-    def __init__(self, name: SomeSubstitutionsType) -> None:
-        self._name = name
-
-    def perform(self, context: LaunchContext) -> str:
-        name = perform_substitutions(context, self._name)
-        key = f"anon{name}"
-        if key not in context.launch_configurations:
-            context.launch_configurations[key] = f"{name}_{os.getpid()}_{random.randrange(2**32)}"
-        return context.launch_configurations[key]
-
-
-class _Comparison(Substitution):
-    negate = False
-
-    def __init__(self, left: Any, right: Any) -> None:
-        self._left, self._right = left, right
-
-    def perform(self, context: LaunchContext) -> str:
-        def text(value: Any) -> str:
-            return str(value) if isinstance(value, bool | int | float) else perform_substitutions(context, value)
-
-        left, right = text(self._left), text(self._right)
-        equal = left == right or {left.lower(), right.lower()} in ({"true", "1"}, {"false", "0"})
-        if not equal:
-            try:
-                equal = float(left) == float(right)
-            except ValueError:
-                equal = left.lower() == right.lower() and left.lower() in (*TRUE, *FALSE)
-        return str(equal != self.negate).lower()
-
-
-class EqualsSubstitution(_Comparison):
-    """`true` when two texts, numbers or booleans are equal."""
-
-
-class NotEqualsSubstitution(_Comparison):
-    """`true` when two texts, numbers or booleans differ."""
-
-    negate = True
-
-
-class NotSubstitution(Substitution):
-    """The contrary of a boolean."""
-
-    def __init__(self, value: SomeSubstitutionsType) -> None:
-        self._value = value
-
-    def perform(self, context: LaunchContext) -> str:
-        return str(not to_bool(perform_substitutions(context, self._value), "the operand of not")).lower()
-
-
-class AnySubstitution(Substitution):
-    """`true` when any of the booleans is."""
-
-    def __init__(self, *values: SomeSubstitutionsType) -> None:
-        self._values = values
-
-    def _truths(self, context: LaunchContext) -> list[bool]:
-        return [to_bool(perform_substitutions(context, one), "an operand") for one in self._values]
-
-    def perform(self, context: LaunchContext) -> str:
-        return str(any(self._truths(context))).lower()
-
-
-class AllSubstitution(AnySubstitution):
-    """`true` when all of the booleans are."""
-
-    def perform(self, context: LaunchContext) -> str:
-        return str(all(self._truths(context))).lower()
-
-
-class AndSubstitution(AllSubstitution):
-    """`true` when both booleans are."""
-
-    def __init__(self, left: SomeSubstitutionsType, right: SomeSubstitutionsType) -> None:
-        super().__init__(left, right)
-
-
-class OrSubstitution(AnySubstitution):
-    """`true` when one of two booleans is."""
-
-    def __init__(self, left: SomeSubstitutionsType, right: SomeSubstitutionsType) -> None:
-        super().__init__(left, right)
-
-
-class IfElseSubstitution(Substitution):
-    """One of two texts, by a boolean."""
-
-    def __init__(
-        self,
-        condition: SomeSubstitutionsType,
-        if_value: SomeSubstitutionsType = "",
-        else_value: SomeSubstitutionsType = "",
-    ) -> None:
-        self._condition, self._if, self._else = condition, if_value, else_value
-
-    def perform(self, context: LaunchContext) -> str:
-        truth = to_bool(perform_substitutions(context, self._condition), "the condition")
-        return perform_substitutions(context, self._if if truth else self._else)
-
-
-class LocalSubstitution(Substitution):
-    """A value of the launch context, such as `event.returncode`."""
-
-    def __init__(self, expression: str, description: str | None = None) -> None:
-        self._expression = expression
-
-    def perform(self, context: LaunchContext) -> str:
-        value: Any = context.locals
-        for name in self._expression.split("."):
-            value = getattr(value, name)
-        return str(value)
 
 
 def __getattr__(name: str) -> object:

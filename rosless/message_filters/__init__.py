@@ -9,7 +9,6 @@ from typing import Any
 
 from rclpy.clock import ROSClock
 from rclpy.logging import get_logger
-from rclpy.time import Time
 
 NANOSECONDS = 10**9
 
@@ -133,43 +132,6 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
                 return None
             chosen.append(min(near, key=lambda one: abs(one - stamp)))
         return chosen if max(chosen) - min(chosen) <= self.slop else None
-
-
-class Cache(SimpleFilter):
-    """Keeps the last messages of a filter, in the order of their stamps."""
-
-    def __init__(self, f: SimpleFilter, cache_size: int = 1, allow_headerless: bool = False) -> None:
-        super().__init__()
-        self.cache_size, self.allow_headerless = cache_size, allow_headerless
-        self._clock = ROSClock()
-        self._kept: list[tuple[int, Any]] = []
-        f.registerCallback(self.add)
-
-    def add(self, msg: Any) -> None:
-        """Keep a message and pass it on."""
-        stamp = _stamp(msg)
-        if stamp is None and self.allow_headerless:
-            stamp = self._clock.now().nanoseconds
-        if stamp is None:
-            return
-        self._kept = sorted([*self._kept, (stamp, msg)], key=lambda one: one[0])[-self.cache_size :]
-        self.signalMessage(msg)
-
-    def getInterval(self, from_stamp: Time, to_stamp: Time) -> list[Any]:  # noqa: N802
-        """Messages between two times, both included."""
-        return [msg for stamp, msg in self._kept if from_stamp.nanoseconds <= stamp <= to_stamp.nanoseconds]
-
-    def getElemAfterTime(self, stamp: Time) -> Any:  # noqa: N802
-        """The first message not before a time, if any."""
-        return next((msg for kept, msg in self._kept if kept >= stamp.nanoseconds), None)
-
-    def getElemBeforeTime(self, stamp: Time) -> Any:  # noqa: N802
-        """The last message not after a time, if any."""
-        return next((msg for kept, msg in reversed(self._kept) if kept <= stamp.nanoseconds), None)
-
-    def getLast(self) -> Any:  # noqa: N802
-        """The newest message, if any."""
-        return self._kept[-1][1] if self._kept else None
 
 
 def __getattr__(name: str) -> object:

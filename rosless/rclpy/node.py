@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -463,14 +462,6 @@ class Node(NodeParameters):
         """How many subscriptions a topic has in the domain."""
         return len(self.get_subscriptions_info_by_topic(topic_name))
 
-    def count_services(self, service_name: str) -> int:
-        name = self.resolve_service_name(service_name)
-        return sum(one.topic_name == f"rq{name}Request" and not one.is_writer for one in self._graph_endpoints())
-
-    def count_clients(self, service_name: str) -> int:
-        name = self.resolve_service_name(service_name)
-        return sum(one.topic_name == f"rq{name}Request" and one.is_writer for one in self._graph_endpoints())
-
     def _graph_endpoints(self) -> list[Any]:
         return self._context.graph.endpoints()
 
@@ -518,22 +509,6 @@ class Node(NodeParameters):
     def get_fully_qualified_node_names(self) -> list[str]:
         """Full names of all nodes of the domain."""
         return [names.join(namespace, name) for name, namespace in self.get_node_names_and_namespaces()]
-
-    def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
-        """Wait for a node to appear; whether it did in time."""
-        deadline = time.monotonic() + timeout
-        wanted = (
-            fully_qualified_node_name
-            if fully_qualified_node_name.startswith("/")
-            else (f"/{fully_qualified_node_name}")
-        )
-        while self._context.ok():
-            if wanted in self.get_fully_qualified_node_names():
-                return True
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.05)
-        return False
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

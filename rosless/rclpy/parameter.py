@@ -160,9 +160,4 @@ def get_parameter_value(string_value: str) -> Any:
         return Parameter("", value=string_value).get_parameter_value()
 
 
-def parameter_dict_from_values(values: dict[str, Any]) -> dict[str, Parameter]:
-    """Parameters from plain values."""
-    return {name: Parameter(name, value=value) for name, value in values.items()}
-
-
 __all__: Sequence[str] = ["PARAMETER_SEPARATOR_STRING", "Parameter", "get_parameter_value", "parameter_value_to_python"]

@@ -207,18 +207,6 @@ class NodeParameters:
     def describe_parameters(self, names: list[str]) -> list[Any]:
         return [self.describe_parameter(name) for name in names]
 
-    def set_descriptor(self, name: str, descriptor: Any, alternative_value: Any = None) -> Any:
-        """Replace the descriptor of a parameter."""
-        if name not in self._parameters:
-            raise ParameterNotDeclaredException(name)
-        descriptor = copy.deepcopy(descriptor)
-        descriptor.name, descriptor.type = name, self._parameters[name].type_.value
-        result = self._check_descriptor(self._parameters[name], descriptor)
-        if not result.successful:
-            raise InvalidParameterValueException(name, self._parameters[name].value, result.reason)
-        self._descriptors[name] = descriptor
-        return self._parameters[name].get_parameter_value()
-
     def list_parameters(self, prefixes: list[str], depth: int) -> Any:
         """Names and prefixes of parameters, as rcl_interfaces/ListParametersResult."""
         result = ListParametersResult()

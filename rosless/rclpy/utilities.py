@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -53,19 +52,6 @@ def try_shutdown(*, context: Context | None = None) -> None:
 
 def get_rmw_implementation_identifier() -> str:
     return "rmw_cyclonedds_cpp"
-
-
-def get_available_rmw_implementations() -> set[str]:
-    return {"rmw_cyclonedds_cpp"}
-
-
-def timeout_sec_to_nsec(timeout_sec: float | None) -> int:
-    """Nanoseconds; -1 for ever."""
-    return -1 if timeout_sec is None or timeout_sec < 0 else int(float(timeout_sec) * 10**9)
-
-
-def ros_domain_from_environment() -> str:
-    return os.environ.get("ROS_DOMAIN_ID", "0")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import sys
 from collections.abc import Sequence
@@ -203,8 +202,3 @@ def flatten_parameters(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def glob_matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a name matches one of the shell patterns."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -262,21 +262,6 @@ class BufferCore:
         with self._changed:
             return sorted({*self._frames, *self._parents})
 
-    def all_frames_as_string(self) -> str:
-        with self._changed:
-            return "\n".join(
-                f"Frame {name} exists with parent {cache.samples[-1].parent}."
-                for name, cache in sorted(self._frames.items())
-            )
-
-    def all_frames_as_yaml(self) -> str:
-        with self._changed:
-            return "\n".join(
-                f"{name}:\n  parent: '{cache.samples[-1].parent}'\n  most_recent_transform: "
-                f"{seconds(cache.samples[-1].stamp)}\n  oldest_transform: {seconds(cache.samples[0].stamp)}"
-                for name, cache in sorted(self._frames.items())
-            )
-
     def _require(self, frame: str, role: str) -> str:
         name = clean(frame)
         if not name:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -344,5 +343,3 @@ class Definitions:
 
 
 definitions = Definitions()
-
-Loader = Callable[[str], Definition]
