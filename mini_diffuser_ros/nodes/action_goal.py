@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.action import ActionClient
+from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
 from mini_diffuser_ros.nodes.watch import Watch
@@ -30,6 +31,16 @@ def wait_for_server(client: ActionClient, name: str, watch: Watch, timeout: floa
         except TimeoutError:
             continue
     raise ActionUnavailableError(f"no action server on {name} within {timeout:.1f} s")
+
+
+def actions_of_kind(node: Node, kind: str) -> list[str]:
+    """Names of the actions of a type, e.g. ``control_msgs/action/GripperCommand``, that the graph knows."""
+    ending = "/_action/feedback"
+    return sorted(
+        topic.removesuffix(ending)
+        for topic, types in node.get_topic_names_and_types()
+        if topic.endswith(ending) and f"{kind}_FeedbackMessage" in types and node.count_publishers(topic) > 0
+    )
 
 
 def carry_out(

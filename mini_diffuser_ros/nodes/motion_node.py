@@ -20,8 +20,8 @@ from std_msgs.msg import Bool, Empty
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
-from mini_diffuser_ros.nodes.action_goal import carry_out
-from mini_diffuser_ros.nodes.errors import InterruptionError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.action_goal import actions_of_kind, carry_out
+from mini_diffuser_ros.nodes.errors import ActionUnavailableError, InterruptionError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.goal_ending import end_goal
 from mini_diffuser_ros.nodes.joint_tracker import JointTracker
 from mini_diffuser_ros.nodes.messages import mode_from_message, seconds, trajectory_to_message
@@ -239,12 +239,20 @@ class MotionNode(ManagedNode):
             return MotionOutcome(Result.STALE, str(error))
         except AllRefused as error:
             return MotionOutcome(Result.REFUSED, str(error), refusals=tuple(map(str, error.refusals)))
+        except ActionUnavailableError as error:
+            return MotionOutcome(Result.FAILED, f"{error}; {self._known_controllers()}")
         except NodeError as error:
             return MotionOutcome(Result.FAILED, str(error))
         finally:
             with self._state_lock:
                 self._active = None
             self._at_rest.set()
+
+    def _known_controllers(self) -> str:
+        """What else could be meant: drivers differ in the names of their actions."""
+        arms = actions_of_kind(self, "control_msgs/action/FollowJointTrajectory")
+        grippers = actions_of_kind(self, "control_msgs/action/GripperCommand")
+        return f"arms found: {', '.join(arms) or 'none'}; grippers found: {', '.join(grippers) or 'none'}"
 
     def _move(self, goal: Any, watch: Watch) -> MotionOutcome:
         frame = goal.request.header.frame_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.nodes.arm_controller import ArmController
@@ -38,6 +38,7 @@ def test_it_follows_a_trajectory_to_its_end_and_holds_there() -> None:
     assert np.allclose(arm.reference(20.0)[0], [1.0, -0.5])
 
 
+@settings(max_examples=30)
 @given(st.floats(0.05, 1.95))
 def test_braking_is_continuous_and_within_the_deceleration(at: float) -> None:
     arm = ArmController(np.zeros(2), BRAKING)
@@ -46,12 +47,12 @@ def test_braking_is_continuous_and_within_the_deceleration(at: float) -> None:
     arm.brake(at)
     assert np.allclose(arm.reference(at)[0], before)
     assert np.allclose(arm.reference(at)[1], speed)
-    times = at + np.linspace(0.0, 1.0, 2001)
+    times = at + np.linspace(0.0, 1.0, 401)
     period = times[1] - times[0]
     velocities = np.array([arm.reference(time)[1] for time in times])
     positions = np.array([arm.reference(time)[0] for time in times])
     assert np.all(np.abs(np.diff(velocities, axis=0)) <= BRAKING * period + 1e-9)
     mean_velocities = (velocities[1:] + velocities[:-1]) / 2
-    assert np.allclose(np.diff(positions, axis=0), mean_velocities * period, atol=1e-6)
+    assert np.allclose(np.diff(positions, axis=0), mean_velocities * period, atol=1e-5)
     assert arm.is_resting(at + 1.0)
     assert np.array_equal(arm.reference(at + 1.0)[0], arm.reference(at + 9.0)[0])

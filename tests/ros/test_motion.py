@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.nodes.action_goal import actions_of_kind
 from mini_diffuser_ros.nodes.messages import pose_to_message
 
 from .conftest import Peer, Process
@@ -46,8 +47,9 @@ def joints(peer: Peer, simulation: Process) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def motion(start: Callable[..., Process], peer: Peer, joints: list[Any]) -> Process:
-    # Slow motions, so that there is time to interfere.
-    process = start("motion_node", max_joint_age=0.5, client_timeout=0.4, **{"planner.velocity_scaling": 0.15})
+    # Slow motions leave time to interfere; generous ages, since these tests share the processors with others.
+    ages = {"max_joint_age": 1.5, "client_timeout": 1.0}
+    process = start("motion_node", **ages, **{"planner.velocity_scaling": 0.2})
     # The first goals may come before the joint states do.
     peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success)
     return process
@@ -156,6 +158,14 @@ def test_when_the_policys_heart_stops_so_does_the_arm(peer: Peer, joints: list[A
     assert result.outcome == Result.STALE
     assert "heartbeat" in result.message
     peer.await_that(lambda: speed(joints) < 0.01, timeout=2.0)
+
+
+@pytest.mark.usefixtures("motion")
+def test_the_controllers_that_exist_are_found_for_those_who_ask_for_another(peer: Peer) -> None:
+    def grippers() -> list[str]:
+        return actions_of_kind(peer.node, "control_msgs/action/GripperCommand")
+
+    peer.await_that(lambda: grippers() == ["/panda_gripper/gripper_action"])
 
 
 def test_silent_joint_states_end_the_motion(
