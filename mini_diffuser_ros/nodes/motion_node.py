@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -243,6 +244,9 @@ class MotionNode(ManagedNode):
             return MotionOutcome(Result.FAILED, f"{error}; {self._known_controllers()}")
         except NodeError as error:
             return MotionOutcome(Result.FAILED, str(error))
+        except Exception as error:  # the client has to hear of it, and the node goes on
+            self.get_logger().error(traceback.format_exc())
+            return MotionOutcome(Result.FAILED, f"{type(error).__name__}: {error}")
         finally:
             with self._state_lock:
                 self._active = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 
-NAMES = ("TERMINATED", "KEYFRAME_LIMIT", "STOPPED", "PREEMPTED", "FAILED", "REFUSED", "CANCELED")
+NAMES = ("FAILED", "TERMINATED", "KEYFRAME_LIMIT", "STOPPED", "PREEMPTED", "REFUSED", "CANCELED")
 
 
 def outcome_name(outcome: int) -> str:

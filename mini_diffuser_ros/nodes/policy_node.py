@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -204,6 +205,9 @@ class PolicyNode(ManagedNode):
             outcome, message = interruption.outcome, str(interruption)
         except NodeError as error:
             outcome, message = Result.FAILED, str(error)
+        except Exception as error:  # the client has to hear of it, and the node goes on
+            self.get_logger().error(traceback.format_exc())
+            outcome, message = Result.FAILED, f"{type(error).__name__}: {error}"
         finally:
             with self._runs_lock:
                 del self._watches[key]

@@ -13,7 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.action_goal import carry_out, wait_for_server
-from mini_diffuser_ros.nodes.errors import NodeError
+from mini_diffuser_ros.nodes.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.outcomes import outcome_name
 from mini_diffuser_ros.nodes.parameters import Parameters
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
@@ -78,11 +78,14 @@ class RunNode(ManagedNode):
             self._await_stack()
             self._obey()
             self._await_confirmation()
+        except InterruptionError as interruption:
+            self._report.outcome = outcome_name(interruption.outcome)
+            self._report.message = str(interruption)
         except NodeError as error:
             self._report.message = str(error)
         self._report.conclude()
-        self._observer.finish()
         self._report.write(self._folder)
+        self._observer.finish()
         line = f"{self._report.summary()}; {self._folder}"
         (self.get_logger().info if self._report.success else self.get_logger().error)(line)
         self.finish(0 if self._report.success else 1)

@@ -86,4 +86,7 @@ class Table:
 
 def _goal_of(sentence: str) -> Goal | None:
     matched = match_sentence(sentence)
-    return None if matched is None else make_goal(matched.task, matched.slots)
+    try:
+        return None if matched is None else make_goal(matched.task, matched.slots)
+    except SimulationError:
+        return None  # a block on itself, say

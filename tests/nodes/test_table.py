@@ -59,11 +59,12 @@ def test_another_table_is_laid_for_a_sentence_that_needs_one(world: TabletopWorl
     assert table.task == "push_buttons"
 
 
-def test_a_sentence_of_no_task_leaves_the_table_and_is_never_a_success(world: TabletopWorld) -> None:
+@pytest.mark.parametrize("sentence", ["make me a coffee", "stack the red block on the red block"])
+def test_a_sentence_of_no_task_leaves_the_table_and_is_never_a_success(world: TabletopWorld, sentence: str) -> None:
     table = Table(world, "push_buttons", seed=0)
     table.lay_for("press the blue button")
     model = world.model
-    table.take_up("make me a coffee")
+    table.take_up(sentence)
     assert world.model is model
     assert table.goal is None
     assert table.task == ""
