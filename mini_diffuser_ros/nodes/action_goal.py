@@ -70,6 +70,7 @@ def carry_out(
         ActionRejectedError: the server did not accept the goal.
         InterruptionError: the watch was interrupted.
     """
+    watch.check()
     wait_for_server(client, name, watch, ACCEPT_TIMEOUT)
     feedback = None if on_feedback is None else (lambda message: on_feedback(message.feedback))
     accepted = client.send_goal_async(goal, feedback_callback=feedback)

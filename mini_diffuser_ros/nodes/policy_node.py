@@ -82,7 +82,8 @@ class PolicyNode(ManagedNode):
 
         self._cloud: Cloud | None = None
         self._arm_stopped = False
-        self._runs: list[Watch] = []  # sentences accepted and not ended, the newest last
+        self._watches: dict[bytes, Watch] = {}  # of every goal that has not ended, by its id
+        self._runs: list[Watch] = []  # of those that are sentences to obey, the newest last
         self._runs_lock = threading.Lock()
         self._turn = threading.Lock()  # held by the sentence that may move the arm
 
@@ -116,7 +117,6 @@ class PolicyNode(ManagedNode):
             cancel_callback=self._on_cancel,
             callback_group=goals,
         )
-        self._watches: dict[bytes, Watch] = {}
         self.get_logger().info("ready for instructions")
 
     def close(self) -> None:
