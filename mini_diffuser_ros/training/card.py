@@ -54,7 +54,7 @@ def model_card(
             f"{config.batch.level2} noised actions each, {progress.step * config.batch.scenes:,} scenes in all |",
             f"| time | {progress.seconds / 60.0:.1f} minutes with validation, without fusing the images |",
             f"| seed | {config.seed} |",
-            f"| machine | {_machine(device)} |",
+            f"| machine | {_machine(device, config.shards)} |",
             f"| software | Python {platform.python_version()}, torch {torch.__version__} |",
             "",
             "## Held-out demonstrations",
@@ -86,10 +86,10 @@ def _counts(demonstrations: Sequence[Demonstration]) -> str:
     return ", ".join(f"{count} {task}" for task, count in sorted(counts.items())) or "none"
 
 
-def _machine(device: torch.device) -> str:
+def _machine(device: torch.device, shards: int) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{os.cpu_count()} CPU cores ({_processor()}), {torch.get_num_threads()} threads"
+    return f"{os.cpu_count()} CPU cores ({_processor()}), {shards} shards of {torch.get_num_threads()} threads"
 
 
 def _processor() -> str:
