@@ -53,7 +53,7 @@ def test_a_frame_is_a_cloud_with_the_next_keyframe(demonstrations: list[Demonstr
 def test_target_and_points_share_the_centred_frame(demonstrations: list[Demonstration]) -> None:
     frame = frames_of(demonstrations)[0]
     sample = make_sample(frame, torch.zeros(2, 8), MODEL)
-    np.testing.assert_allclose(sample.target[:3] + workspace_centre(MODEL), frame.pose[:3], atol=1e-6)
+    np.testing.assert_allclose(sample.target[:3].numpy() + workspace_centre(MODEL), frame.pose[:3], atol=1e-6)
     under_target = torch.linalg.norm(sample.points[:, :2] - sample.target[:2], dim=1).min()
     assert under_target < 0.02
 
