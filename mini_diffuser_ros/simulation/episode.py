@@ -83,9 +83,7 @@ def _follow(world: TabletopWorld, planner: Planner, waypoints: Sequence[Waypoint
             raise DemonstrationFailed(f"{world.goal.task}: {refusal}") from refusal
         error = world.execute(trajectory)
         if error > _BLOCKED_RAD:
-            raise DemonstrationFailed(
-                f"{world.goal.task}: the arm stopped {error:.3f} rad before {waypoint.pose[:3]}"
-            )
+            raise DemonstrationFailed(f"{world.goal.task}: the arm stopped {error:.3f} rad before {waypoint.pose[:3]}")
         if world.gripper_is_open() != waypoint.gripper_open:
             world.set_gripper(waypoint.gripper_open)
 

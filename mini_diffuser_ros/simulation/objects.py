@@ -92,9 +92,7 @@ def bowl(name: str, xy: Sequence[float]) -> ElementTree.Element:
     """A bowl of flat planks round a disc. The body's origin lies on the table under the bowl's middle."""
     body = _free_body(name, (xy[0], xy[1], 0.0), 0.0)
     outer = BOWL_INNER_RADIUS + _BOWL_WALL
-    _geom(body, "cylinder", (outer, BOWL_FLOOR / 2.0), CLAY, mass=0.4).set(
-        "pos", _text((0, 0, BOWL_FLOOR / 2))
-    )
+    _geom(body, "cylinder", (outer, BOWL_FLOOR / 2.0), CLAY, mass=0.4).set("pos", _text((0, 0, BOWL_FLOOR / 2)))
     half_width = outer * np.tan(np.pi / _BOWL_PLANKS)
     half_height = (BOWL_HEIGHT - BOWL_FLOOR) / 2.0
     for angle in np.arange(_BOWL_PLANKS) * 2.0 * np.pi / _BOWL_PLANKS:

@@ -30,9 +30,7 @@ def main(arguments: list[str]) -> int:
     try:
         outcomes = _run(recorder, settings)
     except KeyboardInterrupt:
-        sys.stderr.write(
-            f"mini-diffuser record: interrupted; run the same command again to go on in {settings.out}\n"
-        )
+        sys.stderr.write(f"mini-diffuser record: interrupted; run the same command again to go on in {settings.out}\n")
         return _INTERRUPTED
     except (RecordingError, DataError) as error:
         sys.stderr.write(f"mini-diffuser record: {error}\n")
@@ -86,16 +84,10 @@ def _settings(arguments: list[str]) -> RecordSettings:
         description="Record demonstrations of the scripted expert. Run again after an interruption, it goes on.",
     )
     parser.add_argument("--world", choices=("tabletop",), default="tabletop", help="where to record")
-    parser.add_argument(
-        "--tasks", nargs="+", default=["all"], metavar="TASK", help=f"all, or of {', '.join(TASKS)}"
-    )
+    parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK", help=f"all, or of {', '.join(TASKS)}")
     parser.add_argument("--episodes", type=int, required=True, metavar="N", help="episodes of EACH task")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="directory of the episode files"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=2, metavar="W", help="processes (default: %(default)s)"
-    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the episode files")
+    parser.add_argument("--workers", type=int, default=2, metavar="W", help="processes (default: %(default)s)")
     parser.add_argument(
         "--seed",
         type=int,
@@ -103,12 +95,8 @@ def _settings(arguments: list[str]) -> RecordSettings:
         metavar="S",
         help="of the first layout of each task; episode i has seed S + i",
     )
-    parser.add_argument(
-        "--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster"
-    )
-    parser.add_argument(
-        "--image-size", type=int, default=256, metavar="PIXELS", help="width and height of the images"
-    )
+    parser.add_argument("--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster")
+    parser.add_argument("--image-size", type=int, default=256, metavar="PIXELS", help="width and height of the images")
     values = parser.parse_args(arguments)
     tasks = tuple(TASKS) if values.tasks == ["all"] else tuple(dict.fromkeys(values.tasks))
     unknown = [task for task in tasks if task not in TASKS]

@@ -112,9 +112,7 @@ class SeedPlan:
             return
         self.failures.append(failure)
         if len(self.failures) > 10 + self.wanted // 2:
-            raise RecordingError(
-                f"{len(self.failures)} demonstrations failed, {self.recorded} worked; last: {failure}"
-            )
+            raise RecordingError(f"{len(self.failures)} demonstrations failed, {self.recorded} worked; last: {failure}")
 
 
 class Recorder:
@@ -135,9 +133,7 @@ class Recorder:
         store = EpisodeStore(settings.out, ROBOT)
         self._settings = settings
         wanted = range(settings.seed, settings.seed + settings.episodes)
-        self.plans = {
-            task: SeedPlan(settings.episodes, settings.seed, store.seeds(task)) for task in settings.tasks
-        }
+        self.plans = {task: SeedPlan(settings.episodes, settings.seed, store.seeds(task)) for task in settings.tasks}
         self.already = sum(len(plan.present.intersection(wanted)) for plan in self.plans.values())
 
     def run(self) -> Iterator[Outcome]:
@@ -215,9 +211,7 @@ class _Workers:
 @contextmanager
 def _environment_for_workers() -> Iterator[None]:
     """What processes started in this block inherit: they leave Ctrl-C to their parent, and use one thread each."""
-    threads = {
-        name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    }
+    threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(threads, "1"))
     try:
@@ -241,9 +235,7 @@ def _receive(connection: Connection) -> Outcome:
     try:
         answer = connection.recv()
     except (EOFError, ConnectionError) as error:
-        raise RecordingError(
-            "a worker process died; run the same command again to go on from here"
-        ) from error
+        raise RecordingError("a worker process died; run the same command again to go on from here") from error
     if isinstance(answer, _Fault):
         raise RecordingError(answer.message)
     return answer
@@ -265,9 +257,7 @@ def _work(connection: Connection, settings: RecordSettings) -> None:
         return  # The recorder has no more work, or is gone.
 
 
-def _demonstrate(
-    world: TabletopWorld, planner: MotionPlanner, store: EpisodeStore, task: str, seed: int
-) -> Outcome:
+def _demonstrate(world: TabletopWorld, planner: MotionPlanner, store: EpisodeStore, task: str, seed: int) -> Outcome:
     try:
         episode = demonstrate(world, planner, task, seed)
     except DemonstrationFailed as failure:

@@ -136,9 +136,7 @@ def _cast(
     buffers.normals[pixels] = normals.reshape(-1, 3)
 
 
-def _hit_plane(
-    model: mujoco.MjModel, data: mujoco.MjData, geom: int, origin: Vector, buffers: _RayBuffers
-) -> None:
+def _hit_plane(model: mujoco.MjModel, data: mujoco.MjData, geom: int, origin: Vector, buffers: _RayBuffers) -> None:
     """Intersects all rays with the front of a plane of limited or, where its size is 0, unlimited extent."""
     axes = data.geom_xmat[geom].reshape(3, 3)
     position = axes.T @ (origin - data.geom_xpos[geom])
@@ -261,9 +259,7 @@ class EglRenderer:
         self._context.free()
         self._model = self._scene = self._gpu = None
 
-    def _bind(
-        self, model: mujoco.MjModel, height: int, width: int
-    ) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:
+    def _bind(self, model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:
         """Scene and GPU buffers of the model, made anew when the model changes."""
         if self._gpu is None or self._scene is None or self._model is not model:
             if self._gpu is not None:

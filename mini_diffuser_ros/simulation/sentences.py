@@ -76,9 +76,7 @@ def read_templates(text: str, source: str) -> dict[str, tuple[str, ...]]:
     except yaml.YAMLError as error:
         raise SimulationError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict) or not document:
-        raise SimulationError(
-            f"{source}: expected a mapping of tasks ({', '.join(TASKS)}) to lists of sentences"
-        )
+        raise SimulationError(f"{source}: expected a mapping of tasks ({', '.join(TASKS)}) to lists of sentences")
     for task, sentences in document.items():
         if task not in TASKS:
             raise SimulationError(f"{source}: unknown task '{task}'; tasks: {', '.join(TASKS)}")
@@ -202,14 +200,10 @@ def _support_comes_first(words: str, first: str, second: str) -> bool:
     if re.search(r"\b(?:supported|carried|held)\b", between):
         return False
     # "find the red one and put the blue one on it"; but "take the red one to the blue one and put it on top".
-    if re.search(rf"\b{_ON}(?: top of)? (?:it|that)\b", after) or (
-        after.endswith(" on top") and " it " not in after
-    ):
+    if re.search(rf"\b{_ON}(?: top of)? (?:it|that)\b", after) or (after.endswith(" on top") and " it " not in after):
         return True
     # "the red one is the base", "the red one gets the blue one", "keep the red one and ..."
     return bool(
-        re.search(
-            rf"\b(?:base|bottom|foundation|{_UNDER}|gets?|has|have|holds?|carry|carries|supports?)\b", between
-        )
+        re.search(rf"\b(?:base|bottom|foundation|{_UNDER}|gets?|has|have|holds?|carry|carries|supports?)\b", between)
         or re.search(r"\b(?:keep|leave|base|bottom|have)\b", before)
     )

@@ -70,9 +70,7 @@ class TabletopWorld:
         self._robot_document = robot_mjcf(self.robot)
         self._goal: Goal | None = None
         self._elapsed = 0.0
-        self._load(
-            compile_scene(self._robot_document, self.cameras, []), np.array(self.robot.home), closed=False
-        )
+        self._load(compile_scene(self._robot_document, self.cameras, []), np.array(self.robot.home), closed=False)
 
     def reset(self, task: str, seed: int, goal: Goal | None = None) -> Goal:
         """Lays a task out anew: objects, colours and the arm's start are drawn from ``seed``.
@@ -116,9 +114,7 @@ class TabletopWorld:
             SimulationError: if something the goal names is not on the table.
         """
         if not self.has_objects_for(goal.task, goal.slots):
-            raise SimulationError(
-                f"task '{goal.task}' with {dict(goal.slots)}: not everything is on the table"
-            )
+            raise SimulationError(f"task '{goal.task}' with {dict(goal.slots)}: not everything is on the table")
         self._goal = goal
         self._pressed.clear()
 
@@ -202,9 +198,7 @@ class TabletopWorld:
         """
         index = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, name)
         if index < 0:
-            raise SimulationError(
-                f"no body '{name}' in the world; movable objects: {', '.join(self.free_bodies())}"
-            )
+            raise SimulationError(f"no body '{name}' in the world; movable objects: {', '.join(self.free_bodies())}")
         pose = np.eye(4)
         pose[:3, :3] = self.data.xmat[index].reshape(3, 3)
         pose[:3, 3] = self.data.xpos[index]
@@ -299,9 +293,7 @@ class TabletopWorld:
     def _bind_joints(self) -> None:
         """Looks up where the model keeps the joints that the world reads and drives."""
         model, arm, fingers = self.model, self.robot.arm_joint_names, self.robot.finger_joint_names
-        self._qpos_addresses: Mapping[str, int] = {
-            n: int(model.joint(n).qposadr[0]) for n in (*arm, *fingers)
-        }
+        self._qpos_addresses: Mapping[str, int] = {n: int(model.joint(n).qposadr[0]) for n in (*arm, *fingers)}
         self._dof_addresses: Mapping[str, int] = {n: int(model.joint(n).dofadr[0]) for n in (*arm, *fingers)}
         self._arm_qpos = np.array([self._qpos_addresses[name] for name in arm])
         self._finger_qpos = np.array([self._qpos_addresses[name] for name in fingers])
@@ -311,13 +303,9 @@ class TabletopWorld:
         stiffness = model.actuator_gainprm[self._arm_actuators, 0]
         self._velocity_lead = -model.actuator_biasprm[self._arm_actuators, 2] / stiffness
         joints = [model.joint(index) for index in range(model.njnt)]
-        self._free_bodies = tuple(
-            joint.name for joint in joints if joint.type[0] == mujoco.mjtJoint.mjJNT_FREE
-        )
+        self._free_bodies = tuple(joint.name for joint in joints if joint.type[0] == mujoco.mjtJoint.mjJNT_FREE)
         self._caps = {
-            joint.name.removesuffix("_cap"): int(joint.qposadr[0])
-            for joint in joints
-            if joint.name.endswith("_cap")
+            joint.name.removesuffix("_cap"): int(joint.qposadr[0]) for joint in joints if joint.name.endswith("_cap")
         }
 
     def _advance(self) -> None:
@@ -325,9 +313,7 @@ class TabletopWorld:
         travel = self.robot.finger_velocity_limit * self.model.opt.timestep
         target = self.data.ctrl[self._gripper_actuator]
         if target != self._gripper_goal:
-            self.data.ctrl[self._gripper_actuator] = target + np.clip(
-                self._gripper_goal - target, -travel, travel
-            )
+            self.data.ctrl[self._gripper_actuator] = target + np.clip(self._gripper_goal - target, -travel, travel)
         mujoco.mj_step(self.model, self.data)
         for button, address in self._caps.items():
             if self.data.qpos[address] < _PRESSED:
@@ -349,9 +335,7 @@ class TabletopWorld:
         for camera in self.cameras:
             if camera.name == name:
                 return camera
-        raise SimulationError(
-            f"no camera '{name}'; cameras: {', '.join(camera.name for camera in self.cameras)}"
-        )
+        raise SimulationError(f"no camera '{name}'; cameras: {', '.join(camera.name for camera in self.cameras)}")
 
 
 def _resample(times: Array, knots: NDArray[np.floating], values: NDArray[np.floating]) -> Array:

@@ -104,15 +104,11 @@ def test_every_sentence_is_read_back_whatever_its_case_spacing_and_punctuation(
         ("orange gets topped by blue", "stack_blocks", {"top": "blue", "bottom": "orange"}),
     ],
 )
-def test_sentences_in_other_words_are_read_by_what_they_name(
-    sentence: str, task: str, slots: dict[str, str]
-) -> None:
+def test_sentences_in_other_words_are_read_by_what_they_name(sentence: str, task: str, slots: dict[str, str]) -> None:
     assert match_sentence(sentence) == Instruction(task, slots)
 
 
-@pytest.mark.parametrize(
-    "sentence", ["", "make me a coffee", "red, green and blue", "the banana or the lime", "!?"]
-)
+@pytest.mark.parametrize("sentence", ["", "make me a coffee", "red, green and blue", "the banana or the lime", "!?"])
 def test_a_sentence_that_asks_for_nothing_here_is_not_read(sentence: str) -> None:
     assert match_sentence(sentence) is None
 

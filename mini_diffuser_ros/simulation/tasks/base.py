@@ -139,9 +139,7 @@ def scatter(
         for _ in range(attempts):
             place = (float(rng.uniform(x_low, x_high)), float(rng.uniform(y_low, y_high)))
             index = len(places)
-            if all(
-                np.hypot(place[0] - x, place[1] - y) >= apart(i, index) for i, (x, y) in enumerate(places)
-            ):
+            if all(np.hypot(place[0] - x, place[1] - y) >= apart(i, index) for i, (x, y) in enumerate(places)):
                 places.append(place)
                 if len(places) == count:
                     return places

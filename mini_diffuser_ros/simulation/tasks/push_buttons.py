@@ -38,10 +38,7 @@ class PushButtons:
         others = [color for color in COLORS if color != slots["color"]]
         colors = [slots["color"], *map(str, rng.choice(others, _COUNT - 1, replace=False))]
         places = scatter(rng, _COUNT, _APART)
-        return [
-            objects.button(_body(color), COLORS[color], place)
-            for color, place in zip(colors, places, strict=True)
-        ]
+        return [objects.button(_body(color), COLORS[color], place) for color, place in zip(colors, places, strict=True)]
 
     def required_bodies(self, slots: Slots) -> tuple[str, ...]:
         """The named button."""

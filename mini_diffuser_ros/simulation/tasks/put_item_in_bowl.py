@@ -92,9 +92,7 @@ class PutItemInBowl:
         return bool(
             np.hypot(offset[0], offset[1]) < objects.BOWL_INNER_RADIUS
             and offset[2] < _INSIDE_HEIGHT
-            and not any(
-                np.hypot(*_offset_from_bowl(scene, name)[:2]) < objects.BOWL_INNER_RADIUS for name in others
-            )
+            and not any(np.hypot(*_offset_from_bowl(scene, name)[:2]) < objects.BOWL_INNER_RADIUS for name in others)
             and scene.gripper_width() > _GRIPPER_OPEN
         )
 
