@@ -48,8 +48,8 @@ class Robot(Node):
 
 rclpy.init()
 node = Robot()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     rclpy.spin(node)
 except (KeyboardInterrupt, ExternalShutdownException):
     pass
