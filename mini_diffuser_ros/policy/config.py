@@ -100,14 +100,19 @@ class MiniDiffuserConfig:
         head_position_noise: metres, standard deviation of the noise on the position the heads are trained at.
 
         diffusion_steps: number of noise levels in training.
-        schedule: ``scaled_linear`` (published; its last step keeps 48 % of the signal) or ``cosine`` with zero
-            terminal signal.
-        prediction: ``epsilon`` (published) or ``velocity``.
+        schedule: how signal and noise are mixed at each level. ``scaled_linear`` (published; its last level keeps 48 %
+            of the signal), ``cosine`` (none is left), or ``rectified_flow``: straight lines from the target to the
+            noise, which DDIM follows by Euler steps.
+        noise_levels: which levels training draws: ``uniform`` (published) or ``logit_normal``, the middle ones more
+            often.
+        prediction: ``epsilon`` (published) or ``velocity``, the direction in which a sample moves as noise grows;
+            needed where the last level keeps no signal.
         position_scale: metres per unit of the diffused variable; 1 as published, else about the standard deviation
             of target positions.
         clip_sample: bound on the predicted clean position, in units of ``position_scale``.
         step_spacing: which noise levels a short sampling visits: ``leading`` or ``trailing`` as in the diffusers
-            library, or ``linspace`` from the noisiest to the cleanest.
+            library, ``linspace`` from the noisiest to the cleanest, or ``quadratic``, both ends too but closer
+            together towards the clean one.
 
         heatmap: dense grounding signal: cross-entropy of a target heat-map over scene tokens.
         heatmap_level: level whose tokens carry the heat-map.
@@ -168,11 +173,12 @@ class MiniDiffuserConfig:
     head_position_noise: float = 0.004
     # Diffusion
     diffusion_steps: int = 100
-    schedule: Literal["scaled_linear", "cosine"] = "cosine"
+    schedule: Literal["scaled_linear", "cosine", "rectified_flow"] = "cosine"
+    noise_levels: Literal["uniform", "logit_normal"] = "uniform"
     prediction: Literal["epsilon", "velocity"] = "velocity"
     position_scale: float = 0.2
     clip_sample: float = 4.0
-    step_spacing: Literal["leading", "trailing", "linspace"] = "linspace"
+    step_spacing: Literal["leading", "trailing", "linspace", "quadratic"] = "linspace"
     # Losses
     heatmap: bool = True
     heatmap_level: int = 1
@@ -335,6 +341,8 @@ class MiniDiffuserConfig:
         head_fits = not relative or self.neck_head_width // 6 == len(self.wavelengths)
         expected = self.neck_head_width // 6
         _require(head_fits, "wavelengths", f"{len(self.wavelengths)} given, expected {expected} (head width / 6)")
+        keeps_signal = self.prediction == "velocity" or self.schedule == "scaled_linear"
+        _require(keeps_signal, "prediction", f"epsilon says nothing at the last level of {self.schedule}, use velocity")
         level = self.heatmap_level
         _require(0 <= level < self.levels - 1, "heatmap_level", f"{level} is no decoder level")
         for name in ("heatmap_sigma", "position_scale", "clip_sample"):

@@ -1,7 +1,11 @@
 """The diffusion of positions: noise levels, training targets and DDIM sampling.
 
 Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Salimans and Ho 2022 (velocity prediction), Lin et al. 2024 (why the
-last noise level should keep no signal).
+last noise level should keep no signal), Liu et al. 2023 (rectified flow), Esser et al. 2024 (logit-normal levels).
+
+A schedule is a path from the clean sample to the noise, ``x_k = signal_k x_0 + noise_k noise``: a quarter of a circle
+for diffusion, the straight line for rectified flow. DDIM moves along it by what the network says about both ends; on
+the straight line that is an Euler step.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 
 _BETA_START, _BETA_END = 1e-4, 0.02
 
-Spacing = Literal["leading", "trailing", "linspace"]
+Spacing = Literal["leading", "trailing", "linspace", "quadratic"]
 
 
 class Denoised(NamedTuple):
@@ -28,56 +32,62 @@ class Denoised(NamedTuple):
 
 
 class NoiseSchedule(nn.Module):
-    """Mixing of signal and noise at each step k: ``x_k = sqrt(signal[k]) x_0 + sqrt(1 - signal[k]) noise``.
+    """How signal and noise are mixed at each step k: ``x_k = signal[k] x_0 + noise[k] noise``.
 
-    All samples are in units of ``config.position_scale``.
+    ``velocity[k]`` holds the two rates of change along the path, (of signal, of noise): the velocity of a sample is
+    ``velocity[k, 0] x_0 + velocity[k, 1] noise``. All samples are in units of ``config.position_scale``.
     """
 
     signal: Tensor
+    noise: Tensor
+    velocity: Tensor
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        steps = config.diffusion_steps
         self.prediction = config.prediction
+        self.levels = config.noise_levels
         self.clip = config.clip_sample
-        if config.schedule == "scaled_linear":
-            betas = torch.linspace(math.sqrt(_BETA_START), math.sqrt(_BETA_END), steps) ** 2
-            signal = torch.cumprod(1 - betas, 0)
-        else:
-            done = torch.arange(1, steps + 1, dtype=torch.float64) / steps
-            signal = (torch.cos(done * (math.pi / 2)) ** 2).float()
-            signal[-1] = 0.0
+        signal, noise, velocity = _path(config)
         self.register_buffer("signal", signal, persistent=False)
+        self.register_buffer("noise", noise, persistent=False)
+        self.register_buffer("velocity", velocity, persistent=False)
 
     @property
     def steps(self) -> int:
         """Number of noise levels."""
         return len(self.signal)
 
+    def draw_steps(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+        """Steps to train at, int64 on the CPU."""
+        if self.levels == "uniform":
+            return torch.randint(self.steps, shape, generator=generator)
+        drawn = torch.sigmoid(torch.randn(shape, generator=generator)) * self.steps
+        return drawn.long().clamp(max=self.steps - 1)
+
     def add_noise(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """Samples (..., 3) at steps (...,)."""
-        signal = self.signal[steps][..., None]
-        return signal.sqrt() * clean + (1 - signal).sqrt() * noise
+        return self.signal[steps][..., None] * clean + self.noise[steps][..., None] * noise
 
     def target(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """What the network should predict (..., 3) at steps (...,)."""
         if self.prediction == "epsilon":
             return noise
-        signal = self.signal[steps][..., None]
-        return signal.sqrt() * noise - (1 - signal).sqrt() * clean
+        of_signal, of_noise = self.velocity[steps][..., None].unbind(-2)
+        return of_noise * noise + of_signal * clean
 
     def denoised(self, predicted: Tensor, sample: Tensor, steps: Tensor) -> Denoised:
         """Read a prediction (..., 3) for samples (..., 3) at steps (...,)."""
-        signal = self.signal[steps][..., None]
+        signal, noise = self.signal[steps][..., None], self.noise[steps][..., None]
         if self.prediction == "epsilon":
-            return Denoised((sample - (1 - signal).sqrt() * predicted) / signal.sqrt(), predicted)
-        clean = signal.sqrt() * sample - (1 - signal).sqrt() * predicted
-        return Denoised(clean, signal.sqrt() * predicted + (1 - signal).sqrt() * sample)
+            return Denoised((sample - noise * predicted) / signal, predicted)
+        # Position and velocity are two equations for the two ends; on both paths their determinant is 1.
+        of_signal, of_noise = self.velocity[steps][..., None].unbind(-2)
+        return Denoised(of_noise * sample - noise * predicted, signal * predicted - of_signal * sample)
 
     def sampling_steps(self, count: int, spacing: Spacing) -> list[int]:
         """Noise levels that ``count`` sampling steps visit, noisiest first.
 
-        ``leading`` and ``trailing`` are those of the diffusers library; ``linspace`` visits both ends.
+        ``leading`` and ``trailing`` are those of the diffusers library; ``linspace`` and ``quadratic`` visit both ends.
         """
         if not 1 <= count <= self.steps:
             raise ValueError(f"steps is {count}, expected 1 to {self.steps}")
@@ -85,13 +95,17 @@ class NoiseSchedule(nn.Module):
             visited = torch.arange(count).flip(0) * (self.steps // count)
         elif spacing == "trailing":
             visited = torch.round(torch.arange(count) * (-self.steps / count) + self.steps) - 1
-        else:
+        elif spacing == "linspace":
             visited = torch.round(torch.linspace(self.steps - 1, 0, count))
+        else:
+            visited = torch.round(torch.linspace(1, 0, count).square() * (self.steps - 1))
+            # Rounding lets the cleanest levels coincide: each is at least as noisy as its place from the end.
+            visited = torch.maximum(visited, torch.arange(count).flip(0))
         return [int(step) for step in visited]
 
     def start(self, noise: Tensor, step: int) -> Tensor:
         """Where sampling begins: unit noise scaled to what a sample at the origin has at a step."""
-        return noise * float((1 - self.signal[step]).sqrt())
+        return noise * float(self.noise[step])
 
     def ddim(
         self,
@@ -133,13 +147,36 @@ class NoiseSchedule(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """From samples (..., 3) at one step to those at the ``following`` one; None stands for clean samples."""
-        here = self.signal[step]
-        then = torch.ones_like(here) if following is None else self.signal[following]
         clean, noise = self.denoised(predicted, sample, torch.as_tensor(step, device=sample.device))
         clean = clean.clamp(-self.clip, self.clip)
-        fresh = eta * ((1 - then) / (1 - here)).sqrt() * (1 - here / then.clamp(min=1e-12)).clamp(min=0).sqrt()
-        moved = then.sqrt() * clean + (1 - then - fresh**2).clamp(min=0).sqrt() * noise
-        if eta == 0 or following is None:
-            return moved
+        if following is None:
+            return clean
+        signal, kept = self.signal[following], self.noise[following]
+        if eta == 0:
+            return signal * clean + kept * noise
+        fresh = eta * self._ancestral_noise(step, following)
         drawn = torch.randn(sample.shape, generator=generator, dtype=sample.dtype).to(sample.device)
-        return moved + fresh * drawn
+        return signal * clean + (kept**2 - fresh**2).clamp(min=0).sqrt() * noise + fresh * drawn
+
+    def _ancestral_noise(self, step: int, following: int) -> Tensor:
+        """Standard deviation of x_following given x_step and x_0, where x_step is x_following with noise added."""
+        kept = self.noise[following]
+        carried = self.signal[step] / self.signal[following] * kept
+        return kept / self.noise[step] * (self.noise[step] ** 2 - carried**2).clamp(min=0).sqrt()
+
+
+def _path(config: MiniDiffuserConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Signal (K,), noise (K,) and velocity (K, 2) of the configured schedule, float32."""
+    count = config.diffusion_steps
+    done = torch.arange(1, count + 1, dtype=torch.float64) / count
+    if config.schedule == "rectified_flow":
+        straight = torch.tensor([-1.0, 1.0]).expand(count, 2)
+        return (1 - done).float(), done.float(), straight
+    if config.schedule == "scaled_linear":
+        betas = torch.linspace(math.sqrt(_BETA_START), math.sqrt(_BETA_END), count) ** 2
+        variance = torch.cumprod(1 - betas, 0)
+    else:
+        variance = (torch.cos(done * (math.pi / 2)) ** 2).float()
+        variance[-1] = 0.0
+    signal, noise = variance.sqrt(), (1 - variance).sqrt()
+    return signal, noise, torch.stack([-noise, signal], 1)

@@ -31,7 +31,7 @@ def training_losses(
     scenes, device = len(batch.target_xyz), batch.points.device
     clean = (batch.target_xyz / config.position_scale)[:, None].expand(-1, level2, -1)
     noise = torch.randn((scenes, level2, 3), generator=generator).to(device)
-    steps = torch.randint(schedule.steps, (scenes, level2), generator=generator).to(device)
+    steps = schedule.draw_steps((scenes, level2), generator).to(device)
     noised = schedule.add_noise(clean, noise, steps) * config.position_scale
     jitter = torch.randn((scenes, 1, 3), generator=generator).to(device) * config.head_position_noise
     at_target = batch.target_xyz[:, None] + jitter

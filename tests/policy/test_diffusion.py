@@ -1,58 +1,148 @@
-"""The noise schedule and DDIM, with an oracle in the network's place."""
+"""The noise schedules and DDIM, with an oracle in the network's place."""
 
 from __future__ import annotations
 
+import math
+from typing import Any, get_args
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mini_diffuser_ros.policy import MiniDiffuserConfig
-from mini_diffuser_ros.policy.diffusion import NoiseSchedule
+from mini_diffuser_ros.policy import ConfigError, MiniDiffuserConfig
+from mini_diffuser_ros.policy.diffusion import NoiseSchedule, Spacing
 
-SCHEDULES = [NoiseSchedule(MiniDiffuserConfig.small()), NoiseSchedule(MiniDiffuserConfig.official())]
+KINDS: dict[str, dict[str, Any]] = {
+    "cosine": {"schedule": "cosine"},
+    "published": {"schedule": "scaled_linear", "prediction": "epsilon"},
+    "scaled_linear": {"schedule": "scaled_linear", "prediction": "velocity"},
+    "rectified_flow": {"schedule": "rectified_flow"},
+    "short_flow": {"schedule": "rectified_flow", "diffusion_steps": 7},
+}
+SCHEDULES = {name: NoiseSchedule(MiniDiffuserConfig.small(**fields)) for name, fields in KINDS.items()}
+SPACINGS = get_args(Spacing)
+
+schedules = st.sampled_from(list(SCHEDULES.values()))
+spacings = st.sampled_from(SPACINGS)
+seeds = st.integers(0, 2**32)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_perfect_prediction_gives_sample_and_noise_back(schedule: NoiseSchedule) -> None:
-    clean, noise = torch.randn(2, 50, 3, dtype=torch.float64)
-    steps = torch.arange(50)
+def _normal(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@given(schedules, seeds)
+def test_a_perfect_prediction_gives_sample_and_noise_back(schedule: NoiseSchedule, seed: int) -> None:
+    clean, noise = _normal(seed, 2, schedule.steps, 3)
+    steps = torch.arange(schedule.steps)
     noised = schedule.add_noise(clean, noise, steps)
     found = schedule.denoised(schedule.target(clean, noise, steps), noised, steps)
     torch.testing.assert_close(found.clean, clean, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.noise, noise, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
-@pytest.mark.parametrize("count", [1, 2, 5, 100])
-def test_ddim_with_a_perfect_network_ends_at_the_target(schedule: NoiseSchedule, spacing: str, count: int) -> None:
-    target = torch.tensor([0.3, -0.5, 0.1])
+@given(schedules, spacings, st.floats(0.0, 1.0), st.data())
+def test_sampling_with_a_perfect_network_ends_at_the_target(
+    schedule: NoiseSchedule, spacing: Spacing, eta: float, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, schedule.steps))
+    target = torch.tensor([0.3, -0.5, 0.1], dtype=torch.float64)
 
     def oracle(sample: torch.Tensor, step: int) -> torch.Tensor:
-        signal = schedule.signal[step]
-        noise = (sample - signal.sqrt() * target) / (1 - signal).sqrt()
+        noise = (sample - schedule.signal[step] * target) / schedule.noise[step]
         return schedule.target(target.expand_as(sample), noise, torch.full(sample.shape[:-1], step))
 
-    noise = torch.randn((4, 3), generator=torch.Generator().manual_seed(0))
-    out = schedule.ddim(oracle, noise, count, spacing)  # type: ignore[arg-type]
-    torch.testing.assert_close(out, target.expand(4, 3), atol=1e-3, rtol=0)
+    generator = torch.Generator().manual_seed(count)
+    out = schedule.ddim(oracle, _normal(count, 4, 3), count, spacing, eta, generator)
+    torch.testing.assert_close(out, target.expand(4, 3), atol=1e-4, rtol=0)
 
 
-def test_the_corrected_schedule_keeps_no_signal_and_the_published_one_half() -> None:
-    assert SCHEDULES[0].signal[-1] == 0
-    assert SCHEDULES[1].signal[[0, 9, 49, 99]].tolist() == pytest.approx([0.9999, 0.99731, 0.89678, 0.48459], abs=1e-5)
+@given(st.integers(0, 99), st.integers(0, 99), seeds)
+def test_a_step_of_rectified_flow_is_an_euler_step(first: int, second: int, seed: int) -> None:
+    schedule = SCHEDULES["rectified_flow"]
+    step, following = max(first, second), min(first, second)
+    sample, velocity = 0.1 * _normal(seed, 2, 4, 3)
+    expected = sample + (following - step) / 100 * velocity
+    torch.testing.assert_close(schedule.ddim_step(velocity, sample, step, following), expected, atol=1e-6, rtol=0)
+    to_clean = sample - (step + 1) / 100 * velocity
+    torch.testing.assert_close(schedule.ddim_step(velocity, sample, step, None), to_clean, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
-def test_visited_steps_fall(spacing: str) -> None:
-    visited = SCHEDULES[0].sampling_steps(10, spacing)  # type: ignore[arg-type]
+@given(seeds)
+def test_one_step_is_exact_where_the_flow_is_straight(seed: int) -> None:
+    noise, shift = _normal(seed, 4, 3), torch.tensor([0.4, -0.2, 0.3], dtype=torch.float64)
+    out = SCHEDULES["rectified_flow"].ddim(lambda sample, _: noise - (0.1 * noise + shift), noise, 1, "trailing")
+    torch.testing.assert_close(out, 0.1 * noise + shift, atol=1e-6, rtol=0)
+
+
+def test_velocity_is_the_direction_of_the_path() -> None:
+    clean, noise = _normal(0, 2, 99, 3)
+    here = torch.arange(99)
+    for name, parameter in (("rectified_flow", 0.01), ("cosine", math.pi / 200)):
+        schedule = SCHEDULES[name]
+        ends = [schedule.add_noise(clean, noise, here + offset) for offset in (0, 1)]
+        midway = (schedule.target(clean, noise, here) + schedule.target(clean, noise, here + 1)) / 2
+        torch.testing.assert_close((ends[1] - ends[0]) / parameter, midway, atol=2e-3, rtol=0)
+
+
+def test_fresh_noise_keeps_the_spread_of_a_level() -> None:
+    noise = _normal(0, 200_000, 3)
+    for name in ("cosine", "published", "rectified_flow"):
+        schedule = SCHEDULES[name]
+        step = torch.full(noise.shape[:1], 60)
+        predicted = schedule.target(torch.zeros_like(noise), noise, step)
+        sample = schedule.add_noise(torch.zeros_like(noise), noise, step)
+        for eta in (0.0, 0.5, 1.0):
+            then = schedule.ddim_step(predicted, sample, 60, 30, eta, torch.Generator().manual_seed(1))
+            assert float(then.std()) == pytest.approx(float(schedule.noise[30]), rel=0.01)
+
+
+def test_the_corrected_schedules_keep_no_signal_and_the_published_one_half() -> None:
+    assert SCHEDULES["cosine"].signal[-1] == SCHEDULES["rectified_flow"].signal[-1] == 0
+    kept = SCHEDULES["published"].signal.square()[[0, 9, 49, 99]].tolist()
+    assert kept == pytest.approx([0.9999, 0.99731, 0.89678, 0.48459], abs=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "rectified_flow"])
+def test_noise_is_not_predicted_where_no_signal_is_left(schedule: Any) -> None:
+    with pytest.raises(ConfigError, match=f"prediction: .* last level of {schedule}, use velocity"):
+        MiniDiffuserConfig.small(schedule=schedule, prediction="epsilon")
+
+
+@given(spacings, st.integers(1, 100))
+def test_visited_steps_fall(spacing: Spacing, count: int) -> None:
+    visited = SCHEDULES["cosine"].sampling_steps(count, spacing)
     assert visited == sorted(set(visited), reverse=True)
-    assert len(visited) == 10
+    assert len(visited) == count
+    assert 0 <= visited[-1] <= visited[0] < 100
+    assert visited[0] == 99 or spacing == "leading"
+
+
+def test_quadratic_steps_crowd_towards_the_clean_end() -> None:
+    assert SCHEDULES["cosine"].sampling_steps(4, "quadratic") == [99, 44, 11, 0]
+    assert SCHEDULES["cosine"].sampling_steps(100, "quadratic") == list(range(99, -1, -1))
+
+
+def test_training_draws_the_configured_noise_levels() -> None:
+    def draw(levels: Any) -> torch.Tensor:
+        schedule = NoiseSchedule(MiniDiffuserConfig.small(noise_levels=levels))
+        return schedule.draw_steps((400, 50), torch.Generator().manual_seed(0))
+
+    uniform, centred = draw("uniform"), draw("logit_normal")
+    for drawn in (uniform, centred):
+        assert drawn.shape == (400, 50)
+        assert drawn.dtype == torch.int64
+        assert 0 <= drawn.min() <= drawn.max() < 100
+    assert float(((uniform >= 25) & (uniform < 75)).float().mean()) == pytest.approx(0.5, abs=0.02)
+    # The logistic of a standard normal lies between 1/4 and 3/4 where the normal is within +- ln 3.
+    assert float(((centred >= 25) & (centred < 75)).float().mean()) == pytest.approx(0.728, abs=0.02)
 
 
 def test_eta_draws_from_the_generator() -> None:
     def run(eta: float, seed: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return SCHEDULES[0].ddim(lambda x, _: 0.1 * x, torch.ones(4, 3), 5, "linspace", eta, generator)
+        return SCHEDULES["cosine"].ddim(lambda x, _: 0.1 * x, torch.ones(4, 3), 5, "linspace", eta, generator)
 
     assert torch.equal(run(1.0, 0), run(1.0, 0))
     assert not torch.equal(run(1.0, 0), run(1.0, 1))
@@ -62,4 +152,4 @@ def test_eta_draws_from_the_generator() -> None:
 @pytest.mark.parametrize("count", [0, 101])
 def test_impossible_step_counts_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 100"):
-        SCHEDULES[0].sampling_steps(count, "linspace")
+        SCHEDULES["cosine"].sampling_steps(count, "linspace")

@@ -106,6 +106,8 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"text_pairing": "tiled", "film_text": True},
     {"curve_shuffle": "always"},
     {"schedule": "scaled_linear", "prediction": "epsilon", "position_scale": 1.0, "clip_sample": 1.0},
+    {"schedule": "rectified_flow"},
+    {"noise_levels": "logit_normal"},
     {"decoder_position_input": "skip"},
     {"termination": False},
     {"heatmap": False},
