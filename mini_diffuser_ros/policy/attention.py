@@ -73,15 +73,10 @@ class WindowAttention(nn.Module):
         if self.rotary is not None:
             turn = self.rotary(xyz)
             query, key = rotate(query, turn), rotate(key, turn)
-        out = attend(
-            gather_heads(query, windows.members),
-            gather_heads(key, windows.members),
-            gather_heads(value, windows.members),
-            windows.valid[:, None, None],
-            self.dropout if self.training else 0.0,
-        )
-        flat = out.transpose(1, 2).flatten(0, 1).flatten(1)  # (W * K, C)
-        return F.dropout(self.proj(flat.index_select(0, windows.slots)), self.dropout, self.training)
+        rows = torch.stack([query, key, value], 1).flatten(1)
+        query, key, value = windows.take(rows).unflatten(-1, (3, self.heads, -1)).unbind(2)  # each (W, K, H, d)
+        out = attend(query, key, value, windows.key_mask, self.dropout if self.training else 0.0)
+        return F.dropout(self.proj(windows.put_back(out.flatten(2))), self.dropout, self.training)
 
 
 class TextCrossAttention(nn.Module):
@@ -97,19 +92,25 @@ class TextCrossAttention(nn.Module):
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
 
-    def forward(self, x: Tensor, windows: Windows, words: Tensor, is_word: Tensor) -> Tensor:
-        """Points (N, C) and words (B, L, text_width), of which ``is_word`` (B, L) count, to (N, C)."""
-        query = self.q_norm(self.q(x).unflatten(-1, (self.heads, -1)))
+    def forward(self, x: Tensor, scenes: Windows, words: Tensor, is_word: Tensor) -> Tensor:
+        """Points (N, C) to (N, C).
+
+        Args:
+            x: (N, C).
+            scenes: one window a scene.
+            words: (B, L, text_width).
+            is_word: (B, L) bool, False at padding.
+        """
+        query = self.q_norm(self.q(x).unflatten(-1, (self.heads, -1))).flatten(1)
         key, value = self.kv(words).unflatten(-1, (2, self.heads, -1)).unbind(2)  # each (B, L, H, d)
         out = attend(
-            gather_heads(query, windows.members),
-            self.k_norm(key).transpose(1, 2)[windows.scene],
-            value.transpose(1, 2)[windows.scene],
-            is_word[windows.scene][:, None, None],
+            scenes.take(query).unflatten(-1, (self.heads, -1)),
+            self.k_norm(key),
+            value,
+            is_word[:, None, None],
             self.dropout if self.training else 0.0,
         )
-        flat = out.transpose(1, 2).flatten(0, 1).flatten(1)
-        return F.dropout(self.proj(flat.index_select(0, windows.slots)), self.dropout, self.training)
+        return F.dropout(self.proj(scenes.put_back(out.flatten(2))), self.dropout, self.training)
 
 
 class Mlp(nn.Module):
@@ -127,12 +128,7 @@ class Mlp(nn.Module):
         return F.dropout(self.fc2(hidden), self.dropout, self.training)
 
 
-def gather_heads(heads: Tensor, members: Tensor) -> Tensor:
-    """Rows (N, H, d) into windows (W, K): (W, H, K, d)."""
-    rows = heads.flatten(1).index_select(0, members.flatten())
-    return rows.view(*members.shape, *heads.shape[1:]).transpose(1, 2)
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor, dropout: float = 0.0) -> Tensor:
-    """Softmax attention (..., H, Q, d); keys whose ``valid`` (..., 1, 1, K) is False are left out."""
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=dropout)
+def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None, dropout: float = 0.0) -> Tensor:
+    """Softmax attention of queries (..., Q, H, d) to (..., K, H, d); keys not ``valid`` (..., 1, 1, K) are left out."""
+    query, key, value = (rows.transpose(-3, -2) for rows in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=dropout).transpose(-3, -2)

@@ -119,7 +119,7 @@ class TextBlock(nn.Module):
 
     def forward(self, x: Tensor, level: Level, words: Words) -> Tensor:
         """(N, C) to (N, C)."""
-        x = x + self.attn(self.norm1[0](x), level.windows, words.states, words.valid)
+        x = x + self.attn(self.norm1[0](x), level.padded, words.states, words.valid)
         return x + self.mlp[0](self.norm2[0](x))
 
 
@@ -135,8 +135,9 @@ class Pool(nn.Module):
         """Points of the finer level (N, C_in) to the coarser one (P, C_out)."""
         if coarse.children is None:
             raise ValueError("Pool leads to a coarser level, got level 0")
-        order, sizes = coarse.children
-        pooled = torch.segment_reduce(self.proj(x).index_select(0, order), "max", lengths=sizes)
+        pooled = torch.segment_reduce(self.proj(x), "max", lengths=coarse.children.sizes)
+        if coarse.children.order is not None:
+            pooled = pooled.index_select(0, coarse.children.order)
         return F.gelu(self.norm[0](pooled))
 
 
@@ -212,9 +213,11 @@ class LocalQuery(nn.Module):
     def forward(self, features: Tensor, level: Level, found: Tensor) -> Tensor:
         """Local features (Q, out) at points ``found`` (Q,) of the level; zero where -1."""
         hits = (found >= 0).nonzero()[:, 0]
+        # Many tokens fall into one coarse voxel; it is evaluated once.
+        points, which = torch.unique(found.index_select(0, hits), return_inverse=True)
         conv, linear, norm = cast(SubmanifoldConv, self.conv[0]), self.conv[1], self.conv[2]
-        local = norm(linear(conv.at(features, level.rulebook(3), found.index_select(0, hits))))
-        return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local)
+        local = norm(linear(conv.at(features, level.rulebook(3), points)))
+        return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local.index_select(0, which))
 
 
 class StateEncoder(nn.Module):

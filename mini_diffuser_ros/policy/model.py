@@ -63,13 +63,14 @@ class MiniDiffuser(nn.Module):
         _check_scene(points, batch, text_tokens, text_lengths, self.config)
         scenes = len(text_lengths)
         with torch.no_grad():
-            levels = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
+            levels, source = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
         words, text = self._read(text_tokens, text_lengths)
-        features = self.ptv3_model.scene_features(points, levels, words)
+        features = self.ptv3_model.scene_features(points.index_select(0, source), levels, words)
         finest = features.decoder[0]
         heat = self.config.heatmap_level
         return EncodedScene(
             levels=levels,
+            source=source,
             features=features.decoder,
             memories=self.ptv3_model.remember(features, levels),
             state_memories=self.ptv3_model.remember_state(features, levels),

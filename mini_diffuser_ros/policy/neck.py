@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, gather_heads, rotate
+from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, rotate
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.pyramid import Level
 
@@ -39,14 +39,14 @@ class SceneMemory:
     """What tokens read of one level, computed once per scene.
 
     Attributes:
-        keys: (B, H, P, d), padded to the largest scene.
-        values: (B, H, P, d).
-        valid: (B, 1, 1, P) bool, False at padding.
+        keys: (B, P, H, d), padded to the largest scene.
+        values: (B, P, H, d).
+        valid: (B, 1, 1, P) bool, False at padding; None without any.
     """
 
     keys: Tensor
     values: Tensor
-    valid: Tensor
+    valid: Tensor | None
 
 
 def step_embedding(steps: Tensor, width: int) -> Tensor:
@@ -127,9 +127,8 @@ class SceneCrossAttention(nn.Module):
         if self.relative:
             key = rotate(key, self.rotary(level.coordinates))
         padded = level.padded
-        return SceneMemory(
-            gather_heads(key, padded.members), gather_heads(value, padded.members), padded.valid[:, None, None]
-        )
+        keys, values = (padded.take(rows.flatten(1)).unflatten(-1, (self.heads, -1)) for rows in (key, value))
+        return SceneMemory(keys, values, padded.key_mask)
 
     def forward(self, tokens: Tensor, xyz: Tensor, memory: SceneMemory) -> Tensor:
         """Tokens (B, M, C) at (B, M, 3) metres to (B, M, C)."""
@@ -137,8 +136,8 @@ class SceneCrossAttention(nn.Module):
         turn = self.rotary(xyz)
         query = rotate(self.q_norm(query), turn) if self.relative else self.q_norm(rotate(query, turn))
         dropout = self.dropout if self.training else 0.0
-        out = attend(query.transpose(1, 2), memory.keys, memory.values, memory.valid, dropout)
-        return F.dropout(self.proj(out.transpose(1, 2).flatten(2)), self.dropout, self.training)
+        out = attend(query, memory.keys, memory.values, memory.valid, dropout)
+        return F.dropout(self.proj(out.flatten(2)), self.dropout, self.training)
 
 
 class NeckBlock(nn.Module):

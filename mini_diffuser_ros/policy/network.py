@@ -34,6 +34,7 @@ class EncodedScene:
 
     Attributes:
         levels: voxel levels, finest first.
+        source: (N,) int64, which of the points given each point of level 0 was.
         features: decoder features (N_l, C) of each level, finest first, the bottleneck's last.
         memories: keys and values of each level, finest first.
         state_memories: keys and values of the text-free features; empty where unused.
@@ -43,6 +44,7 @@ class EncodedScene:
     """
 
     levels: tuple[Level, ...]
+    source: Tensor
     features: tuple[Tensor, ...]
     memories: tuple[SceneMemory, ...]
     state_memories: tuple[SceneMemory, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,9 @@ from mini_diffuser_ros.policy.sparse import Rulebook, VoxelIndex
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """The points of one voxel level, of all scenes after one another.
+    """The points of one voxel level, of all scenes after one another, each scene's along a space-filling curve.
+
+    Points that are near in space are then near in memory: windows are runs of points, and neighbours lie in the cache.
 
     Attributes:
         coordinates: (N, 3) metres, centred frame; means of the voxels' points.
@@ -29,9 +32,8 @@ class Level:
         size: metres, edge of a voxel.
         corner: (B, 3) metres, where voxel (0, 0, 0) of each scene begins.
         windows: groups of points for self-attention.
+        children: for pooling from the next finer level, None at level 0.
         parents: (N,) int64 point of the next coarser level, None at the coarsest.
-        children: for pooling from the next finer level: its points sorted by parent (N_finer,), and how many each
-            point of this level has (N,); None at level 0.
     """
 
     coordinates: Tensor
@@ -41,8 +43,8 @@ class Level:
     size: float
     corner: Tensor
     windows: Windows
-    parents: Tensor | None = None
-    children: tuple[Tensor, Tensor] | None = None
+    children: Children | None
+    parents: Tensor | None
     _rulebooks: dict[int, Rulebook] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -73,8 +75,44 @@ class Level:
     @cached_property
     def padded(self) -> Windows:
         """One window a scene, as wide as the largest scene: for cross-attention to whole scenes."""
-        order = torch.arange(len(self), device=self.batch.device)
-        return cut_windows(order, self.counts, int(self.counts.max()))
+        return cut_windows(self.counts, int(self.counts.max()))
+
+
+@dataclass(frozen=True, eq=False)
+class Children:
+    """Which points of the finer level make a point of the coarser one.
+
+    Attributes:
+        sizes: (P,) int64, runs of consecutive points of the finer level that share a coarser voxel.
+        order: (P,) int64, the run of each point of the coarser level; None where both levels follow the same curve.
+    """
+
+    sizes: Tensor
+    order: Tensor | None
+
+
+class Pyramid(NamedTuple):
+    """Voxel levels of a batch.
+
+    Attributes:
+        levels: from the finest to the coarsest.
+        source: (N,) int64, the row of the input that each point of level 0 was.
+    """
+
+    levels: tuple[Level, ...]
+    source: Tensor
+
+
+class _Points(NamedTuple):
+    """Points of a level in the order of its curve: (N, 3), (N, 3), (N,), and their codes (N,)."""
+
+    coordinates: Tensor
+    grid: Tensor
+    batch: Tensor
+    code: Tensor
+
+    def select(self, rows: Tensor) -> _Points:
+        return _Points(*(values.index_select(0, rows) for values in self))
 
 
 def build_pyramid(
@@ -84,8 +122,8 @@ def build_pyramid(
     config: MiniDiffuserConfig,
     training: bool = False,
     generator: torch.Generator | None = None,
-) -> tuple[Level, ...]:
-    """Voxel levels from the finest to the coarsest.
+) -> Pyramid:
+    """Voxel levels of scenes.
 
     Args:
         coordinates: (N, 3) metres, centred frame.
@@ -99,37 +137,48 @@ def build_pyramid(
     depth = MAX_DEPTH if config.grid_origin == "cloud" else max(1, int(grid.max()).bit_length())
     shuffled = config.curve_shuffle == "always" or (config.curve_shuffle == "training" and training)
     curves = _draw_curves(config, shuffled, generator)
+    points = _Points(coordinates, grid, batch, _codes(grid, batch, curves[0], depth))
+    source = torch.argsort(points.code, stable=True)
+    points, children = points.select(source), None
     levels: list[Level] = []
-    parents = children = None
     for number in range(config.levels):
-        counts = torch.bincount(batch, minlength=scenes)
-        code = curve_code(grid, curves[number], depth) | batch << 3 * depth
-        order = torch.argsort(code, stable=True)
-        is_coarsest = number == config.levels - 1
-        if not is_coarsest:
-            parents, sizes = _group_octants(code, order)
+        counts = torch.bincount(points.batch, minlength=scenes)
+        coarser, parents, next_children = None, None, None
+        if number < config.levels - 1:
+            depth = max(depth - 1, 1)
+            same_curve = curves[number + 1] == curves[number]
+            coarser, parents, next_children = _coarsen(points, curves[number + 1], depth, same_curve)
+        windows = cut_windows(counts, config.windows[number])
+        size = config.voxel_size * 2**number
         levels.append(
-            Level(
-                coordinates,
-                grid,
-                batch,
-                counts,
-                config.voxel_size * 2**number,
-                corner,
-                cut_windows(order, counts, config.windows[number]),
-                None if is_coarsest else parents,
-                children,
-            )
+            Level(points.coordinates, points.grid, points.batch, counts, size, corner, windows, children, parents)
         )
-        if is_coarsest or parents is None:
+        if coarser is None:
             break
-        heads = order[torch.cumsum(sizes, 0) - sizes]
-        children = (order, sizes)
-        total = coordinates.new_zeros(len(sizes), 3).index_add_(0, parents, coordinates)
-        coordinates = total / sizes[:, None]
-        grid, batch = grid[heads] >> 1, batch[heads]
-        depth = max(depth - 1, 1)
-    return tuple(levels)
+        points, children = coarser, next_children
+    return Pyramid(tuple(levels), source)
+
+
+def _codes(grid: Tensor, batch: Tensor, curve: str, depth: int) -> Tensor:
+    return curve_code(grid, curve, depth) | batch << 3 * depth
+
+
+def _coarsen(points: _Points, curve: str, depth: int, same_curve: bool) -> tuple[_Points, Tensor, Children]:
+    """The next coarser level along a curve, the parent (N,) of each point, and how to pool."""
+    octant = points.code >> 3
+    is_first = torch.ones_like(octant, dtype=torch.bool)
+    is_first[1:] = octant[1:] != octant[:-1]
+    parents = torch.cumsum(is_first, 0) - 1
+    heads = is_first.nonzero()[:, 0]
+    sizes = torch.diff(heads, append=heads.new_tensor([len(octant)]))
+    total = points.coordinates.new_zeros(len(heads), 3).index_add_(0, parents, points.coordinates)
+    grid, batch = points.grid[heads] >> 1, points.batch[heads]
+    coarse = _Points(total / sizes[:, None], grid, batch, _codes(grid, batch, curve, depth))
+    if same_curve:
+        return coarse, parents, Children(sizes, None)
+    order = torch.argsort(coarse.code, stable=True)
+    place = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
+    return coarse.select(order), place[parents], Children(sizes, order)
 
 
 def _first_grid(coordinates: Tensor, batch: Tensor, scenes: int, config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
@@ -150,14 +199,3 @@ def _draw_curves(config: MiniDiffuserConfig, shuffled: bool, generator: torch.Ge
         return [config.curves[0]] * config.levels
     drawn = torch.randint(len(config.curves), (config.levels,), generator=generator)
     return [config.curves[number] for number in drawn.tolist()]
-
-
-def _group_octants(code: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
-    """Parent (N,) of each point, parents ordered by code, and the children (P,) of each parent."""
-    coarse = code[order] >> 3
-    is_first = torch.ones_like(coarse, dtype=torch.bool)
-    is_first[1:] = coarse[1:] != coarse[:-1]
-    parent_in_order = torch.cumsum(is_first, 0) - 1
-    parents = torch.empty_like(order)
-    parents[order] = parent_in_order
-    return parents, torch.bincount(parent_in_order)

@@ -7,6 +7,7 @@ x and y swapped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,48 +43,99 @@ def curve_code(grid: Tensor, curve: str, depth: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Groups of points that attend to one another.
+    """Groups of consecutive points that attend to one another.
 
     Attributes:
         members: (W, K) int64, the point in each slot; unused slots repeat a point of the same scene.
         valid: (W, K) bool, slots that count as keys.
-        slots: (N,) int64, the slot of the flattened (W * K) that holds a point's own output.
+        full: whether all do.
+        slots: (N,) int64, the slot of the flattened (W * K) that holds a point's own output; None where slot n
+            holds point n.
+        borrowed: (E,) int64, slots whose point has its own output elsewhere.
         scene: (W,) int64, the scene a window belongs to.
     """
 
     members: Tensor
     valid: Tensor
-    slots: Tensor
+    full: bool
+    slots: Tensor | None
+    borrowed: Tensor
     scene: Tensor
 
+    def take(self, rows: Tensor) -> Tensor:
+        """Rows of points (N, C) in their windows (W, K, C); unused slots must not be read."""
+        shape = (*self.members.shape, rows.shape[1])
+        return rows.view(shape) if self.slots is None else _IntoSlots.apply(rows, self).view(shape)
 
-def cut_windows(order: Tensor, counts: Tensor, size: int) -> Windows:
-    """Cut serialised points into windows that never cross scenes.
+    def put_back(self, windows: Tensor) -> Tensor:
+        """Each point's own row (N, C) of windows (W, K, C)."""
+        rows = windows.flatten(0, 1)
+        return rows if self.slots is None else _OutOfSlots.apply(rows, self.slots)
+
+    @property
+    def key_mask(self) -> Tensor | None:
+        """``valid`` as attention takes it, (W, 1, 1, K); None where there is nothing to leave out."""
+        return None if self.full else self.valid[:, None, None]
+
+
+class _IntoSlots(torch.autograd.Function):
+    """Copy rows into slots; the gradient is gathered, so that only borrowed slots need a slow scattered sum."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, windows: Windows) -> Tensor:
+        ctx.members, ctx.slots, ctx.borrowed = windows.members.flatten(), windows.slots, windows.borrowed
+        return rows.index_select(0, ctx.members)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        gradient = gradients[0]
+        own = gradient.index_select(0, ctx.slots)
+        lent = ctx.members.index_select(0, ctx.borrowed)
+        return own.index_add_(0, lent, gradient.index_select(0, ctx.borrowed)), None
+
+
+class _OutOfSlots(torch.autograd.Function):
+    """Copy rows out of their slots; no slot is read twice."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, slots: Tensor) -> Tensor:
+        ctx.slots, ctx.count = slots, len(rows)
+        return rows.index_select(0, slots)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        gradient = gradients[0]
+        return gradient.new_zeros(ctx.count, gradient.shape[1]).index_copy_(0, ctx.slots, gradient), None
+
+
+def cut_windows(counts: Tensor, size: int) -> Windows:
+    """Cut points, which are sorted by scene and along a curve, into windows that never cross scenes.
 
     A scene of at most ``size`` points is one window. A longer one is cut every ``size`` points; its last window is
     filled up with the points that hold the same slots of the window before, as extra keys.
 
     Args:
-        order: (N,) int64, points sorted by scene, then along the curve.
         counts: (B,) int64, points of each scene, all positive.
         size: points a window.
     """
-    width = min(size, int(counts.max()))
+    sizes = counts.tolist()
+    width = min(size, max(sizes))
     per_scene = (counts + size - 1) // size
     scene = torch.repeat_interleave(per_scene)
     first = torch.cumsum(per_scene, 0) - per_scene
     start = torch.cumsum(counts, 0) - counts
-    slot = torch.arange(width, device=order.device)
-    local = (torch.arange(len(scene), device=order.device) - first[scene])[:, None] * size + slot  # (W, K)
-    total = counts[scene][:, None]
-    beyond = local >= total
-    borrowed = torch.where(beyond, local - size, local)
-    valid = borrowed >= 0
-    members = order[start[scene][:, None] + torch.where(valid, borrowed, torch.zeros_like(borrowed))]
-    slots = torch.empty_like(order)
-    own = ~beyond
-    slots[members[own]] = torch.arange(members.numel(), device=order.device).view_as(members)[own]
-    return Windows(members, valid, slots, scene)
+    slot = torch.arange(width, device=counts.device)
+    local = (torch.arange(len(scene), device=counts.device) - first[scene])[:, None] * size + slot  # (W, K)
+    beyond = local >= counts[scene][:, None]
+    filled = torch.where(beyond, local - size, local)
+    valid = filled >= 0
+    members = start[scene][:, None] + filled.clamp(min=0)
+    if all(count % width == 0 for count in sizes):
+        return Windows(members, valid, True, None, members.new_zeros(0), scene)
+    slots = (~beyond).flatten().nonzero()[:, 0]  # points and slots are in the same order
+    borrowed = (beyond & valid).flatten().nonzero()[:, 0]
+    full = all(count >= width for count in sizes)
+    return Windows(members, valid, full, slots, borrowed, scene)
 
 
 def _morton(x: Tensor, y: Tensor, z: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _DENSE_CELLS = 1 << 25  # up to this many cells a dense table (128 MiB) beats binary search
+_MARGIN = 2  # empty cells around each scene: the reach of the widest kernel
 
 
 class VoxelIndex:
@@ -24,48 +25,47 @@ class VoxelIndex:
     """
 
     def __init__(self, batch: Tensor, grid: Tensor, scenes: int) -> None:
-        self._extent = grid.amax(0) + 1
+        self._highest = grid.amax(0)
+        # With a margin of empty cells, a neighbour's key is the voxel's own plus a constant, wherever it lies.
+        self._extent = [int(size) + 1 + 2 * _MARGIN for size in self._highest.tolist()]
         key = self._key(batch, grid)
-        cells = scenes * math.prod(self._extent.tolist())
-        points = torch.arange(len(grid), device=grid.device)
+        cells = scenes * math.prod(self._extent)
+        points = torch.arange(len(grid), device=grid.device, dtype=torch.int32)
         self._table: Tensor | None = None
         if cells <= _DENSE_CELLS:
             self._table = torch.full((cells,), -1, dtype=torch.int32, device=grid.device)
             # Reversed, so that the first of several points in a voxel stays.
-            self._table[key.flip(0)] = points.flip(0).int()
+            self._table[key.flip(0)] = points.flip(0)
         else:
-            self._sorted, self._points = torch.sort(key, stable=True)
+            self._sorted, order = torch.sort(key, stable=True)
+            self._points = points[order]
 
     def find(self, batch: Tensor, grid: Tensor) -> Tensor:
-        """Point (...,) in each voxel (..., 3) of scene ``batch`` (...,); -1 where the voxel is empty."""
-        inside = ((grid >= 0) & (grid < self._extent)).all(-1)
-        key = torch.where(inside, self._key(batch, grid), 0)
-        return torch.where(inside, self._lookup(key), -1)
+        """Point (...,) int32 in each voxel (..., 3) of scene ``batch`` (...,); -1 where the voxel is empty."""
+        inside = ((grid >= 0) & (grid <= self._highest)).all(-1)
+        key = torch.where(inside, self._key(batch, grid), self._key(batch, torch.full_like(grid, -1)))
+        return self._lookup(key)
 
     def neighbours(self, batch: Tensor, grid: Tensor, kernel: int) -> Tensor:
-        """(N, kernel ** 3) int64: for each voxel the point at every tap of a cube around it, -1 where empty.
+        """(N, kernel ** 3) int32: for each voxel the point at every tap of a cube around it, -1 where empty.
 
         Taps run over x, then y, then z, z fastest.
         """
         reach = kernel // 2
+        if reach > _MARGIN:
+            raise ValueError(f"kernel is {kernel}, expected at most {2 * _MARGIN + 1}")
         steps = torch.arange(-reach, reach + 1, device=grid.device)
         taps = torch.cartesian_prod(steps, steps, steps)
-        inside = [
-            (axis[:, None] + steps >= 0) & (axis[:, None] + steps < extent)
-            for axis, extent in zip(grid.unbind(1), self._extent, strict=True)
-        ]
-        allowed = inside[0][:, :, None, None] & inside[1][:, None, :, None] & inside[2][:, None, None, :]
         shift = (taps[:, 0] * self._extent[1] + taps[:, 1]) * self._extent[2] + taps[:, 2]
-        key = self._key(batch, grid)[:, None] + shift
-        return torch.where(allowed.flatten(1), self._lookup(key.clamp_(min=0)), -1)
+        return self._lookup(self._key(batch, grid)[:, None] + shift)
 
     def _key(self, batch: Tensor, grid: Tensor) -> Tensor:
         x, y, z = self._extent
-        return ((batch * x + grid[..., 0]) * y + grid[..., 1]) * z + grid[..., 2]
+        return ((batch * x + grid[..., 0] + _MARGIN) * y + grid[..., 1] + _MARGIN) * z + grid[..., 2] + _MARGIN
 
     def _lookup(self, key: Tensor) -> Tensor:
         if self._table is not None:
-            return self._table[key.clamp(max=len(self._table) - 1)].long()
+            return self._table.index_select(0, key.flatten()).view(key.shape)
         place = torch.searchsorted(self._sorted, key).clamp_(max=len(self._sorted) - 1)
         return torch.where(self._sorted[place] == key, self._points[place], -1)
 

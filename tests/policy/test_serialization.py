@@ -46,16 +46,31 @@ def test_morton_order_interleaves_x_first() -> None:
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 16))
 def test_every_point_has_one_place_in_a_window_of_its_scene(counts: list[int], size: int) -> None:
     batch = torch.repeat_interleave(torch.tensor(counts))
-    order = torch.argsort(torch.rand(len(batch), generator=torch.Generator().manual_seed(0)) + batch)
-    windows = cut_windows(order, torch.tensor(counts), size)
-    places = windows.members.flatten()[windows.slots]
-    assert torch.equal(places, torch.arange(len(batch)))
-    assert windows.valid.flatten()[windows.slots].all()
+    points = torch.arange(len(batch))
+    windows = cut_windows(torch.tensor(counts), size)
+    slots = points if windows.slots is None else windows.slots
+    assert torch.equal(windows.members.flatten()[slots], points)
+    assert windows.valid.flatten()[slots].all()
     assert (batch[windows.members] == windows.scene[:, None])[windows.valid].all()
+    assert windows.full == bool(windows.valid.all())
     full = torch.tensor(counts)[windows.scene] >= size
     assert windows.valid[full].all()
 
 
 def test_the_last_window_borrows_the_same_slots_of_the_one_before() -> None:
-    windows = cut_windows(torch.arange(7), torch.tensor([7]), 4)
+    windows = cut_windows(torch.tensor([7]), 4)
     assert windows.members.tolist() == [[0, 1, 2, 3], [4, 5, 6, 3]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(1, 6))
+def test_rows_come_back_from_their_windows_with_their_gradients(counts: list[int], size: int) -> None:
+    windows = cut_windows(torch.tensor(counts), size)
+    rows = torch.randn((sum(counts), 2), dtype=torch.float64, requires_grad=True)
+    assert torch.equal(windows.put_back(windows.take(rows)), rows)
+    weight = torch.randn((*windows.members.shape, 2), dtype=torch.float64) * windows.valid[..., None]
+    (given,) = torch.autograd.grad((windows.take(rows) * weight).sum(), rows)
+    (expected,) = torch.autograd.grad((rows[windows.members] * weight).sum(), rows)
+    torch.testing.assert_close(given, expected)
+    in_slots = torch.randn((*windows.members.shape, 2), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(windows.put_back, (in_slots,))
