@@ -26,7 +26,7 @@ setup(
     maintainer_email="maintainers@mini-diffuser-ros.dev",
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["py.typed", "**/*.yaml"]},
+    package_data={PACKAGE: ["py.typed", "**/*.yaml", "**/*.npz"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("mini_diffuser_ros.data.info_command", "summarise recorded episodes, draw their clouds"),
     "train": ("mini_diffuser_ros.training.command", "train a policy on recorded episodes"),
     "eval": ("mini_diffuser_ros.evaluation.command", "success rates of a checkpoint in a world"),
+    "import-official": ("mini_diffuser_ros.policy.import_command", "published weights into a policy directory"),
     "say": ("mini_diffuser_ros.nodes.say", "send a sentence to the running stack and wait for its outcome"),
 }
 """Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<8} {description}" for name, (_, description) in COMMANDS.items()]
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}} {description}" for name, (_, description) in COMMANDS.items()]
     return "usage: mini-diffuser COMMAND [OPTIONS]\n\n" + "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ from mini_diffuser_ros.policy.checkpoint import load_model, load_policy, save_po
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError, ConfigError, PolicyError, TextError
 from mini_diffuser_ros.policy.model import MiniDiffuser
+from mini_diffuser_ros.policy.official import import_official
 from mini_diffuser_ros.policy.policy import Policy
 from mini_diffuser_ros.policy.scene import ScenePoints, scene_points, workspace_centre
 from mini_diffuser_ros.policy.text import SentenceEncoder, sentence_encoder
@@ -20,6 +21,7 @@ __all__ = [
     "SentenceEncoder",
     "TextError",
     "TrainingBatch",
+    "import_official",
     "load_model",
     "load_policy",
     "save_policy",

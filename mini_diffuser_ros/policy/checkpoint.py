@@ -71,28 +71,42 @@ def load_model(directory: str | os.PathLike[str]) -> MiniDiffuser:
         raise CheckpointError(f"{folder}: no such directory, expected one with {CONFIG_FILE} and {WEIGHTS_FILE}")
     model = MiniDiffuser(_read_config(folder / CONFIG_FILE))
     weights = _read_weights(folder / WEIGHTS_FILE)
-    check_tensors(model, weights, str(folder / WEIGHTS_FILE))
+    check_tensors(model.state_dict(), weights, str(folder / WEIGHTS_FILE))
     model.load_state_dict(weights)
     return model
 
 
-def check_tensors(model: MiniDiffuser, weights: Mapping[str, Tensor], source: str) -> None:
+def check_tensors(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:
     """Compare tensors with what a network needs.
 
+    Args:
+        expected: tensors of the names, shapes and kinds of number that are wanted; their values do not matter.
+        weights: what a file holds.
+        source: the file's name, for the message.
+
     Raises:
-        CheckpointError: tensors are missing, unexpected, misshapen or not finite; all are named.
+        CheckpointError: tensors are missing, unexpected, misshapen, of another kind of number (whole or floating
+            point) or not finite; all are named.
     """
-    expected = model.state_dict()
     problems = [f"{name} is missing" for name in expected if name not in weights]
     problems += [f"{name} is unexpected" for name in weights if name not in expected]
     for name in expected.keys() & weights.keys():
-        given, wanted = tuple(weights[name].shape), tuple(expected[name].shape)
-        if given != wanted:
-            problems.append(f"{name} has shape {given}, expected {wanted}")
-        elif not bool(torch.isfinite(weights[name]).all()):
-            problems.append(f"{name} has values that are not finite")
+        problem = _mismatch(expected[name], weights[name])
+        problems += [f"{name} {problem}"] if problem else []
     if problems:
         raise CheckpointError(f"{source}: " + "; ".join(sorted(problems)))
+
+
+def _mismatch(expected: Tensor, given: Tensor) -> str | None:
+    if given.shape != expected.shape:
+        return f"has shape {tuple(given.shape)}, expected {tuple(expected.shape)}"
+    if given.is_complex() or given.is_floating_point() != expected.is_floating_point():
+        return f"has numbers of type {_type(given)}, expected {_type(expected)}"
+    return None if bool(torch.isfinite(given).all()) else "has values that are not finite"
+
+
+def _type(values: Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")
 
 
 def _read_config(path: Path) -> MiniDiffuserConfig:
