@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.dropout import dropout
 from mini_diffuser_ros.policy.serialization import Windows
 
 PUBLISHED_ROTARY_BASE = 1e4
@@ -56,15 +58,15 @@ def fourier_features(values: Tensor, wavelengths: Sequence[float]) -> Tensor:
 class WindowAttention(nn.Module):
     """Self-attention of points within their windows."""
 
-    def __init__(self, channels: int, heads: int, dropout: float, rotary: Rotary | None) -> None:
+    def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         width = channels // heads
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.key_dropout = heads, config.dropout, config.attention_dropout
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
-        self.rotary = rotary
+        self.rotary = Rotary(width, config.wavelengths) if config.scene_rotary else None
 
     def forward(self, x: Tensor, windows: Windows, xyz: Tensor) -> Tensor:
         """Points (N, C) at (N, 3) metres to (N, C)."""
@@ -75,19 +77,19 @@ class WindowAttention(nn.Module):
             query, key = rotate(query, turn), rotate(key, turn)
         rows = torch.stack([query, key, value], 1).flatten(1)
         query, key, value = windows.take(rows).unflatten(-1, (3, self.heads, -1)).unbind(2)  # each (W, K, H, d)
-        out = attend(query, key, value, windows.key_mask, self.dropout if self.training else 0.0)
-        return F.dropout(self.proj(windows.put_back(out.flatten(2))), self.dropout, self.training)
+        out = attend(query, key, value, windows.key_mask, self.key_dropout if self.training else 0.0)
+        return dropout(self.proj(windows.put_back(out.flatten(2))), self.dropout, self.training)
 
 
 class TextCrossAttention(nn.Module):
     """Cross-attention of points to the words of their own scene's sentence."""
 
-    def __init__(self, channels: int, heads: int, text_width: int, dropout: float) -> None:
+    def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         width = channels // heads
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.key_dropout = heads, config.dropout, config.attention_dropout
         self.q = nn.Linear(channels, channels)
-        self.kv = nn.Linear(text_width, 2 * channels)
+        self.kv = nn.Linear(config.text_hidden, 2 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
@@ -108,9 +110,9 @@ class TextCrossAttention(nn.Module):
             self.k_norm(key),
             value,
             is_word[:, None, None],
-            self.dropout if self.training else 0.0,
+            self.key_dropout if self.training else 0.0,
         )
-        return F.dropout(self.proj(scenes.put_back(out.flatten(2))), self.dropout, self.training)
+        return dropout(self.proj(scenes.put_back(out.flatten(2))), self.dropout, self.training)
 
 
 class Mlp(nn.Module):
@@ -124,11 +126,11 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) to (..., out)."""
-        hidden = F.dropout(F.gelu(self.fc1(x)), self.dropout, self.training)
-        return F.dropout(self.fc2(hidden), self.dropout, self.training)
+        hidden = dropout(F.gelu(self.fc1(x)), self.dropout, self.training)
+        return dropout(self.fc2(hidden), self.dropout, self.training)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None, dropout: float = 0.0) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None, key_dropout: float = 0.0) -> Tensor:
     """Softmax attention of queries (..., Q, H, d) to (..., K, H, d); keys not ``valid`` (..., 1, 1, K) are left out."""
     query, key, value = (rows.transpose(-3, -2) for rows in (query, key, value))
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=dropout).transpose(-3, -2)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=key_dropout).transpose(-3, -2)

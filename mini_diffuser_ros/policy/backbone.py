@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.attention import (
     Mlp,
-    Rotary,
     TextCrossAttention,
     WindowAttention,
     fourier_features,
@@ -90,12 +89,11 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        rotary = Rotary(channels // heads, config.wavelengths) if config.scene_rotary else None
         self.cpe = nn.ModuleList(
             [SubmanifoldConv(channels, channels, 3), nn.Linear(channels, channels), nn.LayerNorm(channels)]
         )
         self.norm1 = nn.ModuleList([nn.LayerNorm(channels)])
-        self.attn = WindowAttention(channels, heads, config.dropout, rotary)
+        self.attn = WindowAttention(channels, heads, config)
         self.norm2 = nn.ModuleList([nn.LayerNorm(channels)])
         self.mlp = nn.ModuleList([Mlp(channels, int(channels * config.mlp_ratio), dropout=config.dropout)])
 
@@ -113,7 +111,7 @@ class TextBlock(nn.Module):
     def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         self.norm1 = nn.ModuleList([nn.LayerNorm(channels)])
-        self.attn = TextCrossAttention(channels, heads, config.text_hidden, config.dropout)
+        self.attn = TextCrossAttention(channels, heads, config)
         self.norm2 = nn.ModuleList([nn.LayerNorm(channels)])
         self.mlp = nn.ModuleList([Mlp(channels, int(channels * config.mlp_ratio), dropout=config.dropout)])
 

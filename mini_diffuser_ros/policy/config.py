@@ -54,7 +54,9 @@ class MiniDiffuserConfig:
             its window gets full attention.
         stem_kernel: edge of the first sparse convolution, voxels; odd.
         mlp_ratio: hidden width of each MLP over its input width.
-        dropout: dropout of projections, MLPs and attention weights, in training only.
+        dropout: share of activations of projections and MLPs that are zeroed, in training only.
+        attention_dropout: share of attention weights that are zeroed, in training only (published: as ``dropout``).
+            Without it the weights never need to be in memory, which halves the time of a step on a CPU.
         norm: ``batch`` (statistics over all points of a batch, as published) or ``layer`` (each point by itself,
             so that scenes do not see their batch-mates in training either).
 
@@ -145,6 +147,7 @@ class MiniDiffuserConfig:
     stem_kernel: int = 3
     mlp_ratio: float = 2.0
     dropout: float = 0.0
+    attention_dropout: float = 0.0
     norm: Literal["batch", "layer"] = "layer"
     input_features: Literal["raw", "fourier"] = "fourier"
     encoder_text: bool = True
@@ -238,6 +241,7 @@ class MiniDiffuserConfig:
             "text_width": 512,
             "text_max_tokens": 77,
             "text_normalized": False,
+            "attention_dropout": 0.1,
             "norm": "batch",
             "input_features": "raw",
             "curve_shuffle": "never",
@@ -334,7 +338,8 @@ class MiniDiffuserConfig:
         _require(bool(self.curves), "curves", "empty, expected at least one curve")
 
     def _check_behaviour(self) -> None:
-        _require(0 <= self.dropout < 1, "dropout", f"{self.dropout} is not in [0, 1)")
+        for name in ("dropout", "attention_dropout"):
+            _require(0 <= getattr(self, name) < 1, name, f"{getattr(self, name)} is not in [0, 1)")
         _require(self.mlp_ratio > 0, "mlp_ratio", f"{self.mlp_ratio} is not positive")
         _require(bool(self.wavelengths) and min(self.wavelengths) > 0, "wavelengths", "must be positive metres")
         relative = self.rotary == "relative" or self.scene_rotary

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.dropout import Dropout
 from mini_diffuser_ros.policy.rotation import BINS
 
 _SLOPE = 0.02
@@ -77,4 +78,4 @@ class ActionHead(nn.Module):
 
 
 def _head(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(_SLOPE), nn.Dropout(dropout), nn.Linear(hidden, out))
+    return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(_SLOPE), Dropout(dropout), nn.Linear(hidden, out))

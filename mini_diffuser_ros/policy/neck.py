@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, rotate
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.dropout import dropout
 from mini_diffuser_ros.policy.pyramid import Level
 
 _NORM_EPS = 1e-6
@@ -109,7 +109,8 @@ class SceneCrossAttention(nn.Module):
     def __init__(self, scene_channels: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         channels, width = config.neck_channels, config.neck_head_width
-        self.heads, self.dropout, self.scale = config.neck_heads, config.dropout, config.position_scale
+        self.heads, self.scale = config.neck_heads, config.position_scale
+        self.dropout, self.key_dropout = config.dropout, config.attention_dropout
         self.relative, self.coordinates = config.rotary == "relative", config.value_coordinates
         self.q = nn.Linear(channels, channels)
         self.kv = nn.Linear(scene_channels + 3 * self.coordinates, 2 * channels)
@@ -135,9 +136,9 @@ class SceneCrossAttention(nn.Module):
         query = self.q(tokens).unflatten(-1, (self.heads, -1))  # (B, M, H, d)
         turn = self.rotary(xyz)
         query = rotate(self.q_norm(query), turn) if self.relative else self.q_norm(rotate(query, turn))
-        dropout = self.dropout if self.training else 0.0
-        out = attend(query, memory.keys, memory.values, memory.valid, dropout)
-        return F.dropout(self.proj(out.flatten(2)), self.dropout, self.training)
+        key_dropout = self.key_dropout if self.training else 0.0
+        out = attend(query, memory.keys, memory.values, memory.valid, key_dropout)
+        return dropout(self.proj(out.flatten(2)), self.dropout, self.training)
 
 
 class NeckBlock(nn.Module):
