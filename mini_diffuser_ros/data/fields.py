@@ -18,14 +18,20 @@ class Fields:
         file: for messages.
         values: what ``json.loads`` returned for the object.
         where: the object's place in the file, e.g. ``keyframes[2]``; empty for the outermost.
+        whole: what the outermost object is called.
     """
 
-    def __init__(self, file: Path, values: object, where: str = "") -> None:
+    def __init__(self, file: Path, values: object, where: str = "", whole: str = "episode.json") -> None:
         self.file = file
         self._where = where
         if not isinstance(values, dict):
-            raise EpisodeFileError(file, f"{where or 'episode.json'} is {_shown(values)}, expected an object")
+            raise EpisodeFileError(file, f"{where or whole} is {_shown(values)}, expected an object")
         self._values: dict[str, Any] = values
+
+    def expect(self, name: str, value: str | int) -> None:
+        """Refuse any other value."""
+        if self._value(name) != value:
+            raise self.fault(name, f"{value!r}, which this program reads")
 
     def text(self, name: str) -> str:
         """A non-empty string."""
@@ -60,6 +66,13 @@ class Fields:
             raise self.fault(name, "a finite number")
         return float(value)
 
+    def length(self, name: str) -> float:
+        """A number above 0."""
+        value = self.number(name)
+        if value <= 0.0:
+            raise self.fault(name, "a positive length")
+        return value
+
     def flag(self, name: str) -> bool:
         """True or false."""
         value = self._value(name)
@@ -81,6 +94,14 @@ class Fields:
         """An object of finite numbers."""
         child = Fields(self.file, self._value(name), self.place(name))
         return {key: child.number(key) for key in child._values}
+
+    def child(self, name: str) -> Fields:
+        """An object."""
+        return Fields(self.file, self._value(name), self.place(name))
+
+    def optional_object(self, name: str) -> dict[str, Any] | None:
+        """A plain object, or None for null."""
+        return None if self._value(name) is None else self.child(name)._values
 
     def children(self, name: str, at_least: int) -> list[Fields]:
         """A list of objects."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.recordings import open_episodes
+from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.data.summary import (
     CloudSummary,
     TaskSummary,
@@ -88,6 +88,6 @@ def _plot(episodes: Sequence[Episode], folder: Path, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for task in sorted({episode.task for episode in episodes}):
         for episode in spread([episode for episode in episodes if episode.task == task], count):
-            file = folder / f"{Path(episode.source).stem}.png"
+            file = folder / f"{episode.source.replace('/', '-')}.png"
             draw_episode(episode).save(file)
             sys.stdout.write(f"drew {file}\n")

@@ -1,69 +1,47 @@
-"""Our own recordings, opened as a sequence of episodes."""
+"""Our own recordings: a directory of episode files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import BinaryIO
 
 from mini_diffuser_ros.data.episode_file import read_episode
-from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 
 
-class Recordings(Sequence[Episode]):
-    """The episodes of some files, each read when it is asked for.
+@dataclass(frozen=True)
+class RecordedEpisode:
+    """An episode file, unread.
 
-    Args:
-        files: episode files, in the order of the sequence.
+    Attributes:
+        place: the file.
         fusion: how the views of a keyframe become its cloud.
     """
 
-    def __init__(self, files: Sequence[Path], fusion: FusionConfig) -> None:
-        self.files = tuple(files)
-        self.fusion = fusion
+    place: Path
+    fusion: FusionConfig
 
-    def __len__(self) -> int:
-        return len(self.files)
+    @property
+    def source(self) -> str:
+        """The file's name without its ending: it tells the task and the seed."""
+        return self.place.stem
 
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
+    def open(self) -> BinaryIO:
+        """The bytes of its zip."""
+        return self.place.open("rb")
 
-    @overload
-    def __getitem__(self, index: slice) -> Recordings: ...
-
-    def __getitem__(self, index: int | slice) -> Episode | Recordings:
-        """One episode, its index validated, or some of the sequence.
+    def read(self) -> Episode:
+        """Read the episode's index; images are read when a keyframe's views or cloud are asked for.
 
         Raises:
-            EpisodeFileError: naming the file and the field that is wrong.
+            EpisodeFileError: naming the file, the field and what was expected.
         """
-        if isinstance(index, slice):
-            return Recordings(self.files[index], self.fusion)
-        return read_episode(self.files[index], self.fusion)
+        return read_episode(self, self.source, self.fusion)
 
 
-def open_episodes(path: str | Path, fusion: FusionConfig | None = None) -> Sequence[Episode]:
-    """Open demonstrations; nothing but the names of the files is read until an episode is asked for.
-
-    Args:
-        path: a directory of recorded episodes, or one episode file.
-        fusion: how the views of a keyframe become its cloud; by default that of :class:`FusionConfig`.
-
-    Returns:
-        the episodes in the order of their names, which is by task and then by seed.
-
-    Raises:
-        DataError: if there is nothing of the kind at the path.
-    """
-    root = Path(path)
-    if root.is_file():
-        files = [root]
-    elif root.is_dir():
-        files = sorted(root.glob("*.zip"))
-    else:
-        raise DataError(f"{root}: no such file or directory")
-    if not files:
-        raise DataError(f"{root}: holds no episode files, expected *.zip as `mini-diffuser record` writes them")
-    return Recordings(files, FusionConfig() if fusion is None else fusion)
+def find_recordings(path: Path, fusion: FusionConfig) -> list[RecordedEpisode]:
+    """The episode files of a directory, or the one that the path is."""
+    files = [path] if path.is_file() else path.glob("*.zip")
+    return [RecordedEpisode(file, fusion) for file in files]

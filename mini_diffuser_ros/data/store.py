@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from mini_diffuser_ros.data.episode_file import write_episode
+from mini_diffuser_ros.data.episode_file import write_images
 from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.robots import load_robot
 
@@ -44,8 +45,7 @@ class EpisodeStore:
     def __init__(self, path: str | Path, robot: str | None = None) -> None:
         self.path = Path(path)
         self.robot = robot
-        if robot is not None:
-            load_robot(robot)
+        self._frame = FusionConfig().frame if robot is None else load_robot(robot).base_frame
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,7 +78,7 @@ class EpisodeStore:
             raise DataError(f"task {episode.task!r} cannot name a file, expected lower-case letters, digits and _")
         try:
             with self._partial_file() as (stream, partial):
-                write_episode(stream, episode, self.robot)
+                write_images(stream, episode, self.robot, self._frame)
                 stream.flush()
                 os.fsync(stream.fileno())
                 if seed is None:

@@ -136,7 +136,7 @@ def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     ("change", "message"),
     [
         (lambda d: d.update(format="other"), "format is 'other', expected 'mini_diffuser_ros episode'"),
-        (lambda d: d.update(format_version=2), "format_version is 2, expected 1"),
+        (lambda d: d.update(format_version=3), "format_version is 3, expected 1 or 2"),
         (lambda d: d.pop("task"), "task is missing"),
         (lambda d: d.update(sentences=[]), r"sentences is \[\], expected a list of at least one non-empty string"),
         (lambda d: d.update(variation=-1), "variation is -1, expected a whole number of at least 0"),

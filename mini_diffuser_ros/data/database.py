@@ -1,0 +1,194 @@
+"""Many episodes in one LMDB, what ``mini-diffuser convert`` writes. docs/recordings.md describes the format.
+
+Each value is the zip that a recorded episode would be, so one reader serves both. LMDB commits an episode wholly or not
+at all, whoever is killed meanwhile, and maps the file into memory for reading.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import Enum
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import lmdb
+
+from mini_diffuser_ros.data.episode_file import read_episode
+from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
+from mini_diffuser_ros.data.fields import Fields
+from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
+from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.records import Episode
+
+FORMAT = "mini_diffuser_ros episodes"
+FORMAT_VERSION = 1
+ABOUT = "about"
+"""The key that holds no episode but what all have in common. No episode is called so: their names contain a ``/`` or a
+number."""
+
+_FIRST_MAP = 2**26  # bytes; doubled whenever it is full
+_MAX_KEY = 511  # bytes, LMDB's own limit
+
+
+class Contents(str, Enum):
+    """What is stored of each keyframe: the fused cloud, or the images that it is fused from."""
+
+    CLOUDS = "clouds"
+    IMAGES = "images"
+
+
+@dataclass(frozen=True)
+class About:
+    """What all episodes of a database have in common.
+
+    Attributes:
+        contents: what is stored of each keyframe.
+        fusion: how views became (clouds) or become (images) a cloud; None where the source did not say.
+    """
+
+    contents: Contents
+    fusion: FusionConfig | None
+
+
+@dataclass(frozen=True)
+class DatabaseEpisode:
+    """An episode in a database, unread."""
+
+    source: str
+    folder: Path
+    fusion: FusionConfig | None
+
+    @property
+    def place(self) -> Path:
+        """What error messages call it."""
+        return self.folder / self.source
+
+    def open(self) -> BinaryIO:
+        """The bytes of its zip."""
+        return BytesIO(read_value(self.folder, self.source))
+
+    def read(self) -> Episode:
+        """Read the episode's index; clouds and images are read when asked for.
+
+        Raises:
+            EpisodeFileError: naming the database, the episode, the field and what was expected.
+        """
+        return read_episode(self, self.source, FusionConfig() if self.fusion is None else self.fusion)
+
+
+def read_about(folder: Path) -> About:
+    """What the episodes of a database have in common.
+
+    Raises:
+        EpisodeFileError: if this is no database of ours, or of another version.
+    """
+    file = folder / DATA_FILE
+    try:
+        fields = Fields(file, json.loads(read_value(folder, ABOUT)), "", ABOUT)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise EpisodeFileError(file, f"{ABOUT} is not JSON ({error})") from error
+    fields.expect("format", FORMAT)
+    fields.expect("format_version", FORMAT_VERSION)
+    contents = fields.text("contents")
+    if contents not in [known.value for known in Contents]:
+        raise fields.fault("contents", f"one of {', '.join(known.value for known in Contents)}")
+    return About(Contents(contents), _fusion(fields))
+
+
+def find_database(folder: Path, fusion: FusionConfig | None) -> tuple[list[DatabaseEpisode], FusionConfig | None]:
+    """The episodes of a database, and how their clouds are fused.
+
+    Raises:
+        DataError: if its clouds were fused otherwise than asked for.
+    """
+    about = read_about(folder)
+    if fusion is not None and about.contents is Contents.CLOUDS and fusion != about.fusion:
+        raise DataError(f"{folder}: its clouds were fused with {about.fusion}; open it without a fusion")
+    used = about.fusion if fusion is None else fusion
+    return [DatabaseEpisode(key, folder, used) for key in read_keys(folder) if key != ABOUT], used
+
+
+class EpisodeDatabase:
+    """Appends episodes to a database, one process at a time; use it in a ``with`` statement.
+
+    Args:
+        folder: made if missing. An existing database is appended to.
+        about: what the episodes have in common.
+
+    Raises:
+        DataError: if it cannot be made or written, or its episodes are of another kind.
+    """
+
+    def __init__(self, folder: Path, about: About) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._environment = lmdb.open(str(folder), map_size=_FIRST_MAP, max_dbs=0)
+        except (OSError, lmdb.Error) as error:
+            raise DataError(f"cannot make the database {folder}: {_cause(error)}") from error
+        index = json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(about)}).encode()
+        try:
+            self._put(ABOUT, index)
+        except DataError:
+            self._environment.close()
+            raise
+        with self._environment.begin() as transaction:
+            existing = transaction.get(ABOUT.encode())
+        if existing != index:
+            self._environment.close()
+            raise DataError(f"{folder} holds episodes of another kind; choose another destination")
+
+    def sources(self) -> frozenset[str]:
+        """Names of the episodes that are committed."""
+        with self._environment.begin() as transaction:
+            keys = (key.decode() for key in transaction.cursor().iternext(values=False))
+            return frozenset(key for key in keys if key != ABOUT)
+
+    def add(self, source: str, episode: bytes) -> None:
+        """Commit an episode; it is on the disk before this returns. One that is there already stays as it is.
+
+        Args:
+            source: its name.
+            episode: the bytes of its zip.
+
+        Raises:
+            DataError: if it cannot be written.
+        """
+        if not 0 < len(source.encode()) <= _MAX_KEY or source == ABOUT:
+            raise DataError(f"episode {source!r} cannot be a key of {self.folder}, expected at most {_MAX_KEY} bytes")
+        self._put(source, episode)
+
+    def _put(self, key: str, value: bytes) -> None:
+        while True:
+            try:
+                with self._environment.begin(write=True) as transaction:
+                    transaction.put(key.encode(), value, overwrite=False)
+                return
+            except lmdb.MapFullError:
+                self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+            except lmdb.Error as error:
+                raise DataError(f"cannot write into {self.folder}: {_cause(error)}") from error
+
+    def __enter__(self) -> EpisodeDatabase:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._environment.close()
+
+
+def _fusion(fields: Fields) -> FusionConfig | None:
+    settings = fields.optional_object("fusion")
+    try:
+        return None if settings is None else FusionConfig(**settings)
+    except (TypeError, ValueError) as error:
+        raise EpisodeFileError(fields.file, f"fusion: {error}") from error
+
+
+def _cause(error: Exception) -> str:
+    """The system's own words at the end of LMDB's message, which begins with the name of a C function."""
+    return str(getattr(error, "strerror", None) or str(error).rsplit(": ", 1)[-1])

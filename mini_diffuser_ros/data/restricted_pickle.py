@@ -1,0 +1,212 @@
+"""Pickles of RLBench demonstrations, read without trusting them.
+
+A pickle is a program. This reader looks through its instructions first and then runs it with a dozen harmless
+constructors: RLBench's two classes become plain holders of attributes, arrays are built here from checked shapes and
+bytes, and every other name is refused. A demonstration from the internet can therefore neither run code nor claim
+memory that its file does not hold.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from pickletools import opcodes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.data.errors import EpisodeFileError
+
+_MAX_FILE_BYTES = 256 * 2**20  # A demonstration of a thousand frames has five.
+_ARRAY_KINDS = "biufSU"  # Numbers, booleans and text: no object arrays, whose elements could be anything.
+_OBJECT_KINDS = _ARRAY_KINDS + "O"
+
+
+class Attributes:
+    """An instance of one of RLBench's classes: what its ``__dict__`` held, and nothing else."""
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, dict):
+            raise pickle.UnpicklingError(f"the state of an object is a {type(state).__name__}, expected a dictionary")
+        self.__dict__.update(state)
+
+
+def read_pickle(file: Path) -> Any:
+    """What a pickle holds: containers, numbers, text, arrays and :class:`Attributes`.
+
+    Raises:
+        EpisodeFileError: if the file cannot be read, is damaged, or holds anything else, naming it.
+    """
+    try:
+        if file.stat().st_size > _MAX_FILE_BYTES:
+            raise EpisodeFileError(file, f"has {file.stat().st_size} bytes, expected at most {_MAX_FILE_BYTES}")
+        data = file.read_bytes()
+    except OSError as error:
+        raise EpisodeFileError(file, f"cannot be read ({error.strerror or error})") from error
+    try:
+        _check_instructions(data)
+        return _Reader(BytesIO(data)).load()
+    # A damaged pickle can make its reader fail in any way; it has no side effects that could be left half done.
+    except Exception as error:
+        raise EpisodeFileError(file, f"not a readable pickle ({_one_line(error)})") from error
+
+
+class _NumpyName:
+    """Stands for ``numpy.ndarray`` where a pickle names it as an argument; the real one could be made to allocate."""
+
+
+class _Dtype:
+    """The type of an array's elements, to be checked before numpy sees it."""
+
+    def __init__(self, name: object, *_: object) -> None:
+        if not isinstance(name, str) or len(name) > 8:
+            raise pickle.UnpicklingError(f"array of type {name!r:.40}, expected numbers or text")
+        self._type = np.dtype(name)
+        if self._type.kind not in _OBJECT_KINDS:
+            raise pickle.UnpicklingError(f"array of type {name!r}, expected numbers or text")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in (">", "<"):
+            self._type = self._type.newbyteorder(state[1])
+
+    @property
+    def checked(self) -> np.dtype[Any]:
+        return self._type
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array whose shape, type and bytes are compared before it takes them."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, content = state
+        element: np.dtype[Any] = dtype.checked
+        count = _element_count(shape)
+        given = len(content) if element.kind == "O" else len(content) // max(element.itemsize, 1)
+        if not isinstance(content, list if element.kind == "O" else bytes) or given != count:
+            raise pickle.UnpicklingError(f"array of shape {shape!r:.40} and type {element} with other content")
+        super().__setstate__((1, shape, element, np.bool_(fortran), content))
+
+
+def _new_array(*_: object) -> NDArray[Any]:
+    """Instead of numpy's ``_reconstruct``, which allocates whatever shape it is told."""
+    return np.ndarray.__new__(_Array, (0,), "b")
+
+
+def _from_buffer(content: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> NDArray[Any]:
+    """Instead of numpy's ``_frombuffer``, which protocol 5 uses."""
+    _element_count(shape)
+    return np.frombuffer(content, dtype.checked).reshape(shape, order="F" if order == "F" else "C")
+
+
+def _scalar(dtype: _Dtype, content: bytes) -> Any:
+    if dtype.checked.kind not in _ARRAY_KINDS or len(content) != dtype.checked.itemsize:
+        raise pickle.UnpicklingError(f"scalar of type {dtype.checked} with {len(content)} bytes")
+    return np.frombuffer(content, dtype.checked)[0]
+
+
+class _RandomState(Attributes):
+    """A random generator, which nothing here needs: whatever it was made of is dropped."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _element_count(shape: object) -> int:
+    if not isinstance(shape, tuple) or len(shape) > 8 or not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise pickle.UnpicklingError(f"array of shape {shape!r:.40}")
+    return prod(shape)
+
+
+def _allowed_names() -> dict[tuple[str, str], Any]:
+    names: dict[tuple[str, str], Any] = {
+        ("rlbench.demo", "Demo"): Attributes,
+        ("rlbench.backend.observation", "Observation"): Attributes,
+        ("numpy", "ndarray"): _NumpyName,
+        ("numpy", "dtype"): _Dtype,
+    }
+    # numpy 2 renamed numpy.core; a pickle carries the name of its writer's numpy.
+    for core in ("numpy.core", "numpy._core"):
+        names[f"{core}.multiarray", "_reconstruct"] = _new_array
+        names[f"{core}.multiarray", "scalar"] = _scalar
+        names[f"{core}.numeric", "_frombuffer"] = _from_buffer
+    for constructor in ("__randomstate_ctor", "__generator_ctor", "__bit_generator_ctor"):
+        names["numpy.random._pickle", constructor] = _RandomState
+    names["numpy.random._mt19937", "MT19937"] = _NumpyName
+    return names
+
+
+_ALLOWED = _allowed_names()
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no demonstration needs")
+        return _ALLOWED[module, name]
+
+
+# Instructions a writer of protocol 2 or later uses for such objects, and the length of the argument of each; None
+# where the argument starts with its own length. Text forms of the oldest protocols, persistent ids, extensions, sets
+# and the instructions that call a class by other means than REDUCE and NEWOBJ are not among them.
+# fmt: off
+_FIXED = {
+    "PROTO", "MARK", "STOP", "FRAME", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "BINFLOAT",
+    "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_DICT",
+    "SETITEM", "SETITEMS", "POP", "DUP", "MEMOIZE", "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT",
+    "STACK_GLOBAL", "REDUCE", "BUILD", "NEWOBJ",
+}
+# fmt: on
+_COUNTED = {
+    "LONG1": "B",
+    "SHORT_BINBYTES": "B",
+    "SHORT_BINUNICODE": "B",
+    "SHORT_BINSTRING": "B",
+    "BINBYTES": "<I",
+    "BINUNICODE": "<I",
+    "BINBYTES8": "<Q",
+    "BINUNICODE8": "<Q",
+    "BYTEARRAY8": "<Q",
+}
+_CODES = {opcode.name: ord(opcode.code) for opcode in opcodes}
+_NAMES = {ord(opcode.code): opcode.name for opcode in opcodes}
+_SKIP = [-1] * 256
+for _opcode in opcodes:
+    if _opcode.name in _FIXED:
+        _SKIP[ord(_opcode.code)] = 1 + (_opcode.arg.n if _opcode.arg else 0)
+_LENGTH = {_CODES[name]: struct.Struct(form) for name, form in _COUNTED.items()}
+_GLOBAL, _STOP, _LONG_BINPUT = _CODES["GLOBAL"], _CODES["STOP"], _CODES["LONG_BINPUT"]
+
+
+def _check_instructions(data: bytes) -> None:
+    """Refuse a pickle with instructions that its kind does not need, or one that claims memory it does not fill."""
+    place, end = 0, len(data)
+    skip = _SKIP
+    while place < end:
+        code = data[place]
+        step = skip[code]
+        if step > 0:
+            if code == _STOP:
+                return
+            # The memo is a table that grows to the largest number: one instruction could claim gigabytes.
+            if code == _LONG_BINPUT and int.from_bytes(data[place + 1 : place + 5], "little") > end:
+                raise pickle.UnpicklingError("a memo number is larger than the file")
+            place += step
+        elif code in _LENGTH:
+            form = _LENGTH[code]
+            place += 1 + form.size + form.unpack_from(data, place + 1)[0]
+        elif code == _GLOBAL:
+            place = data.index(b"\n", data.index(b"\n", place) + 1) + 1
+        else:
+            raise pickle.UnpicklingError(f"instruction {_NAMES.get(code, code)} at byte {place}")
+    raise pickle.UnpicklingError("it is cut off")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
