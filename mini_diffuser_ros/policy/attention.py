@@ -70,13 +70,12 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, windows: Windows, xyz: Tensor) -> Tensor:
         """Points (N, C) at (N, 3) metres to (N, C)."""
-        query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)  # each (N, H, d)
+        rows = windows.take(self.qkv(x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = rows.unbind(2)  # each (W, K, H, d)
         query, key = self.q_norm(query), self.k_norm(key)
         if self.rotary is not None:
-            turn = self.rotary(xyz)
+            turn = self.rotary(windows.take(xyz))
             query, key = rotate(query, turn), rotate(key, turn)
-        rows = torch.stack([query, key, value], 1).flatten(1)
-        query, key, value = windows.take(rows).unflatten(-1, (3, self.heads, -1)).unbind(2)  # each (W, K, H, d)
         out = attend(query, key, value, windows.key_mask, self.key_dropout if self.training else 0.0)
         return dropout(self.proj(windows.put_back(out.flatten(2))), self.dropout, self.training)
 

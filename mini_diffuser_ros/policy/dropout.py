@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _LEVELS = 256  # one random byte an element decides; eight of them come from one draw of 64 bits
+_PIECE = 1 << 17  # elements; half a megabyte of factors
 
 
 def dropout(x: Tensor, share: float, training: bool) -> Tensor:
@@ -45,13 +46,21 @@ class _ByteDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:
         drawn = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        drawn = drawn.view(torch.uint8)[: x.numel()].view(x.shape)
-        kept = torch.ge(drawn, threshold, out=torch.empty_like(drawn))  # as bytes: multiplying by bools is slower
+        drawn = drawn.view(torch.uint8)[: x.numel()]
+        kept = torch.ge(drawn, threshold, out=torch.empty_like(drawn))
         ctx.save_for_backward(kept)
         ctx.scale = _LEVELS / (_LEVELS - threshold)
-        return (x * kept).mul_(ctx.scale)
+        return _scaled_where(x, kept, ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (kept,) = ctx.saved_tensors
-        return (gradients[0] * kept).mul_(ctx.scale), None
+        return _scaled_where(gradients[0], kept, ctx.scale), None
+
+
+def _scaled_where(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+    """``scale * x`` where ``kept`` (flat, bytes) is 1, else 0; in pieces, so that the factors stay in the cache."""
+    flat, out = x.reshape(-1), torch.empty_like(x, memory_format=torch.contiguous_format)
+    for values, mask, result in zip(flat.split(_PIECE), kept.split(_PIECE), out.view(-1).split(_PIECE), strict=True):
+        torch.mul(values, mask.to(x.dtype).mul_(scale), out=result)
+    return out

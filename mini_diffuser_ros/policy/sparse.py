@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -129,14 +130,17 @@ def _starts(sizes: Tensor) -> Tensor:
 
 
 class _ConvolvePairs(torch.autograd.Function):
-    """Multiply each pair's input by its tap's matrix and sum by output, without scattered writes."""
+    """Multiply each pair's input by its tap's matrix and sum by output, without scattered writes.
+
+    Features (N, in) and a weight (out, T, in) to (N, out).
+    """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         gathered = features.index_select(0, rulebook.pairs[0])
         ctx.save_for_backward(gathered, weight)
         ctx.rulebook = rulebook
-        messages = _multiply_by_tap(gathered, weight, rulebook.tap_counts)
+        messages = _multiply_by_tap(gathered, weight.transpose(0, 2), rulebook.tap_counts)
         return _sum_groups(messages, rulebook.by_output)
 
     @staticmethod
@@ -145,25 +149,28 @@ class _ConvolvePairs(torch.autograd.Function):
         rulebook: Rulebook = ctx.rulebook
         messages = gradients[0].index_select(0, rulebook.pairs[1])
         weight_gradient = torch.zeros_like(weight)
-        start = 0
-        for tap, count in enumerate(rulebook.tap_counts):
-            part = slice(start, start + count)
-            torch.mm(gathered[part].T, messages[part], out=weight_gradient[tap])
-            start += count
+        for tap, part in enumerate(_parts(rulebook.tap_counts)):
+            torch.mm(messages[part].T, gathered[part], out=weight_gradient[:, tap])
         if not ctx.needs_input_grad[0]:
             return None, weight_gradient, None
-        back = _multiply_by_tap(messages, weight.transpose(1, 2), rulebook.tap_counts)
+        back = _multiply_by_tap(messages, weight, rulebook.tap_counts)
         return _sum_groups(back, rulebook.by_input), weight_gradient, None
 
 
 def _multiply_by_tap(rows: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
-    """Rows (P, C) times their tap's matrix (T, C, D), rows being ordered by tap."""
+    """Rows (P, C) times their tap's matrix, one of (C, T, D), rows being ordered by tap."""
     out = rows.new_empty(len(rows), weight.shape[2])
-    start = 0
-    for tap, count in enumerate(counts):
-        torch.mm(rows[start : start + count], weight[tap], out=out[start : start + count])
-        start += count
+    for tap, part in enumerate(_parts(counts)):
+        torch.mm(rows[part], weight[:, tap], out=out[part])
     return out
+
+
+def _parts(counts: list[int]) -> Iterator[slice]:
+    """Where each tap's pairs are."""
+    start = 0
+    for count in counts:
+        yield slice(start, start + count)
+        start += count
 
 
 def _sum_groups(rows: Tensor, groups: tuple[Tensor, Tensor]) -> Tensor:
@@ -191,8 +198,7 @@ class SubmanifoldConv(nn.Module):
         if torch.is_autocast_enabled(features.device.type):
             reduced = torch.get_autocast_dtype(features.device.type)
             features, weight = features.to(reduced), weight.to(reduced)
-        taps = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (T, in, out)
-        out: Tensor = _ConvolvePairs.apply(features, taps, rulebook)
+        out: Tensor = _ConvolvePairs.apply(features, weight.flatten(1, 3), rulebook)
         return out if self.bias is None else out + self.bias
 
     def at(self, features: Tensor, rulebook: Rulebook, points: Tensor) -> Tensor:
