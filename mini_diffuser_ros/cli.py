@@ -9,8 +9,11 @@ from importlib import import_module
 COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("mini_diffuser_ros.simulation.record_command", "record expert demonstrations in simulation"),
     "info": ("mini_diffuser_ros.data.info_command", "summarise recorded episodes, draw their clouds"),
+    "convert": ("mini_diffuser_ros.data.convert_command", "write demonstrations of any kind into one database"),
+    "check": ("mini_diffuser_ros.data.check_command", "read every episode and name every fault"),
     "train": ("mini_diffuser_ros.training.command", "train a policy on recorded episodes"),
     "eval": ("mini_diffuser_ros.evaluation.command", "success rates of a checkpoint in a world"),
+    "bench": ("mini_diffuser_ros.bench.command", "time and memory of the network, parity with the published one"),
     "import-official": ("mini_diffuser_ros.policy.import_command", "published weights into a policy directory"),
     "say": ("mini_diffuser_ros.nodes.say", "send a sentence to the running stack and wait for its outcome"),
 }

@@ -197,7 +197,8 @@ def _write_index(
         **common,
         "keyframes": keyframes,
     }
-    _add(archive, _INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False).encode())
+    compression = zipfile.ZIP_DEFLATED if version == CLOUDS else zipfile.ZIP_STORED
+    _add(archive, _INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False).encode(), compression)
 
 
 def _keyframe_fields(keyframe: Keyframe, place: str) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import trange
 
+from mini_diffuser_ros.data.arguments import add_source_arguments
+from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.data.summary import (
@@ -27,19 +30,22 @@ _CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would ta
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 2 if there is nothing to read."""
-    parser = argparse.ArgumentParser(prog="mini-diffuser info", description="Summarise recorded demonstrations.")
-    parser.add_argument("path", type=Path, help="directory of episodes, or one episode file")
-    parser.add_argument("--sentences", type=int, default=5, metavar="N", help="sentences to show of each task")
+    parser = argparse.ArgumentParser(prog="mini-diffuser info", description="Summarise demonstrations of any kind.")
+    add_source_arguments(parser)
+    parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
+    parser.add_argument("--show", type=int, default=5, metavar="N", help="sentences to show of each task")
     parser.add_argument(
         "--plot", type=Path, metavar="DIR", help="write pictures of the clouds with the gripper in them"
     )
     parser.add_argument("--plot-episodes", type=int, default=2, metavar="N", help="episodes of each task to draw")
     values = parser.parse_args(arguments)
     try:
-        episodes = list(open_episodes(values.path))
-        sys.stdout.write(_report(episodes, values.sentences))
+        episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)
+        sys.stdout.write(_report(episodes, values.show))
         if values.plot is not None:
             _plot(episodes, values.plot, values.plot_episodes)
+        for fault in faults:
+            sys.stderr.write(f"skipped {fault}\n")
     except DataError as error:
         sys.stderr.write(f"mini-diffuser info: {error}\n")
         return 2
@@ -47,6 +53,21 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"mini-diffuser info: cannot write pictures to {values.plot}: {error.strerror}\n")
         return 2
     return 0
+
+
+def _readable(opened: Episodes, skip_bad: bool) -> tuple[list[Episode], list[str]]:
+    """The episodes, and what is wrong with those that cannot be read."""
+    episodes, faults = [], []
+    for index in trange(len(opened), desc="reading", unit="episode", disable=None):
+        try:
+            episodes.append(opened[index])
+        except DataError as error:
+            if not skip_bad:
+                raise
+            faults.append(str(error))
+    if not episodes:
+        raise DataError(f"none of {len(opened)} episodes can be read; the first: {faults[0]}")
+    return episodes, faults
 
 
 def _report(episodes: Sequence[Episode], sentences: int) -> str:

@@ -23,7 +23,6 @@ from mini_diffuser_ros.data.errors import EpisodeFileError
 
 _MAX_FILE_BYTES = 256 * 2**20  # A demonstration of a thousand frames has five.
 _ARRAY_KINDS = "biufSU"  # Numbers, booleans and text: no object arrays, whose elements could be anything.
-_OBJECT_KINDS = _ARRAY_KINDS + "O"
 
 
 class Attributes:
@@ -66,7 +65,7 @@ class _Dtype:
         if not isinstance(name, str) or len(name) > 8:
             raise pickle.UnpicklingError(f"array of type {name!r:.40}, expected numbers or text")
         self._type = np.dtype(name)
-        if self._type.kind not in _OBJECT_KINDS:
+        if self._type.kind not in _ARRAY_KINDS:
             raise pickle.UnpicklingError(f"array of type {name!r}, expected numbers or text")
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -84,11 +83,10 @@ class _Array(np.ndarray[Any, Any]):
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, content = state
         element: np.dtype[Any] = dtype.checked
-        count = _element_count(shape)
-        given = len(content) if element.kind == "O" else len(content) // max(element.itemsize, 1)
-        if not isinstance(content, list if element.kind == "O" else bytes) or given != count:
+        if not isinstance(content, bytes) or len(content) != _element_count(shape) * element.itemsize:
             raise pickle.UnpicklingError(f"array of shape {shape!r:.40} and type {element} with other content")
-        super().__setstate__((1, shape, element, np.bool_(fortran), content))
+        # numpy's own annotation wants its bool, the function itself a Python one.
+        super().__setstate__((1, shape, element, bool(fortran), content))  # type: ignore[arg-type]
 
 
 def _new_array(*_: object) -> NDArray[Any]:
@@ -103,7 +101,7 @@ def _from_buffer(content: bytes, dtype: _Dtype, shape: tuple[int, ...], order: s
 
 
 def _scalar(dtype: _Dtype, content: bytes) -> Any:
-    if dtype.checked.kind not in _ARRAY_KINDS or len(content) != dtype.checked.itemsize:
+    if len(content) != dtype.checked.itemsize:
         raise pickle.UnpicklingError(f"scalar of type {dtype.checked} with {len(content)} bytes")
     return np.frombuffer(content, dtype.checked)[0]
 
