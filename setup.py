@@ -41,6 +41,7 @@ setup(
         "pyyaml>=6",
         "pillow>=10",
         "tqdm>=4.65",
+        "tensorboardX>=2.6",
         "torch>=2.3",
         "safetensors>=0.4",
         "lmdb>=1.4",
@@ -59,6 +60,7 @@ setup(
         "open3d": ["open3d>=0.18"],
         "realsense": ["pyrealsense2>=2.54"],
         "tensorboard": ["tensorboard>=2.14"],
+        "wandb": ["wandb>=0.16"],
     },
     entry_points={
         "console_scripts": [

@@ -166,7 +166,9 @@ def _groups(keys: NDArray[np.int64]) -> tuple[NDArray[np.integer], NDArray[np.in
         ordered = keys[order]
     else:
         # Key and index in one integer: numpy sorts values with vector instructions, but not their indices.
-        combined = ((keys << bits) | np.arange(len(keys))).astype(np.uint32 if width <= 32 else np.int64)
+        # Half as wide, they are sorted twice as fast.
+        kind = np.dtype(np.uint32 if width <= 32 else np.int64)
+        combined: NDArray[np.integer] = ((keys << bits) | np.arange(len(keys))).astype(kind)
         combined.sort()
         order, ordered = combined & ((1 << bits) - 1), combined >> bits
     first = np.ones(len(keys), np.bool_)

@@ -44,14 +44,15 @@ class PlanarMotion:
 
     def of_pose(self, pose: NDArray[np.floating]) -> Pose:
         """The moved pose (7,) xyz + xyzw."""
-        x, y, z, w = np.asarray(pose, dtype=np.float64)[3:]
-        cos, sin = np.cos(self.yaw / 2.0), np.sin(self.yaw / 2.0)
+        # Plain numbers: numpy's overhead on so few is most of the time that a pose takes.
+        px, py, pz, x, y, z, w = map(float, pose)
+        cos, sin = float(np.cos(self.yaw / 2.0)), float(np.sin(self.yaw / 2.0))
         # Product of the rotation about z, (0, 0, sin, cos), with the pose's own quaternion.
         turned = [cos * x - sin * y, cos * y + sin * x, cos * z + sin * w, cos * w - sin * z]
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        offset = np.asarray(pose, dtype=np.float64)[:2] - self.center
-        xy = np.array([cos * offset[0] - sin * offset[1], sin * offset[0] + cos * offset[1]]) + self.center
-        return np.array([*(xy + self.shift[:2]), pose[2] + self.shift[2], *turned])
+        cos, sin = float(np.cos(self.yaw)), float(np.sin(self.yaw))
+        (cx, cy), (sx, sy, sz) = self.center, self.shift
+        dx, dy = px - cx, py - cy
+        return np.array([cos * dx - sin * dy + cx + sx, sin * dx + cos * dy + cy + sy, pz + sz, *turned])
 
 
 def draw_motion(config: AugmentConfig, random: np.random.Generator) -> PlanarMotion:
@@ -98,13 +99,25 @@ def augment(
     """
     motion = motion_within(workspace, pose, config, random)
     kept = random.random(len(cloud)) >= random.uniform(0.0, config.dropout)
-    if not kept.any():
-        kept[:] = True
-    points = motion.of_points(cloud.points[kept])
-    points += random.standard_normal(points.shape, dtype=np.float32) * np.float32(config.jitter)
+    indices = np.flatnonzero(kept) if kept.any() else np.arange(len(cloud))
+    points = motion.of_points(cloud.points.take(indices, axis=0))
+    points += _noise(points.shape, config, random)
     gain = random.uniform(1.0 - config.color_gain, 1.0 + config.color_gain, size=3)
-    colors = np.rint(np.clip(cloud.colors[kept] * gain, 0.0, 255.0)).astype(np.uint8)
-    return replace(cloud, points=points, colors=colors), motion.of_pose(pose)
+    colors = cloud.colors.take(indices, axis=0) * gain
+    np.minimum(colors, 255.0, out=colors)
+    np.rint(colors, out=colors)
+    return replace(cloud, points=points, colors=colors.astype(np.uint8)), motion.of_pose(pose)
+
+
+def _noise(shape: tuple[int, ...], config: AugmentConfig, random: np.random.Generator) -> NDArray[np.float32]:
+    if config.jitter_shape == "uniform":
+        noise = random.random(shape, dtype=np.float32)
+        noise -= np.float32(0.5)
+        noise *= np.float32(2.0 * config.jitter)
+    else:
+        noise = random.standard_normal(shape, dtype=np.float32)
+        noise *= np.float32(config.jitter)
+    return noise
 
 
 def _inside(pose: Pose, workspace: Sequence[tuple[float, float]]) -> bool:

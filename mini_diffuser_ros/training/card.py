@@ -52,7 +52,7 @@ def model_card(
             f"| demonstrations | {_counts(training)}; held out: {_counts(held_out)} |",
             f"| training | {progress.step:,} steps of {config.batch.scenes} scenes with "
             f"{config.batch.level2} noised actions each, {progress.step * config.batch.scenes:,} scenes in all |",
-            f"| time | {progress.seconds / 60.0:.1f} minutes with validation, without fusing the images |",
+            f"| time | {_times(progress)} |",
             f"| seed | {config.seed} |",
             f"| machine | {_machine(device, config.shards)} |",
             f"| software | Python {platform.python_version()}, torch {torch.__version__} |",
@@ -79,6 +79,12 @@ def _figures(config: TrainConfig, report: Report) -> str:
         f"{config.validate.steps} DDIM steps, most probable mode. `first` and `later` are decision frames, where the "
         "sentence tells the object; `rest` are the others.\n\n" + as_table(report)
     )
+
+
+def _times(progress: Progress) -> str:
+    phases = progress.phases()
+    parts = ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases.items())
+    return f"{sum(phases.values()) / 60.0:.1f} minutes: {parts}"
 
 
 def _counts(demonstrations: Sequence[Demonstration]) -> str:

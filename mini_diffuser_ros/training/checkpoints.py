@@ -32,15 +32,30 @@ class Progress:
 
     Attributes:
         step: finished optimiser steps.
-        seconds: wall-clock seconds of training and validation, over all sessions of the run.
+        seconds: wall-clock seconds of training and validation, over all sessions of the run, as the others.
+        validating: seconds of those that went into validation.
+        fusing: seconds of fusing images into clouds, or of reading them from the cache.
+        encoding: seconds of encoding sentences, likewise.
         best_score: best validation score so far, None before the first validation; higher is better.
         best_step: step of the best score.
     """
 
     step: int = 0
     seconds: float = 0.0
+    validating: float = 0.0
+    fusing: float = 0.0
+    encoding: float = 0.0
     best_score: float | None = None
     best_step: int = 0
+
+    def phases(self) -> dict[str, float]:
+        """Seconds of each phase by name, in order."""
+        return {
+            "fusing clouds": self.fusing,
+            "encoding sentences": self.encoding,
+            "training": self.seconds - self.validating,
+            "validation": self.validating,
+        }
 
 
 @dataclass(frozen=True)
@@ -97,14 +112,22 @@ class CheckpointStore:
         self._keep = keep
 
     def save(self, trainee: Trainee, progress: Progress) -> Path:
-        """Write a checkpoint, then drop those beyond the latest ``keep`` and the best; a step is written once."""
+        """Write a checkpoint, then drop those beyond the latest ``keep`` and the best; a step is written once.
+
+        Raises:
+            CheckpointError, OSError: if it cannot be written; those before it are still there.
+        """
         target = self._root / f"step_{progress.step:08d}"
         if target.exists():
             return target
         part = self._root / f".{target.name}.{os.getpid()}"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        save_file(trainee.tensors(), part / STATE)
+        try:
+            save_file(trainee.tensors(), part / STATE)
+        except SafetensorError as error:
+            shutil.rmtree(part)
+            raise CheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
         (part / PROGRESS).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
         for file in (part / STATE, part / PROGRESS):
             _flush_to_disk(file)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,12 +20,14 @@ import yaml
 from torch import Tensor
 
 from mini_diffuser_ros.data import DataError
+from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, PolicyError, save_policy
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig, read_config, write_config
-from mini_diffuser_ros.training.dataset import frames_of, split
-from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
+from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
+from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations
 from mini_diffuser_ros.training.errors import ConfigError, DivergedError, TrainingError
+from mini_diffuser_ros.training.fusion_settings import write_fusion
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences
 from mini_diffuser_ros.training.trainer import Trainer
@@ -60,22 +64,19 @@ def train(config: TrainConfig) -> int:
 
 def _train_joined(config: TrainConfig, device: torch.device, processes: Processes) -> int:
     model_config = model_configuration(config)
-    demonstrations: list[Demonstration] = []
-    tokens: dict[str, Tensor] = {}
-    for my_turn in (processes.leads, not processes.leads):
-        # The leading process fuses, encodes and caches; the others read its caches.
-        if my_turn:
-            data, cache = config.data, config.cache_directory
-            demonstrations = load_demonstrations(data.path, cache, data.tasks, data.workers, progress=processes.leads)
-            tokens = encode_sentences(demonstrations, model_config, cache, progress=processes.leads)
-        processes.wait()
-    training, held_out = split(demonstrations, config.data.validation_share, config.seed)
+    prepared = _prepare(config, model_config, processes)
+    training, held_out = split(prepared.demonstrations, config.data.validation_share, config.seed)
     if processes.leads:
         Path(config.out).mkdir(parents=True, exist_ok=True)
         write_config(config, Path(config.out) / "recipe.yaml")
         log.info("recipe:\n%s", yaml.safe_dump(to_mapping(config), sort_keys=False).rstrip())
         log.info("%d demonstrations to train on, %d held out", len(training), len(held_out))
-    trainer = Trainer(config, model_config, frames_of(training), frames_of(held_out), tokens, device, processes)
+        for line in prepared.skipped:
+            log.warning("skipped %s", line)
+    frames, measured = frames_of(training), frames_of(held_out)
+    trainer = Trainer(config, model_config, frames, measured, prepared.tokens, device, processes)
+    trainer.progress.fusing += prepared.fusing
+    trainer.progress.encoding += prepared.encoding
     outcome = trainer.run()
     if outcome.interrupted:
         if processes.leads:
@@ -85,8 +86,49 @@ def _train_joined(config: TrainConfig, device: torch.device, processes: Processe
         parameters = sum(parameter.numel() for parameter in outcome.model.parameters())
         card = model_card(config, training, held_out, outcome.progress, outcome.report, parameters, device)
         save_policy(outcome.model, config.policy_directory, card)
+        if prepared.fusion is not None:
+            write_fusion(config.policy_directory, prepared.fusion)
+        phases = outcome.progress.phases().items()
+        log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)
+        if prepared.skipped:
+            log.warning("%d episodes were skipped, see above", len(prepared.skipped))
     return 0
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a run trains on, and the seconds that preparing it took."""
+
+    demonstrations: list[Demonstration]
+    skipped: tuple[str, ...]
+    fusion: FusionConfig | None
+    tokens: dict[str, Tensor]
+    fusing: float
+    encoding: float
+
+
+def _prepare(config: TrainConfig, model: MiniDiffuserConfig, processes: Processes) -> _Prepared:
+    """Fuse and encode in the leading process, which caches both; the others then read its caches."""
+    if not processes.leads:
+        processes.wait()
+    data, cache = config.data, config.cache_directory
+    started = time.perf_counter()
+    collection = collect_demonstrations(data, cache, progress=processes.leads)
+    usable, empty = without_empty_scenes(collection.demonstrations, model, data.skip_bad)
+    fused = time.perf_counter()
+    tokens = encode_sentences(usable, model, cache, progress=processes.leads)
+    encoded = time.perf_counter()
+    if processes.leads:
+        processes.wait()
+    return _Prepared(
+        demonstrations=usable,
+        skipped=(*collection.skipped, *empty),
+        fusion=collection.fusion,
+        tokens=tokens,
+        fusing=fused - started,
+        encoding=encoded - fused,
+    )
 
 
 def model_configuration(config: TrainConfig) -> MiniDiffuserConfig:
@@ -107,11 +149,13 @@ def _parse(arguments: Sequence[str]) -> TrainConfig:
     )
     parser.add_argument("--config", required=True, help="recipe, a YAML file such as config/train/tabletop.yaml")
     parser.add_argument("--data", help="directory of episodes (data.path)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out faulty episodes, list them (data.skip_bad)")
     parser.add_argument("--out", help="output directory (out)")
     known, others = parser.parse_known_args(arguments)
     overrides = _overrides(others)
     overrides += [("data.path", known.data)] if known.data else []
     overrides += [("out", known.out)] if known.out else []
+    overrides += [("data.skip_bad", "true")] if known.skip_bad else []
     return read_config(known.config, overrides)
 
 

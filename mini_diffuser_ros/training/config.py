@@ -19,18 +19,25 @@ class DataConfig:
     """Which demonstrations.
 
     Attributes:
-        path: what ``open_episodes`` opens.
+        path: what ``open_episodes`` opens: recordings, a converted set, raw RLBench, PerAct or 3D-LOTUS keysteps.
+        sentences: file of the sentences of 3D-LOTUS keysteps; empty looks for one beside them.
+        fusion: fields of ``FusionConfig`` to change against those that the source itself goes by, by name.
         tasks: only these tasks; empty means all that the path holds.
         validation_share: share of each task's episodes held out for validation, at least one; in [0, 0.5].
         cache: directory of the preprocessed clouds; empty means ``cache`` in the output directory.
         workers: processes that fuse images into clouds before the first step.
+        skip_bad: leave out episodes that cannot be read or trained on, and list them; otherwise the first one ends
+            the run. ``--skip-bad`` for short.
     """
 
     path: str = ""
+    sentences: str = ""
+    fusion: dict[str, Any] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     validation_share: float = 0.07
     cache: str = ""
     workers: int = 2
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         _within("validation_share", self.validation_share, 0.0, 0.5)
@@ -87,7 +94,8 @@ class AugmentConfig:
         shift_xy: metres; shift along x and along y, uniform in +-shift_xy.
         shift_z: metres; shift along z, uniform in +-shift_z.
         dropout: up to this share of the points is left out, the share itself uniform from 0.
-        jitter: metres; standard deviation of the noise on each coordinate of each point (not of the target).
+        jitter: metres; size of the noise on each coordinate of each point (not of the target).
+        jitter_shape: ``normal``: jitter is the standard deviation; ``uniform``: the bound, and quicker to draw.
         color_gain: each colour channel is scaled by a factor uniform in 1 +- color_gain.
     """
 
@@ -97,6 +105,7 @@ class AugmentConfig:
     shift_z: float = 0.002
     dropout: float = 0.2
     jitter: float = 0.001
+    jitter_shape: Literal["normal", "uniform"] = "normal"
     color_gain: float = 0.1
 
     def __post_init__(self) -> None:
@@ -208,10 +217,15 @@ class TrainConfig:
             the first step, decay_n = min(ema, (1 + n) / (10 + n)).
         seed: of initial weights, drawing, augmentation and noise; a step's randomness depends on seed and step only.
         device: ``auto`` takes CUDA where there is one.
+        precision: of the network's matrix products: ``bfloat16`` autocast, ``float32``, or ``auto``, which is bfloat16
+            on GPUs and float32 on CPUs. Weights, gradients and averages are float32 always.
+        compile: let torch.compile make kernels for the network; it takes minutes at the start, and longer where the
+            sizes of clouds vary. Shards cannot be compiled.
         shards: equal parts of a step's scenes, each computed by a CPU thread of its own; on CPUs much faster than
             ``threads``. More than one needs a network without dropout; GPUs and torchrun's processes ignore it.
         threads: CPU threads inside torch's operations; 0 leaves torch's own choice.
         loaders: processes that prepare batches; 0 prepares them between two steps. Shards prepare their own.
+        wandb: project on Weights & Biases, used where ``wandb`` is installed; empty leaves it alone.
         out: output directory; training goes on from the latest checkpoint in it.
         policy: directory of the exported policy; empty means ``policy`` in the output directory.
     """
@@ -227,9 +241,12 @@ class TrainConfig:
     ema: float = 0.998
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
     shards: int = 1
     threads: int = 0
     loaders: int = 0
+    wandb: str = "mini-diffuser"
     out: str = "training_runs/latest"
     policy: str = ""
 
@@ -239,6 +256,8 @@ class TrainConfig:
         _within("shards", self.shards, 1, 1024)
         if self.batch.scenes % self.shards:
             raise ConfigError(f"shards is {self.shards}, expected a divisor of batch.scenes, {self.batch.scenes}")
+        if self.compile and self.shards > 1:
+            raise ConfigError(f"compile is on with {self.shards} shards, which it knows nothing of; set shards to 1")
         _within("threads", self.threads, 0, 1024)
         _within("loaders", self.loaders, 0, 1024)
         if not self.budget.steps and not self.budget.minutes:

@@ -21,6 +21,7 @@ from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.training.augmentation import augment
 from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
+from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.frames import FrameKind, frame_kinds
 
 TokenStates = Mapping[str, Tensor]
@@ -86,16 +87,50 @@ def frames_of(demonstrations: Sequence[Demonstration]) -> list[Frame]:
     ]
 
 
+def without_empty_scenes(
+    demonstrations: Sequence[Demonstration], model: MiniDiffuserConfig, skip_bad: bool
+) -> tuple[list[Demonstration], list[str]]:
+    """Demonstrations whose every cloud has a point in the network's workspace, and a line for each other one.
+
+    Raises:
+        DatasetError: at the first other one unless such are to be skipped, or if nothing is left.
+    """
+    low, high = np.array(model.workspace).T
+    usable: list[Demonstration] = []
+    faulty: list[str] = []
+    for demonstration in demonstrations:
+        for number, cloud in enumerate(demonstration.clouds[:-1]):
+            if not ((cloud.points >= low) & (cloud.points <= high)).all(axis=1).any():
+                faulty.append(
+                    f"{demonstration.source}: the cloud of keyframe {number} has no point in the network's workspace "
+                    f"{model.workspace}; set model.overrides.workspace"
+                )
+                break
+        else:
+            usable.append(demonstration)
+    if faulty and not (skip_bad and usable):
+        raise DatasetError(faulty[0])
+    return usable, faulty
+
+
 def split(
     demonstrations: Sequence[Demonstration], share: float, seed: int
 ) -> tuple[list[Demonstration], list[Demonstration]]:
     """Training and held-out demonstrations: of each task the share, at least one unless the share is 0.
 
     Which ones are held out depends on the seed and on their order.
+
+    Raises:
+        DatasetError: if a task has too few to train on some and hold out another.
     """
     held_out: set[int] = set()
     for task in sorted({demonstration.task for demonstration in demonstrations}):
         mine = [index for index, demonstration in enumerate(demonstrations) if demonstration.task == task]
+        if share and len(mine) < 2:
+            raise DatasetError(
+                f"task {task!r} has a single demonstration, one to train on and one to hold out for validation are "
+                "needed; record more or set data.validation_share to 0"
+            )
         count = min(len(mine) - 1, max(1, round(share * len(mine)))) if share else 0
         held_out.update(np.random.default_rng(seed).permutation(mine)[:count].tolist())
     training = [demonstration for index, demonstration in enumerate(demonstrations) if index not in held_out]
@@ -141,8 +176,12 @@ class DrawnSamples(Dataset[Sample]):
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
         cloud, pose = augment(frame.cloud, frame.pose, self._model.workspace, self._augmentation, random)
-        moved = replace(frame, cloud=cloud, pose=pose)
-        return make_sample(moved, self._tokens[sentence], self._model)
+        tokens = self._tokens[sentence]
+        try:
+            return make_sample(replace(frame, cloud=cloud, pose=pose), tokens, self._model)
+        except ValueError:
+            # Turned, its last points may leave the workspace; as it was recorded it has some.
+            return make_sample(frame, tokens, self._model)
 
 
 class StepSlots:

@@ -36,6 +36,11 @@ def noise_source(seed: int, step: int, part: int) -> torch.Generator:
     return torch.Generator().manual_seed(_seed(seed, step, part))
 
 
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    """Matrix products in ``precision`` while entered; nothing changes for float32."""
+    return nullcontext() if precision is torch.float32 else torch.autocast(device.type, precision)
+
+
 class WholeStep:
     """The step's scenes of this process in one piece, on a CPU or a GPU; processes share the gradients."""
 
@@ -46,12 +51,18 @@ class WholeStep:
         level2: int,
         seed: int,
         processes: Processes,
+        precision: torch.dtype = torch.float32,
+        compiled: bool = False,
     ) -> None:
         self._batches = batches
         self._device = model.device
         self._seed = seed
         self._processes = processes
-        objective = _Objective(model, level2)
+        self._precision = precision
+        objective: nn.Module = _Objective(model, level2)
+        if compiled:
+            # Clouds differ in length at every step: kernels of fixed sizes would be made again and again.
+            objective.compile(dynamic=True)
         # Parts that a configuration leaves out of the loss, e.g. the text of FiLM, get no gradient.
         self._objective: nn.Module = (
             objective if processes.size == 1 else DistributedDataParallel(objective, find_unused_parameters=True)
@@ -63,7 +74,7 @@ class WholeStep:
         torch.manual_seed(_seed(self._seed, step, part))  # dropout knows no other source
         batch = next(self._batches).to(self._device)
         self._objective.zero_grad(set_to_none=True)
-        with self._precision():
+        with autocast(self._device, self._precision):
             losses: dict[str, Tensor] = self._objective(batch, noise_source(self._seed, step, part))
         losses["total"].backward()
         values = self._processes.total(torch.stack([value.detach().float() for value in losses.values()]))
@@ -72,15 +83,20 @@ class WholeStep:
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast("cuda", torch.bfloat16) if self._device.type == "cuda" else nullcontext()
-
 
 class ShardedStep:
     """The step's scenes in equal shards, each taken through the network by its own CPU thread."""
 
-    def __init__(self, model: MiniDiffuser, batches: Sequence[Iterator[TrainingBatch]], level2: int, seed: int) -> None:
+    def __init__(
+        self,
+        model: MiniDiffuser,
+        batches: Sequence[Iterator[TrainingBatch]],
+        level2: int,
+        seed: int,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         self._model = model
+        self._precision = precision
         self._batches = batches
         self._level2 = level2
         self._seed = seed
@@ -102,7 +118,9 @@ class ShardedStep:
 
     def _shard(self, shard: int, step: int) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
         batch = next(self._batches[shard])
-        losses = self._model.loss(batch, level2=self._level2, generator=noise_source(self._seed, step, shard))
+        # Autocast is a thread's own setting.
+        with autocast(self._model.device, self._precision):
+            losses = self._model.loss(batch, level2=self._level2, generator=noise_source(self._seed, step, shard))
         gradients = torch.autograd.grad(losses["total"], self._parameters, allow_unused=True)
         return {name: value.detach() for name, value in losses.items()}, gradients
 

@@ -27,6 +27,7 @@ from mini_diffuser_ros.training.metrics_log import MetricsLog
 from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
+from mini_diffuser_ros.training.typed_fields import to_mapping
 from mini_diffuser_ros.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Trainer:
             DivergedError: if the loss is no longer finite.
         """
         leads = self._processes.leads
-        metrics = MetricsLog(Path(self._config.out), self.progress.step) if leads else None
+        metrics = self._metrics_log() if leads else None
         gradients = self._gradients()
         bar = _ProgressBar(self._config.batch.scenes, shown=progress_bar and leads)
         try:
@@ -110,7 +111,9 @@ class Trainer:
                 interrupted = self._train(gradients, metrics, bar, stop)
             report: Report = {}
             if not interrupted:
+                before = self.progress.validating
                 report = self._validate(self._held_out, metrics)
+                self.progress.seconds += self.progress.validating - before
         finally:
             bar.close()
             gradients.close()
@@ -142,17 +145,23 @@ class Trainer:
                 progress.seconds = time.perf_counter() - started
                 self._store.save(self._trainee, progress)
 
+    def _metrics_log(self) -> MetricsLog:
+        config = self._config
+        return MetricsLog(Path(config.out), self.progress.step, config.wandb, to_mapping(config))
+
     def _gradients(self) -> Gradients:
         config, first, slots = self._config, self.progress.step, self._slots
+        precision = _precision(config, self._device)
         if config.shards > 1 and self._device.type == "cpu" and self._processes.size == 1:
             if self._model.config.dropout:
                 raise ConfigError("shards is above 1 with dropout in the network; set one of them to 1 or 0")
             width = len(slots) // config.shards
             parts = [slots[start : start + width] for start in range(0, len(slots), width)]
             sources = [batches(self._samples, first, part, loaders=0) for part in parts]
-            return ShardedStep(self._model, sources, config.batch.level2, config.seed)
+            return ShardedStep(self._model, sources, config.batch.level2, config.seed, precision)
         source = batches(self._samples, first, slots, config.loaders, pin=self._device.type == "cuda")
-        return WholeStep(self._model, source, config.batch.level2, config.seed, self._processes)
+        level2, seed = config.batch.level2, config.seed
+        return WholeStep(self._model, source, level2, seed, self._processes, precision, config.compile)
 
     def _step(self, gradients: Gradients, spent: float) -> dict[str, float]:
         """One optimiser step; returns the losses, the learning rate and the norm of the gradient before clipping."""
@@ -175,10 +184,12 @@ class Trainer:
     def _validate(self, frames: Sequence[Frame], metrics: MetricsLog | None) -> Report:
         if not frames:
             return {}
+        started = time.perf_counter()
         model = self._averaged_model()
         errors = validate(model, frames, self._tokens, self._config.validate, self._config.seed, self._processes)
         report = summarise(errors)
         progress = self.progress
+        progress.validating += time.perf_counter() - started
         if progress.best_score is None or score(report) >= progress.best_score:
             progress.best_score, progress.best_step = score(report), progress.step
         if metrics is not None:
@@ -191,6 +202,12 @@ class Trainer:
         model = copy.deepcopy(self._model)
         model.load_state_dict(self._trainee.average.tensors)
         return model.eval()
+
+
+def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+    if config.precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
 
 
 def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
