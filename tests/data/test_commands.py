@@ -1,0 +1,98 @@
+"""What `mini-diffuser info` and `check` say of good and of bad data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mini_diffuser_ros.cli import main
+from mini_diffuser_ros.data import EpisodeStore
+from mini_diffuser_ros.records import Episode
+
+from . import rlbench_writer as writer
+
+EpisodeMaker = Callable[..., Episode]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    writer.write_raw(tmp_path / "raw", "stack_cups", 3, 3, ["stack the cups"], cameras=("front", "overhead"))
+    return tmp_path / "raw"
+
+
+def episode_folder(raw: Path, number: int) -> Path:
+    return raw / f"stack_cups/variation3/episodes/episode{number}"
+
+
+def test_good_data_has_no_faults(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(raw), "--workers", "1"]) == 0
+    assert capsys.readouterr().out == "3 episodes, 0 with faults\n"
+
+
+def test_every_fault_is_a_line(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, last = episode_folder(raw, 0), episode_folder(raw, 2)
+    for frame in (0, 12):
+        (first / f"front_rgb/{frame}.png").write_bytes(b"no PNG")
+    (last / "low_dim_obs.pkl").write_bytes(writer.dumps(writer.Demo()))
+    assert main(["check", str(raw), "--workers", "1"]) == 1
+    *lines, summary = capsys.readouterr().out.splitlines()
+    assert summary == "3 episodes, 2 with faults"
+    assert [line.split(": ")[0] for line in lines] == [
+        str(first / "front_rgb/0.png"),
+        str(first / "front_rgb/12.png"),
+        str(last / "low_dim_obs.pkl"),
+    ]
+
+
+def test_a_camera_whose_images_change_their_size_is_a_fault(
+    tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    episode = make_episode(keyframes=2, cameras=("front",))
+    [view] = episode.keyframes[1].views
+    half = replace(view, color=view.color[:12], depth=view.depth[:12])
+    changed = replace(episode.keyframes[1], load_views=lambda: (half,))
+    unit = [replace(keyframe, pose=np.eye(7)[6]) for keyframe in (episode.keyframes[0], changed)]
+    EpisodeStore(tmp_path).write(replace(episode, keyframes=unit), 0)
+    assert main(["check", str(tmp_path), "--workers", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "stack_blocks-seed00000000: camera front has images of 2 sizes: (12, 32), (24, 32)\n" in out
+
+
+def test_a_quaternion_that_is_none_is_a_fault(
+    tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EpisodeStore(tmp_path).write(make_episode(), 0)
+    assert main(["check", str(tmp_path), "--workers", "1"]) == 1
+    assert "stack_blocks-seed00000000: keyframe 0: quaternion of norm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["info", "check", "convert"])
+def test_a_path_without_data_is_a_usage_error(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(tmp_path), *(["out"] if command == "convert" else [])]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"mini-diffuser {command}: {tmp_path}: holds no episodes, expected recordings")
+    assert error.count("\n") == 1
+
+
+def test_info_summarises_and_draws(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(raw), "--plot", str(tmp_path / "plots"), "--plot-episodes", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "3 episodes, 12 keyframes, 1 tasks" in out
+    assert "stack the cups" in out
+    with Image.open(tmp_path / "plots" / "stack_cups-variation3-episode0.png") as picture:
+        assert picture.size[1] > 1000
+
+
+def test_info_goes_on_after_a_bad_episode_if_told_to(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = episode_folder(raw, 1) / "low_dim_obs.pkl"
+    bad.unlink()
+    assert main(["info", str(raw)]) == 2
+    complaint = f"{bad}: cannot be read (No such file or directory)"
+    assert capsys.readouterr().err == f"mini-diffuser info: {complaint}\n"
+    assert main(["info", str(raw), "--skip-bad"]) == 0
+    captured = capsys.readouterr()
+    assert "2 episodes, 8 keyframes" in captured.out
+    assert captured.err == f"skipped {complaint}\n"
