@@ -1,0 +1,118 @@
+"""``mini-diffuser bench decide``: what a decision costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mini_diffuser_ros.bench.isolation import measure_each
+from mini_diffuser_ros.bench.measure import held_mb, peak_mb, prepare, repeated
+from mini_diffuser_ros.bench.output import write_rows
+from mini_diffuser_ros.bench.scenes import box_cloud, token_states
+from mini_diffuser_ros.bench.setting import Setting, add_numbers, add_repeats, common, make_parser
+from mini_diffuser_ros.policy import MiniDiffuser, Policy
+
+DESCRIPTION = """Medians of Policy.decide for one scene whose sentence has been read before: cropping and voxelising the
+cloud, encoding it, sampling all hypotheses by DDIM, reading the heads, ranking the modes. The sentence encoder is left
+out, its states are remembered from one decision to the next. peak_mb is the most memory the process held (on a GPU: the
+most it allocated there), base_mb what it held before the network was built. Scenes are synthetic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecideSetting(Setting):
+    """A decision of ``samples`` hypotheses, drawn in ``steps`` DDIM steps."""
+
+    samples: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class DecideRow:
+    """A line of output; seconds and MiB."""
+
+    config: str
+    device: str
+    threads: int
+    dtype: str
+    batch: int
+    points: int
+    samples: int
+    steps: int
+    repeats: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    base_mb: float
+
+
+class _ReadBefore:
+    """A sentence encoder that remembers one sentence."""
+
+    def __init__(self, states: Tensor) -> None:
+        self._states = states
+
+    @property
+    def width(self) -> int:
+        return self._states.shape[1]
+
+    def __call__(self, sentence: str) -> Tensor:
+        return self._states
+
+    def many(self, sentences: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+        return ((sentence, self._states) for sentence in sentences)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0."""
+    parser = make_parser("decide", DESCRIPTION)
+    add_numbers(parser, "--samples", "64", "hypotheses")
+    add_numbers(parser, "--steps", "10", "DDIM steps")
+    add_repeats(parser, 10)
+    values = parser.parse_args(arguments)
+    settings = [
+        DecideSetting(**common(values, points), samples=samples, steps=steps)
+        for points in values.points
+        for samples in values.samples
+        for steps in values.steps
+    ]
+    write_rows(measure_each(measure_decide, settings), values.json)
+    return 0
+
+
+def measure_decide(setting: DecideSetting) -> DecideRow:
+    """Measure in this process.
+
+    Raises:
+        BenchError: too many points.
+        ValueError: more steps than the network has noise levels.
+    """
+    device = prepare(setting)
+    base = held_mb(device)
+    config = setting.network()
+    words, _ = token_states(config, 1, torch.Generator().manual_seed(setting.seed))
+    policy = Policy(MiniDiffuser(config), device, _ReadBefore(words))
+    cloud = box_cloud(setting.points, config, setting.seed)
+
+    def decide() -> None:
+        with setting.precision():
+            policy.decide(cloud, "read before", setting.samples, setting.steps, setting.seed)
+
+    reading = repeated(decide, setting)
+    return DecideRow(
+        config=setting.config,
+        device=setting.device,
+        threads=setting.threads,
+        dtype=setting.dtype,
+        batch=1,
+        points=setting.points,
+        samples=setting.samples,
+        steps=setting.steps,
+        repeats=setting.repeats,
+        cpu_s=reading.cpu_s,
+        wall_s=reading.wall_s,
+        peak_mb=peak_mb(device),
+        base_mb=base,
+    )

@@ -1,0 +1,88 @@
+"""``mini-diffuser bench encode``: what it costs to encode scenes, which a decision does once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mini_diffuser_ros.bench.isolation import measure_each
+from mini_diffuser_ros.bench.measure import held_mb, peak_mb, prepare, repeated
+from mini_diffuser_ros.bench.output import write_rows
+from mini_diffuser_ros.bench.scenes import box_cloud, training_batch
+from mini_diffuser_ros.bench.setting import Setting, add_numbers, add_repeats, common, make_parser
+from mini_diffuser_ros.policy import MiniDiffuser
+
+DESCRIPTION = """Medians of MiniDiffuser.encode at inference: everything of a decision that does not depend on the noise
+step, from points and token states. peak_mb is the most memory the process held (on a GPU: the most it allocated there),
+base_mb what it held before the network was built. Scenes are synthetic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeSetting(Setting):
+    """Encoding ``batch`` scenes together."""
+
+    batch: int
+
+
+@dataclass(frozen=True)
+class EncodeRow:
+    """A line of output; seconds and MiB."""
+
+    config: str
+    device: str
+    threads: int
+    dtype: str
+    batch: int
+    points: int
+    repeats: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    base_mb: float
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0."""
+    parser = make_parser("encode", DESCRIPTION)
+    add_numbers(parser, "--batch", "1", "scenes")
+    add_repeats(parser, 10)
+    values = parser.parse_args(arguments)
+    settings = [
+        EncodeSetting(**common(values, points), batch=batch) for points in values.points for batch in values.batch
+    ]
+    write_rows(measure_each(measure_encode, settings), values.json)
+    return 0
+
+
+def measure_encode(setting: EncodeSetting) -> EncodeRow:
+    """Measure in this process.
+
+    Raises:
+        BenchError: too many points.
+    """
+    device = prepare(setting)
+    base = held_mb(device)
+    config = setting.network()
+    model = MiniDiffuser(config).to(device).eval()
+    clouds = [box_cloud(setting.points, config, setting.seed + number) for number in range(setting.batch)]
+    batch = training_batch(config, clouds, setting.seed).to(device)
+
+    def encode() -> None:
+        with torch.inference_mode(), setting.precision():
+            model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths)
+
+    reading = repeated(encode, setting)
+    return EncodeRow(
+        config=setting.config,
+        device=setting.device,
+        threads=setting.threads,
+        dtype=setting.dtype,
+        batch=setting.batch,
+        points=setting.points,
+        repeats=setting.repeats,
+        cpu_s=reading.cpu_s,
+        wall_s=reading.wall_s,
+        peak_mb=peak_mb(device),
+        base_mb=base,
+    )
