@@ -125,32 +125,51 @@ def voxel_downsample(
     Returns:
         points (V, 3) float32 and colours (V, 3) uint8, ordered by voxel.
     """
-    if not voxel_size > 0.0:
-        raise ValueError(f"voxel_size is {voxel_size}, expected a positive length in metres")
-    if len(points) == 0:
-        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8)
     # Axis by axis: numpy's operations along the long axis of (N, 3) are several times slower.
     columns, shades = np.ascontiguousarray(points.T), np.ascontiguousarray(colors.T)
-    keys = np.zeros(len(points), np.int64)
-    for column in columns:
-        cells = np.floor(column / voxel_size).astype(np.int64)
+    means, mean_colors = voxel_downsample_columns(columns, shades, voxel_size)
+    return np.ascontiguousarray(means.T), np.ascontiguousarray(mean_colors.T)
+
+
+def voxel_downsample_columns(
+    points: NDArray[np.floating], colors: NDArray[np.uint8], voxel_size: float
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """:func:`voxel_downsample` of points and colours (3, N) with one row an axis; gives (3, V) likewise."""
+    if not voxel_size > 0.0:
+        raise ValueError(f"voxel_size is {voxel_size}, expected a positive length in metres")
+    if points.shape[1] == 0:
+        return np.zeros((3, 0), np.float32), np.zeros((3, 0), np.uint8)
+    order, starts = _groups(_voxel_keys(points, voxel_size))
+    counts = np.diff(starts, append=len(order))
+    heads = order.take(starts)
+    means = points.take(heads, axis=1).astype(np.float32, copy=False)
+    mean_colors = colors.take(heads, axis=1)
+    # Only crowded voxels need sums, and few have more than two points in clouds that were voxelised before.
+    pairs = np.flatnonzero(counts == 2)
+    if len(pairs):
+        pair, other = heads.take(pairs), order.take(starts.take(pairs) + 1)
+        means[:, pairs] = (points.take(pair, axis=1) + points.take(other, axis=1).astype(np.float64)) / 2
+        mean_colors[:, pairs] = np.rint((colors.take(pair, axis=1) + colors.take(other, axis=1).astype(np.float64)) / 2)
+    crowds = np.flatnonzero(counts > 2)
+    if len(crowds):
+        members = order.compress(np.repeat(counts > 2, counts))
+        values = np.empty((6, len(members)))
+        values[:3], values[3:] = points.take(members, axis=1), colors.take(members, axis=1)
+        sizes = counts.take(crowds)
+        sums = np.add.reduceat(values, np.cumsum(sizes) - sizes, axis=1) / sizes
+        means[:, crowds], mean_colors[:, crowds] = sums[:3], np.rint(sums[3:])
+    return means, mean_colors
+
+
+def _voxel_keys(points: NDArray[np.floating], voxel_size: float) -> NDArray[np.int64]:
+    """Number (N,) of the voxel that each of the points (3, N), N > 0, lies in, by x, then y, then z."""
+    keys = np.zeros(points.shape[1], np.int64)
+    for row in points:
+        cells = np.floor(row / voxel_size)
         low, high = int(cells.min()), int(cells.max())
         keys *= high - low + 1
-        keys += cells - low
-    order, starts = _groups(keys)
-    counts = np.diff(starts, append=len(order))
-    means = columns.take(order.take(starts), axis=1).astype(np.float32)
-    mean_colors = shades.take(order.take(starts), axis=1)
-    crowded = counts > 1
-    if crowded.any():
-        # Only these need sums, which matters for clouds that were voxelised before.
-        members = order.compress(np.repeat(crowded, counts))
-        values = np.empty((6, len(members)))
-        values[:3], values[3:] = columns.take(members, axis=1), shades.take(members, axis=1)
-        sizes = counts.compress(crowded)
-        sums = np.add.reduceat(values, np.cumsum(sizes) - sizes, axis=1) / sizes
-        means[:, crowded], mean_colors[:, crowded] = sums[:3], np.rint(sums[3:])
-    return np.ascontiguousarray(means.T), np.ascontiguousarray(mean_colors.T)
+        keys += cells.astype(np.int64) - low
+    return keys
 
 
 def _groups(keys: NDArray[np.int64]) -> tuple[NDArray[np.integer], NDArray[np.intp]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -48,5 +49,12 @@ class TrainingBatch:
                 raise ValueError(f"TrainingBatch.{name} has shape {actual}, expected {shape} like text_lengths")
 
     def to(self, device: torch.device | str) -> Self:
-        """The same batch on another device."""
-        return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        """The same batch on another device; a copy from pinned memory is awaited only by what uses it."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Self:
+        """The same batch in page-locked memory, which a loader's pinning thread asks for."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(**{field.name: change(getattr(self, field.name)) for field in fields(self)})

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.geometry import voxel_downsample
+from mini_diffuser_ros.geometry import voxel_downsample_columns
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.records import Cloud
 
@@ -41,39 +41,44 @@ def scene_points(cloud: Cloud, config: MiniDiffuserConfig) -> ScenePoints:
     if not np.isfinite(cloud.points).all():
         bad = int((~np.isfinite(cloud.points).all(axis=1)).sum())
         raise ValueError(f"cloud.points {cloud.points.shape} has {bad} points that are not finite, expected none")
-    inside = _inside(cloud.points, config)
-    if not inside.any():
+    # One row an axis: numpy's operations along the long axis of (N, 3) are several times slower.
+    points, colors = np.ascontiguousarray(cloud.points.T), np.ascontiguousarray(cloud.colors.T)
+    indices = np.flatnonzero(_inside(points, config))
+    if not len(indices):
         raise ValueError(f"cloud.points {cloud.points.shape} has no point inside the workspace {config.workspace}")
-    indices = np.flatnonzero(inside)
-    kept_points, kept_colors = cloud.points.take(indices, axis=0), cloud.colors.take(indices, axis=0)
-    points, colors = voxel_downsample(kept_points, kept_colors, config.voxel_size)
-    if len(points) > config.max_points:
-        kept = np.linspace(0, len(points) - 1, config.max_points).round().astype(np.int64)
-        points, colors = points.take(kept, axis=0), colors.take(kept, axis=0)
-    centre = workspace_centre(config) if config.centring == "workspace" else points.mean(axis=0)
+    if len(indices) < len(cloud):
+        points, colors = points.take(indices, axis=1), colors.take(indices, axis=1)
+    points, colors = voxel_downsample_columns(points, colors, config.voxel_size)
+    if points.shape[1] > config.max_points:
+        kept = np.linspace(0, points.shape[1] - 1, config.max_points).round().astype(np.int64)
+        points, colors = points.take(kept, axis=1), colors.take(kept, axis=1)
+    # The mean of rows (N, 3): added up along an axis of another memory order, it would differ in its last digits.
+    cloud_centre = np.ascontiguousarray(points.T).mean(axis=0) if config.centring == "cloud" else None
+    centre = workspace_centre(config) if cloud_centre is None else cloud_centre
     return ScenePoints(_features(points, colors, centre, config.table_height), centre.astype(np.float32))
 
 
 def _inside(points: NDArray[np.floating], config: MiniDiffuserConfig) -> NDArray[np.bool_]:
-    """Which points (N, 3) lie in the workspace (N,)."""
-    inside = np.ones(len(points), np.bool_)
-    for column, (low, high) in zip(points.T.astype(np.float64, order="C"), config.workspace, strict=True):
-        inside &= column >= low
-        inside &= column <= high
+    """Which points (3, N) lie in the workspace (N,)."""
+    inside = np.ones(points.shape[1], np.bool_)
+    for row, (low, high) in zip(points, config.workspace, strict=True):
+        # Bounds of the points' own type that no point between the two can tell from the given ones.
+        kind = row.dtype.type
+        inside &= row >= (kind(low) if kind(low) >= low else np.nextafter(kind(low), kind(np.inf)))
+        inside &= row <= (kind(high) if kind(high) <= high else np.nextafter(kind(high), kind(-np.inf)))
     return inside
 
 
 def _features(
     points: NDArray[np.float32], colors: NDArray[np.uint8], centre: NDArray[np.float32], table_height: float
 ) -> NDArray[np.float32]:
-    """Points (N, 7): centred position, colour in [-1, 1], height."""
-    features = np.empty((len(points), 7), np.float32)
-    # Column by column: numpy's operations along the long axis of (N, 3) are several times slower.
-    for axis in range(3):
-        features[:, axis] = points[:, axis] - centre[axis]
-        features[:, 3 + axis] = colors[:, axis] / np.float32(127.5) - np.float32(1.0)
-    features[:, 6] = points[:, 2] - np.float32(table_height)
-    return features
+    """Centred position, colour in [-1, 1] and height (N, 7) of points and colours (3, N)."""
+    features = np.empty((7, points.shape[1]), np.float32)
+    np.subtract(points, centre[:, None], out=features[:3])
+    np.divide(colors, np.float32(127.5), out=features[3:6])
+    features[3:6] -= np.float32(1.0)
+    np.subtract(points[2], np.float32(table_height), out=features[6])
+    return np.ascontiguousarray(features.T)
 
 
 def workspace_centre(config: MiniDiffuserConfig) -> NDArray[np.float32]:

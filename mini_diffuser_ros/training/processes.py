@@ -46,8 +46,6 @@ class Processes:
         if self.size == 1:
             return list(values)
         shared = torch.tensor(values, dtype=torch.float64)
-        if dist.get_backend() == "nccl":
-            shared = shared.cuda()
         dist.broadcast(shared, src=0)
         return [float(value) for value in shared]
 
@@ -72,7 +70,8 @@ def joined_processes(device: torch.device) -> Iterator[Processes]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # NCCL takes gradients alone; numbers that live on the host are agreed on through gloo.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), size)
     finally:
