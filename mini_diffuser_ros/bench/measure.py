@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from mini_diffuser_ros.bench.setting import Setting
+from mini_diffuser_ros.policy import tune_cpu
 
 _STATUS = Path("/proc/self/status")
 _MEGABYTE = 2**20
@@ -57,7 +58,7 @@ class Clock:
 
 def prepare(setting: Setting) -> torch.device:
     """Set up this process, which measures one setting and nothing else."""
-    torch.set_num_threads(setting.threads)
+    tune_cpu(setting.threads)
     torch.manual_seed(setting.seed)
     return torch.device(setting.device)
 

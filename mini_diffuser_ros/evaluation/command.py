@@ -21,7 +21,7 @@ from mini_diffuser_ros.evaluation.report import evaluation_report
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import CheckpointError, Policy, load_policy
+from mini_diffuser_ros.policy import CheckpointError, Policy, load_policy, tune_cpu
 from mini_diffuser_ros.simulation import TASKS, SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
 
@@ -140,9 +140,7 @@ def _episode(job: Job) -> EpisodeResult:
 @cache
 def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopWorld, MotionPlanner]:
     """What a worker process needs for every episode, made once."""
-    import torch
-
-    torch.set_num_threads(1)
+    tune_cpu(threads=1)
     world = TabletopWorld(renderer=renderer)
     return load_policy(checkpoint), world, MotionPlanner(world.robot, MotionConfig())
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeModes
 from rclpy.action import ActionClient, ActionServer, CancelResponse
@@ -29,7 +28,7 @@ from mini_diffuser_ros.nodes.messages import cloud_from_message, mode_to_message
 from mini_diffuser_ros.nodes.parameters import Parameters
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.watch import Watch
-from mini_diffuser_ros.policy import load_policy
+from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 
 Result = ExecuteInstruction.Result
@@ -75,7 +74,7 @@ class PolicyNode(ManagedNode):
         )
         self._cloud_timeout = parameters.number("cloud_timeout", 10.0, "seconds to wait for a cloud", 0.1, 600.0)
 
-        torch.set_num_threads(threads)
+        tune_cpu(threads)
         self.get_logger().info(f"loading {checkpoint} on {device}")
         self._policy = load_policy(checkpoint, device=device)
         self._warm_up()

@@ -3,6 +3,7 @@
 from mini_diffuser_ros.policy.batch import TrainingBatch
 from mini_diffuser_ros.policy.checkpoint import load_model, load_policy, save_policy
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.cpu import tune_cpu
 from mini_diffuser_ros.policy.errors import CheckpointError, ConfigError, PolicyError, TextError
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.official import import_official
@@ -27,5 +28,6 @@ __all__ = [
     "save_policy",
     "scene_points",
     "sentence_encoder",
+    "tune_cpu",
     "workspace_centre",
 ]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import MiniDiffuserConfig, PolicyError, save_policy
+from mini_diffuser_ros.policy import MiniDiffuserConfig, PolicyError, save_policy, tune_cpu
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig, read_config, write_config
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
@@ -56,8 +56,7 @@ def main(arguments: list[str]) -> int:
 def train(config: TrainConfig) -> int:
     """Run the recipe: fuse, train or go on training, export. Returns the exit code."""
     device = _device(config)
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    tune_cpu(config.threads or torch.get_num_threads())
     with joined_processes(device) as processes:
         return _train_joined(config, device, processes)
 
