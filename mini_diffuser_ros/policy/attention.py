@@ -15,6 +15,7 @@ from mini_diffuser_ros.policy.serialization import Windows
 
 PUBLISHED_ROTARY_BASE = 1e4
 _NORM_EPS = 1e-6
+_LOW = -1e4  # after scaling still far below any logit of normalised queries and keys
 
 
 class Rotary(nn.Module):
@@ -50,8 +51,7 @@ def rotate(heads: Tensor, turn: Tensor) -> Tensor:
 
 def fourier_features(values: Tensor, wavelengths: Sequence[float]) -> Tensor:
     """Sines and cosines (..., 2 * D * F) of values (..., D) at F wavelengths in the values' own unit."""
-    frequencies = 2 * math.pi / values.new_tensor(wavelengths)
-    angles = (values[..., None] * frequencies).flatten(-2)
+    angles = torch.stack([values * (2 * math.pi / wavelength) for wavelength in wavelengths], -1).flatten(-2)
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
@@ -132,4 +132,24 @@ class Mlp(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None, key_dropout: float = 0.0) -> Tensor:
     """Softmax attention of queries (..., Q, H, d) to (..., K, H, d); keys not ``valid`` (..., 1, 1, K) are left out."""
     query, key, value = (rows.transpose(-3, -2) for rows in (query, key, value))
+    if valid is not None and query.is_cuda and torch.is_autocast_enabled("cuda"):
+        return attend_masked_by_channel(query, key, value, valid, key_dropout).transpose(-3, -2)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=key_dropout).transpose(-3, -2)
+
+
+def attend_masked_by_channel(
+    query: Tensor, key: Tensor, value: Tensor, valid: Tensor, key_dropout: float = 0.0
+) -> Tensor:
+    """Attention (..., H, Q, d) whose mask (..., 1, 1, K) is one more channel: 1 in queries, very low in masked keys.
+
+    CUDA's flash kernel takes no mask, and every other one keeps all weights in memory. It wants a multiple of eight
+    channels, so that one is to spare anyway.
+    """
+    width = query.shape[-1]
+    spare = 8 - width % 8
+    low = torch.where(valid, 0.0, _LOW).to(key.dtype).transpose(-1, -2).expand(*key.shape[:-1], 1)
+    query = torch.cat([query, torch.ones_like(query[..., :1])], -1)
+    key = torch.cat([key, low], -1)
+    query, key = F.pad(query, (0, spare - 1)), F.pad(key, (0, spare - 1))
+    out = F.scaled_dot_product_attention(query, key, F.pad(value, (0, spare)), dropout_p=key_dropout, scale=width**-0.5)
+    return out[..., :width]

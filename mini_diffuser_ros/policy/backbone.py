@@ -210,12 +210,18 @@ class LocalQuery(nn.Module):
 
     def forward(self, features: Tensor, level: Level, found: Tensor) -> Tensor:
         """Local features (Q, out) at points ``found`` (Q,) of the level; zero where -1."""
+        if found.is_cuda:  # cheaper than waiting for the number of hits
+            return self._at(features, level, found.clamp(min=0)) * (found >= 0)[:, None]
         hits = (found >= 0).nonzero()[:, 0]
         # Many tokens fall into one coarse voxel; it is evaluated once.
         points, which = torch.unique(found.index_select(0, hits), return_inverse=True)
-        conv, linear, norm = cast(SubmanifoldConv, self.conv[0]), self.conv[1], self.conv[2]
-        local = norm(linear(conv.at(features, level.rulebook(3), points)))
+        local = self._at(features, level, points)
         return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local.index_select(0, which))
+
+    def _at(self, features: Tensor, level: Level, points: Tensor) -> Tensor:
+        conv, linear, norm = cast(SubmanifoldConv, self.conv[0]), self.conv[1], self.conv[2]
+        local: Tensor = norm(linear(conv.at(features, level.rulebook(3), points)))
+        return local
 
 
 class StateEncoder(nn.Module):

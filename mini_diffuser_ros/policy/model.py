@@ -18,7 +18,6 @@ from mini_diffuser_ros.policy.neck import TokenContext, step_embedding
 from mini_diffuser_ros.policy.network import EncodedScene, SceneNetwork
 from mini_diffuser_ros.policy.pyramid import build_pyramid
 
-
 _WORDS_ALIGNED = 16  # vector width of the attention kernels: 12 words take four times as long as 16
 
 
@@ -71,7 +70,7 @@ class MiniDiffuser(nn.Module):
             levels, source = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
         words, text = self._read(text_tokens, text_lengths)
         features = self.ptv3_model.scene_features(points.index_select(0, source), levels, words)
-        finest = features.decoder[0]
+        finest, on_scene = features.decoder[0], self.config.head_context == "scene"
         heat = self.config.heatmap_level
         return EncodedScene(
             levels=levels,
@@ -80,7 +79,7 @@ class MiniDiffuser(nn.Module):
             memories=self.ptv3_model.remember(features, levels),
             state_memories=self.ptv3_model.remember_state(features, levels),
             text=text,
-            maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts),
+            maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts) if on_scene else None,
             heatmap=self.act_proj_head.heatmap_mlp(features.decoder[heat])[:, 0] if self.config.heatmap else None,
         )
 
@@ -171,6 +170,8 @@ class MiniDiffuser(nn.Module):
     def action_logits(self, scene: EncodedScene, xyz: Tensor, tokens: Tensor | None) -> ActionLogits:
         """Head logits (B * M, ...) at positions (B, M, 3); ``tokens`` (B, M, C) as ``head_context`` needs them."""
         if tokens is None:
+            if scene.maximum is None:
+                raise ValueError("tokens is None, expected tokens with head_context 'anchor'")
             seen = scene.maximum[:, None].expand(-1, xyz.shape[1], -1)
             tokens = torch.cat([seen, xyz / self.config.position_scale], -1)
         state = None if self.config.head_text else self.ptv3_model.state_tokens(scene, xyz).flatten(0, 1)

@@ -39,7 +39,7 @@ class EncodedScene:
         memories: keys and values of each level, finest first.
         state_memories: keys and values of the text-free features; empty where unused.
         text: (B, text_hidden) pooled sentences, None where FiLM leaves the sentence out.
-        maximum: (B, C) maximum over the finest features of each scene.
+        maximum: (B, C) maximum over the finest features of each scene, None where no head reads it.
         heatmap: (N_l,) logits over the points of the heat-map's level, None without heat-map.
     """
 
@@ -49,7 +49,7 @@ class EncodedScene:
     memories: tuple[SceneMemory, ...]
     state_memories: tuple[SceneMemory, ...]
     text: Tensor | None
-    maximum: Tensor
+    maximum: Tensor | None
     heatmap: Tensor | None
 
     @property

@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mini_diffuser_ros.policy.sparse import Rulebook, SubmanifoldConv, VoxelIndex
+from mini_diffuser_ros.policy.sparse import (
+    Rulebook,
+    SubmanifoldConv,
+    VoxelIndex,
+    convolve_by_columns,
+    convolve_by_taps,
+)
 
 
 def _scenes(scale: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,3 +75,25 @@ def test_positions_outside_the_grid_find_nothing() -> None:
     index = VoxelIndex(batch, grid, 2)
     outside = torch.tensor([[-1, 0, 0], [0, 6, 0], [0, 0, 10**6]])
     assert (index.find(torch.zeros(3, dtype=torch.long), outside) == -1).all()
+
+
+def test_columns_are_the_same_convolution_as_taps() -> None:
+    torch.manual_seed(0)
+    batch, grid = _scenes()
+    rulebook = _rulebook(batch, grid, 3)
+    inputs = []
+    for convolve in (convolve_by_taps, convolve_by_columns):
+        features = torch.randn(len(grid), 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        weight = torch.randn(5, 27, 4, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        out = convolve(features, weight, rulebook)
+        out.square().sum().backward()
+        inputs.append((out, features.grad, weight.grad))
+    for by_taps, by_columns in zip(*inputs, strict=True):
+        torch.testing.assert_close(by_taps, by_columns, atol=1e-4, rtol=1e-4)
+
+
+def test_columns_need_one_point_a_voxel() -> None:
+    batch, grid = _scenes()
+    rulebook = Rulebook(_rulebook(batch, grid, 3).neighbours, mirrored=False)
+    with pytest.raises(ValueError, match="not mirrored"):
+        convolve_by_columns(torch.randn(len(grid), 2), torch.randn(3, 27, 2), rulebook)
