@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import multiprocessing
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,16 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
-from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
-from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
-from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import CheckpointError, Policy, load_policy, tune_cpu
-from mini_diffuser_ros.simulation import TASKS, SimulationError, TabletopWorld
-from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
+from mini_diffuser_ros.evaluation.rlbench import rlbench_episodes, run_rlbench_episode
+from mini_diffuser_ros.evaluation.rlbench_rollout import RlbenchProtocol
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult
+from mini_diffuser_ros.evaluation.tabletop import run_tabletop_episode, tabletop_episodes
+from mini_diffuser_ros.policy import CheckpointError, load_policy
+from mini_diffuser_ros.simulation import TASKS, SimulationError
+from mini_diffuser_ros.training.errors import TrainingError
+from mini_diffuser_ros.training.fusion_settings import read_fusion
 
-_logger = logging.getLogger("eval")
-
-Templates = Mapping[str, tuple[str, ...]]
-Job = tuple[str, EvaluationProtocol, str, int, str]
+WORLDS = ("tabletop", "rlbench")
 
 
 def main(arguments: list[str]) -> int:
@@ -36,113 +33,97 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         protocol = _protocol(options)
-        templates = _templates(protocol)
         load_policy(options.checkpoint)
-    except (EvaluationError, SimulationError, CheckpointError) as error:
+        read_fusion(options.checkpoint)
+        results = _evaluate(options.checkpoint, protocol, options.workers)
+        report = evaluation_report(options.checkpoint, protocol, results)
+        if options.json:
+            Path(options.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except (EvaluationError, SimulationError, CheckpointError, TrainingError) as error:
         sys.stderr.write(f"mini-diffuser eval: {error}\n")
         return 2
-    jobs = list(_jobs(options.checkpoint, protocol, templates))
-    results = list(tqdm(_run(jobs, options.workers), total=len(jobs), desc="episodes", unit="episode"))
-    report = evaluation_report(options.checkpoint, protocol, results)
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"mini-diffuser eval: {error.filename}: {error.strerror}\n")
+        return 2
     sys.stdout.write(_table(report))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    defaults = EvaluationProtocol()
+    table, rlbench = EvaluationProtocol(), RlbenchProtocol()
     parser = argparse.ArgumentParser(prog="mini-diffuser eval", description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint directory, e.g. models/tabletop")
-    parser.add_argument("--world", default=defaults.world, help="world to evaluate in (default: %(default)s)")
+    parser.add_argument("--world", default="tabletop", help=f"{' or '.join(WORLDS)} (default: %(default)s)")
     parser.add_argument("--tasks", default="all", help="'all' or names separated by commas (default: %(default)s)")
-    parser.add_argument("--episodes", type=int, default=defaults.episodes, help="episodes of each task")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of the first layout")
+    parser.add_argument(
+        "--episodes", type=int, help=f"episodes of each task (tabletop: {table.episodes}, rlbench: {rlbench.episodes})"
+    )
+    parser.add_argument("--seed", type=int, default=table.seed, help="seed of the first layout")
     parser.add_argument(
         "--sentences",
-        default=defaults.sentences,
-        help="held-out, training, or a YAML file: task -> templates with the task's slots (default: %(default)s)",
+        help=f"tabletop: held-out, training, or a YAML file: task -> templates with the task's slots (default: "
+        f"{table.sentences}); rlbench: environment, or a JSON file: task+variation -> sentences (default: "
+        f"{rlbench.sentences})",
     )
-    parser.add_argument("--samples", type=int, default=defaults.samples, help="hypotheses a decision")
-    parser.add_argument("--steps", type=int, default=defaults.steps, help="DDIM steps")
-    parser.add_argument("--max-keyframes", type=int, default=defaults.max_keyframes, help="limit of an episode")
-    parser.add_argument("--renderer", default=defaults.renderer, help="rays or egl (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=table.samples, help="hypotheses a decision")
+    parser.add_argument("--steps", type=int, default=table.steps, help="DDIM steps")
+    parser.add_argument(
+        "--max-keyframes",
+        type=int,
+        help=f"limit of an episode (tabletop: {table.max_keyframes}, rlbench: {rlbench.max_keyframes})",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--json", metavar="OUT", help="file for the figures and the outcome of every episode")
+    parser.add_argument("--renderer", help=f"tabletop: rays or egl (default: {table.renderer})")
+    parser.add_argument(
+        "--demonstrations", metavar="DIR", help="rlbench: stored test demonstrations to take layouts of"
+    )
+    parser.add_argument("--max-tries", type=int, help=f"rlbench: moves to a keyframe (default: {rlbench.max_tries})")
+    parser.add_argument("--cameras", help=f"rlbench: names separated by commas (default: {','.join(rlbench.cameras)})")
+    parser.add_argument("--image-size", type=int, help=f"rlbench: pixels (default: {rlbench.image_size})")
     return parser
 
 
-def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
-    if options.world != "tabletop":
-        raise EvaluationError(f"unknown world '{options.world}'; known: tabletop")
-    tasks = tuple(TASKS) if options.tasks == "all" else tuple(options.tasks.split(","))
-    for task in tasks:
-        if task not in TASKS:
-            raise EvaluationError(f"unknown task '{task}'; tasks of {options.world}: {', '.join(TASKS)}")
+def _protocol(options: argparse.Namespace) -> EvaluationProtocol | RlbenchProtocol:
     if options.workers < 1:
         raise EvaluationError(f"workers is {options.workers}, expected at least 1")
-    return EvaluationProtocol(
-        world=options.world,
-        tasks=tasks,
-        episodes=options.episodes,
-        seed=options.seed,
-        sentences=options.sentences,
-        max_keyframes=options.max_keyframes,
-        samples=options.samples,
-        steps=options.steps,
-        renderer=options.renderer,
-    )
+    own = {"tabletop": ("renderer",), "rlbench": ("demonstrations", "max_tries", "cameras", "image_size")}
+    if options.world not in WORLDS:
+        raise EvaluationError(f"unknown world '{options.world}'; known: {', '.join(WORLDS)}")
+    for world, names in own.items():
+        for name in names:
+            if world != options.world and getattr(options, name) is not None:
+                raise EvaluationError(f"--{name.replace('_', '-')} is an option of --world {world} alone")
+    names = ("episodes", "seed", "sentences", "samples", "steps", "max_keyframes", *own[options.world])
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.tasks != "all":
+        given["tasks"] = tuple(options.tasks.split(","))
+    if options.world == "tabletop":
+        return EvaluationProtocol(**({"tasks": tuple(TASKS)} | given))
+    if "cameras" in given:
+        given["cameras"] = tuple(given["cameras"].split(","))
+    return RlbenchProtocol(**given)
 
 
-def _templates(protocol: EvaluationProtocol) -> Templates:
-    if protocol.sentences in ("held-out", "training"):
-        shipped = load_templates()
-        held_out = protocol.sentences == "held-out"
-        return {task: shipped[task].held_out if held_out else shipped[task].training for task in protocol.tasks}
-    try:
-        text = Path(protocol.sentences).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{protocol.sentences}: cannot be read: {error}") from error
-    templates = read_templates(text, protocol.sentences)
-    for task in protocol.tasks:
-        if task not in templates:
-            raise EvaluationError(f"{protocol.sentences}: has no sentences for task '{task}'")
-    return templates
+def _evaluate(checkpoint: str, protocol: EvaluationProtocol | RlbenchProtocol, workers: int) -> list[EpisodeResult]:
+    if isinstance(protocol, RlbenchProtocol):
+        return _run(run_rlbench_episode, rlbench_episodes(checkpoint, protocol), workers)
+    return _run(run_tabletop_episode, tabletop_episodes(checkpoint, protocol), workers)
 
 
-def _jobs(checkpoint: str, protocol: EvaluationProtocol, templates: Templates) -> Iterator[Job]:
-    """Tasks in turn, so that the bar's first minutes already say something about each."""
-    for index in range(protocol.episodes):
-        for task in protocol.tasks:
-            # Templates in turn rather than at random: each is used equally often.
-            template = templates[task][index % len(templates[task])]
-            yield (checkpoint, protocol, task, protocol.seed + index, template)
+def _run(run: Callable[[Any], EpisodeResult], episodes: Sequence[Any], workers: int) -> list[EpisodeResult]:
+    """The results of all episodes, in order, with a progress bar."""
+    return list(tqdm(_results(run, episodes, workers), total=len(episodes), desc="episodes", unit="episode"))
 
 
-def _run(jobs: list[Job], workers: int) -> Iterator[EpisodeResult]:
+def _results(run: Callable[[Any], EpisodeResult], episodes: Sequence[Any], workers: int) -> Iterator[EpisodeResult]:
     if workers == 1:
-        yield from map(_episode, jobs)
+        yield from map(run, episodes)
         return
     # Spawned, not forked: torch's and MuJoCo's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(_episode, jobs)
-
-
-def _episode(job: Job) -> EpisodeResult:
-    checkpoint, protocol, task, seed, template = job
-    policy, world, planner = _bench(checkpoint, protocol.renderer)
-    goal = world.reset(task, seed)
-    sentence = fill(template, goal.slots)
-    return roll_out(policy, world, planner, goal, sentence, seed, protocol, FusionConfig())
-
-
-@cache
-def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopWorld, MotionPlanner]:
-    """What a worker process needs for every episode, made once."""
-    tune_cpu(threads=1)
-    world = TabletopWorld(renderer=renderer)
-    return load_policy(checkpoint), world, MotionPlanner(world.robot, MotionConfig())
+        yield from pool.map(run, episodes)
 
 
 def _table(report: Mapping[str, Any]) -> str:

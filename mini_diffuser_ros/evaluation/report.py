@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
+from mini_diffuser_ros.evaluation.rlbench_rollout import RlbenchProtocol
 from mini_diffuser_ros.evaluation.rollout import Decision, EpisodeResult
 
 RIGHT_OBJECT = 0.03
@@ -30,7 +31,7 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
 
 
 def evaluation_report(
-    checkpoint: str, protocol: EvaluationProtocol, results: Sequence[EpisodeResult]
+    checkpoint: str, protocol: EvaluationProtocol | RlbenchProtocol, results: Sequence[EpisodeResult]
 ) -> dict[str, Any]:
     """The JSON document that ``mini-diffuser eval`` writes; its keys are a public contract."""
     tasks = {task: _task_figures([result for result in results if result.task == task]) for task in protocol.tasks}

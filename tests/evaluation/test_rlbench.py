@@ -1,0 +1,207 @@
+"""The RLBench evaluation keeps the published protocol, against a double of the simulator's interface."""
+
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.data import RLBENCH_FUSION
+from mini_diffuser_ros.evaluation import EvaluationError, EvaluationProtocol, evaluation_report
+from mini_diffuser_ros.evaluation.command import main
+from mini_diffuser_ros.evaluation.rlbench_rollout import PERACT_TASKS, RlbenchProtocol, roll_out_rlbench
+from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, Sight, stored_layouts
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
+from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.training.fusion_settings import write_fusion
+
+from . import rlbench_double as double
+
+PROTOCOL = RlbenchProtocol(tasks=("touch_ball",), episodes=2, cameras=("front",), image_size=64)
+
+
+class Finder:
+    """Goes to the middle of what is red, above it first, and closes there."""
+
+    def __init__(self, first_above: float = 0.2) -> None:
+        self.first_above = first_above
+        self.heard: list[str] = []
+
+    def decide(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> list[KeyframeMode]:
+        red = cloud.points[cloud.colors[:, 0] > 150]
+        if not len(red):
+            raise ValueError("nothing red")
+        above = self.first_above if not self.heard else 0.0
+        self.heard.append(sentence)
+        position = red.mean(axis=0) + np.array([0.0, 0.0, above])
+        pose = np.array([*position, 2.0, 0.0, 0.0, 0.0])
+        return [KeyframeMode(pose, bool(above), terminate=False, share=1.0, spread=0.0)]
+
+
+@pytest.fixture
+def behaviour(monkeypatch: pytest.MonkeyPatch) -> double.Behaviour:
+    return double.install(monkeypatch)
+
+
+@pytest.fixture
+def world(behaviour: double.Behaviour) -> RlbenchWorld:
+    made = RlbenchWorld(PROTOCOL.cameras, PROTOCOL.image_size, RLBENCH_FUSION)
+    made.choose("touch_ball")
+    return made
+
+
+def run(world: RlbenchWorld, seed: int = 0, policy: Finder | None = None) -> EpisodeResult:
+    sentences, sight = world.reset(0, seed)
+    return roll_out_rlbench(policy or Finder(), world, "touch_ball", seed, sentences[0], sight, PROTOCOL)
+
+
+def test_defaults_are_the_published_protocol() -> None:
+    protocol = RlbenchProtocol()
+    assert len(protocol.tasks) == len(set(PERACT_TASKS)) == 18
+    assert (protocol.episodes, protocol.max_keyframes, protocol.max_tries, protocol.image_size) == (25, 25, 10, 256)
+    assert protocol.cameras == ("left_shoulder", "right_shoulder", "wrist", "front")
+
+
+def test_the_simulator_is_asked_for_metric_depth_and_planned_absolute_poses(
+    behaviour: double.Behaviour, world: RlbenchWorld
+) -> None:
+    assert behaviour.calls[:2] == [("environment", (("planned", False), "discrete"), True), ("launch",)]
+    front, wrist = behaviour.configuration.front_camera, behaviour.configuration.wrist_camera
+    assert all((front.rgb, front.depth, front.depth_in_meters))
+    assert not any((front.mask, front.point_cloud, wrist.rgb, wrist.depth))
+    assert (front.image_size, front.render_mode) == ((64, 64), "opengl")
+
+
+def test_the_cloud_lies_where_the_ball_is(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    _, sight = world.reset(0, 5)
+    red = sight.cloud.points[sight.cloud.colors[:, 0] > 150]
+    np.testing.assert_allclose(red.mean(axis=0), behaviour.calls[-1][2], atol=0.01)
+    assert sight.cloud.frame == "world"
+
+
+def test_a_reward_at_any_step_is_success(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    result = run(world)
+    assert result.success
+    assert result.outcome == "rewarded"
+    assert len(result.decisions) == 2
+    assert all(action.shape == (8,) for action in behaviour.actions)
+    # Above the ball; down with the gripper as it was; closed there.
+    assert [action[7] for action in behaviour.actions] == [1.0, 1.0, 0.0]
+    np.testing.assert_allclose([action[3:7] for action in behaviour.actions], [[1, 0, 0, 0]] * 3)
+
+
+def test_a_missed_goal_is_tried_again_and_the_gripper_waits(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    # 4 cm short is near enough to go on above the ball, but not to close at it.
+    behaviour.short_by = [0.04, 0.04, 0.04, 0.0]
+    result = run(world)
+    assert result.success
+    assert [action[7] for action in behaviour.actions] == [1.0, 1.0, 1.0, 1.0, 0.0]
+
+
+def test_a_goal_never_reached_leaves_the_gripper_open(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    behaviour.short_by = [0.1]
+    result = run(world)
+    assert not result.success
+    assert result.outcome == "keyframe limit"
+    assert len(result.decisions) == 25
+    assert len(behaviour.actions) == 25 * 10
+    assert all(action[7] == 1.0 for action in behaviour.actions)
+
+
+def test_a_refusal_of_the_simulator_fails_the_episode(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    behaviour.refuse_at = 1
+    result = run(world)
+    assert not result.success
+    assert result.outcome == "the simulator refused: Could not perform IK via Jacobian for tip pose"
+
+
+def test_nothing_to_decide_on_fails_the_episode(world: RlbenchWorld) -> None:
+    sentences, sight = world.reset(0, 0)
+    nothing = Sight(Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "world"), sight.pose, True, 0.0)
+    result = roll_out_rlbench(Finder(), world, "touch_ball", 0, sentences[0], nothing, PROTOCOL)
+    assert not result.success
+    assert result.outcome == "no decision: nothing red"
+
+
+def test_seeds_and_stored_states_lay_out_alike(
+    behaviour: double.Behaviour, world: RlbenchWorld, tmp_path: Path
+) -> None:
+    for seed in (3, 4, 3):
+        world.reset(0, seed)
+    first, second, third = (call[2] for call in behaviour.calls[-3:])
+    assert first == third != second
+    folder = tmp_path / "touch_ball" / "variation2" / "episodes" / "episode0"
+    folder.mkdir(parents=True)
+    (folder / "low_dim_obs.pkl").write_bytes(_demo_pickle(np.random.RandomState(3).get_state()))
+    ((variation, state),) = stored_layouts(tmp_path, "touch_ball")
+    world.reset(variation, state)
+    assert behaviour.calls[-1] == ("reset", 2, first)
+    with pytest.raises(EvaluationError, match="close_jar"):
+        stored_layouts(tmp_path, "close_jar")
+
+
+def _demo_pickle(state: tuple) -> bytes:
+    """A pickled rlbench.demo.Demo that holds nothing but its generator's state."""
+    module = type(sys)("rlbench.demo")
+    demo = type("Demo", (), {"__module__": "rlbench.demo"})
+    module.Demo = demo  # type: ignore[attr-defined]
+    sys.modules["rlbench.demo"] = module
+    try:
+        stored = demo()
+        stored.random_seed = state
+        stored._observations = []
+        return pickle.dumps(stored, protocol=4)
+    finally:
+        del sys.modules["rlbench.demo"]
+
+
+def test_the_command_writes_the_same_report_as_for_the_table_top(
+    behaviour: double.Behaviour, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "policy"
+    workspace = ((-0.5, 1.5), (-1.0, 1.0), (0.7505, 2.0))
+    config = MiniDiffuserConfig.small(workspace=workspace, table_height=0.7505, voxel_size=0.02, heatmap_level=0)
+    save_policy(MiniDiffuser(config), checkpoint)
+    write_fusion(checkpoint, RLBENCH_FUSION)
+    words = ["--world", "rlbench", "--tasks", "touch_ball", "--episodes", "2", "--cameras", "front", "--workers", "1"]
+    words += ["--image-size", "64", "--samples", "2", "--steps", "1", "--max-keyframes", "2", "--seed", "7"]
+    assert main([str(checkpoint), *words, "--json", str(tmp_path / "report.json")]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    like = evaluation_report("c", EvaluationProtocol(tasks=("t",)), [EpisodeResult("t", 0, "s", True, "o", ())])
+    assert report.keys() == like.keys()
+    assert report["tasks"]["touch_ball"].keys() == like["tasks"]["t"].keys()
+    assert report["episodes"][0].keys() == like["episodes"][0].keys()
+    assert report["tasks"]["touch_ball"]["episodes"] == 2
+    assert report["protocol"]["max_keyframes"] == 2
+    assert [episode["sentence"] for episode in report["episodes"]] == [
+        "touch the ball, variation 0",
+        "touch the ball, variation 1",
+    ]
+    assert "touch_ball" in capsys.readouterr().out
+    for extra, named in (
+        (["--cameras", "rear"], "rear"),
+        (["--tasks", "juggle"], "juggle"),
+        (["--sentences", "absent.json"], "absent.json"),
+        (["--demonstrations", str(tmp_path)], "touch_ball"),
+        (["--renderer", "rays"], "renderer"),
+    ):
+        assert main([str(checkpoint), *words, *extra]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser eval:")]
+        assert named in line
+
+
+def test_without_rlbench_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # None in sys.modules makes the import fail whether or not it is installed.
+    monkeypatch.setitem(sys.modules, "rlbench", None)
+    monkeypatch.setitem(sys.modules, "pyrep", None)
+    save_policy(MiniDiffuser(MiniDiffuserConfig.small(voxel_size=0.02, heatmap_level=0)), tmp_path)
+    assert main([str(tmp_path), "--world", "rlbench"]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    for part in ("CoppeliaSim", "stepjam/RLBench", "not on PyPI", "unrelated"):
+        assert part in error
