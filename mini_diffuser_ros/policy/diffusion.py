@@ -75,8 +75,8 @@ class NoiseSchedule(nn.Module):
         of_signal, of_noise = self.velocity[steps][..., None].unbind(-2)
         return of_noise * noise + of_signal * clean
 
-    def denoised(self, predicted: Tensor, sample: Tensor, steps: Tensor) -> Denoised:
-        """Read a prediction (..., 3) for samples (..., 3) at steps (...,)."""
+    def denoised(self, predicted: Tensor, sample: Tensor, steps: Tensor | int) -> Denoised:
+        """Read a prediction (..., 3) for samples (..., 3) at steps (...,), or all at one step."""
         signal, noise = self.signal[steps][..., None], self.noise[steps][..., None]
         if self.prediction == "epsilon":
             return Denoised((sample - noise * predicted) / signal, predicted)
@@ -147,7 +147,7 @@ class NoiseSchedule(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """From samples (..., 3) at one step to those at the ``following`` one; None stands for clean samples."""
-        clean, noise = self.denoised(predicted, sample, torch.as_tensor(step, device=sample.device))
+        clean, noise = self.denoised(predicted, sample, step)
         clean = clean.clamp(-self.clip, self.clip)
         if following is None:
             return clean

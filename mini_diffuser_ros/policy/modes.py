@@ -51,7 +51,8 @@ def rank_modes(hypotheses: Hypotheses, symmetric: bool) -> list[KeyframeMode]:
     """Group hypotheses by position, rotation and gripper, the most probable mode first.
 
     Greedy: the hypothesis in the densest place represents the first mode and takes all that are near it; the rest
-    goes on among themselves. A mode terminates the task if most of its hypotheses do.
+    goes on among themselves. A mode terminates the task if most of its hypotheses do. The order of the hypotheses
+    does not matter.
 
     Args:
         hypotheses: at least one.
@@ -60,6 +61,7 @@ def rank_modes(hypotheses: Hypotheses, symmetric: bool) -> list[KeyframeMode]:
     count = len(hypotheses.positions)
     if count == 0:
         raise ValueError("hypotheses is empty, expected at least one")
+    hypotheses = _in_canonical_order(hypotheses)
     distance = np.linalg.norm(hypotheses.positions[:, None] - hypotheses.positions[None], axis=2)
     angle = _angles(hypotheses.quaternions, symmetric)
     same_gripper = hypotheses.gripper_open[:, None] == hypotheses.gripper_open[None]
@@ -75,6 +77,18 @@ def rank_modes(hypotheses: Hypotheses, symmetric: bool) -> list[KeyframeMode]:
         modes.append(_mode(hypotheses, representative, members, count))
         left &= ~members
     return sorted(modes, key=lambda mode: mode.share, reverse=True)
+
+
+def _in_canonical_order(hypotheses: Hypotheses) -> Hypotheses:
+    """The same hypotheses sorted by their values: of two equally dense places the same one always comes first."""
+    columns = (hypotheses.terminate, hypotheses.gripper_open, *hypotheses.quaternions.T, *hypotheses.positions.T)
+    order = np.lexsort(columns)
+    return Hypotheses(
+        hypotheses.positions[order],
+        hypotheses.quaternions[order],
+        hypotheses.gripper_open[order],
+        hypotheses.terminate[order],
+    )
 
 
 def _mode(hypotheses: Hypotheses, representative: int, members: NDArray[np.bool_], count: int) -> KeyframeMode:

@@ -1,0 +1,249 @@
+"""Position error of decisions against the number of sampling steps, as JSON and as a plot.
+
+    mini-diffuser record --world tabletop --episodes 30 --seed 200000 --out recordings/held_out
+    python benchmarks/sampling_steps.py DDIM=models/tabletop quadratic=models/tabletop@quadratic \\
+        --data recordings/held_out --out docs/results/sampling_steps
+
+Each curve is ``LABEL=DIRECTORY[,DIRECTORY...][@SPACING]``: checkpoints and, where it should not be the configured one,
+the spacing of the noise levels. Error bars: of one checkpoint, 95 % bootstrap intervals over episodes; of several, the
+lowest and the highest of them around their mean.
+
+Two estimates are measured: ``mode``, the most probable mode of all hypotheses as ``Policy.decide`` gives it, and
+``sample``, every single hypothesis. Frames are grouped: ``decision``, where only the sentence tells the object;
+``rest``; and ``press``, a part of the rest in which the height of the decided position decides about success.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from held_out import HeldOutFrame, held_out_frames, token_states
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from mini_diffuser_ros.policy import MiniDiffuser, load_policy
+from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
+from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.rotation import decode_rotation
+from mini_diffuser_ros.training.dataset import collate, make_sample
+
+Array = NDArray[np.float64]
+Estimate = Literal["mode", "sample"]
+
+SCENES = 16
+RESAMPLES = 400
+GROUPS: dict[str, Callable[[HeldOutFrame], bool]] = {
+    "decision": lambda each: each.frame.kind.decides_object,
+    "rest": lambda each: not each.frame.kind.decides_object,
+    "press": lambda each: each.presses,
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one line of the plot shows.
+
+    Attributes:
+        label: in the legend.
+        checkpoints: policy directories that differ in nothing but the seed.
+        spacing: of the noise levels, None for the configured one.
+    """
+
+    label: str
+    checkpoints: tuple[Path, ...]
+    spacing: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Curve:
+        """``LABEL=DIRECTORY[,DIRECTORY...][@SPACING]``."""
+        label, equals, rest = text.partition("=")
+        directories, _, spacing = rest.partition("@")
+        if not equals or not directories:
+            raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=DIRECTORY[,DIRECTORY...][@SPACING]")
+        return cls(label, tuple(map(Path, directories.split(","))), spacing or None)
+
+    def models(self) -> Iterator[MiniDiffuser]:
+        """The networks, one after the other."""
+        for checkpoint in self.checkpoints:
+            model = load_policy(checkpoint).model
+            if self.spacing:
+                model.config = dataclasses.replace(model.config, step_spacing=self.spacing)  # type: ignore[arg-type]
+            yield model
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A number with its error bar.
+
+    Attributes:
+        value: the estimate.
+        low: lower end of the error bar.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def decided_errors(
+    model: MiniDiffuser, frames: Sequence[HeldOutFrame], steps: Sequence[int], samples: int, seed: int
+) -> dict[int, dict[Estimate, Array]]:
+    """For each number of steps the errors, metres, of modes (F, 1, 3) and of samples (F, K, 3)."""
+    tokens = token_states(frames, model.config)
+    errors: dict[int, dict[Estimate, list[Array]]] = {count: {"mode": [], "sample": []} for count in steps}
+    for start in tqdm(range(0, len(frames), SCENES), desc="deciding", unit="batch"):
+        chunk = frames[start : start + SCENES]
+        batch = collate([make_sample(each.frame, tokens[each.sentence], model.config) for each in chunk])
+        target = batch.target_xyz[:, None]
+        with torch.inference_mode():
+            scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths)
+            for count in steps:
+                generator = torch.Generator().manual_seed(seed + start)
+                xyz = model.sample(scene, samples, count, generator=generator)
+                errors[count]["sample"].append((xyz - target).double().numpy())
+                errors[count]["mode"].append((_modes(model, scene, xyz) - target).double().numpy())
+    return {count: {name: np.concatenate(parts) for name, parts in both.items()} for count, both in errors.items()}
+
+
+def _modes(model: MiniDiffuser, scene: EncodedScene, xyz: Tensor) -> Tensor:
+    """Position (B, 1, 3) of the most probable mode of each scene's hypotheses (B, K, 3)."""
+    scenes, samples, _ = xyz.shape
+    logits = model.predict_action(scene, xyz.flatten(0, 1), torch.arange(scenes).repeat_interleave(samples))
+    quaternions = decode_rotation(logits.rotation, refine=model.config.rotation_sigma > 0).double().numpy()
+    opens, ends = (logits.gripper > 0).numpy(), (logits.termination > 0).numpy()
+    modes = []
+    for number in range(scenes):
+        own = slice(number * samples, (number + 1) * samples)
+        hypotheses = Hypotheses(xyz[number].double().numpy(), quaternions[own], opens[own], ends[own])
+        modes.append(rank_modes(hypotheses, model.config.gripper_symmetry)[0].pose[:3])
+    return torch.tensor(np.stack(modes)[:, None], dtype=xyz.dtype)
+
+
+def summary(errors: Sequence[Array], episodes: NDArray[np.int64], of: Callable[[Array], float]) -> Statistic:
+    """A statistic of errors (F, K, 3), one array a checkpoint, whose frames belong to ``episodes`` (F,)."""
+    values = [of(each) for each in errors]
+    if len(errors) > 1:
+        return Statistic(float(np.mean(values)), min(values), max(values))
+    random = np.random.default_rng(0)
+    frames_of = [np.flatnonzero(episodes == episode) for episode in np.unique(episodes)]
+    drawn = random.integers(len(frames_of), size=(RESAMPLES, len(frames_of)))
+    resampled = [of(errors[0][np.concatenate([frames_of[episode] for episode in row])]) for row in drawn]
+    low, high = np.percentile(resampled, (2.5, 97.5))
+    return Statistic(values[0], float(low), float(high))
+
+
+def median_mm(errors: Array) -> float:
+    """Median distance, millimetres."""
+    return float(1000 * np.median(np.linalg.norm(errors, axis=-1)))
+
+
+def p90_mm(errors: Array) -> float:
+    """90th percentile of the distance, millimetres."""
+    return float(1000 * np.percentile(np.linalg.norm(errors, axis=-1), 90))
+
+
+def bias_z_mm(errors: Array) -> float:
+    """Mean height above the demonstrated position, millimetres."""
+    return float(1000 * errors[..., 2].mean())
+
+
+STATISTICS: dict[str, Callable[[Array], float]] = {"median_mm": median_mm, "p90_mm": p90_mm, "bias_z_mm": bias_z_mm}
+
+
+def measure(curve: Curve, frames: Sequence[HeldOutFrame], steps: Sequence[int], samples: int, seed: int) -> list[Any]:
+    """One row a number of steps, group of frames and estimate."""
+    errors = [decided_errors(model, frames, steps, samples, seed) for model in curve.models()]
+    episodes = np.array([each.episode for each in frames])
+    rows = []
+    for count in steps:
+        for group, belongs in GROUPS.items():
+            mine = np.array([belongs(each) for each in frames])
+            for estimate in ("mode", "sample"):
+                of_group = [each[count][estimate][mine] for each in errors]
+                statistics = {
+                    name: dataclasses.asdict(summary(of_group, episodes[mine], of)) for name, of in STATISTICS.items()
+                }
+                row = {"label": curve.label, "steps": count, "group": group, "estimate": estimate}
+                rows.append(row | {"frames": int(mine.sum()), "checkpoints": len(errors)} | statistics)
+    return rows
+
+
+def plot(rows: Sequence[Any], file: Path) -> None:
+    """Medians per group, 90th percentiles dashed, and the height of the press."""
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), layout="constrained")
+    for row, estimate in zip(axes, ("mode", "sample"), strict=True):
+        mine = [each for each in rows if each["estimate"] == estimate]
+        words = {"mode": "most probable mode", "sample": "single samples"}[estimate]
+        for axis, group in zip(row[:2], ("decision", "rest"), strict=True):
+            _draw(axis, mine, group, "median_mm", "-")
+            _draw(axis, mine, group, "p90_mm", ":")
+            axis.set(title=f"{group} frames, {words}", ylabel="position error, mm", yscale="log")
+        _draw(row[2], mine, "press", "bias_z_mm", "-")
+        row[2].axhline(0, color="grey", linewidth=0.8)
+        row[2].set(title=f"press frames, {words}", ylabel="mean height above the demonstrator's, mm")
+    axes[0, 0].legend(title="solid: median, dotted: 90th percentile", fontsize=8, title_fontsize=8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=90)
+    plt.close(figure)
+
+
+def _draw(axis: Axes, rows: Sequence[Any], group: str, statistic: str, line: str) -> None:
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    for number, label in enumerate(labels):
+        mine = [row for row in rows if row["label"] == label and row["group"] == group]
+        steps = np.array([row["steps"] for row in mine]) * 1.04 ** (number - (len(labels) - 1) / 2)
+        value, low, high = (np.array([row[statistic][key] for row in mine]) for key in ("value", "low", "high"))
+        bars = np.maximum(np.stack([value - low, high - value]), 0)
+        text = label if line == "-" else None
+        axis.errorbar(steps, value, bars, fmt=line, color=f"C{number}", marker="o", markersize=3, capsize=2, label=text)
+    ticks = sorted({row["steps"] for row in rows})
+    axis.set_xscale("log")
+    axis.set_xticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel("sampling steps")
+    axis.grid(alpha=0.3)
+
+
+def main() -> None:
+    """Measure, write and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("curves", nargs="+", type=Curve.parse, metavar="LABEL=DIR[,DIR...][@SPACING]")
+    parser.add_argument("--data", required=True, help="demonstrations that no checkpoint was trained on")
+    parser.add_argument("--cache", type=Path, help="directory of fused clouds (default: cache in the data)")
+    parser.add_argument("--episodes", type=int, default=0, help="demonstrations a task, 0 for all (default)")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[1, 2, 3, 5, 10, 20, 100], help="(default: %(default)s)"
+    )
+    parser.add_argument("--samples", type=int, default=64, help="hypotheses a decision (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of sentences and noise (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="files to write, without .json and .png")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
+    torch.set_num_threads(1)
+    cache = arguments.cache or Path(arguments.data) / "cache"
+    frames = held_out_frames(arguments.data, cache, arguments.episodes, arguments.seed)
+    rows = [
+        row
+        for curve in arguments.curves
+        for row in measure(curve, frames, arguments.steps, arguments.samples, arguments.seed)
+    ]
+    plot(rows, arguments.out.with_suffix(".png"))
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    arguments.out.with_suffix(".json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
