@@ -200,19 +200,22 @@ class _ConvolvePairs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         gathered = features.index_select(0, rulebook.pairs[0])
-        ctx.save_for_backward(gathered, weight)
+        # Gathering again is cheaper than eight times the features in memory.
+        ctx.save_for_backward(features, weight)
         ctx.rulebook = rulebook
         messages = _multiply_by_tap(gathered, weight.transpose(0, 2), rulebook.tap_counts)
         return _sum_groups(messages, rulebook.by_output)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        gathered, weight = ctx.saved_tensors
+        features, weight = ctx.saved_tensors
         rulebook: Rulebook = ctx.rulebook
+        gathered = features.index_select(0, rulebook.pairs[0])
         messages = gradients[0].index_select(0, rulebook.pairs[1])
         weight_gradient = torch.zeros_like(weight)
         for tap, part in enumerate(_parts(rulebook.tap_counts)):
             torch.mm(messages[part].T, gathered[part], out=weight_gradient[:, tap])
+        del gathered  # its memory serves the next product
         if not ctx.needs_input_grad[0]:
             return None, weight_gradient, None
         back = _multiply_by_tap(messages, weight, rulebook.tap_counts)
