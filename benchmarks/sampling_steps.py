@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from held_out import HeldOutFrame, held_out_frames, token_states
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -190,7 +191,11 @@ def plot(rows: Sequence[Any], file: Path) -> None:
         for axis, group in zip(row[:2], ("decision", "rest"), strict=True):
             _draw(axis, mine, group, "median_mm", "-")
             _draw(axis, mine, group, "p90_mm", ":")
-            axis.set(title=f"{group} frames, {words}", ylabel="position error, mm", yscale="log")
+            axis.set(title=f"{group} frames, {words}", ylabel="position error, mm")
+            axis.set_yscale("log")
+            axis.set_yticks([2, 3, 4, 6, 8, 10, 15, 20, 30], minor=False)
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_locator(NullLocator())
         _draw(row[2], mine, "press", "bias_z_mm", "-")
         row[2].axhline(0, color="grey", linewidth=0.8)
         row[2].set(title=f"press frames, {words}", ylabel="mean height above the demonstrator's, mm")
@@ -212,7 +217,7 @@ def _draw(axis: Axes, rows: Sequence[Any], group: str, statistic: str, line: str
     ticks = sorted({row["steps"] for row in rows})
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
-    axis.minorticks_off()
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel("sampling steps")
     axis.grid(alpha=0.3)
 
@@ -229,13 +234,15 @@ def main() -> None:
     )
     parser.add_argument("--samples", type=int, default=64, help="hypotheses a decision (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of sentences and noise (default: %(default)s)")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], metavar="JSON", help="draw these results, too")
     parser.add_argument("--out", type=Path, required=True, help="files to write, without .json and .png")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     torch.set_num_threads(1)
     cache = arguments.cache or Path(arguments.data) / "cache"
     frames = held_out_frames(arguments.data, cache, arguments.episodes, arguments.seed)
-    rows = [
+    rows = [row for file in arguments.also for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows += [
         row
         for curve in arguments.curves
         for row in measure(curve, frames, arguments.steps, arguments.samples, arguments.seed)
