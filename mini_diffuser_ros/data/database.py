@@ -6,7 +6,10 @@ at all, whoever is killed meanwhile, and maps the file into memory for reading.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from dataclasses import asdict, dataclass
 from enum import Enum
 from io import BytesIO
@@ -30,6 +33,7 @@ ABOUT = "about"
 number."""
 
 _FIRST_MAP = 2**26  # bytes; doubled whenever it is full
+_PAGES_BESIDE = 2**16  # bytes that a commit may write beside the value
 _MAX_KEY = 511  # bytes, LMDB's own limit
 
 
@@ -170,7 +174,10 @@ class EpisodeDatabase:
             except lmdb.MapFullError:
                 self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             except lmdb.Error as error:
-                raise DataError(f"cannot write into {self.folder}: {_cause(error)}") from error
+                # LMDB calls what a full disk does to it an input/output error.
+                full = shutil.disk_usage(self.folder).free < len(value) + _PAGES_BESIDE
+                cause = os.strerror(errno.ENOSPC) if full else _cause(error)
+                raise DataError(f"cannot write into {self.folder}: {cause}") from error
 
     def __enter__(self) -> EpisodeDatabase:
         return self
