@@ -1,10 +1,12 @@
 """kill -9 at random moments of recording and of converting: is every committed episode still there, does each go on?
 
-    python benchmarks/kill_recording.py --out killed --kills 20
+    python benchmarks/kill_recording.py record --out killed/recordings --episodes 14
+    python benchmarks/kill_recording.py convert --from recordings/tabletop --out killed/converted
 
 Starts the command, waits until it has committed an episode more and then a random time, kills its whole process group,
 and compares what is there with what was there after the kills before, byte by byte. At the end the command runs to its
-end and ``mini-diffuser check`` reads everything. Prints one JSON object for recording and one for converting.
+end and ``mini-diffuser check`` reads everything. Prints one JSON object. There must be more to do than is done until
+the last kill.
 """
 
 from __future__ import annotations
@@ -103,27 +105,25 @@ def kill_often(
 
 
 def main() -> None:
-    """Record, then convert what was recorded, both under fire."""
+    """Record or convert under fire."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="directory for recordings and database, not existing")
-    parser.add_argument("--kills", type=int, default=20, help="kills of each command")
-    parser.add_argument("--episodes", type=int, default=40, help="episodes of each of the three tasks")
-    parser.add_argument("--workers", type=int, default=2, help="processes of each command")
+    parser.add_argument("command", choices=["record", "convert"])
+    parser.add_argument("--out", type=Path, required=True, help="folder to write, not existing")
+    parser.add_argument("--from", type=Path, dest="source", help="what to convert")
+    parser.add_argument("--episodes", type=int, default=40, help="episodes of each task to record")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=1, help="processes of the command")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     values = parser.parse_args()
-    values.out.mkdir(parents=True)
     rng = random.Random(values.seed)
-    recordings, database = values.out / "recordings", values.out / "converted"
     workers = ["--workers", str(values.workers)]
-    episodes = ["--episodes", str(values.episodes)]
-    record = [*MINI_DIFFUSER, "record", *episodes, "--out", str(recordings), *workers]
-    convert = [*MINI_DIFFUSER, "convert", str(recordings), str(database), *workers]
-    for name, report in (
-        ("record", lambda: kill_often(record, recordings, count_recorded, recorded, values.kills, rng)),
-        ("convert", lambda: kill_often(convert, database, count_converted, converted, values.kills, rng)),
-    ):
-        sys.stdout.write(json.dumps({"command": name, **report()}) + "\n")
-        sys.stdout.flush()
+    if values.command == "record":
+        record = ["record", "--episodes", str(values.episodes), "--out", str(values.out), *workers]
+        report = kill_often([*MINI_DIFFUSER, *record], values.out, count_recorded, recorded, values.kills, rng)
+    else:
+        convert = ["convert", str(values.source), str(values.out), *workers]
+        report = kill_often([*MINI_DIFFUSER, *convert], values.out, count_converted, converted, values.kills, rng)
+    sys.stdout.write(json.dumps({"command": values.command, **report}) + "\n")
 
 
 if __name__ == "__main__":

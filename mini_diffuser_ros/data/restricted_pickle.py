@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.data.errors import EpisodeFileError
 
 _MAX_FILE_BYTES = 256 * 2**20  # A demonstration of a thousand frames has five.
+_MAX_TUPLES = 100_000  # Nested in each other, more would overflow the stack; a frame of a demonstration has about 100.
 _ARRAY_KINDS = "biufSU"  # Numbers, booleans and text: no object arrays, whose elements could be anything.
 
 
@@ -179,22 +180,26 @@ for _opcode in opcodes:
     if _opcode.name in _FIXED:
         _SKIP[ord(_opcode.code)] = 1 + (_opcode.arg.n if _opcode.arg else 0)
 _LENGTH = {_CODES[name]: struct.Struct(form) for name, form in _COUNTED.items()}
+_TUPLES = frozenset(_CODES[name] for name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"))
 _GLOBAL, _STOP, _LONG_BINPUT = _CODES["GLOBAL"], _CODES["STOP"], _CODES["LONG_BINPUT"]
 
 
 def _check_instructions(data: bytes) -> None:
     """Refuse a pickle with instructions that its kind does not need, or one that claims memory it does not fill."""
-    place, end = 0, len(data)
+    place, end, tuples = 0, len(data), 0
     skip = _SKIP
     while place < end:
         code = data[place]
         step = skip[code]
         if step > 0:
             if code == _STOP:
+                if tuples > _MAX_TUPLES:
+                    raise pickle.UnpicklingError(f"it has {tuples} tuples, expected at most {_MAX_TUPLES}")
                 return
             # The memo is a table that grows to the largest number: one instruction could claim gigabytes.
             if code == _LONG_BINPUT and int.from_bytes(data[place + 1 : place + 5], "little") > end:
                 raise pickle.UnpicklingError("a memo number is larger than the file")
+            tuples += code in _TUPLES
             place += step
         elif code in _LENGTH:
             form = _LENGTH[code]

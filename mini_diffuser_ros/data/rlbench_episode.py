@@ -80,7 +80,9 @@ class RlbenchEpisode:
             return self.variation
         number = read_pickle(self.variation_file)
         if not isinstance(number, (int, np.integer)) or number < 0:
-            raise EpisodeFileError(self.variation_file, f"holds {number!r:.40}, expected a whole number of at least 0")
+            raise EpisodeFileError(
+                self.variation_file, f"holds a {type(number).__name__}, expected a whole number of at least 0"
+            )
         return int(number)
 
     def _keyframe(self, file: Path, frame: int, observation: Attributes, cameras: tuple[str, ...]) -> Keyframe:
@@ -137,7 +139,7 @@ def _read_sentences(file: Path) -> tuple[str, ...]:
     sentences = read_pickle(file)
     valid = isinstance(sentences, list) and sentences and all(isinstance(s, str) and s.strip() for s in sentences)
     if not valid:
-        raise EpisodeFileError(file, f"holds {sentences!r:.40}, expected a list of at least one sentence")
+        raise EpisodeFileError(file, f"holds a {type(sentences).__name__}, expected a list of at least one sentence")
     return tuple(sentences)
 
 
@@ -176,7 +178,9 @@ def _checked(file: Path, what: str, value: object, shape: tuple[int, ...]) -> ND
     except (TypeError, ValueError):
         array = np.full((0,), np.nan)
     if array.shape != shape or not np.isfinite(array).all():
-        raise EpisodeFileError(file, f"{what} is {value!r:.40}, expected finite numbers of shape {shape}")
+        raise EpisodeFileError(
+            file, f"{what} is a {type(value).__name__} of shape {array.shape}, expected finite {shape}"
+        )
     return array
 
 

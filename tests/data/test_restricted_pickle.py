@@ -94,6 +94,7 @@ def test_an_array_is_not_allocated_before_its_bytes_are_there(tmp_path: Path) ->
     [
         b"\x80\x04]r" + struct.pack("<I", 2**31) + b".",  # the memo's table would take 34 GB
         b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.",  # bytes of which there are none
+        b"\x80\x04}N" + b"\x85" * 10**6 + b"Ns.",  # a key nested so deeply that hashing it would end the process
         b"\x80\x04" + b"(" * 10 + b"\x8b" + struct.pack("<i", 2**30) + b".",
         b"\x80\x04cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n\x8a\x05\x00\x00\x00\x00\x10\x85C\x01b\x87R"
         b"(K\x01\x8a\x05\x00\x00\x00\x00\x10\x85cnumpy\ndtype\n\x8c\x02f8\x85R\x89C\x00tb.",
