@@ -1,16 +1,24 @@
 """``mini-diffuser train`` from recordings to a policy, its exit codes and its one-line errors."""
 
 import json
+import logging
+import multiprocessing
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mini_diffuser_ros.data import EpisodeStore
+from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser, load_policy
+from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.training.command import main
+from mini_diffuser_ros.training.fusion_settings import read_fusion
 
 RECIPE = """
 model:
@@ -56,6 +64,68 @@ def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_
     ):
         assert part in card
     assert str(tmp_path) not in card
+    assert "fusing clouds" in card
+    assert read_fusion(tmp_path / "out" / "policy") == FusionConfig()
+    assert any((tmp_path / "out" / "tensorboard").iterdir())
+
+
+def test_bad_episodes_end_the_run_or_are_skipped_and_listed(
+    words: list[str], recordings: Path, make_episode: Callable[[int], Episode], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = EpisodeStore(recordings)
+    whole = store.write(make_episode(3), 3).read_bytes()
+    (recordings / "stack_blobs-seed00000003.zip").write_bytes(whole[: len(whole) // 2])
+    image = store.write(make_episode(4), 4)
+    damaged = bytearray(image.read_bytes())
+    damaged[damaged.index(b"IDAT") + 40] ^= 255
+    image.write_bytes(damaged)
+    assert main(words) == 2
+    caplog.set_level(logging.INFO)
+    # Twice: the second run has the clouds from its cache, and still says what is not among them.
+    for _ in range(2):
+        caplog.clear()
+        assert main([*words, "--skip-bad"]) == 0
+        skipped = [record.getMessage() for record in caplog.records if record.getMessage().startswith("skipped")]
+        assert len(skipped) == 2
+        assert all("\n" not in line for line in skipped)
+        assert ["seed00000003" in skipped[0], "seed00000004" in skipped[1]] == [True, True]
+
+
+def test_tasks_of_one_episode_cannot_be_validated_on(
+    words: list[str], recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in sorted(recordings.iterdir())[1:]:
+        file.unlink()
+    assert main(words) == 2
+    assert "validation_share" in capsys.readouterr().err
+    assert main([*words, "--data.validation_share", "0"]) == 0
+
+
+def test_a_kill_loses_no_checkpoint_and_the_next_run_goes_on(words: list[str], tmp_path: Path) -> None:
+    # Imports take seconds: the run is forked from a server that has done them.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mini_diffuser_ros.training.command"])
+    endless = [*words, "--budget.steps", "1000000", "--checkpoint.interval", "1", "--validate.interval", "1000000"]
+    checkpoints = tmp_path / "out" / "checkpoints"
+    run = context.Process(target=main, args=(endless,))
+    run.start()
+    deadline = time.monotonic() + 120
+    while steps_in(checkpoints) < 3 and run.is_alive():
+        assert time.monotonic() < deadline
+    seen = steps_in(checkpoints)
+    run.kill()
+    run.join()
+    assert steps_in(checkpoints) >= seen >= 3
+    assert main([*words, "--budget.steps", str(steps_in(checkpoints) + 2), "--checkpoint.interval", "1"]) == 0
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    steps = [record["step"] for record in map(json.loads, lines) if "lr" in record]
+    assert steps == list(range(1, len(steps) + 1))
+    assert steps[-1] == steps_in(checkpoints)
+
+
+def steps_in(checkpoints: Path) -> int:
+    """The latest step with a checkpoint, 0 without any."""
+    return max((int(path.name.removeprefix("step_")) for path in checkpoints.glob("step_*")), default=0)
 
 
 def test_interrupt_leaves_a_checkpoint_to_go_on_from(
@@ -86,6 +156,9 @@ def test_interrupt_leaves_a_checkpoint_to_go_on_from(
         (["--model.overrides.wings", "2"], "wings"),
         (["--data.tasks", "juggle"], "juggle"),
         (["--shards", "3"], "shards"),
+        (["--batch.scenes", "many"], "batch.scenes"),
+        (["--data.fusion.voxel", "1"], "voxel"),
+        (["--model.overrides.workspace", "[[5, 6], [5, 6], [5, 6]]"], "no point in the network's workspace"),
     ],
 )
 def test_faults_are_one_line_and_exit_code_2(

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.policy import MiniDiffuser
+from mini_diffuser_ros.training.command import model_configuration
 from mini_diffuser_ros.training.config import read_config, write_config
 from mini_diffuser_ros.training.errors import ConfigError
+from mini_diffuser_ros.training.fusion_settings import changed_fusion
 
-RECIPE = Path(__file__).parents[2] / "config" / "train" / "tabletop.yaml"
+RECIPES = Path(__file__).parents[2] / "config" / "train"
+RECIPE = RECIPES / "tabletop.yaml"
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -16,10 +21,26 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_shipped_recipe_is_readable_and_survives_a_round_trip(tmp_path: Path) -> None:
-    config = read_config(RECIPE)
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_are_readable_and_survive_a_round_trip(recipe: Path, tmp_path: Path) -> None:
+    config = read_config(recipe)
     write_config(config, tmp_path / "copy.yaml")
     assert read_config(tmp_path / "copy.yaml") == config
+    network = model_configuration(config)
+    x, y = config.augment.center
+    (x_low, x_high), (y_low, y_high), _ = network.workspace
+    assert x_low < x < x_high
+    assert y_low < y < y_high
+    changed_fusion(FusionConfig(), config.data.fusion)
+
+
+def test_the_published_recipe_is_the_published_one() -> None:
+    config = read_config(RECIPES / "rlbench18.yaml")
+    assert (config.model.preset, config.batch.scenes, config.batch.level2) == ("base", 100, 256)
+    assert (config.budget.steps, config.optim.lr, config.optim.warmup) == (95200, 3e-4, 4000)
+    network = model_configuration(config)
+    assert (network.text_encoder, network.max_points, network.voxel_size) == ("clip", 4000, 0.01)
+    assert MiniDiffuser(network).training
 
 
 def test_overrides_reach_nested_fields_and_leave_the_others(tmp_path: Path) -> None:
@@ -46,6 +67,9 @@ def test_overrides_reach_nested_fields_and_leave_the_others(tmp_path: Path) -> N
         ("model: {preset: huge}", "model.preset"),
         ("budget: {steps: 0}", "budget"),
         ("optim: 3", "optim"),
+        ("{compile: true, shards: 2}", "compile"),
+        ("precision: float16", "precision"),
+        ("data: {skip_bad: 1}", "data.skip_bad"),
         ("- 1", "top level"),
         ("optim: {", "YAML"),
         ("epochs: 3", "epochs"),

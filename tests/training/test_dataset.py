@@ -109,6 +109,14 @@ def test_weighted_tasks_are_drawn_more_often(demonstrations: list[Demonstration]
     assert 0.7 < np.mean(drawn) < 0.9
 
 
+def test_samples_that_a_turn_would_empty_are_left_as_recorded(demonstrations: list[Demonstration]) -> None:
+    far = Cloud(np.array([[0.7, 0.35, 0.05]], np.float32), np.zeros((1, 3), np.uint8), "base")
+    frames = [replace(frame, cloud=far) for frame in frames_of(demonstrations[:1])]
+    wild = AugmentConfig(yaw=np.pi, center=(0.3, 0.0))
+    samples = DrawnSamples(frames, tokens_of(demonstrations), MODEL, BatchConfig(scenes=20), wild, 0)
+    assert all(len(samples[0, slot].points) == 1 for slot in range(20))
+
+
 def test_collation_is_ragged(demonstrations: list[Demonstration]) -> None:
     samples = draws(demonstrations)
     picked = [samples[0, slot] for slot in range(4)]

@@ -1,6 +1,8 @@
 """The loop: an interrupted run goes on as if nothing had happened, and what it leaves behind is readable."""
 
 import json
+import resource
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -97,6 +99,30 @@ def test_training_twice_gives_the_same_and_another_seed_does_not(run: Run, tmp_p
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(tmp_path / name, 2, seed=seed)
     assert losses(tmp_path / "a") == losses(tmp_path / "b") != losses(tmp_path / "c")
+
+
+def test_bfloat16_changes_the_products_and_not_the_weights(run: Run, tmp_path: Path) -> None:
+    for name, precision in (("a", "float32"), ("b", "bfloat16")):
+        outcome = run(tmp_path / name, 2, precision=precision)
+        assert all(value.dtype is torch.float32 for value in outcome.model.state_dict().values())
+    exact, rough = (losses(tmp_path / name)[0][1] for name in ("a", "b"))
+    assert exact != rough
+    assert rough == pytest.approx(exact, rel=0.05)
+
+
+def test_a_checkpoint_that_finds_no_room_is_named_and_leaves_those_before_it(run: Run, tmp_path: Path) -> None:
+    run(tmp_path, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(CheckpointError, match=r"step_00000004.*written") as caught:
+            run(tmp_path, 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_00000002"]
 
 
 def test_latest_and_best_checkpoints_are_kept(run: Run, tmp_path: Path) -> None:
