@@ -53,4 +53,4 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _width(name: str) -> int:
-    return 24 if name == "quantity" else max(_NARROWEST, len(name))
+    return 26 if name == "quantity" else max(_NARROWEST, len(name))
