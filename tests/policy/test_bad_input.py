@@ -98,11 +98,9 @@ def test_a_decision_out_of_range_is_refused(
 
 def test_mismatched_targets_are_refused(make_batch: MakeBatch) -> None:
     batch = make_batch()
-    for name, shape in (("target_xyz", "(3, 3)"), ("target_quat", "(3, 4)"), ("terminate", "(3,)")):
-        with pytest.raises(ValueError) as refusal:
+    for name, shape in (("target_xyz", r"\(3, 3\)"), ("target_quat", r"\(3, 4\)"), ("terminate", r"\(3,\)")):
+        with pytest.raises(ValueError, match=rf"TrainingBatch.{name} has shape \(2.*, expected {shape}"):
             dataclasses.replace(batch, **{name: getattr(batch, name)[:2]})
-        assert f"TrainingBatch.{name} has shape" in str(refusal.value)
-        assert shape in str(refusal.value)
 
 
 def test_training_without_actions_is_refused(model: MiniDiffuser, make_batch: MakeBatch) -> None:
