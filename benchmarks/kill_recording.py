@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini_diffuser_ros.data import DataError, open_episodes
+from mini_diffuser_ros.data.database import ABOUT
 from mini_diffuser_ros.data.lmdb_file import read_keys, read_value
 
 MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros.cli")
@@ -40,7 +41,7 @@ def recorded(folder: Path) -> Digests:
 def converted(folder: Path) -> Digests:
     """Digest of each episode of a database."""
     try:
-        return {key: hashlib.sha256(read_value(folder, key)).hexdigest() for key in read_keys(folder) if key != "about"}
+        return {key: hashlib.sha256(read_value(folder, key)).hexdigest() for key in read_keys(folder) if key != ABOUT}
     except DataError:
         return {}
 
@@ -53,7 +54,7 @@ def count_recorded(folder: Path) -> int:
 def count_converted(folder: Path) -> int:
     """How many episodes a database holds."""
     try:
-        return len(read_keys(folder))
+        return sum(key != ABOUT for key in read_keys(folder))
     except DataError:
         return 0
 
