@@ -25,9 +25,11 @@ import torch
 import yaml
 from held_out import HeldOutFrame, held_out_frames, token_states
 
-from mini_diffuser_ros.policy import load_policy
+from mini_diffuser_ros.policy import MiniDiffuserConfig
+from mini_diffuser_ros.policy.checkpoint import load_model
 from mini_diffuser_ros.training.command import train
 from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig, read_config
+from mini_diffuser_ros.training.dataset import TokenStates
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import FrameError
 from mini_diffuser_ros.training.validation import validate
@@ -74,11 +76,11 @@ def recipe(variant: str, seed: int, data: str, out: Path, steps: int) -> TrainCo
     return read_config(RECIPE, [(name, yaml.safe_dump(value)) for name, value in changes.items()])
 
 
-def measure(checkpoint: Path, frames: Sequence[HeldOutFrame]) -> list[FrameError]:
+def measure(checkpoint: Path, frames: Sequence[HeldOutFrame], tokens: TokenStates) -> list[FrameError]:
     """Errors of one decision a frame: 16 hypotheses, 20 sampling steps, the densest mode."""
-    model = load_policy(checkpoint).model
+    model = load_model(checkpoint)
+    model.eval()
     asked = [dataclasses.replace(each.frame, sentences=(each.sentence,)) for each in frames]
-    tokens = token_states(frames, model.config)
     return validate(model, asked, tokens, ValidateConfig(samples=16, steps=20), seed=0, processes=Processes())
 
 
@@ -117,6 +119,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(default: 1 2 3)")
     parser.add_argument("--steps", type=int, default=450, help="training steps of each run (default: %(default)s)")
+    parser.add_argument("--episodes", type=int, default=0, help="held-out demonstrations a task, 0 for all (default)")
     parser.add_argument("--only", nargs="+", choices=(*VARIANTS, "none"), default=list(VARIANTS), metavar="VARIANT")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
@@ -126,11 +129,12 @@ def main() -> None:
     for seed, variant in wanted:
         if not (run_directory(arguments.out, variant, seed) / "policy" / "model.safetensors").exists():
             train(recipe(variant, seed, arguments.data, arguments.out, arguments.steps))
-    frames = held_out_frames(arguments.held_out, arguments.out / "cache", 0, seed=0)
+    frames = held_out_frames(arguments.held_out, arguments.out / "cache", arguments.episodes, seed=0)
+    tokens = token_states(frames, MiniDiffuserConfig.small())
     found: dict[str, list[dict[str, float]]] = {}
     for variant in VARIANTS:
         checkpoints = [run_directory(arguments.out, variant, seed) / "policy" for seed in arguments.seeds]
-        runs = [figures(measure(each, frames)) for each in checkpoints if (each / "model.safetensors").exists()]
+        runs = [figures(measure(each, frames, tokens)) for each in checkpoints if (each / "model.safetensors").exists()]
         found |= {variant: runs} if runs else {}
     (arguments.out / "ablations.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(table(found) + "\n" if found else "no run in the output directory\n")

@@ -225,7 +225,7 @@ def _draw(axis: Axes, rows: Sequence[Any], group: str, statistic: str, line: str
 def main() -> None:
     """Measure, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("curves", nargs="+", type=Curve.parse, metavar="LABEL=DIR[,DIR...][@SPACING]")
+    parser.add_argument("curves", nargs="*", type=Curve.parse, metavar="LABEL=DIR[,DIR...][@SPACING]")
     parser.add_argument("--data", required=True, help="demonstrations that no checkpoint was trained on")
     parser.add_argument("--cache", type=Path, help="directory of fused clouds (default: cache in the data)")
     parser.add_argument("--episodes", type=int, default=0, help="demonstrations a task, 0 for all (default)")

@@ -244,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="files to write, without .json and .png")
     parser.add_argument("--checkpoint", type=Path, help="a policy to ask about two equal buttons")
-    parser.add_argument("--train-steps", type=int, default=300, help="(default: %(default)s)")
+    parser.add_argument("--train-steps", type=int, default=400, help="(default: %(default)s)")
     parser.add_argument("--scenes", type=int, default=20, help="unseen scenes, one seed each (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=64, help="hypotheses a decision (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=20, help="sampling steps (default: %(default)s)")

@@ -181,7 +181,7 @@ class MiniDiffuserConfig:
     prediction: Literal["epsilon", "velocity"] = "velocity"
     position_scale: float = 0.2
     clip_sample: float = 4.0
-    step_spacing: Literal["leading", "trailing", "linspace", "quadratic"] = "linspace"
+    step_spacing: Literal["leading", "trailing", "linspace", "quadratic"] = "quadratic"
     # Losses
     heatmap: bool = True
     heatmap_level: int = 1
