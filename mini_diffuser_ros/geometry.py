@@ -132,15 +132,21 @@ def voxel_downsample(
 
 
 def voxel_downsample_columns(
-    points: NDArray[np.floating], colors: NDArray[np.uint8], voxel_size: float
+    points: NDArray[np.floating], colors: NDArray[np.uint8], voxel_size: float, most: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """:func:`voxel_downsample` of points and colours (3, N) with one row an axis; gives (3, V) likewise."""
+    """:func:`voxel_downsample` of points and colours (3, N) with one row an axis; gives (3, V) likewise.
+
+    With ``most`` no more than so many voxels are kept, evenly spread over their order.
+    """
     if not voxel_size > 0.0:
         raise ValueError(f"voxel_size is {voxel_size}, expected a positive length in metres")
     if points.shape[1] == 0:
         return np.zeros((3, 0), np.float32), np.zeros((3, 0), np.uint8)
     order, starts = _groups(_voxel_keys(points, voxel_size))
     counts = np.diff(starts, append=len(order))
+    if most is not None and len(starts) > most:
+        kept = np.linspace(0, len(starts) - 1, most).round().astype(np.int64)
+        starts, counts = starts.take(kept), counts.take(kept)
     heads = order.take(starts)
     means = points.take(heads, axis=1).astype(np.float32, copy=False)
     mean_colors = colors.take(heads, axis=1)
@@ -152,11 +158,12 @@ def voxel_downsample_columns(
         mean_colors[:, pairs] = np.rint((colors.take(pair, axis=1) + colors.take(other, axis=1).astype(np.float64)) / 2)
     crowds = np.flatnonzero(counts > 2)
     if len(crowds):
-        members = order.compress(np.repeat(counts > 2, counts))
+        sizes = counts.take(crowds)
+        firsts = np.cumsum(sizes) - sizes
+        members = order.take(np.arange(sizes.sum()) + np.repeat(starts.take(crowds) - firsts, sizes))
         values = np.empty((6, len(members)))
         values[:3], values[3:] = points.take(members, axis=1), colors.take(members, axis=1)
-        sizes = counts.take(crowds)
-        sums = np.add.reduceat(values, np.cumsum(sizes) - sizes, axis=1) / sizes
+        sums = np.add.reduceat(values, firsts, axis=1) / sizes
         means[:, crowds], mean_colors[:, crowds] = sums[:3], np.rint(sums[3:])
     return means, mean_colors
 

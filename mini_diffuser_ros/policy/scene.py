@@ -48,10 +48,7 @@ def scene_points(cloud: Cloud, config: MiniDiffuserConfig) -> ScenePoints:
         raise ValueError(f"cloud.points {cloud.points.shape} has no point inside the workspace {config.workspace}")
     if len(indices) < len(cloud):
         points, colors = points.take(indices, axis=1), colors.take(indices, axis=1)
-    points, colors = voxel_downsample_columns(points, colors, config.voxel_size)
-    if points.shape[1] > config.max_points:
-        kept = np.linspace(0, points.shape[1] - 1, config.max_points).round().astype(np.int64)
-        points, colors = points.take(kept, axis=1), colors.take(kept, axis=1)
+    points, colors = voxel_downsample_columns(points, colors, config.voxel_size, config.max_points)
     # The mean of rows (N, 3): added up along an axis of another memory order, it would differ in its last digits.
     cloud_centre = np.ascontiguousarray(points.T).mean(axis=0) if config.centring == "cloud" else None
     centre = workspace_centre(config) if cloud_centre is None else cloud_centre

@@ -117,7 +117,8 @@ def augment(
 
 def _noise(shape: tuple[int, ...], config: AugmentConfig, random: np.random.Generator) -> NDArray[np.float32]:
     if config.jitter_shape == "uniform":
-        noise = random.random(shape, dtype=np.float32)
+        # One row an axis, like the points.
+        noise = random.random(shape[::-1], dtype=np.float32).T
         noise -= np.float32(0.5)
         noise *= np.float32(2.0 * config.jitter)
     else:
