@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.backbone import POINT_CHANNELS, Words
+from mini_diffuser_ros.policy.arguments import check_queries, check_scene
+from mini_diffuser_ros.policy.backbone import Words
 from mini_diffuser_ros.policy.batch import TrainingBatch
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.diffusion import NoiseSchedule
@@ -64,7 +65,7 @@ class MiniDiffuser(nn.Module):
         Raises:
             ValueError: a wrong shape, a value that is not finite, a scene without points or words.
         """
-        _check_scene(points, batch, text_tokens, text_lengths, self.config)
+        check_scene(points, batch, text_tokens, text_lengths, self.config)
         scenes = len(text_lengths)
         with torch.no_grad():
             levels, source = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
@@ -92,7 +93,7 @@ class MiniDiffuser(nn.Module):
             steps: (Q,) int64 noise step of each.
             batch: (Q,) int64 scene of each, in any order.
         """
-        _check_queries(scene, batch, xyz=(xyz, 3), steps=(steps, 0))
+        check_queries(scene.scenes, batch, xyz, self.config, steps)
         slots = _Slots(batch, scene.scenes)
         packed, packed_steps = slots.pack(xyz), slots.pack(steps)
         predicted = self.denoise(scene, packed, packed_steps)
@@ -106,7 +107,7 @@ class MiniDiffuser(nn.Module):
 
     def predict_action(self, scene: EncodedScene, xyz: Tensor, batch: Tensor) -> ActionLogits:
         """All head logits at positions (Q, 3) of scenes ``batch`` (Q,)."""
-        _check_queries(scene, batch, xyz=(xyz, 3))
+        check_queries(scene.scenes, batch, xyz, self.config)
         slots = _Slots(batch, scene.scenes)
         packed = slots.pack(xyz)
         steps = torch.zeros(packed.shape[:2], dtype=torch.long, device=packed.device)
@@ -227,41 +228,3 @@ class _Slots:
     def unpack(self, rows: Tensor) -> Tensor:
         """(B, M, ...) to (Q, ...)."""
         return rows.flatten(0, 1).index_select(0, self._slot)
-
-
-def _check_scene(points: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor, config: MiniDiffuserConfig) -> None:
-    _check_shape("points", points, (None, POINT_CHANNELS))
-    _check_shape("batch", batch, (len(points),))
-    _check_shape("text_lengths", lengths, (None,))
-    _check_shape("text_tokens", tokens, (int(lengths.sum()), config.text_width))
-    scenes = len(lengths)
-    if scenes == 0 or int(lengths.min()) < 1:
-        raise ValueError(f"text_lengths {tuple(lengths.shape)} must be positive, one a scene, got {lengths.tolist()}")
-    if len(points) == 0:
-        raise ValueError(f"points {tuple(points.shape)} is empty, expected at least one point a scene")
-    if bool((batch[1:] < batch[:-1]).any()) or int(batch[0]) < 0 or int(batch[-1]) >= scenes:
-        raise ValueError(f"batch {tuple(batch.shape)} must be non-decreasing from 0 to {scenes - 1}")
-    empty = (torch.bincount(batch, minlength=scenes) == 0).nonzero()[:, 0].tolist()
-    if empty:
-        raise ValueError(f"batch {tuple(batch.shape)} leaves scene {empty[0]} of {scenes} without a point")
-    for name, values in (("points", points), ("text_tokens", tokens)):
-        if not bool(torch.isfinite(values).all()):
-            raise ValueError(f"{name} {tuple(values.shape)} has values that are not finite, expected none")
-
-
-def _check_queries(scene: EncodedScene, batch: Tensor, **arguments: tuple[Tensor, int]) -> None:
-    """Each keyword names an argument, with its value and its number of columns (0 for none)."""
-    for name, (value, columns) in arguments.items():
-        _check_shape(name, value, (len(batch), columns) if columns else (len(batch),))
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{name} {tuple(value.shape)} has values that are not finite, expected none")
-    if len(batch) == 0 or int(batch.min()) < 0 or int(batch.max()) >= scene.scenes:
-        raise ValueError(f"batch {tuple(batch.shape)} must name scenes 0 to {scene.scenes - 1}, at least one query")
-
-
-def _check_shape(name: str, value: Tensor, expected: tuple[int | None, ...]) -> None:
-    shape = tuple(value.shape)
-    fits = len(shape) == len(expected) and all(b is None or a == b for a, b in zip(shape, expected, strict=True))
-    if not fits:
-        words = ", ".join("any" if size is None else str(size) for size in expected)
-        raise ValueError(f"{name} has shape {shape}, expected ({words})")

@@ -185,6 +185,13 @@ def arguments(network_points: Callable[[int, int], torch.Tensor]) -> dict[str, t
         ("text_tokens", torch.zeros(3, 384), r"text_tokens has shape \(3, 384\), expected \(4, 384\)"),
         ("text_tokens", torch.full((4, 384), torch.inf), "text_tokens .* not finite"),
         ("text_lengths", torch.tensor([0, 4]), "must be positive"),
+        (
+            "points",
+            torch.zeros(10, 7, dtype=torch.float64),
+            r"points \(10, 7\) is of torch.float64, expected torch.float32",
+        ),
+        ("points", torch.full((10, 7), 1e5), r"points \(10, 3\) reaches 1e\+05 m from the origin, expected at most"),
+        ("batch", torch.zeros(10, dtype=torch.int32), r"batch \(10,\) is of torch.int32, expected torch.int64"),
         ("text_lengths", torch.tensor([2, 2]), "scene 1 of 2 without a point"),
     ],
 )
@@ -206,6 +213,12 @@ def test_bad_queries_are_refused(model: MiniDiffuser, arguments: dict[str, torch
     zeros, one = torch.zeros(2, 3), torch.zeros(2, dtype=torch.long)
     with pytest.raises(ValueError, match=r"steps has shape \(3,\), expected \(2\)"):
         model.predict_noise(scene, zeros, torch.zeros(3, dtype=torch.long), one)
+    with pytest.raises(ValueError, match=r"steps \(2,\) must be 0 to 99"):
+        model.predict_noise(scene, zeros, one + 100, one)
+    with pytest.raises(ValueError, match=r"steps \(2,\) is of torch.float32, expected torch.int64"):
+        model.predict_noise(scene, zeros, one.float(), one)
+    with pytest.raises(ValueError, match=r"xyz \(2, 3\) reaches 1e\+30 m from the origin"):
+        model.predict_rotation(scene, zeros + 1e30, one)
     with pytest.raises(ValueError, match="must name scenes 0 to 0"):
         model.predict_noise(scene, zeros, one, one + 1)
     with pytest.raises(ValueError, match=r"xyz .* not finite"):
