@@ -145,7 +145,7 @@ def voxel_downsample_columns(
     order, starts = _groups(_voxel_keys(points, voxel_size))
     counts = np.diff(starts, append=len(order))
     if most is not None and len(starts) > most:
-        kept = np.linspace(0, len(starts) - 1, most).round().astype(np.int64)
+        kept = evenly_spread(len(starts), most)
         starts, counts = starts.take(kept), counts.take(kept)
     heads = order.take(starts)
     means = points.take(heads, axis=1).astype(np.float32, copy=False)
@@ -166,6 +166,11 @@ def voxel_downsample_columns(
         sums = np.add.reduceat(values, firsts, axis=1) / sizes
         means[:, crowds], mean_colors[:, crowds] = sums[:3], np.rint(sums[3:])
     return means, mean_colors
+
+
+def evenly_spread(count: int, most: int) -> NDArray[np.int64]:
+    """``most`` of the indices below ``count``, from the first to the last in steps as equal as can be."""
+    return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 def _voxel_keys(points: NDArray[np.floating], voxel_size: float) -> NDArray[np.int64]:

@@ -18,10 +18,10 @@ from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, batches
 from mini_diffuser_ros.training.frames import FrameKind
 
-DESCRIPTION = """Training samples of one process: drawing a keyframe and a sentence, the published augmentation (a turn
-by up to 45 degrees, noise on each point, a random 95 to 100 per cent of them) or the one of config/train/tabletop.yaml,
-the workspace's crop, one point a voxel, at most --points of them, colours, heights, and collation. points is the mean
-that samples had in the end. Scenes are synthetic."""
+DESCRIPTION = """Training samples of one process: drawing a keyframe and a sentence, the published augmentation of
+config/train/rlbench18.yaml (a turn by up to 45 degrees, noise on each point, a random 95 to 100 per cent of them) or
+that of config/train/tabletop.yaml, which makes voxels once more after it, the workspace's crop, at most --points of
+them, colours, heights, and collation. points is the mean that samples had in the end. Scenes are synthetic."""
 
 SPARE = 1.25
 """Points of a stored cloud for one of a sample: turning it puts points into a common voxel, or out of the workspace."""
@@ -30,7 +30,13 @@ _SCENES = 24
 
 _AUGMENTATIONS = {
     "published": AugmentConfig(
-        shift_xy=0.0, shift_z=0.0, dropout=0.05, jitter=0.001, jitter_shape="uniform", color_gain=0.0
+        shift_xy=0.0,
+        shift_z=0.0,
+        dropout=0.05,
+        jitter=0.001,
+        jitter_shape="uniform",
+        color_gain=0.0,
+        voxels="before",
     ),
     "tabletop": AugmentConfig(),
 }

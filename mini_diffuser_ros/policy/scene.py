@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.geometry import voxel_downsample_columns
+from mini_diffuser_ros.geometry import evenly_spread, voxel_downsample_columns
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.records import Cloud
 
@@ -25,7 +25,7 @@ class ScenePoints(NamedTuple):
     centre: NDArray[np.float32]
 
 
-def scene_points(cloud: Cloud, config: MiniDiffuserConfig) -> ScenePoints:
+def scene_points(cloud: Cloud, config: MiniDiffuserConfig, voxelised: bool = False) -> ScenePoints:
     """Crop a cloud to the workspace, keep one point a voxel, cap their number and centre them.
 
     With ``config.centring == "workspace"`` the centre is :func:`workspace_centre`, the same for every scene;
@@ -34,6 +34,7 @@ def scene_points(cloud: Cloud, config: MiniDiffuserConfig) -> ScenePoints:
     Args:
         cloud: points in the base frame, metres; it may be voxelised already.
         config: the policy's configuration.
+        voxelised: leave the points as they are: training may turn a cloud that had one point a voxel.
 
     Raises:
         ValueError: the cloud has values that are not finite, or no point inside the workspace.
@@ -48,7 +49,11 @@ def scene_points(cloud: Cloud, config: MiniDiffuserConfig) -> ScenePoints:
         raise ValueError(f"cloud.points {cloud.points.shape} has no point inside the workspace {config.workspace}")
     if len(indices) < len(cloud):
         points, colors = points.take(indices, axis=1), colors.take(indices, axis=1)
-    points, colors = voxel_downsample_columns(points, colors, config.voxel_size, config.max_points)
+    if not voxelised:
+        points, colors = voxel_downsample_columns(points, colors, config.voxel_size, config.max_points)
+    elif len(indices) > config.max_points:
+        kept = evenly_spread(len(indices), config.max_points)
+        points, colors = points.take(kept, axis=1), colors.take(kept, axis=1)
     # The mean of rows (N, 3): added up along an axis of another memory order, it would differ in its last digits.
     cloud_centre = np.ascontiguousarray(points.T).mean(axis=0) if config.centring == "cloud" else None
     centre = workspace_centre(config) if cloud_centre is None else cloud_centre

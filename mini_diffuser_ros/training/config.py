@@ -97,6 +97,8 @@ class AugmentConfig:
         jitter: metres; size of the noise on each coordinate of each point (not of the target).
         jitter_shape: ``normal``: jitter is the standard deviation; ``uniform``: the bound, and quicker to draw.
         color_gain: each colour channel is scaled by a factor uniform in 1 +- color_gain.
+        voxels: whether one point a voxel is left ``after`` the cloud was changed, as for decisions, or ``before``, as
+            published and in half the time: turning then brings some points into a common voxel.
     """
 
     yaw: float = math.radians(45.0)
@@ -107,6 +109,7 @@ class AugmentConfig:
     jitter: float = 0.001
     jitter_shape: Literal["normal", "uniform"] = "normal"
     color_gain: float = 0.1
+    voxels: Literal["after", "before"] = "after"
 
     def __post_init__(self) -> None:
         for name in ("yaw", "shift_xy", "shift_z", "jitter"):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mini_diffuser_ros.geometry import voxel_downsample
 from mini_diffuser_ros.policy import MiniDiffuserConfig, TrainingBatch, scene_points
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.training.augmentation import augment
@@ -153,6 +154,9 @@ class DrawnSamples(Dataset[Sample]):
         seed: int,
     ) -> None:
         self._frames = frames
+        self._voxelised = augmentation.voxels == "before"
+        if self._voxelised:
+            self._frames = [replace(frame, cloud=_voxels(frame.cloud, model.voxel_size)) for frame in frames]
         weights = np.array([batch.task_weights.get(frame.task, 1.0) for frame in frames])
         decisions = np.array([frame.kind.decides_object for frame in frames])
         grasps = np.array([frame.kind is FrameKind.GRASP for frame in frames])
@@ -178,10 +182,10 @@ class DrawnSamples(Dataset[Sample]):
         cloud, pose = augment(frame.cloud, frame.pose, self._model.workspace, self._augmentation, random)
         tokens = self._tokens[sentence]
         try:
-            return make_sample(replace(frame, cloud=cloud, pose=pose), tokens, self._model)
+            return make_sample(replace(frame, cloud=cloud, pose=pose), tokens, self._model, self._voxelised)
         except ValueError:
             # Turned, its last points may leave the workspace; as it was recorded it has some.
-            return make_sample(frame, tokens, self._model)
+            return make_sample(frame, tokens, self._model, self._voxelised)
 
 
 class StepSlots:
@@ -222,9 +226,9 @@ def batches(
     return iter(loader)
 
 
-def make_sample(frame: Frame, tokens: Tensor, config: MiniDiffuserConfig) -> Sample:
+def make_sample(frame: Frame, tokens: Tensor, config: MiniDiffuserConfig, voxelised: bool = False) -> Sample:
     """The frame through the policy's own preprocessing, its target in the same centred frame."""
-    scene = scene_points(frame.cloud, config)
+    scene = scene_points(frame.cloud, config, voxelised)
     target = frame.pose.astype(np.float32)
     target[:3] = frame.pose[:3] - scene.centre
     return Sample(
@@ -250,6 +254,11 @@ def collate(samples: Sequence[Sample]) -> TrainingBatch:
         gripper_open=torch.tensor([sample.gripper_open for sample in samples]),
         terminate=torch.tensor([sample.terminate for sample in samples]),
     )
+
+
+def _voxels(cloud: Cloud, voxel_size: float) -> Cloud:
+    points, colors = voxel_downsample(cloud.points, cloud.colors, voxel_size)
+    return replace(cloud, points=points, colors=colors)
 
 
 def _leave_interrupts_to_the_trainer(_: int) -> None:

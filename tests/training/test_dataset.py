@@ -117,6 +117,18 @@ def test_samples_that_a_turn_would_empty_are_left_as_recorded(demonstrations: li
     assert all(len(samples[0, slot].points) == 1 for slot in range(20))
 
 
+def test_voxels_made_before_turning_are_not_made_again(demonstrations: list[Demonstration]) -> None:
+    # Two points in neighbouring voxels, a millimetre apart across their border: turned, they share one.
+    near = Cloud(np.array([[0.5199, 0.0, 0.1], [0.5201, 0.0, 0.1]], np.float32), np.zeros((2, 3), np.uint8), "base")
+    frames = [replace(frame, cloud=near) for frame in frames_of(demonstrations[:1])]
+    sizes = {}
+    for when in ("before", "after"):
+        turned = AugmentConfig(yaw=0.7, dropout=0.0, jitter=0.0, voxels=when)
+        samples = DrawnSamples(frames, tokens_of(demonstrations), MODEL, BatchConfig(scenes=20), turned, 0)
+        sizes[when] = {len(samples[0, slot].points) for slot in range(20)}
+    assert sizes == {"before": {2}, "after": {1, 2}}
+
+
 def test_collation_is_ragged(demonstrations: list[Demonstration]) -> None:
     samples = draws(demonstrations)
     picked = [samples[0, slot] for slot in range(4)]
