@@ -222,8 +222,8 @@ class TrainConfig:
         device: ``auto`` takes CUDA where there is one.
         precision: of the network's matrix products: ``bfloat16`` autocast, ``float32``, or ``auto``, which is bfloat16
             on GPUs and float32 on CPUs. Weights, gradients and averages are float32 always.
-        compile: let torch.compile make kernels for the network; it takes minutes at the start, and longer where the
-            sizes of clouds vary. Shards cannot be compiled.
+        compile: let torch.compile make kernels for the network. It takes many minutes at the start, and leaves single
+            operations wherever sizes follow from the data. Shards cannot be compiled.
         shards: equal parts of a step's scenes, each computed by a CPU thread of its own; on CPUs much faster than
             ``threads``. More than one needs a network without dropout; GPUs and torchrun's processes ignore it.
         threads: CPU threads inside torch's operations; 0 leaves torch's own choice.
