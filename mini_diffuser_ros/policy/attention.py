@@ -70,8 +70,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, windows: Windows, xyz: Tensor) -> Tensor:
         """Points (N, C) at (N, 3) metres to (N, C)."""
-        rows = windows.take(self.qkv(x)).unflatten(-1, (3, self.heads, -1))
-        query, key, value = rows.unbind(2)  # each (W, K, H, d)
+        query, key, value = split_linear(windows.take(x), self.qkv, 3, self.heads)  # each (W, K, H, d)
         query, key = self.q_norm(query), self.k_norm(key)
         if self.rotary is not None:
             turn = self.rotary(windows.take(xyz))
@@ -103,7 +102,7 @@ class TextCrossAttention(nn.Module):
             is_word: (B, L) bool, False at padding.
         """
         query = self.q_norm(self.q(x).unflatten(-1, (self.heads, -1))).flatten(1)
-        key, value = self.kv(words).unflatten(-1, (2, self.heads, -1)).unbind(2)  # each (B, L, H, d)
+        key, value = split_linear(words, self.kv, 2, self.heads)  # each (B, L, H, d)
         out = attend(
             scenes.take(query).unflatten(-1, (self.heads, -1)),
             self.k_norm(key),
@@ -112,6 +111,15 @@ class TextCrossAttention(nn.Module):
             self.key_dropout if self.training else 0.0,
         )
         return dropout(self.proj(scenes.put_back(out.flatten(2))), self.dropout, self.training)
+
+
+def split_linear(x: Tensor, linear: nn.Linear, parts: int, heads: int) -> list[Tensor]:
+    """The outputs of a linear layer in equal parts, each (..., H, d).
+
+    One product a part: views of a common one would be copied by every layer that follows.
+    """
+    weights, biases = linear.weight.chunk(parts), linear.bias.chunk(parts)
+    return [F.linear(x, w, b).unflatten(-1, (heads, -1)) for w, b in zip(weights, biases, strict=True)]
 
 
 class Mlp(nn.Module):

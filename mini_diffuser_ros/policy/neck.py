@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, rotate
+from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, rotate, split_linear
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.dropout import dropout
 from mini_diffuser_ros.policy.pyramid import Level
@@ -123,12 +123,16 @@ class SceneCrossAttention(nn.Module):
         """Keys and values of a level's features (N, C)."""
         if self.coordinates:
             features = torch.cat([features, level.coordinates / self.scale], 1)
-        key, value = self.kv(features).unflatten(-1, (2, self.heads, -1)).unbind(1)
+        key, value = split_linear(features, self.kv, 2, self.heads)  # each (N, H, d)
         key = self.k_norm(key)
         if self.relative:
             key = rotate(key, self.rotary(level.coordinates))
         padded = level.padded
-        keys, values = (padded.take(rows.flatten(1)).unflatten(-1, (self.heads, -1)) for rows in (key, value))
+        keys, values = (
+            # Heads apart in memory: every step of a sampling reads them in that order.
+            padded.take(rows.flatten(1)).unflatten(-1, (self.heads, -1)).transpose(1, 2).contiguous().transpose(1, 2)
+            for rows in (key, value)
+        )
         return SceneMemory(keys, values, padded.key_mask)
 
     def forward(self, tokens: Tensor, xyz: Tensor, memory: SceneMemory) -> Tensor:
