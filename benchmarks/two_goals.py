@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--train-steps", type=int, default=400, help="(default: %(default)s)")
     parser.add_argument("--scenes", type=int, default=20, help="unseen scenes, one seed each (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=64, help="hypotheses a decision (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=5, help="sampling steps (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="sampling steps (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the training (default: %(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)

@@ -66,9 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         f"{rlbench.sentences})",
     )
     parser.add_argument("--samples", type=int, default=table.samples, help="hypotheses a decision")
-    parser.add_argument(
-        "--steps", type=int, help=f"DDIM steps (tabletop: {table.steps}, rlbench: {rlbench.steps})"
-    )
+    parser.add_argument("--steps", type=int, help=f"DDIM steps (tabletop: {table.steps}, rlbench: {rlbench.steps})")
     parser.add_argument(
         "--max-keyframes",
         type=int,

@@ -32,7 +32,7 @@ class EvaluationProtocol:
     sentences: str = "held-out"
     max_keyframes: int = 15
     samples: int = 64
-    steps: int = 5
+    steps: int = 20
     renderer: str = "rays"
 
     def __post_init__(self) -> None:

@@ -57,7 +57,7 @@ class PolicyNode(ManagedNode):
             "threads", 1, "CPU threads of the policy; they wait for each other, so spare cores are needed", 1, 64
         )
         self._samples = parameters.integer("samples", 64, "hypotheses drawn for a decision", 1, 4096)
-        self._steps = parameters.integer("steps", 5, "DDIM steps of a decision", 1, 1000)
+        self._steps = parameters.integer("steps", 20, "DDIM steps of a decision", 1, 1000)
         self._seed = parameters.integer("seed", 0, "of the decisions' noise", 0, 2**31 - 1)
         self._candidates = parameters.integer("candidates", 8, "modes that motion may try for a keyframe", 1, 100)
         self._keyframe_limit = parameters.integer("keyframe_limit", 15, "keyframes a sentence may take", 1, 1000)

@@ -44,7 +44,7 @@ class Policy:
         return self.model.config
 
     def decide(
-        self, cloud: Cloud, sentence: str, samples: int = 64, steps: int = 5, seed: int = 0
+        self, cloud: Cloud, sentence: str, samples: int = 64, steps: int = 20, seed: int = 0
     ) -> list[KeyframeMode]:
         """Where to go next, in the cloud's frame.
 
