@@ -102,15 +102,10 @@ def measure_decide(setting: DecideSetting) -> DecideRow:
 
     reading = repeated(decide, setting)
     return DecideRow(
-        config=setting.config,
-        device=setting.device,
-        threads=setting.threads,
-        dtype=setting.dtype,
+        **setting.columns(),
         batch=1,
-        points=setting.points,
         samples=setting.samples,
         steps=setting.steps,
-        repeats=setting.repeats,
         cpu_s=reading.cpu_s,
         wall_s=reading.wall_s,
         peak_mb=peak_mb(device),

@@ -74,13 +74,8 @@ def measure_encode(setting: EncodeSetting) -> EncodeRow:
 
     reading = repeated(encode, setting)
     return EncodeRow(
-        config=setting.config,
-        device=setting.device,
-        threads=setting.threads,
-        dtype=setting.dtype,
+        **setting.columns(),
         batch=setting.batch,
-        points=setting.points,
-        repeats=setting.repeats,
         cpu_s=reading.cpu_s,
         wall_s=reading.wall_s,
         peak_mb=peak_mb(device),

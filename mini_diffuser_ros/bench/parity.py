@@ -11,7 +11,7 @@ from torch import Tensor
 from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_weights
 from mini_diffuser_ros.bench.output import write_rows
 from mini_diffuser_ros.bench.setting import make_parser
-from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, tune_cpu
 from mini_diffuser_ros.policy.diffusion import Spacing
 from mini_diffuser_ros.policy.network import EncodedScene
 
@@ -39,7 +39,7 @@ class ParityRow:
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 1 if an error is above the bound."""
     values = make_parser("parity", DESCRIPTION, points=False).parse_args(arguments)
-    torch.set_num_threads(values.threads)
+    tune_cpu(values.threads)
     rows = [
         ParityRow("official", values.device, values.threads, quantity, error)
         for quantity, error in relative_errors(torch.device(values.device))

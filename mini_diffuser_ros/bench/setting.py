@@ -45,6 +45,11 @@ class Setting:
         preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, self.config)(max_points=self.points)
         return preset
 
+    def columns(self) -> dict[str, Any]:
+        """What a row of output repeats of the setting."""
+        names = ("config", "device", "threads", "dtype", "points", "repeats")
+        return {name: getattr(self, name) for name in names}
+
     @contextmanager
     def precision(self) -> Iterator[None]:
         """Autocast where the type is not float32."""

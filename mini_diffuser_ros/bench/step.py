@@ -125,17 +125,12 @@ def measure_step(setting: StepSetting) -> StepRow:
     runs = [_step(model, optimizer, batches, actions, setting) for _ in range(1 + setting.repeats)][1:]
     total = median([run.total for run in runs])
     return StepRow(
-        config=setting.config,
-        device=setting.device,
-        threads=setting.threads,
-        dtype=setting.dtype,
+        **setting.columns(),
         scheme=setting.scheme,
         batch=setting.batch,
-        points=setting.points,
         level2=setting.level2,
         scenes=sum(map(len, passes)),
         at_once=max(map(len, passes)),
-        repeats=setting.repeats,
         cpu_s=total.cpu_s,
         wall_s=total.wall_s,
         forward_s=median([run.forward for run in runs]).cost(device),

@@ -15,7 +15,7 @@ from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.evaluation.rlbench_rollout import RlbenchProtocol, roll_out_rlbench
 from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, check_installed, stored_layouts
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult
-from mini_diffuser_ros.policy import Policy, load_policy
+from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.training.fusion_settings import read_fusion
 
 
@@ -76,9 +76,7 @@ def run_rlbench_episode(episode: RlbenchEpisode) -> EpisodeResult:
 @cache
 def _bench(checkpoint: str, protocol: RlbenchProtocol) -> tuple[Policy, RlbenchWorld]:
     """What a worker process needs for every episode, made once."""
-    import torch
-
-    torch.set_num_threads(1)
+    tune_cpu(threads=1)
     fusion = read_fusion(checkpoint) or RLBENCH_FUSION
     world = RlbenchWorld(protocol.cameras, protocol.image_size, fusion)
     atexit.register(world.close)

@@ -11,7 +11,7 @@ from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationPro
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import Policy, load_policy
+from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld
 from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
 from mini_diffuser_ros.training.fusion_settings import read_fusion
@@ -88,9 +88,7 @@ def _episodes(checkpoint: str, protocol: EvaluationProtocol, templates: Template
 @cache
 def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopWorld, MotionPlanner, FusionConfig]:
     """What a worker process needs for every episode, made once."""
-    import torch
-
-    torch.set_num_threads(1)
+    tune_cpu(threads=1)
     world = TabletopWorld(renderer=renderer)
     fusion = read_fusion(checkpoint) or FusionConfig()
     return load_policy(checkpoint), world, MotionPlanner(world.robot, MotionConfig()), fusion
