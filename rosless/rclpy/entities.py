@@ -94,9 +94,7 @@ class _TopicEntity(Entity):
         name, writes = msg_type._definition.name, isinstance(self, Publisher)
         kind: Any = Writer if writes else Reader
         policies, events_callback = dds_qos(qos, name, writes), events._on_incompatible(node, topic)
-        endpoint = kind(
-            node.context.session, f"rt{topic}", name, policies, on_incompatible=events_callback, **options
-        )
+        endpoint = kind(node.context.session, f"rt{topic}", name, policies, on_incompatible=events_callback, **options)
         self._endpoints = [endpoint]
 
     def _matched_count(self) -> int:

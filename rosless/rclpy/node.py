@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import Log, ParameterDescriptor
-from rosless import names
 from rosless.arguments import RosArguments, parse_ros_arguments
 from rosless.errors import refuse
 from rosless.wire.session import Endpoint
@@ -35,6 +34,7 @@ from rclpy.qos import (
     qos_profile_services_default,
 )
 from rclpy.time_source import TimeSource
+from rosless import names
 
 UNKNOWN_OWNER = ("_NODE_NAMESPACE_UNKNOWN_", "_NODE_NAME_UNKNOWN_")
 

@@ -70,9 +70,7 @@ class Future:
         self._exception_fetched = False
         self._end(exception=exception)
 
-    def _end(
-        self, *, result: Any = None, exception: BaseException | None = None, cancelled: bool = False
-    ) -> None:
+    def _end(self, *, result: Any = None, exception: BaseException | None = None, cancelled: bool = False) -> None:
         with self._lock:
             self._result, self._exception, self._cancelled, self._done = result, exception, cancelled, True
             callbacks, self._callbacks = self._callbacks, []
@@ -109,7 +107,9 @@ class Task(Future):
 
     def __init__(self, handler: Any, args: Any = (), kwargs: Any = None, executor: Any = None) -> None:
         super().__init__(executor=executor)
-        self._handler = handler if inspect.iscoroutine(handler) else await_or_execute(lambda: handler(*args, **(kwargs or {})))
+        self._handler = (
+            handler if inspect.iscoroutine(handler) else await_or_execute(lambda: handler(*args, **(kwargs or {})))
+        )
         self._executing = threading.Lock()
 
     def __call__(self) -> None:

@@ -25,7 +25,7 @@ def left_out(module: str) -> Callable[[str], Any]:
     """A module's `__getattr__`: imports submodules at their first use, and names what only a genuine ROS 2 has."""
 
     def find(name: str) -> Any:
-        is_package = hasattr(sys.modules[module], "__path__")
+        is_package = "__path__" in vars(sys.modules[module])
         if is_package and not name.startswith("_") and find_spec(f"{module}.{name}"):
             return import_module(f"{module}.{name}")
         raise AttributeError(f"rosless does not provide {module}.{name}; it needs a genuine ROS 2")

@@ -54,7 +54,7 @@ def expand(name: str, node_name: str, namespace: str) -> str:
 def remap(absolute: str, rules: Iterable[RemapRule], node_name: str, namespace: str) -> str:
     """The absolute name after the first rule that matches."""
     for rule in rules:
-        if not rule.match.startswith("__") and rule.node in ("", node_name):
-            if expand(rule.match, node_name, namespace) == absolute:
-                return expand(rule.replacement, node_name, namespace)
+        meant = not rule.match.startswith("__") and rule.node in ("", node_name)
+        if meant and expand(rule.match, node_name, namespace) == absolute:
+            return expand(rule.replacement, node_name, namespace)
     return absolute

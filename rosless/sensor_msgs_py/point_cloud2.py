@@ -68,7 +68,9 @@ def read_points(
     return points
 
 
-def read_points_numpy(cloud: Any, field_names: Sequence[str] | None = None, *details: Any, **options: Any) -> np.ndarray:
+def read_points_numpy(
+    cloud: Any, field_names: Sequence[str] | None = None, *details: Any, **options: Any
+) -> np.ndarray:
     """The points as a plain array (N, fields), with the options of `read_points`.
 
     Raises:

@@ -248,9 +248,7 @@ class Buffer(BufferCore):
         for _, future in ready:
             future.set_result(True)
 
-    def lookup_transform(
-        self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT
-    ) -> Any:
+    def lookup_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT) -> Any:
         """target_from_source at a time (zero: the latest), waiting up to `timeout` for it.
 
         Raises:

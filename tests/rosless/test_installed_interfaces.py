@@ -12,7 +12,7 @@ import pytest
 from rosless.commands.main import genuine_ros2
 from rosless.errors import InterfaceError
 from rosless.interfaces.definitions import parse_message
-from rosless.prefixes import share_directories
+from rosless.packages import share_directories
 
 
 @pytest.fixture

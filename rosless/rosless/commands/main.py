@@ -72,7 +72,13 @@ VERBS: dict[str, dict[str, tuple[str, Arguments]]] = {
     "action": {
         "send_goal": (
             "send a goal and wait for its result",
-            (argument("action"), TYPE, VALUES, argument("-f", "--feedback", **FLAG, help="print the feedback"), TIMEOUT),
+            (
+                argument("action"),
+                TYPE,
+                VALUES,
+                argument("-f", "--feedback", **FLAG, help="print the feedback"),
+                TIMEOUT,
+            ),
         )
     },
     "param": {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_prefix, get_package_share_path
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-from launch.core import LaunchDescription, describe, descendants
+from launch.core import LaunchDescription, descendants, describe
 from launch.execute_process import TIMEOUTS
 from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch.service import LaunchService, write_screen

@@ -28,9 +28,27 @@ INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32
 PRIMITIVES = (*INTEGERS, "bool", "byte", "char", "float32", "float64", "string")
 # Written out: the import hook asks at every failed import of a process, which must not load rosbags
 ROSBAGS_PACKAGES = frozenset(
-    "action_msgs builtin_interfaces diagnostic_msgs geometry_msgs lifecycle_msgs nav_msgs rcl_interfaces rmw_dds_common "
-    "rosgraph_msgs sensor_msgs service_msgs shape_msgs statistics_msgs std_msgs stereo_msgs tf2_msgs trajectory_msgs "
-    "unique_identifier_msgs visualization_msgs".split()
+    [
+        "action_msgs",
+        "builtin_interfaces",
+        "diagnostic_msgs",
+        "geometry_msgs",
+        "lifecycle_msgs",
+        "nav_msgs",
+        "rcl_interfaces",
+        "rmw_dds_common",
+        "rosgraph_msgs",
+        "sensor_msgs",
+        "service_msgs",
+        "shape_msgs",
+        "statistics_msgs",
+        "std_msgs",
+        "stereo_msgs",
+        "tf2_msgs",
+        "trajectory_msgs",
+        "unique_identifier_msgs",
+        "visualization_msgs",
+    ]
 )
 # The only default value among the messages of rosbags, which does not keep them
 KNOWN_DEFAULTS = {("geometry_msgs/msg/Quaternion", "w"): 1.0}
@@ -145,7 +163,9 @@ def _service(name: str) -> Iterator[Definition]:
     """What belongs to a service beside request and response: its event, and the whole (for the type hash)."""
     request, response, event = f"{name}_Request", f"{name}_Response", f"{name}_Event"
     info = Field("info", FieldType("service_msgs/msg/ServiceEventInfo"))
-    carried = ((field, FieldType(kind, 0, "sequence", 1)) for field, kind in (("request", request), ("response", response)))
+    carried = (
+        (field, FieldType(kind, 0, "sequence", 1)) for field, kind in (("request", request), ("response", response))
+    )
     yield Definition(event, (info, *(Field(*one) for one in carried)))
     yield _compose(name, request_message=request, response_message=response, event_message=event)
 

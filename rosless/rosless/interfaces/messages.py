@@ -164,7 +164,9 @@ def message_class(name: str) -> type[Message]:
     body |= {"__slots__": slots, "__module__": f"{package}.{kind}", "__doc__": f"The interface {name}."}
     made: type[Message] = type(short, (Message,), body)
     made._definition, made._factories = layout, {}
-    made._classes = {field.type.base: message_class(field.type.base) for field in layout.fields if field.type.is_message}
+    made._classes = {
+        field.type.base: message_class(field.type.base) for field in layout.fields if field.type.is_message
+    }
     for field in layout.fields:
         cls = made._classes.get(field.type.base)
         check = _scalar_check(field.type, cls)
