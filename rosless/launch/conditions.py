@@ -48,12 +48,4 @@ class LaunchConfigurationEquals(Condition):
         super().__init__(predicate=equals)
 
 
-class LaunchConfigurationNotEquals(Condition):
-    """Holds when a launch configuration has another value."""
-
-    def __init__(self, launch_configuration_name: str, expected_value: SomeSubstitutionsType | None) -> None:
-        equals = LaunchConfigurationEquals(launch_configuration_name, expected_value)
-        super().__init__(predicate=lambda context: not equals.evaluate(context))
-
-
 __getattr__ = left_out(__name__)

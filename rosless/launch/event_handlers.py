@@ -7,9 +7,9 @@ from typing import Any
 
 from rosless.errors import left_out
 
-from launch.core import Event, EventHandler, LaunchContext, LaunchDescriptionEntity
+from launch.core import Event, EventHandler, LaunchDescriptionEntity
 from launch.events import Shutdown
-from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
+from launch.events.process import ProcessExited, ProcessStarted
 
 
 def _of_process(kind: type[Event], target: Any) -> Callable[[Event], bool]:
@@ -38,17 +38,6 @@ class OnProcessStart(EventHandler):
     def __init__(self, *, target_action: Any = None, on_start: Any, handle_once: bool = False) -> None:
         matcher = _of_process(ProcessStarted, target_action)
         super().__init__(matcher=matcher, entities=on_start, handle_once=handle_once)
-
-
-class OnProcessIO(EventHandler):
-    """Functions of the event for what a process writes."""
-
-    def __init__(self, *, target_action: Any = None, on_stdout: Any = None, on_stderr: Any = None) -> None:
-        def handle(event: Any, context: LaunchContext) -> Any:
-            chosen = on_stdout if event.from_stdout else on_stderr
-            return chosen(event) if chosen is not None else None
-
-        super().__init__(matcher=_of_process(ProcessIO, target_action), entities=handle)
 
 
 class OnShutdown(EventHandler):

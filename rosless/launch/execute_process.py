@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import itertools
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -22,8 +21,8 @@ from rosless.errors import refuse
 
 from launch.conditions import evaluate_condition_expression
 from launch.core import Action, Event, EventHandler, LaunchContext, SomeSubstitutionsType, logger, perform_substitutions
-from launch.event_handlers import OnProcessExit, OnProcessIO, OnShutdown
-from launch.events.process import ProcessExited, ProcessIO, ProcessStarted, ShutdownProcess, SignalProcess
+from launch.event_handlers import OnProcessExit, OnShutdown
+from launch.events.process import ProcessExited, ProcessStarted
 
 PR_SET_PDEATHSIG = 1
 TIMEOUTS = {"sigterm_timeout": "1.2", "sigkill_timeout": "0.8"}  # seconds from SIGINT to SIGTERM, on to SIGKILL
@@ -60,7 +59,6 @@ class ExecuteProcess(Action):
         *,
         cmd: Iterable[SomeSubstitutionsType] = (),
         name: SomeSubstitutionsType | None = None,
-        prefix: SomeSubstitutionsType = "",
         cwd: SomeSubstitutionsType | None = None,
         env: dict[Any, Any] | None = None,
         additional_env: dict[Any, Any] | None = None,
@@ -69,17 +67,16 @@ class ExecuteProcess(Action):
         sigkill_timeout: Any = None,
         respawn: bool | SomeSubstitutionsType = False,
         respawn_delay: float = 0.0,
-        respawn_max_retries: int = -1,
         on_exit: Any = None,
         condition: Any = None,
         **others: Any,
     ) -> None:
         super().__init__(condition=condition)
         refuse(**others)
-        self._cmd, self._label, self._prefix, self._cwd = list(cmd), name, prefix, cwd
+        self._cmd, self._label, self._cwd = list(cmd), name, cwd
         self._env, self._additional_env, self._output = env, additional_env or {}, output
         self._timeouts = dict(zip(TIMEOUTS, (sigterm_timeout, sigkill_timeout), strict=True))
-        self._respawn, self._delay, self._retries = respawn, respawn_delay, respawn_max_retries
+        self._respawn, self._delay = respawn, respawn_delay
         self._on_exit = on_exit
         self._process: asyncio.subprocess.Process | None = None
         self._ending = False
@@ -87,8 +84,7 @@ class ExecuteProcess(Action):
         self.return_code: int | None = None
 
     def _command(self, context: LaunchContext) -> list[str]:
-        prefix = shlex.split(perform_substitutions(context, self._prefix))
-        return prefix + [perform_substitutions(context, part) for part in self._cmd]
+        return [perform_substitutions(context, part) for part in self._cmd]
 
     def _places(self, context: LaunchContext) -> dict[str, set[str]]:
         """Where stdout and stderr go: "screen", "log"."""
@@ -99,8 +95,7 @@ class ExecuteProcess(Action):
             wanted = {"stdout": text, "stderr": "both" if text == "log" else text}
         if unknown := set(wanted.values()) - set(OUTPUTS):
             raise ValueError(f"output is '{unknown.pop()}'; expected one of {', '.join(OUTPUTS)}")
-        places = {stream: {"log", "screen"} if "log" not in text else {"log"} for stream, text in wanted.items()}
-        return places
+        return {stream: {"log", "screen"} if "log" not in text else {"log"} for stream, text in wanted.items()}
 
     def _seconds(self, context: LaunchContext, name: str) -> float:
         given = self._timeouts[name]
@@ -120,9 +115,6 @@ class ExecuteProcess(Action):
         respawn = self._respawn
         respawn = respawn if isinstance(respawn, bool) else evaluate_condition_expression(context, respawn)
 
-        def concerns(kind: type[Any]) -> Callable[[Any], bool]:
-            return lambda event: type(event) is kind and event.process_matcher(self)
-
         def end(event: Event, inner: LaunchContext) -> None:
             if not self._ending:
                 self._ending = True
@@ -130,8 +122,6 @@ class ExecuteProcess(Action):
 
         handlers: list[EventHandler] = [
             OnShutdown(on_shutdown=end),
-            EventHandler(matcher=concerns(ShutdownProcess), entities=end),
-            EventHandler(matcher=concerns(SignalProcess), entities=lambda event, _: self._send(event.signal_number)),
             OnProcessExit(target_action=self, on_exit=self._on_exit),
         ]
         for handler in handlers:
@@ -141,12 +131,10 @@ class ExecuteProcess(Action):
     async def _run(
         self, context: LaunchContext, places: dict[str, set[str]], respawn: bool, handlers: list[EventHandler]
     ) -> None:
-        for life in itertools.count():
-            await self._live(context, places)
-            over = self._ending or context.is_shutdown or 0 <= self._retries <= life
-            if over or not respawn:
-                break
+        await self._live(context, places)
+        while respawn and not self._ending and not context.is_shutdown:
             await asyncio.sleep(self._delay)
+            await self._live(context, places)
         for handler in handlers:
             # After the event of its exit, which is still queued
             context.service.call_soon(partial(context.unregister_event_handler, handler))
@@ -179,7 +167,7 @@ class ExecuteProcess(Action):
         if self._ending or context.is_shutdown:
             self._send(signal.SIGINT)
         streams = {"stdout": process.stdout, "stderr": process.stderr}
-        readers = [asyncio.ensure_future(self._read(context, *one, places[one[0]])) for one in streams.items()]
+        readers = [asyncio.ensure_future(self._read(context, pipe, places[stream])) for stream, pipe in streams.items()]
         code = await process.wait()
         # A descendant may hold the pipes open: what the process itself wrote is there already
         await asyncio.wait(readers, timeout=PIPES_OPEN)
@@ -199,7 +187,7 @@ class ExecuteProcess(Action):
         self._process, self.return_code = None, code
         context.emit_event_sync(ProcessExited(action=self, returncode=code, **self.process_details))
 
-    async def _read(self, context: LaunchContext, stream: str, pipe: Any, places: set[str]) -> None:
+    async def _read(self, context: LaunchContext, pipe: Any, places: set[str]) -> None:
         name = self.process_details["process_name"]
         while True:
             try:
@@ -209,11 +197,6 @@ class ExecuteProcess(Action):
             if not line:
                 return
             context.service.write_output(f"[{name}] {line.decode(errors='replace').rstrip(chr(10))}", places)
-            if any(isinstance(handler, OnProcessIO) for handler in context._handlers):
-                is_stdout = stream == "stdout"
-                context.emit_event_sync(
-                    ProcessIO(action=self, text=line, from_stdout=is_stdout, **self.process_details)
-                )
 
     def _send(self, number: int) -> None:
         if self._process is not None and self._process.returncode is None:

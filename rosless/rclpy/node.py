@@ -26,13 +26,7 @@ from rclpy.exceptions import (
     NotInitializedException,
 )
 from rclpy.parameter import NodeParameters, Parameter
-from rclpy.qos import (
-    QoSProfile,
-    profile_from,
-    profile_of,
-    qos_profile_rosout_default,
-    qos_profile_services_default,
-)
+from rclpy.qos import QoSProfile, profile_from, profile_of, qos_profile_rosout_default, qos_profile_services_default
 from rclpy.time_source import TimeSource
 from rosless import names
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
-from rclpy.task import Future
 from rclpy.time import Time
 
 from tf2_ros.pose import Pose, compose, interpolate, invert
@@ -238,15 +237,6 @@ class Buffer(BufferCore):
         super().__init__(cache_time)
         clock = node.get_clock() if node is not None else None
         self._now: Callable[[], int] = wall_time.monotonic_ns if clock is None else lambda: clock.now().nanoseconds
-        self._waiting: list[tuple[Callable[[], bool], Future]] = []
-
-    def _set(self, transform: Any, authority: str, static: bool) -> None:
-        super()._set(transform, authority, static)
-        with self._changed:
-            ready = [one for one in self._waiting if one[0]()]
-            self._waiting = [one for one in self._waiting if one not in ready]
-        for _, future in ready:
-            future.set_result(True)
 
     def lookup_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT) -> Any:
         """target_from_source at a time (zero: the latest), waiting up to `timeout` for it.
@@ -271,22 +261,3 @@ class Buffer(BufferCore):
             while not (answer := self.can_transform_core(target_frame, source_frame, time))[0] and self._now() < end:
                 self._changed.wait(CLOCK_POLL)
         return answer if return_debug_tuple else answer[0]
-
-    def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Future:
-        """A future that is done when the lookup succeeds."""
-        future = Future()
-
-        def ready() -> bool:
-            return self.can_transform_core(target_frame, source_frame, time)[0]
-
-        with self._changed:
-            if not ready():
-                self._waiting.append((ready, future))
-                return future
-        future.set_result(True)
-        return future
-
-    async def lookup_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Any:
-        """The same as `lookup_transform`, for coroutines: waits as long as it takes."""
-        await self.wait_for_transform_async(target_frame, source_frame, time)
-        return self.lookup_transform_core(target_frame, source_frame, time)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,28 +31,6 @@ class ProcessExited(RunningProcessEvent):
     """A process ended."""
 
     returncode: int
-
-
-@dataclass(kw_only=True, eq=False)
-class ProcessIO(RunningProcessEvent):
-    """A process wrote something."""
-
-    text: bytes
-    from_stdout: bool
-
-
-@dataclass(kw_only=True, eq=False)
-class ShutdownProcess(Event):
-    """A process is to end."""
-
-    process_matcher: Callable[[Any], bool]
-
-
-@dataclass(kw_only=True, eq=False)
-class SignalProcess(ShutdownProcess):
-    """A process is to get a signal."""
-
-    signal_number: int
 
 
 __getattr__ = left_out(__name__)

@@ -9,11 +9,12 @@ from typing import Any
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
+from rosless.errors import refuse
 from unique_identifier_msgs.msg import UUID
 
 from rclpy.entities import wait_for, wait_until
 from rclpy.node import _check_type
-from rclpy.qos import QoSProfile, qos_profile_action_status_default, qos_profile_services_default
+from rclpy.qos import qos_profile_action_status_default
 from rclpy.task import Future
 
 
@@ -57,33 +58,29 @@ class ActionClient:
         action_name: str,
         *,
         callback_group: Any = None,
-        goal_service_qos_profile: QoSProfile = qos_profile_services_default,
-        result_service_qos_profile: QoSProfile = qos_profile_services_default,
-        cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
-        feedback_sub_qos_profile: QoSProfile | int = 10,
-        status_sub_qos_profile: QoSProfile = qos_profile_action_status_default,
+        **options: Any,
     ) -> None:
+        refuse(**options)
         _check_type(action_type, "Impl", "an action type; expected one like control_msgs.action.FollowJointTrajectory")
         self._node, self._action_type = node, action_type
         self._handles: weakref.WeakValueDictionary[bytes, ClientGoalHandle] = weakref.WeakValueDictionary()
         self._feedback_callbacks: dict[bytes, Callable[[Any], Any]] = {}
 
-        def client(kind: Any, name: str, qos: QoSProfile) -> Any:
-            return node.create_client(
-                kind, f"{action_name}/_action/{name}", qos_profile=qos, callback_group=callback_group
-            )
+        def named(name: str) -> str:
+            return f"{action_name}/_action/{name}"
 
-        def subscription(kind: Any, name: str, callback: Callable[[Any], Any], qos: QoSProfile | int) -> Any:
-            topic = f"{action_name}/_action/{name}"
-            return node.create_subscription(kind, topic, callback, qos, callback_group=callback_group)
+        def client(kind: Any, name: str) -> Any:
+            return node.create_client(kind, named(name), callback_group=callback_group)
 
-        carriers = action_type.Impl
-        self._goal_client = client(carriers.SendGoalService, "send_goal", goal_service_qos_profile)
-        self._result_client = client(carriers.GetResultService, "get_result", result_service_qos_profile)
-        self._cancel_client = client(CancelGoal, "cancel_goal", cancel_service_qos_profile)
+        def subscription(kind: Any, name: str, callback: Callable[[Any], Any], qos: Any) -> Any:
+            return node.create_subscription(kind, named(name), callback, qos, callback_group=callback_group)
+
+        self._goal_client = client(action_type.Impl.SendGoalService, "send_goal")
+        self._result_client = client(action_type.Impl.GetResultService, "get_result")
+        self._cancel_client = client(CancelGoal, "cancel_goal")
         self._topics = [
-            subscription(carriers.FeedbackMessage, "feedback", self._on_feedback, feedback_sub_qos_profile),
-            subscription(GoalStatusArray, "status", self._on_status, status_sub_qos_profile),
+            subscription(action_type.Impl.FeedbackMessage, "feedback", self._on_feedback, 10),
+            subscription(GoalStatusArray, "status", self._on_status, qos_profile_action_status_default),
         ]
         self._services = [self._goal_client, self._result_client, self._cancel_client]
 

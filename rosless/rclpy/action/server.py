@@ -11,11 +11,12 @@ from typing import Any
 
 from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
 from action_msgs.srv import CancelGoal
+from rosless.errors import refuse
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.exceptions import RCLError
 from rclpy.node import _check_type
-from rclpy.qos import QoSProfile, qos_profile_action_status_default, qos_profile_services_default
+from rclpy.qos import qos_profile_action_status_default
 from rclpy.task import Future, await_or_execute
 
 ACCEPTED, EXECUTING, CANCELING = GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING
@@ -143,13 +144,10 @@ class ActionServer:
         goal_callback: Callable[..., Any] | None = None,
         handle_accepted_callback: Callable[..., Any] | None = None,
         cancel_callback: Callable[..., Any] | None = None,
-        goal_service_qos_profile: QoSProfile = qos_profile_services_default,
-        result_service_qos_profile: QoSProfile = qos_profile_services_default,
-        cancel_service_qos_profile: QoSProfile = qos_profile_services_default,
-        feedback_pub_qos_profile: QoSProfile | int = 10,
-        status_pub_qos_profile: QoSProfile = qos_profile_action_status_default,
         result_timeout: float = 10.0,
+        **options: Any,
     ) -> None:
+        refuse(**options)
         _check_type(action_type, "Impl", "an action type; expected one like control_msgs.action.FollowJointTrajectory")
         self._node, self._action_type, self._result_timeout = node, action_type, result_timeout
         self._callbacks: dict[str, Callable[..., Any]] = {
@@ -161,16 +159,16 @@ class ActionServer:
         self._goals: dict[bytes, ServerGoalHandle] = {}
         self._status_lock = threading.Lock()
         base, carriers = f"{action_name}/_action", action_type.Impl
-        self._status = node.create_publisher(GoalStatusArray, f"{base}/status", status_pub_qos_profile)
-        self._feedback = node.create_publisher(carriers.FeedbackMessage, f"{base}/feedback", feedback_pub_qos_profile)
+        self._status = node.create_publisher(GoalStatusArray, f"{base}/status", qos_profile_action_status_default)
+        self._feedback = node.create_publisher(carriers.FeedbackMessage, f"{base}/feedback", 10)
         # Whoever asks for a result waits for the end of the goal, which must not keep other callbacks waiting
         waiting = ReentrantCallbackGroup()
         self._services = [
-            node.create_service(kind, f"{base}/{name}", answer, qos_profile=qos, callback_group=group)
-            for kind, name, answer, qos, group in (
-                (carriers.SendGoalService, "send_goal", self._on_goal, goal_service_qos_profile, callback_group),
-                (CancelGoal, "cancel_goal", self._on_cancel, cancel_service_qos_profile, callback_group),
-                (carriers.GetResultService, "get_result", self._on_result, result_service_qos_profile, waiting),
+            node.create_service(kind, f"{base}/{name}", answer, callback_group=group)
+            for kind, name, answer, group in (
+                (carriers.SendGoalService, "send_goal", self._on_goal, callback_group),
+                (CancelGoal, "cancel_goal", self._on_cancel, callback_group),
+                (carriers.GetResultService, "get_result", self._on_result, waiting),
             )
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -54,15 +55,15 @@ def cli_node() -> Iterator[Node]:
         rclpy.try_shutdown()
 
 
-def spin_until(node: Node, ready: Callable[[], Any], seconds: float | None = None) -> Any:
+def spin_until(node: Node, ready: Callable[[], Any], seconds: float = math.inf) -> Any:
     """The first true value of a function while the node's callbacks run; what it is when the time is over."""
-    end = None if seconds is None else time.monotonic() + seconds
-    while not (value := ready()) and (end is None or time.monotonic() < end):
+    end = time.monotonic() + seconds
+    while not (value := ready()) and time.monotonic() < end:
         rclpy.spin_once(node, timeout_sec=POLL)
     return value
 
 
-def result_of(node: Node, future: Any, seconds: float | None = None) -> Any:
+def result_of(node: Node, future: Any, seconds: float) -> Any:
     """The result of a future.
 
     Raises:
@@ -97,14 +98,15 @@ def absolute(name: str) -> str:
 
 def chosen_qos(options: Options, reliable: bool, latched: bool) -> QoSProfile:
     """The QoS that the options ask for, with defaults."""
-    reliability, durability = options.qos_reliability, options.qos_durability
-    reliability = reliability or ("reliable" if reliable else "best_effort")
-    durability = durability or ("transient_local" if latched else "volatile")
-    return QoSProfile(
-        depth=options.qos_depth,
-        reliability=ReliabilityPolicy[reliability.upper()],
-        durability=DurabilityPolicy[durability.upper()],
-    )
+    wanted = {
+        ReliabilityPolicy: options.qos_reliability or ("reliable" if reliable else "best_effort"),
+        DurabilityPolicy: options.qos_durability or ("transient_local" if latched else "volatile"),
+    }
+    for kind, name in wanted.items():
+        if name.upper() not in kind.__members__:
+            raise RoslessError(f"'{name}' is no QoS policy; expected one of {', '.join(kind.__members__).lower()}")
+    reliability, durability = (kind[name.upper()] for kind, name in wanted.items())
+    return QoSProfile(depth=options.qos_depth, reliability=reliability, durability=durability)
 
 
 def topic_list(options: Options) -> None:
@@ -162,8 +164,8 @@ def topic_hz(options: Options) -> None:
     times: deque[float] = deque(maxlen=options.window)
     with cli_node() as node:
         _subscribe(node, options, lambda data: times.append(time.monotonic()), raw=True)
-        end = None if options.timeout is None else time.monotonic() + options.timeout
-        while end is None or time.monotonic() < end:
+        end = time.monotonic() + options.timeout
+        while time.monotonic() < end:
             spin_until(node, lambda: False, 1.0)
             gaps = [later - earlier for earlier, later in zip(list(times), list(times)[1:], strict=False)]
             if gaps:
@@ -175,10 +177,10 @@ def topic_hz(options: Options) -> None:
 
 def topic_pub(options: Options) -> None:
     kind = load_type(options.type, "msg")
-    message = fill(kind(), read_yaml(options.values))
+    message = fill(kind(), read_yaml(options.values or "{}"))
     times = 1 if options.once else options.times
     wanted = options.wait_matching_subscriptions
-    wanted = int(times > 0) if wanted is None else wanted
+    wanted = int(times > 0) if wanted < 0 else wanted
     with cli_node() as node:
         publisher = node.create_publisher(kind, options.topic, chosen_qos(options, True, True))
 
@@ -187,7 +189,7 @@ def topic_pub(options: Options) -> None:
 
         if not spin_until(node, matched, 1.0):
             show(f"Waiting for at least {wanted} matching subscription(s)...")
-            if not spin_until(node, matched, options.timeout):
+            if not spin_until(node, matched, options.max_wait_time_secs):
                 count = publisher.get_subscription_count()
                 raise RoslessError(f"timed out waiting for {wanted} subscribers of '{options.topic}', found {count}")
         show("publisher: beginning loop")
@@ -203,7 +205,7 @@ def topic_pub(options: Options) -> None:
 
 def service_call(options: Options) -> None:
     kind = load_type(options.type, "srv")
-    request = fill(kind.Request(), read_yaml(options.values))
+    request = fill(kind.Request(), read_yaml(options.values or "{}"))
     with cli_node() as node:
         client = node.create_client(kind, options.service)
         if not spin_until(node, client.service_is_ready, 1.0):
@@ -216,7 +218,7 @@ def service_call(options: Options) -> None:
 
 def action_send_goal(options: Options) -> int:
     kind = load_type(options.type, "action")
-    goal = fill(kind.Goal(), read_yaml(options.values))
+    goal = fill(kind.Goal(), read_yaml(options.values or "{}"))
 
     def shown(title: str, message: Any) -> None:
         show(f"{title}:\n    " + as_yaml(message).replace("\n", "\n    ") + "\n")

@@ -8,104 +8,36 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-Arguments = tuple[tuple[tuple[str, ...], dict[str, Any]], ...]
-
-
-def argument(*names: str, **details: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """An argument of a verb, as argparse takes it."""
-    return names, details
-
-
-FLAG: dict[str, Any] = {"action": "store_true"}
-DISCOVERY = (
-    argument("--spin-time", type=float, default=0.5, help="seconds to wait for discovery"),
-    argument("--no-daemon", **FLAG, help="there never is a daemon"),
-)
-TIMEOUT = argument("--timeout", type=float, help="seconds to wait at most")
-TOPIC, TYPE, VALUES = argument("topic"), argument("type"), argument("values", nargs="?", default="{}", help="as YAML")
-QOS = (
-    argument("--qos-reliability", choices=["reliable", "best_effort"]),
-    argument("--qos-durability", choices=["volatile", "transient_local"]),
-    argument("--qos-depth", type=int, default=10),
-)
-# Commands and verbs: what they do and take.  The function `<command>_<verb>` carries them out.
-VERBS: dict[str, dict[str, tuple[str, Arguments]]] = {
-    "topic": {
-        "list": (
-            "list the topics",
-            (argument("-t", "--show-types", **FLAG), argument("--include-hidden-topics", **FLAG), *DISCOVERY),
-        ),
-        "echo": (
-            "print the messages of a topic",
-            (
-                TOPIC,
-                argument("type", nargs="?"),
-                argument("--once", **FLAG, help="end after the first message"),
-                argument("--field", default="", help="print this field only"),
-                argument("-l", "--truncate-length", type=int, default=128, help="values shown of long arrays"),
-                argument("-f", "--full-length", **FLAG),
-                *(TIMEOUT, *QOS),
-            ),
-        ),
-        "pub": (
-            "publish messages",
-            (
-                *(TOPIC, TYPE, VALUES),
-                argument("-r", "--rate", type=float, default=1.0),
-                argument("-1", "--once", **FLAG),
-                argument("-t", "--times", type=int, default=0),
-                argument("-w", "--wait-matching-subscriptions", type=int),
-                argument("--max-wait-time-secs", type=float, dest="timeout"),
-                argument("--keep-alive", type=float, default=0.1),
-                *QOS,
-            ),
-        ),
-        "hz": (
-            "measure the rate of a topic",
-            (TOPIC, argument("type", nargs="?"), argument("-w", "--window", type=int, default=10000), TIMEOUT, *QOS),
-        ),
-    },
-    "node": {"list": ("list the nodes", (argument("-a", "--all", **FLAG, help="hidden nodes too"), *DISCOVERY))},
-    "service": {"call": ("call a service", (argument("service"), TYPE, VALUES, TIMEOUT))},
-    "action": {
-        "send_goal": (
-            "send a goal and wait for its result",
-            (
-                argument("action"),
-                TYPE,
-                VALUES,
-                argument("-f", "--feedback", **FLAG, help="print the feedback"),
-                TIMEOUT,
-            ),
-        )
-    },
-    "param": {
-        "get": ("show a parameter", (argument("node"), argument("name"), argument("--hide-type", **FLAG))),
-        "set": ("set a parameter", (argument("node"), argument("name"), argument("value"))),
-        "describe": ("explain parameters", (argument("node"), argument("names", nargs="+"))),
-    },
-    "launch": {
-        "": (
-            "run a launch file",
-            (
-                argument("package_or_file", help="package, or path of a launch file"),
-                argument("launch_file", nargs="?", help="name of a launch file of the package"),
-                argument("launch_arguments", nargs="*", help="arguments <name>:=<value>"),
-                argument("-s", "--show-args", "--show-arguments", **FLAG, help="show the arguments"),
-                argument("-n", "--noninteractive", **FLAG, help="no terminal sends signals to the nodes"),
-                argument("-d", "--debug", **FLAG, help="show tracebacks"),
-            ),
-        )
-    },
-    "run": {
-        "": (
-            "run an executable of a package",
-            (argument("package"), argument("executable"), argument("arguments", nargs=argparse.REMAINDER)),
-        )
-    },
+DISCOVERY = "--spin-time=0.5 --no-daemon"
+QOS = "--qos-reliability= --qos-durability= --qos-depth=10"
+# Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `--name=default`
+# takes a value of the default's type.  The function `<command>_<verb>` carries a verb out.
+VERBS = {
+    "topic list": (f"-t/--show-types --include-hidden-topics {DISCOVERY}", "list the topics"),
+    "topic echo": (
+        f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {QOS}",
+        "print the messages of a topic",
+    ),
+    "topic pub": (
+        "topic type values? -r/--rate=1.0 -1/--once -t/--times=0 -w/--wait-matching-subscriptions=-1 "
+        f"--max-wait-time-secs=inf --keep-alive=0.1 {QOS}",
+        "publish messages, given as YAML",
+    ),
+    "topic hz": (f"topic type? -w/--window=10000 --timeout=inf {QOS}", "measure the rate of a topic"),
+    "node list": (f"-a/--all {DISCOVERY}", "list the nodes, with -a hidden ones too"),
+    "service call": ("service type values? --timeout=inf", "call a service with values in YAML"),
+    "action send_goal": ("action type values? -f/--feedback --timeout=inf", "send a goal and wait for its result"),
+    "param get": ("node name --hide-type", "show a parameter"),
+    "param set": ("node name value", "set a parameter"),
+    "param describe": ("node names+", "explain parameters"),
+    "launch": (
+        "package_or_file launch_file? launch_arguments* -s/--show-args/--show-arguments -n/--noninteractive -d/--debug",
+        "run a launch file, given by its path or by package and name, with arguments <name>:=<value>",
+    ),
+    "run": ("package executable arguments...", "run an executable of a package"),
 }
+COUNTS = {"?": "?", "+": "+", "*": "*", "...": argparse.REMAINDER}
 
 
 def genuine_ros2() -> Path | None:
@@ -119,19 +51,47 @@ def genuine_ros2() -> Path | None:
     return None
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+def add_arguments(parser: argparse.ArgumentParser, arguments: str) -> argparse.ArgumentParser:
+    """Let a parser take the arguments of a verb, written as in VERBS."""
+    for word in arguments.split():
+        names, has_value, default = word.partition("=")
+        if not word.startswith("-"):
+            name = word.rstrip("?+*.")
+            parser.add_argument(name, nargs=COUNTS.get(word.removeprefix(name)))
+        elif has_value:
+            kind = next(kind for kind in (int, float, str) if _fits(kind, default))
+            parser.add_argument(*names.split("/"), type=kind, default=kind(default))
+        else:
+            parser.add_argument(*names.split("/"), action="store_true")
+    return parser
+
+
+def _fits(kind: type, text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """The options of a command line, with the name of the function that carries it out as `run`."""
     top = argparse.ArgumentParser(prog="ros2", description="The ros2 command of rosless.")
-    commands = top.add_subparsers(dest="command", required=True, metavar="command")
-    for command, verbs in VERBS.items():
-        below = commands.add_parser(command, help=", ".join(verbs) if "" not in verbs else verbs[""][0])
-        choices = None if "" in verbs else below.add_subparsers(dest="verb", required=True, metavar="verb")
-        for verb, (text, arguments) in verbs.items():
-            made = below if choices is None else choices.add_parser(verb, help=text)
-            made.set_defaults(verb=verb, parser=made)
-            for names, details in arguments:
-                made.add_argument(*names, **details)
-    return top
+    top.formatter_class = argparse.RawDescriptionHelpFormatter
+    top.epilog = "\n".join(f"  {name:18}{text}" for name, (_, text) in VERBS.items())
+    top.add_argument("command", metavar="command [verb]")
+    top.add_argument("rest", nargs=argparse.REMAINDER)
+    given = top.parse_args(words or ["--help"])
+    name = next((name for name in VERBS if words[: len(name.split())] == name.split()), None)
+    if name is None:
+        said = " ".join([given.command, *given.rest[:1]])
+        top.error(f"rosless does not provide 'ros2 {said}'; it has {', '.join(VERBS)}")
+    arguments, text = VERBS[name]
+    verb = add_arguments(argparse.ArgumentParser(prog=f"ros2 {name}", description=text), arguments)
+    verb.set_defaults(run=name.replace(" ", "_"))
+    rest = words[len(name.split()) :]
+    # Options of a launch may stand between its arguments, those of an executable may not
+    return verb.parse_args(rest) if name == "run" else verb.parse_intermixed_args(rest)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,15 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execv(script, [os.fspath(script), *words])
     from rosless.errors import RoslessError
 
-    top = parser()
-    if words and not words[0].startswith("-") and words[0] not in VERBS:
-        top.error(f"rosless does not provide 'ros2 {words[0]}'; it has {', '.join(VERBS)}")
-    # Options of a launch may stand between its arguments
-    options = top.parse_args(words) if words[:1] != ["launch"] else _launch_options(words)
+    options = parse(words)
     try:
-        module = import_module(f"rosless.commands.{'packages' if options.verb == '' else 'graph'}")
-        name = f"{options.command}_{options.verb}".rstrip("_")
-        return int(getattr(module, name)(options) or 0)
+        module = import_module(f"rosless.commands.{'packages' if options.run in ('launch', 'run') else 'graph'}")
+        return int(getattr(module, options.run)(options) or 0)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -158,15 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RoslessError, LookupError, AttributeError, RuntimeError) as error:
         if os.environ.get("ROSLESS_DEBUG"):
             raise
-        sys.stderr.write(f"ros2 {options.command}: {error}\n")
+        sys.stderr.write(f"ros2 {options.run.replace('_', ' ', 1)}: {error}\n")
         return 1
-
-
-def _launch_options(words: list[str]) -> argparse.Namespace:
-    launch = argparse.ArgumentParser(prog="ros2 launch", description="Run a launch file.")
-    for names, details in VERBS["launch"][""][1]:
-        launch.add_argument(*names, **details)
-    return launch.parse_intermixed_args(words[1:], argparse.Namespace(command="launch", verb=""))
 
 
 if __name__ == "__main__":

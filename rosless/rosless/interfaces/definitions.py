@@ -262,7 +262,7 @@ def definition(name: str) -> Definition:
 
 
 # Numbers of the types in REP 2016; arrays count from 48, bounded sequences from 96, others from 144
-TYPE_NUMBERS = dict(zip(("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"), range(2, 10)))
+TYPE_NUMBERS = {"int8": 2, "uint8": 3, "int16": 4, "uint16": 5, "int32": 6, "uint32": 7, "int64": 8, "uint64": 9}
 TYPE_NUMBERS |= {"float32": 10, "float64": 11, "char": 3, "bool": 15, "byte": 16, "string": 17}
 MESSAGE_NUMBER, BOUNDED_STRING_NUMBER = 1, 21
 

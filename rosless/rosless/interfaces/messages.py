@@ -193,7 +193,7 @@ class Interface(type):
 def interface_class(name: str) -> Any:
     """The class of any interface by its name `package/kind/Name` or `package/Name` (a message).
 
-    Services have `Request`, `Response` and `Event`; actions `Goal`, `Result`, `Feedback` and what carries them (`Impl`).
+    Services have `Request`, `Response` and `Event`; actions `Goal`, `Result`, `Feedback` and their carriers in `Impl`.
 
     Raises:
         InterfaceError: no such interface.
