@@ -51,7 +51,7 @@ def test_garbage_is_refused_and_the_node_lives(context: Context) -> None:
     publisher = node.create_publisher(String, "in", 100)
     good = bytes(encode(String, String(data="good")))
     generator = random.Random(0)
-    for _ in range(300):
+    for _ in range(1000):
         bad = bytearray(good)
         bad[generator.randrange(4, len(bad))] = generator.randrange(256)
         try:

@@ -24,6 +24,9 @@ from rosless.wire.types import dds_type
 ANY_SAMPLE = 0x7F
 TAKE_AT_ONCE = 64
 TRIGGERED_AT_ONCE = 256
+# Parameters of mallopt, and the bytes that freed memory may take before the kernel gets it back
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_MEMORY = 2**25
 
 logger = logging.getLogger(__name__)
 
@@ -137,10 +140,18 @@ class Reader(Endpoint):
                 return
 
 
+def keep_freed_memory() -> None:
+    """Let the C library reuse the memory of images, instead of giving it back and asking for it with every sample."""
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY)
+        mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY)
+
+
 class Session:
     """Joins a ROS domain.  All callbacks run on the session's thread and must be short."""
 
     def __init__(self, domain_id: int) -> None:
+        keep_freed_memory()
         self.domain_id, self.closed = domain_id, False
         self.participant = open_participant(domain_id)
         self.gid: bytes = self.participant.guid.bytes
