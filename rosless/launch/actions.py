@@ -138,7 +138,7 @@ class IncludeLaunchDescription(Action):
         source = launch_description_source
         is_source = isinstance(source, LaunchDescriptionSource)
         self.launch_description_source: Any = source if is_source else AnyLaunchDescriptionSource(source)  # type: ignore[arg-type]
-        self.launch_arguments = list(launch_arguments)
+        self.launch_arguments = list(launch_arguments or ())
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         description = self.launch_description_source.try_get_launch_description_without_context()
@@ -162,7 +162,7 @@ class OpaqueFunction(Action):
         self, *, function: Callable[..., Any], args: Iterable[Any] = (), kwargs: Any = None, **others: Any
     ) -> None:
         super().__init__(**others)
-        self._function, self._args, self._kwargs = function, list(args), dict(kwargs or {})
+        self._function, self._args, self._kwargs = function, list(args or ()), dict(kwargs or {})
 
     def execute(self, context: LaunchContext) -> Any:
         return self._function(context, *self._args, **self._kwargs)

@@ -66,7 +66,7 @@ class ExecuteProcess(Action):
         sigterm_timeout: Any = None,
         sigkill_timeout: Any = None,
         respawn: bool | SomeSubstitutionsType = False,
-        respawn_delay: float = 0.0,
+        respawn_delay: float | None = None,
         on_exit: Any = None,
         condition: Any = None,
         **others: Any,
@@ -133,7 +133,7 @@ class ExecuteProcess(Action):
     ) -> None:
         await self._live(context, places)
         while respawn and not self._ending and not context.is_shutdown:
-            await asyncio.sleep(self._delay)
+            await asyncio.sleep(self._delay or 0.0)
             await self._live(context, places)
         for handler in handlers:
             # After the event of its exit, which is still queued

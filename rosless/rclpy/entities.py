@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ IDENTITY = struct.Struct("<Qq")  # client and sequence number of a call
 REPLY_READER_TIMEOUT = 0.1  # seconds that a service waits for discovery of the client's reply reader
 SERVICE_POLL = 0.01
 
-Work = Coroutine[Any, Any, Any]
+Work = Callable[[], Coroutine[Any, Any, Any]]
 
 
 class Entity:
@@ -56,7 +57,7 @@ class Entity:
 
     def _take(self) -> Work | None:
         try:
-            return self._handle(*self._inbox.popleft())
+            return partial(self._handle, *self._inbox.popleft())
         except IndexError:
             return None
 
@@ -329,7 +330,8 @@ class Client(_ServiceEntity):
 
     def remove_pending_request(self, future: Future) -> None:
         """Forget a request; its future never gets a response."""
-        self._pending = {sequence: one for sequence, one in self._pending.items() if one is not future}
+        for sequence in [sequence for sequence, one in list(self._pending.items()) if one is future]:
+            self._pending.pop(sequence, None)
 
     def service_is_ready(self) -> bool:
         """Whether a service is there that can receive requests and be heard."""
@@ -347,7 +349,8 @@ def wait_for(future: Future, context: Any, timeout_sec: float | None = None) -> 
     forget = context._on_wake(lambda: done.put(None))
     future.add_done_callback(done.put)
     with suppress(Empty):
-        done.get(timeout=timeout_sec)
+        if context.ok():
+            done.get(timeout=timeout_sec)
     forget()
     return future.done()
 
@@ -437,7 +440,7 @@ class Timer(_CallingEntity):
         self._last = now
         # Missed periods are skipped, and the phase is kept
         self._next += self._period * (1 + (now - self._next) // self._period) if self._period else 0
-        return self._call()
+        return self._call
 
     def destroy(self) -> None:
         self._forget_jumps()
@@ -459,4 +462,4 @@ class GuardCondition(_CallingEntity):
 
     def _take(self) -> Work | None:
         self._triggered = False
-        return self._call()
+        return self._call

@@ -49,7 +49,8 @@ class Executor:
 
     def wake(self) -> None:
         """Look again for something to do; may be called from any thread and any signal handler."""
-        self._wakeups.put(None)
+        if self._wakeups.empty():
+            self._wakeups.put(None)
 
     def add_node(self, node: Any) -> bool:
         """Serve a node; False when it is served already."""
@@ -148,8 +149,9 @@ class Executor:
         """The next thing to run; None when `enough()` came true."""
         deadline = _deadline(timeout_sec)
         while True:
-            while not self._wakeups.empty():
-                self._wakeups.get()
+            with suppress(Empty):
+                while True:
+                    self._wakeups.get_nowait()
             if self._is_shutdown:
                 raise ShutdownException()
             if not self.context.ok():
@@ -190,9 +192,9 @@ class Executor:
             return None
         return Task(self._serve(entity, work), executor=self)
 
-    async def _serve(self, entity: Any, work: Coroutine[Any, Any, Any]) -> None:
+    async def _serve(self, entity: Any, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         try:
-            await work
+            await work()
         finally:
             entity.callback_group.ending_execution(entity)
             self.wake()
@@ -227,8 +229,8 @@ class MultiThreadedExecutor(Executor):
     def _run(self, task: Task) -> None:
         with self._idle:
             self._free -= 1
-        submitted = self._pool.submit(self._execute_in_pool, task)
-        submitted.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
+        with suppress(RuntimeError):  # the executor is shut down at this moment: the task is not run
+            self._pool.submit(self._execute_in_pool, task)
 
     def _execute_in_pool(self, task: Task) -> None:
         try:

@@ -131,6 +131,10 @@ class Task(Future):
         elif not self._done:
             self._executor._resume(self)
 
+    def __del__(self) -> None:
+        super().__del__()
+        self._handler.close()
+
     def executing(self) -> bool:
         """Whether it is running right now."""
         return self._executing.locked()

@@ -224,7 +224,7 @@ class ActionServer:
         chosen = [
             handle
             for key, handle in list(self._goals.items())
-            if handle.is_active and (everything or key == wanted or _nanoseconds(handle._goal_info.stamp) <= stamp)
+            if handle.is_active and (everything or key == wanted or 0 < _nanoseconds(handle._goal_info.stamp) <= stamp)
         ]
         for handle in chosen:
             if await self._ask("cancel", handle) is CancelResponse.ACCEPT and handle.is_active:
