@@ -1,4 +1,4 @@
-"""Where packages are installed."""
+"""Where packages are installed: a part of rosless."""
 
 from ament_index_python.packages import (
     PackageNotFoundError,

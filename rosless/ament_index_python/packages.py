@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rosless.prefixes import install_prefixes, share_directories
+from rosless.packages import install_prefixes, share_directories
 
 
 class PackageNotFoundError(KeyError):
@@ -19,28 +19,24 @@ def get_packages_with_prefixes() -> dict[str, str]:
     return {name: str(share.parents[1]) for name, share in share_directories().items()}
 
 
-def get_package_prefix(package_name: str) -> str:
-    """The prefix of a package.
-
-    Raises:
-        PackageNotFoundError: it is not installed.
-    """
-    try:
-        return get_packages_with_prefixes()[package_name]
-    except KeyError:
-        searched = [str(prefix) for prefix in install_prefixes()]
-        raise PackageNotFoundError(f"package '{package_name}' not found, searching: {searched}") from None
-
-
-def get_package_share_directory(package_name: str, print_warning: bool = True) -> str:
+def get_package_share_path(package_name: str, print_warning: bool = True) -> Path:
     """The directory `share/<package>` of a package.
 
     Raises:
         PackageNotFoundError: it is not installed.
     """
+    found = share_directories().get(package_name)
+    if found is None:
+        searched = [str(prefix) for prefix in install_prefixes()]
+        raise PackageNotFoundError(f"package '{package_name}' not found, searching: {searched}")
+    return found
+
+
+def get_package_share_directory(package_name: str, print_warning: bool = True) -> str:
+    """The same as a text."""
     return str(get_package_share_path(package_name))
 
 
-def get_package_share_path(package_name: str, print_warning: bool = True) -> Path:
-    """The same as a path."""
-    return Path(get_package_prefix(package_name)) / "share" / package_name
+def get_package_prefix(package_name: str) -> str:
+    """The prefix a package is installed in."""
+    return str(get_package_share_path(package_name).parents[1])

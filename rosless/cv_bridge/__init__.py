@@ -1,26 +1,23 @@
-"""sensor_msgs/Image to numpy arrays and back, without OpenCV: a part of rosless.
+"""sensor_msgs/Image and CompressedImage to numpy arrays and back, without OpenCV: a part of rosless.
 
-Encodings: rgb8, bgr8, rgba8, bgra8, mono8, 8UC1, 8UC3, 8UC4, mono16, 16UC1, 32FC1.
+Compressed images need Pillow.
 """
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import Image
+from rosless.errors import left_out
+from sensor_msgs.msg import CompressedImage, Image
 
+# Sample type and channels by encoding
 ENCODINGS: dict[str, tuple[str, int]] = {
-    "rgb8": ("uint8", 3),
-    "bgr8": ("uint8", 3),
-    "rgba8": ("uint8", 4),
-    "bgra8": ("uint8", 4),
-    "mono8": ("uint8", 1),
-    "8UC1": ("uint8", 1),
-    "8UC3": ("uint8", 3),
-    "8UC4": ("uint8", 4),
-    "mono16": ("uint16", 1),
-    "16UC1": ("uint16", 1),
+    **dict.fromkeys(("rgb8", "bgr8", "8UC3"), ("uint8", 3)),
+    **dict.fromkeys(("rgba8", "bgra8", "8UC4"), ("uint8", 4)),
+    **dict.fromkeys(("mono8", "8UC1"), ("uint8", 1)),
+    **dict.fromkeys(("mono16", "16UC1"), ("uint16", 1)),
     "32FC1": ("float32", 1),
 }
 COLORS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
@@ -59,10 +56,7 @@ class CvBridge:
         data = np.frombuffer(img_msg.data, np.uint8)[: step * height].reshape(height, step)[:, :row]
         pixels = np.ascontiguousarray(data).view(dtype.newbyteorder(">" if img_msg.is_bigendian else "<"))
         shape = (height, width, channels) if channels > 1 else (height, width)
-        pixels = pixels.astype(dtype, copy=False).reshape(shape)
-        if desired_encoding in (PASSTHROUGH, img_msg.encoding):
-            return pixels
-        return _convert(pixels, img_msg.encoding, desired_encoding)
+        return _convert(pixels.astype(dtype, copy=False).reshape(shape), img_msg.encoding, desired_encoding)
 
     def cv2_to_imgmsg(self, cvim: np.ndarray, encoding: str = PASSTHROUGH, header: Any = None) -> Any:
         """An image message of pixels (H, W) or (H, W, C).
@@ -70,40 +64,55 @@ class CvBridge:
         Raises:
             CvBridgeError: the pixels do not fit the encoding.
         """
-        if not isinstance(cvim, np.ndarray) or cvim.ndim not in (2, 3):
-            raise CvBridgeError("Your input type is not a numpy array of two or three dimensions")
         channels = cvim.shape[2] if cvim.ndim == 3 else 1
         if encoding == PASSTHROUGH:
-            name = {"uint8": "8UC", "uint16": "16UC", "float32": "32FC"}.get(cvim.dtype.name, f"{cvim.dtype.name} C")
-            encoding = f"{name}{channels}"
+            kind = {"uint8": "8UC", "uint16": "16UC", "float32": "32FC"}.get(cvim.dtype.name, f"{cvim.dtype.name} C")
+            encoding = f"{kind}{channels}"
         dtype, wanted = _layout(encoding)
-        if cvim.dtype != dtype or channels != wanted:
+        if cvim.dtype != dtype or channels != wanted or cvim.ndim not in (2, 3):
             raise CvBridgeError(
-                f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype} with "
-                f"{channels} channels"
+                f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype} {cvim.shape}"
             )
-        message = Image(
-            height=cvim.shape[0], width=cvim.shape[1], encoding=encoding, step=cvim.shape[1] * channels * dtype.itemsize
-        )
-        if header is not None:
-            message.header = header
+        height, width = cvim.shape[:2]
+        message = Image(height=height, width=width, encoding=encoding, step=width * channels * dtype.itemsize)
+        message.header = header if header is not None else message.header
         message.data = np.ascontiguousarray(cvim).view(np.uint8)
         return message
 
     def compressed_imgmsg_to_cv2(self, cmprs_img_msg: Any, desired_encoding: str = PASSTHROUGH) -> np.ndarray:
-        raise AttributeError("rosless does not provide CvBridge.compressed_imgmsg_to_cv2; it needs a genuine cv_bridge")
+        """The pixels of a JPEG or PNG image: as bgr8, mono8 or 16UC1 unless another encoding is wanted.
+
+        Raises:
+            CvBridgeError: data that are no image.
+        """
+        from PIL import Image as Files
+        from PIL import UnidentifiedImageError
+
+        try:
+            file = Files.open(io.BytesIO(bytes(cmprs_img_msg.data)))
+            have = {"L": "mono8", "I;16": "16UC1", "I": "16UC1"}.get(file.mode, "rgb8")
+            pixels = np.asarray(file.convert("RGB") if have == "rgb8" else file).astype(ENCODINGS[have][0])
+        except (UnidentifiedImageError, OSError) as error:
+            raise CvBridgeError(f"a compressed image '{cmprs_img_msg.format}' cannot be read: {error}") from error
+        return _convert(pixels, have, "bgr8" if (desired_encoding, have) == (PASSTHROUGH, "rgb8") else desired_encoding)
+
+    def cv2_to_compressed_imgmsg(self, cvim: np.ndarray, dst_format: str = "jpg") -> Any:
+        """A compressed image of bgr8, mono8 or 16UC1 pixels, as "jpg" or "png"."""
+        from PIL import Image as Files
+
+        out = io.BytesIO()
+        rgb = np.ascontiguousarray(cvim[..., ::-1]) if cvim.ndim == 3 else cvim
+        Files.fromarray(rgb).save(out, {"jpg": "JPEG"}.get(dst_format, dst_format.upper()))
+        return CompressedImage(format=dst_format, data=out.getvalue())
 
 
 def _convert(pixels: np.ndarray, have: str, want: str) -> np.ndarray:
-    _layout(want)
-    if ENCODINGS[have] == ENCODINGS[want] and not (have in COLORS and want in COLORS):
+    if want in (PASSTHROUGH, have):
         return pixels
-    if have not in COLORS or want not in COLORS:
-        raise CvBridgeError(
-            f"[{have}] is not a color format, and cannot be converted to [{want}]"
-            if have not in COLORS
-            else f"[{want}] is not a color format, and [{have}] cannot be converted to it"
-        )
+    if _layout(want) == _layout(have) and not {have, want} <= set(COLORS):
+        return pixels
+    if not {have, want} <= set(COLORS):
+        raise CvBridgeError(f"[{have}] cannot be converted to [{want}]; colours are {', '.join(COLORS)}")
     if have == "mono8":
         rgb = np.repeat(pixels[..., None], 3, axis=2)
     else:
@@ -113,9 +122,8 @@ def _convert(pixels: np.ndarray, have: str, want: str) -> np.ndarray:
     colors = rgb if want.startswith("rgb") else rgb[..., ::-1]
     if want.endswith("a8"):
         opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
-        alpha = pixels[..., 3:4] if have.endswith("a8") else opaque
-        colors = np.concatenate([colors, alpha], axis=2)
+        colors = np.concatenate([colors, pixels[..., 3:4] if have.endswith("a8") else opaque], axis=2)
     return np.ascontiguousarray(colors)
 
 
-__all__ = ["CvBridge", "CvBridgeError"]
+__getattr__ = left_out(__name__)

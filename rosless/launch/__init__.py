@@ -1,13 +1,7 @@
 """The launch system on Python alone: a part of rosless.  A genuine one on PYTHONPATH is found before it."""
 
-from launch import (
-    actions,
-    conditions,
-    event_handlers,
-    events,
-    launch_description_sources,
-    substitutions,
-)
+from rosless.errors import left_out
+
 from launch.core import (
     Action,
     Condition,
@@ -34,16 +28,5 @@ __all__ = [
     "LaunchService",
     "SomeSubstitutionsType",
     "Substitution",
-    "actions",
-    "conditions",
-    "event_handlers",
-    "events",
-    "launch_description_sources",
-    "substitutions",
 ]
-
-
-def __getattr__(name: str) -> object:
-    from rosless.errors import refuse_attribute
-
-    refuse_attribute("launch", name)
+__getattr__ = left_out(__name__)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from rosless.errors import left_out
 
-from launch.core import (
-    Condition,
-    InvalidConditionExpressionError,
-    LaunchContext,
-    SomeSubstitutionsType,
-    SubstitutionFailure,
-    perform_substitutions,
-)
-from launch.substitutions import to_bool
+from launch.core import Condition, LaunchContext, LaunchError, SomeSubstitutionsType, perform_substitutions
+
+
+class InvalidConditionExpressionError(LaunchError):
+    """A condition is neither true nor false."""
 
 
 def evaluate_condition_expression(context: LaunchContext, expression: SomeSubstitutionsType) -> bool:
-    """The truth of a text.
+    """The truth of `true`, `false`, `1` or `0` in any case.
 
     Raises:
-        InvalidConditionExpressionError: neither true nor false.
+        InvalidConditionExpressionError: another text.
     """
     text = perform_substitutions(context, expression)
-    try:
-        return to_bool(text, "a condition")
-    except SubstitutionFailure:
-        raise InvalidConditionExpressionError(
-            f"invalid condition expression: expected one of (true, 1) or (false, 0), got '{text}'"
-        ) from None
+    if (clean := text.strip().lower()) not in ("true", "1", "false", "0"):
+        raise InvalidConditionExpressionError(f"expected one of (true, 1) or (false, 0), got '{text}'")
+    return clean in ("true", "1")
 
 
 class IfCondition(Condition):
@@ -47,28 +40,12 @@ class UnlessCondition(Condition):
 class LaunchConfigurationEquals(Condition):
     """Holds when a launch configuration has a value; `None` means that it is not set."""
 
-    def __init__(self, launch_configuration_name: str, expected_value: Any) -> None:
+    def __init__(self, launch_configuration_name: str, expected_value: SomeSubstitutionsType | None) -> None:
         def equals(context: LaunchContext) -> bool:
-            value = context.launch_configurations.get(launch_configuration_name)
             expected = None if expected_value is None else perform_substitutions(context, expected_value)
-            return value == expected
+            return context.launch_configurations.get(launch_configuration_name) == expected
 
         super().__init__(predicate=equals)
 
 
-class LaunchConfigurationNotEquals(Condition):
-    """Holds when a launch configuration has another value."""
-
-    def __init__(self, launch_configuration_name: str, expected_value: Any) -> None:
-        equals = LaunchConfigurationEquals(launch_configuration_name, expected_value)
-        super().__init__(predicate=lambda context: not equals.evaluate(context))
-
-
-__all__ = [
-    "IfCondition",
-    "InvalidConditionExpressionError",
-    "LaunchConfigurationEquals",
-    "LaunchConfigurationNotEquals",
-    "UnlessCondition",
-    "evaluate_condition_expression",
-]
+__getattr__ = left_out(__name__)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ class SubstitutionFailure(LaunchError):  # noqa: N818 - launch's name
     """A substitution has no value."""
 
 
-class InvalidConditionExpressionError(LaunchError):
-    """A condition is neither true nor false."""
-
-
 class Substitution:
     """A text that becomes known while launching."""
 
@@ -35,24 +30,24 @@ class Substitution:
         raise NotImplementedError  # pragma: no cover - launch's abstract method
 
     def describe(self) -> str:
-        """The substitution as a reader sees it."""
-        return f"{type(self).__name__}()"
+        """The substitution as a reader sees it: its name and what it was made of."""
+        parts = ", ".join(describe(value) for value in vars(self).values() if value is not None)
+        return f"{type(self).__name__}({parts})"
+
+    def __truediv__(self, part: SomeSubstitutionsType) -> Substitution:
+        from launch.substitutions import PathJoinSubstitution
+
+        return PathJoinSubstitution([self, part])
 
 
 SomeSubstitutionsType = str | Substitution | Iterable[str | Substitution]
 
 
-def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType) -> str:
-    """The text of a string, a substitution or a sequence of them.
-
-    Raises:
-        TypeError: neither.
-    """
+def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType | os.PathLike[str]) -> str:
+    """The text of a string, a path, a substitution or a sequence of them."""
     if isinstance(subs, Substitution):
         return subs.perform(context)
-    if isinstance(subs, str):
-        return subs
-    if isinstance(subs, os.PathLike):
+    if isinstance(subs, str | os.PathLike):
         return os.fspath(subs)
     if isinstance(subs, Iterable):
         return "".join(perform_substitutions(context, one) for one in subs)
@@ -61,18 +56,15 @@ def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType) -
 
 def is_substitution(value: Any) -> bool:
     """Whether a value is a substitution, or a sequence with one."""
-    return isinstance(value, Substitution) or (
-        isinstance(value, list | tuple) and any(isinstance(one, Substitution) for one in value)
-    )
+    inside = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(one, Substitution) for one in inside)
 
 
-def describe_substitutions(subs: Any) -> str:
+def describe(value: Any) -> str:
     """Text or substitutions as a reader sees them."""
-    if isinstance(subs, Substitution):
-        return subs.describe()
-    if isinstance(subs, str):
-        return f"'{subs}'"
-    return " + ".join(describe_substitutions(one) for one in subs)
+    if isinstance(value, list | tuple):
+        return " + ".join(describe(one) for one in value)
+    return value.describe() if isinstance(value, Substitution) else repr(value)
 
 
 class Condition:
@@ -82,15 +74,15 @@ class Condition:
         self._predicate = predicate
 
     def evaluate(self, context: LaunchContext) -> bool:
-        return self._predicate(context) if self._predicate is not None else True
+        return self._predicate is None or self._predicate(context)
 
 
 class LaunchDescriptionEntity:
     """Something that a launch description holds."""
 
-    def visit(self, context: LaunchContext) -> Sequence[LaunchDescriptionEntity] | None:
+    def visit(self, context: LaunchContext) -> Any:
         """Carry it out; returns further entities to visit."""
-        raise NotImplementedError  # pragma: no cover
+        raise NotImplementedError  # pragma: no cover - launch's abstract method
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         """The entities inside, as far as they are known before launching."""
@@ -101,58 +93,54 @@ class Action(LaunchDescriptionEntity):
     """Something to do, under a condition."""
 
     def __init__(self, *, condition: Condition | None = None) -> None:
-        self._condition = condition
+        self.condition = condition
 
-    @property
-    def condition(self) -> Condition | None:
-        return self._condition
+    def visit(self, context: LaunchContext) -> Any:
+        return self.execute(context) if self.condition is None or self.condition.evaluate(context) else None
 
-    def visit(self, context: LaunchContext) -> Sequence[LaunchDescriptionEntity] | None:
-        if self._condition is None or self._condition.evaluate(context):
-            return self.execute(context)
-        return None
-
-    def execute(self, context: LaunchContext) -> Sequence[LaunchDescriptionEntity] | None:
+    def execute(self, context: LaunchContext) -> Any:
         """Do it; returns further entities to visit."""
-        raise NotImplementedError  # pragma: no cover
+        raise NotImplementedError  # pragma: no cover - launch's abstract method
+
+
+class Call(Action):
+    """A function of the context as an action, for what others need between their entities (private to rosless)."""
+
+    def __init__(self, function: Callable[[LaunchContext], Any]) -> None:
+        super().__init__()
+        self.execute = function  # type: ignore[method-assign]
 
 
 class LaunchDescription(LaunchDescriptionEntity):
     """A list of entities, visited in their order."""
 
     def __init__(self, initial_entities: Iterable[LaunchDescriptionEntity] | None = None) -> None:
-        self._entities: list[LaunchDescriptionEntity] = list(initial_entities or [])
-
-    @property
-    def entities(self) -> list[LaunchDescriptionEntity]:
-        return self._entities
+        self.entities: list[LaunchDescriptionEntity] = list(initial_entities or [])
 
     def add_entity(self, entity: LaunchDescriptionEntity) -> None:
-        self._entities.append(entity)
+        self.entities.append(entity)
 
-    def add_action(self, action: Action) -> None:
-        self._entities.append(action)
+    add_action = add_entity
 
-    def visit(self, context: LaunchContext) -> Sequence[LaunchDescriptionEntity] | None:
-        return self._entities
+    def visit(self, context: LaunchContext) -> Any:
+        return self.entities
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
-        return self._entities
+        return self.entities
 
     def get_launch_arguments(self) -> list[Any]:
         """The declared arguments, in their order, those of included files too."""
         from launch.actions import DeclareLaunchArgument
 
-        found: dict[str, Any] = {}
+        found = (one for one in descendants(self) if isinstance(one, DeclareLaunchArgument))
+        return list({one.name: one for one in found}.values())
 
-        def search(entities: Iterable[LaunchDescriptionEntity]) -> None:
-            for entity in entities:
-                if isinstance(entity, DeclareLaunchArgument):
-                    found.setdefault(entity.name, entity)
-                search(entity.describe_sub_entities())
 
-        search(self._entities)
-        return list(found.values())
+def descendants(entity: LaunchDescriptionEntity) -> Iterator[LaunchDescriptionEntity]:
+    """An entity and all those below it, as far as they are known before launching."""
+    yield entity
+    for one in entity.describe_sub_entities():
+        yield from descendants(one)
 
 
 class Event:
@@ -162,35 +150,21 @@ class Event:
 
 
 class EventHandler:
-    """Entities to visit when an event matches."""
+    """Entities to visit when an event matches: entities, or a function (event, context) that returns them."""
 
     def __init__(self, *, matcher: Callable[[Event], bool], entities: Any = None, handle_once: bool = False) -> None:
-        self._matcher, self._entities, self._handle_once = matcher, entities, handle_once
-
-    @property
-    def handle_once(self) -> bool:
-        return self._handle_once
-
-    @property
-    def entities(self) -> Any:
-        return self._entities
-
-    def matches(self, event: Event) -> bool:
-        return self._matcher(event)
+        self.matches, self.entities, self.handle_once = matcher, entities, handle_once
 
     def handle(self, event: Event, context: LaunchContext) -> Any:
         """Entities to visit because of an event."""
         context.locals.event = event
-        if self._handle_once:
+        if self.handle_once:
             context.unregister_event_handler(self)
-        entities = self._entities
-        if callable(entities) and not isinstance(entities, LaunchDescriptionEntity):
-            entities = entities(event, context)
-        return entities
+        return self.entities(event, context) if callable(self.entities) else self.entities
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         """The entities inside, as far as they are known before launching."""
-        return [] if self._entities is None or callable(self._entities) else as_entities(self._entities)
+        return [] if callable(self.entities) else as_entities(self.entities)
 
 
 def as_entities(value: Any) -> list[LaunchDescriptionEntity]:
@@ -199,79 +173,61 @@ def as_entities(value: Any) -> list[LaunchDescriptionEntity]:
     Raises:
         TypeError: something else is among them.
     """
-    if value is None:
-        return []
-    entities = [value] if isinstance(value, LaunchDescriptionEntity) else list(value)
+    entities = [value] if isinstance(value, LaunchDescriptionEntity) else list(value or [])
     for entity in entities:
         if not isinstance(entity, LaunchDescriptionEntity):
             raise TypeError(f"expected launch actions, got {type(entity).__name__}: {entity!r}")
     return entities
 
 
-class Locals:
-    """Values that hold while something is visited, such as `event` or `current_launch_file_path`."""
-
-    event: Event
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"context.locals has no '{name}' here")
-
-
 class LaunchContext:
-    """What actions and substitutions know and change."""
+    """What actions and substitutions know and change.
+
+    Attributes:
+        launch_configurations: values of arguments by name.
+        environment: of the processes to come.
+        locals: what holds while something is visited, such as `event` or `current_launch_file_path`.
+    """
 
     def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False) -> None:
-        self.argv = list(argv or [])
-        self.noninteractive = noninteractive
+        self.argv, self.noninteractive = list(argv or []), noninteractive
         self.launch_configurations: dict[str, str] = {}
         self.environment: dict[str, str] = dict(os.environ)
-        self.locals = Locals()
-        self.ros: dict[str, Any] = {"namespace": "", "parameters": [], "remaps": []}
-        self._saved_configurations: list[dict[str, str]] = []
-        self._saved_environments: list[dict[str, str]] = []
-        self._saved_ros: list[dict[str, Any]] = []
-        self._handlers: deque[EventHandler] = deque()
-        self._service: LaunchService | None = None
+        self.ros_namespace = ""
+        self.locals = SimpleNamespace()
         self.is_shutdown = False
+        self._scopes: list[tuple[dict[str, str], dict[str, str], str]] = []
+        self._handlers: list[EventHandler] = []
+        self._service: LaunchService | None = None
 
     @property
-    def asyncio_loop(self) -> asyncio.AbstractEventLoop | None:
-        return self._service.loop if self._service else None
+    def service(self) -> LaunchService:
+        """The service that runs the launch (private to rosless)."""
+        if self._service is None:
+            raise LaunchError("this needs a running LaunchService")
+        return self._service
 
     def perform_substitution(self, sub: Substitution) -> str:
         return sub.perform(self)
 
     def emit_event_sync(self, event: Event) -> None:
         """Queue an event."""
-        if self._service is not None:
-            self._service.emit_event(event)
+        self.service.emit_event(event)
 
     async def emit_event(self, event: Event) -> None:
         self.emit_event_sync(event)
 
     def register_event_handler(self, event_handler: EventHandler, append: bool = False) -> None:
         """Handle events; handlers registered last come first."""
-        (self._handlers.append if append else self._handlers.appendleft)(event_handler)
+        self._handlers.insert(len(self._handlers) if append else 0, event_handler)
 
     def unregister_event_handler(self, event_handler: EventHandler) -> None:
-        if event_handler in self._handlers:
-            self._handlers.remove(event_handler)
+        self._handlers = [one for one in self._handlers if one is not event_handler]
 
     def push_scope(self) -> None:
-        """Keep configurations, environment and ROS defaults for `pop_scope`."""
-        self._saved_configurations.append(dict(self.launch_configurations))
-        self._saved_environments.append(dict(self.environment))
-        self._saved_ros.append(
-            {
-                "namespace": self.ros["namespace"],
-                "parameters": list(self.ros["parameters"]),
-                "remaps": list(self.ros["remaps"]),
-            }
-        )
+        """Keep configurations, environment and namespace for `pop_scope`."""
+        self._scopes.append((dict(self.launch_configurations), dict(self.environment), self.ros_namespace))
 
-    def pop_scope(self, forwarded: dict[str, str] | None = None) -> None:
+    def pop_scope(self) -> None:
         """Restore what `push_scope` kept."""
-        self.launch_configurations = self._saved_configurations.pop()
-        self.environment = self._saved_environments.pop()
-        self.ros = self._saved_ros.pop()
-        self.launch_configurations.update(forwarded or {})
+        self.launch_configurations, self.environment, self.ros_namespace = self._scopes.pop()

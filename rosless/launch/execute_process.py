@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import itertools
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -18,21 +17,18 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from launch.core import (
-    Action,
-    EventHandler,
-    LaunchContext,
-    SomeSubstitutionsType,
-    logger,
-    perform_substitutions,
-)
-from launch.event_handlers import OnProcessExit, OnProcessIO, OnShutdown
-from launch.events.process import ProcessExited, ProcessIO, ProcessStarted, ShutdownProcess, SignalProcess
+from rosless.errors import refuse
+
+from launch.conditions import evaluate_condition_expression
+from launch.core import Action, Event, EventHandler, LaunchContext, SomeSubstitutionsType, logger, perform_substitutions
+from launch.event_handlers import OnProcessExit, OnShutdown
+from launch.events.process import ProcessExited, ProcessStarted
 
 PR_SET_PDEATHSIG = 1
-SIGTERM_TIMEOUT = "1.2"  # seconds from SIGINT to SIGTERM
-SIGKILL_TIMEOUT = "0.8"  # seconds from SIGTERM to SIGKILL
+TIMEOUTS = {"sigterm_timeout": "1.2", "sigkill_timeout": "0.8"}  # seconds from SIGINT to SIGTERM, on to SIGKILL
 LONGEST_LINE = 2**20
+PIPES_OPEN = 0.5  # seconds that a descendant may hold the pipes of a process that ended
+OUTPUTS = ("screen", "log", "both", "own_log", "full")
 
 _numbers = itertools.count(1)
 
@@ -61,158 +57,93 @@ class ExecuteProcess(Action):
     def __init__(
         self,
         *,
-        cmd: Iterable[SomeSubstitutionsType] | None = None,
+        cmd: Iterable[SomeSubstitutionsType] = (),
         name: SomeSubstitutionsType | None = None,
-        prefix: SomeSubstitutionsType | None = None,
         cwd: SomeSubstitutionsType | None = None,
         env: dict[Any, Any] | None = None,
         additional_env: dict[Any, Any] | None = None,
-        shell: bool = False,
         output: Any = "log",
-        output_format: str = "[{this.process_name}] {line}",
         sigterm_timeout: Any = None,
         sigkill_timeout: Any = None,
-        emulate_tty: Any = None,
-        respawn: Any = False,
+        respawn: bool | SomeSubstitutionsType = False,
         respawn_delay: float | None = None,
-        respawn_max_retries: int = -1,
         on_exit: Any = None,
-        log_cmd: bool = False,
-        cached_output: bool = False,
-        **kwargs: Any,
+        condition: Any = None,
+        **others: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if shell or emulate_tty:
-            raise AttributeError(f"rosless does not provide {'shell' if shell else 'emulate_tty'} in ExecuteProcess")
-        self._cmd = list(cmd or [])
-        self._process_label, self._prefix, self._cwd = name, prefix, cwd
-        self._env, self._additional_env = env, additional_env
-        self._output, self._format, self._log_cmd = output, output_format, log_cmd
-        self._timeouts = (sigterm_timeout, sigkill_timeout)
-        self._respawn, self._respawn_delay, self._respawn_retries = respawn, respawn_delay, respawn_max_retries
+        super().__init__(condition=condition)
+        refuse(**others)
+        self._cmd, self._label, self._cwd = list(cmd), name, cwd
+        self._env, self._additional_env, self._output = env, additional_env or {}, output
+        self._timeouts = dict(zip(TIMEOUTS, (sigterm_timeout, sigkill_timeout), strict=True))
+        self._respawn, self._delay = respawn, respawn_delay
         self._on_exit = on_exit
         self._process: asyncio.subprocess.Process | None = None
-        self._details: dict[str, Any] = {}
-        self._shutting_down = False
-        self._stopping: asyncio.Task[None] | None = None
+        self._ending = False
+        self.process_details: dict[str, Any] = {}
         self.return_code: int | None = None
 
-    @property
-    def process_details(self) -> dict[str, Any]:
-        """Name, command, pid and so on, once it runs."""
-        return self._details
-
-    @property
-    def process_name(self) -> str:
-        return str(self._details.get("name", ""))
-
     def _command(self, context: LaunchContext) -> list[str]:
-        words = [perform_substitutions(context, part) for part in self._cmd]
-        if self._prefix is not None:
-            words = shlex.split(perform_substitutions(context, self._prefix)) + words
-        return words
+        return [perform_substitutions(context, part) for part in self._cmd]
 
-    def _label(self, context: LaunchContext, words: list[str]) -> str:
-        if self._process_label is not None:
-            return perform_substitutions(context, self._process_label)
-        return os.path.basename(words[0])
-
-    def _environment(self, context: LaunchContext) -> dict[str, str]:
-        def performed(given: dict[Any, Any]) -> dict[str, str]:
-            return {
-                perform_substitutions(context, key): perform_substitutions(context, value)
-                for key, value in given.items()
-            }
-
-        base = performed(self._env) if self._env is not None else dict(context.environment)
-        return {**base, **performed(self._additional_env or {})}
-
-    def _streams(self, context: LaunchContext) -> tuple[set[str], set[str]]:
+    def _places(self, context: LaunchContext) -> dict[str, set[str]]:
         """Where stdout and stderr go: "screen", "log"."""
-        output = self._output
-        if isinstance(output, dict):
-            stdout, stderr = output.get("stdout", "log"), output.get("stderr", "log")
+        if isinstance(self._output, dict):
+            wanted = {stream: self._output.get(stream, "log") for stream in ("stdout", "stderr")}
         else:
-            text = perform_substitutions(context, output)
-            if text not in ("screen", "log", "both", "own_log", "full"):
-                raise ValueError(f"output is '{text}'; expected one of screen, log, both, own_log, full")
-            stdout = text
-            stderr = "both" if text == "log" else text
+            text = perform_substitutions(context, self._output)
+            wanted = {"stdout": text, "stderr": "both" if text == "log" else text}
+        if unknown := set(wanted.values()) - set(OUTPUTS):
+            raise ValueError(f"output is '{unknown.pop()}'; expected one of {', '.join(OUTPUTS)}")
+        return {stream: {"log", "screen"} if "log" not in text else {"log"} for stream, text in wanted.items()}
 
-        def places(value: str) -> set[str]:
-            return {"screen", "log"} if value in ("both", "full", "screen") else {"log"}
-
-        return places(stdout), places(stderr)
-
-    def execute(self, context: LaunchContext) -> None:
-        words = self._command(context)
-        name = f"{self._label(context, words)}-{next(_numbers)}"
-        cwd = perform_substitutions(context, self._cwd) if self._cwd is not None else None
-        environment = self._environment(context)
-        respawn = self._respawn
-        if not isinstance(respawn, bool):
-            from launch.substitutions import to_bool
-
-            respawn = to_bool(perform_substitutions(context, respawn), "respawn")
-        timeouts = [
-            self._seconds(context, given, key, default)
-            for given, key, default in zip(
-                self._timeouts, ("sigterm_timeout", "sigkill_timeout"), (SIGTERM_TIMEOUT, SIGKILL_TIMEOUT), strict=True
-            )
-        ]
-        self._details = {"name": name, "cmd": words, "cwd": cwd, "env": environment, "pid": 0}
-        service = context._service
-        assert service is not None
-        handlers: list[EventHandler] = [
-            OnShutdown(on_shutdown=lambda event, inner: self._shut_down(context, timeouts)),
-            EventHandler(
-                matcher=lambda event: isinstance(event, ShutdownProcess) and event.process_matcher(self),
-                entities=lambda event, inner: self._shut_down(context, timeouts),
-            ),
-            EventHandler(
-                matcher=lambda event: isinstance(event, SignalProcess) and event.process_matcher(self),
-                entities=lambda event, inner: self._send(event.signal),
-            ),
-        ]
-        if self._on_exit is not None:
-            handlers.append(OnProcessExit(target_action=self, on_exit=self._on_exit))
-        for handler in handlers:
-            context.register_event_handler(handler)
-        service.start_process(self._run(context, self._streams(context), respawn, handlers))
-
-    @staticmethod
-    def _seconds(context: LaunchContext, given: Any, key: str, default: str) -> float:
-        if given is None:
-            given = context.launch_configurations.get(key, default)
+    def _seconds(self, context: LaunchContext, name: str) -> float:
+        given = self._timeouts[name]
+        given = context.launch_configurations.get(name, TIMEOUTS[name]) if given is None else given
         return float(given if isinstance(given, int | float) else perform_substitutions(context, given))
 
-    async def _run(
-        self, context: LaunchContext, streams: tuple[set[str], set[str]], respawn: bool, handlers: list[EventHandler]
-    ) -> None:
-        retries = 0
-        try:
-            while True:
-                await self._run_once(context, streams)
-                again = respawn and not context.is_shutdown and not self._shutting_down
-                if not again or 0 <= self._respawn_retries <= retries:
-                    return
-                retries += 1
-                if self._respawn_delay:
-                    await asyncio.sleep(self._respawn_delay)
-                if context.is_shutdown:
-                    return
-        finally:
-            service = context._service
-            assert service is not None
-            for handler in handlers:
-                # After the event of its exit, which is still queued
-                service.call_soon(partial(context.unregister_event_handler, handler))
+    def execute(self, context: LaunchContext) -> None:
+        def performed(given: dict[Any, Any]) -> dict[str, str]:
+            return {perform_substitutions(context, k): perform_substitutions(context, v) for k, v in given.items()}
 
-    async def _run_once(self, context: LaunchContext, streams: tuple[set[str], set[str]]) -> None:
-        details, log = self._details, logger.getChild("process").getChild(self._details["name"].replace(".", "_"))
-        log.name = details["name"]
+        words, steps = self._command(context), [self._seconds(context, name) for name in TIMEOUTS]
+        label = os.path.basename(words[0]) if self._label is None else perform_substitutions(context, self._label)
+        base = context.environment if self._env is None else performed(self._env)
+        cwd = None if self._cwd is None else perform_substitutions(context, self._cwd)
+        self.process_details = {"process_name": f"{label}-{next(_numbers)}", "cmd": words, "cwd": cwd, "pid": 0}
+        self.process_details["env"] = {**base, **performed(self._additional_env)}
+        respawn = self._respawn
+        respawn = respawn if isinstance(respawn, bool) else evaluate_condition_expression(context, respawn)
+
+        def end(event: Event, inner: LaunchContext) -> None:
+            if not self._ending:
+                self._ending = True
+                context.service.start(self._escalate(steps))
+
+        handlers: list[EventHandler] = [
+            OnShutdown(on_shutdown=end),
+            OnProcessExit(target_action=self, on_exit=self._on_exit),
+        ]
+        for handler in handlers:
+            context.register_event_handler(handler)
+        context.service.start(self._run(context, self._places(context), respawn, handlers), lasting=True)
+
+    async def _run(
+        self, context: LaunchContext, places: dict[str, set[str]], respawn: bool, handlers: list[EventHandler]
+    ) -> None:
+        await self._live(context, places)
+        while respawn and not self._ending and not context.is_shutdown:
+            await asyncio.sleep(self._delay or 0.0)
+            await self._live(context, places)
+        for handler in handlers:
+            # After the event of its exit, which is still queued
+            context.service.call_soon(partial(context.unregister_event_handler, handler))
+
+    async def _live(self, context: LaunchContext, places: dict[str, set[str]]) -> None:
         if context.is_shutdown:
             return
+        details = self.process_details
+        log = partial(self._log, logger.info)
         try:
             process = await asyncio.create_subprocess_exec(
                 *details["cmd"],
@@ -226,88 +157,64 @@ class ExecuteProcess(Action):
                 preexec_fn=_die_with_parent(),
             )
         except OSError as error:
-            log.error(f"exception occurred while executing process: {error}")
-            details["pid"] = 0
-            self.return_code = 1
-            self._exited(context, 1)
+            self._log(logger.error, f"exception occurred while executing process: {error}")
+            self._ended(context, 1)
             return
         self._process, details["pid"] = process, process.pid
-        assert context._service is not None
-        context._service.process_groups.add(process.pid)
-        log.info(f"process started with pid [{process.pid}]")
-        if self._log_cmd:
-            log.info(f"process details: cmd='{shlex.join(details['cmd'])}', cwd='{details['cwd']}'")
+        context.service.process_groups.add(process.pid)
+        log(f"process started with pid [{process.pid}]")
         context.emit_event_sync(ProcessStarted(action=self, **details))
-        if self._shutting_down or context.is_shutdown:
+        if self._ending or context.is_shutdown:
             self._send(signal.SIGINT)
-        readers = [
-            asyncio.ensure_future(self._read(context, process.stdout, streams[0], 1)),
-            asyncio.ensure_future(self._read(context, process.stderr, streams[1], 2)),
-        ]
-        returncode = await process.wait()
+        streams = {"stdout": process.stdout, "stderr": process.stderr}
+        readers = [asyncio.ensure_future(self._read(context, pipe, places[stream])) for stream, pipe in streams.items()]
+        code = await process.wait()
         # A descendant may hold the pipes open: what the process itself wrote is there already
-        await asyncio.wait(readers, timeout=0.5)
+        await asyncio.wait(readers, timeout=PIPES_OPEN)
         for reader in readers:
             reader.cancel()
-        self.return_code = returncode
-        if returncode == 0:
-            log.info(f"process has finished cleanly [pid {process.pid}]")
+        if code == 0:
+            log(f"process has finished cleanly [pid {process.pid}]")
         else:
-            log.error(
-                f"process has died [pid {process.pid}, exit code {returncode}, cmd '{' '.join(details['cmd'])}']."
-            )
-        self._exited(context, returncode)
-        self._process = None
+            died = f"process has died [pid {process.pid}, exit code {code}, cmd '{' '.join(details['cmd'])}']."
+            self._log(logger.error, died)
+        self._ended(context, code)
 
-    def _exited(self, context: LaunchContext, returncode: int) -> None:
-        context.emit_event_sync(ProcessExited(action=self, returncode=returncode, **self._details))
+    def _log(self, write: Callable[..., None], text: str) -> None:
+        write(text, extra={"as": self.process_details["process_name"]})
 
-    async def _read(self, context: LaunchContext, stream: Any, places: set[str], number: int) -> None:
+    def _ended(self, context: LaunchContext, code: int) -> None:
+        self._process, self.return_code = None, code
+        context.emit_event_sync(ProcessExited(action=self, returncode=code, **self.process_details))
+
+    async def _read(self, context: LaunchContext, pipe: Any, places: set[str]) -> None:
+        name = self.process_details["process_name"]
         while True:
             try:
-                line = await stream.readline()
+                line = await pipe.readline()
             except ValueError:
-                line = await stream.read(LONGEST_LINE)
+                line = await pipe.read(LONGEST_LINE)
             if not line:
                 return
-            text = self._format.format(line=line.decode(errors="replace").rstrip("\n"), this=self)
-            assert context._service is not None
-            context._service.write_output(text, places)
-            if any(isinstance(handler, OnProcessIO) for handler in context._handlers):
-                context.emit_event_sync(ProcessIO(action=self, text=line, fd=number, **self._details))
+            context.service.write_output(f"[{name}] {line.decode(errors='replace').rstrip(chr(10))}", places)
 
     def _send(self, number: int) -> None:
-        if self._process is None or self._process.returncode is not None:
-            return
-        name = signal.Signals(number).name
-        logger.info(f"sending signal '{name}' to process[{self._details['name']}]", extra={"as": self._details["name"]})
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        if self._process is not None and self._process.returncode is None:
+            name = self.process_details["process_name"]
+            self._log(logger.info, f"sending signal '{signal.Signals(number).name}' to process[{name}]")
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
-    def _shut_down(self, context: LaunchContext, timeouts: list[float]) -> None:
-        if self._shutting_down:
+    async def _escalate(self, waits: list[float]) -> None:
+        if (process := self._process) is None:
             return
-        self._shutting_down = True
-        assert context._service is not None
-        self._stopping = context._service.start_task(self._escalate(timeouts))
-
-    async def _escalate(self, timeouts: list[float]) -> None:
-        process = self._process
-        if process is None:
-            return
-        steps = (("SIGINT", "SIGTERM", timeouts[0]), ("SIGTERM", "SIGKILL", timeouts[1]))
         self._send(signal.SIGINT)
-        for sent, following, wait in steps:
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+        for sent, following, wait in zip(signals, signals[1:], waits, strict=False):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), wait)
             if process.returncode is not None:
                 return
-            logger.error(
-                f"process[{self._details['name']}] failed to terminate '{wait}' seconds after receiving "
-                f"'{sent}', escalating to '{following}'",
-                extra={"as": self._details["name"]},
-            )
-            self._send(signal.Signals[following])
-
-
-ExecuteLocal = ExecuteProcess
+            late = f"failed to terminate '{wait}' seconds after receiving '{sent.name}'"
+            self._log(logger.error, f"{late}, escalating to '{following.name}'")
+            self._send(following)

@@ -15,10 +15,11 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from launch.core import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity, as_entities, logger
+from rclpy.logging import get_logging_directory
+
+from launch.core import Event, LaunchContext, LaunchDescription, as_entities, logger
 from launch.events import Shutdown
 
 
@@ -26,8 +27,7 @@ class _Format(logging.Formatter):
     """`[INFO] [launch]: text`, the way launch writes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        name = vars(record).get("as", record.name)
-        return f"[{record.levelname}] [{name}]: {record.getMessage()}"
+        return f"[{record.levelname}] [{vars(record).get('as', record.name)}]: {record.getMessage()}"
 
 
 class _Screen(logging.Handler):
@@ -44,15 +44,6 @@ def write_screen(text: str) -> None:
         sys.stdout.flush()
 
 
-def log_directory() -> Path:
-    """The directory of this launch's log."""
-    from rclpy.logging import get_logging_directory
-
-    stamp = time.strftime("%Y-%m-%d-%H-%M-%S")
-    microseconds = time.time_ns() // 1000 % 10**6
-    return get_logging_directory() / f"{stamp}-{microseconds:06d}-{socket.gethostname()}-{os.getpid()}"
-
-
 class LaunchService:
     """Runs launch descriptions.
 
@@ -66,67 +57,43 @@ class LaunchService:
         self.context = LaunchContext(argv=argv, noninteractive=noninteractive)
         self.context._service = self
         self.debug = debug
-        self.loop: asyncio.AbstractEventLoop | None = None
         self.process_groups: set[int] = set()
-        self._pending: deque[Event | list[LaunchDescriptionEntity] | Callable[[], Any]] = deque()
-        self._changed: asyncio.Event | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._processes: set[asyncio.Task[Any]] = set()
-        self._descriptions: list[LaunchDescriptionEntity] = []
+        self._pending: deque[Callable[[], Any]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+        self._tasks: dict[asyncio.Task[Any], bool] = {}
         self._return_code = 0
-        self._log_file: Any = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._log_file: TextIO | None = None
+        self._resources = contextlib.ExitStack()
 
     def include_launch_description(self, launch_description: LaunchDescription) -> None:
         """Run a launch description too."""
-        self._descriptions.append(launch_description)
-        self.visit_soon([launch_description])
+        self.call_soon(lambda: self._visit(launch_description))
 
     def emit_event(self, event: Event) -> None:
         """Queue an event; may be called from other threads."""
-        if isinstance(event, Shutdown) and self.context.is_shutdown:
-            return
-        self._pending.append(event)
-        self._notify()
-
-    def visit_soon(self, entities: list[LaunchDescriptionEntity]) -> None:
-        """Queue entities to visit."""
-        if entities:
-            self._pending.append(entities)
-            self._notify()
+        if not isinstance(event, Shutdown) or not self.context.is_shutdown:
+            self.call_soon(lambda: self._handle(event))
 
     def call_soon(self, function: Callable[[], Any]) -> None:
-        """Queue a function behind the events that are queued already."""
+        """Queue a function behind what is queued already."""
         self._pending.append(function)
-        self._notify()
-
-    def _notify(self) -> None:
-        loop, changed = self.loop, self._changed
-        if loop is not None and changed is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(changed.set)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     def shutdown(self) -> None:
         """End the launch; may be called from other threads."""
         self.emit_event(Shutdown(reason="LaunchService.shutdown() called"))
 
-    def start_task(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine beside the launch."""
-        return self._start(coroutine, self._tasks)
-
-    def start_process(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine which the launch lasts for."""
-        return self._start(coroutine, self._processes)
-
-    def _start(self, coroutine: Coroutine[Any, Any, Any], group: set[asyncio.Task[Any]]) -> asyncio.Task[Any]:
-        assert self.loop is not None
-        task = self.loop.create_task(coroutine)
-        group.add(task)
+    def start(self, coroutine: Coroutine[Any, Any, Any], lasting: bool = False) -> asyncio.Task[Any]:
+        """Run a coroutine beside the launch; one that is `lasting` is waited for at the end of the launch."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks[task] = lasting
 
         def ended(done: asyncio.Task[Any]) -> None:
-            group.discard(done)
-            if not done.cancelled() and (error := done.exception()) is not None:
-                self._failed(error)
-            self._notify()
+            del self._tasks[done]
+            error = None if done.cancelled() else done.exception()
+            self.call_soon(lambda: self._failed(error) if error is not None else None)
 
         task.add_done_callback(ended)
         return task
@@ -137,53 +104,35 @@ class LaunchService:
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
         """The same in a running event loop."""
-        self.loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
-        self._open_log()
-        handled = self._handle_signals()
-        try:
+        self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
+        with self._resources:
+            self._open_log()
+            self._handle_signals(self._loop)
+            self._resources.callback(self._kill_groups)
             while True:
                 self._changed.clear()
                 self._work()
-                if self._pending:
-                    continue
-                if not self._processes and not self._tasks and (shutdown_when_idle or self.context.is_shutdown):
-                    if not self.context.is_shutdown:
-                        self.context.is_shutdown = True
-                    break
-                if self.context.is_shutdown and not self._processes:
-                    for task in list(self._tasks):
+                if not self._tasks and (shutdown_when_idle or self.context.is_shutdown):
+                    self.context.is_shutdown = True
+                    return self._return_code
+                if self.context.is_shutdown and not any(self._tasks.values()):
+                    for task in self._tasks:
                         task.cancel()
                 await self._changed.wait()
-        finally:
-            for number in handled:
-                self.loop.remove_signal_handler(number)
-            self._kill_groups()
-            for task in [*self._tasks, *self._processes]:
-                task.cancel()
-            await asyncio.gather(*self._tasks, *self._processes, return_exceptions=True)
-            self._close_log()
-        return self._return_code
 
     def _work(self) -> None:
         """Visit and handle what is queued."""
         while self._pending:
-            item = self._pending.popleft()
             try:
-                if isinstance(item, list):
-                    self._visit(item)
-                elif isinstance(item, Event):
-                    self._handle(item)
-                else:
-                    item()
+                self._pending.popleft()()
             except Exception as error:
                 self._failed(error)
 
-    def _visit(self, entities: list[LaunchDescriptionEntity]) -> None:
-        for entity in entities:
+    def _visit(self, entities: Any) -> None:
+        for entity in as_entities(entities):
             if self.context.is_shutdown and self._return_code:
                 return
-            self._visit(as_entities(entity.visit(self.context)))
+            self._visit(entity.visit(self.context))
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Shutdown):
@@ -192,33 +141,29 @@ class LaunchService:
             self.context.is_shutdown = True
         for handler in list(self.context._handlers):
             if handler.matches(event):
-                self._visit(as_entities(handler.handle(event, self.context)))
+                self._visit(handler.handle(event, self.context))
 
     def _failed(self, error: BaseException) -> None:
         if self.debug:
             logger.error("".join(traceback.format_exception(error)))
-        kind = "" if str(error) else f"{type(error).__name__}"
-        logger.error(f"Caught exception in launch (see debug for traceback): {kind}{error}")
+        text = f"Caught exception in launch (see debug for traceback): {str(error) or type(error).__name__}"
+        logger.error(text)
         self._return_code = 1
-        self.emit_event(Shutdown(reason=f"Caught exception in launch (see debug for traceback): {error}"))
+        self.emit_event(Shutdown(reason=text))
 
-    def _handle_signals(self) -> list[int]:
-        if threading.current_thread() is not threading.main_thread():
-            return []
-        assert self.loop is not None
-        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-        for number in numbers:
-            self.loop.add_signal_handler(number, self._on_signal, number)
-        return [int(number) for number in numbers]
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._on_signal, number)
+                self._resources.callback(loop.remove_signal_handler, number)
 
-    def _on_signal(self, number: int) -> None:
-        name = signal.Signals(number).name
+    def _on_signal(self, number: signal.Signals) -> None:
         if self.context.is_shutdown:
-            logger.warning(f"received {name} again, ignoring...")
+            logger.warning(f"received {number.name} again, ignoring...")
             return
-        text = "user interrupted with ctrl-c (SIGINT)" if number == signal.SIGINT else f"received {name}"
-        logger.warning(text)
-        self.emit_event(Shutdown(reason=name, due_to_sigint=number == signal.SIGINT))
+        interrupted = number == signal.SIGINT
+        logger.warning("user interrupted with ctrl-c (SIGINT)" if interrupted else f"received {number.name}")
+        self.emit_event(Shutdown(reason=number.name, due_to_sigint=interrupted))
 
     def _kill_groups(self) -> None:
         """End descendants that outlived their process."""
@@ -227,31 +172,31 @@ class LaunchService:
                 os.killpg(group, signal.SIGKILL)
 
     def _open_log(self) -> None:
-        screen = _Screen()
-        screen.setFormatter(_Format())
-        self._handlers: list[logging.Handler] = [screen]
-        directory = log_directory()
+        stamp = f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{time.time_ns() // 1000 % 10**6:06d}"
+        directory = get_logging_directory() / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
+        handlers: list[logging.Handler] = [_Screen()]
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._log_file = (directory / "launch.log").open("a", encoding="utf-8")
+            self._log_file = self._resources.enter_context((directory / "launch.log").open("a", encoding="utf-8"))
+            handlers.append(logging.StreamHandler(self._log_file))
         except OSError as error:
             write_screen(f"[WARNING] [launch]: no log file: {error}")
-        else:
-            handler = logging.StreamHandler(self._log_file)
-            handler.setFormatter(_Format())
-            self._handlers.append(handler)
-        for one in self._handlers:
+        for one in handlers:
+            one.setFormatter(_Format())
             logger.addHandler(one)
+            self._resources.callback(logger.removeHandler, one)
         logger.setLevel(logging.DEBUG if self.debug else logging.INFO)
         logger.propagate = False
         logger.info(f"All log files can be found below {directory}")
-        logger.info(f"Default logging verbosity is set to {'DEBUG' if self.debug else 'INFO'}")
+        logger.info(f"Default logging verbosity is set to {logging.getLevelName(logger.level)}")
 
-    def scratch_directory(self) -> str:
-        """A directory for files that end with the launch."""
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="launch_", ignore_cleanup_errors=True)
-        return self._scratch.name
+    def scratch_file(self, text: str) -> str:
+        """The path of a file with this text, which ends with the launch."""
+        directory = tempfile.TemporaryDirectory(prefix="launch_", ignore_cleanup_errors=True)
+        path = os.path.join(self._resources.enter_context(directory), "parameters.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
 
     def write_output(self, text: str, places: set[str]) -> None:
         """Write a line of a process to the screen and the log."""
@@ -259,16 +204,3 @@ class LaunchService:
             write_screen(text)
         if self._log_file is not None and "log" in places:
             self._log_file.write(text + "\n")
-
-    def _close_log(self) -> None:
-        if self._scratch is not None:
-            self._scratch.cleanup()
-            self._scratch = None
-        for handler in self._handlers:
-            logger.removeHandler(handler)
-        if self._log_file is not None:
-            self._log_file.close()
-            self._log_file = None
-
-
-__all__ = ["LaunchService"]

@@ -7,66 +7,50 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from launch.core import (
-    LaunchContext,
-    SomeSubstitutionsType,
-    Substitution,
-    SubstitutionFailure,
-    describe_substitutions,
-    perform_substitutions,
-)
+from rosless.errors import left_out
 
-TRUE, FALSE = ("true", "1"), ("false", "0")
-
-
-def to_bool(text: str, what: str) -> bool:
-    """The truth of `true`, `false`, `1` or `0` in any case.
-
-    Raises:
-        SubstitutionFailure: another text.
-    """
-    if (clean := text.strip().lower()) in (*TRUE, *FALSE):
-        return clean in TRUE
-    raise SubstitutionFailure(f"{what} is '{text}'; expected one of true, false, 1, 0")
+from launch.core import LaunchContext, SomeSubstitutionsType, Substitution, SubstitutionFailure, perform_substitutions
 
 
 class TextSubstitution(Substitution):
     """A fixed text."""
 
     def __init__(self, *, text: str) -> None:
-        if not isinstance(text, str):
-            raise TypeError(f"TextSubstitution expected str object got '{type(text)}' instead.")
         self.text = text
 
     def perform(self, context: LaunchContext) -> str:
         return self.text
 
     def describe(self) -> str:
-        return f"'{self.text}'"
+        return repr(self.text)
 
 
 class LaunchConfiguration(Substitution):
     """The value of a launch argument."""
 
     def __init__(self, variable_name: SomeSubstitutionsType, *, default: Any = None) -> None:
-        self._name, self._default = variable_name, default
-
-    @property
-    def variable_name(self) -> SomeSubstitutionsType:
-        return self._name
+        self.variable_name, self._default = variable_name, default
 
     def perform(self, context: LaunchContext) -> str:
-        name = perform_substitutions(context, self._name)
-        if name in context.launch_configurations:
-            return context.launch_configurations[name]
-        if self._default is None:
-            raise SubstitutionFailure(f"launch configuration '{name}' does not exist")
-        if isinstance(self._default, bool | int | float):
-            return str(self._default)
-        return perform_substitutions(context, self._default)
+        default = str(self._default) if isinstance(self._default, bool | int | float) else self._default
+        return _look_up(context, context.launch_configurations, "launch configuration", self.variable_name, default)
 
-    def describe(self) -> str:
-        return f"LaunchConfig({describe_substitutions(self._name)})"
+
+class EnvironmentVariable(Substitution):
+    """An environment variable."""
+
+    def __init__(self, name: SomeSubstitutionsType, *, default_value: SomeSubstitutionsType | None = None) -> None:
+        self.name, self._default = name, default_value
+
+    def perform(self, context: LaunchContext) -> str:
+        return _look_up(context, context.environment, "environment variable", self.name, self._default)
+
+
+def _look_up(context: LaunchContext, values: dict[str, str], what: str, name: Any, default: Any) -> str:
+    name = perform_substitutions(context, name)
+    if name not in values and default is None:
+        raise SubstitutionFailure(f"{what} '{name}' does not exist")
+    return values[name] if name in values else perform_substitutions(context, default)
 
 
 class PathJoinSubstitution(Substitution):
@@ -78,54 +62,21 @@ class PathJoinSubstitution(Substitution):
     def perform(self, context: LaunchContext) -> str:
         return os.path.join(*(perform_substitutions(context, part) for part in self._parts))
 
-    def __truediv__(self, part: SomeSubstitutionsType) -> PathJoinSubstitution:
-        return PathJoinSubstitution([*self._parts, part])
-
-    def describe(self) -> str:
-        return f"PathJoin({', '.join(describe_substitutions(part) for part in self._parts)})"
-
 
 class PythonExpression(Substitution):
     """The value of a Python expression, such as `["'", LaunchConfiguration('robot'), "' == 'sim'"]`."""
 
-    def __init__(self, expression: SomeSubstitutionsType, python_modules: SomeSubstitutionsType = ("math",)) -> None:
-        self._expression = expression
-        self._modules = [python_modules] if isinstance(python_modules, str | Substitution) else list(python_modules)
+    def __init__(self, expression: SomeSubstitutionsType, python_modules: Iterable[str] = ("math",)) -> None:
+        self._expression, self._modules = expression, tuple(python_modules)
 
     def perform(self, context: LaunchContext) -> str:
         expression = perform_substitutions(context, self._expression)
-        known: dict[str, Any] = {}
-        for module in self._modules:
-            name = perform_substitutions(context, module)
-            imported = importlib.import_module(name)
-            known[name] = imported
-            if name == "math":
-                known.update(vars(imported))
+        known: dict[str, Any] = {name: importlib.import_module(name) for name in self._modules}
+        known.update(vars(known["math"]) if "math" in known else {})
         try:
             return str(eval(expression, {}, known))
         except Exception as error:
             raise SubstitutionFailure(f"cannot evaluate '{expression}': {error}") from error
-
-    def describe(self) -> str:
-        return f"PythonExpr({describe_substitutions(self._expression)})"
-
-
-class EnvironmentVariable(Substitution):
-    """An environment variable."""
-
-    def __init__(self, name: SomeSubstitutionsType, *, default_value: SomeSubstitutionsType | None = None) -> None:
-        self._name, self._default = name, default_value
-
-    def perform(self, context: LaunchContext) -> str:
-        name = perform_substitutions(context, self._name)
-        if name in context.environment:
-            return context.environment[name]
-        if self._default is None:
-            raise SubstitutionFailure(f"environment variable '{name}' does not exist")
-        return perform_substitutions(context, self._default)
-
-    def describe(self) -> str:
-        return f"EnvVar({describe_substitutions(self._name)})"
 
 
 class ThisLaunchFile(Substitution):
@@ -142,7 +93,4 @@ class ThisLaunchFileDir(Substitution):
         return os.path.dirname(context.locals.current_launch_file_path)
 
 
-def __getattr__(name: str) -> object:
-    from rosless.errors import refuse_attribute
-
-    refuse_attribute("launch.substitutions", name)
+__getattr__ = left_out(__name__)

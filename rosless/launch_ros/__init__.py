@@ -1,5 +1,5 @@
 """ROS actions and substitutions of launch: a part of rosless."""
 
-from launch_ros import actions, parameter_descriptions, substitutions
+from rosless.errors import left_out
 
-__all__ = ["actions", "parameter_descriptions", "substitutions"]
+__getattr__ = left_out(__name__)

@@ -1,18 +1,19 @@
-"""ROS actions: nodes, namespaces, parameters and remappings."""
+"""ROS actions: nodes and namespaces."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.core import Action, LaunchContext, LaunchError, SomeSubstitutionsType, perform_substitutions
 from launch.execute_process import ExecuteProcess
-from rosless.executables import find_executable
+from rosless.errors import left_out
 from rosless.names import join
+from rosless.packages import find_executable
 
 from launch_ros.parameter_descriptions import ParameterFile, evaluate_parameter_dict
 
@@ -36,85 +37,57 @@ class Node(ExecuteProcess):
         executable: SomeSubstitutionsType,
         package: SomeSubstitutionsType | None = None,
         name: SomeSubstitutionsType | None = None,
-        namespace: SomeSubstitutionsType | None = None,
+        namespace: SomeSubstitutionsType = "",
         exec_name: SomeSubstitutionsType | None = None,
-        parameters: Iterable[Any] | None = None,
-        remappings: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] | None = None,
-        ros_arguments: Iterable[SomeSubstitutionsType] | None = None,
-        arguments: Iterable[SomeSubstitutionsType] | None = None,
+        parameters: Iterable[Any] = (),
+        remappings: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] = (),
+        ros_arguments: Iterable[SomeSubstitutionsType] = (),
+        arguments: Iterable[SomeSubstitutionsType] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(cmd=[], name=exec_name, **kwargs)
+        super().__init__(name=exec_name, **kwargs)
         if isinstance(parameters, dict | str):
             raise TypeError("'parameters' must be a list of dictionaries and files")
-        self._package, self._executable = package, executable
-        self._node_name, self._node_namespace = name, namespace
-        self._parameters, self._remappings = list(parameters or []), list(remappings or [])
-        self._ros_arguments, self._arguments = list(ros_arguments or []), list(arguments or [])
-        self.node_name = ""
+        self._package, self._executable, self._node_name, self._namespace = package, executable, name, namespace
+        self._parameters, self._remappings = list(parameters or ()), list(remappings or ())
+        self._ros_arguments, self._arguments = list(ros_arguments or ()), list(arguments or ())
 
     def _command(self, context: LaunchContext) -> list[str]:
         executable = perform_substitutions(context, self._executable)
         if self._package is not None:
             package = perform_substitutions(context, self._package)
             try:
-                executable = os.fspath(find_executable(package, executable))
-            except KeyError as error:
+                executable = os.fspath(find_executable(Path(get_package_prefix(package)), package, executable))
+            except PackageNotFoundError as error:
                 raise LaunchError(str(error)) from error
-        self._cmd = [executable, *self._arguments]
-        return [*super()._command(context), *self._ros_words(context)]
+        ros = list(self._ros_words(context))
+        self._cmd = [executable, *self._arguments, *(["--ros-args"] if ros else []), *ros]
+        return super()._command(context)
 
-    def _label(self, context: LaunchContext, words: list[str]) -> str:
-        if self._process_label is not None:
-            return perform_substitutions(context, self._process_label)
-        return os.path.basename(perform_substitutions(context, self._executable))
-
-    def _ros_words(self, context: LaunchContext) -> list[str]:
-        words = [perform_substitutions(context, one) for one in self._ros_arguments]
-        if self._node_name is not None:
-            words += ["-r", f"__node:={perform_substitutions(context, self._node_name)}"]
-        namespace = self._full_namespace(context)
-        if namespace:
-            words += ["-r", f"__ns:={namespace}"]
-        self.node_name = join(namespace or "/", perform_substitutions(context, self._node_name or "<unspecified>"))
-        for entry in [*context.ros["parameters"], *self._parameters]:
-            words += self._parameter_words(context, entry)
-        for match, replacement in [*context.ros["remaps"], *self._remappings]:
-            words += ["-r", f"{perform_substitutions(context, match)}:={perform_substitutions(context, replacement)}"]
-        return ["--ros-args", *words] if words else []
-
-    def _full_namespace(self, context: LaunchContext) -> str:
-        pushed = context.ros["namespace"]
-        if self._node_namespace is None:
-            return str(pushed)
-        own = perform_substitutions(context, self._node_namespace)
-        if own.startswith("/") or not own:
-            return own or str(pushed)
-        return join(pushed or "/", own)
-
-    def _parameter_words(self, context: LaunchContext, entry: Any) -> list[str]:
-        if isinstance(entry, ParameterFile):
-            path = entry.evaluate(context)
-        elif isinstance(entry, dict):
-            values = evaluate_parameter_dict(context, entry)
-            path = _parameter_file(context, values)
-        else:
-            path = Path(perform_substitutions(context, entry))
-        if not path.is_file():
-            raise LaunchError(f"Parameter file path is not a file: {path}")
-        return ["--params-file", os.fspath(path)]
+    def _ros_words(self, context: LaunchContext) -> Iterator[str]:
+        yield from (perform_substitutions(context, one) for one in self._ros_arguments)
+        own = perform_substitutions(context, self._namespace or "")
+        special = {
+            "__node": None if self._node_name is None else perform_substitutions(context, self._node_name),
+            "__ns": join(context.ros_namespace or "/", own) if own and own[0] != "/" else own or context.ros_namespace,
+        }
+        for match, replacement in special.items():
+            yield from ("-r", f"{match}:={replacement}") if replacement else ()
+        for entry in self._parameters:
+            yield from ("--params-file", _parameter_file(context, entry))
+        for pair in self._remappings:
+            yield from ("-r", ":=".join(perform_substitutions(context, one) for one in pair))
 
 
-def _parameter_file(context: LaunchContext, values: dict[str, Any]) -> Path:
-    """A temporary YAML file with parameters for any node, which ends with the launch."""
-    service = context._service
-    if service is None:
-        raise LaunchError("parameters of a node need a running LaunchService")
-    directory = service.scratch_directory()
-    handle, name = tempfile.mkstemp(prefix="launch_params_", suffix=".yaml", dir=directory)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        yaml.safe_dump({"/**": {"ros__parameters": values}}, file)
-    return Path(name)
+def _parameter_file(context: LaunchContext, entry: Any) -> str:
+    """The path of a YAML file with parameters: one that is given, or one written for a dictionary."""
+    if isinstance(entry, dict):
+        values = evaluate_parameter_dict(context, entry)
+        return context.service.scratch_file(yaml.safe_dump({"/**": {"ros__parameters": values}}))
+    path = perform_substitutions(context, entry.param_file if isinstance(entry, ParameterFile) else entry)
+    if not Path(path).is_file():
+        raise LaunchError(f"Parameter file path is not a file: {path}")
+    return path
 
 
 class PushRosNamespace(Action):
@@ -125,49 +98,10 @@ class PushRosNamespace(Action):
         self._namespace = namespace
 
     def execute(self, context: LaunchContext) -> None:
-        namespace = perform_substitutions(context, self._namespace)
-        if namespace:
-            absolute = namespace.startswith("/")
-            context.ros["namespace"] = namespace if absolute else join(context.ros["namespace"] or "/", namespace)
+        if namespace := perform_substitutions(context, self._namespace):
+            outer = "/" if namespace.startswith("/") else context.ros_namespace or "/"
+            context.ros_namespace = join(outer, namespace.removeprefix("/"))
 
 
 PushROSNamespace = PushRosNamespace
-
-
-class SetParameter(Action):
-    """A parameter of the nodes to come, up to the end of the group."""
-
-    def __init__(self, name: SomeSubstitutionsType, value: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._name, self._value = name, value
-
-    def execute(self, context: LaunchContext) -> None:
-        context.ros["parameters"].append(evaluate_parameter_dict(context, {self._name: self._value}))
-
-
-class SetUseSimTime(SetParameter):
-    """Whether the nodes to come follow /clock."""
-
-    def __init__(self, value: Any, **kwargs: Any) -> None:
-        super().__init__("use_sim_time", value, **kwargs)
-
-
-class SetRemap(Action):
-    """A remapping for the nodes to come, up to the end of the group."""
-
-    def __init__(self, src: SomeSubstitutionsType, dst: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._pair = (src, dst)
-
-    def execute(self, context: LaunchContext) -> None:
-        source, target = (perform_substitutions(context, one) for one in self._pair)
-        context.ros["remaps"].append((source, target))
-
-
-__all__ = ["Node", "PushROSNamespace", "PushRosNamespace", "SetParameter", "SetRemap", "SetUseSimTime"]
-
-
-def __getattr__(name: str) -> object:
-    from rosless.errors import refuse_attribute
-
-    refuse_attribute("launch_ros.actions", name)
+__getattr__ = left_out(__name__)

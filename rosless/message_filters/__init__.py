@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.clock import ROSClock
 from rclpy.logging import get_logger
+from rosless.errors import left_out
 
-NANOSECONDS = 10**9
+# ruff: noqa: N802 - the names are those of message_filters
 
 
 class SimpleFilter:
@@ -19,13 +19,12 @@ class SimpleFilter:
     def __init__(self) -> None:
         self.callbacks: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
 
-    def registerCallback(self, cb: Callable[..., Any], *args: Any) -> int:  # noqa: N802 - message_filters' names
+    def registerCallback(self, cb: Callable[..., Any], *args: Any) -> int:
         """Call `cb(message, *args)` for each message."""
-        connection = len(self.callbacks)
-        self.callbacks[connection] = (cb, args)
-        return connection
+        self.callbacks[len(self.callbacks)] = (cb, args)
+        return len(self.callbacks) - 1
 
-    def signalMessage(self, *msg: Any) -> None:  # noqa: N802
+    def signalMessage(self, *msg: Any) -> None:
         """Pass a message, or a set of messages, on."""
         for callback, args in list(self.callbacks.values()):
             callback(*msg, *args)
@@ -39,13 +38,8 @@ class Subscriber(SimpleFilter):
         self.node, self.topic = node, topic
         self.sub = node.create_subscription(msg_type, topic, self.signalMessage, qos_profile, **options)
 
-    def getTopic(self) -> str:  # noqa: N802
+    def getTopic(self) -> str:
         return self.topic
-
-
-def _stamp(message: Any) -> int | None:
-    stamp = getattr(getattr(message, "header", None), "stamp", None)
-    return None if stamp is None else stamp.sec * NANOSECONDS + stamp.nanosec
 
 
 class TimeSynchronizer(SimpleFilter):
@@ -56,40 +50,37 @@ class TimeSynchronizer(SimpleFilter):
         queue_size: how many messages of each are kept.
     """
 
+    slop, allow_headerless = 0, False
+
     def __init__(self, fs: Sequence[SimpleFilter], queue_size: int) -> None:
         super().__init__()
-        self.queue_size = queue_size
-        self.lock = threading.Lock()
+        self.queue_size, self.lock, self._clock = queue_size, threading.Lock(), ROSClock()
         self.queues: list[dict[int, Any]] = []
         self.connectInput(fs)
 
-    def connectInput(self, fs: Sequence[SimpleFilter]) -> None:  # noqa: N802
+    def connectInput(self, fs: Sequence[SimpleFilter]) -> None:
         """Take messages from filters."""
         self.queues = [{} for _ in fs]
         for source, queue in zip(fs, self.queues, strict=True):
             source.registerCallback(self.add, queue)
 
-    def _stamp_of(self, message: Any) -> int | None:
-        stamp = _stamp(message)
-        if stamp is None:
-            get_logger("message_filters").warning(
-                "cannot use message filters with non-stamped messages; pass allow_headerless=True to use the time of "
-                "their arrival",
-                once=True,
-            )
-        return stamp
-
     def add(self, msg: Any, my_queue: dict[int, Any], my_queue_index: int | None = None) -> None:
-        """Take a message in, and pass on the sets that it completes."""
-        stamp = self._stamp_of(msg)
-        if stamp is None:
+        """Take a message in, and pass on the set that it completes."""
+        header = getattr(msg, "header", None)
+        if header is None and not self.allow_headerless:
+            hint = "pass allow_headerless=True to use the time of their arrival"
+            get_logger("message_filters").warning(f"cannot filter messages without stamps; {hint}", once=True)
             return
+        now = self._clock.now().nanoseconds
+        stamp = now if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
         with self.lock:
             my_queue[stamp] = msg
             while len(my_queue) > self.queue_size:
                 del my_queue[min(my_queue)]
-            chosen = self._match(stamp)
-            if chosen is None:
+            if not all(self.queues):
+                return
+            chosen = [min(queue, key=lambda one: abs(one - stamp)) for queue in self.queues]
+            if max(chosen) - min(chosen) > self.slop:
                 return
             messages = [queue[one] for queue, one in zip(self.queues, chosen, strict=True)]
             for queue, one in zip(self.queues, chosen, strict=True):
@@ -97,13 +88,9 @@ class TimeSynchronizer(SimpleFilter):
                     del queue[old]
         self.signalMessage(*messages)
 
-    def _match(self, stamp: int) -> list[int] | None:
-        """The stamps of a complete set around a new one."""
-        return [stamp] * len(self.queues) if all(stamp in queue for queue in self.queues) else None
-
 
 class ApproximateTimeSynchronizer(TimeSynchronizer):
-    """Passes on sets of messages whose stamps differ by less than `slop` seconds.
+    """Passes on sets of messages whose stamps differ by at most `slop` seconds.
 
     Args:
         allow_headerless: whether messages without a header count by the time of their arrival.
@@ -112,29 +99,8 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
     def __init__(
         self, fs: Sequence[SimpleFilter], queue_size: int, slop: float, allow_headerless: bool = False
     ) -> None:
-        self.slop = int(slop * NANOSECONDS)
-        self.allow_headerless = allow_headerless
-        self._clock = ROSClock()
+        self.slop, self.allow_headerless = int(slop * 10**9), allow_headerless
         super().__init__(fs, queue_size)
 
-    def _stamp_of(self, message: Any) -> int | None:
-        if _stamp(message) is None and self.allow_headerless:
-            return self._clock.now().nanoseconds
-        return super()._stamp_of(message)
 
-    def _match(self, stamp: int) -> list[int] | None:
-        chosen = []
-        for queue in self.queues:
-            stamps = sorted(queue)
-            position = bisect_left(stamps, stamp)
-            near = stamps[max(position - 1, 0) : position + 1]
-            if not near:
-                return None
-            chosen.append(min(near, key=lambda one: abs(one - stamp)))
-        return chosen if max(chosen) - min(chosen) <= self.slop else None
-
-
-def __getattr__(name: str) -> object:
-    from rosless.errors import refuse_attribute
-
-    refuse_attribute("message_filters", name)
+__getattr__ = left_out(__name__)

@@ -6,27 +6,25 @@ A genuine rclpy on PYTHONPATH is found before this one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import rosless.interfaces.importer as _importer
+from rosless.errors import left_out
 
 _importer.install()
 
-from rclpy.context import Context  # noqa: E402 - the message packages need the import hook
-from rclpy.signals import (  # noqa: E402
-    SignalHandlerOptions,
-    install_signal_handlers,
-    uninstall_signal_handlers,
-)
+from rclpy.context import Context, get_default_context, renew_default_context  # noqa: E402 - needs the import hook
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers, uninstall_signal_handlers  # noqa: E402
 from rclpy.task import Future  # noqa: E402
-from rclpy.utilities import get_default_context, ok, renew_default_context  # noqa: E402
-from rclpy.utilities import try_shutdown as _try_shutdown  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rclpy.executors import Executor
     from rclpy.node import Node
 
-_global_executor: list[Executor] = []
+_executors: list[Executor] = []
 
 
 class InitContextManager:
@@ -65,42 +63,43 @@ def init(
     return InitContextManager(chosen)
 
 
+def ok(*, context: Context | None = None) -> bool:
+    """Whether the context is initialized and not shut down."""
+    return (context or get_default_context()).ok()
+
+
 def shutdown(*, context: Context | None = None, uninstall_handlers: bool | None = None) -> None:
     """Leave the domain.
 
     Raises:
         RCLError: it is left already, for example after a signal; `try_shutdown` does not mind.
     """
-    chosen = context or get_default_context()
-    _close_global_executor(chosen)
-    try:
-        chosen.shutdown()
-    finally:
-        if uninstall_handlers or (uninstall_handlers is None and context is None):
-            uninstall_signal_handlers()
+    _end(context, uninstall_handlers, Context.shutdown)
 
 
 def try_shutdown(*, context: Context | None = None, uninstall_handlers: bool | None = None) -> None:
     """Leave the domain, unless that is done."""
-    _close_global_executor(context or get_default_context())
-    _try_shutdown(context=context)
-    if uninstall_handlers or (uninstall_handlers is None and context is None):
-        uninstall_signal_handlers()
+    _end(context, uninstall_handlers, Context.try_shutdown)
 
 
-def _close_global_executor(context: Context) -> None:
-    if _global_executor and _global_executor[0].context is context:
-        _global_executor.pop().shutdown(timeout_sec=0.0)
+def _end(context: Context | None, uninstall_handlers: bool | None, leave: Any) -> None:
+    chosen = context or get_default_context()
+    if _executors and _executors[0].context is chosen:
+        _executors.pop().shutdown(timeout_sec=0.0)
+    try:
+        leave(chosen)
+    finally:
+        if uninstall_handlers or (uninstall_handlers is None and context is None):
+            uninstall_signal_handlers()
 
 
 def get_global_executor() -> Executor:
     """The executor of `spin` and its relatives where none is named."""
     from rclpy.executors import SingleThreadedExecutor
 
-    context = get_default_context()
-    if not _global_executor or _global_executor[0].context is not context or _global_executor[0]._is_shutdown:
-        _global_executor[:] = [SingleThreadedExecutor()]
-    return _global_executor[0]
+    if not _executors or _executors[0].context is not get_default_context() or _executors[0]._is_shutdown:
+        _executors[:] = [SingleThreadedExecutor()]
+    return _executors[0]
 
 
 def create_node(node_name: str, **options: Any) -> Node:
@@ -110,67 +109,35 @@ def create_node(node_name: str, **options: Any) -> Node:
     return Node(node_name, **options)
 
 
+@contextmanager
+def _serving(node: Node, executor: Executor | None) -> Iterator[Executor]:
+    executor = get_global_executor() if executor is None else executor
+    added = executor.add_node(node)
+    try:
+        yield executor
+    finally:
+        if added:
+            executor.remove_node(node)
+
+
 def spin(node: Node, executor: Executor | None = None) -> None:
     """Run the callbacks of a node until the context is shut down."""
-    executor = get_global_executor() if executor is None else executor
-    try:
-        executor.add_node(node)
-        while executor.context.ok():
-            executor.spin_once()
-    finally:
-        executor.remove_node(node)
+    with _serving(node, executor) as serving:
+        serving.spin()
 
 
 def spin_once(node: Node, *, executor: Executor | None = None, timeout_sec: float | None = None) -> None:
     """Run one callback of a node, waiting for it up to `timeout_sec`."""
-    executor = get_global_executor() if executor is None else executor
-    added = False
-    try:
-        added = executor.add_node(node)
-        executor.spin_once(timeout_sec=timeout_sec)
-    finally:
-        if added:
-            executor.remove_node(node)
+    with _serving(node, executor) as serving:
+        serving.spin_once(timeout_sec)
 
 
 def spin_until_future_complete(
     node: Node, future: Future, executor: Executor | None = None, timeout_sec: float | None = None
 ) -> None:
     """Run the callbacks of a node until a future is done or the time is over."""
-    executor = get_global_executor() if executor is None else executor
-    added = False
-    try:
-        added = executor.add_node(node)
-        executor.spin_until_future_complete(future, timeout_sec)
-    finally:
-        if added:
-            executor.remove_node(node)
+    with _serving(node, executor) as serving:
+        serving.spin_until_future_complete(future, timeout_sec)
 
 
-__all__ = [
-    "Context",
-    "Future",
-    "InitContextManager",
-    "SignalHandlerOptions",
-    "create_node",
-    "get_default_context",
-    "get_global_executor",
-    "init",
-    "ok",
-    "shutdown",
-    "spin",
-    "spin_once",
-    "spin_until_future_complete",
-    "try_shutdown",
-]
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    from rosless.errors import refuse_attribute
-
-    if name.startswith("_") or not find_spec(f"rclpy.{name}"):
-        refuse_attribute("rclpy", name)
-    return import_module(f"rclpy.{name}")
+__getattr__ = left_out(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class CallbackGroup:
-    """Decides whether an entity's callback may start now."""
+    """Decides whether an entity's callback may start now; this one lets all of them."""
 
     def __init__(self) -> None:
         self.entities: set[Any] = set()
@@ -19,19 +19,6 @@ class CallbackGroup:
         return entity in self.entities
 
     def can_execute(self, entity: Any) -> bool:
-        raise NotImplementedError  # pragma: no cover - rclpy's abstract method
-
-    def beginning_execution(self, entity: Any) -> bool:
-        raise NotImplementedError  # pragma: no cover
-
-    def ending_execution(self, entity: Any) -> None:
-        raise NotImplementedError  # pragma: no cover
-
-
-class ReentrantCallbackGroup(CallbackGroup):
-    """All its callbacks may run at the same time."""
-
-    def can_execute(self, entity: Any) -> bool:
         return True
 
     def beginning_execution(self, entity: Any) -> bool:
@@ -41,25 +28,22 @@ class ReentrantCallbackGroup(CallbackGroup):
         """Nothing to release."""
 
 
+class ReentrantCallbackGroup(CallbackGroup):
+    """All its callbacks may run at the same time."""
+
+
 class MutuallyExclusiveCallbackGroup(CallbackGroup):
     """One of its callbacks runs at a time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._active: Any = None
-        self._lock = threading.Lock()
+        self._free = threading.Lock()
 
     def can_execute(self, entity: Any) -> bool:
-        return self._active is None
+        return not self._free.locked()
 
     def beginning_execution(self, entity: Any) -> bool:
-        with self._lock:
-            if self._active is None:
-                self._active = entity
-                return True
-        return False
+        return self._free.acquire(blocking=False)
 
     def ending_execution(self, entity: Any) -> None:
-        with self._lock:
-            if self._active is entity:
-                self._active = None
+        self._free.release()

@@ -1,5 +1,3 @@
 """`Client` under its documented name."""
 
-from rclpy.entities import Client
-
-__all__ = ["Client"]
+from rclpy.entities import Client as Client

@@ -26,9 +26,7 @@ class Context:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._initialized = self._ok = False
-        self._session: Session | None = None
         self._graph: Graph | None = None
-        self._nodes: weakref.WeakSet[Any] = weakref.WeakSet()
         self._shutdown_callbacks: list[Callable[[], Any]] = []
         self._wake_callbacks: list[Callable[[], Any]] = []
         self.arguments = RosArguments()
@@ -44,35 +42,31 @@ class Context:
 
         Raises:
             RuntimeError: called twice.
-            UnknownROSArgsError: arguments after --ros-args which ROS 2 does not know.
+            ArgumentError: arguments after --ros-args which ROS 2 does not know.
         """
         with self._lock:
             if self._initialized:
                 raise RuntimeError("Context.init() must only be called once")
             self.arguments = parse_ros_arguments(args)
-            if initialize_logging:
-                for name, level in self.arguments.log_levels.items():
-                    logging.set_logger_level(name, logging.get_logging_severity_from_string(level))
+            for name, level in self.arguments.log_levels.items() if initialize_logging else ():
+                logging.set_logger_level(name, logging.get_logging_severity_from_string(level))
             if domain_id is not None and domain_id < 0:
                 raise RuntimeError(f"Domain id ({domain_id}) should not be lower than zero.")
-            self._session = Session(domain_id_from_environment() if domain_id is None else domain_id)
-            self._graph = Graph(self._session)
+            self._graph = Graph(Session(domain_id_from_environment() if domain_id is None else domain_id))
             self._initialized = self._ok = True
             _contexts.add(self)
 
     @property
-    def session(self) -> Session:
-        """The DDS session (private to rosless)."""
-        if self._session is None or not self._initialized:
-            raise NotInitializedException()
-        return self._session
-
-    @property
     def graph(self) -> Graph:
-        """The ROS graph (private to rosless)."""
+        """The ROS graph, with the DDS session (private to rosless)."""
         if self._graph is None:
             raise NotInitializedException()
         return self._graph
+
+    @property
+    def session(self) -> Session:
+        """The DDS session (private to rosless)."""
+        return self.graph.session
 
     def ok(self) -> bool:
         """Whether it is initialized and not shut down."""
@@ -81,20 +75,8 @@ class Context:
     def get_domain_id(self) -> int:
         return self.session.domain_id
 
-    def track_node(self, node: Any) -> None:
-        self._nodes.add(node)
-
-    def untrack_node(self, node: Any) -> None:
-        self._nodes.discard(node)
-
     def on_shutdown(self, callback: Callable[[], Any]) -> None:
-        """Call a function when the context shuts down.
-
-        Raises:
-            TypeError: not callable.
-        """
-        if not callable(callback):
-            raise TypeError("callback should be a callable, got {}", type(callback))
+        """Call a function when the context shuts down, at once when it has."""
         if self._initialized and not self._ok:
             callback()
         else:
@@ -112,14 +94,11 @@ class Context:
 
     def _interrupt(self) -> None:
         """End every spin, from a signal handler: takes no lock, frees nothing."""
-        if not self._ok:
-            return
-        self._ok = False
-        for callback in list(self._wake_callbacks):
-            callback()
-        callbacks, self._shutdown_callbacks = self._shutdown_callbacks, []
-        for callback in callbacks:
-            callback()
+        if self._ok:
+            self._ok = False
+            callbacks, self._shutdown_callbacks = self._shutdown_callbacks, []
+            for callback in [*self._wake_callbacks, *callbacks]:
+                callback()
 
     def shutdown(self) -> None:
         """Leave the domain.
@@ -138,14 +117,8 @@ class Context:
         """Leave the domain, unless that is done."""
         self._interrupt()
         with self._lock:
-            if self._session is not None:
-                self._session.close()
-
-    def destroy(self) -> None:
-        """Destroy all nodes and leave the domain."""
-        for node in list(self._nodes):
-            node.destroy_node()
-        self.try_shutdown()
+            if self._graph is not None:
+                self._graph.session.close()
 
     def __enter__(self) -> Context:
         if not self._initialized:
@@ -160,3 +133,23 @@ class Context:
 def _close_all() -> None:
     for context in list(_contexts):
         context.try_shutdown()
+
+
+_default_lock = threading.Lock()
+_default: list[Context] = []
+
+
+def get_default_context(*, shutting_down: bool = False) -> Context:
+    """The context that is used where none is named."""
+    with _default_lock:
+        if not _default:
+            _default.append(Context())
+        return _default[0]
+
+
+def renew_default_context() -> Context:
+    """The default context, a fresh one when the former was shut down."""
+    with _default_lock:
+        if _default and _default[0]._initialized and not _default[0].ok():
+            _default.clear()
+    return get_default_context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import total_ordering
 from typing import Any
 
 from builtin_interfaces.msg import Duration as DurationMessage
@@ -9,53 +10,38 @@ from builtin_interfaces.msg import Duration as DurationMessage
 S_TO_NS = 1_000_000_000
 
 
+@total_ordering
 class Duration:
     """A signed span of time."""
 
     def __init__(self, *, seconds: float = 0, nanoseconds: float = 0) -> None:
-        total = int(seconds * S_TO_NS) + int(nanoseconds)
-        if not -(2**63) <= total < 2**63:
+        self.nanoseconds = int(seconds * S_TO_NS) + int(nanoseconds)
+        if not -(2**63) <= self.nanoseconds < 2**63:
             raise OverflowError("Total nanoseconds value is too large to store in C duration.")
-        self._nanoseconds = total
-
-    @property
-    def nanoseconds(self) -> int:
-        return self._nanoseconds
 
     def __repr__(self) -> str:
-        return f"Duration(nanoseconds={self._nanoseconds})"
+        return f"Duration(nanoseconds={self.nanoseconds})"
 
     def __str__(self) -> str:
-        if self == Infinite:
-            return "Infinite"
-        return f"{self._nanoseconds} nanoseconds"
+        return "Infinite" if self == Infinite else f"{self.nanoseconds} nanoseconds"
 
     def __hash__(self) -> int:
-        return hash(self._nanoseconds)
+        return hash(self.nanoseconds)
 
     def __eq__(self, other: object) -> bool:
-        return self._nanoseconds == other._nanoseconds if isinstance(other, Duration) else NotImplemented
+        return self.nanoseconds == other.nanoseconds if isinstance(other, Duration) else NotImplemented
 
     def __lt__(self, other: Any) -> bool:
-        return self._nanoseconds < other._nanoseconds if isinstance(other, Duration) else NotImplemented
-
-    def __le__(self, other: Any) -> bool:
-        return self._nanoseconds <= other._nanoseconds if isinstance(other, Duration) else NotImplemented
-
-    def __gt__(self, other: Any) -> bool:
-        return self._nanoseconds > other._nanoseconds if isinstance(other, Duration) else NotImplemented
-
-    def __ge__(self, other: Any) -> bool:
-        return self._nanoseconds >= other._nanoseconds if isinstance(other, Duration) else NotImplemented
+        return self.nanoseconds < other.nanoseconds if isinstance(other, Duration) else NotImplemented
 
     def __mul__(self, factor: float) -> Duration:
-        return Duration(nanoseconds=self._nanoseconds * factor)
+        return Duration(nanoseconds=self.nanoseconds * factor)
 
     __rmul__ = __mul__
 
     def to_msg(self) -> Any:
         """The duration as builtin_interfaces/Duration."""
-        seconds, nanoseconds = divmod(self._nanoseconds, S_TO_NS)
+        seconds, nanoseconds = divmod(self.nanoseconds, S_TO_NS)
         return DurationMessage(sec=seconds, nanosec=nanoseconds)
 
     @classmethod

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rosless.errors import refuse
+
 from rclpy.qos import POLICY_NAMES
 
 
@@ -21,8 +23,10 @@ class QoSIncompatibleInfo:
 QoSRequestedIncompatibleQoSInfo = QoSOfferedIncompatibleQoSInfo = QoSIncompatibleInfo
 
 
-class _Callbacks:
-    role = ""
+class EventCallbacks:
+    """Callbacks of the events of a publisher or a subscription."""
+
+    text = ""
 
     def __init__(
         self,
@@ -31,9 +35,7 @@ class _Callbacks:
         use_default_callbacks: bool = True,
         **others: Any,
     ) -> None:
-        unknown = [name for name, callback in others.items() if callback is not None]
-        if unknown:
-            raise AttributeError(f"rosless does not provide the event callbacks {', '.join(sorted(unknown))}")
+        refuse(**others)
         self.incompatible_qos, self.use_default_callbacks = incompatible_qos, use_default_callbacks
         self._count = 0
 
@@ -45,29 +47,20 @@ class _Callbacks:
             if self.incompatible_qos is not None:
                 self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, policy))
             elif self.use_default_callbacks:
-                node.get_logger().warning(self._text(topic, POLICY_NAMES.get(policy, f"{policy}")))
+                node.get_logger().warning(self.text.format(topic, POLICY_NAMES.get(policy, policy)))
 
         return report
 
-    def _text(self, topic: str, policy: str) -> str:
-        raise NotImplementedError  # pragma: no cover - both subclasses define it
+
+class PublisherEventCallbacks(EventCallbacks):
+    text = (
+        "New subscription discovered on topic '{}', requesting incompatible QoS. No messages will be sent to it. "
+        "Last incompatible policy: {}"
+    )
 
 
-class PublisherEventCallbacks(_Callbacks):
-    """Callbacks of a publisher's events."""
-
-    def _text(self, topic: str, policy: str) -> str:
-        return (
-            f"New subscription discovered on topic '{topic}', requesting incompatible QoS. No messages will be "
-            f"sent to it. Last incompatible policy: {policy}"
-        )
-
-
-class SubscriptionEventCallbacks(_Callbacks):
-    """Callbacks of a subscription's events."""
-
-    def _text(self, topic: str, policy: str) -> str:
-        return (
-            f"New publisher discovered on topic '{topic}', offering incompatible QoS. No messages will be "
-            f"received from it. Last incompatible policy: {policy}"
-        )
+class SubscriptionEventCallbacks(EventCallbacks):
+    text = (
+        "New publisher discovered on topic '{}', offering incompatible QoS. No messages will be received from it. "
+        "Last incompatible policy: {}"
+    )

@@ -2,111 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any
+# ruff: noqa: N818 - the names are rclpy's
 
 
 class RCLError(RuntimeError):
     """Misuse of a context or an entity, such as a second shutdown."""
 
 
-class NotInitializedException(Exception):  # noqa: N818 - the name is rclpy's
+class NotInitializedException(Exception):
     """rclpy is used before `rclpy.init` or after its shutdown."""
 
     def __init__(self, *args: object) -> None:
         super().__init__("rclpy.init() has not been called", *args)
 
 
-class InvalidHandle(Exception):  # noqa: N818
+class InvalidHandle(Exception):
     """An entity is used after it was destroyed."""
 
 
-class NameValidationException(Exception):  # noqa: N818
+class NameValidationException(Exception):
     """A topic, node or namespace name breaks the naming rules."""
 
-    def __init__(self, name_type: str, name: str, error_msg: str, invalid_index: int) -> None:
-        super().__init__(f"Invalid {name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^")
-        self.name_type, self.name, self.error_msg, self.invalid_index = name_type, name, error_msg, invalid_index
+    name_type = "name"
+
+    def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
+        super().__init__(f"Invalid {self.name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^")
+        self.name, self.error_msg, self.invalid_index = name, error_msg, invalid_index
 
 
 class InvalidNamespaceException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
-        super().__init__("namespace", name, error_msg, invalid_index)
+    name_type = "namespace"
 
 
 class InvalidNodeNameException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
-        super().__init__("node name", name, error_msg, invalid_index)
+    name_type = "node name"
 
 
 class InvalidTopicNameException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
-        super().__init__("topic name", name, error_msg, invalid_index)
+    name_type = "topic name"
 
 
 class InvalidServiceNameException(NameValidationException):
-    def __init__(self, name: str, error_msg: str, invalid_index: int) -> None:
-        super().__init__("service name", name, error_msg, invalid_index)
+    name_type = "service name"
 
 
-class ParameterException(Exception):  # noqa: N818
+class ParameterException(Exception):
     """Base of the errors about parameters."""
 
-    def __init__(self, error_msg: str, parameters: Any, *args: object) -> None:
-        super().__init__(f"{error_msg}: {parameters}", *args)
+    text = "{}"
+
+    def __init__(self, *details: object) -> None:
+        super().__init__(self.text.format(*details))
 
 
 class ParameterNotDeclaredException(ParameterException):
-    def __init__(self, parameters: Any, *args: object) -> None:
-        super().__init__("Invalid access to undeclared parameter(s)", parameters, *args)
+    text = "Invalid access to undeclared parameter(s): {}"
 
 
 class ParameterAlreadyDeclaredException(ParameterException):
-    def __init__(self, parameters: Any, *args: object) -> None:
-        super().__init__("Parameter(s) already declared", parameters, *args)
+    text = "Parameter(s) already declared: {}"
 
 
 class InvalidParameterException(ParameterException):
-    def __init__(self, parameter: Any, *args: object) -> None:
-        super().__init__("Invalid parameter name", parameter, *args)
+    text = "Invalid parameter name: {!r}"
 
 
 class InvalidParameterTypeException(ParameterException):
     """A value of another type than the parameter was declared with."""
 
-    def __init__(self, desired_parameter: Any, expected_type: Any, *args: object) -> None:
-        Exception.__init__(
-            self,
-            f"Trying to set parameter '{desired_parameter.name}' to '{desired_parameter.value}' of type "
-            f"'{desired_parameter.type_.name}', expecting type '{expected_type}'",
-            *args,
-        )
+    text = "Trying to set parameter '{0.name}' to '{0.value}' of type '{0.type_.name}', expecting type '{1}'"
 
 
 class InvalidParameterValueException(ParameterException):
     """A value which the descriptor or a callback refuses."""
 
-    def __init__(self, parameter: Any, value: Any, reason: str, *args: object) -> None:
-        Exception.__init__(
-            self,
-            f"Invalid parameter value ({value}) for parameter. Reason: {reason}"
-            if not parameter
-            else f"Invalid parameter value ({value}) for parameter '{parameter}'. Reason: {reason}",
-            *args,
-        )
+    text = "Invalid parameter value ({1}) for parameter '{0}'. Reason: {2}"
 
 
 class ParameterImmutableException(ParameterException):
-    def __init__(self, parameter: Any, *args: object) -> None:
-        super().__init__("Attempted to modify read-only parameter", parameter, *args)
+    text = "Attempted to modify read-only parameter: {}"
 
 
 class ParameterUninitializedException(ParameterException):
-    def __init__(self, parameter: Any, *args: object) -> None:
-        Exception.__init__(self, f"The parameter '{parameter}' is not initialized", *args)
-
-
-class ROSInterruptException(Exception):  # noqa: N818
-    """Raised when a wait ends because of a shutdown."""
-
-    def __init__(self) -> None:
-        super().__init__("rclpy.shutdown() has been called")
+    text = "The parameter '{}' is not initialized"

@@ -1,5 +1,3 @@
 """`GuardCondition` under its documented name."""
 
-from rclpy.entities import GuardCondition
-
-__all__ = ["GuardCondition"]
+from rclpy.entities import GuardCondition as GuardCondition

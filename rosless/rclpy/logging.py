@@ -9,32 +9,21 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
 
 class LoggingSeverity(IntEnum):
     """Levels of severity."""
 
-    UNSET = 0
-    DEBUG = 10
-    INFO = 20
-    WARN = 30
-    ERROR = 40
-    FATAL = 50
+    UNSET, DEBUG, INFO, WARN, ERROR, FATAL = range(0, 60, 10)
 
 
-COLORS = {
-    LoggingSeverity.DEBUG: "\033[32m",
-    LoggingSeverity.INFO: "",
-    LoggingSeverity.WARN: "\033[33m",
-    LoggingSeverity.ERROR: "\033[31m",
-    LoggingSeverity.FATAL: "\033[31m",
-}
+COLORS = {"DEBUG": "\033[32m", "WARN": "\033[33m", "ERROR": "\033[31m", "FATAL": "\033[31m"}
 DEFAULT_FORMAT = "[{severity}] [{time}] [{name}]: {message}"
 
 _levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
-_handlers: dict[str, Callable[[LoggingSeverity, str, str, FrameType | None], None]] = {}
-_own_file = __file__
+_handlers: dict[str, Callable[[LoggingSeverity, str, str, FrameType], None]] = {}
+_last_calls: dict[tuple[str, int, str], float] = {}  # when a line of code last logged, minus infinity: never yet
 
 
 def get_logging_severity_from_string(log_severity: str) -> LoggingSeverity:
@@ -62,18 +51,11 @@ def set_logger_level(name: str, level: int, detailed_error: bool = False) -> Non
     _levels[name] = LoggingSeverity(level)
 
 
-def get_logger_level(name: str) -> LoggingSeverity:
-    """The level that was set for a name, UNSET if none was."""
-    return _levels.get(name, LoggingSeverity.UNSET)
-
-
 def get_logger_effective_level(name: str) -> LoggingSeverity:
     """The level of a name, or of its nearest ancestor that has one."""
-    while name:
-        if level := _levels.get(name):
-            return level
+    while name and not _levels.get(name):
         name = name.rpartition(".")[0]
-    return _levels[""] or LoggingSeverity.INFO
+    return _levels.get(name) or LoggingSeverity.INFO
 
 
 def get_logging_directory() -> Path:
@@ -82,49 +64,15 @@ def get_logging_directory() -> Path:
     return Path(os.environ.get("ROS_LOG_DIR") or home / "log").expanduser()
 
 
-def _stream() -> TextIO:
-    return sys.stdout if os.environ.get("RCUTILS_LOGGING_USE_STDOUT") == "1" else sys.stderr
-
-
-def _write(severity: LoggingSeverity, name: str, message: str, frame: FrameType | None) -> None:
-    stream = _stream()
-    text = os.environ.get("RCUTILS_CONSOLE_OUTPUT_FORMAT", DEFAULT_FORMAT)
-    now = time.time_ns()
-    values = {
-        "severity": severity.name,
-        "name": name,
-        "message": message,
-        "time": f"{now // 10**9}.{now % 10**9:09d}",
-        "time_as_nanoseconds": str(now),
-        "function_name": frame.f_code.co_name if frame else "",
-        "line_number": str(frame.f_lineno) if frame else "",
-        "file_name": frame.f_code.co_filename if frame else "",
-    }
-    for key, value in values.items():
-        text = text.replace("{" + key + "}", value)
-    wish = os.environ.get("RCUTILS_COLORIZED_OUTPUT")
-    if (wish == "1" or (wish is None and stream.isatty())) and COLORS[severity]:
-        text = f"{COLORS[severity]}{text}\033[0m"
-    try:
-        stream.write(text + "\n")
-        stream.flush()
-    except (BrokenPipeError, ValueError):
-        return  # whoever read the log is gone: nothing left to tell
-
-
 class RcutilsLogger:
     """Logs messages under a name, each call with optional filters."""
-
-    _states: dict[tuple[str, int, str], dict[str, float]] = {}  # noqa: RUF012 - filters belong to lines of code
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def get_child(self, name: str) -> RcutilsLogger:
         """The logger `<own name>.<name>`."""
-        if not name:
-            raise ValueError("Child logger name must not be empty.")
-        return RcutilsLogger(f"{self.name}.{name}" if self.name else name)
+        return get_logger(f"{self.name}.{name}" if name else "")
 
     def set_level(self, level: int) -> None:
         set_logger_level(self.name, level)
@@ -137,10 +85,9 @@ class RcutilsLogger:
 
     def log(
         self,
-        message: str,
+        message: object,
         severity: int,
         *,
-        name: str | None = None,
         once: bool = False,
         skip_first: bool = False,
         throttle_duration_sec: float | None = None,
@@ -153,59 +100,68 @@ class RcutilsLogger:
             skip_first: not the first call of this line of code.
             throttle_duration_sec: at most one call of this line of code in so many seconds.
             throttle_time_source_type: the clock of the throttle (default: steady).
-
-        Raises:
-            TypeError: the message is no string.
         """
         severity = LoggingSeverity(severity)
-        if not isinstance(message, str):
-            message = str(message)
         if not self.is_enabled_for(severity):
             return False
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename == _own_file:
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename == __file__:
             frame = frame.f_back
-        if frame is not None and (once or skip_first or throttle_duration_sec is not None):
-            key = (frame.f_code.co_filename, frame.f_lineno, self.name)
-            if not self._passes(
-                self._states.setdefault(key, {}), once, skip_first, throttle_duration_sec, throttle_time_source_type
-            ):
+        if once or skip_first or throttle_duration_sec is not None:
+            line, clock = (frame.f_code.co_filename, frame.f_lineno, self.name), throttle_time_source_type
+            now = clock.now().nanoseconds / 1e9 if hasattr(clock, "now") else time.monotonic()
+            last = _last_calls.get(line)
+            too_soon = throttle_duration_sec is not None and now - (last or -1e18) < throttle_duration_sec
+            if (last is None and skip_first) or (once and (last or -1.0) >= 0) or too_soon:
+                _last_calls.setdefault(line, -1e18)
                 return False
-        _write(severity, name or self.name, message, frame)
+            _last_calls[line] = now
+        _write(severity, self.name, str(message), frame)
         base = self.name
-        while base:
-            if handler := _handlers.get(base):
-                handler(severity, self.name, message, frame)
-                break
+        while base and base not in _handlers:
             base = base.rpartition(".")[0]
+        if handler := _handlers.get(base):
+            handler(severity, self.name, str(message), frame)
         return True
 
-    @staticmethod
-    def _passes(state: dict[str, float], once: bool, skip_first: bool, throttle: float | None, clock: Any) -> bool:
-        calls = state["calls"] = state.get("calls", 0) + 1
-        if skip_first and calls == 1:
-            return False
-        if once and state.get("logged"):
-            return False
-        now = clock.now().nanoseconds / 1e9 if hasattr(clock, "now") else time.monotonic()
-        if throttle is not None and "logged_at" in state and now - state["logged_at"] < throttle:
-            return False
-        state["logged"], state["logged_at"] = 1, now
-        return True
-
-    def debug(self, message: str, **filters: Any) -> bool:
+    def debug(self, message: object, **filters: Any) -> bool:
         return self.log(message, LoggingSeverity.DEBUG, **filters)
 
-    def info(self, message: str, **filters: Any) -> bool:
+    def info(self, message: object, **filters: Any) -> bool:
         return self.log(message, LoggingSeverity.INFO, **filters)
 
-    def warning(self, message: str, **filters: Any) -> bool:
+    def warning(self, message: object, **filters: Any) -> bool:
         return self.log(message, LoggingSeverity.WARN, **filters)
 
     warn = warning
 
-    def error(self, message: str, **filters: Any) -> bool:
+    def error(self, message: object, **filters: Any) -> bool:
         return self.log(message, LoggingSeverity.ERROR, **filters)
 
-    def fatal(self, message: str, **filters: Any) -> bool:
+    def fatal(self, message: object, **filters: Any) -> bool:
         return self.log(message, LoggingSeverity.FATAL, **filters)
+
+
+def _write(severity: LoggingSeverity, name: str, message: str, frame: FrameType) -> None:
+    now = time.time_ns()
+    values = {
+        "severity": severity.name,
+        "name": name,
+        "time": f"{now // 10**9}.{now % 10**9:09d}",
+        "time_as_nanoseconds": str(now),
+        "function_name": frame.f_code.co_name,
+        "line_number": str(frame.f_lineno),
+        "file_name": frame.f_code.co_filename,
+        "message": message,
+    }
+    text = os.environ.get("RCUTILS_CONSOLE_OUTPUT_FORMAT", DEFAULT_FORMAT)
+    for key, value in values.items():
+        text = text.replace("{" + key + "}", value)
+    stream = sys.stdout if os.environ.get("RCUTILS_LOGGING_USE_STDOUT") == "1" else sys.stderr
+    wish = os.environ.get("RCUTILS_COLORIZED_OUTPUT")
+    color = COLORS.get(severity.name) if wish == "1" or (wish is None and stream.isatty()) else None
+    try:
+        stream.write(f"{color}{text}\033[0m\n" if color else f"{text}\n")
+        stream.flush()
+    except (BrokenPipeError, ValueError):
+        return  # whoever read the log is gone: nothing left to tell

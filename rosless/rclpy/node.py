@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import Log, ParameterDescriptor
-from rosless.interfaces.definitions import definitions
+from rosless.arguments import RosArguments, parse_ros_arguments
+from rosless.errors import refuse
 from rosless.wire.session import Endpoint
 
 from rclpy import logging
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ROSClock
-from rclpy.context import Context
+from rclpy.context import Context, get_default_context
 from rclpy.duration import S_TO_NS
-from rclpy.entities import (
-    Client,
-    Entity,
-    GuardCondition,
-    Publisher,
-    Rate,
-    Service,
-    Subscription,
-    Timer,
-)
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.entities import Client, Entity, GuardCondition, Publisher, Service, Subscription, Timer
 from rclpy.exceptions import (
     InvalidNamespaceException,
     InvalidNodeNameException,
@@ -34,41 +25,24 @@ from rclpy.exceptions import (
     InvalidTopicNameException,
     NotInitializedException,
 )
-from rclpy.logging import LoggingSeverity, RcutilsLogger
-from rclpy.parameter import Parameter
-from rclpy.parameters import NodeParameters
-from rclpy.qos import (
-    QoSProfile,
-    profile_from,
-    profile_of,
-    qos_profile_rosout_default,
-    qos_profile_services_default,
-)
+from rclpy.parameter import NodeParameters, Parameter
+from rclpy.qos import QoSProfile, profile_from, profile_of, qos_profile_rosout_default, qos_profile_services_default
 from rclpy.time_source import TimeSource
-from rclpy.utilities import get_default_context
 from rosless import names
 
-
-@lru_cache(maxsize=512)
-def type_hash(interface: str) -> str:
-    """The RIHS01 hash of an interface."""
-    return definitions.rihs01(interface)
+UNKNOWN_OWNER = ("_NODE_NAMESPACE_UNKNOWN_", "_NODE_NAME_UNKNOWN_")
 
 
+@dataclass
 class TopicEndpointInfo:
     """One publisher or subscription of a topic, anywhere in the domain."""
 
-    def __init__(
-        self,
-        node_name: str,
-        node_namespace: str,
-        topic_type: str,
-        endpoint_type: str,
-        gid: bytes,
-        qos_profile: QoSProfile,
-    ) -> None:
-        self.node_name, self.node_namespace, self.topic_type = node_name, node_namespace, topic_type
-        self.endpoint_type, self.endpoint_gid, self.qos_profile = endpoint_type, list(gid), qos_profile
+    node_name: str
+    node_namespace: str
+    topic_type: str
+    endpoint_type: str
+    endpoint_gid: list[int]
+    qos_profile: QoSProfile
 
 
 class Node(NodeParameters):
@@ -102,61 +76,40 @@ class Node(NodeParameters):
         automatically_declare_parameters_from_overrides: bool = False,
         enable_logger_service: bool = False,
     ) -> None:
-        self._context = context or get_default_context()
-        if not self._context.ok():
+        refuse(enable_logger_service=enable_logger_service)
+        self.context = context or get_default_context()
+        if not self.context.ok():
             raise NotInitializedException()
-        if enable_logger_service:
-            raise AttributeError("rosless does not provide enable_logger_service; it needs a genuine ROS 2")
-        from rosless.arguments import RosArguments, parse_ros_arguments
-
-        arguments = RosArguments()
-        for source in ([parse_ros_arguments(cli_args)] if cli_args else []) + (
-            [self._context.arguments] if use_global_arguments else []
+        own = parse_ros_arguments(cli_args or [])
+        self._arguments = own.before(self.context.arguments if use_global_arguments else RosArguments())
+        self._name = self._arguments.special("__node", node_name, node_name)
+        self._namespace = "/" + self._arguments.special("__ns", node_name, namespace or "/").removeprefix("/")
+        for rules, name, error in (
+            (names.NODE, self._name, InvalidNodeNameException),
+            (names.NAMESPACE, self._namespace, InvalidNamespaceException),
         ):
-            arguments.remaps += source.remaps
-            arguments.parameters = source.parameters + arguments.parameters
-            arguments.rosout = arguments.rosout and source.rosout
-        self._arguments = arguments
-        self._name = arguments.remap_name("__node", node_name, node_name)
-        given = arguments.remap_name("__ns", node_name, namespace or "/")
-        self._namespace = given if given.startswith("/") else f"/{given}"
-        if fault := names.fault_of_node_name(self._name):
-            raise InvalidNodeNameException(self._name, *fault)
-        if fault := names.fault_of_namespace(self._namespace):
-            raise InvalidNamespaceException(self._namespace, *fault)
+            if fault := names.fault(rules, name):
+                raise error(name, *fault)
         self._lock = threading.RLock()
         self._entities: list[Entity] = []
         self._executor: Any = None
         self._destroyed = False
-        self._default_callback_group: CallbackGroup = MutuallyExclusiveCallbackGroup()
+        self.default_callback_group: CallbackGroup = MutuallyExclusiveCallbackGroup()
         self._clock = ROSClock()
         self._logger = logging.get_logger(self.get_fully_qualified_name().strip("/").replace("/", "."))
-        self._context.graph.add_node(self._namespace, self._name)
-        self._context.track_node(self)
+        self.context.graph.add_node(self._owner)
         overrides = {parameter.name: parameter for parameter in parameter_overrides or []}
-        for name, value in arguments.parameters_for(self.get_fully_qualified_name()).items():
+        for name, value in self._arguments.parameters_for(self.get_fully_qualified_name()).items():
             overrides[name] = Parameter(name, value=value)
         self._setup_parameters(overrides, allow_undeclared_parameters)
-        self._rosout: Publisher | None = None
-        if enable_rosout and arguments.rosout:
+        if enable_rosout and self._arguments.rosout:
             self._rosout = self.create_publisher(Log, "/rosout", qos_profile_rosout_default)
             logging._handlers[self._logger.name] = self._publish_log
         if automatically_declare_parameters_from_overrides:
-            for name, parameter in list(overrides.items()):
+            for name, parameter in overrides.items():
                 self.declare_parameter(name, parameter.value, ParameterDescriptor(dynamic_typing=True))
         self._time_source = TimeSource(self, self._clock)
-        self._time_source.attach()
         self._start_parameter_interfaces(start_parameter_services)
-
-    # --- who and where ---
-
-    @property
-    def context(self) -> Context:
-        return self._context
-
-    @property
-    def handle(self) -> Any:
-        raise AttributeError("rosless does not provide Node.handle; it needs a genuine ROS 2")
 
     @property
     def executor(self) -> Any:
@@ -165,18 +118,15 @@ class Node(NodeParameters):
 
     @executor.setter
     def executor(self, new: Any) -> None:
-        current = self._executor
-        if current is new:
-            return
-        self._executor = new
-        if current is not None and self in current.get_nodes():
+        current, self._executor = self._executor, new
+        if current is not None and current is not new:
             current.remove_node(self)
         if new is not None:
             new.add_node(self)
 
     @property
-    def default_callback_group(self) -> CallbackGroup:
-        return self._default_callback_group
+    def _owner(self) -> tuple[str, str]:
+        return self._namespace, self._name
 
     def get_name(self) -> str:
         return self._name
@@ -190,21 +140,8 @@ class Node(NodeParameters):
     def get_clock(self) -> Clock:
         return self._clock
 
-    def get_logger(self) -> RcutilsLogger:
+    def get_logger(self) -> logging.RcutilsLogger:
         return self._logger
-
-    def __repr__(self) -> str:
-        return f"<Node {self.get_fully_qualified_name()}>"
-
-    # --- names ---
-
-    def _resolve(self, name: str, error: type[Exception], only_expand: bool = False) -> str:
-        if fault := names.fault_of_topic(name):
-            raise error(name, *fault)
-        expanded = names.expand(name, self._name, self._namespace)
-        if only_expand:
-            return expanded
-        return names.remap(expanded, self._arguments.remaps, self._name, self._namespace)
 
     def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
         """The full name of a topic after expansion and remapping.
@@ -218,43 +155,34 @@ class Node(NodeParameters):
         """The full name of a service after expansion and remapping."""
         return self._resolve(service, InvalidServiceNameException, only_expand)
 
-    # --- entities ---
-
-    def _user_data(self, interface: str) -> bytes:
-        """The USER_DATA of an endpoint; parts of services and actions tell the hash of the whole."""
-        return f"typehash={type_hash(interface)};".encode()
+    def _resolve(self, name: str, error: type[Exception], only_expand: bool) -> str:
+        if fault := names.fault(names.TOPIC, name):
+            raise error(name, *fault)
+        expanded = names.expand(name, self._name, self._namespace)
+        rules = () if only_expand else self._arguments.remaps
+        return names.remap(expanded, rules, self._name, self._namespace)
 
     def _add(self, entity: Any) -> Any:
         with self._lock:
-            self._entities = [*self._entities, entity]
-        self._announce(entity._endpoints)
+            # Timers first: they are served before what has arrived
+            self._entities = [entity, *self._entities] if isinstance(entity, Timer) else [*self._entities, entity]
+        self._announce(added=entity._endpoints)
         self._wake()
         return entity
 
     def _forget(self, entity: Entity) -> None:
         with self._lock:
             self._entities = [one for one in self._entities if one is not entity]
-        self._withdraw(entity._endpoints)
+        self._announce(removed=entity._endpoints)
 
-    def _announce(self, endpoints: Iterable[Endpoint]) -> None:
-        if endpoints := list(endpoints):
-            self._context.graph.add_endpoints(self._namespace, self._name, endpoints)
+    def _announce(self, added: Iterable[Endpoint] = (), removed: Iterable[Endpoint] = ()) -> None:
+        self.context.graph.update(self._owner, added, removed)
 
-    def _withdraw(self, endpoints: Iterable[Endpoint]) -> None:
-        if endpoints := list(endpoints):
-            self._context.graph.remove_endpoints(self._namespace, self._name, endpoints)
-
-    def _waitables(self) -> list[Entity]:
-        """Entities with callbacks, timers first."""
-        entities = [one for one in self._entities if one.callback_group is not None]
-        return sorted(entities, key=lambda one: not isinstance(one, Timer))
-
-    @property
-    def _timers(self) -> list[Timer]:
-        return [one for one in self._entities if isinstance(one, Timer)]
+    def _waitables(self) -> Iterator[Entity]:
+        return (one for one in self._entities if one.callback_group is not None)
 
     def _of(self, kind: type) -> Iterator[Any]:
-        return iter([one for one in self._entities if isinstance(one, kind)])
+        return (one for one in self._entities if isinstance(one, kind))
 
     publishers = property(lambda self: self._of(Publisher))
     subscriptions = property(lambda self: self._of(Subscription))
@@ -275,19 +203,14 @@ class Node(NodeParameters):
         qos_profile: QoSProfile | int,
         *,
         callback_group: CallbackGroup | None = None,
-        event_callbacks: PublisherEventCallbacks | None = None,
-        qos_overriding_options: Any = None,
-        publisher_class: type[Publisher] = Publisher,
-    ) -> Any:
-        """A publisher of a topic.
-
-        Args:
-            qos_profile: a profile, or the depth of a reliable one.
-        """
-        _refuse(qos_overriding_options=qos_overriding_options)
-        return self._add(
-            publisher_class(self, msg_type, self.resolve_topic_name(topic), profile_from(qos_profile), event_callbacks)
-        )
+        event_callbacks: Any = None,
+        **options: Any,
+    ) -> Publisher:
+        """A publisher of a topic; `qos_profile` is a profile, or the depth of a reliable one."""
+        refuse(**options)
+        _check_type(msg_type, "_definition", "a message type; expected one like std_msgs.msg.String")
+        name = self.resolve_topic_name(topic)
+        return self._add(Publisher(self, msg_type, name, profile_from(qos_profile), event_callbacks))
 
     def create_subscription(
         self,
@@ -297,26 +220,16 @@ class Node(NodeParameters):
         qos_profile: QoSProfile | int,
         *,
         callback_group: CallbackGroup | None = None,
-        event_callbacks: SubscriptionEventCallbacks | None = None,
-        qos_overriding_options: Any = None,
+        event_callbacks: Any = None,
         raw: bool = False,
-        content_filter_options: Any = None,
+        **options: Any,
     ) -> Subscription:
         """A subscription of a topic; `callback` gets the message, and its stamps if it takes two arguments."""
-        _refuse(qos_overriding_options=qos_overriding_options, content_filter_options=content_filter_options)
-        made: Subscription = self._add(
-            Subscription(
-                self,
-                msg_type,
-                self.resolve_topic_name(topic),
-                callback,
-                profile_from(qos_profile),
-                callback_group or self._default_callback_group,
-                raw,
-                event_callbacks,
-            )
-        )
-        return made
+        refuse(**options)
+        _check_type(msg_type, "_definition", "a message type; expected one like std_msgs.msg.String")
+        name, group = self.resolve_topic_name(topic), callback_group or self.default_callback_group
+        qos = profile_from(qos_profile)
+        return self._add(Subscription(self, msg_type, name, callback, qos, group, raw, event_callbacks))
 
     def create_client(
         self,
@@ -327,17 +240,7 @@ class Node(NodeParameters):
         callback_group: CallbackGroup | None = None,
     ) -> Client:
         """A client of a service."""
-        _check_service_type(srv_type)
-        made: Client = self._add(
-            Client(
-                self,
-                srv_type,
-                self.resolve_service_name(srv_name),
-                profile_from(qos_profile),
-                callback_group or self._default_callback_group,
-            )
-        )
-        return made
+        return self._add(Client(*self._of_service(srv_type, srv_name, qos_profile, callback_group)))
 
     def create_service(
         self,
@@ -349,18 +252,13 @@ class Node(NodeParameters):
         callback_group: CallbackGroup | None = None,
     ) -> Service:
         """A service; `callback(request, response)` fills and returns the response."""
-        _check_service_type(srv_type)
-        made: Service = self._add(
-            Service(
-                self,
-                srv_type,
-                self.resolve_service_name(srv_name),
-                callback,
-                profile_from(qos_profile),
-                callback_group or self._default_callback_group,
-            )
-        )
-        return made
+        details = self._of_service(srv_type, srv_name, qos_profile, callback_group)
+        return self._add(Service(*details, callback=callback))
+
+    def _of_service(self, srv_type: Any, name: str, qos: QoSProfile, group: CallbackGroup | None) -> tuple[Any, ...]:
+        _check_type(srv_type, "Response", "a service type; expected one like std_srvs.srv.Trigger")
+        group = group or self.default_callback_group
+        return self, srv_type, self.resolve_service_name(name), profile_from(qos), group
 
     def create_timer(
         self,
@@ -371,71 +269,34 @@ class Node(NodeParameters):
         autostart: bool = True,
     ) -> Timer:
         """A timer that calls a function every `timer_period_sec` seconds of the node's clock."""
-        made: Timer = self._add(
-            Timer(
-                self,
-                callback,
-                int(float(timer_period_sec) * S_TO_NS),
-                clock or self._clock,
-                callback_group or self._default_callback_group,
-                autostart,
-            )
-        )
-        return made
+        period, group = int(float(timer_period_sec) * S_TO_NS), callback_group or self.default_callback_group
+        return self._add(Timer(self, callback, period, clock or self._clock, group, autostart))
 
     def create_guard_condition(
         self, callback: Callable[..., Any] | None, callback_group: CallbackGroup | None = None
     ) -> GuardCondition:
         """A guard condition that calls a function after its trigger."""
-        made: GuardCondition = self._add(GuardCondition(self, callback, callback_group or self._default_callback_group))
-        return made
-
-    def create_rate(self, frequency: float, clock: Clock | None = None) -> Rate:
-        """A rate in Hz.
-
-        Raises:
-            ValueError: the frequency is not positive.
-        """
-        if frequency <= 0:
-            raise ValueError("frequency must be > 0")
-        from rclpy.callback_groups import ReentrantCallbackGroup
-
-        return Rate(self.create_timer(1.0 / frequency, None, ReentrantCallbackGroup(), clock), context=self._context)
-
-    def add_waitable(self, waitable: Any) -> None:
-        """Let an action server or client take part."""
-        self._add(waitable)
-
-    def remove_waitable(self, waitable: Any) -> None:
-        self._forget(waitable)
+        return self._add(GuardCondition(self, callback, callback_group or self.default_callback_group))
 
     def _destroy(self, entity: Entity) -> bool:
-        if entity not in self._entities:
-            return False
+        known = entity in self._entities
         entity.destroy()
-        return True
+        return known
 
     destroy_publisher = destroy_subscription = destroy_client = destroy_service = _destroy
     destroy_timer = destroy_guard_condition = _destroy
 
-    def destroy_rate(self, rate: Rate) -> bool:
-        known = rate._timer in self._entities
-        rate.destroy()
-        return known
-
     def destroy_node(self) -> None:
         """Withdraw the node with everything that belongs to it; harmless when called twice."""
-        if self._destroyed:
-            return
-        self._destroyed = True
-        if self._executor is not None:
-            self._executor.remove_node(self)
-        logging._handlers.pop(self._logger.name, None)
-        self._time_source.detach()
-        for entity in reversed(self._entities):
-            entity.destroy()
-        self._context.graph.remove_node(self._namespace, self._name)
-        self._context.untrack_node(self)
+        if not self._destroyed:
+            self._destroyed = True
+            if self._executor is not None:
+                self._executor.remove_node(self)
+            logging._handlers.pop(self._logger.name, None)
+            self._time_source.detach()
+            for entity in reversed(self._entities):
+                entity.destroy()
+            self.context.graph.remove_node(self._owner)
 
     def __enter__(self) -> Node:
         return self
@@ -443,16 +304,11 @@ class Node(NodeParameters):
     def __exit__(self, *_: object) -> None:
         self.destroy_node()
 
-    def _publish_log(self, severity: LoggingSeverity, name: str, message: str, frame: Any) -> None:
-        if self._rosout is None or self._rosout._destroyed or not self._context.ok():
-            return
-        entry = Log(stamp=self._clock.now().to_msg(), level=int(severity), name=name, msg=message)
-        if frame is not None:
-            entry.file, entry.function = frame.f_code.co_filename, frame.f_code.co_name
-            entry.line = int(frame.f_lineno)
-        self._rosout.publish(entry)
-
-    # --- the graph ---
+    def _publish_log(self, severity: int, name: str, message: str, frame: Any) -> None:
+        if not self._rosout._destroyed and self.context.ok():
+            entry = Log(stamp=self._clock.now().to_msg(), level=int(severity), name=name, msg=message)
+            entry.file, entry.function, entry.line = frame.f_code.co_filename, frame.f_code.co_name, frame.f_lineno
+            self._rosout.publish(entry)
 
     def count_publishers(self, topic_name: str) -> int:
         """How many publishers a topic has in the domain."""
@@ -462,72 +318,47 @@ class Node(NodeParameters):
         """How many subscriptions a topic has in the domain."""
         return len(self.get_subscriptions_info_by_topic(topic_name))
 
-    def _graph_endpoints(self) -> list[Any]:
-        return self._context.graph.endpoints()
-
     def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
         """All publishers of a topic."""
-        return self._endpoint_infos(topic_name, True, no_mangle)
+        return self._endpoint_infos(topic_name, "PUBLISHER", no_mangle)
 
     def get_subscriptions_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
         """All subscriptions of a topic."""
-        return self._endpoint_infos(topic_name, False, no_mangle)
+        return self._endpoint_infos(topic_name, "SUBSCRIPTION", no_mangle)
 
-    def _endpoint_infos(self, topic_name: str, writers: bool, no_mangle: bool) -> list[TopicEndpointInfo]:
-        full = topic_name if no_mangle else f"rt{self.resolve_topic_name(topic_name)}"
+    def _endpoint_infos(self, topic_name: str, role: str, no_mangle: bool) -> list[TopicEndpointInfo]:
+        graph, full = self.context.graph, topic_name if no_mangle else f"rt{self.resolve_topic_name(topic_name)}"
         infos = []
-        for one in self._graph_endpoints():
-            if one.topic_name == full and one.is_writer == writers:
-                namespace, name = self._context.graph.owner(one.gid) or (
-                    "_NODE_NAMESPACE_UNKNOWN_",
-                    "_NODE_NAME_UNKNOWN_",
-                )
-                role = "PUBLISHER" if writers else "SUBSCRIPTION"
-                infos.append(TopicEndpointInfo(name, namespace, one.ros_type, role, one.gid, profile_of(one.qos)))
+        for one in graph.endpoints():
+            if one.topic_name == full and one.is_writer == (role == "PUBLISHER"):
+                namespace, name = graph.owner(one.gid) or UNKNOWN_OWNER
+                qos = profile_of(one.qos)
+                infos.append(TopicEndpointInfo(name, namespace, one.ros_type, role, list(one.gid), qos))
         return infos
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
         """All topics of the domain with their types."""
-        _refuse(no_demangle=no_demangle)
-        return [(name, sorted(kinds)) for name, kinds in sorted(self._context.graph.names_and_types("rt").items())]
+        refuse(no_demangle=no_demangle)
+        return self.context.graph.names_and_types("rt")
 
     def get_service_names_and_types(self) -> list[tuple[str, list[str]]]:
         """All services of the domain with their types."""
-        found = self._context.graph.names_and_types("rq", "Request")
-        return [
-            (name, sorted(kind.removesuffix("_Request") for kind in kinds)) for name, kinds in sorted(found.items())
-        ]
+        found = self.context.graph.names_and_types("rq", "Request")
+        return [(name, [kind.removesuffix("_Request") for kind in kinds]) for name, kinds in found]
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
         """All nodes of the domain, as far as they have been heard of."""
-        return [(name, namespace) for namespace, name in self._context.graph.nodes()]
+        return [(name, namespace) for namespace, name in self.context.graph.nodes()]
 
     def get_node_names(self) -> list[str]:
         """Names of all nodes of the domain."""
         return [name for name, _ in self.get_node_names_and_namespaces()]
 
-    def get_fully_qualified_node_names(self) -> list[str]:
-        """Full names of all nodes of the domain."""
-        return [names.join(namespace, name) for name, namespace in self.get_node_names_and_namespaces()]
-
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        raise AttributeError(
-            f"'{type(self).__name__}' object has no attribute '{name}' (rosless provides only a part "
-            "of rclpy.node.Node)"
-        )
+        part = "" if name.startswith("_") else " (rosless provides only a part of rclpy.node.Node)"
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{part}")
 
 
-def _refuse(**options: Any) -> None:
-    for name, value in options.items():
-        if value:
-            raise AttributeError(f"rosless does not provide the option {name}; it needs a genuine ROS 2")
-
-
-def _check_service_type(srv_type: Any) -> None:
-    if not (hasattr(srv_type, "Request") and hasattr(srv_type, "Response")):
-        raise TypeError(f"{srv_type!r} is not a service type; expected one like std_srvs.srv.Trigger")
-
-
-__all__: Sequence[str] = ["Node", "TopicEndpointInfo"]
+def _check_type(kind: Any, mark: str, expected: str) -> None:
+    if not hasattr(kind, mark):
+        raise TypeError(f"{kind!r} is not {expected}")

@@ -1,5 +1,3 @@
 """`Publisher` under its documented name."""
 
-from rclpy.entities import Publisher
-
-__all__ = ["Publisher"]
+from rclpy.entities import Publisher as Publisher

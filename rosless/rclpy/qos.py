@@ -7,40 +7,31 @@ from typing import Any, ClassVar
 
 from cyclonedds.internal import dds_infinity
 from cyclonedds.qos import Policy, Qos
+from rosless.interfaces.definitions import type_hash
 
 from rclpy.duration import Duration, Infinite
 
 
 class HistoryPolicy(IntEnum):
-    SYSTEM_DEFAULT = 0
-    KEEP_LAST = 1
-    KEEP_ALL = 2
-    UNKNOWN = 3
+    SYSTEM_DEFAULT, KEEP_LAST, KEEP_ALL, UNKNOWN = range(4)
 
 
 class ReliabilityPolicy(IntEnum):
-    SYSTEM_DEFAULT = 0
-    RELIABLE = 1
-    BEST_EFFORT = 2
-    UNKNOWN = 3
+    SYSTEM_DEFAULT, RELIABLE, BEST_EFFORT, UNKNOWN = range(4)
 
 
 class DurabilityPolicy(IntEnum):
-    SYSTEM_DEFAULT = 0
-    TRANSIENT_LOCAL = 1
-    VOLATILE = 2
-    UNKNOWN = 3
+    SYSTEM_DEFAULT, TRANSIENT_LOCAL, VOLATILE, UNKNOWN = range(4)
 
 
 class LivelinessPolicy(IntEnum):
-    SYSTEM_DEFAULT = 0
-    AUTOMATIC = 1
-    MANUAL_BY_TOPIC = 3
-    UNKNOWN = 4
+    SYSTEM_DEFAULT, AUTOMATIC, MANUAL_BY_TOPIC, UNKNOWN = 0, 1, 3, 4
 
 
 QoSHistoryPolicy, QoSReliabilityPolicy = HistoryPolicy, ReliabilityPolicy
 QoSDurabilityPolicy, QoSLivelinessPolicy = DurabilityPolicy, LivelinessPolicy
+# DDS ids of the policies that may be incompatible
+POLICY_NAMES = {2: "DURABILITY", 4: "DEADLINE", 8: "LIVELINESS", 11: "RELIABILITY", 23: "DATA_REPRESENTATION"}
 
 
 class InvalidQoSProfileException(Exception):  # noqa: N818 - rclpy's name
@@ -74,17 +65,13 @@ class QoSProfile:
         "reliability": ReliabilityPolicy.RELIABLE,
         "durability": DurabilityPolicy.VOLATILE,
         "liveliness": LivelinessPolicy.SYSTEM_DEFAULT,
-        "deadline": Duration(),
-        "lifespan": Duration(),
-        "liveliness_lease_duration": Duration(),
+        **dict.fromkeys(("deadline", "lifespan", "liveliness_lease_duration"), Duration()),
         "avoid_ros_namespace_conventions": False,
     }
 
     def __init__(self, **policies: Any) -> None:
-        if "history" not in policies and "depth" not in policies:
-            raise InvalidQoSProfileException("History and/or depth settings are required.")
-        if policies.get("history") == HistoryPolicy.KEEP_LAST and "depth" not in policies:
-            raise InvalidQoSProfileException("History set to KEEP_LAST without a depth setting.")
+        if "depth" not in policies and policies.get("history", HistoryPolicy.KEEP_LAST) == HistoryPolicy.KEEP_LAST:
+            raise InvalidQoSProfileException("History and/or depth settings are required; KEEP_LAST needs a depth.")
         for name, value in {**self._DEFAULTS, **policies}.items():
             setattr(self, name, value)
 
@@ -94,10 +81,10 @@ class QoSProfile:
         kind = type(self._DEFAULTS[name])
         if issubclass(kind, IntEnum):
             value = kind(value)
-        elif name == "depth" and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-            raise ValueError(f"depth must be a non-negative int, not {value!r}")
-        elif kind is Duration and not isinstance(value, Duration):
-            raise TypeError(f"{name} must be an rclpy.duration.Duration, not {type(value).__name__}")
+        elif kind is not bool and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise TypeError(f"{name} must be of type {kind.__name__}, not {type(value).__name__}")
+        elif name == "depth" and value < 0:
+            raise ValueError(f"history depth must be greater than or equal to zero, not {value}")
         super().__setattr__(name, value)
 
     def __eq__(self, other: object) -> bool:
@@ -109,8 +96,8 @@ class QoSProfile:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
 
 
-def dds_qos(profile: QoSProfile, user_data: bytes, is_writer: bool) -> Qos:
-    """The DDS policies of a profile."""
+def dds_qos(profile: QoSProfile, interface: str, is_writer: bool, identity: str = "") -> Qos:
+    """The DDS policies of a profile, with the USER_DATA of an endpoint of an interface."""
 
     def span(value: Duration) -> int:
         return dds_infinity if value in (Duration(), Infinite) else value.nanoseconds
@@ -118,20 +105,21 @@ def dds_qos(profile: QoSProfile, user_data: bytes, is_writer: bool) -> Qos:
     keep_all = profile.history == HistoryPolicy.KEEP_ALL
     history = Policy.History.KeepAll if keep_all else Policy.History.KeepLast(max(profile.depth, 1))
     best_effort = profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    manual = profile.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
     policies: list[Any] = [
         history,
         Policy.Reliability.BestEffort if best_effort else Policy.Reliability.Reliable(dds_infinity),
-        Policy.Durability.Volatile,
+        Policy.Durability.TransientLocal if latched else Policy.Durability.Volatile,
         Policy.Deadline(span(profile.deadline)),
-        Policy.Userdata(user_data),
+        (Policy.Liveliness.ManualByTopic if manual else Policy.Liveliness.Automatic)(
+            span(profile.liveliness_lease_duration)
+        ),
+        Policy.Userdata(f"{identity}typehash={type_hash(interface)};".encode()),
     ]
-    lease = span(profile.liveliness_lease_duration)
-    manual = profile.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
-    policies.append(Policy.Liveliness.ManualByTopic(lease) if manual else Policy.Liveliness.Automatic(lease))
     if is_writer:
         policies.append(Policy.Lifespan(span(profile.lifespan)))
-    if profile.durability == DurabilityPolicy.TRANSIENT_LOCAL:
-        policies[2] = Policy.Durability.TransientLocal
+    if latched:
         # What late joiners receive is governed by this policy, not by the history
         policies.append(Policy.DurabilityService(0, history, -1, -1, -1))
     return Qos(*policies)
@@ -147,14 +135,14 @@ def profile_of(qos: Qos) -> QoSProfile:
     )
 
 
-# DDS ids of the policies that may be incompatible
-POLICY_NAMES = {2: "DURABILITY", 4: "DEADLINE", 8: "LIVELINESS", 11: "RELIABILITY", 23: "DATA_REPRESENTATION"}
+def profile_from(value: Any) -> QoSProfile:
+    """A profile from what `create_publisher` and others accept: a profile, or a depth."""
+    return value if isinstance(value, QoSProfile) else QoSProfile(depth=value)
 
-qos_profile_default = QoSProfile(depth=10)
+
+qos_profile_default = qos_profile_services_default = QoSProfile(depth=10)
 qos_profile_sensor_data = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-qos_profile_services_default = QoSProfile(depth=10)
-qos_profile_parameters = QoSProfile(depth=1000)
-qos_profile_parameter_events = QoSProfile(depth=1000)
+qos_profile_parameters = qos_profile_parameter_events = QoSProfile(depth=1000)
 qos_profile_system_default = QoSProfile(depth=1, history=HistoryPolicy.SYSTEM_DEFAULT)
 qos_profile_action_status_default = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 qos_profile_rosout_default = QoSProfile(
@@ -171,14 +159,3 @@ class QoSPresetProfiles(Enum):
     PARAMETERS = qos_profile_parameters
     PARAMETER_EVENTS = qos_profile_parameter_events
     ACTION_STATUS_DEFAULT = qos_profile_action_status_default
-
-
-def profile_from(value: Any) -> QoSProfile:
-    """A profile from what `create_publisher` and others accept: a profile, or a depth."""
-    if isinstance(value, QoSProfile):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            raise ValueError("history depth must be greater than or equal to zero")
-        return QoSProfile(depth=value)
-    raise TypeError(f"Expected QoSProfile or int, got {type(value).__name__}")

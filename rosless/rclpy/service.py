@@ -1,5 +1,3 @@
 """`Service` under its documented name."""
 
-from rclpy.entities import Service
-
-__all__ = ["Service"]
+from rclpy.entities import Service as Service

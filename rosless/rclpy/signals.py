@@ -33,19 +33,17 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 def install_signal_handlers(options: SignalHandlerOptions = SignalHandlerOptions.ALL) -> None:
     """Handle the signals; outside of the main thread there is nothing to handle them with."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    wanted = {signal.SIGINT: SignalHandlerOptions.SIGINT, signal.SIGTERM: SignalHandlerOptions.SIGTERM}
-    for number, option in wanted.items():
-        if options & option and number not in _previous:
-            _previous[number] = signal.signal(number, _handle)
+    if threading.current_thread() is threading.main_thread():
+        for option in (SignalHandlerOptions.SIGINT, SignalHandlerOptions.SIGTERM):
+            number = signal.Signals[option.name]
+            if options & option and number not in _previous:
+                _previous[number] = signal.signal(number, _handle)
 
 
 def uninstall_signal_handlers() -> None:
     """Give the signals back to their former handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in list(_previous):
-        previous = _previous.pop(number)
-        if signal.getsignal(number) is _handle:
-            signal.signal(number, previous if previous is not None else signal.SIG_DFL)
+    if threading.current_thread() is threading.main_thread():
+        for number in list(_previous):
+            previous = _previous.pop(number)
+            if signal.getsignal(number) is _handle:
+                signal.signal(number, previous if previous is not None else signal.SIG_DFL)

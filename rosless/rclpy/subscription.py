@@ -1,5 +1,3 @@
 """`Subscription` under its documented name."""
 
-from rclpy.entities import Subscription
-
-__all__ = ["Subscription"]
+from rclpy.entities import Subscription as Subscription

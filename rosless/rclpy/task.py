@@ -12,6 +12,12 @@ from rclpy.logging import get_logger
 logger = get_logger("rclpy.task")
 
 
+async def await_or_execute(callback: Any, *args: Any) -> Any:
+    """Call a function, or await a coroutine function."""
+    result = callback(*args)
+    return await result if inspect.iscoroutine(result) else result
+
+
 class Future:
     """The outcome of something that is under way."""
 
@@ -33,14 +39,6 @@ class Future:
             yield self
         return self.result()
 
-    def cancel(self) -> None:
-        """Cancel, unless done."""
-        with self._lock:
-            if self._done:
-                return
-            self._cancelled = self._done = True
-        self._run_callbacks()
-
     def cancelled(self) -> bool:
         return self._cancelled
 
@@ -49,11 +47,7 @@ class Future:
         return self._done
 
     def result(self) -> Any:
-        """The result, None while there is none.
-
-        Raises:
-            Exception: the one that was set.
-        """
+        """The result, None while there is none; raises the exception that was set."""
         if self._exception is not None:
             self._exception_fetched = True
             raise self._exception
@@ -64,16 +58,24 @@ class Future:
         self._exception_fetched = True
         return self._exception
 
+    def cancel(self) -> None:
+        """Cancel, unless done."""
+        if not self._done:
+            self._end(cancelled=True)
+
     def set_result(self, result: Any) -> None:
-        with self._lock:
-            self._result, self._done, self._cancelled = result, True, False
-        self._run_callbacks()
+        self._end(result=result)
 
     def set_exception(self, exception: BaseException) -> None:
+        self._exception_fetched = False
+        self._end(exception=exception)
+
+    def _end(self, *, result: Any = None, exception: BaseException | None = None, cancelled: bool = False) -> None:
         with self._lock:
-            self._exception, self._exception_fetched = exception, False
-            self._done, self._cancelled = True, False
-        self._run_callbacks()
+            self._result, self._exception, self._cancelled, self._done = result, exception, cancelled, True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            self._call(callback)
 
     def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
         """Call `callback(future)` once it is done, at once when it is done already."""
@@ -86,19 +88,9 @@ class Future:
     def remove_done_callback(self, callback: Callable[[Any], Any]) -> bool:
         """Forget a callback; whether there was one."""
         with self._lock:
-            if callback not in self._callbacks:
-                return False
-            self._callbacks.remove(callback)
-            return True
-
-    def _set_executor(self, executor: Any) -> None:
-        self._executor = executor
-
-    def _run_callbacks(self) -> None:
-        with self._lock:
-            callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            self._call(callback)
+            known = callback in self._callbacks
+            self._callbacks = [one for one in self._callbacks if one != callback]
+            return known
 
     def _call(self, callback: Callable[[Any], Any]) -> None:
         if self._executor is not None:
@@ -113,15 +105,11 @@ class Future:
 class Task(Future):
     """Runs a function or a coroutine; a call executes it until it ends or waits for a future."""
 
-    def __init__(self, handler: Any, args: Any = None, kwargs: Any = None, executor: Any = None) -> None:
+    def __init__(self, handler: Any, args: Any = (), kwargs: Any = None, executor: Any = None) -> None:
         super().__init__(executor=executor)
-        if inspect.iscoroutine(handler):
-            self._handler: Any = handler
-        elif inspect.iscoroutinefunction(handler):
-            self._handler = handler(*(args or ()), **(kwargs or {}))
-        else:
-            self._handler = handler
-        self._args, self._kwargs = args or (), kwargs or {}
+        self._handler = (
+            handler if inspect.iscoroutine(handler) else await_or_execute(lambda: handler(*args, **(kwargs or {})))
+        )
         self._executing = threading.Lock()
 
     def __call__(self) -> None:
@@ -129,28 +117,23 @@ class Task(Future):
             return
         awaited: Any = None
         try:
-            if inspect.iscoroutine(self._handler):
-                awaited = self._handler.send(None)
-            else:
-                self._finish(self._handler(*self._args, **self._kwargs))
+            awaited = self._handler.send(None)
         except StopIteration as stop:
-            self._finish(stop.value)
+            self.set_result(stop.value)
         except BaseException as error:
-            self._handler = None
             self.set_exception(error)
             if not isinstance(error, Exception):
                 raise
         finally:
             self._executing.release()
-        if not self._done and self._executor is not None:
-            if isinstance(awaited, Future):
-                awaited.add_done_callback(lambda _: self._executor._resume(self))
-            else:
-                self._executor._resume(self)
+        if not self._done and isinstance(awaited, Future):
+            awaited.add_done_callback(lambda _: self._executor._resume(self))
+        elif not self._done:
+            self._executor._resume(self)
 
-    def _finish(self, result: Any) -> None:
-        self._handler = None
-        self.set_result(result)
+    def __del__(self) -> None:
+        super().__del__()
+        self._handler.close()
 
     def executing(self) -> bool:
         """Whether it is running right now."""
@@ -158,7 +141,6 @@ class Task(Future):
 
     def cancel(self) -> None:
         """Cancel, and end a coroutine that is waiting."""
-        handler = self._handler
         super().cancel()
-        if inspect.iscoroutine(handler) and not self.executing():
-            handler.close()
+        if not self.executing():
+            self._handler.close()

@@ -1,4 +1,4 @@
-"""Feeds the clock of a node from /clock while `use_sim_time` is true."""
+"""Feeds the clock of a node from /clock while `use_sim_time` is true, even while the node's executor is busy."""
 
 from __future__ import annotations
 
@@ -6,71 +6,50 @@ from typing import Any
 
 from rosgraph_msgs.msg import Clock as ClockMessage
 from rosless.errors import CodecError
-from rosless.interfaces.messages import message_codec
+from rosless.interfaces.codec import decode
 from rosless.wire.session import Reader
 
 from rclpy.clock import ROSClock
-from rclpy.clock_type import ClockType
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy, dds_qos
-from rclpy.time import Time
 
 USE_SIM_TIME = "use_sim_time"
-CLOCK_TOPIC = "/clock"
 
 
 class TimeSource:
-    """Attaches a ROS clock to /clock.  The clock moves even while the node's executor is busy."""
+    """Attaches a ROS clock to /clock as the parameter `use_sim_time` of its node says."""
 
     def __init__(self, node: Any, clock: ROSClock) -> None:
         self._node, self._clock = node, clock
-        self._codec = message_codec(ClockMessage)
         self._reader: Reader | None = None
-
-    def attach(self) -> None:
-        """Declare `use_sim_time` and follow it."""
-        node = self._node
-        if not node.has_parameter(USE_SIM_TIME):
-            node.declare_parameter(USE_SIM_TIME, False)
-        value = node.get_parameter(USE_SIM_TIME)
-        if value.type_ is Parameter.Type.BOOL:
-            self._follow(value.value)
-        else:
-            node.get_logger().error(f"Invalid type for parameter '{USE_SIM_TIME}' {value.type_} should be bool")
+        value = node.declare_parameter(USE_SIM_TIME, False) if not node.has_parameter(USE_SIM_TIME) else None
+        self.parameter_changed(value or node.get_parameter(USE_SIM_TIME))
 
     def parameter_changed(self, parameter: Parameter) -> None:
         """Take over a new value of `use_sim_time`."""
-        if parameter.name == USE_SIM_TIME and parameter.type_ is Parameter.Type.BOOL:
-            self._follow(parameter.value)
-
-    def _follow(self, simulated: bool) -> None:
-        if simulated == (self._reader is not None):
+        if parameter.name != USE_SIM_TIME or parameter.value is (self._reader is not None):
             return
-        node = self._node
-        if simulated:
-            qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-            self._clock._set_ros_time_is_active(True)
-            self._reader = node.context.session.reader(
-                f"rt{CLOCK_TOPIC}",
-                self._codec.name,
-                dds_qos(qos, node._user_data(self._codec.name), False),
-                self._heard,
-            )
-            node._announce([self._reader])
-        else:
+        if not parameter.value:
             self.detach()
-            self._clock._set_ros_time_is_active(False)
+            self._clock._simulate(None)
+            return
+        self._clock._simulate(0)
+        name, qos = ClockMessage._definition.name, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._reader = Reader(
+            self._node.context.session, "rt/clock", name, dds_qos(qos, name, False), on_sample=self._heard
+        )
+        self._node._announce(added=[self._reader])
 
     def _heard(self, data: bytes, info: Any) -> None:
         try:
-            message = self._codec.decode(data)
+            stamp = decode(ClockMessage, data).clock
         except CodecError:
             return
-        self._clock.set_ros_time_override(Time.from_msg(message.clock, ClockType.ROS_TIME))
+        self._clock._simulate(stamp.sec * 10**9 + stamp.nanosec)
 
     def detach(self) -> None:
         """Let go of /clock."""
         if self._reader is not None:
-            self._node._withdraw([self._reader])
+            self._node._announce(removed=[self._reader])
             self._reader.close()
             self._reader = None

@@ -1,5 +1,3 @@
-"""`Timer, Rate` under its documented name."""
+"""`Timer` under its documented name."""
 
-from rclpy.entities import Rate, Timer
-
-__all__ = ["Rate", "Timer"]
+from rclpy.entities import Timer as Timer

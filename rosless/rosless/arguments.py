@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from typing import Any
 import yaml
 
 from rosless.errors import RoslessError
+
+
+class ArgumentError(RoslessError, ValueError):
+    """Arguments after --ros-args which are malformed or unknown."""
 
 
 class _Yaml(yaml.SafeLoader):
@@ -23,17 +27,20 @@ _Yaml.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str) -> Any:
-    """The plain values in a YAML text."""
+def read_yaml(text: str, what: str = "") -> Any:
+    """The plain values in a YAML text; the empty text is itself.
+
+    Raises:
+        ArgumentError: naming what is not YAML.
+    """
     loader = _Yaml(text)
     try:
-        return loader.get_single_data()
+        value = loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise ArgumentError(f"{what or repr(text)} is not YAML: {' '.join(str(error).split())}") from error
     finally:
         loader.dispose()
-
-
-class ArgumentError(RoslessError, ValueError):
-    """Arguments after --ros-args which are malformed or unknown."""
+    return "" if value is None and not text.strip() else value
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class RosArguments:
         remaps: rules in their order, the first that matches applies.
         parameters: (node pattern, parameters), later ones override.
         log_levels: logger name ("" for all) to level name.
+        rosout: whether logs go to /rosout.
     """
 
     rest: list[str] = field(default_factory=list)
@@ -62,12 +70,15 @@ class RosArguments:
     log_levels: dict[str, str] = field(default_factory=dict)
     rosout: bool = True
 
-    def remap_name(self, special: str, node_name: str, default: str) -> str:
+    def before(self, other: RosArguments) -> RosArguments:
+        """These arguments, and others where these say nothing."""
+        remaps, parameters = [*self.remaps, *other.remaps], [*other.parameters, *self.parameters]
+        return RosArguments([], remaps, parameters, {}, self.rosout and other.rosout)
+
+    def special(self, name: str, node_name: str, default: str) -> str:
         """`__node` or `__ns` of a node."""
-        for rule in self.remaps:
-            if rule.match == special and rule.node in ("", node_name):
-                return rule.replacement
-        return default
+        found = (rule.replacement for rule in self.remaps if rule.match == name and rule.node in ("", node_name))
+        return next(found, default)
 
     def parameters_for(self, fully_qualified_name: str) -> dict[str, Any]:
         """Parameter overrides of a node such as `/namespace/name`."""
@@ -80,12 +91,9 @@ class RosArguments:
 
 def matches_node(pattern: str, fully_qualified_name: str) -> bool:
     """Whether a node pattern of a parameter file (`/**`, `name`, `/ns/*`) means the node."""
-    if not pattern.startswith("/"):
-        pattern = "/" + pattern
-    expression = ""
-    for part in pattern.split("/")[1:]:
-        expression += "(/[^/]+)*" if part == "**" else "/" + re.escape(part).replace(r"\*", "[^/]*")
-    return re.fullmatch(expression, fully_qualified_name) is not None
+    parts = pattern.removeprefix("/").split("/")
+    wanted = "".join("(/[^/]+)*" if one == "**" else "/" + re.escape(one).replace(r"\*", "[^/]*") for one in parts)
+    return re.fullmatch(wanted, fully_qualified_name) is not None
 
 
 def parse_ros_arguments(arguments: Sequence[str] | None) -> RosArguments:
@@ -94,15 +102,11 @@ def parse_ros_arguments(arguments: Sequence[str] | None) -> RosArguments:
     Raises:
         ArgumentError: naming the argument and what is expected.
     """
-    parsed = RosArguments()
-    words = list(sys.argv if arguments is None else arguments)
-    inside = False
-    while words:
-        word = words.pop(0)
-        if word == "--ros-args":
-            inside = True
-        elif word == "--" and inside:
-            inside = False
+    parsed, inside = RosArguments(), False
+    words = iter(sys.argv if arguments is None else arguments)
+    for word in words:
+        if word == "--ros-args" or (word == "--" and inside):
+            inside = word == "--ros-args"
         elif inside:
             _parse_one(word, words, parsed)
         else:
@@ -110,21 +114,23 @@ def parse_ros_arguments(arguments: Sequence[str] | None) -> RosArguments:
     return parsed
 
 
-def _parse_one(word: str, words: list[str], parsed: RosArguments) -> None:
+def _parse_one(word: str, words: Iterator[str], parsed: RosArguments) -> None:
     def value() -> str:
-        if not words or words[0] == "--ros-args":
+        if (given := next(words, None)) is None:
             raise ArgumentError(f"{word} needs a value")
-        return words.pop(0)
+        return given
 
     if word in ("-r", "--remap"):
-        parsed.remaps.append(_parse_remap(value()))
+        node, name, replacement = _assignment(value(), "a remapping rule; expected from:=to")
+        parsed.remaps.append(RemapRule(node, "__node" if name == "__name" else name, replacement))
     elif word in ("-p", "--param"):
-        parsed.parameters.append(_parse_parameter(value()))
+        node, name, text = _assignment(value(), "a parameter assignment; expected name:=value")
+        parsed.parameters.append((node or "/**", {name: read_yaml(text)}))
     elif word == "--params-file":
         parsed.parameters += read_parameter_file(Path(value()))
     elif word == "--log-level":
-        name, divided, level = value().rpartition(":=")
-        parsed.log_levels[name if divided else ""] = level
+        name, _, level = value().rpartition(":=")
+        parsed.log_levels[name] = level
     elif word in ("-e", "--enclave", "--log-config-file", "--log-file-name"):
         value()
     elif word == "--disable-rosout-logs":
@@ -133,35 +139,12 @@ def _parse_one(word: str, words: list[str], parsed: RosArguments) -> None:
         raise ArgumentError(f"unknown ROS argument '{word}'; known are -r -p --params-file --log-level")
 
 
-def _parse_remap(text: str) -> RemapRule:
-    match, divided, replacement = text.partition(":=")
-    if not divided or not match or not replacement:
-        raise ArgumentError(f"'{text}' is not a remapping rule; expected from:=to")
-    node, colon, name = match.partition(":")
-    if not colon:
-        node, name = "", match
-    if "://" in match:
-        raise ArgumentError(f"rosless does not provide rules with a scheme, such as '{text}'")
-    return RemapRule(node, {"__name": "__node"}.get(name, name), replacement)
-
-
-def _parse_parameter(text: str) -> tuple[str, dict[str, Any]]:
-    name, divided, value = text.partition(":=")
-    if not divided or not name:
-        raise ArgumentError(f"'{text}' is not a parameter assignment; expected name:=value")
-    node, colon, parameter = name.partition(":")
-    if not colon:
-        node, parameter = "/**", name
-    return node, {parameter: parse_yaml_value(value)}
-
-
-def parse_yaml_value(text: str) -> Any:
-    """The value that YAML reads from a command line."""
-    try:
-        value = read_yaml(text)
-    except yaml.YAMLError as error:
-        raise ArgumentError(f"'{text}' is not YAML: {str(error).splitlines()[0]}") from error
-    return "" if value is None and not text.strip() else value
+def _assignment(text: str, expected: str) -> tuple[str, str, str]:
+    """Node ("" for any), name and value of `[node:]name:=value`."""
+    found = re.fullmatch(r"(?:([^:]+):)?([^:]+):=(.*)", text, re.DOTALL)
+    if not found:
+        raise ArgumentError(f"'{text}' is not {expected}")
+    return found[1] or "", found[2], found[3]
 
 
 def read_parameter_file(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -171,34 +154,27 @@ def read_parameter_file(path: Path) -> list[tuple[str, dict[str, Any]]]:
         ArgumentError: naming the file and the fault.
     """
     try:
-        content = read_yaml(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"), f"parameter file {path}")
     except OSError as error:
         raise ArgumentError(f"cannot read parameter file {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ArgumentError(f"parameter file {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ArgumentError(f"parameter file {path} has no node names at its top")
-    found: list[tuple[str, dict[str, Any]]] = []
 
-    def visit(prefix: str, tree: dict[str, Any]) -> None:
+    def visit(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for key, value in tree.items():
             if not isinstance(value, dict):
                 raise ArgumentError(f"parameter file {path}: '{prefix}{key}' is not under ros__parameters")
             if key == "ros__parameters":
-                found.append((prefix.rstrip("/") or "/**", flatten_parameters(value)))
+                yield prefix.rstrip("/") or "/**", flatten(value)
             else:
-                visit(f"{prefix}{key}/", value)
+                yield from visit(f"{prefix}{key}/", value)
 
-    visit("", content)
-    return found
+    return list(visit("", content))
 
 
-def flatten_parameters(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dictionaries as one with dotted names."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(flatten_parameters(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
+        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return flat

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import sys
+from collections import namedtuple
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from rosless.errors import left_out
 from sensor_msgs.msg import PointCloud2, PointField
 
-DTYPES: dict[int, np.dtype[Any]] = {
-    PointField.INT8: np.dtype(np.int8),
-    PointField.UINT8: np.dtype(np.uint8),
-    PointField.INT16: np.dtype(np.int16),
-    PointField.UINT16: np.dtype(np.uint16),
-    PointField.INT32: np.dtype(np.int32),
-    PointField.UINT32: np.dtype(np.uint32),
-    PointField.FLOAT32: np.dtype(np.float32),
-    PointField.FLOAT64: np.dtype(np.float64),
-}
-DUMMY_FIELD_PREFIX = "unnamed_field"
+KINDS = ("INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "FLOAT32", "FLOAT64")
+DTYPES = {getattr(PointField, kind): np.dtype(kind.lower()) for kind in KINDS}
+BIG_ENDIAN = sys.byteorder != "little"
 
 
 def dtype_from_fields(fields: Iterable[Any], point_step: int | None = None) -> np.dtype[Any]:
     """The structured dtype of points with these fields."""
-    names, offsets, formats = [], [], []
+    layout: dict[str, Any] = {"names": [], "formats": [], "offsets": []}
     for index, field in enumerate(fields):
-        name = field.name or f"{DUMMY_FIELD_PREFIX}_{index}"
+        name = field.name or f"unnamed_field_{index}"
         for part in range(field.count):
-            names.append(name if field.count == 1 else f"{name}_{part}")
-            offsets.append(field.offset + part * DTYPES[field.datatype].itemsize)
-            formats.append(DTYPES[field.datatype])
-    layout: Any = {"names": names, "formats": formats, "offsets": offsets}
-    if point_step is not None:
-        layout["itemsize"] = point_step
-    return np.dtype(layout)
+            layout["names"].append(name if field.count == 1 else f"{name}_{part}")
+            layout["offsets"].append(field.offset + part * DTYPES[field.datatype].itemsize)
+            layout["formats"].append(DTYPES[field.datatype])
+    return np.dtype({**layout, **({} if point_step is None else {"itemsize": point_step})})  # type: ignore[call-overload]
 
 
 def read_points(
@@ -60,24 +51,16 @@ def read_points(
             f"a cloud of {count} points of {cloud.point_step} bytes does not fit its {len(cloud.data)} bytes"
         )
     points = np.frombuffer(cloud.data, dtype_from_fields(cloud.fields, cloud.point_step), count)
-    if bool(sys.byteorder != "little") != bool(cloud.is_bigendian):
-        points = points.byteswap()
-    if field_names is not None:
-        missing = [name for name in field_names if name not in (points.dtype.names or ())]
-        if missing:
-            raise ValueError(
-                f"Requested field(s) {', '.join(missing)} are not in the fields of the cloud "
-                f"({', '.join(points.dtype.names or ())})"
-            )
-        points = points[list(field_names)]
+    points = points.byteswap() if bool(cloud.is_bigendian) != BIG_ENDIAN else points
+    known = points.dtype.names or ()
+    if missing := [name for name in field_names or () if name not in known]:
+        raise ValueError(f"field(s) {', '.join(missing)} are not in the fields of the cloud ({', '.join(known)})")
+    points = points if field_names is None else points[list(field_names)]
     if uvs is not None:
         uvs = np.asarray(list(uvs))
         points = points[uvs[:, 1] * cloud.width + uvs[:, 0] if uvs.ndim == 2 else uvs]
     if skip_nans:
-        finite = np.ones(len(points), bool)
-        for name in points.dtype.names or ():
-            finite &= ~np.isnan(points[name])
-        points = points[finite]
+        points = points[~np.any([np.isnan(points[name]) for name in points.dtype.names or ()], axis=0)]
     if reshape_organized_cloud and cloud.height > 1:
         if skip_nans or uvs is not None:
             raise ValueError("an organized cloud keeps its shape only without skip_nans and uvs")
@@ -86,31 +69,23 @@ def read_points(
 
 
 def read_points_numpy(
-    cloud: Any,
-    field_names: Sequence[str] | None = None,
-    skip_nans: bool = False,
-    uvs: Any = None,
-    reshape_organized_cloud: bool = False,
+    cloud: Any, field_names: Sequence[str] | None = None, *details: Any, **options: Any
 ) -> np.ndarray:
-    """The points as a plain array (N, fields); all fields must have the same type.
+    """The points as a plain array (N, fields), with the options of `read_points`.
 
     Raises:
-        ValueError: the types differ.
+        ValueError: the fields have different types.
     """
-    points = read_points(cloud, field_names, skip_nans, uvs, reshape_organized_cloud)
-    kinds = {points.dtype[name] for name in points.dtype.names or ()}
-    if len(kinds) != 1:
+    points = read_points(cloud, field_names, *details, **options)
+    names = points.dtype.names or ()
+    if len({points.dtype[name] for name in names}) != 1:
         raise ValueError("All fields need to have the same datatype. Use `read_points()` otherwise.")
-    return np.stack([points[name] for name in points.dtype.names or ()], axis=-1)
+    return np.stack([points[name] for name in names], axis=-1)
 
 
-def read_points_list(
-    cloud: Any, field_names: Sequence[str] | None = None, skip_nans: bool = False, uvs: Any = None
-) -> list[Any]:
-    """The points as a list of named tuples."""
-    from collections import namedtuple
-
-    points = read_points(cloud, field_names, skip_nans, uvs)
+def read_points_list(cloud: Any, field_names: Sequence[str] | None = None, *details: Any, **options: Any) -> list[Any]:
+    """The points as a list of named tuples, with the options of `read_points`."""
+    points = read_points(cloud, field_names, *details, **options)
     point = namedtuple("Point", points.dtype.names or ())  # type: ignore[misc]
     return [point(*row) for row in points.tolist()]
 
@@ -119,53 +94,31 @@ def create_cloud(
     header: Any, fields: Sequence[Any], points: Any, step: int | None = None, point_step: int | None = None
 ) -> Any:
     """A cloud of points: a structured array, or rows of values in the order of the fields."""
-    step = step if step is not None else point_step
-    dtype = dtype_from_fields(fields, step)
-    if isinstance(points, np.ndarray) and points.dtype.names:
-        if points.dtype != dtype:
-            raise ValueError(
-                "PointFields and structured NumPy array dtype do not match for all fields! Check their "
-                "field order, names and types."
-            )
-        values = np.ascontiguousarray(points)
-    else:
-        plain = np.asarray(points)
-        names = dtype.names or ()
-        if plain.shape[-1] != len(names):
-            raise ValueError(f"The points have {plain.shape[-1]} values, but the fields are {', '.join(names)}")
-        values = np.zeros(plain.shape[:-1], dtype)
+    dtype = dtype_from_fields(fields, point_step if step is None else step)
+    given = np.asarray(points)
+    names = dtype.names or ()
+    if given.dtype.names and given.dtype != dtype:
+        raise ValueError("PointFields and structured NumPy array dtype do not match for all fields!")
+    if not given.dtype.names:
+        if given.shape[-1] != len(names):
+            raise ValueError(f"The points have {given.shape[-1]} values, but the fields are {', '.join(names)}")
+        values = np.zeros(given.shape[:-1], dtype)
         for index, name in enumerate(names):
-            values[name] = plain[..., index]
-    if values.ndim > 2:
-        raise ValueError(
-            f"Too many dimensions for organized cloud! Points can only be organized in max. two "
-            f"dimensions, not {values.ndim}"
-        )
-    height, width = values.shape if values.ndim == 2 else (1, values.shape[0])
-    message = PointCloud2(
-        header=header,
-        height=height,
-        width=width,
-        is_bigendian=sys.byteorder != "little",
-        is_dense=False,
-        fields=list(fields),
-        point_step=dtype.itemsize,
-        row_step=dtype.itemsize * width,
-    )
-    message.data = np.frombuffer(values.tobytes(), np.uint8)
+            values[name] = given[..., index]
+        given = values
+    if given.ndim > 2:
+        raise ValueError(f"Too many dimensions for organized cloud: at most two, not {given.ndim}")
+    height, width = given.shape if given.ndim == 2 else (1, given.shape[0])
+    message = PointCloud2(header=header, height=height, width=width, fields=list(fields), is_bigendian=BIG_ENDIAN)
+    message.point_step, message.row_step = dtype.itemsize, dtype.itemsize * width
+    message.data = given.tobytes()
     return message
 
 
 def create_cloud_xyz32(header: Any, points: Any) -> Any:
     """A cloud of float32 x, y, z from rows (N, 3)."""
-    fields = [
-        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-        for index, name in enumerate("xyz")
-    ]
+    fields = [PointField(name=name, offset=4 * index, datatype=7, count=1) for index, name in enumerate("xyz")]
     return create_cloud(header, fields, np.asarray(points, np.float32).reshape(-1, 3))
 
 
-def __getattr__(name: str) -> object:
-    from rosless.errors import refuse_attribute
-
-    refuse_attribute("sensor_msgs_py.point_cloud2", name)
+__getattr__ = left_out(__name__)

@@ -4,6 +4,8 @@ Frames are named by the convention of tf2: `lookup_transform(target, source)` gi
 of the source frame in the target frame.
 """
 
+from rosless.errors import left_out
+
 from tf2_ros.broadcaster import StaticTransformBroadcaster, TransformBroadcaster
 from tf2_ros.buffer import (
     Buffer,
@@ -12,9 +14,7 @@ from tf2_ros.buffer import (
     ExtrapolationException,
     InvalidArgumentException,
     LookupException,
-    TimeoutException,
     TransformException,
-    TypeException,
 )
 from tf2_ros.listener import TransformListener
 
@@ -26,15 +26,8 @@ __all__ = [
     "InvalidArgumentException",
     "LookupException",
     "StaticTransformBroadcaster",
-    "TimeoutException",
     "TransformBroadcaster",
     "TransformException",
     "TransformListener",
-    "TypeException",
 ]
-
-
-def __getattr__(name: str) -> object:
-    from rosless.errors import refuse_attribute
-
-    refuse_attribute("tf2_ros", name)
+__getattr__ = left_out(__name__)

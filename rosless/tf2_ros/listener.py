@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -11,6 +12,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from tf2_msgs.msg import TFMessage
 
 from tf2_ros.buffer import BufferCore
+
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class TransformListener:
@@ -26,37 +29,25 @@ class TransformListener:
         node: Any,
         *,
         spin_thread: bool = False,
-        qos: QoSProfile | int | None = None,
-        static_qos: QoSProfile | int | None = None,
-        tf_topic: str = "/tf",
-        tf_static_topic: str = "/tf_static",
+        qos: QoSProfile | int = 100,
+        static_qos: QoSProfile | int = LATCHED,
     ) -> None:
-        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.buffer, self.node = buffer, node
-        self.group = ReentrantCallbackGroup()
-        self.tf_sub = node.create_subscription(
-            TFMessage, tf_topic, self.callback, QoSProfile(depth=100) if qos is None else qos, callback_group=self.group
-        )
-        self.tf_static_sub = node.create_subscription(
-            TFMessage,
-            tf_static_topic,
-            self.static_callback,
-            latched if static_qos is None else static_qos,
-            callback_group=self.group,
-        )
+        self.buffer, self.node, self.group = buffer, node, ReentrantCallbackGroup()
         self.executor: SingleThreadedExecutor | None = None
+        self.tf_sub = node.create_subscription(TFMessage, "/tf", self.callback, qos, callback_group=self.group)
+        self.tf_static_sub = node.create_subscription(
+            TFMessage, "/tf_static", self.static_callback, static_qos, callback_group=self.group
+        )
         if spin_thread:
             self.executor = SingleThreadedExecutor(context=node.context)
             self.executor.add_node(node)
-            self.dedicated_listener_thread = threading.Thread(target=self._spin, daemon=True)
+            self.dedicated_listener_thread = threading.Thread(target=self._spin, args=(self.executor,), daemon=True)
             self.dedicated_listener_thread.start()
 
-    def _spin(self) -> None:
-        assert self.executor is not None
-        try:
-            self.executor.spin()
-        except ExternalShutdownException:
-            return
+    @staticmethod
+    def _spin(executor: SingleThreadedExecutor) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
 
     def callback(self, data: Any) -> None:
         """Take in moving transforms."""
@@ -70,8 +61,8 @@ class TransformListener:
 
     def unregister(self) -> None:
         """Listen no longer."""
-        self.node.destroy_subscription(self.tf_sub)
-        self.node.destroy_subscription(self.tf_static_sub)
+        self.tf_sub.destroy()
+        self.tf_static_sub.destroy()
         if self.executor is not None:
             self.executor.shutdown()
             self.dedicated_listener_thread.join()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rosless.arguments import ArgumentError, matches_node, parse_ros_arguments, read_parameter_file
-from rosless.names import expand, fault_of_namespace, fault_of_node_name, fault_of_topic, remap
+from rosless.names import NAMESPACE, NODE, TOPIC, expand, fault, remap
 
 
 def test_ros_arguments_are_told_apart_from_the_others() -> None:
@@ -23,10 +23,10 @@ def test_ros_arguments_are_told_apart_from_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "fault"), [("-r ab", "ab"), ("-p x", "x"), ("--what", "--what"), ("-r", "-r"), ("--params-file no", "no")]
+    ("words", "named"), [("-r ab", "ab"), ("-p x", "x"), ("--what", "--what"), ("-r", "-r"), ("--params-file no", "no")]
 )
-def test_malformed_ros_arguments_are_named(words: str, fault: str) -> None:
-    with pytest.raises(ArgumentError, match=fault):
+def test_malformed_ros_arguments_are_named(words: str, named: str) -> None:
+    with pytest.raises(ArgumentError, match=named):
         parse_ros_arguments(["--ros-args", *words.split()])
 
 
@@ -61,10 +61,10 @@ def test_names_expand_and_remap() -> None:
 
 
 def test_names_have_rules() -> None:
-    assert fault_of_topic("/good/name_1") is None
-    assert fault_of_topic("~/good") is None
-    assert all(fault_of_topic(name) for name in ("", "a b", "a//b", "a/", "/1a", "a~"))
-    assert fault_of_node_name("good_1") is None
-    assert all(fault_of_node_name(name) for name in ("", "1a", "a/b", "a-b"))
-    assert fault_of_namespace("/a/b") is None
-    assert all(fault_of_namespace(name) for name in ("a", "/a//b", "/1"))
+    assert fault(TOPIC, "/good/name_1") is None
+    assert fault(TOPIC, "~/good") is None
+    assert all(fault(TOPIC, name) for name in ("", "a b", "a//b", "a/", "/1a", "a~"))
+    assert fault(NODE, "good_1") is None
+    assert all(fault(NODE, name) for name in ("", "1a", "a/b", "a-b"))
+    assert fault(NAMESPACE, "/a/b") is None
+    assert all(fault(NAMESPACE, name) for name in ("a", "/a//b", "/1"))

@@ -8,7 +8,7 @@ from cv_bridge import CvBridge, CvBridgeError
 from hypothesis import given
 from hypothesis import strategies as st
 from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
-from sensor_msgs.msg import Image, PointField
+from sensor_msgs.msg import CompressedImage, Image, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
 
@@ -41,6 +41,16 @@ def test_padded_rows_and_big_endian_depth_are_read() -> None:
     assert BRIDGE.imgmsg_to_cv2(padded).tolist() == [[1], [2]]
     big = Image(height=1, width=1, encoding="16UC1", step=2, is_bigendian=1, data=[1, 2])
     assert BRIDGE.imgmsg_to_cv2(big).tolist() == [[258]]
+
+
+@pytest.mark.parametrize(("encoding", "format_"), [("bgr8", "png"), ("mono8", "png"), ("16UC1", "png")])
+def test_compressed_images_come_back_as_they_went(encoding: str, format_: str) -> None:
+    shape, kind = ((4, 5, 3), np.uint8) if encoding == "bgr8" else ((4, 5), np.uint16 if "16" in encoding else np.uint8)
+    pixels = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    message = BRIDGE.cv2_to_compressed_imgmsg(pixels, format_)
+    np.testing.assert_array_equal(BRIDGE.compressed_imgmsg_to_cv2(message), pixels)
+    with pytest.raises(CvBridgeError, match="cannot be read"):
+        BRIDGE.compressed_imgmsg_to_cv2(CompressedImage(format="png", data=b"no image"))
 
 
 def test_images_that_do_not_fit_are_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 from rosless.commands.main import genuine_ros2
 from rosless.errors import InterfaceError
 from rosless.interfaces.definitions import parse_message
-from rosless.prefixes import share_directories
+from rosless.packages import share_directories
 
 
 @pytest.fixture
@@ -63,3 +63,15 @@ def test_a_genuine_ros_wins(prefix: Path) -> None:
 def test_what_is_left_out_is_named(module: str) -> None:
     with pytest.raises(AttributeError, match=f"rosless does not provide {module}.Nothing"):
         _ = import_module(module).Nothing
+
+
+def test_an_unknown_launch_argument_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rosless.commands.main import main
+
+    file = tmp_path / "one.launch.py"
+    file.write_text(
+        "from launch import LaunchDescription\nfrom launch.actions import DeclareLaunchArgument\n"
+        "def generate_launch_description():\n    return LaunchDescription([DeclareLaunchArgument('robot')])\n"
+    )
+    assert main(["launch", str(file), "robto:=sim"]) == 1
+    assert capsys.readouterr().err == "ros2 launch: unknown launch argument 'robto'; the launch file declares robot\n"

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rosbags.typesys import Stores, get_typestore
 
 from rosless.errors import CodecError, InterfaceError
-from rosless.interfaces.definitions import FieldType, definitions, names_in, rosbags_definitions
-from rosless.interfaces.messages import interface_class, message_class, message_codec
+from rosless.interfaces.codec import decode, encode
+from rosless.interfaces.definitions import FieldType, definition, names_in, rosbags_definitions, type_hash
+from rosless.interfaces.messages import interface_class, message_class
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = (
@@ -52,7 +53,7 @@ def values_of(kind: FieldType) -> st.SearchStrategy[Any]:
 
 def messages_of(name: str) -> st.SearchStrategy[Any]:
     """Messages of a type."""
-    fields = {field.name: values_of(field.type) for field in definitions.get(name).fields}
+    fields = {field.name: values_of(field.type) for field in definition(name).fields}
     return st.fixed_dictionaries(fields).map(lambda values: message_class(name)(**values))
 
 
@@ -61,41 +62,41 @@ def messages_of(name: str) -> st.SearchStrategy[Any]:
 @given(data=st.data())
 def test_rosbags_reads_what_is_encoded_and_the_other_way_round(name: str, data: st.DataObject) -> None:
     message = data.draw(messages_of(name))
-    codec = message_codec(type(message))
-    encoded = bytes(codec.encode(message))
-    assert codec.decode(encoded) == message
+    kind = type(message)
+    encoded = bytes(encode(kind, message))
+    assert decode(kind, encoded) == message
     theirs = bytes(STORE.serialize_cdr(STORE.deserialize_cdr(encoded, name), name))
     assert encoded[: len(theirs)] == theirs
-    assert codec.decode(theirs + bytes(-len(theirs) % 4)) == message
+    assert decode(kind, theirs + bytes(-len(theirs) % 4)) == message
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_truncated_and_garbled_bytes_are_refused_or_decoded_but_never_crash(data: st.DataObject) -> None:
     message = data.draw(messages_of("sensor_msgs/msg/JointState"))
-    codec = message_codec(type(message))
-    encoded = bytearray(codec.encode(message))
+    kind = type(message)
+    encoded = bytearray(encode(kind, message))
     position = data.draw(st.integers(0, len(encoded) - 1))
     encoded[position] = data.draw(st.integers(0, 255))
     with contextlib.suppress(CodecError):
-        codec.decode(bytes(encoded[: data.draw(st.integers(0, len(encoded)))]))
+        decode(kind, bytes(encoded[: data.draw(st.integers(0, len(encoded)))]))
 
 
 def test_every_message_of_rosbags_has_a_class_and_a_codec() -> None:
     for name in rosbags_definitions():
         message = message_class(name)()
-        codec = message_codec(type(message))
-        assert codec.decode(bytes(codec.encode(message))) == message
+        kind = type(message)
+        assert decode(kind, bytes(encode(kind, message))) == message
 
 
 @pytest.mark.parametrize("name", ["std_msgs/msg/String", "sensor_msgs/msg/Image", "tf2_msgs/msg/TFMessage"])
 def test_type_hashes_are_those_of_ros(name: str) -> None:
-    assert definitions.rihs01(name) == STORE.hash_rihs01(name)
+    assert type_hash(name) == STORE.hash_rihs01(name)
 
 
 def test_the_hash_of_string_is_the_one_that_jazzy_announces() -> None:
     expected = "RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18"
-    assert definitions.rihs01("std_msgs/msg/String") == expected
+    assert type_hash("std_msgs/msg/String") == expected
 
 
 def test_defaults_constants_and_field_types() -> None:

@@ -17,6 +17,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from rosless.errors import RoslessError
+from rosless.interfaces.codec import encode
 from rosless.wire.domain import configuration, discovery_range
 
 DOMAIN = random.SystemRandom().randrange(1, 59)
@@ -48,9 +49,9 @@ def test_garbage_is_refused_and_the_node_lives(context: Context) -> None:
     received: list[str] = []
     node.create_subscription(String, "in", lambda message: received.append(message.data), 100)
     publisher = node.create_publisher(String, "in", 100)
-    good = bytes(publisher._codec.encode(String(data="good")))
+    good = bytes(encode(String, String(data="good")))
     generator = random.Random(0)
-    for _ in range(300):
+    for _ in range(1000):
         bad = bytearray(good)
         bad[generator.randrange(4, len(bad))] = generator.randrange(256)
         try:
@@ -125,6 +126,6 @@ def test_unconfigured_discovery_stays_on_loopback(monkeypatch: pytest.MonkeyPatc
 
 
 def test_profiles_map_to_dds(context: Context) -> None:
-    qos = dds_qos(QoSProfile(depth=7, reliability=ReliabilityPolicy.BEST_EFFORT), b"", True)
+    qos = dds_qos(QoSProfile(depth=7, reliability=ReliabilityPolicy.BEST_EFFORT), "std_msgs/msg/String", True)
     assert "depth=7" in repr(qos)
     assert "BestEffort" in repr(qos)

@@ -1,297 +1,217 @@
-"""CDR encoding of messages: one pair of functions per type, generated from its definition.
+"""CDR encoding: a pair of functions per type, composed from those of its fields.
 
-Nested messages are flattened, and neighbouring numbers share one `struct` call; a sequence of numbers is one
-copy.  The alignment of a run of numbers depends on its position modulo 8, so each run has eight formats.
-Positions count from the end of the 4 byte encapsulation header.  Little endian only: Cyclone DDS hands out
-samples in the order of the machine.
+Neighbouring numbers of one size share one `struct` call, and a sequence of numbers is one copy.  Positions count from
+the end of the 4 byte encapsulation header.  Little endian only: Cyclone DDS hands out samples in the machine's order.
 """
 
 from __future__ import annotations
 
+import struct
 import sys
 from array import array
-from collections.abc import Callable
-from dataclasses import dataclass
-from struct import Struct
-from struct import error as struct_error
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rosless.errors import CodecError
-from rosless.interfaces.definitions import Definition, FieldType
+from rosless.interfaces.definitions import FieldType
 
 if sys.byteorder != "little":
     raise ImportError("rosless does not provide big-endian machines; they need a genuine ROS 2")
 
 HEADER = b"\x00\x01\x00\x00"
-
-# struct code, size, array typecode ("" where Python has lists instead)
-PRIMITIVES: dict[str, tuple[str, int, str]] = {
-    "bool": ("?", 1, ""),
-    "byte": ("c", 1, ""),
-    "char": ("B", 1, "B"),
-    "int8": ("b", 1, "b"),
-    "uint8": ("B", 1, "B"),
-    "int16": ("h", 2, "h"),
-    "uint16": ("H", 2, "H"),
-    "int32": ("i", 4, "i"),
-    "uint32": ("I", 4, "I"),
-    "int64": ("q", 8, "q"),
-    "uint64": ("Q", 8, "Q"),
-    "float32": ("f", 4, "f"),
-    "float64": ("d", 8, "d"),
-}
-
-Encoder = Callable[[bytearray, Any], None]
-Decoder = Callable[[memoryview, int], tuple[Any, int]]
+# struct code (which is the typecode of arrays, too) and size
+NUMBERS = {
+    "bool": ("?", 1), "byte": ("c", 1), "char": ("B", 1), "int8": ("b", 1), "uint8": ("B", 1), "int16": ("h", 2),
+    "uint16": ("H", 2), "int32": ("i", 4), "uint32": ("I", 4), "int64": ("q", 8), "uint64": ("Q", 8),
+    "float32": ("f", 4), "float64": ("d", 8),
+}  # fmt: skip
+LENGTH = struct.Struct("<I")
+LISTS = {"bool": bool, "byte": lambda value: bytes((value,))}  # sequences that Python has as lists, not as arrays
 
 
-def aligned_formats(codes: str) -> tuple[Struct, ...]:
-    """One format per position modulo 8 for a run of numbers, with the padding in it."""
-    sizes = {code: size for code, size, _ in PRIMITIVES.values()}
-    formats = []
-    for phase in range(8):
-        position, text = phase, "<"
-        for code in codes:
-            pad = -position % sizes[code]
-            text += "x" * pad + code
-            position += pad + sizes[code]
-        formats.append(Struct(text))
-    return tuple(formats)
+def typecode(kind: FieldType) -> str:
+    """Typecode of the array that holds a sequence of a type; "" for those that are lists."""
+    return NUMBERS[kind.base][0] if kind.base in NUMBERS and kind.base not in LISTS else ""
 
 
-@dataclass(frozen=True)
-class Codec:
-    """Encoder and decoder of one message type."""
+class Codec(NamedTuple):
+    """`write(out, value)` appends an encoding; `read(data, position)` returns a value and the next position."""
 
-    name: str
-    encode_body: Encoder
-    decode_body: Decoder
-
-    def encode(self, message: object, prefix: bytes = b"") -> bytearray:
-        """CDR bytes of a message; `prefix` (a multiple of 8 bytes) goes between the header and the body."""
-        out = bytearray(HEADER)
-        out += prefix
-        self.encode_body(out, message)
-        out += bytes(-len(out) % 4)
-        return out
-
-    def decode(self, data: bytes, skip: int = 0) -> Any:
-        """The message in CDR bytes, `skip` bytes after the header.
-
-        Raises:
-            CodecError: the bytes are truncated, or no little endian plain CDR.
-        """
-        if data[:2] != HEADER[:2]:
-            raise CodecError(f"{self.name}: encapsulation {bytes(data[:2]).hex()} is not plain little-endian CDR")
-        try:
-            return self.decode_body(memoryview(data), 4 + skip)[0]
-        except (struct_error, UnicodeDecodeError, IndexError, OverflowError) as error:
-            raise CodecError(f"{self.name}: malformed CDR of {len(data)} bytes: {error}") from error
+    write: Callable[[bytearray, Any], None]
+    read: Callable[[memoryview, int], tuple[Any, int]]
 
 
-class _Generator:
-    """Writes the source of the functions of one type."""
-
-    def __init__(
-        self, definition: Definition, lookup: Callable[[str], Definition], message_class: Callable[[str], type]
-    ) -> None:
-        self.lookup, self.message_class = lookup, message_class
-        self.scope: dict[str, Any] = {
-            "array": array,
-            "np": np,
-            "CodecError": CodecError,
-            "new": object.__new__,
-            "LENGTH": Struct("<I"),
-        }
-        self.run: list[tuple[str, str]] = []
-        self.lines: list[str] = []
-        self.count = 0
-        self.definition = definition
-
-    def name(self, kind: str, value: object = None) -> str:
-        self.count += 1
-        name = f"{kind}{self.count}"
-        if value is not None:
-            self.scope[name] = value
-        return name
-
-    def flush(self) -> None:
-        if not self.run:
-            return
-        formats = self.name("F", aligned_formats("".join(code for code, _ in self.run)))
-        values = ", ".join(target for _, target in self.run)
-        self.emit_run(formats, values)
-        self.run = []
-
-    def emit_run(self, formats: str, values: str) -> None:
-        raise AssertionError  # pragma: no cover - both subclasses define it
-
-    def compile(self, head: str, tail: str) -> Any:
-        self.flush()
-        source = "\n".join([head, *(f"    {line}" for line in self.lines), tail])
-        exec(compile(source, f"<codec of {self.definition.name}>", "exec"), self.scope)
-        return self.scope["function"]
+def padding(position: int, size: int) -> int:
+    """Bytes to the next multiple of `size`; positions include the 4 bytes of the header."""
+    return (4 - position) & (size - 1)
 
 
-class _EncoderGenerator(_Generator):
-    def emit_run(self, formats: str, values: str) -> None:
-        self.lines.append(f"out += {formats}[(len(out) + 4) & 7].pack({values})")
+def encode(cls: type, message: object, prefix: bytes = b"") -> bytearray:
+    """CDR bytes of a message; `prefix` (a multiple of 8 bytes) goes between the header and the body."""
+    out = bytearray(HEADER + prefix)
+    message_codec(cls).write(out, message)
+    out += bytes(-len(out) % 4)
+    return out
 
-    def number(self, code: str, value: str) -> None:
-        self.run.append((code, value))
 
-    def message(self, path: str, definition: Definition) -> None:
-        for field in definition.fields:
-            self.field(f"{path}._{field.name}", field.type)
+def decode(cls: Any, data: bytes, skip: int = 0) -> Any:
+    """The message in CDR bytes, `skip` bytes after the header.
 
-    def field(self, path: str, kind: FieldType) -> None:
-        if kind.shape != "scalar":
-            self.many(path, kind)
-        elif kind.is_message:
-            self.message(path, self.lookup(kind.base))
-        elif kind.base == "string":
-            self.string(path, "")
+    Raises:
+        CodecError: the bytes are truncated, or no little endian plain CDR.
+    """
+    name = cls._definition.name
+    if data[:2] != HEADER[:2]:
+        raise CodecError(f"{name}: encapsulation {bytes(data[:2]).hex()} is not plain little-endian CDR")
+    try:
+        return message_codec(cls).read(memoryview(data), 4 + skip)[0]
+    except (struct.error, UnicodeDecodeError, ValueError, OverflowError) as error:
+        raise CodecError(f"{name}: malformed CDR of {len(data)} bytes: {error}") from error
+
+
+@cache
+def message_codec(cls: Any) -> Codec:
+    """The codec of a message class."""
+    parts = list(_parts(cls))
+
+    def write(out: bytearray, message: Any) -> None:
+        for put, _ in parts:
+            put(out, message)
+
+    def read(data: memoryview, position: int) -> tuple[Any, int]:
+        message = object.__new__(cls)
+        for _, get in parts:
+            position = get(message, data, position)
+        return message, position
+
+    return Codec(write, read)
+
+
+def _parts(cls: Any) -> Iterator[tuple[Callable[..., None], Callable[..., int]]]:
+    """Functions which write and read one field of a message, or several neighbouring numbers."""
+
+    def size_of_number(field: Any) -> int:
+        return NUMBERS[field.type.base][1] if field.type.shape == "scalar" and field.type.base in NUMBERS else 0
+
+    for size, run in groupby(cls._definition.fields, size_of_number):
+        fields = list(run)
+        slots = [cls.__dict__[f"_{field.name}"] for field in fields]
+        if size:
+            form = struct.Struct("<" + "".join(NUMBERS[field.type.base][0] for field in fields))
+            yield _numbers_part(slots, form, size)
         else:
-            self.number(PRIMITIVES[kind.base][0], path)
-
-    def string(self, path: str, indent: str) -> None:
-        self.flush()
-        self.lines += [
-            f"{indent}text = {path}.encode()",
-            f"{indent}out += bytes(-len(out) & 3)",
-            f"{indent}out += LENGTH.pack(len(text) + 1)",
-            f"{indent}out += text",
-            f"{indent}out += b'\\0'",
-        ]
-
-    def many(self, path: str, kind: FieldType) -> None:
-        self.flush()
-        self.lines.append(f"values = {path}")
-        if kind.shape == "sequence":
-            self.number("I", "len(values)")
-            self.flush()
-        element = kind.element
-        if element.is_message:
-            encode = self.name("encode", codec(element.base, self.lookup, self.message_class).encode_body)
-            self.lines += ["for value in values:", f"    {encode}(out, value)"]
-        elif element.base == "string":
-            self.lines.append("for value in values:")
-            self.string("value", "    ")
-        else:
-            _, size, typecode = PRIMITIVES[element.base]
-            if not typecode:
-                joined = "b''.join(values)" if element.base == "byte" else "bytes(values)"
-                self.lines.append(f"out += {joined}")
-                return
-            if size == 8:
-                self.lines += ["if len(values):", "    out += bytes((4 - len(out)) & 7)"]
-            elif size == 2 or kind.shape == "array":
-                self.lines.append(f"out += bytes(-len(out) & {size - 1})")
-            self.lines.append("out += memoryview(values)" if kind.shape == "sequence" else "out += values.tobytes()")
+            for field, slot in zip(fields, slots, strict=True):
+                yield _field_part(slot, codec(field.type, cls._classes.get(field.type.base)))
 
 
-class _DecoderGenerator(_Generator):
-    def emit_run(self, formats: str, values: str) -> None:
-        self.lines += [
-            f"form = {formats}[(pos + 4) & 7]",
-            f"{values}, = form.unpack_from(data, pos)",
-            "pos += form.size",
-        ]
+def _numbers_part(slots: list[Any], form: struct.Struct, size: int) -> tuple[Callable[..., None], Callable[..., int]]:
+    getters, setters = [slot.__get__ for slot in slots], [slot.__set__ for slot in slots]
 
-    def message(self, definition: Definition) -> str:
-        """Emits the code which makes a message, returns the variable that holds it."""
-        variable = self.name("m")
-        cls = self.name("C", self.message_class(definition.name))
-        self.lines.append(f"{variable} = new({cls})")
-        for field in definition.fields:
-            self.field(f"{variable}._{field.name}", field.type)
-        return variable
+    def put(out: bytearray, message: Any) -> None:
+        out += bytes(padding(len(out), size))
+        out += form.pack(*[get(message) for get in getters])
 
-    def field(self, target: str, kind: FieldType) -> None:
-        if kind.shape != "scalar":
-            self.many(target, kind)
-        elif kind.is_message:
-            nested = self.message(self.lookup(kind.base))
-            self.lines.append(f"{target} = {nested}")
-        elif kind.base == "string":
-            self.flush()
-            self.lines += self.string(target)
-        else:
-            self.run.append((PRIMITIVES[kind.base][0], target))
+    def get(message: Any, data: memoryview, position: int) -> int:
+        position += padding(position, size)
+        for set_field, value in zip(setters, form.unpack_from(data, position), strict=True):
+            set_field(message, value)
+        return position + form.size
 
-    def string(self, target: str) -> list[str]:
-        return [
-            "pos += -pos & 3",
-            "size, = LENGTH.unpack_from(data, pos)",
-            "pos += 4 + size",
-            "if size == 0 or pos > len(data): raise CodecError(f'string of {size} bytes exceeds the message')",
-            f"{target} = str(data[pos - size:pos - 1], 'utf-8')",
-        ]
-
-    def many(self, target: str, kind: FieldType) -> None:
-        self.flush()
-        count = str(kind.size)
-        if kind.shape == "sequence":
-            count = "count"
-            self.run.append(("I", "count"))
-            self.flush()
-            self.lines.append("if count > len(data) - pos: raise CodecError(f'sequence of {count} is too long')")
-        element = kind.element
-        if element.is_message:
-            decode = self.name("decode", codec(element.base, self.lookup, self.message_class).decode_body)
-            self.lines += [
-                "values = []",
-                f"for _ in range({count}):",
-                f"    value, pos = {decode}(data, pos)",
-                "    values.append(value)",
-                f"{target} = values",
-            ]
-        elif element.base == "string":
-            self.lines += [
-                "values = []",
-                f"for _ in range({count}):",
-                *(f"    {line}" for line in self.string("value")),
-                "    values.append(value)",
-                f"{target} = values",
-            ]
-        else:
-            self.numbers(target, kind, count)
-
-    def numbers(self, target: str, kind: FieldType, count: str) -> None:
-        _, size, typecode = PRIMITIVES[kind.base]
-        if size == 8:
-            self.lines += [f"if {count}:", "    pos += (4 - pos) & 7"]
-        elif size > 1:
-            self.lines.append(f"pos += -pos & {size - 1}")
-        self.lines += [
-            f"end = pos + {count} * {size}",
-            "if end > len(data): raise CodecError(f'numbers up to {end} exceed the message')",
-        ]
-        if kind.base == "bool":
-            self.lines.append(f"{target} = [bool(value) for value in data[pos:end]]")
-        elif kind.base == "byte":
-            self.lines.append(f"{target} = [bytes((value,)) for value in data[pos:end]]")
-        elif kind.shape == "array":
-            self.lines.append(f"{target} = np.frombuffer(data[pos:end], '{typecode}').copy()")
-        else:
-            self.lines += [f"values = array('{typecode}')", "values.frombytes(data[pos:end])", f"{target} = values"]
-        self.lines.append("pos = end")
+    return put, get
 
 
-_codecs: dict[str, Codec] = {}
+def _field_part(slot: Any, codec: Codec) -> tuple[Callable[..., None], Callable[..., int]]:
+    def put(out: bytearray, message: Any) -> None:
+        codec.write(out, slot.__get__(message))
+
+    def get(message: Any, data: memoryview, position: int) -> int:
+        value, position = codec.read(data, position)
+        slot.__set__(message, value)
+        return position
+
+    return put, get
 
 
-def codec(name: str, lookup: Callable[[str], Definition], message_class: Callable[[str], type]) -> Codec:
-    """The codec of `package/kind/Name`, generated at its first use."""
-    if name not in _codecs:
-        definition = lookup(name)
-        encoder = _EncoderGenerator(definition, lookup, message_class)
-        encoder.message("message", definition)
-        encode = encoder.compile("def function(out, message):", "    return None")
-        decoder = _DecoderGenerator(definition, lookup, message_class)
-        variable = decoder.message(definition)
-        decode = decoder.compile("def function(data, pos):", f"    return {variable}, pos")
-        _codecs[name] = Codec(name, encode, decode)
-    return _codecs[name]
+def codec(kind: FieldType, cls: Any) -> Codec:
+    """The codec of a field that is no plain number; `cls` is the class of its message, if it holds any."""
+    if kind.shape == "scalar":
+        return message_codec(cls) if cls is not None else Codec(_write_string, _read_string)
+    if kind.base in NUMBERS:
+        return _bulk(kind)
+    element, fixed = codec(kind.element, cls), kind.size if kind.shape == "array" else None
+
+    def write(out: bytearray, values: Any) -> None:
+        if fixed is None:
+            _write_length(out, len(values))
+        for value in values:
+            element.write(out, value)
+
+    def read(data: memoryview, position: int) -> tuple[Any, int]:
+        count, position = _read_length(data, position) if fixed is None else (fixed, position)
+        values = []
+        for _ in range(count):
+            value, position = element.read(data, position)
+            values.append(value)
+        return values, position
+
+    return Codec(write, read)
+
+
+def _bulk(kind: FieldType) -> Codec:
+    """Numbers of one type in one copy."""
+    size, code, fixed = NUMBERS[kind.base][1], typecode(kind), kind.size if kind.shape == "array" else None
+
+    def write(out: bytearray, values: Any) -> None:
+        if fixed is None:
+            _write_length(out, len(values))
+        if len(values):
+            out += bytes(padding(len(out), size))
+            out += memoryview(values).cast("B") if code else b"".join(values) if kind.base == "byte" else bytes(values)
+
+    def read(data: memoryview, position: int) -> tuple[Any, int]:
+        count, position = _read_length(data, position) if fixed is None else (fixed, position)
+        position += padding(position, size) if count else 0
+        end = position + count * size
+        if end > len(data):
+            raise CodecError(f"{count} numbers up to byte {end} exceed the message")
+        chunk = data[position:end]
+        if not code:
+            return [LISTS[kind.base](value) for value in chunk], end
+        if fixed is not None:
+            return np.frombuffer(chunk, code).copy(), end
+        values = array(code)
+        values.frombytes(chunk)
+        return values, end
+
+    return Codec(write, read)
+
+
+def _write_length(out: bytearray, length: int) -> None:
+    out += bytes(-len(out) & 3)
+    out += LENGTH.pack(length)
+
+
+def _read_length(data: memoryview, position: int) -> tuple[int, int]:
+    position += -position & 3
+    (length,) = LENGTH.unpack_from(data, position)
+    position += 4
+    if length > len(data) - position:
+        raise CodecError(f"a length of {length} exceeds the message")
+    return length, position
+
+
+def _write_string(out: bytearray, text: str) -> None:
+    encoded = text.encode()
+    _write_length(out, len(encoded) + 1)
+    out += encoded + b"\0"
+
+
+def _read_string(data: memoryview, position: int) -> tuple[str, int]:
+    length, position = _read_length(data, position)
+    if not length:
+        raise CodecError("a string lacks its final zero")
+    return str(data[position : position + length - 1], "utf-8"), position + length

@@ -11,27 +11,20 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_KINDS = ("msg", "srv", "action")
 
-
-class InterfaceFinder(MetaPathFinder):
-    """Finds `package` and `package.msg|srv|action`."""
+class InterfaceFinder(MetaPathFinder, Loader):
+    """Finds `package` and `package.msg|srv|action`, whose classes are built at their first use."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package, _, kind = fullname.partition(".")
-        if (kind and kind not in _KINDS) or package.startswith("_"):
+        if kind not in ("", "msg", "srv", "action") or package.startswith("_"):
             return None
         from rosless.interfaces.definitions import is_interface_package, names_in
 
-        if not is_interface_package(package) or (kind and not names_in(package, kind)):
-            return None
-        return ModuleSpec(fullname, InterfaceLoader(), is_package=True)
-
-
-class InterfaceLoader(Loader):
-    """Makes modules whose classes are built at their first use."""
+        known = names_in(package, kind) if kind else is_interface_package(package)
+        return ModuleSpec(fullname, self, is_package=True) if known else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
@@ -46,7 +39,6 @@ class InterfaceLoader(Loader):
         from rosless.interfaces.messages import interface_class, message_class
 
         names = names_in(package, kind)
-        module.__dict__["__all__"] = names
 
         def load(name: str) -> type:
             if name.startswith("__"):
@@ -59,11 +51,10 @@ class InterfaceLoader(Loader):
             setattr(module, name, made)
             return made
 
-        module.__dict__["__getattr__"] = load
-        module.__dict__["__dir__"] = lambda: names
+        module.__dict__.update(__all__=names, __getattr__=load, __dir__=lambda: names)
 
 
 def install() -> None:
     """Put the finder on `sys.meta_path`, once."""
-    if not any(type(finder).__name__ == "InterfaceFinder" for finder in sys.meta_path):
+    if not any(isinstance(finder, InterfaceFinder) for finder in sys.meta_path):
         sys.meta_path.append(InterfaceFinder())

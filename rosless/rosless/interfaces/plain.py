@@ -9,9 +9,7 @@ import numpy as np
 
 from rosless.errors import InterfaceError
 from rosless.interfaces.definitions import PLACEHOLDER, FieldType
-from rosless.interfaces.messages import Message, message_class
-
-LONG = 128
+from rosless.interfaces.messages import Message
 
 
 def to_plain(value: Any, longest: int | None = None) -> Any:
@@ -20,12 +18,10 @@ def to_plain(value: Any, longest: int | None = None) -> Any:
         return {name: to_plain(getattr(value, name), longest) for name in value._factories if name != PLACEHOLDER}
     if isinstance(value, bytes):
         return value[0] if len(value) == 1 else list(value)
-    if isinstance(value, np.ndarray | array):
-        value = value.tolist()
-    if isinstance(value, list):
-        if longest is not None and len(value) > longest:
-            return [*(to_plain(item, longest) for item in value[:longest]), "..."]
-        return [to_plain(item, longest) for item in value]
+    if isinstance(value, np.ndarray | array | list):
+        cut = len(value) if longest is None else longest
+        shown = [to_plain(item, longest) for item in (value[:cut] if isinstance(value, list) else value[:cut].tolist())]
+        return shown + ["..."] * (len(value) > cut)
     return value
 
 
@@ -35,8 +31,7 @@ def fill(message: Message, values: Any, path: str = "") -> Message:
     Raises:
         InterfaceError: naming the field that does not exist or whose value does not fit.
     """
-    if values is None:
-        values = {}
+    values = {} if values in (None, "") else values
     if not isinstance(values, dict):
         raise InterfaceError(f"{path or type(message).__name__}: expected a mapping of fields, not {values!r}")
     kinds = {field.name: field.type for field in message._definition.fields}
@@ -44,31 +39,20 @@ def fill(message: Message, values: Any, path: str = "") -> Message:
         where = f"{path}.{name}" if path else str(name)
         if name not in kinds:
             raise InterfaceError(f"{message._definition.name} has no field '{where}'; it has {', '.join(kinds)}")
-        setattr_checked(message, name, _from_plain(kinds[name], value, where))
+        try:
+            setattr(message, name, _from_plain(message, kinds[name], value, where))
+        except AssertionError as error:
+            raise InterfaceError(str(error)) from None
     return message
 
 
-def setattr_checked(message: Message, name: str, value: Any) -> None:
-    """Set a field, with the errors of this module."""
-    try:
-        setattr(message, name, value)
-    except AssertionError as error:
-        raise InterfaceError(str(error)) from None
-
-
-def _from_plain(kind: FieldType, value: Any, path: str) -> Any:
+def _from_plain(message: Message, kind: FieldType, value: Any, path: str) -> Any:
     if kind.shape != "scalar":
         if isinstance(value, str | dict) or not hasattr(value, "__iter__"):
             raise InterfaceError(f"{path}: expected a list, not {value!r}")
-        return [_from_plain(kind.element, item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [_from_plain(message, kind.element, item, f"{path}[{index}]") for index, item in enumerate(value)]
     if kind.is_message:
-        if value == "now" or (value == "auto" and kind.base.endswith("Header")):
-            raise InterfaceError(f"rosless does not provide the value '{value}' of {path}")
-        return fill(message_class(kind.base)(), value, path)
-    if kind.base.startswith("float") and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind.base == "byte" and isinstance(value, int):
-        return bytes((value,))
-    if kind.base == "string" and not isinstance(value, str):
-        return str(value)
-    return value
+        return fill(message._classes[kind.base](), value, path)
+    if kind.base == "string" or (kind.base.startswith("float") and type(value) is int):
+        return str(value) if kind.base == "string" else float(value)
+    return bytes((value,)) if kind.base == "byte" and isinstance(value, int) else value

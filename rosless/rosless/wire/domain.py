@@ -13,14 +13,13 @@ import threading
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from cyclonedds.core import Entity
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.qos import Policy, Qos
 
 from rosless.errors import RoslessError
-from rosless.wire.entities import delete_entity
 
-HIGHEST_DOMAIN = 232
-HIGHEST_INDEX = 120
+HIGHEST_DOMAIN, HIGHEST_INDEX = 232, 120
 RANGES = ("LOCALHOST", "SUBNET", "OFF", "SYSTEM_DEFAULT")
 IFF_MULTICAST = 0x1000
 
@@ -39,14 +38,11 @@ def domain_id_from_environment() -> int:
 
 def discovery_range() -> str:
     """The range of discovery that the environment asks for."""
-    asked = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").strip().upper()
-    if asked:
-        if asked not in RANGES:
-            raise RoslessError(f"ROS_AUTOMATIC_DISCOVERY_RANGE is '{asked}'; expected one of {', '.join(RANGES)}")
-        return asked
-    if os.environ.get("ROS_LOCALHOST_ONLY") == "0" or os.environ.get("ROS_STATIC_PEERS"):
-        return "SUBNET"
-    return "LOCALHOST"
+    opened = os.environ.get("ROS_LOCALHOST_ONLY") == "0" or os.environ.get("ROS_STATIC_PEERS")
+    asked = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").strip().upper() or ("SUBNET" if opened else RANGES[0])
+    if asked not in RANGES:
+        raise RoslessError(f"ROS_AUTOMATIC_DISCOVERY_RANGE is '{asked}'; expected one of {', '.join(RANGES)}")
+    return asked
 
 
 def loopback_multicasts() -> bool:
@@ -64,23 +60,21 @@ def configuration() -> str:
     reach = discovery_range()
     if reach == "SYSTEM_DEFAULT":
         return ""
-    peers = [peer for peer in os.environ.get("ROS_STATIC_PEERS", "").split(";") if peer]
-    general, discovery = "<MaxMessageSize>65500B</MaxMessageSize>", ""
+    peers = [peer for peer in os.environ.get("ROS_STATIC_PEERS", "").split(";") if peer and reach == "SUBNET"]
+    general = "<MaxMessageSize>65500B</MaxMessageSize>"
     if reach == "LOCALHOST":
-        multicast = loopback_multicasts()
+        multicast = str(loopback_multicasts()).lower()
         interface = 'name="lo"' if Path("/sys/class/net/lo").exists() else 'address="127.0.0.1"'
-        general += f'<Interfaces><NetworkInterface {interface} multicast="{str(multicast).lower()}"/></Interfaces>'
-        general += f"<AllowMulticast>{str(multicast).lower()}</AllowMulticast>"
-        peers = [] if multicast else ["127.0.0.1"]
+        general += f'<Interfaces><NetworkInterface {interface} multicast="{multicast}"/></Interfaces>'
+        general += f"<AllowMulticast>{multicast}</AllowMulticast>"
+        peers = [] if multicast == "true" else ["127.0.0.1"]
     elif reach == "OFF":
         general += "<AllowMulticast>false</AllowMulticast>"
-        peers = []
-    if peers:
-        discovery += "<Peers>" + "".join(f"<Peer address={quoteattr(peer)}/>" for peer in peers) + "</Peers>"
+    listed = "".join(f"<Peer address={quoteattr(peer)}/>" for peer in peers)
+    discovery = f"<Peers>{listed}</Peers>" if listed else ""
     discovery += f"<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>{HIGHEST_INDEX}"
-    discovery += "</MaxAutoParticipantIndex>"
     return (
-        f"<CycloneDDS><Domain><General>{general}</General><Discovery>{discovery}</Discovery>"
+        f"<CycloneDDS><Domain><General>{general}</General><Discovery>{discovery}</MaxAutoParticipantIndex></Discovery>"
         '<Internal><SocketReceiveBufferSize min="default" max="4MB"/></Internal></Domain></CycloneDDS>'
     )
 
@@ -114,3 +108,9 @@ def _release(domain_id: int) -> None:
             _domains[domain_id] = (domain, users - 1)
         else:
             delete_entity(domain)
+
+
+def delete_entity(entity: Entity) -> None:
+    """Delete an entity now, not when Python collects it; harmless when it is deleted already."""
+    if Entity._entities.pop(entity._ref, None) is not None:
+        entity._delete(entity._ref)

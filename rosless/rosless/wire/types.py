@@ -6,59 +6,36 @@ DDS checks what comes from the network before it hands it out.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from cyclonedds.idl import IdlStruct, make_idl_struct, types
 
-from rosless.interfaces.definitions import FieldType, definitions
+from rosless.interfaces.definitions import INTEGERS, FieldType, definition
 
-PRIMITIVES: dict[str, Any] = {
-    "bool": bool,
-    "byte": types.uint8,
-    "char": types.uint8,
-    "int8": types.int8,
-    "uint8": types.uint8,
-    "int16": types.int16,
-    "uint16": types.uint16,
-    "int32": types.int32,
-    "uint32": types.uint32,
-    "int64": types.int64,
-    "uint64": types.uint64,
-    "float32": types.float32,
-    "float64": types.float64,
-}
-
-_structs: dict[tuple[str, bool], type[IdlStruct]] = {}
+PRIMITIVES: dict[str, Any] = {name: getattr(types, name) for name in (*INTEGERS, "float32", "float64")}
+PRIMITIVES |= {"bool": bool, "byte": types.uint8, "char": types.uint8}
 
 
+@cache
 def dds_type(name: str, is_service: bool = False) -> type[IdlStruct]:
     """The DDS type of `package/kind/Name`; requests and replies carry the identity of the call before the body."""
-    if (name, is_service) not in _structs:
-        package, kind, short = name.split("/")
-        fields = {field.name: _field_type(field.type) for field in definitions.get(name).fields}
-        if is_service:
-            fields = {"rosless_client_id": types.uint64, "rosless_sequence_number": types.int64, **fields}
-        _structs[name, is_service] = make_idl_struct(
-            f"{short}_", f"{package}::{kind}::dds_::{short}_", fields, dataclassify=False
-        )
-    return _structs[name, is_service]
+    package, kind, short = name.split("/")
+    identity = {"rosless_client_id": types.uint64, "rosless_sequence_number": types.int64} if is_service else {}
+    fields = {**identity, **{field.name: _field_type(field.type) for field in definition(name).fields}}
+    return make_idl_struct(f"{short}_", f"{package}::{kind}::dds_::{short}_", fields, dataclassify=False)
 
 
 def _field_type(kind: FieldType) -> Any:
-    bounded, array, sequence = map(_indexable, (types.bounded_str, types.array, types.sequence))
+    constructors: Any = types  # its type hints do not show the constructors as generic
     if kind.is_message:
         base: Any = dds_type(kind.base)
     elif kind.base == "string":
-        base = bounded[kind.string_bound] if kind.string_bound else str
+        base = constructors.bounded_str[kind.string_bound] if kind.string_bound else str
     else:
         base = PRIMITIVES[kind.base]
     if kind.shape == "array":
-        return array[base, kind.size]
+        return constructors.array[base, kind.size]
     if kind.shape == "sequence":
-        return sequence[base, kind.size] if kind.size else sequence[base]
+        return constructors.sequence[base, kind.size] if kind.size else constructors.sequence[base]
     return base
-
-
-def _indexable(kind: Any) -> Any:
-    """The type constructors of cyclonedds, which its type hints do not show as generic."""
-    return kind
