@@ -15,6 +15,8 @@ import pytest
 from .conftest import PATIENCE
 
 NODE = """
+import time
+
 import rclpy
 from control_msgs.action import GripperCommand
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -41,7 +43,12 @@ class Robot(Node):
         return response
 
     def grip(self, handle):
-        handle.publish_feedback(GripperCommand.Feedback(position=0.5))
+        # The client's goal may arrive before its subscription to the feedback is known here.
+        while not self.count_subscribers("/lab/grip/_action/feedback"):
+            time.sleep(0.01)
+        for _ in range(5):
+            handle.publish_feedback(GripperCommand.Feedback(position=0.5))
+            time.sleep(0.02)
         handle.succeed()
         return GripperCommand.Result(reached_goal=True)
 

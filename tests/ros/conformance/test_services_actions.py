@@ -83,6 +83,7 @@ def test_an_action_gives_feedback_and_a_result(ros: Ros) -> None:
     result = ros.result_of(handle.get_result_async())
     assert result.status == GoalStatus.STATUS_SUCCEEDED
     assert result.result == GripperCommand.Result(position=0.02, reached_goal=True)
+    ros.spin_until(lambda: len(heard) == 3)
     assert heard == [0.0, 1.0, 2.0]
 
 
