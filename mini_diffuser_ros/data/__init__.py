@@ -6,7 +6,8 @@ from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.data.rlbench_camera import RLBENCH_FRAME, RLBENCH_FUSION, camera_view, rlbench_cloud
-from mini_diffuser_ros.data.store import EpisodeStore
+from mini_diffuser_ros.data.store import EpisodeStore, check_task
+from mini_diffuser_ros.data.unfinished import UnfinishedEpisode, find_unfinished
 
 __all__ = [
     "POSITION_UNIT",
@@ -17,8 +18,11 @@ __all__ = [
     "EpisodeFileError",
     "EpisodeStore",
     "Episodes",
+    "UnfinishedEpisode",
     "arm_boxes",
     "camera_view",
+    "check_task",
+    "find_unfinished",
     "open_episodes",
     "rlbench_cloud",
 ]

@@ -46,19 +46,20 @@ class EpisodeBytes(Protocol):
         """Its bytes, to be closed by the caller."""
 
 
-def write_images(stream: BinaryIO, episode: Episode, robot: str | None, frame: str) -> None:
+def write_images(stream: BinaryIO, episode: Episode, robot: str | None, frame: str, least: int = 2) -> None:
     """Write an episode with the images of all its keyframes.
 
     Args:
         stream: where the zip goes, opened for binary writing.
-        episode: at least two keyframes, each with camera views.
+        episode: its keyframes have camera views.
         robot: name of the robot description whose points are to be taken out of the clouds; None for none.
         frame: frame of poses and views.
+        least: keyframes that it must have; 1 for a part of an episode that is still being recorded.
 
     Raises:
         DataError: if something is missing that a reader would need, naming it.
     """
-    _check_episode(episode)
+    _check_episode(episode, least)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         keyframes = []
         for number, keyframe in enumerate(episode.keyframes):
@@ -79,7 +80,7 @@ def write_clouds(stream: BinaryIO, episode: Episode) -> None:
     Raises:
         DataError: if something is missing that a reader would need, or a cloud is longer than 4 m, naming it.
     """
-    _check_episode(episode)
+    _check_episode(episode, least=2)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         keyframes = []
         for number, keyframe in enumerate(episode.keyframes):
@@ -91,23 +92,19 @@ def write_clouds(stream: BinaryIO, episode: Episode) -> None:
         _write_index(archive, CLOUDS, episode, common, keyframes)
 
 
-def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig) -> Episode:
+def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least: int = 2) -> Episode:
     """Read an episode's index; images and clouds are read when a keyframe is asked for them.
 
     Args:
         stored: where the zip is.
         source: the episode's name within its data set.
         fusion: how views become clouds.
+        least: keyframes that it must have.
 
     Raises:
         EpisodeFileError: naming the file, the field and what was expected.
     """
-    try:
-        index = json.loads(_members(stored, (_INDEX,))[_INDEX])
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EpisodeFileError(stored.place, f"{_INDEX} is not JSON ({error})") from error
-    fields = Fields(stored.place, index)
-    fields.expect("format", FORMAT)
+    fields = _read_index(stored)
     frame = fields.text("base_frame")
     version = fields.integer("format_version")
     if version == IMAGES:
@@ -123,9 +120,32 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig) -> Epi
         task=fields.text("task"),
         variation=fields.integer("variation"),
         sentences=fields.texts("sentences"),
-        keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", 2)),
+        keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", least)),
         source=source,
     )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the writer of a recording said about it.
+
+    Attributes:
+        source: where it came from, e.g. ``tabletop seed 1012``.
+        robot: name of the robot description whose points are taken out of the clouds; None for none.
+    """
+
+    source: str
+    robot: str | None
+
+
+def read_origin(stored: EpisodeBytes) -> Origin:
+    """Where a recording came from.
+
+    Raises:
+        EpisodeFileError: naming the file, the field and what was expected.
+    """
+    fields = _read_index(stored)
+    return Origin(fields.text("source"), fields.optional_text("robot"))
 
 
 @dataclass(frozen=True)
@@ -173,9 +193,19 @@ class _StoredCloud:
             raise EpisodeFileError(self.stored.place, f"member {self.colors}: {error}") from error
 
 
-def _check_episode(episode: Episode) -> None:
-    if len(episode.keyframes) < 2:
-        raise DataError(f"episode {episode.source}: {len(episode.keyframes)} keyframes, expected at least two")
+def _read_index(stored: EpisodeBytes) -> Fields:
+    try:
+        index = json.loads(_members(stored, (_INDEX,))[_INDEX])
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EpisodeFileError(stored.place, f"{_INDEX} is not JSON ({error})") from error
+    fields = Fields(stored.place, index)
+    fields.expect("format", FORMAT)
+    return fields
+
+
+def _check_episode(episode: Episode, least: int) -> None:
+    if len(episode.keyframes) < least:
+        raise DataError(f"episode {episode.source}: {len(episode.keyframes)} keyframes, expected at least {least}")
     if not episode.sentences or not all(sentence.strip() for sentence in episode.sentences):
         raise DataError(f"episode {episode.source}: expected at least one sentence and none that is empty")
 

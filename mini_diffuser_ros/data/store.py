@@ -26,6 +26,29 @@ _SEEDED = re.compile(r"(?P<task>[a-z0-9_]+)-seed(?P<seed>\d{8,})\.zip")
 _PARTIAL = ".partial"
 
 
+def check_task(task: str) -> None:
+    """Refuse a task whose name cannot be part of a file's name.
+
+    Raises:
+        DataError: saying what is expected.
+    """
+    if not _TASK_NAME.fullmatch(task):
+        raise DataError(f"task {task!r} cannot name a file, expected lower-case letters, digits and _")
+
+
+def flush_names(directory: Path) -> None:
+    """Have the names of a directory's files on the disk before this returns.
+
+    Raises:
+        OSError: if the directory cannot be read or the disk fails.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class EpisodeStore:
     """Writes episodes, one file each, into a directory that any number of processes may share.
 
@@ -40,12 +63,16 @@ class EpisodeStore:
     Raises:
         DataError: if the directory cannot be made.
         UnknownRobotError: if there is no such description.
+
+    Attributes:
+        path, robot: as given.
+        frame: of all poses, the robot's base.
     """
 
     def __init__(self, path: str | Path, robot: str | None = None) -> None:
         self.path = Path(path)
         self.robot = robot
-        self._frame = FusionConfig().frame if robot is None else load_robot(robot).base_frame
+        self.frame = FusionConfig().frame if robot is None else load_robot(robot).base_frame
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -74,11 +101,10 @@ class EpisodeStore:
         Raises:
             DataError: if the episode lacks something, or the file cannot be written.
         """
-        if not _TASK_NAME.fullmatch(episode.task):
-            raise DataError(f"task {episode.task!r} cannot name a file, expected lower-case letters, digits and _")
+        check_task(episode.task)
         try:
             with self._partial_file() as (stream, partial):
-                write_images(stream, episode, self.robot, self._frame)
+                write_images(stream, episode, self.robot, self.frame)
                 stream.flush()
                 os.fsync(stream.fileno())
                 if seed is None:
@@ -86,18 +112,39 @@ class EpisodeStore:
                 else:
                     file = self.file_of(episode.task, seed)
                     partial.replace(file)
-            self._flush_names()
+            flush_names(self.path)
         except OSError as error:
             raise DataError(f"cannot write an episode into {self.path}: {error.strerror or error}") from error
         return file
 
-    def _take_number(self, task: str, partial: Path) -> Path:
+    def adopt(self, whole: Path, task: str) -> Path:
+        """Give an episode file that was written elsewhere on this disk, and lies on it, the next free number.
+
+        Args:
+            whole: the file; it keeps its own name too.
+            task: of the episode.
+
+        Returns:
+            the new name, on the disk before this returns.
+
+        Raises:
+            DataError: if the file cannot be named.
+        """
+        check_task(task)
+        try:
+            file = self._take_number(task, whole)
+            flush_names(self.path)
+        except OSError as error:
+            raise DataError(f"cannot write an episode into {self.path}: {error.strerror or error}") from error
+        return file
+
+    def _take_number(self, task: str, whole: Path) -> Path:
         """Give the file the first free number of its task; linking fails where another process was faster."""
         for number in count():
             file = self.path / f"{task}-{number:06d}.zip"
             if not file.exists():
                 with suppress(FileExistsError):
-                    os.link(partial, file)
+                    os.link(whole, file)
                     return file
         raise AssertionError("count() never ends")
 
@@ -120,13 +167,6 @@ class EpisodeStore:
             if os.fstat(stream.fileno()).st_nlink:
                 return stream, partial
             stream.close()
-
-    def _flush_names(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _remove_leftovers(self) -> None:
         """Remove temporary files that nobody holds locked any more: their writers were killed."""

@@ -218,7 +218,7 @@ def test_a_flipped_byte_is_named_or_harmless(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda e: replace(e, keyframes=e.keyframes[:1]), "1 keyframes, expected at least two"),
+        (lambda e: replace(e, keyframes=e.keyframes[:1]), "1 keyframes, expected at least 2"),
         (lambda e: replace(e, sentences=()), "at least one sentence"),
         (lambda e: replace(e, task="../up"), "task '../up' cannot name a file"),
         (
