@@ -8,21 +8,33 @@ from typing import Any
 
 from rosless.errors import left_out
 
-from launch import events
+from launch import core, events
 from launch.core import (
     Action,
-    Call,
     EventHandler,
     LaunchContext,
     LaunchDescriptionEntity,
     LaunchError,
     SomeSubstitutionsType,
-    logger,
     perform_substitutions,
 )
 from launch.event_handlers import OnShutdown
 from launch.execute_process import ExecuteProcess as ExecuteProcess
 from launch.launch_description_sources import AnyLaunchDescriptionSource, LaunchDescriptionSource
+from launch.logging import get_logger
+
+
+class OpaqueFunction(Action):
+    """A Python function of the context, which may return further entities."""
+
+    def __init__(
+        self, *, function: Callable[..., Any], args: Iterable[Any] = (), kwargs: Any = None, **others: Any
+    ) -> None:
+        super().__init__(**others)
+        self._function, self._args, self._kwargs = function, list(args or ()), dict(kwargs or {})
+
+    def execute(self, context: LaunchContext) -> Any:
+        return self._function(context, *self._args, **self._kwargs)
 
 
 class DeclareLaunchArgument(Action):
@@ -63,26 +75,81 @@ class DeclareLaunchArgument(Action):
             )
 
 
-class SetLaunchConfiguration(Action):
+class _Setting(Action):
+    """Changes launch configurations or the environment by substitutions."""
+
+    def __init__(self, *values: SomeSubstitutionsType, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._values = values
+
+    def execute(self, context: LaunchContext) -> None:
+        self.change(context, *(perform_substitutions(context, one) for one in self._values))
+
+    def change(self, context: LaunchContext, *texts: str) -> None:
+        raise NotImplementedError  # pragma: no cover - abstract
+
+
+class SetLaunchConfiguration(_Setting):
     """Sets a launch configuration."""
 
     def __init__(self, name: SomeSubstitutionsType, value: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._pair = (name, value)
+        super().__init__(name, value, **kwargs)
 
-    def execute(self, context: LaunchContext) -> None:
-        name, value = (perform_substitutions(context, one) for one in self._pair)
-        self._target(context)[name] = value
-
-    def _target(self, context: LaunchContext) -> dict[str, str]:
-        return context.launch_configurations
+    def change(self, context: LaunchContext, *texts: str) -> None:
+        name, value = texts
+        context.launch_configurations[name] = value
 
 
-class SetEnvironmentVariable(SetLaunchConfiguration):
+class UnsetLaunchConfiguration(_Setting):
+    """Removes a launch configuration."""
+
+    def __init__(self, name: SomeSubstitutionsType, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+
+    def change(self, context: LaunchContext, *texts: str) -> None:
+        context.launch_configurations.pop(texts[0], None)
+
+
+class SetEnvironmentVariable(_Setting):
     """Sets an environment variable of the processes to come."""
 
-    def _target(self, context: LaunchContext) -> dict[str, str]:
-        return context.environment
+    def __init__(self, name: SomeSubstitutionsType, value: SomeSubstitutionsType, **kwargs: Any) -> None:
+        super().__init__(name, value, **kwargs)
+
+    def change(self, context: LaunchContext, *texts: str) -> None:
+        name, value = texts
+        context.environment[name] = value
+
+
+class AppendEnvironmentVariable(SetEnvironmentVariable):
+    """Appends to an environment variable, or puts in front of it, with a separator between."""
+
+    def __init__(
+        self,
+        name: SomeSubstitutionsType,
+        value: SomeSubstitutionsType,
+        prepend: bool | SomeSubstitutionsType = False,
+        separator: SomeSubstitutionsType = ":",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, value, **kwargs)
+        self._prepend, self._separator = prepend, separator
+
+    def change(self, context: LaunchContext, *texts: str) -> None:
+        name, value = texts
+        parts = [context.environment[name], value] if name in context.environment else [value]
+        parts = parts[::-1] if core.perform_bool(context, self._prepend) else parts
+        super().change(context, name, perform_substitutions(context, self._separator).join(parts))
+
+
+class UnsetEnvironmentVariable(_Setting):
+    """Removes an environment variable of the processes to come."""
+
+    def __init__(self, name: SomeSubstitutionsType, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+
+    def change(self, context: LaunchContext, *texts: str) -> None:
+        context.environment.pop(texts[0], None)
 
 
 class LogInfo(Action):
@@ -93,7 +160,7 @@ class LogInfo(Action):
         self.msg = msg
 
     def execute(self, context: LaunchContext) -> None:
-        logger.getChild("user").info(perform_substitutions(context, self.msg))
+        get_logger("user").info(perform_substitutions(context, self.msg))
 
 
 class GroupAction(Action):
@@ -101,6 +168,7 @@ class GroupAction(Action):
 
     Args:
         scoped: whether settings made inside end with the group.
+        forwarding: whether the settings made before hold in a scoped group.
         launch_configurations: settings for the group.
     """
 
@@ -109,19 +177,28 @@ class GroupAction(Action):
         actions: Iterable[LaunchDescriptionEntity],
         *,
         scoped: bool = True,
+        forwarding: bool = True,
         launch_configurations: dict[Any, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        settings = [SetLaunchConfiguration(*pair) for pair in (launch_configurations or {}).items()]
-        self._actions, self._scoped = [*settings, *actions], scoped
+        self._actions, self._settings = list(actions), dict(launch_configurations or {})
+        self._scoped, self._forwarding = scoped, forwarding
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         return self._actions
 
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        scope = (Call(LaunchContext.push_scope), Call(LaunchContext.pop_scope))
-        return [scope[0], *self._actions, scope[1]] if self._scoped else self._actions
+        own = {
+            perform_substitutions(context, name): perform_substitutions(context, value)
+            for name, value in self._settings.items()
+        }
+        if self._scoped:
+            context.push_scope()
+            if not self._forwarding:
+                context.launch_configurations.clear()
+        context.launch_configurations.update(own)
+        return [*self._actions, OpaqueFunction(function=LaunchContext.pop_scope)] if self._scoped else self._actions
 
 
 class IncludeLaunchDescription(Action):
@@ -146,26 +223,13 @@ class IncludeLaunchDescription(Action):
 
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         description = self.launch_description_source.get_launch_description(context)
-        before = vars(context.locals).get("current_launch_file_path", "")
+        before = vars(context.locals).get("current_launch_file_path")
 
-        def now_in(path: str) -> Call:
-            return Call(lambda inner: setattr(inner.locals, "current_launch_file_path", path))
+        def now_in(path: str | None) -> OpaqueFunction:
+            return OpaqueFunction(function=lambda inner: setattr(inner.locals, "current_launch_file_path", path))
 
         settings = [SetLaunchConfiguration(*pair) for pair in self.launch_arguments]
         return [*settings, now_in(self.launch_description_source.location), description, now_in(before)]
-
-
-class OpaqueFunction(Action):
-    """A Python function of the context, which may return further entities."""
-
-    def __init__(
-        self, *, function: Callable[..., Any], args: Iterable[Any] = (), kwargs: Any = None, **others: Any
-    ) -> None:
-        super().__init__(**others)
-        self._function, self._args, self._kwargs = function, list(args or ()), dict(kwargs or {})
-
-    def execute(self, context: LaunchContext) -> Any:
-        return self._function(context, *self._args, **self._kwargs)
 
 
 class RegisterEventHandler(Action):
@@ -180,6 +244,17 @@ class RegisterEventHandler(Action):
 
     def execute(self, context: LaunchContext) -> None:
         context.register_event_handler(self.event_handler)
+
+
+class UnregisterEventHandler(Action):
+    """Removes an event handler."""
+
+    def __init__(self, event_handler: EventHandler, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.event_handler = event_handler
+
+    def execute(self, context: LaunchContext) -> None:
+        context.unregister_event_handler(self.event_handler)
 
 
 class EmitEvent(Action):
@@ -201,26 +276,30 @@ class Shutdown(EmitEvent):
 
 
 class TimerAction(Action):
-    """Actions to do after `period` seconds, unless the launch ends before."""
+    """Actions to do after `period` seconds, unless the launch ends before (`cancel_on_shutdown`)."""
 
     def __init__(
-        self, *, period: float | SomeSubstitutionsType, actions: Iterable[LaunchDescriptionEntity], **kwargs: Any
+        self,
+        *,
+        period: float | SomeSubstitutionsType,
+        actions: Iterable[LaunchDescriptionEntity],
+        cancel_on_shutdown: bool | SomeSubstitutionsType = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._period, self.actions = period, list(actions)
-        self._task: asyncio.Task[None] | None = None
+        self._period, self.actions, self._cancel_on_shutdown = period, list(actions), cancel_on_shutdown
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         return self.actions
 
     def cancel(self) -> None:
         """Do nothing when the time comes."""
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     def execute(self, context: LaunchContext) -> None:
-        period = self._period
-        seconds = float(period if isinstance(period, int | float) else perform_substitutions(context, period))
+        seconds = core.perform_float(context, self._period)
+        transient = core.perform_bool(context, self._cancel_on_shutdown)
 
         async def wait() -> None:
             await asyncio.sleep(seconds)
@@ -230,8 +309,9 @@ class TimerAction(Action):
             return isinstance(event, events.TimerEvent) and event.timer_action is self
 
         context.register_event_handler(EventHandler(matcher=has_come, entities=self.actions, handle_once=True))
-        context.register_event_handler(OnShutdown(on_shutdown=lambda event, inner: self.cancel()))
-        self._task = context.service.start(wait())
+        if transient:
+            context.register_event_handler(OnShutdown(on_shutdown=lambda event, inner: self.cancel()))
+        self.task = context.service.start(wait(), lasting=not transient)
 
 
 __getattr__ = left_out(__name__)

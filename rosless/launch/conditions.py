@@ -4,37 +4,30 @@ from __future__ import annotations
 
 from rosless.errors import left_out
 
-from launch.core import Condition, LaunchContext, LaunchError, SomeSubstitutionsType, perform_substitutions
+from launch.core import (
+    Condition,
+    InvalidConditionExpressionError,
+    LaunchContext,
+    SomeSubstitutionsType,
+    perform_bool,
+    perform_substitutions,
+)
 
-
-class InvalidConditionExpressionError(LaunchError):
-    """A condition is neither true nor false."""
-
-
-def evaluate_condition_expression(context: LaunchContext, expression: SomeSubstitutionsType) -> bool:
-    """The truth of `true`, `false`, `1` or `0` in any case.
-
-    Raises:
-        InvalidConditionExpressionError: another text.
-    """
-    text = perform_substitutions(context, expression)
-    if (clean := text.strip().lower()) not in ("true", "1", "false", "0"):
-        raise InvalidConditionExpressionError(f"expected one of (true, 1) or (false, 0), got '{text}'")
-    return clean in ("true", "1")
+evaluate_condition_expression = perform_bool
 
 
 class IfCondition(Condition):
     """Holds when the text is true."""
 
     def __init__(self, predicate_expression: SomeSubstitutionsType) -> None:
-        super().__init__(predicate=lambda context: evaluate_condition_expression(context, predicate_expression))
+        super().__init__(predicate=lambda context: perform_bool(context, predicate_expression))
 
 
 class UnlessCondition(Condition):
     """Holds when the text is false."""
 
     def __init__(self, predicate_expression: SomeSubstitutionsType) -> None:
-        super().__init__(predicate=lambda context: not evaluate_condition_expression(context, predicate_expression))
+        super().__init__(predicate=lambda context: not perform_bool(context, predicate_expression))
 
 
 class LaunchConfigurationEquals(Condition):
@@ -48,4 +41,19 @@ class LaunchConfigurationEquals(Condition):
         super().__init__(predicate=equals)
 
 
+class LaunchConfigurationNotEquals(LaunchConfigurationEquals):
+    """Holds when a launch configuration has another value."""
+
+    def evaluate(self, context: LaunchContext) -> bool:
+        return not super().evaluate(context)
+
+
+__all__ = [
+    "IfCondition",
+    "InvalidConditionExpressionError",
+    "LaunchConfigurationEquals",
+    "LaunchConfigurationNotEquals",
+    "UnlessCondition",
+    "evaluate_condition_expression",
+]
 __getattr__ = left_out(__name__)

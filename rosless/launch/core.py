@@ -1,17 +1,17 @@
-"""The parts all others are made of: context, substitutions, conditions, actions, events, descriptions."""
+"""What all parts of launch are made of: substitutions, conditions, actions, descriptions, events, the context."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from launch.service import LaunchService
+    import asyncio
 
-logger = logging.getLogger("launch")
+    from launch.service import LaunchService
 
 
 class LaunchError(RuntimeError):
@@ -22,11 +22,14 @@ class SubstitutionFailure(LaunchError):  # noqa: N818 - launch's name
     """A substitution has no value."""
 
 
+class InvalidConditionExpressionError(LaunchError):
+    """A text that should be a truth value is none."""
+
+
 class Substitution:
     """A text that becomes known while launching."""
 
     def perform(self, context: LaunchContext) -> str:
-        """The text."""
         raise NotImplementedError  # pragma: no cover - launch's abstract method
 
     def describe(self) -> str:
@@ -44,7 +47,11 @@ SomeSubstitutionsType = str | Substitution | Iterable[str | Substitution]
 
 
 def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType | os.PathLike[str]) -> str:
-    """The text of a string, a path, a substitution or a sequence of them."""
+    """The text of a string, a path, a substitution or a sequence of them.
+
+    Raises:
+        TypeError: it is something else.
+    """
     if isinstance(subs, Substitution):
         return subs.perform(context)
     if isinstance(subs, str | os.PathLike):
@@ -54,10 +61,26 @@ def perform_substitutions(context: LaunchContext, subs: SomeSubstitutionsType | 
     raise TypeError(f"expected a string, a substitution or a list of them, not {subs!r}")
 
 
+def perform_bool(context: LaunchContext, value: bool | SomeSubstitutionsType) -> bool:
+    """The truth of a bool, or of the text `true`, `false`, `1` or `0` in any case.
+
+    Raises:
+        InvalidConditionExpressionError: another text.
+    """
+    text = str(value) if isinstance(value, bool) else perform_substitutions(context, value)
+    if (clean := text.strip().lower()) not in ("true", "1", "false", "0"):
+        raise InvalidConditionExpressionError(f"expected one of (true, 1) or (false, 0), got '{text}'")
+    return clean in ("true", "1")
+
+
+def perform_float(context: LaunchContext, value: float | SomeSubstitutionsType) -> float:
+    """A number that is given as such or as a text."""
+    return float(value if isinstance(value, int | float) else perform_substitutions(context, value))
+
+
 def is_substitution(value: Any) -> bool:
     """Whether a value is a substitution, or a sequence with one."""
-    inside = value if isinstance(value, list | tuple) else [value]
-    return any(isinstance(one, Substitution) for one in inside)
+    return any(isinstance(one, Substitution) for one in (value if isinstance(value, list | tuple) else [value]))
 
 
 def describe(value: Any) -> str:
@@ -90,25 +113,31 @@ class LaunchDescriptionEntity:
 
 
 class Action(LaunchDescriptionEntity):
-    """Something to do, under a condition."""
+    """Something to do, under a condition.
+
+    Attributes:
+        task: what goes on after `execute`, None for nothing.
+    """
+
+    task: asyncio.Task[Any] | None = None
 
     def __init__(self, *, condition: Condition | None = None) -> None:
         self.condition = condition
 
     def visit(self, context: LaunchContext) -> Any:
-        return self.execute(context) if self.condition is None or self.condition.evaluate(context) else None
+        if self.condition is not None and not self.condition.evaluate(context):
+            return None
+        entities = self.execute(context)
+        if context.would_handle_event(done := ExecutionComplete(action=self)):
+            if self.task is None:
+                context.emit_event_sync(done)
+            else:
+                self.task.add_done_callback(lambda _: context.emit_event_sync(done))
+        return entities
 
     def execute(self, context: LaunchContext) -> Any:
         """Do it; returns further entities to visit."""
         raise NotImplementedError  # pragma: no cover - launch's abstract method
-
-
-class Call(Action):
-    """A function of the context as an action, for what others need between their entities (private to rosless)."""
-
-    def __init__(self, function: Callable[[LaunchContext], Any]) -> None:
-        super().__init__()
-        self.execute = function  # type: ignore[method-assign]
 
 
 class LaunchDescription(LaunchDescriptionEntity):
@@ -143,16 +172,42 @@ def descendants(entity: LaunchDescriptionEntity) -> Iterator[LaunchDescriptionEn
         yield from descendants(one)
 
 
+def as_entities(value: Any) -> list[LaunchDescriptionEntity]:
+    """A list of entities from one, several or none.
+
+    Raises:
+        TypeError: something else is among them.
+    """
+    entities = [value] if isinstance(value, LaunchDescriptionEntity) else list(value or [])
+    for entity in entities:
+        if not isinstance(entity, LaunchDescriptionEntity):
+            raise TypeError(f"expected launch actions, got {type(entity).__name__}: {entity!r}")
+    return entities
+
+
 class Event:
     """Something that happened."""
 
-    name = "launch.Event"
+
+@dataclass(kw_only=True, eq=False)
+class Shutdown(Event):
+    """The launch is to end."""
+
+    reason: str = "reason not given"
+    due_to_sigint: bool = False
+
+
+@dataclass(kw_only=True, eq=False)
+class ExecutionComplete(Event):
+    """An action is done."""
+
+    action: Action
 
 
 class EventHandler:
     """Entities to visit when an event matches: entities, or a function (event, context) that returns them."""
 
-    def __init__(self, *, matcher: Callable[[Event], bool], entities: Any = None, handle_once: bool = False) -> None:
+    def __init__(self, *, matcher: Callable[[Any], bool], entities: Any = None, handle_once: bool = False) -> None:
         self.matches, self.entities, self.handle_once = matcher, entities, handle_once
 
     def handle(self, event: Event, context: LaunchContext) -> Any:
@@ -167,36 +222,22 @@ class EventHandler:
         return [] if callable(self.entities) else as_entities(self.entities)
 
 
-def as_entities(value: Any) -> list[LaunchDescriptionEntity]:
-    """A list of entities from one, several or none.
-
-    Raises:
-        TypeError: something else is among them.
-    """
-    entities = [value] if isinstance(value, LaunchDescriptionEntity) else list(value or [])
-    for entity in entities:
-        if not isinstance(entity, LaunchDescriptionEntity):
-            raise TypeError(f"expected launch actions, got {type(entity).__name__}: {entity!r}")
-    return entities
-
-
 class LaunchContext:
     """What actions and substitutions know and change.
 
     Attributes:
-        launch_configurations: values of arguments by name.
-        environment: of the processes to come.
+        launch_configurations: values of arguments by name, and what launch_ros sets for the nodes to come.
+        environment: that of this process, which the processes to come inherit.
         locals: what holds while something is visited, such as `event` or `current_launch_file_path`.
     """
 
     def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False) -> None:
         self.argv, self.noninteractive = list(argv or []), noninteractive
-        self.launch_configurations: dict[str, str] = {}
-        self.environment: dict[str, str] = dict(os.environ)
-        self.ros_namespace = ""
+        self.launch_configurations: dict[str, Any] = {}
+        self.environment = os.environ
         self.locals = SimpleNamespace()
         self.is_shutdown = False
-        self._scopes: list[tuple[dict[str, str], dict[str, str], str]] = []
+        self._scopes: list[tuple[dict[str, Any], dict[str, str]]] = []
         self._handlers: list[EventHandler] = []
         self._service: LaunchService | None = None
 
@@ -217,6 +258,9 @@ class LaunchContext:
     async def emit_event(self, event: Event) -> None:
         self.emit_event_sync(event)
 
+    def would_handle_event(self, event: Event) -> bool:
+        return any(handler.matches(event) for handler in self._handlers)
+
     def register_event_handler(self, event_handler: EventHandler, append: bool = False) -> None:
         """Handle events; handlers registered last come first."""
         self._handlers.insert(len(self._handlers) if append else 0, event_handler)
@@ -225,9 +269,11 @@ class LaunchContext:
         self._handlers = [one for one in self._handlers if one is not event_handler]
 
     def push_scope(self) -> None:
-        """Keep configurations, environment and namespace for `pop_scope`."""
-        self._scopes.append((dict(self.launch_configurations), dict(self.environment), self.ros_namespace))
+        """Keep configurations and environment for `pop_scope`."""
+        self._scopes.append((dict(self.launch_configurations), dict(self.environment)))
 
     def pop_scope(self) -> None:
         """Restore what `push_scope` kept."""
-        self.launch_configurations, self.environment, self.ros_namespace = self._scopes.pop()
+        self.launch_configurations, environment = self._scopes.pop()
+        self.environment.clear()
+        self.environment.update(environment)

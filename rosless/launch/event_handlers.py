@@ -7,44 +7,68 @@ from typing import Any
 
 from rosless.errors import left_out
 
-from launch.core import Event, EventHandler, LaunchDescriptionEntity
-from launch.events import Shutdown
-from launch.events.process import ProcessExited, ProcessStarted
+from launch.core import Event, EventHandler, ExecutionComplete, LaunchContext, LaunchDescriptionEntity, Shutdown
+from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
 
 
-def _of_process(kind: type[Event], target: Any) -> Callable[[Event], bool]:
-    """Matches events of one process (an action), of those for which a function is true, or of any (None)."""
+class _OfAction(EventHandler):
+    """Handles events of one action, of those for which a function is true, or of any (None)."""
 
-    def matches(event: Any) -> bool:
-        if not isinstance(event, kind) or target is None:
-            return isinstance(event, kind)
+    def __init__(self, kind: type[Event], target: Any, entities: Any, **options: Any) -> None:
         is_function = callable(target) and not isinstance(target, LaunchDescriptionEntity)
-        return bool(target(event.action)) if is_function else event.action is target  # type: ignore[attr-defined]
 
-    return matches
+        def matches(event: Any) -> bool:
+            if not isinstance(event, kind) or target is None:
+                return isinstance(event, kind)
+            return bool(target(event.action)) if is_function else event.action is target  # type: ignore[attr-defined]
 
-
-class OnProcessExit(EventHandler):
-    """`on_exit` when a process ended."""
-
-    def __init__(self, *, target_action: Any = None, on_exit: Any, handle_once: bool = False) -> None:
-        matcher = _of_process(ProcessExited, target_action)
-        super().__init__(matcher=matcher, entities=on_exit, handle_once=handle_once)
+        super().__init__(matcher=matches, entities=entities, **options)
 
 
-class OnProcessStart(EventHandler):
+class OnProcessStart(_OfAction):
     """`on_start` when a process runs."""
 
-    def __init__(self, *, target_action: Any = None, on_start: Any, handle_once: bool = False) -> None:
-        matcher = _of_process(ProcessStarted, target_action)
-        super().__init__(matcher=matcher, entities=on_start, handle_once=handle_once)
+    def __init__(self, *, target_action: Any = None, on_start: Any, **options: Any) -> None:
+        super().__init__(ProcessStarted, target_action, on_start, **options)
+
+
+class OnProcessExit(_OfAction):
+    """`on_exit` when a process ended."""
+
+    def __init__(self, *, target_action: Any = None, on_exit: Any, **options: Any) -> None:
+        super().__init__(ProcessExited, target_action, on_exit, **options)
+
+
+class OnProcessIO(_OfAction):
+    """`on_stdout` and `on_stderr`, functions of the event, when a process wrote."""
+
+    def __init__(
+        self,
+        *,
+        target_action: Any = None,
+        on_stdout: Callable[[Any], Any] | None = None,
+        on_stderr: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        def heard(event: Any, context: LaunchContext) -> Any:
+            chosen = on_stdout if event.from_stdout else on_stderr
+            return None if chosen is None else chosen(event)
+
+        super().__init__(ProcessIO, target_action, heard, **options)
+
+
+class OnExecutionComplete(_OfAction):
+    """`on_completion` when an action is done."""
+
+    def __init__(self, *, target_action: Any = None, on_completion: Any, **options: Any) -> None:
+        super().__init__(ExecutionComplete, target_action, on_completion, **options)
 
 
 class OnShutdown(EventHandler):
     """`on_shutdown` when the launch ends."""
 
-    def __init__(self, *, on_shutdown: Any) -> None:
-        super().__init__(matcher=lambda event: isinstance(event, Shutdown), entities=on_shutdown)
+    def __init__(self, *, on_shutdown: Any, **options: Any) -> None:
+        super().__init__(matcher=lambda event: isinstance(event, Shutdown), entities=on_shutdown, **options)
 
 
 __getattr__ = left_out(__name__)

@@ -1,6 +1,7 @@
 """Processes of a launch.
 
-Each runs in a session of its own, so that signals reach it and all its descendants, and it dies with the launch.
+Each runs in a session of its own, so that signals reach it and all its descendants, and it is told to end when the
+launching process is killed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import contextlib
 import ctypes
 import itertools
 import os
+import re
+import shlex
 import signal
 import sys
 import threading
@@ -19,72 +22,144 @@ from typing import Any
 
 from rosless.errors import refuse
 
-from launch.conditions import evaluate_condition_expression
-from launch.core import Action, Event, EventHandler, LaunchContext, SomeSubstitutionsType, logger, perform_substitutions
-from launch.event_handlers import OnProcessExit, OnShutdown
-from launch.events.process import ProcessExited, ProcessStarted
+from launch.core import (
+    Action,
+    Event,
+    EventHandler,
+    LaunchContext,
+    Shutdown,
+    SomeSubstitutionsType,
+    perform_bool,
+    perform_float,
+    perform_substitutions,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import process as events
+from launch.logging import logger
 
 PR_SET_PDEATHSIG = 1
-TIMEOUTS = {"sigterm_timeout": "1.2", "sigkill_timeout": "0.8"}  # seconds from SIGINT to SIGTERM, on to SIGKILL
-LONGEST_LINE = 2**20
-PIPES_OPEN = 0.5  # seconds that a descendant may hold the pipes of a process that ended
+TIMEOUTS = {"sigterm_timeout": "5", "sigkill_timeout": "5"}  # seconds from SIGINT to SIGTERM, on to SIGKILL
+PREFIX, PREFIX_FILTER = "launch-prefix", "launch-prefix-filter"
+SETTINGS = (*TIMEOUTS, "emulate_tty", PREFIX, PREFIX_FILTER)  # launch configurations that mean something here
+LONGEST_LINE, MOST_READS = 2**20, 32
 OUTPUTS = ("screen", "log", "both", "own_log", "full")
 
 _numbers = itertools.count(1)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it runs: ask the kernel for SIGKILL when the launching thread ends."""
+def _end_with_parent() -> Callable[[], None] | None:
+    """What a child does before it runs: ask the kernel for SIGTERM when the launching thread ends."""
     if not sys.platform.startswith("linux") or threading.current_thread() is not threading.main_thread():
         return None
     prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL) and None
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM) and None
+
+
+class Output:
+    """The launch's end of what a process writes, handed on line by line.
+
+    Args:
+        heard: gets the lines.
+        terminal: whether the process is to take it for a terminal.
+
+    Attributes:
+        end: the file descriptor for the process.
+    """
+
+    def __init__(self, heard: Callable[[bytes], None], terminal: bool) -> None:
+        self._heard, self._rest = heard, b""
+        self._file, self.end = os.openpty() if terminal else os.pipe()
+        os.set_blocking(self._file, False)
+        asyncio.get_running_loop().add_reader(self._file, self._read)
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._file, 2**16)
+        except BlockingIOError:
+            return False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            self._heard(line)
+        return True
+
+    def close(self) -> None:
+        """Hand on what is there, and listen no longer, though descendants of the process may go on writing."""
+        for _ in range(MOST_READS):
+            if not self._read():
+                break
+        if self._rest:
+            self._heard(self._rest)
+        asyncio.get_running_loop().remove_reader(self._file)
+        os.close(self._file)
+        os.close(self.end)
 
 
 class ExecuteProcess(Action):
     """Runs a program.
 
     Args:
-        cmd: the program and its arguments.
+        cmd: the program and its arguments; `prefix` is put before them.
+        shell: whether a shell is to read the command.
         name: shown in the log, followed by a number.
         output: "screen", "log", "both", or a dictionary of these for "stdout" and "stderr".
+        emulate_tty: whether the program is to take its outputs for terminals.
         env, additional_env: the whole environment, or variables to add.
-        respawn, respawn_delay: whether to run it again when it ends, after so many seconds.
+        respawn, respawn_delay, respawn_max_retries: whether to run it again when it ends, after so many seconds, how
+            many times at most (-1: any number).
         on_exit: entities to visit when it ends.
         sigterm_timeout, sigkill_timeout: seconds from SIGINT to SIGTERM, and on to SIGKILL.
+
+    Attributes:
+        process_details: `name`, `cmd`, `cwd`, `env` and `pid` of what runs.
+        return_code: None while it runs.
     """
 
     def __init__(
         self,
         *,
         cmd: Iterable[SomeSubstitutionsType] = (),
+        prefix: SomeSubstitutionsType | None = None,
+        shell: bool = False,
         name: SomeSubstitutionsType | None = None,
         cwd: SomeSubstitutionsType | None = None,
         env: dict[Any, Any] | None = None,
         additional_env: dict[Any, Any] | None = None,
         output: Any = "log",
+        emulate_tty: bool | SomeSubstitutionsType = False,
         sigterm_timeout: Any = None,
         sigkill_timeout: Any = None,
         respawn: bool | SomeSubstitutionsType = False,
         respawn_delay: float | None = None,
+        respawn_max_retries: int = -1,
         on_exit: Any = None,
         condition: Any = None,
         **others: Any,
     ) -> None:
         super().__init__(condition=condition)
         refuse(**others)
-        self._cmd, self._label, self._cwd = list(cmd), name, cwd
-        self._env, self._additional_env, self._output = env, additional_env or {}, output
+        self._cmd, self._prefix, self._shell, self._label, self._cwd = list(cmd), prefix, shell, name, cwd
+        self._env, self._additional_env = env, additional_env or {}
+        self._output, self._emulate_tty = os.environ.get("OVERRIDE_LAUNCH_PROCESS_OUTPUT", output), emulate_tty
         self._timeouts = dict(zip(TIMEOUTS, (sigterm_timeout, sigkill_timeout), strict=True))
-        self._respawn, self._delay = respawn, respawn_delay
+        self._respawn, self._delay, self._retries = respawn, respawn_delay or 0.0, respawn_max_retries
         self._on_exit = on_exit
-        self._process: asyncio.subprocess.Process | None = None
-        self._ending = False
+        self._pid: int | None = None
+        self._ending = asyncio.Event()
         self.process_details: dict[str, Any] = {}
         self.return_code: int | None = None
 
     def _command(self, context: LaunchContext) -> list[str]:
+        """The words of the command, without a prefix."""
         return [perform_substitutions(context, part) for part in self._cmd]
+
+    def _prefix_words(self, context: LaunchContext, executable: str) -> list[str]:
+        if self._prefix is not None:
+            return shlex.split(perform_substitutions(context, self._prefix))
+        pattern = context.launch_configurations.get(PREFIX_FILTER)
+        fits = pattern is None or re.match(pattern, os.path.basename(executable))
+        return shlex.split(context.launch_configurations.get(PREFIX, "")) if fits else []
 
     def _places(self, context: LaunchContext) -> dict[str, set[str]]:
         """Where stdout and stderr go: "screen", "log"."""
@@ -97,53 +172,69 @@ class ExecuteProcess(Action):
             raise ValueError(f"output is '{unknown.pop()}'; expected one of {', '.join(OUTPUTS)}")
         return {stream: {"log", "screen"} if "log" not in text else {"log"} for stream, text in wanted.items()}
 
-    def _seconds(self, context: LaunchContext, name: str) -> float:
-        given = self._timeouts[name]
-        given = context.launch_configurations.get(name, TIMEOUTS[name]) if given is None else given
-        return float(given if isinstance(given, int | float) else perform_substitutions(context, given))
-
     def execute(self, context: LaunchContext) -> None:
         def performed(given: dict[Any, Any]) -> dict[str, str]:
             return {perform_substitutions(context, k): perform_substitutions(context, v) for k, v in given.items()}
 
-        words, steps = self._command(context), [self._seconds(context, name) for name in TIMEOUTS]
+        if self.task is not None:
+            raise RuntimeError(f"process '{self.process_details['name']}' executed more than once")
+        words = self._command(context)
         label = os.path.basename(words[0]) if self._label is None else perform_substitutions(context, self._label)
-        base = context.environment if self._env is None else performed(self._env)
-        cwd = None if self._cwd is None else perform_substitutions(context, self._cwd)
-        self.process_details = {"process_name": f"{label}-{next(_numbers)}", "cmd": words, "cwd": cwd, "pid": 0}
-        self.process_details["env"] = {**base, **performed(self._additional_env)}
-        respawn = self._respawn
-        respawn = respawn if isinstance(respawn, bool) else evaluate_condition_expression(context, respawn)
-
-        def end(event: Event, inner: LaunchContext) -> None:
-            if not self._ending:
-                self._ending = True
-                context.service.start(self._escalate(steps))
-
-        handlers: list[EventHandler] = [
-            OnShutdown(on_shutdown=end),
+        command = self._prefix_words(context, words[0]) + words
+        self.process_details = {
+            "name": f"{label}-{next(_numbers)}",
+            "cmd": ["/bin/sh", "-c", " ".join(command)] if self._shell else command,
+            "cwd": None if self._cwd is None else perform_substitutions(context, self._cwd),
+            "env": (dict(context.environment) if self._env is None else performed(self._env))
+            | performed(self._additional_env),
+            "pid": 0,
+        }
+        settings = context.launch_configurations
+        waits = [
+            perform_float(context, settings.get(name, TIMEOUTS[name]) if given is None else given)
+            for name, given in self._timeouts.items()
+        ]
+        terminal = perform_bool(context, settings.get("emulate_tty", self._emulate_tty))
+        live = partial(self._live, context, self._places(context), terminal, waits)
+        lives = self._retries + 1 if perform_bool(context, self._respawn) else 1
+        handlers = [
+            EventHandler(matcher=self._concerns, entities=self._react),
             OnProcessExit(target_action=self, on_exit=self._on_exit),
         ]
         for handler in handlers:
             context.register_event_handler(handler)
-        context.service.start(self._run(context, self._places(context), respawn, handlers), lasting=True)
+        self.task = context.service.start(self._run(context, live, lives, handlers), lasting=True)
 
-    async def _run(
-        self, context: LaunchContext, places: dict[str, set[str]], respawn: bool, handlers: list[EventHandler]
-    ) -> None:
-        await self._live(context, places)
-        while respawn and not self._ending and not context.is_shutdown:
-            await asyncio.sleep(self._delay or 0.0)
-            await self._live(context, places)
+    def _concerns(self, event: Event) -> bool:
+        targeted = isinstance(event, events.ProcessTargetedEvent)
+        return event.process_matcher(self) if targeted else isinstance(event, Shutdown)  # type: ignore[attr-defined]
+
+    def _react(self, event: Event, context: LaunchContext) -> None:
+        if isinstance(event, events.SignalProcess):
+            self._send(event.signal)
+        else:
+            self._ending.set()
+
+    async def _run(self, context: LaunchContext, live: Callable[[], Any], lives: int, handlers: list[Any]) -> None:
+        for life in itertools.count(1):
+            await live()
+            if self._ending.is_set() or context.is_shutdown or life == lives:
+                break
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._delay)
         for handler in handlers:
             # After the event of its exit, which is still queued
             context.service.call_soon(partial(context.unregister_event_handler, handler))
 
-    async def _live(self, context: LaunchContext, places: dict[str, set[str]]) -> None:
-        if context.is_shutdown:
+    async def _live(
+        self, context: LaunchContext, places: dict[str, set[str]], terminal: bool, waits: list[float]
+    ) -> None:
+        """Run the process once."""
+        if self._ending.is_set() or context.is_shutdown:
             return
         details = self.process_details
-        log = partial(self._log, logger.info)
+        hear = {stream: partial(self._heard, context, stream, place) for stream, place in places.items()}
+        outputs = {stream: Output(heard, terminal) for stream, heard in hear.items()}
         try:
             process = await asyncio.create_subprocess_exec(
                 *details["cmd"],
@@ -151,70 +242,62 @@ class ExecuteProcess(Action):
                 env=details["env"],
                 start_new_session=True,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=LONGEST_LINE,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=_end_with_parent(),
+                stdout=outputs["stdout"].end,
+                stderr=outputs["stderr"].end,
             )
         except OSError as error:
             self._log(logger.error, f"exception occurred while executing process: {error}")
-            self._ended(context, 1)
-            return
-        self._process, details["pid"] = process, process.pid
-        context.service.process_groups.add(process.pid)
-        log(f"process started with pid [{process.pid}]")
-        context.emit_event_sync(ProcessStarted(action=self, **details))
-        if self._ending or context.is_shutdown:
-            self._send(signal.SIGINT)
-        streams = {"stdout": process.stdout, "stderr": process.stderr}
-        readers = [asyncio.ensure_future(self._read(context, pipe, places[stream])) for stream, pipe in streams.items()]
-        code = await process.wait()
-        # A descendant may hold the pipes open: what the process itself wrote is there already
-        await asyncio.wait(readers, timeout=PIPES_OPEN)
-        for reader in readers:
-            reader.cancel()
-        if code == 0:
-            log(f"process has finished cleanly [pid {process.pid}]")
+            code = 1
         else:
-            died = f"process has died [pid {process.pid}, exit code {code}, cmd '{' '.join(details['cmd'])}']."
+            self._pid = details["pid"] = process.pid
+            self._log(logger.info, f"process started with pid [{process.pid}]")
+            context.emit_event_sync(events.ProcessStarted(action=self, **details))
+            with context.service.group(process.pid):
+                code = await self._await_end(asyncio.ensure_future(process.wait()), waits)
+        finally:
+            self._pid = None
+            for output in outputs.values():
+                output.close()
+        self.return_code = code
+        if code == 0:
+            self._log(logger.info, f"process has finished cleanly [pid {details['pid']}]")
+        elif details["pid"]:
+            died = f"process has died [pid {details['pid']}, exit code {code}, cmd '{' '.join(details['cmd'])}']."
             self._log(logger.error, died)
-        self._ended(context, code)
+        context.emit_event_sync(events.ProcessExited(action=self, returncode=code, **details))
+
+    async def _await_end(self, exited: asyncio.Future[Any], waits: list[float]) -> int:
+        """The return code of the process, which is made to end when it is told to."""
+        told: asyncio.Future[Any] = asyncio.ensure_future(self._ending.wait())
+        await asyncio.wait([exited, told], return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+        for number, following, wait in zip(signals, (*signals[1:], None), (*waits, None), strict=True):
+            if exited.done():
+                break
+            self._send(number)
+            await asyncio.wait([exited], timeout=wait)
+            if not exited.done() and following is not None:
+                late = f"failed to terminate '{wait}' seconds after receiving '{number.name}'"
+                name = self.process_details["name"]
+                self._log(logger.error, f"process[{name}] {late}, escalating to '{following.name}'")
+        return int(await exited)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._pid is not None:
+            name = self.process_details["name"]
+            self._log(logger.info, f"sending signal '{number.name}' to process[{name}]")
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, number)
 
     def _log(self, write: Callable[..., None], text: str) -> None:
-        write(text, extra={"as": self.process_details["process_name"]})
+        write(text, extra={"as": self.process_details["name"]})
 
-    def _ended(self, context: LaunchContext, code: int) -> None:
-        self._process, self.return_code = None, code
-        context.emit_event_sync(ProcessExited(action=self, returncode=code, **self.process_details))
-
-    async def _read(self, context: LaunchContext, pipe: Any, places: set[str]) -> None:
-        name = self.process_details["process_name"]
-        while True:
-            try:
-                line = await pipe.readline()
-            except ValueError:
-                line = await pipe.read(LONGEST_LINE)
-            if not line:
-                return
-            context.service.write_output(f"[{name}] {line.decode(errors='replace').rstrip(chr(10))}", places)
-
-    def _send(self, number: int) -> None:
-        if self._process is not None and self._process.returncode is None:
-            name = self.process_details["process_name"]
-            self._log(logger.info, f"sending signal '{signal.Signals(number).name}' to process[{name}]")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-
-    async def _escalate(self, waits: list[float]) -> None:
-        if (process := self._process) is None:
-            return
-        self._send(signal.SIGINT)
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-        for sent, following, wait in zip(signals, signals[1:], waits, strict=False):
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(process.wait(), wait)
-            if process.returncode is not None:
-                return
-            late = f"failed to terminate '{wait}' seconds after receiving '{sent.name}'"
-            self._log(logger.error, f"{late}, escalating to '{following.name}'")
-            self._send(following)
+    def _heard(self, context: LaunchContext, stream: str, places: set[str], line: bytes) -> None:
+        name, text = self.process_details["name"], line.decode(errors="replace").rstrip("\r")
+        context.service.write_output(f"[{name}] {text}", places)
+        kind = events.ProcessStdout if stream == "stdout" else events.ProcessStderr
+        event = kind(action=self, text=line + b"\n", **self.process_details)
+        if context.would_handle_event(event):
+            context.emit_event_sync(event)

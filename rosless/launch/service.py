@@ -4,44 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
-import socket
-import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TextIO
 
-from rclpy.logging import get_logging_directory
+from launch.core import Event, LaunchContext, LaunchDescription, Shutdown, as_entities
+from launch.events.process import SignalProcess
+from launch.logging import logger, open_log, write_screen
 
-from launch.core import Event, LaunchContext, LaunchDescription, as_entities, logger
-from launch.events import Shutdown
-
-
-class _Format(logging.Formatter):
-    """`[INFO] [launch]: text`, the way launch writes."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"[{record.levelname}] [{vars(record).get('as', record.name)}]: {record.getMessage()}"
-
-
-class _Screen(logging.Handler):
-    """Writes to the standard output of the moment."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        write_screen(self.format(record))
-
-
-def write_screen(text: str) -> None:
-    """Write a line to the standard output."""
-    with contextlib.suppress(BrokenPipeError, ValueError):
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+DESCENDANTS_END = 1.0  # seconds that descendants have to end after the processes themselves
 
 
 class LaunchService:
@@ -57,11 +33,12 @@ class LaunchService:
         self.context = LaunchContext(argv=argv, noninteractive=noninteractive)
         self.context._service = self
         self.debug = debug
-        self.process_groups: set[int] = set()
         self._pending: deque[Callable[[], Any]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], bool] = {}
+        self._groups: set[int] = set()
+        self._signals = 0
         self._return_code = 0
         self._log_file: TextIO | None = None
         self._resources = contextlib.ExitStack()
@@ -72,8 +49,7 @@ class LaunchService:
 
     def emit_event(self, event: Event) -> None:
         """Queue an event; may be called from other threads."""
-        if not isinstance(event, Shutdown) or not self.context.is_shutdown:
-            self.call_soon(lambda: self._handle(event))
+        self.call_soon(lambda: self._handle(event))
 
     def call_soon(self, function: Callable[[], Any]) -> None:
         """Queue a function behind what is queued already."""
@@ -99,23 +75,25 @@ class LaunchService:
         return task
 
     def run(self, *, shutdown_when_idle: bool = True) -> int:
-        """Run until nothing is left to do; 1 after an exception, otherwise 0."""
+        """Run until nothing is left to do; 1 after an exception or SIGTERM, otherwise 0."""
         return asyncio.run(self.run_async(shutdown_when_idle=shutdown_when_idle))
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
         """The same in a running event loop."""
         self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
         with self._resources:
-            self._open_log()
+            self._log_file = self._resources.enter_context(open_log(self.debug))
             self._handle_signals(self._loop)
-            self._resources.callback(self._kill_groups)
             while True:
                 self._changed.clear()
                 self._work()
-                if not self._tasks and (shutdown_when_idle or self.context.is_shutdown):
-                    self.context.is_shutdown = True
+                ending = self.context.is_shutdown
+                if not self._tasks and ending:
+                    await self._end_descendants()
                     return self._return_code
-                if self.context.is_shutdown and not any(self._tasks.values()):
+                if not self._tasks and shutdown_when_idle:
+                    self.emit_event(Shutdown(reason="idle"))
+                if ending and not any(self._tasks.values()):
                     for task in self._tasks:
                         task.cancel()
                 await self._changed.wait()
@@ -130,8 +108,6 @@ class LaunchService:
 
     def _visit(self, entities: Any) -> None:
         for entity in as_entities(entities):
-            if self.context.is_shutdown and self._return_code:
-                return
             self._visit(entity.visit(self.context))
 
     def _handle(self, event: Event) -> None:
@@ -153,42 +129,41 @@ class LaunchService:
 
     def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
                 loop.add_signal_handler(number, self._on_signal, number)
                 self._resources.callback(loop.remove_signal_handler, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self.context.is_shutdown:
-            logger.warning(f"received {number.name} again, ignoring...")
-            return
-        interrupted = number == signal.SIGINT
-        logger.warning("user interrupted with ctrl-c (SIGINT)" if interrupted else f"received {number.name}")
-        self.emit_event(Shutdown(reason=number.name, due_to_sigint=interrupted))
+        """End the launch; at the second and third time without further patience for its processes."""
+        self._signals += 1
+        said = "user interrupted with ctrl-c (SIGINT)" if number == signal.SIGINT else f"received {number.name}"
+        if self._signals == 1:
+            logger.warning(said)
+            self._return_code = self._return_code or int(number != signal.SIGINT)
+            self.emit_event(Shutdown(reason=said, due_to_sigint=number == signal.SIGINT))
+        else:
+            harder = "SIGTERM" if self._signals == 2 else "SIGKILL"
+            logger.warning(f"{said} again, escalating to '{harder}'")
+            self.emit_event(SignalProcess(signal_number=harder, process_matcher=lambda action: True))
 
-    def _kill_groups(self) -> None:
-        """End descendants that outlived their process."""
-        for group in self.process_groups:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
-
-    def _open_log(self) -> None:
-        stamp = f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{time.time_ns() // 1000 % 10**6:06d}"
-        directory = get_logging_directory() / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
-        handlers: list[logging.Handler] = [_Screen()]
+    @contextlib.contextmanager
+    def group(self, leader: int) -> Iterator[None]:
+        """While a process lives; descendants that outlive it end with the launch."""
+        self._groups.add(leader)
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._log_file = self._resources.enter_context((directory / "launch.log").open("a", encoding="utf-8"))
-            handlers.append(logging.StreamHandler(self._log_file))
-        except OSError as error:
-            write_screen(f"[WARNING] [launch]: no log file: {error}")
-        for one in handlers:
-            one.setFormatter(_Format())
-            logger.addHandler(one)
-            self._resources.callback(logger.removeHandler, one)
-        logger.setLevel(logging.DEBUG if self.debug else logging.INFO)
-        logger.propagate = False
-        logger.info(f"All log files can be found below {directory}")
-        logger.info(f"Default logging verbosity is set to {logging.getLevelName(logger.level)}")
+            yield
+        finally:
+            if not _signal_group(leader, 0):
+                self._groups.discard(leader)
+
+    async def _end_descendants(self) -> None:
+        """Let what outlived its process end, and kill what does not."""
+        for _ in range(20):
+            if not any(_signal_group(leader, 0) for leader in self._groups):
+                return
+            await asyncio.sleep(DESCENDANTS_END / 20)
+        for leader in self._groups:
+            _signal_group(leader, signal.SIGKILL)
 
     def scratch_file(self, text: str) -> str:
         """The path of a file with this text, which ends with the launch."""
@@ -204,3 +179,12 @@ class LaunchService:
             write_screen(text)
         if self._log_file is not None and "log" in places:
             self._log_file.write(text + "\n")
+
+
+def _signal_group(leader: int, number: int) -> bool:
+    """Send a signal to a process group; whether there is one."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,21 +1,24 @@
-"""ROS actions: nodes and namespaces."""
+"""ROS actions: nodes, and what holds for the nodes to come up to the end of the group."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch.core import Action, LaunchContext, LaunchError, SomeSubstitutionsType, perform_substitutions
+from launch.core import Action, LaunchContext, LaunchError, SomeSubstitutionsType, Substitution, perform_substitutions
 from launch.execute_process import ExecuteProcess
 from rosless.errors import left_out
 from rosless.names import join
 from rosless.packages import find_executable
 
 from launch_ros.parameter_descriptions import ParameterFile, evaluate_parameter_dict
+
+# Launch configurations that hold what is set for the nodes to come, by the names that launch_ros gives them
+NAMESPACE, PARAMETERS, REMAPS = "ros_namespace", "global_params", "ros_remaps"
 
 
 class Node(ExecuteProcess):
@@ -65,18 +68,23 @@ class Node(ExecuteProcess):
         return super()._command(context)
 
     def _ros_words(self, context: LaunchContext) -> Iterator[str]:
+        set_before = context.launch_configurations
         yield from (perform_substitutions(context, one) for one in self._ros_arguments)
-        own = perform_substitutions(context, self._namespace or "")
-        special = {
-            "__node": None if self._node_name is None else perform_substitutions(context, self._node_name),
-            "__ns": join(context.ros_namespace or "/", own) if own and own[0] != "/" else own or context.ros_namespace,
-        }
-        for match, replacement in special.items():
-            yield from ("-r", f"{match}:={replacement}") if replacement else ()
-        for entry in self._parameters:
+        if self._node_name is not None:
+            yield from ("-r", f"__node:={perform_substitutions(context, self._node_name)}")
+        if namespace := _inside(context, perform_substitutions(context, self._namespace or "")):
+            yield from ("-r", f"__ns:={namespace}")
+        for entry in (*set_before.get(PARAMETERS, ()), *self._parameters):
             yield from ("--params-file", _parameter_file(context, entry))
-        for pair in self._remappings:
+        for pair in (*set_before.get(REMAPS, ()), *self._remappings):
             yield from ("-r", ":=".join(perform_substitutions(context, one) for one in pair))
+
+
+def _inside(context: LaunchContext, namespace: str) -> str:
+    """The namespace of a node or a group: absolute, or inside of that which holds already ("" for none)."""
+    outer: str = context.launch_configurations.get(NAMESPACE, "")
+    is_whole = namespace.startswith("/") or not (namespace or outer)
+    return namespace if is_whole else join(outer, namespace).rstrip("/")
 
 
 def _parameter_file(context: LaunchContext, entry: Any) -> str:
@@ -91,17 +99,60 @@ def _parameter_file(context: LaunchContext, entry: Any) -> str:
 
 
 class PushRosNamespace(Action):
-    """A namespace for the nodes to come, up to the end of the group."""
+    """A namespace for the nodes to come."""
 
     def __init__(self, namespace: SomeSubstitutionsType, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._namespace = namespace
 
     def execute(self, context: LaunchContext) -> None:
-        if namespace := perform_substitutions(context, self._namespace):
-            outer = "/" if namespace.startswith("/") else context.ros_namespace or "/"
-            context.ros_namespace = join(outer, namespace.removeprefix("/"))
+        namespace = _inside(context, perform_substitutions(context, self._namespace))
+        context.launch_configurations[NAMESPACE] = namespace.removesuffix("/")
 
 
 PushROSNamespace = PushRosNamespace
+
+
+class _ForNodes(Action):
+    """Adds what a function of the context gives to what holds for the nodes to come."""
+
+    def __init__(self, kind: str, entry: Callable[[LaunchContext], Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._kind, self._entry = kind, entry
+
+    def execute(self, context: LaunchContext) -> None:
+        settings = context.launch_configurations
+        settings[self._kind] = [*settings.get(self._kind, ()), self._entry(context)]
+
+
+class SetParameter(_ForNodes):
+    """A parameter of the nodes to come, which their own override."""
+
+    def __init__(self, name: SomeSubstitutionsType, value: Any, **kwargs: Any) -> None:
+        key: Any = name if isinstance(name, str | Substitution) else tuple(name)
+        super().__init__(PARAMETERS, lambda context: evaluate_parameter_dict(context, {key: value}), **kwargs)
+
+
+class SetUseSimTime(SetParameter):
+    """Whether the nodes to come take their time from /clock."""
+
+    def __init__(self, value: Any, **kwargs: Any) -> None:
+        super().__init__("use_sim_time", value, **kwargs)
+
+
+class SetParametersFromFile(_ForNodes):
+    """A parameter file for the nodes to come, which their own parameters override."""
+
+    def __init__(self, filename: SomeSubstitutionsType, **kwargs: Any) -> None:
+        super().__init__(PARAMETERS, lambda context: perform_substitutions(context, filename), **kwargs)
+
+
+class SetRemap(_ForNodes):
+    """A remapping rule of the nodes to come."""
+
+    def __init__(self, src: SomeSubstitutionsType, dst: SomeSubstitutionsType, **kwargs: Any) -> None:
+        rule = (src, dst)
+        super().__init__(REMAPS, lambda context: [perform_substitutions(context, one) for one in rule], **kwargs)
+
+
 __getattr__ = left_out(__name__)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from rosless.errors import left_out
 
-from launch.core import Event
+from launch.core import Action, Event, ExecutionComplete, Shutdown
 
 
-class Shutdown(Event):
-    """The launch is to end."""
-
-    def __init__(self, *, reason: str = "reason not given", due_to_sigint: bool = False) -> None:
-        self.reason, self.due_to_sigint = reason, due_to_sigint
-
-
+@dataclass(kw_only=True, eq=False)
 class TimerEvent(Event):
     """The time of a TimerAction has come."""
 
-    def __init__(self, *, timer_action: object) -> None:
-        self.timer_action = timer_action
+    timer_action: Action
 
 
-__all__ = ["Event", "Shutdown", "TimerEvent"]
+def matches_action(target_action: Action) -> Callable[[Action], bool]:
+    """A matcher of the events that are meant for one action."""
+    return lambda action: action is target_action
+
+
+__all__ = ["Event", "ExecutionComplete", "Shutdown", "TimerEvent", "matches_action"]
 __getattr__ = left_out(__name__)

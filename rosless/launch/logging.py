@@ -1,0 +1,71 @@
+"""What a launch writes: to the screen, and to a log file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from rclpy.logging import get_logging_directory
+from rosless.errors import left_out
+
+logger = logging.getLogger("launch")
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """A logger whose records go where those of launch go."""
+    return logger if name in (None, "launch") else logger.getChild(str(name).removeprefix("launch."))
+
+
+class _Format(logging.Formatter):
+    """`[INFO] [launch]: text`, the way launch writes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"[{record.levelname}] [{vars(record).get('as', record.name)}]: {record.getMessage()}"
+
+
+class _Screen(logging.Handler):
+    """Writes to the standard output of the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        write_screen(self.format(record))
+
+
+def write_screen(text: str) -> None:
+    """Write a line to the standard output."""
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def open_log(debug: bool) -> Iterator[TextIO | None]:
+    """Let the logger write to the screen and to a new log file, which is the value; None if there can be none."""
+    stamp = f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{time.time_ns() // 1000 % 10**6:06d}"
+    directory = get_logging_directory() / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
+    handlers: list[logging.Handler] = [_Screen()]
+    with contextlib.ExitStack() as resources:
+        file: TextIO | None = None
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            file = resources.enter_context((directory / "launch.log").open("a", encoding="utf-8"))
+            handlers.append(logging.StreamHandler(file))
+        except OSError as error:
+            write_screen(f"[WARNING] [launch]: no log file: {error}")
+        for one in handlers:
+            one.setFormatter(_Format())
+            logger.addHandler(one)
+            resources.callback(logger.removeHandler, one)
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        logger.propagate = False
+        logger.info(f"All log files can be found below {directory}")
+        logger.info(f"Default logging verbosity is set to {logging.getLevelName(logger.level)}")
+        yield file
+
+
+__getattr__ = left_out(__name__)
