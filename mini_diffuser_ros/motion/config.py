@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,8 +12,8 @@ import numpy as np
 class MotionConfigError(ValueError):
     """A setting of :class:`MotionConfig` is unknown or out of range; the message names the field."""
 
-    def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"motion.{field} is {value!r}, expected {expected}")
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(f"motion.{name} is {value!r}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,26 @@ class StaticBox:
     yaw: float = 0.0
 
 
+Number = TypeVar("Number", int, float)
+
+
+def _bounded(default: Number, low: Number, high: Number) -> Number:
+    """A field with a number in [low, high]; who declares parameters finds the bounds in the field's metadata."""
+    return field(default=default, metadata={"bounds": (low, high)})
+
+
 @dataclass(frozen=True)
 class MotionConfig:
     """Limits and settings of the planner. All positions are in the robot's base frame.
 
     Attributes:
-        velocity_scaling: fraction in (0, 1] of the robot's joint velocity limits.
-        acceleration_scaling: fraction in (0, 1] of the acceleration limits.
-        jerk_scaling: fraction in (0, 1] of the jerk limits; Franka's limits are far above what a servo follows.
-        stop_scaling: fraction in (0, 1] of acceleration and jerk limits that a stop may use.
+        velocity_scaling: fraction of the robot's joint velocity limits.
+        acceleration_scaling: fraction of the acceleration limits.
+        jerk_scaling: fraction of the jerk limits; Franka's limits are far above what a servo follows.
+        stop_scaling: fraction of acceleration and jerk limits that a stop may use.
         sample_period: seconds between the samples of a trajectory.
         workspace_lower, workspace_upper: (3,) metres, corners of the box in which the tool centre point stays.
-        max_tilt: radians in (0, pi], largest angle between the tool's approach axis and straight down.
+        max_tilt: radians, largest angle between the tool's approach axis and straight down.
         table_height: metres, z of the infinite plane below which nothing may go.
         boxes: static obstacles.
         arm_clearance: metres kept between arm links and the table and boxes.
@@ -55,7 +63,7 @@ class MotionConfig:
             out must not go deeper.
         collision_resolution: metres, the smallest step of any robot point in a path check. Away from obstacles steps
             grow with the measured distance, so that nothing is jumped over.
-        gripper_opening: fraction in [0, 1] at which the fingers are held in collision checks; 1 is the widest.
+        gripper_opening: fraction at which the fingers are held in collision checks; 1 is the widest.
         gripper_symmetry: also try a pose turned by 180 degrees about the approach axis; equal for a parallel gripper.
         position_tolerance: metres, largest error of inverse kinematics.
         rotation_tolerance: radians, largest error of inverse kinematics.
@@ -70,51 +78,39 @@ class MotionConfig:
         seed: of every random choice.
     """
 
-    velocity_scaling: float = 0.5
-    acceleration_scaling: float = 0.4
-    jerk_scaling: float = 0.05
-    stop_scaling: float = 0.8
-    sample_period: float = 0.02
+    velocity_scaling: float = _bounded(0.5, 0.01, 1.0)
+    acceleration_scaling: float = _bounded(0.4, 0.01, 1.0)
+    jerk_scaling: float = _bounded(0.05, 0.001, 1.0)
+    stop_scaling: float = _bounded(0.8, 0.01, 1.0)
+    sample_period: float = _bounded(0.02, 0.001, 0.5)
     workspace_lower: tuple[float, float, float] = (0.15, -0.60, 0.004)
     workspace_upper: tuple[float, float, float] = (0.85, 0.60, 0.90)
-    max_tilt: float = float(np.pi)
-    table_height: float = 0.0
+    max_tilt: float = _bounded(float(np.pi), 0.01, float(np.pi))
+    table_height: float = _bounded(0.0, -10.0, 10.0)
     boxes: tuple[StaticBox, ...] = ()
-    arm_clearance: float = 0.015
-    hand_clearance: float = 0.005
-    finger_clearance: float = 0.001
-    self_clearance: float = 0.005
-    start_penetration: float = 0.01
-    collision_resolution: float = 0.002
-    gripper_opening: float = 1.0
+    arm_clearance: float = _bounded(0.015, 0.0, 0.04)
+    hand_clearance: float = _bounded(0.005, 0.0, 0.04)
+    finger_clearance: float = _bounded(0.001, 0.0, 0.04)
+    self_clearance: float = _bounded(0.005, 0.0, 0.04)
+    start_penetration: float = _bounded(0.01, 0.0, 0.04)
+    collision_resolution: float = _bounded(0.002, 0.0001, 0.1)
+    gripper_opening: float = _bounded(1.0, 0.0, 1.0)
     gripper_symmetry: bool = True
-    position_tolerance: float = 1e-4
-    rotation_tolerance: float = 1e-3
-    ik_restarts: int = 20
-    ik_iterations: int = 30
-    joint_limit_margin: float = 0.02
-    straight_line_below: float = 0.15
-    planning_time: float = 2.0
-    max_state_age: float = 0.5
-    seed: int = 0
+    position_tolerance: float = _bounded(1e-4, 1e-06, 0.1)
+    rotation_tolerance: float = _bounded(1e-3, 1e-06, 0.5)
+    ik_restarts: int = _bounded(20, 0, 1000)
+    ik_iterations: int = _bounded(30, 1, 1000)
+    joint_limit_margin: float = _bounded(0.02, 0.0, 0.5)
+    straight_line_below: float = _bounded(0.15, 0.0, 10.0)
+    planning_time: float = _bounded(2.0, 0.01, 600.0)
+    max_state_age: float = _bounded(0.5, 0.01, 60.0)
+    seed: int = _bounded(0, 0, 2**31 - 1)
 
     def __post_init__(self) -> None:
-        for name in ("velocity_scaling", "acceleration_scaling", "jerk_scaling", "stop_scaling"):
-            self._require(name, 0.0 < getattr(self, name) <= 1.0, "a fraction in (0, 1]")
-        for name in ("sample_period", "collision_resolution", "position_tolerance", "rotation_tolerance"):
-            self._require(name, 0.0 < getattr(self, name) < 1.0, "a number in (0, 1)")
-        for name in ("arm_clearance", "hand_clearance", "finger_clearance", "self_clearance", "start_penetration"):
-            self._require(name, 0.0 <= getattr(self, name) <= 0.04, "metres in [0, 0.04]")
-        for name in ("planning_time", "max_state_age"):
-            self._require(name, 0.0 < getattr(self, name) < np.inf, "positive seconds")
-        self._require("gripper_opening", 0.0 <= self.gripper_opening <= 1.0, "a fraction in [0, 1]")
-        self._require("joint_limit_margin", 0.0 <= self.joint_limit_margin <= 0.5, "radians in [0, 0.5]")
-        self._require("straight_line_below", 0.0 <= self.straight_line_below < np.inf, "metres, 0 or more")
-        self._require("max_tilt", 0.0 < self.max_tilt <= np.pi, "radians in (0, pi]")
-        self._require("table_height", np.isfinite(self.table_height), "a finite height in metres")
-        self._require("ik_iterations", self.ik_iterations >= 1, "1 or more")
-        self._require("ik_restarts", self.ik_restarts >= 0, "0 or more")
-        self._require("seed", self.seed >= 0, "0 or more")
+        for entry in fields(self):
+            if (bounds := entry.metadata.get("bounds")) is not None:
+                low, high = bounds
+                self._require(entry.name, low <= getattr(self, entry.name) <= high, f"a number in [{low:g}, {high:g}]")
         self._check_workspace()
         self._check_boxes()
 
@@ -125,7 +121,7 @@ class MotionConfig:
         Raises:
             MotionConfigError: naming the field that is unknown, of the wrong type or out of range.
         """
-        defaults = {field.name: field.default for field in fields(cls)}
+        defaults = {entry.name: entry.default for entry in fields(cls)}
         settings: dict[str, Any] = {}
         for name, value in values.items():
             if name not in defaults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,14 +99,22 @@ class MotionPlanner:
                 return self._finished(pieces, start, target)
         return self._finished(self._pieces_to_pose(start, pose, target), start, target)
 
-    def plan_first(self, start: ArrayLike, candidates: Sequence[KeyframeMode]) -> PlannedKeyframe:
+    def plan_first(
+        self, start: ArrayLike, candidates: Sequence[KeyframeMode], before_each: Callable[[], None] = lambda: None
+    ) -> PlannedKeyframe:
         """The first of several candidates, in the given order, that can be executed.
+
+        Args:
+            start: (7,) radians, the current joint positions; the arm is at rest.
+            candidates: most wanted first.
+            before_each: called before a candidate is tried; what it raises ends the planning.
 
         Raises:
             AllRefused: with the refusal of each candidate; also when there is none.
         """
         refusals: list[MotionRefused] = []
         for index, candidate in enumerate(candidates):
+            before_each()
             try:
                 name = f"candidate {index + 1} of {len(candidates)}"
                 trajectory = self.plan(start, candidate.pose, target=name)

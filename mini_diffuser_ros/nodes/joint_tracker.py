@@ -25,7 +25,9 @@ class JointTracker:
         self._states: dict[str, tuple[float, float, float]] = {}
 
     def update(self, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float], now: float) -> None:
-        """Take a joint state message: radians (metres for fingers), per second; velocities may be absent.
+        """Take a joint state message: radians (metres for fingers), per second.
+
+        Velocities may be absent, as some drivers leave them out; differences of the positions stand in for them.
 
         Raises:
             ValueError: if the lengths differ or a position is not finite.
@@ -36,8 +38,8 @@ class JointTracker:
             )
         if not np.all(np.isfinite(np.asarray(positions, dtype=np.float64))):
             raise ValueError(f"joint state with a position that is not finite: {list(positions)}")
-        speeds = velocities if len(velocities) else [np.nan] * len(names)
         with self._lock:
+            speeds = velocities if len(velocities) else self._differences(names, positions, now)
             for name, position, speed in zip(names, positions, speeds, strict=True):
                 self._states[name] = (float(position), float(speed), now)
 
@@ -50,17 +52,31 @@ class JointTracker:
         return self._read(names, now, max_age)[:, 0]
 
     def velocities(self, names: Sequence[str], now: float, max_age: float) -> Array:
-        """(J,) velocities, NaN where the publisher gives none.
+        """(J,) velocities, NaN where they are not known yet.
 
         Raises:
             StaleJointsError: as :meth:`positions`.
         """
         return self._read(names, now, max_age)[:, 1]
 
+    def age(self, names: Sequence[str], now: float) -> float | None:
+        """Seconds since the oldest of the named joints was heard of, None if one never was."""
+        with self._lock:
+            if not all(name in self._states for name in names):
+                return None
+            return max(now - self._states[name][2] for name in names)
+
     def known_positions(self) -> dict[str, float]:
         """Every position received so far, however old."""
         with self._lock:
             return {name: state[0] for name, state in self._states.items()}
+
+    def _differences(self, names: Sequence[str], positions: Sequence[float], now: float) -> list[float]:
+        speeds = []
+        for name, position in zip(names, positions, strict=True):
+            before, _, then = self._states.get(name, (np.nan, np.nan, np.nan))
+            speeds.append((position - before) / (now - then) if now > then else np.nan)
+        return speeds
 
     def _read(self, names: Sequence[str], now: float, max_age: float) -> Array:
         with self._lock:

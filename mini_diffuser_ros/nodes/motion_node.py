@@ -3,98 +3,108 @@
 from __future__ import annotations
 
 import threading
-import time
 import traceback
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-from action_msgs.msg import GoalStatus
-from action_msgs.srv import CancelGoal
-from control_msgs.action import FollowJointTrajectory, GripperCommand
 from mini_diffuser_msgs.action import MoveToKeyframe
-from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.action import ActionServer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Empty
-from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
-from mini_diffuser_ros.nodes.action_goal import actions_of_kind, carry_out
+from mini_diffuser_ros.motion import AllRefused, MotionPlanner
+from mini_diffuser_ros.nodes.action_goal import actions_of_kind
+from mini_diffuser_ros.nodes.arm_client import ArmClient
+from mini_diffuser_ros.nodes.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.errors import ActionUnavailableError, InterruptionError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.goal_ending import end_goal
-from mini_diffuser_ros.nodes.joint_tracker import JointTracker
-from mini_diffuser_ros.nodes.messages import mode_from_message, seconds, trajectory_to_message
+from mini_diffuser_ros.nodes.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.gripper_client import GripperClient
+from mini_diffuser_ros.nodes.keyframe_motion import KeyframeMotion
+from mini_diffuser_ros.nodes.measured_arm import MeasuredArm
+from mini_diffuser_ros.nodes.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
+from mini_diffuser_ros.nodes.motion_guard import MotionGuard
+from mini_diffuser_ros.nodes.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.parameters import Parameters
+from mini_diffuser_ros.nodes.planner_parameters import planner_config
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.stop_latch import StopLatch
+from mini_diffuser_ros.nodes.stopping import Stopping
 from mini_diffuser_ros.nodes.watch import Watch
-from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
 from mini_diffuser_ros.robots import load_robot
 
-Result = MoveToKeyframe.Result
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-GUARD_PERIOD = 0.05  # seconds between looks at the joint states' and the client's age
-REST_TIMEOUT = 1.5  # seconds that a stop waits for the goal under way to end
-GRIPPER_TIMEOUT = 10.0  # seconds
-JOINTS_TIMEOUT = 2.0  # seconds that a resting arm waits for a fresh joint state
-TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
-
-
-@dataclass(frozen=True)
-class MotionOutcome:
-    """What became of a goal; fields as in MoveToKeyframe's result."""
-
-    outcome: int
-    message: str
-    chosen: int = -1
-    refusals: tuple[str, ...] = ()
+TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
+CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest
 
 
 class MotionNode(ManagedNode):
     """Executes one keyframe at a time and stops from any state.
 
-    The planner refuses, it never clips: a keyframe beyond a limit is the policy's to replace.
+    The planner refuses, it never clips: a keyframe beyond a limit is the policy's to replace. Before the first
+    keyframe whatever an earlier motion_node left under way is canceled, and every motion begins at measured rest.
     """
 
     def __init__(self) -> None:
         super().__init__("motion_node")
         parameters = Parameters(self)
-        robot = parameters.text("robot", "panda", "robot description to plan for")
-        self._arm_action = parameters.text(
+        robot_name = parameters.text("robot", "panda", "robot description to plan for")
+        arm_action = parameters.text(
             "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action of the arm"
         )
-        self._gripper_action = parameters.text(
+        gripper_action = parameters.text(
             "gripper_action", "panda_gripper/gripper_action", "GripperCommand action of the gripper"
         )
-        self._gripper_effort = parameters.number(
-            "gripper_effort", 20.0, "newtons that the gripper may squeeze with", 0.0, 140.0
-        )
-        self._open_fraction = parameters.number(
+        effort = parameters.number("gripper_effort", 20.0, "newtons that the gripper may squeeze with", 0.0, 140.0)
+        open_fraction = parameters.number(
             "gripper_open_fraction", 0.9, "of the largest width, from which the gripper counts as open", 0.1, 1.0
         )
-        self._max_joint_age = parameters.number(
+        max_joint_age = parameters.number(
             "max_joint_age", 0.25, "seconds without joint states after which motion stops", 0.02, 5.0
         )
-        self._client_timeout = parameters.number(
+        rest_speed = parameters.number("rest_speed", 0.03, "rad/s below which a joint counts as at rest", 0.001, 0.5)
+        client_timeout = parameters.number(
             "client_timeout", 1.0, "seconds without the policy's heartbeat after which its motion stops", 0.2, 30.0
         )
-        self._arrival_tolerance = parameters.number(
+        arrival_tolerance = parameters.number(
             "arrival_tolerance", 0.05, "radians by which a joint may miss the end of a trajectory", 0.001, 1.0
         )
-        limits = parameters.config(MotionConfig, "planner", without=("boxes", "max_state_age"))
-        self._robot = load_robot(robot)
-        self._planner = MotionPlanner(self._robot, replace(limits, max_state_age=self._max_joint_age))
-        self._joints = JointTracker()
-        self._state_lock = threading.Lock()
-        self._active: Watch | None = None
-        self._moving = False
-        self._at_rest = threading.Event()
-        self._at_rest.set()
-        self._stopped = False
-        self._heartbeat: float | None = None  # when the last one was received
-        self._heartbeat_watched = False
+        self._max_candidates = parameters.integer("max_candidates", 100, "candidates that a goal may have", 1, 10000)
+        stop_file = parameters.text(
+            "stop_file",
+            "",
+            "file by which a node that is killed and started again knows that the arm was stopped or moving, and "
+            "begins as stopped; empty: it begins as not stopped",
+        )
+        robot = load_robot(robot_name)
+        planner = MotionPlanner(robot, planner_config(parameters, max_joint_age))
+        self._base_frame = robot.base_frame
+        self._measured = MeasuredArm(robot, max_joint_age, rest_speed, open_fraction)
+        self._latch = StopLatch(Path(stop_file) if stop_file else None, self.get_logger().error)
+        self._goals = GoalWatches()
+        self._turn = threading.Lock()  # held by the goal that may move the arm
 
+        group = ReentrantCallbackGroup()
+        self._arm = ArmClient(self, arm_action, group, planner, self._measured, arrival_tolerance)
+        self._gripper = GripperClient(self, gripper_action, group, self._measured, effort)
+        self._guard = MotionGuard(self, self._arm, self._measured, client_timeout)
+        controllers = {"arm": self._arm, "gripper": self._gripper}
+        self._health = MotionHealth(self._measured, max_joint_age, self._latch, controllers)
+        self._motion = KeyframeMotion(
+            planner, self._measured, self._latch, self._arm, self._gripper, self._health.planned
+        )
+        self._stopping = Stopping(
+            self,
+            self._latch,
+            self._arm,
+            self._gripper,
+            self._measured,
+            lambda reason: self._goals.interrupt_all(Result.STOPPED, reason),
+        )
+        self._start_listening(robot_name)
+        self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
+
+    def _start_listening(self, hardware: str) -> None:
         self.create_subscription(
             JointState,
             "joint_states",
@@ -102,138 +112,82 @@ class MotionNode(ManagedNode):
             qos_profile_sensor_data,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        self.create_subscription(
-            Empty,
-            "mini_diffuser/heartbeat",
-            self._on_heartbeat,
-            1,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
-        goals = ReentrantCallbackGroup()
-        self._arm = ActionClient(self, FollowJointTrajectory, self._arm_action, callback_group=goals)
-        self._gripper = ActionClient(self, GripperCommand, self._gripper_action, callback_group=goals)
-        self._cancel_all = [
-            self.create_client(CancelGoal, f"{action}/_action/cancel_goal", callback_group=goals)
-            for action in (self._arm_action, self._gripper_action)
-        ]
         self._server = ActionServer(
             self,
             MoveToKeyframe,
             "mini_diffuser/move_to_keyframe",
             execute_callback=self._execute,
-            cancel_callback=self._on_cancel,
-            callback_group=goals,
+            handle_accepted_callback=self._on_accepted,
+            cancel_callback=lambda goal: self._goals.cancel(goal, Result.CANCELED),
+            callback_group=ReentrantCallbackGroup(),
         )
-        self._stopped_state = self.create_publisher(Bool, "mini_diffuser/stopped", LATCHED)
-        self._stopped_state.publish(Bool(data=False))
-        stops = MutuallyExclusiveCallbackGroup()
-        self.create_service(Trigger, "mini_diffuser/stop", self._on_stop, callback_group=stops)
-        self.create_service(Trigger, "mini_diffuser/resume", self._on_resume, callback_group=stops)
-        self.create_timer(GUARD_PERIOD, self._guard, callback_group=MutuallyExclusiveCallbackGroup())
-        self.get_logger().info(f"planning for {robot}, arm at {self._arm_action}, gripper at {self._gripper_action}")
+        self._takeover = self.create_timer(
+            TAKEOVER_PERIOD, self._take_over, callback_group=MutuallyExclusiveCallbackGroup()
+        )
+        diagnostics = Diagnostics(self, hardware)
+        diagnostics.add("joint states", self._health.joint_states)
+        diagnostics.add("controllers", self._health.controllers)
+        diagnostics.add("motion", self._health.motion)
 
     def close(self) -> None:
-        """Cancel the motion under way and wait until the controllers have let go of it."""
-        self._interrupt(Result.FAILED, "motion_node is shutting down")
-        self._at_rest.wait(REST_TIMEOUT)
-
-    # Messages and services
+        """Bring the motion under way to rest; what is remembered for the case of a crash is not needed."""
+        self._goals.interrupt_all(Result.FAILED, "motion_node is shutting down")
+        if self._turn.acquire(timeout=CLOSING_TIMEOUT):
+            self._turn.release()
+            self._latch.forget()
 
     def _on_joints(self, message: JointState) -> None:
+        self._health.joint_state_arrived()
         try:
-            self._joints.update(message.name, message.position, message.velocity, time.monotonic())
+            self._measured.take(message)
         except ValueError as error:
             self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
-        active = self._active
-        if active is not None:
-            active.notify()
 
-    def _on_heartbeat(self, _: Empty) -> None:
-        self._heartbeat = time.monotonic()
+    def _take_over(self) -> None:
+        if all([self._arm.take_over(), self._gripper.take_over()]):
+            self._takeover.cancel()
 
-    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._state_lock:
-            self._stopped = True
-        self._interrupt(Result.STOPPED, "a stop was called")
-        # Motions of other clients of the controllers end as well: a goal id of zeros cancels all.
-        for client in self._cancel_all:
-            if client.service_is_ready():
-                client.call_async(CancelGoal.Request())
-        self._stopped_state.publish(Bool(data=True))
-        response.success = self._at_rest.wait(REST_TIMEOUT)
-        rest = "stopped" if response.success else f"the motion under way did not end within {REST_TIMEOUT} s"
-        response.message = f"{rest}; call mini_diffuser/resume to go on"
-        self.get_logger().warning(response.message)
-        return response
-
-    def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._state_lock:
-            was_stopped, self._stopped = self._stopped, False
-        self._stopped_state.publish(Bool(data=False))
-        response.success = True
-        response.message = "resumed" if was_stopped else "was not stopped"
-        self.get_logger().info(response.message)
-        return response
-
-    def _guard(self) -> None:
-        """Stop the motion under way when the joint states or the policy that asked for it fall silent."""
-        if self._active is None:
-            return
-        now = time.monotonic()
-        try:
-            if self._moving:
-                self._joints.positions(self._robot.arm_joint_names, now, self._max_joint_age)
-        except StaleJointsError as error:
-            self._interrupt(Result.STALE, str(error))
-        if self._heartbeat_watched and self._heartbeat is not None:
-            silence = now - self._heartbeat
-            if silence > self._client_timeout:
-                self._interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")
-
-    def _interrupt(self, outcome: int, message: str) -> None:
-        with self._state_lock:
-            active = self._active
-        if active is not None:
-            active.interrupt(outcome, message)
-
-    # The action
-
-    def _on_cancel(self, goal: Any) -> CancelResponse:
-        self._interrupt(Result.CANCELED, "canceled by its client")
-        return CancelResponse.ACCEPT
+    def _on_accepted(self, goal: Any) -> None:
+        self._goals.begin(goal)
+        goal.execute()
 
     def _execute(self, goal: Any) -> Any:
         """Runs in a thread of the executor until the keyframe is reached or not."""
-        ended = self._claim_and_move(goal)
-        log = self.get_logger().info if ended.outcome == Result.REACHED else self.get_logger().warning
-        log(ended.message)
-        for refusal in ended.refusals:
-            self.get_logger().warning(refusal)
-        end_goal(goal, succeeded=ended.outcome == Result.REACHED, canceled=ended.outcome == Result.CANCELED)
-        return Result(
-            outcome=ended.outcome,
-            success=ended.outcome == Result.REACHED,
-            message=ended.message,
-            chosen=ended.chosen,
-            refusals=list(ended.refusals),
-        )
+        progress = GoalProgress(goal)
+        with self._goals.of(goal) as watch:
+            outcome = self._attempt(goal.request, watch, progress)
+        progress.end()
+        self._report(outcome)
+        end_goal(goal, succeeded=outcome.outcome == Result.REACHED, canceled=outcome.outcome == Result.CANCELED)
+        return outcome.result()
 
-    def _claim_and_move(self, goal: Any) -> MotionOutcome:
-        watch = Watch()
-        with self._state_lock:
-            if self._stopped:
-                return MotionOutcome(Result.STOPPED, "the arm is stopped; call mini_diffuser/resume first")
-            if self._active is not None:
-                return MotionOutcome(Result.FAILED, "another keyframe is under way")
-            self._active = watch
-            self._at_rest.clear()
-            # Goals from the command line have no heart to beat.
-            heartbeat = self._heartbeat
-            self._heartbeat_watched = heartbeat is not None and time.monotonic() - heartbeat < self._client_timeout
-        if goal.is_cancel_requested:  # before there was anything to interrupt
-            watch.interrupt(Result.CANCELED, "canceled by its client")
+    def _report(self, outcome: MotionOutcome) -> None:
+        self._health.ended(outcome)
+        log = self.get_logger().info if outcome.outcome == Result.REACHED else self.get_logger().warning
+        log(outcome.message)
+        for refusal in outcome.refusals:
+            if refusal != outcome.message:
+                self.get_logger().warning(refusal)
+
+    def _attempt(self, request: MoveToKeyframe.Goal, watch: Watch, progress: GoalProgress) -> MotionOutcome:
+        refusal = refusal_of(request, self._base_frame, self._max_candidates)
+        if refusal is not None:
+            return MotionOutcome(Result.REFUSED, refusal, refusals=(refusal,))
+        if not self._turn.acquire(blocking=False):
+            return MotionOutcome(Result.FAILED, "another keyframe is under way")
         try:
-            return self._move(goal, watch)
+            with self._guard.guarding(watch, progress):
+                return self._move(request, watch, progress)
+        finally:
+            self._turn.release()
+
+    def _move(self, request: MoveToKeyframe.Goal, watch: Watch, progress: GoalProgress) -> MotionOutcome:
+        try:
+            watch.check()
+            if self._latch.reason:
+                reason = f"the arm is stopped ({self._latch.reason}); call mini_diffuser/resume first"
+                return MotionOutcome(Result.STOPPED, reason)
+            return self._motion.carry_out(request, watch, progress.tell)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
         except StaleJointsError as error:
@@ -247,112 +201,12 @@ class MotionNode(ManagedNode):
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
             return MotionOutcome(Result.FAILED, f"{type(error).__name__}: {error}")
-        finally:
-            with self._state_lock:
-                self._active = None
-            self._at_rest.set()
 
     def _known_controllers(self) -> str:
         """What else could be meant: drivers differ in the names of their actions."""
         arms = actions_of_kind(self, "control_msgs/action/FollowJointTrajectory")
         grippers = actions_of_kind(self, "control_msgs/action/GripperCommand")
         return f"arms found: {', '.join(arms) or 'none'}; grippers found: {', '.join(grippers) or 'none'}"
-
-    def _move(self, goal: Any, watch: Watch) -> MotionOutcome:
-        frame = goal.request.header.frame_id
-        if frame not in ("", self._robot.base_frame):
-            reason = f"the candidates are given in frame '{frame}', expected '{self._robot.base_frame}'"
-            return MotionOutcome(Result.REFUSED, reason, refusals=(reason,))
-        watch.check()
-        candidates = [mode_from_message(message) for message in goal.request.candidates]
-        self._tell(goal, "planning", 0.0)
-        start = self._arm_positions(watch)
-        planned = self._planner.plan_first(start, candidates)
-        watch.check()
-        self._follow(goal, planned.trajectory, watch)
-        mode = candidates[planned.index]
-        if self._gripper_is_open() != mode.gripper_open:
-            self._tell(goal, "gripper", 0.0)
-            self._command_gripper(mode, watch)
-        refusals = tuple(map(str, planned.refusals))
-        message = f"reached candidate {planned.index + 1} of {len(candidates)}"
-        return MotionOutcome(Result.REACHED, message, planned.index, refusals)
-
-    def _follow(self, goal: Any, trajectory: JointTrajectory, watch: Watch) -> None:
-        """Have the arm's controller follow a trajectory and check that the arm arrived."""
-
-        def on_feedback(feedback: Any) -> None:
-            elapsed = seconds(feedback.desired.time_from_start)
-            self._tell(goal, "moving", min(1.0, elapsed / max(trajectory.duration, 1e-3)))
-
-        self._tell(goal, "moving", 0.0)
-        self._moving = True
-        try:
-            wrapped = carry_out(
-                self._arm,
-                FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory)),
-                watch,
-                name=self._arm_action,
-                timeout=2.0 * trajectory.duration + TRAJECTORY_GRACE,
-                on_feedback=on_feedback,
-            )
-        finally:
-            self._moving = False
-        result = wrapped.result
-        if wrapped.status != GoalStatus.STATUS_SUCCEEDED or result.error_code != result.SUCCESSFUL:
-            raise NodeError(f"{self._arm_action}: error {result.error_code} {result.error_string}".rstrip())
-        # What the controller reports is checked against what is measured.
-        misses = np.abs(self._arm_positions(watch) - trajectory.positions[-1])
-        worst = int(np.argmax(misses))
-        if misses[worst] > self._arrival_tolerance:
-            raise NodeError(
-                f"{trajectory.joint_names[worst]} is {misses[worst]:.3f} rad from its goal, allowed are "
-                f"{self._arrival_tolerance:.3f} rad: something holds the arm, or the controller lags"
-            )
-
-    def _command_gripper(self, mode: KeyframeMode, watch: Watch) -> None:
-        command = GripperCommand.Goal()
-        # Position of one finger, as MoveIt's controllers and franka_gripper take it.
-        command.command.position = float(self._robot.finger_position_limits[1]) if mode.gripper_open else 0.0
-        command.command.max_effort = self._gripper_effort
-        wrapped = carry_out(self._gripper, command, watch, name=self._gripper_action, timeout=GRIPPER_TIMEOUT)
-        # A closing gripper that stalls has something between its fingers, which is what closing is for.
-        stalled_well = wrapped.result.stalled and not mode.gripper_open
-        if not (wrapped.result.reached_goal or stalled_well):
-            raise NodeError(
-                f"{self._gripper_action}: the gripper did not {'open' if mode.gripper_open else 'close'}, "
-                f"finger at {wrapped.result.position:.3f} m"
-            )
-
-    def _gripper_is_open(self) -> bool | None:
-        """Measured state of the gripper, None if its joints are not published."""
-        try:
-            fingers = self._joints.positions(self._robot.finger_joint_names, time.monotonic(), self._max_joint_age)
-        except StaleJointsError:
-            return None
-        return float(fingers.sum()) >= self._open_fraction * self._robot.max_gripper_width
-
-    def _arm_positions(self, watch: Watch) -> Any:
-        """(7,) radians; while the arm rests there is time to wait for a fresh joint state.
-
-        Raises:
-            StaleJointsError: if none comes.
-        """
-
-        def fresh() -> Any:
-            try:
-                return self._joints.positions(self._robot.arm_joint_names, time.monotonic(), self._max_joint_age)
-            except StaleJointsError:
-                return None
-
-        try:
-            return watch.wait_for(fresh, JOINTS_TIMEOUT)
-        except TimeoutError:
-            return self._joints.positions(self._robot.arm_joint_names, time.monotonic(), self._max_joint_age)
-
-    @staticmethod
-    def _tell(goal: Any, phase: str, progress: float) -> None:
-        goal.publish_feedback(MoveToKeyframe.Feedback(phase=phase, progress=float(progress)))
 
 
 def main() -> NoReturn:

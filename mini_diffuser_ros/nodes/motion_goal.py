@@ -1,0 +1,73 @@
+"""What a goal of MoveToKeyframe asks for, and what became of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mini_diffuser_msgs.action import MoveToKeyframe
+
+Result = MoveToKeyframe.Result
+
+
+@dataclass(frozen=True)
+class MotionOutcome:
+    """What became of a goal; fields as in MoveToKeyframe's result."""
+
+    outcome: int
+    message: str
+    chosen: int = -1
+    refusals: tuple[str, ...] = ()
+
+    def result(self) -> MoveToKeyframe.Result:
+        """The action's result."""
+        return Result(
+            outcome=self.outcome,
+            success=self.outcome == Result.REACHED,
+            message=self.message,
+            chosen=self.chosen,
+            refusals=list(self.refusals),
+        )
+
+
+def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: int) -> str | None:
+    """Why a goal is refused before anything is planned, or None. Poses are the planner's to judge."""
+    frame, count = request.header.frame_id, len(request.candidates)
+    if frame not in ("", base_frame):
+        return f"the candidates are given in frame '{frame[:80]}', expected '{base_frame}'"
+    if not 1 <= count <= max_candidates:
+        return f"the goal has {count} candidates, expected are 1 to {max_candidates}"
+    for number, candidate in enumerate(request.candidates, start=1):
+        if not 0.0 <= candidate.share <= 1.0:
+            return f"candidate {number} of {count} has the share {candidate.share}, expected a fraction in [0, 1]"
+        if not 0.0 <= candidate.spread < np.inf:
+            return f"candidate {number} of {count} has the spread {candidate.spread}, expected metres of 0 or more"
+    return None
+
+
+class GoalProgress:
+    """Feedback of a goal. Repeated, it is also the sign by which the client knows that its goal is cared for."""
+
+    def __init__(self, goal: Any) -> None:
+        self._goal = goal
+        self._lock = threading.Lock()
+        self._last = MoveToKeyframe.Feedback(phase="planning", progress=0.0)
+        self._ended = False
+
+    def tell(self, phase: str, progress: float) -> None:
+        """Phase of the motion, and how much of it is done, 0 to 1."""
+        self._last = MoveToKeyframe.Feedback(phase=phase, progress=float(progress))
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Say it again."""
+        with self._lock:
+            if not self._ended:
+                self._goal.publish_feedback(self._last)
+
+    def end(self) -> None:
+        """Say nothing from now on."""
+        with self._lock:
+            self._ended = True
