@@ -5,7 +5,17 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = "mini_diffuser_ros"
-NODES = ("perception_node", "policy_node", "motion_node", "sim_node", "run_node")
+EXECUTABLES = (
+    "perception_node",
+    "policy_node",
+    "motion_node",
+    "sim_node",
+    "run_node",
+    "recorder_node",
+    "realsense_node",
+    "extrinsics_node",
+    "stack",
+)
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -65,7 +75,7 @@ setup(
     entry_points={
         "console_scripts": [
             "mini-diffuser = mini_diffuser_ros.cli:main",
-            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+            *(f"{name} = {PACKAGE}.nodes.executables:{name}" for name in EXECUTABLES),
         ],
     },
 )

@@ -5,35 +5,36 @@ ros2 launch mini_diffuser_ros bringup.launch.py instruction:="press the blue but
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from mini_diffuser_ros.nodes.bringup import RVIZ_TOPICS, Bringup, BringupError, plan_bringup
 
 PACKAGE = "mini_diffuser_ros"
 SHARE = Path(get_package_share_directory(PACKAGE))
+YES_OR_NO = ["true", "false"]
+RESPAWN_DELAY = 1.0  # seconds
+MOST_DEATHS, DEATHS_WITHIN = 5, 60.0  # seconds; a node that dies more often will not be helped by another start
+# Seconds for SIGINT and for SIGTERM to be obeyed: the arm's controllers have to let go of a motion first.
+PATIENCE = {"sigterm_timeout": "5", "sigkill_timeout": "5"}
 
 ARGUMENTS = (
-    DeclareLaunchArgument(
-        "instruction",
-        default_value="",
-        description="Sentence to obey at once; empty: wait for sentences on /mini_diffuser/instruction.",
-    ),
-    DeclareLaunchArgument(
-        "exit_on_done",
-        default_value="false",
-        choices=["true", "false"],
-        description="End with the instruction: exit code 0 if it was obeyed, 1 if not.",
-    ),
     DeclareLaunchArgument(
         "robot",
         default_value="sim",
@@ -41,96 +42,225 @@ ARGUMENTS = (
         description="Simulated Panda, or the names of a real arm's drivers, which are started on their own.",
     ),
     DeclareLaunchArgument(
-        "checkpoint",
-        default_value=str(SHARE / "models" / "tabletop"),
-        description="Directory of the policy's checkpoint.",
-    ),
-    DeclareLaunchArgument("device", default_value="cpu", description="Where the policy computes: cpu or cuda."),
-    DeclareLaunchArgument("seed", default_value="0", description="Of the simulated layout and the policy's noise."),
-    DeclareLaunchArgument(
         "cameras",
         default_value="front,left_shoulder,wrist",
-        description="Names of the cameras, separated by commas.",
+        description="Names of the cameras, separated by commas: <name>/color/image_raw and so on.",
+    ),
+    DeclareLaunchArgument(
+        "camera_driver",
+        default_value="none",
+        choices=["none", "realsense"],
+        description="Driver to start for the cameras; none: the simulation, or drivers started on their own.",
+    ),
+    DeclareLaunchArgument(
+        "cameras_file",
+        default_value="",
+        description="YAML file with serial numbers and fixed poses of real cameras, as config/cameras.yaml; "
+        "empty: TF of the cameras comes from elsewhere.",
+    ),
+    DeclareLaunchArgument(
+        "checkpoint",
+        default_value=str(SHARE / "models" / "tabletop"),
+        description="Directory of the policy's checkpoint; perception follows its perception.json.",
+    ),
+    DeclareLaunchArgument("device", default_value="cpu", description="Where the policy computes: cpu or cuda."),
+    DeclareLaunchArgument(
+        "instruction",
+        default_value="",
+        description="Sentence to obey at once; empty: wait for sentences on mini_diffuser/instruction.",
+    ),
+    DeclareLaunchArgument(
+        "exit_on_done",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="End with the instruction: exit code 0 if it was obeyed, 1 if not.",
+    ),
+    DeclareLaunchArgument("seed", default_value="0", description="Of the simulated layout and the policy's noise."),
+    DeclareLaunchArgument("runs", default_value="runs", description="Folder for the run folders."),
+    DeclareLaunchArgument(
+        "record",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="Write each obeyed sentence down as an episode to train on.",
+    ),
+    DeclareLaunchArgument(
+        "recordings", default_value="recordings/runs", description="Folder for the recorded episodes."
+    ),
+    DeclareLaunchArgument(
+        "viewer",
+        default_value="none",
+        choices=["none", "rviz"],
+        description="Viewer to start: rviz2 with cloud, candidate keyframes, TF, robot and camera images.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes."),
-    DeclareLaunchArgument("runs", default_value="runs", description="Folder for the run folders."),
+    DeclareLaunchArgument(
+        "composed",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="All nodes in one process instead of one process a node.",
+    ),
+    DeclareLaunchArgument(
+        "respawn",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="Start a node that died again; false: the launch ends with its name.",
+    ),
+    DeclareLaunchArgument(
+        "params", default_value="", description="Parameter file of your own, which overrides all others."
+    ),
 )
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Arguments, and one process a node."""
+    """The arguments, and what is started for them."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_stack)])
 
 
 def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The nodes for the arguments' values."""
+    """The processes for the arguments' values, and what follows when one ends."""
+    _refuse_unknown(context.argv)
+    values = {one.name: LaunchConfiguration(one.name).perform(context) for one in ARGUMENTS}
+    plan = plan_bringup(values)
+    start = _one_process if values["composed"] == "true" else _process_per_node
+    return [*start(plan, values, _argument_file(plan)), *_viewer(values)]
 
-    def value(name: str) -> str:
-        return LaunchConfiguration(name).perform(context)
 
-    instruction = value("instruction").strip()
-    exit_on_done = value("exit_on_done") == "true"
-    simulated = value("robot") == "sim"
-    if exit_on_done and not instruction:
-        raise RuntimeError("exit_on_done:=true needs an instruction, e.g. instruction:='press the blue button'")
-    cameras = {"cameras": [name.strip() for name in value("cameras").split(",") if name.strip()]}
-    seed = {"seed": int(value("seed"))}
-    sentence = {"instruction": _text(instruction)}
+def _refuse_unknown(words: Sequence[str]) -> None:
+    """A genuine `ros2 launch` takes any argument; from another launch file, the words are that one's."""
+    if not any(Path(word).name == Path(__file__).name for word in sys.argv):
+        return
+    known = [*(one.name for one in ARGUMENTS), *PATIENCE]
+    unknown = [name for name, given, _ in (word.partition(":=") for word in words) if given and name not in known]
+    if unknown:
+        raise BringupError(f"unknown launch argument '{unknown[0]}'; known are {', '.join(known)}")
 
-    def node(name: str, *overrides: dict[str, object]) -> Node:
-        config = SHARE / "config"
-        files = [str(config / f"{name}.yaml"), str(config / "robots" / f"{value('robot')}.yaml")]
+
+def _argument_file(plan: Bringup) -> Path:
+    """What the arguments say, as a parameter file that ends with the launch."""
+    folder = Path(tempfile.mkdtemp(prefix="mini_diffuser_launch_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "arguments.yaml"
+    file.write_text(plan.parameter_file(), encoding="utf-8")
+    return file
+
+
+def _parameters(nodes: Sequence[str], values: dict[str, str], arguments: Path) -> list[str]:
+    """Parameter files, the later ones override: defaults, the robot's, the launch's arguments, the user's own."""
+    config = SHARE / "config"
+    defaults = [file for node in nodes if (file := config / f"{node}.yaml").is_file()]
+    files = [*defaults, config / "robots" / f"{values['robot']}.yaml", arguments]
+    return [*map(str, files), *([os.path.abspath(values["params"])] if values["params"] else [])]
+
+
+def _process_per_node(plan: Bringup, values: dict[str, str], arguments: Path) -> list[LaunchDescriptionEntity]:
+    respawn = values["respawn"] == "true"
+
+    def node(name: str, respawned: bool) -> Node:
         return Node(
             package=PACKAGE,
             executable=name,
             name=name,
-            namespace=value("namespace"),
-            parameters=[*files, *overrides],
+            namespace=values["namespace"],
+            parameters=_parameters([name], values, arguments),
             output="screen",
+            respawn=respawned,
+            respawn_delay=RESPAWN_DELAY,
+            **PATIENCE,
         )
 
-    required = [
-        node("perception_node", cameras),
-        node("policy_node", {"checkpoint": _text(value("checkpoint")), "device": _text(value("device"))}, seed),
-        node("motion_node"),
+    entities: list[LaunchDescriptionEntity] = []
+    for name in plan.nodes:
+        action = node(name, respawn)
+        entities += [_on_exit(action, _is_respawned() if respawn else _ends_the_stack), action]
+    if plan.record:
+        action = node("recorder_node", respawn)
+        entities += [_on_exit(action, _is_missed), action]
+    if plan.run:
+        action = node("run_node", False)
+        entities += [_on_exit(action, _ends_the_run if values["exit_on_done"] == "true" else _is_reported), action]
+    return entities
+
+
+def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list[LaunchDescriptionEntity]:
+    respawn, until_done = values["respawn"] == "true", values["exit_on_done"] == "true"
+    recorder = ["--optional", "recorder_node"] if plan.record else []
+    run = ([] if until_done else ["--optional"]) + ["run_node"] if plan.run else []
+    action = Node(
+        package=PACKAGE,
+        executable="stack",
+        namespace=values["namespace"],
+        arguments=[*plan.nodes, *recorder, *run],
+        parameters=_parameters(list(plan.overrides), values, arguments),
+        output="screen",
+        respawn=respawn,
+        respawn_delay=RESPAWN_DELAY,
+        **PATIENCE,
+    )
+    react = _is_respawned() if respawn else _ends_the_run if until_done else _ends_the_stack
+    return [_on_exit(action, react), action]
+
+
+def _viewer(values: dict[str, str]) -> list[LaunchDescriptionEntity]:
+    if values["viewer"] == "none":
+        return []
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        return [
+            LogInfo(
+                msg="viewer:=rviz: rviz2 is not installed (apt install ros-$ROS_DISTRO-rviz2); each run's folder below "
+                f"{values['runs']} holds video.mp4 and cloud.png"
+            )
+        ]
+    robot = "panda" if values["robot"] == "sim" else values["robot"]
+    namespace = values["namespace"].strip("/")
+    return [
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            arguments=["-d", str(SHARE / "config" / "mini_diffuser.rviz"), "-f", f"{robot}_link0"],
+            remappings=[(f"/{topic}", f"/{namespace}/{topic}") for topic in RVIZ_TOPICS] if namespace else [],
+        )
     ]
-    if simulated:
-        required.append(node("sim_node", sentence, seed))
-    handlers = [_on_exit(action, _ends_the_stack) for action in required]
-    if not instruction:
-        return [*handlers, *required]
-    run = node("run_node", sentence, cameras, {"runs": _text(value("runs"))})
-    handlers.append(_on_exit(run, _ends_the_run if exit_on_done else _is_reported))
-    return [*handlers, *required, run]
-
-
-def _text(value: str) -> ParameterValue:
-    """A string that stays one: launch would read 'yes' or '7' as YAML."""
-    return ParameterValue(value, value_type=str)
 
 
 Reaction = Callable[[ProcessExited, LaunchContext], "list[LaunchDescriptionEntity] | None"]
 
 
 def _on_exit(action: Node, react: Reaction) -> RegisterEventHandler:
-    return RegisterEventHandler(OnProcessExit(target_action=action, on_exit=react))
+    def unless_all_ends(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        return None if context.is_shutdown else react(event, context)
+
+    return RegisterEventHandler(OnProcessExit(target_action=action, on_exit=unless_all_ends))
 
 
 def _ends_the_stack(event: ProcessExited, context: LaunchContext) -> None:
     """Without this node nothing works: launch ends, with exit code 1, as an exception is what makes it do so."""
-    if not context.is_shutdown:
-        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; it is required")
+    raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; it is required")
 
 
-def _ends_the_run(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
-    if context.is_shutdown:
-        return None
+def _is_respawned() -> Reaction:
+    deaths: deque[float] = deque(maxlen=MOST_DEATHS)
+
+    def react(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        what = f"{event.process_name} died with exit code {event.returncode}"
+        deaths.append(time.monotonic())
+        if len(deaths) == MOST_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN:
+            raise RuntimeError(f"{what}, {MOST_DEATHS} times within {DEATHS_WITHIN:.0f} s: it is not started again")
+        return [LogInfo(msg=f"{what}; it is started again")]
+
+    return react
+
+
+def _is_missed(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    return [LogInfo(msg=f"{event.process_name} ended with exit code {event.returncode}: nothing more is recorded")]
+
+
+def _ends_the_run(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if event.returncode != 0:
-        raise RuntimeError("the instruction was not obeyed; the last line of run_node says why")
+        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; its last line says why")
     return [EmitEvent(event=Shutdown(reason="the instruction was obeyed"))]
 
 
-def _is_reported(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
-    if context.is_shutdown:
-        return None
+def _is_reported(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [LogInfo(msg="ready for the next sentence: mini-diffuser say '...'")]

@@ -1,15 +1,22 @@
-"""One node, one process: start, spin, end in order."""
+"""Nodes in a process: built one after another, each with an executor of its own, ended in order."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -18,84 +25,216 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+EXECUTOR_TIMEOUT = 1.0  # seconds that callbacks may go on after the nodes were closed
+FAILED = 1  # exit code of a node that could not start, or whose callback raised
+# Parameters that rclpy declares by itself on one distribution or another.
+OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
 
 class ManagedNode(Node):
-    """A node that :func:`run_node` starts and ends."""
+    """A node that :func:`run_nodes` builds and ends.
 
-    exit_code = 0
+    Attributes:
+        threads: of its executor.
+    """
+
+    threads: ClassVar[int] = 4
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.finished = threading.Event()
+        # What was given is known in public on every distribution only once it is declared, which is then taken back.
+        super().__init__(name, automatically_declare_parameters_from_overrides=True)
+        self._given = [one for one in self.get_parameters_by_prefix("") if not one.startswith(OF_RCLPY)]
+        for one in self._given:
+            self.undeclare_parameter(one)
+        self.finished: Future[int] = Future()
 
     def close(self) -> None:
         """End what is under way: interrupt waits, cancel goals. Called while messages still flow."""
 
     def finish(self, exit_code: int = 0) -> None:
-        """Ask for the end of the process, from any thread."""
-        self.exit_code = exit_code
-        self.finished.set()
+        """Say that the node's work is done, from any thread."""
+        if not self.finished.done():
+            self.finished.set_result(exit_code)
+
+    def unknown_parameters(self) -> list[str]:
+        """Given parameters that the node has not declared, each with the nearest that it has; rclpy ignores them."""
+        known = list(self.get_parameters_by_prefix(""))
+        return [_not_known(one, known) for one in self._given if not self.has_parameter(one)]
 
 
-def run_node(create: Callable[[], ManagedNode], threads: int = 4) -> NoReturn:
-    """Run a node until SIGINT, SIGTERM or its own end, and end the process with its exit code.
+def _not_known(name: str, known: list[str]) -> str:
+    nearest = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"nearest are {', '.join(nearest)}" if nearest else "`ros2 param list` shows those it has"
+    return f"parameter '{name}' is not known and ignored; {hint}"
 
-    The executor spins in a thread of its own and the signals stay with Python: with rclpy's handlers the context is
-    gone before a node can cancel the motion it has started. While the node is being built Ctrl-C is a plain
-    KeyboardInterrupt, so that loading a checkpoint does not delay it.
+
+@dataclass(frozen=True)
+class Build:
+    """A node to be built.
+
+    Attributes:
+        name: for messages about a node that cannot be built.
+        load: imports and returns its class; what takes seconds belongs here, where signals are heeded.
+        optional: whether the others go on when it has finished or failed.
     """
-    code = _run(create, threads)
+
+    name: str
+    load: Callable[[], Callable[[], ManagedNode]]
+    optional: bool = False
+
+
+def run_node(kind: type[ManagedNode], threads: int | None = None) -> NoReturn:
+    """Run one node; see :func:`run_nodes`."""
+    if threads is not None:
+        kind.threads = threads
+    run_nodes([Build(Path(sys.argv[0]).stem, lambda: kind)])
+
+
+def run_nodes(builds: Sequence[Build]) -> NoReturn:
+    """Run nodes until SIGINT, SIGTERM, the end or the failure of one, and end the process with the exit code.
+
+    They are built in the order given and closed in the opposite one. The executors spin in threads of their own and
+    the signals stay with Python: with rclpy's handlers the context is gone before a node can cancel the motion it has
+    started. While nodes are built, a signal interrupts whatever that is, so that loading a checkpoint does not delay
+    it.
+
+    The exit code is 0 after a signal, 128 and the signal's number if it came before all nodes were built, that with
+    which a node has finished, or 1 after a failure.
+    """
+    code = _Process().run(builds)
     rclpy.try_shutdown()
-    # Everything has ended in order. What the interpreter would still do, unloading torch, takes a busy machine seconds.
+    # Everything has ended in order. What the interpreter would still do, unloading torch, takes a busy machine
+    # seconds; of that, only the buffers matter, those of the C library too, where rclpy's log may stand.
     sys.stdout.flush()
     sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
     os._exit(code)
 
 
-def _run(create: Callable[[], ManagedNode], threads: int) -> int:
-    try:
+class _Hosted:
+    """A node that spins."""
+
+    def __init__(self, build: Build, node: ManagedNode, tell: Callable[[_Ended], None]) -> None:
+        self.name, self.optional, self.node = build.name, build.optional, node
+        self._executor = MultiThreadedExecutor(num_threads=node.threads)
+        self._executor.add_node(node)
+        self._ending = False
+        self._tell = tell
+        self._spinner = threading.Thread(target=self._spin, name=f"executor of {build.name}", daemon=True)
+        self._spinner.start()
+        node.finished.add_done_callback(lambda done: tell(_Ended(done.result(), self)))
+
+    def _spin(self) -> None:
+        try:
+            with suppress(ExternalShutdownException):
+                self._executor.spin()
+        except BaseException as error:  # whatever a callback raised ends the process, as in a plain rclpy node
+            self._tell(_Ended(FAILED, self, error))
+        else:
+            if not self._ending:
+                self._tell(_Ended(FAILED, self, RuntimeError("the ROS context was shut down by something else")))
+
+    def close(self) -> None:
+        """Let the node end what is under way."""
+        self._ending = True
+        self.node.close()
+
+    def stop(self) -> None:
+        """No more callbacks, and no more node."""
+        self._executor.shutdown(timeout_sec=EXECUTOR_TIMEOUT)
+        self._spinner.join(timeout=EXECUTOR_TIMEOUT)
+        self.node.destroy_node()
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Why the process, or an optional node, comes to its end."""
+
+    code: int
+    node: _Hosted | None = None
+    error: BaseException | None = None
+
+
+class _Process:
+    def __init__(self) -> None:
+        self._hosted: list[_Hosted] = []
+        self._news: SimpleQueue[_Ended] = SimpleQueue()  # may be fed from signal handlers
+        self._building = True
+
+    def run(self, builds: Sequence[Build]) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        try:
+            code = self._run(builds)
+        except KeyboardInterrupt:
+            code = self._news.get().code
+        except Exception:  # a bug, not the user's
+            self._building = False
+            traceback.print_exc()
+            code = FAILED
+        went_well = self._close(self._hosted)
+        # A node that was interrupted may know better how its work ended
+        known = [hosted.node.finished.result() for hosted in self._hosted if hosted.node.finished.done()]
+        return code or next(filter(None, known), 0 if went_well else FAILED)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        building, self._building = self._building, False
+        self._news.put(_Ended(128 + number if building else 0))
+        if building:
+            raise KeyboardInterrupt
+
+    def _run(self, builds: Sequence[Build]) -> int:
+        name = builds[0].name
         try:
             rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-            node = create()
-        except (ValueError, RuntimeError, OSError, ParameterException) as error:
-            # A bad checkpoint, parameter or file: one line that names it.
-            get_logger(sys.argv[0].rsplit("/", 1)[-1]).fatal(str(error))
-            return 1
-        return _spin(node, threads)
-    except KeyboardInterrupt:
-        return 130
-    except Exception:  # whatever a callback raised ends the process, as in a plain rclpy node
-        traceback.print_exc()
-        return 1
+            for build in builds:
+                name = build.name
+                self._hosted.append(_Hosted(build, build.load()(), self._news.put))
+                for unknown in self._hosted[-1].node.unknown_parameters():
+                    self._hosted[-1].node.get_logger().warning(unknown)
+        except (ValueError, RuntimeError, OSError, ImportError, ParameterException) as error:
+            if not self._building:  # a signal, which what was interrupted has made another error of
+                raise KeyboardInterrupt from error
+            # A bad checkpoint, parameter or file, a missing package: one line that names it.
+            self._building = False
+            get_logger(name).fatal(_in_one_line(error))
+            return FAILED
+        self._building = False
+        return self._wait()
+
+    def _wait(self) -> int:
+        """Until a signal, or the end of a node that is not optional."""
+        while True:
+            ended = self._news.get()
+            if ended.node is None:
+                return ended.code
+            logger = ended.node.node.get_logger()
+            if ended.error is not None:
+                traceback.print_exception(ended.error)
+                logger.fatal(f"ends, because {_in_one_line(ended.error)}")
+            if not ended.node.optional:
+                return ended.code
+            if ended.node in self._hosted:
+                self._hosted.remove(ended.node)
+                self._close([ended.node])
+                logger.info(f"has ended with exit code {ended.code}; the other nodes go on")
+
+    @staticmethod
+    def _close(nodes: Collection[_Hosted]) -> bool:
+        """Close nodes, the one built last first, and stop them when all are closed; whether that went well."""
+        went_well = True
+        for part in (_Hosted.close, _Hosted.stop):
+            for hosted in reversed(list(nodes)):
+                try:
+                    part(hosted)
+                except Exception:  # the others have to be ended all the same
+                    traceback.print_exc()
+                    went_well = False
+        return went_well
 
 
-def _spin(node: ManagedNode, threads: int) -> int:
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        node.finished.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    executor = MultiThreadedExecutor(num_threads=threads)
-    executor.add_node(node)
-    failures: list[BaseException] = []
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            pass
-        except BaseException as error:  # raised again in the main thread
-            failures.append(error)
-        finally:
-            node.finished.set()
-
-    spinner = threading.Thread(target=spin, name="executor", daemon=True)
-    spinner.start()
-    node.finished.wait()
-    node.close()
-    executor.shutdown(timeout_sec=1.0)
-    spinner.join(timeout=1.0)
-    node.destroy_node()
-    if failures:
-        raise failures[0]
-    return node.exit_code
+def _in_one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        text += f"; install it for {sys.executable}, which runs this node: pip install -r requirements.txt"
+    return text
