@@ -258,7 +258,7 @@ def _is_missed(event: ProcessExited, context: LaunchContext) -> list[LaunchDescr
 
 def _ends_the_run(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if event.returncode != 0:
-        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; its last line says why")
+        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; its log says why")
     return [EmitEvent(event=Shutdown(reason="the instruction was obeyed"))]
 
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from mini_diffuser_ros.nodes.process import ManagedNode
 
-# In the order in which a stack builds them: the arm is moved by those that come last, and they are closed first.
+# In the order in which a stack closes them: the arm's motion ends first.
 CLASSES = {
-    "sim_node": "SimNode",
-    "realsense_node": "RealsenseNode",
-    "extrinsics_node": "ExtrinsicsNode",
-    "perception_node": "PerceptionNode",
-    "recorder_node": "RecorderNode",
-    "run_node": "RunNode",
-    "policy_node": "PolicyNode",
     "motion_node": "MotionNode",
+    "policy_node": "PolicyNode",
+    "run_node": "RunNode",
+    "recorder_node": "RecorderNode",
+    "perception_node": "PerceptionNode",
+    "extrinsics_node": "ExtrinsicsNode",
+    "realsense_node": "RealsenseNode",
+    "sim_node": "SimNode",
 }
 OPTIONAL = "--optional"
 USAGE = f"usage: stack [{OPTIONAL}] NODE ... [--ros-args ...], with NODE one of {', '.join(CLASSES)}"

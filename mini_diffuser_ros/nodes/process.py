@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,10 +93,10 @@ def run_node(kind: type[ManagedNode], threads: int | None = None) -> NoReturn:
 def run_nodes(builds: Sequence[Build]) -> NoReturn:
     """Run nodes until SIGINT, SIGTERM, the end or the failure of one, and end the process with the exit code.
 
-    They are built in the order given and closed in the opposite one. The executors spin in threads of their own and
-    the signals stay with Python: with rclpy's handlers the context is gone before a node can cancel the motion it has
-    started. While nodes are built, a signal interrupts whatever that is, so that loading a checkpoint does not delay
-    it.
+    They are built and, in the end, closed in the order given; messages flow when all have been built. The executors
+    spin in threads of their own and the signals stay with Python: with rclpy's handlers the context is gone before a
+    node can cancel the motion it has started. While nodes are built, a signal interrupts whatever that is, so that
+    loading a checkpoint does not delay it.
 
     The exit code is 0 after a signal, 128 and the signal's number if it came before all nodes were built, that with
     which a node has finished, or 1 after a failure.
@@ -112,17 +112,22 @@ def run_nodes(builds: Sequence[Build]) -> NoReturn:
 
 
 class _Hosted:
-    """A node that spins."""
+    """A node with its executor."""
 
     def __init__(self, build: Build, node: ManagedNode, tell: Callable[[_Ended], None]) -> None:
-        self.name, self.optional, self.node = build.name, build.optional, node
+        self.optional, self.node = build.optional, node
+        self._tell = tell
+        self._ending = False
         self._executor = MultiThreadedExecutor(num_threads=node.threads)
         self._executor.add_node(node)
-        self._ending = False
-        self._tell = tell
         self._spinner = threading.Thread(target=self._spin, name=f"executor of {build.name}", daemon=True)
+
+    def start(self) -> None:
+        """Let messages flow."""
+        for unknown in self.node.unknown_parameters():
+            self.node.get_logger().warning(unknown)
         self._spinner.start()
-        node.finished.add_done_callback(lambda done: tell(_Ended(done.result(), self)))
+        self.node.finished.add_done_callback(lambda done: self._tell(_Ended(done.result(), self)))
 
     def _spin(self) -> None:
         try:
@@ -142,7 +147,8 @@ class _Hosted:
     def stop(self) -> None:
         """No more callbacks, and no more node."""
         self._executor.shutdown(timeout_sec=EXECUTOR_TIMEOUT)
-        self._spinner.join(timeout=EXECUTOR_TIMEOUT)
+        if self._spinner.is_alive():
+            self._spinner.join(timeout=EXECUTOR_TIMEOUT)
         self.node.destroy_node()
 
 
@@ -187,11 +193,15 @@ class _Process:
         name = builds[0].name
         try:
             rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+            creators = []
             for build in builds:
                 name = build.name
-                self._hosted.append(_Hosted(build, build.load()(), self._news.put))
-                for unknown in self._hosted[-1].node.unknown_parameters():
-                    self._hosted[-1].node.get_logger().warning(unknown)
+                creators.append(build.load())
+            for build, create in zip(builds, creators, strict=True):
+                name = build.name
+                self._hosted.append(_Hosted(build, create(), self._news.put))
+            for hosted in self._hosted:
+                hosted.start()
         except (ValueError, RuntimeError, OSError, ImportError, ParameterException) as error:
             if not self._building:  # a signal, which what was interrupted has made another error of
                 raise KeyboardInterrupt from error
@@ -220,11 +230,11 @@ class _Process:
                 logger.info(f"has ended with exit code {ended.code}; the other nodes go on")
 
     @staticmethod
-    def _close(nodes: Collection[_Hosted]) -> bool:
-        """Close nodes, the one built last first, and stop them when all are closed; whether that went well."""
+    def _close(nodes: Sequence[_Hosted]) -> bool:
+        """Close nodes in their order, and stop them when all are closed; whether that went well."""
         went_well = True
         for part in (_Hosted.close, _Hosted.stop):
-            for hosted in reversed(list(nodes)):
+            for hosted in nodes:
                 try:
                     part(hosted)
                 except Exception:  # the others have to be ended all the same
