@@ -23,8 +23,13 @@ from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
 Array = NDArray[np.float64]
 
 NANOSECONDS = 1_000_000_000
-COLOR_CHANNELS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0)}
-"""Positions of red, green and blue in each colour encoding."""
+COLOR_CHANNELS = {
+    "rgb8": (3, slice(0, 3)),
+    "bgr8": (3, slice(2, None, -1)),
+    "rgba8": (4, slice(0, 3)),
+    "bgra8": (4, slice(2, None, -1)),
+}
+"""Bytes a pixel, and where red, green and blue are among them, for each colour encoding."""
 DEPTH_TYPES: dict[str, tuple[np.dtype[Any], float]] = {
     "16UC1": (np.dtype("u2"), 1e-3),
     "mono16": (np.dtype("u2"), 1e-3),
@@ -52,21 +57,22 @@ def duration_from_seconds(value: float) -> Duration:
 
 
 def color_from_image(message: Image) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB.
+    """(H, W, 3) uint8 RGB, a view of the message's own bytes.
 
     Raises:
         MalformedMessageError: on an encoding that is not one of COLOR_CHANNELS, or a step or size that does not fit.
     """
     if message.encoding not in COLOR_CHANNELS:
-        expected = ", ".join(COLOR_CHANNELS)
-        raise MalformedMessageError(f"colour encoding '{message.encoding}', expected one of {expected}")
-    channels = 4 if "a" in message.encoding else 3
-    pixels = _rows(message, channels).reshape(message.height, message.width, channels)
-    return np.ascontiguousarray(pixels[:, :, COLOR_CHANNELS[message.encoding]])
+        raise MalformedMessageError(
+            f"colour encoding '{message.encoding}', expected one of {', '.join(COLOR_CHANNELS)}"
+        )
+    pixel_bytes, channels = COLOR_CHANNELS[message.encoding]
+    pixels = _rows(message, pixel_bytes).reshape(message.height, message.width, pixel_bytes)
+    return pixels[:, :, channels]
 
 
 def depth_from_image(message: Image) -> NDArray[np.float32]:
-    """(H, W) float32 metres; "no measurement" stays what it was: 0 or NaN.
+    """(H, W) float32 metres, a view of the message's own bytes if they are such; "no measurement" stays 0 or NaN.
 
     Raises:
         MalformedMessageError: on an encoding that is not one of DEPTH_TYPES, or a step or size that does not fit.
@@ -74,21 +80,22 @@ def depth_from_image(message: Image) -> NDArray[np.float32]:
     if message.encoding not in DEPTH_TYPES:
         raise MalformedMessageError(f"depth encoding '{message.encoding}', expected one of {', '.join(DEPTH_TYPES)}")
     kind, scale = DEPTH_TYPES[message.encoding]
-    ordered = kind.newbyteorder(">" if message.is_bigendian else "<")
-    samples = _rows(message, kind.itemsize).view(ordered)
-    return samples.astype(np.float32) * np.float32(scale) if scale != 1.0 else samples.astype(np.float32)
+    samples = _rows(message, kind.itemsize).view(kind.newbyteorder(">" if message.is_bigendian else "<"))
+    if scale == 1.0:
+        return samples.astype(np.float32, copy=False)
+    return np.multiply(samples, np.float32(scale), dtype=np.float32)
 
 
 def _rows(message: Image, pixel_bytes: int) -> NDArray[np.uint8]:
     """(H, W * pixel_bytes) bytes without the padding at the end of the rows."""
     width = message.width * pixel_bytes
     data = np.frombuffer(message.data, dtype=np.uint8)
-    if message.step < width or data.size != message.step * message.height or data.size == 0:
+    if not 0 < width <= message.step or data.size != message.step * message.height or data.size == 0:
         raise MalformedMessageError(
-            f"{message.encoding} image of {message.width}x{message.height}, step {message.step}, "
-            f"holds {data.size} bytes"
+            f"{message.encoding} image of {message.width}x{message.height} pixels, step {message.step}, holds "
+            f"{data.size} bytes; expected a step of at least {width} and step * height bytes"
         )
-    return np.ascontiguousarray(data.reshape(message.height, message.step)[:, :width])
+    return data.reshape(message.height, message.step)[:, :width]
 
 
 def image_from_color(color: NDArray[np.uint8], header: Header) -> Image:
@@ -118,7 +125,10 @@ def intrinsics_from_info(message: CameraInfo) -> Array:
     """
     intrinsics = np.asarray(message.k, dtype=np.float64).reshape(3, 3)
     if not np.all(np.isfinite(intrinsics)) or intrinsics[0, 0] == 0.0 or intrinsics[1, 1] == 0.0:
-        raise MalformedMessageError(f"camera_info with the intrinsics {intrinsics.ravel().tolist()}: not calibrated")
+        raise MalformedMessageError(
+            f"camera_info with K = {intrinsics.ravel().tolist()}: the camera is not calibrated, its focal lengths K[0] "
+            "and K[4] must not be 0"
+        )
     return intrinsics
 
 

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from functools import partial
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 
-from mini_diffuser_ros.nodes.camera_frames import CameraHealth, Frame, FrameCollector, SyncConfig
+from mini_diffuser_ros.nodes.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
+from mini_diffuser_ros.nodes.camera_input import CameraInput
+from mini_diffuser_ros.nodes.diagnostics import Diagnostics, Health, Level, RecentValues
 from mini_diffuser_ros.nodes.errors import MalformedMessageError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.frames import FrameLookup
-from mini_diffuser_ros.nodes.joint_tracker import JointTracker
-from mini_diffuser_ros.nodes.messages import (
-    cloud_to_message,
-    color_from_image,
-    depth_from_image,
-    intrinsics_from_info,
-    seconds,
-)
+from mini_diffuser_ros.nodes.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, choose_transport
+from mini_diffuser_ros.nodes.joint_history import JointHistory
+from mini_diffuser_ros.nodes.messages import NANOSECONDS, cloud_to_message, intrinsics_from_info, seconds
 from mini_diffuser_ros.nodes.parameters import Parameters
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
-from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views
-from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
+from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, read_fusion
 
-ImageFrame = Frame[Image, CameraInfo]
-TakeImage = Callable[[str, float, Image, float], None]
-
-DIAGNOSTICS_PERIOD = 1.0  # seconds, the rate that diagnostic aggregators expect
+ImageFrame = Frame[Any, CameraInfo]
+Pose = Any
 
 
 class PerceptionNode(ManagedNode):
-    """Fuses the newest images of all cameras that deliver, and says on /diagnostics which do not."""
+    """Fuses the newest images of all cameras that deliver, and says on /diagnostics which do not.
+
+    Three callback groups: images are only queued, so that none is lost while a cloud is made; joint states and TF come
+    in at any time; fusion is woken by the image that completes a set.
+    """
+
+    threads = 5  # images, fusion, joint states, TF, diagnostics
 
     def __init__(self) -> None:
         super().__init__("perception_node")
@@ -48,46 +50,60 @@ class PerceptionNode(ManagedNode):
             "names of the cameras; their topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
         )
+        color = parameters.text(
+            "color_transport", "raw", "raw, or compressed: <camera>/color/image_raw/compressed instead"
+        )
+        depth = parameters.text(
+            "depth_transport",
+            "raw",
+            "raw, or compressedDepth: <camera>/aligned_depth_to_color/image_raw/compressedDepth instead",
+        )
         robot = parameters.text("robot", "panda", "robot description whose links are taken out of the cloud")
         self._filter_robot = parameters.flag(
             "filter_robot", True, "take the robot's own points out of the cloud, from the joint states"
         )
-        self._max_rate = parameters.number("max_rate", 15.0, "clouds per second at most", 0.1, 100.0)
-        self._joint_age = parameters.number(
-            "max_joint_age", 0.25, "seconds; older joint states are not used to filter the robot", 0.01, 10.0
+        self._period = 1.0 / parameters.number("max_rate", 20.0, "clouds per second at most, on average", 0.1, 100.0)
+        self._joint_gap = parameters.number(
+            "max_joint_age", 0.25, "seconds between an image and the nearest joint state at most", 0.01, 10.0
         )
-        tf_timeout = parameters.number("tf_timeout", 0.1, "seconds to wait for the TF of an image", 0.0, 5.0)
+        self._tf_timeout = parameters.number(
+            "tf_timeout", 0.05, "seconds to wait for TF at the images' time, for all cameras together", 0.0, 5.0
+        )
+        limits = AgeLimits(
+            parameters.number(
+                "max_image_age", 0.1, "seconds from its stamp after which an image is not used any more", 0.01, 60.0
+            ),
+            parameters.number(
+                "max_clock_lead",
+                0.05,
+                "seconds that an image may be stamped in the future before it is dropped",
+                0.0,
+                60.0,
+            ),
+        )
         sync = parameters.config(SyncConfig, "sync")
-        self._fusion = parameters.config(FusionConfig, "fusion")
         self._robot = load_robot(robot)
-        self._joints = JointTracker()
-        self._collector: FrameCollector[Image, CameraInfo] = FrameCollector(cameras, sync, time.monotonic())
-        self._frames = FrameLookup(self, tf_timeout)
-        self._problems: dict[str, str] = {}  # camera name: why its last image could not be used
-        self._fusion_problem = ""
-        self._clouds: deque[tuple[float, float, int]] = deque(maxlen=50)  # received at, seconds of fusion, points
-        self._next_cloud = 0.0
+        self._fusion = self._fusion_settings(parameters)
 
+        self._joints = JointHistory()
+        self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, time.monotonic())
+        self._frames = FrameLookup(self, self._tf_timeout)
+        self._transports = (
+            choose_transport(COLOR_TRANSPORTS, color, "color_transport"),
+            choose_transport(DEPTH_TRANSPORTS, depth, "depth_transport"),
+        )
+        self._fusion_problem = ""
+        self._next_cloud = 0.0
+        self._fusion_times, self._latencies, self._ages = RecentValues(), RecentValues(), RecentValues()
+        self._dropped_sets = self._points = 0
+
+        self._publisher = self.create_publisher(PointCloud2, "mini_diffuser/cloud", QoSProfile(depth=1))
+        self._fuse = self.create_guard_condition(self._fuse_newest, MutuallyExclusiveCallbackGroup())
         images = MutuallyExclusiveCallbackGroup()
-        for camera in cameras:
-            for topic, kind, take in (
-                ("color/image_raw", Image, self._collector.add_color),
-                ("aligned_depth_to_color/image_raw", Image, self._collector.add_depth),
-            ):
-                self.create_subscription(
-                    kind,
-                    f"{camera}/{topic}",
-                    partial(self._on_image, camera, take),
-                    qos_profile_sensor_data,
-                    callback_group=images,
-                )
-            self.create_subscription(
-                CameraInfo,
-                f"{camera}/color/camera_info",
-                partial(self._collector.add_info, camera),
-                qos_profile_sensor_data,
-                callback_group=images,
-            )
+        self._inputs = {
+            camera: CameraInput(self, camera, self._transports, self._collector, self._now, self._on_pair, images)
+            for camera in cameras
+        }
         self.create_subscription(
             JointState,
             "joint_states",
@@ -95,118 +111,182 @@ class PerceptionNode(ManagedNode):
             qos_profile_sensor_data,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        self._publisher = self.create_publisher(PointCloud2, "mini_diffuser/cloud", QoSProfile(depth=1))
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._report, callback_group=MutuallyExclusiveCallbackGroup())
+        diagnostics = Diagnostics(self, self._robot.name)
+        for camera in cameras:
+            diagnostics.add(f"camera {camera}", partial(self._camera_health, camera))
+        diagnostics.add("fusion", self._fusion_health)
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
 
-    def _on_image(self, camera: str, take: TakeImage, message: Image) -> None:
-        now = time.monotonic()
-        take(camera, seconds(message.header.stamp), message, now)
-        # Nobody listens, nothing is computed: images are only queued.
-        if now < self._next_cloud or self._publisher.get_subscription_count() == 0:
-            return
-        frames = self._collector.take(now)
-        if frames is not None:
-            self._next_cloud = now + 1.0 / self._max_rate
-            self._fuse(frames)
+    def _fusion_settings(self, parameters: Parameters) -> FusionConfig:
+        """Those of the checkpoint unless parameters say otherwise; the frame is always the robot's base."""
+        checkpoint = parameters.text(
+            "checkpoint",
+            "",
+            f"directory of a policy, whose {FUSION_FILE} gives the defaults of fusion.*; empty: the usual defaults",
+        )
+        trained = None
+        if checkpoint:
+            if not Path(checkpoint).is_dir():
+                raise ValueError(f"parameter checkpoint is '{checkpoint}', which is no directory")
+            trained = read_fusion(checkpoint)
+        given = parameters.config(FusionConfig, "fusion", without=("frame",), defaults=trained)
+        for entry in fields(FusionConfig):
+            served = getattr(given, entry.name)
+            if trained is not None and served != getattr(trained, entry.name):
+                self.get_logger().warning(
+                    f"fusion.{entry.name} is {served}, but the policy in {checkpoint} was trained with "
+                    f"{getattr(trained, entry.name)}"
+                )
+        if given.outlier_neighbors > 0:
+            require_open3d()
+        return replace(given, frame=self._robot.base_frame)
+
+    def _now(self) -> Instant:
+        return Instant(time.monotonic(), self.get_clock().now().nanoseconds / NANOSECONDS)
+
+    def _on_pair(self) -> None:
+        # Nobody listens, nothing is computed.
+        if time.monotonic() >= self._next_cloud and self._publisher.get_subscription_count() > 0:
+            self._fuse.trigger()
 
     def _on_joints(self, message: JointState) -> None:
+        # Some drivers leave the stamp 0.
+        stamp = seconds(message.header.stamp) or self._now().clock
         try:
-            self._joints.update(message.name, message.position, message.velocity, time.monotonic())
+            self._joints.add(message.name, message.position, stamp)
         except ValueError as error:
             self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
 
-    def _fuse(self, frames: list[ImageFrame]) -> None:
-        start = time.monotonic()
-        views = [view for frame in frames if (view := self._view(frame)) is not None]
-        if not views:
+    def _fuse_newest(self) -> None:
+        now = self._now()
+        taken = self._collector.take(now)
+        if taken is None:
             return
+        # What a late set loses the next one may catch up, so that the average rate is kept.
+        self._next_cloud = max(self._next_cloud + self._period, now.steady)
+        poses = self._poses(taken)
+        frames = self._collector.refuse_aged([frame for frame in taken if frame.camera in poses], self._now())
+        started, used_at = time.perf_counter(), self._now().clock
+        cloud = self._cloud(frames, poses)
+        if cloud is None:
+            self._dropped_sets += 1
+            return
+        self._publisher.publish(cloud_to_message(cloud))
+        self._points = len(cloud)
+        self._fusion_times.add(1e3 * (time.perf_counter() - started))
+        self._ages.add(1e3 * (used_at - cloud.stamp))
+        self._latencies.add(1e3 * (self._now().clock - cloud.stamp))
+
+    def _poses(self, frames: Sequence[ImageFrame]) -> dict[str, Pose]:
+        """Camera name to (4, 4) base_from_camera at the image's stamp, of those for which TF knows it."""
+        poses: dict[str, Pose] = {}
+        deadline = time.monotonic() + self._tf_timeout
+        for frame in frames:
+            # Depth is where the points come from; it has the frame of the colour that it is aligned to.
+            header = frame.depth.header
+            try:
+                if header.frame_id != frame.color.header.frame_id:
+                    raise MalformedMessageError(
+                        f"depth is in frame '{header.frame_id}', colour in '{frame.color.header.frame_id}'; depth must "
+                        "be aligned to colour (realsense2_camera: align_depth.enable:=true)"
+                    )
+                poses[frame.camera] = self._frames.parent_from_child(
+                    self._robot.base_frame, header.frame_id, header.stamp, deadline - time.monotonic()
+                )
+            except NodeError as error:
+                self._name_problem(frame.camera, str(error))
+        return poses
+
+    def _cloud(self, frames: Sequence[ImageFrame], poses: dict[str, Pose]) -> Cloud | None:
+        """What the frames show, or None if it cannot be said, which then shows on /diagnostics."""
+        views = {frame.camera: view for frame in frames if (view := self._view(frame, poses[frame.camera])) is not None}
+        if not views:
+            return None
+        robot = self._robot if self._filter_robot else None
         try:
-            positions = self._robot_positions()
-            cloud = fuse_views(views, self._fusion, None if positions is None else self._robot, positions)
+            positions = None if robot is None else self._joint_positions(list(views.values()))
+            cloud = fuse_views(list(views.values()), self._fusion, robot, positions)
         except (PerceptionError, StaleJointsError) as error:
             # No cloud rather than one with the robot in it: the policy has never seen such.
             self._fusion_problem = str(error)
-            return
-        self._fusion_problem = ""
-        self._publisher.publish(cloud_to_message(cloud))
-        self._clouds.append((start, time.monotonic() - start, len(cloud)))
-
-    def _view(self, frame: ImageFrame) -> CameraView | None:
-        """The frame as a record, or None if it cannot be used, which then shows on /diagnostics."""
-        header = frame.color.header
-        try:
-            view = CameraView(
-                name=frame.camera,
-                color=color_from_image(frame.color),
-                depth=depth_from_image(frame.depth),
-                intrinsics=intrinsics_from_info(frame.info),
-                base_from_camera=self._frames.parent_from_child(self._robot.base_frame, header.frame_id, header.stamp),
-                stamp=frame.stamp,
-            )
-            if view.color.shape[:2] != view.depth.shape:
-                raise MalformedMessageError(
-                    f"colour of {view.color.shape[:2]} and depth of {view.depth.shape} pixels differ in size"
-                )
-        except (NodeError, ValueError) as error:
-            self._problems[frame.camera] = str(error)
-            self.get_logger().warning(f"camera {frame.camera}: {error}", throttle_duration_sec=5.0)
             return None
-        self._problems.pop(frame.camera, None)
-        return view
+        self._fusion_problem = ""
+        return cloud
 
-    def _robot_positions(self) -> dict[str, float] | None:
-        """Joint positions for the robot filter, None if it is off.
+    def _joint_positions(self, views: Sequence[CameraView]) -> Mapping[str, float] | Sequence[Mapping[str, float]]:
+        """Where the joints were when each view was taken; one mapping for all if that is the same.
 
         Raises:
-            StaleJointsError: if they are missing or too old.
+            StaleJointsError: if that is not known.
         """
-        if not self._filter_robot:
+        names = self._robot.arm_joint_names
+        positions = [self._joints.positions_at(view.stamp, names, self._joint_gap) for view in views]
+        return positions[0] if all(one == positions[0] for one in positions) else positions
+
+    def _view(self, frame: ImageFrame, base_from_camera: Pose) -> CameraView | None:
+        """The frame as a record, or None if it cannot be used, which then shows on /diagnostics."""
+        color_transport, depth_transport = self._transports
+        try:
+            color, depth = color_transport.decode(frame.color), depth_transport.decode(frame.depth)
+            _check_sizes(color.shape[:2], depth.shape, (frame.info.height, frame.info.width))
+            view = CameraView(
+                name=frame.camera,
+                color=color,
+                depth=depth,
+                intrinsics=intrinsics_from_info(frame.info),
+                base_from_camera=base_from_camera,
+                stamp=frame.stamp,
+            )
+            check_view(view)
+        except (NodeError, PerceptionError) as error:
+            self._name_problem(frame.camera, str(error))
             return None
-        self._joints.positions(self._robot.arm_joint_names, time.monotonic(), self._joint_age)
-        return self._joints.known_positions()
+        self._inputs[frame.camera].problem = ""
+        return view
 
-    def _report(self) -> None:
-        now = time.monotonic()
-        statuses = [self._camera_status(health) for health in self._collector.health(now)]
-        statuses.append(self._fusion_status(now))
-        problems = [status.message for status in statuses if status.level != DiagnosticStatus.OK]
-        if problems:
-            self.get_logger().warning("; ".join(problems), throttle_duration_sec=10.0)
-        array = DiagnosticArray(status=statuses)
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+    def _name_problem(self, camera: str, problem: str) -> None:
+        self._inputs[camera].problem = problem
+        self.get_logger().warning(f"camera {camera}: {problem}", throttle_duration_sec=5.0)
 
-    def _camera_status(self, health: CameraHealth) -> DiagnosticStatus:
-        status = DiagnosticStatus(name=f"{self.get_name()}: camera {health.camera}", hardware_id=health.camera)
-        problem = self._problems.get(health.camera)
-        if not health.live:
-            status.level, status.message = DiagnosticStatus.ERROR, health.message
-        elif problem is not None:
-            status.level, status.message = DiagnosticStatus.WARN, f"camera {health.camera}: {problem}"
-        else:
-            status.level, status.message = DiagnosticStatus.OK, health.message
-        return status
+    def _camera_health(self, camera: str) -> Health:
+        states = {state.camera: state for state in self._collector.health(time.monotonic())}
+        return self._inputs[camera].health(states[camera])
 
-    def _fusion_status(self, now: float) -> DiagnosticStatus:
-        status = DiagnosticStatus(name=f"{self.get_name()}: fusion", hardware_id=self._robot.name)
-        recent = [cloud for cloud in self._clouds if now - cloud[0] < 5.0]
-        status.level = DiagnosticStatus.OK
-        status.message = f"{len(recent) / 5.0:.1f} clouds a second"
+    def _fusion_health(self) -> Health:
+        rate = self._fusion_times.rate()
+        values: dict[str, float | str] = {
+            "clouds a second": rate,
+            "points": float(self._points),
+            "sets dropped": float(self._dropped_sets),
+            **self._fusion_times.summary("fusion", "ms"),
+            **self._ages.summary("age of the oldest image at use", "ms"),
+            **self._latencies.summary("stamp to cloud", "ms"),
+        }
         if self._publisher.get_subscription_count() == 0:
-            status.message = "idle: nobody subscribes to the cloud"
-        elif self._fusion_problem:
-            status.level, status.message = DiagnosticStatus.ERROR, f"no cloud: {self._fusion_problem}"
-        elif not recent:
-            status.level, status.message = DiagnosticStatus.WARN, "no cloud within 5 s"
-        if recent:
-            _, fusion_seconds, points = recent[-1]
-            status.values = [
-                KeyValue(key="points", value=str(points)),
-                KeyValue(key="fusion seconds", value=f"{fusion_seconds:.4f}"),
-            ]
-        return status
+            return Health(Level.OK, "idle: nobody subscribes to the cloud", values)
+        if self._fusion_problem:
+            return Health(Level.ERROR, f"no cloud: {self._fusion_problem}", values)
+        if rate == 0.0:
+            return Health(Level.WARN, "no cloud within 5 s", values)
+        return Health(Level.OK, f"{rate:.1f} clouds a second", values)
+
+
+def _check_sizes(color: tuple[int, ...], depth: tuple[int, ...], info: tuple[int, int]) -> None:
+    """Refuse images that do not fit each other or their calibration; sizes are (height, width).
+
+    Raises:
+        MalformedMessageError: naming both sizes.
+    """
+    shown = {"colour": color, "depth": depth, "camera_info": info}
+    texts = {name: f"{name} is of {width}x{height} pixels" for name, (height, width) in shown.items()}
+    if color != depth:
+        raise MalformedMessageError(
+            f"{texts['colour']}, {texts['depth']}; depth must be aligned to colour "
+            "(realsense2_camera: align_depth.enable:=true)"
+        )
+    # Some drivers leave the size of camera_info 0.
+    if info not in (color, (0, 0)):
+        raise MalformedMessageError(f"{texts['camera_info']}, {texts['colour']}; calibrate the size that is used")
 
 
 def main() -> NoReturn:

@@ -4,6 +4,7 @@ from mini_diffuser_ros.perception.back_projection import back_project, check_vie
 from mini_diffuser_ros.perception.config import FusionConfig
 from mini_diffuser_ros.perception.errors import InvalidFusionConfigError, InvalidViewError, PerceptionError
 from mini_diffuser_ros.perception.fusion import fuse_views
+from mini_diffuser_ros.perception.outliers import require_open3d
 from mini_diffuser_ros.perception.self_filter import self_filter
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "back_project",
     "check_view",
     "fuse_views",
+    "require_open3d",
     "self_filter",
 ]

@@ -14,7 +14,7 @@ from mini_diffuser_ros.perception.errors import InvalidViewError, PerceptionErro
 from mini_diffuser_ros.records import CameraView
 
 Floats = NDArray[np.float32]
-Indices = NDArray[np.int32]
+Indices = NDArray[np.intp]
 
 
 def back_project(depth: NDArray[np.floating], intrinsics: NDArray[np.floating]) -> Floats:
@@ -98,17 +98,31 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
         z *= depth
         z += origin[2]
     pixels = np.flatnonzero((z > low[2]) & (z < high[2]))
-    distance = depth.reshape(-1)[pixels]
-    pixels = pixels[(distance > config.min_depth) & (distance < config.max_depth)]
+    distance = depth.reshape(-1).take(pixels)
+    measured = (distance > config.min_depth) & (distance < config.max_depth)
+    pixels, distance = pixels.compress(measured), distance.compress(measured)
 
-    rows, columns = np.divmod(pixels.astype(np.int32), np.int32(width))
-    distance = depth.reshape(-1)[pixels]
-    x, y = ((along_u[axis][columns] + along_v[axis][rows]) * distance + origin[axis] for axis in (0, 1))
+    rows, columns = np.divmod(pixels, width)
+    xy = along_u[:2].take(columns, axis=1)
+    xy += along_v[:2].take(rows, axis=1)
+    xy *= distance
+    xy += origin[:2, None]
+    x, y = xy
     inside = (x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])
     if config.drop_flying_points:
-        inside[inside] = ~_is_flying(depth, rows[inside], columns[inside], config.flying_point_jump)
-    pixels = pixels[inside]
-    return np.stack([x[inside], y[inside], z.reshape(-1)[pixels]]), view.color.reshape(-1, 3)[pixels]
+        inside[inside] = ~_is_flying(depth, pixels.compress(inside), config.flying_point_jump)
+    pixels = pixels.compress(inside)
+    points = np.empty((3, len(pixels)), np.float32)
+    xy.compress(inside, axis=1, out=points[:2])
+    z.reshape(-1).take(pixels, out=points[2])
+    return points, _pixels_of(view.color, pixels)
+
+
+def _pixels_of(color: NDArray[np.uint8], pixels: Indices) -> NDArray[np.uint8]:
+    """Colours (N, 3) of pixels by their number; ``color`` may be a view of any memory layout."""
+    flat = color.reshape(-1, 3)
+    # take() copies the whole picture first unless it is contiguous, as one of BGR is not.
+    return flat.take(pixels, axis=0) if flat.flags.c_contiguous else flat[pixels]
 
 
 def _inverse_intrinsics(intrinsics: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -122,19 +136,22 @@ def _inverse_intrinsics(intrinsics: NDArray[np.floating]) -> NDArray[np.float64]
     return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
 
-def _is_flying(depth: Floats, rows: Indices, columns: Indices, jump: float) -> NDArray[np.bool_]:
+def _is_flying(depth: Floats, pixels: Indices, jump: float) -> NDArray[np.bool_]:
     """Whether each pixel's depth lies between that of two opposite neighbours, a jump away from both."""
     height, width = depth.shape
     flat = depth.reshape(-1)
-    pixels = rows * np.int32(width) + columns
-    here = flat[pixels]
+    here = flat.take(pixels)
     flying = np.zeros(len(pixels), np.bool_)
     with np.errstate(invalid="ignore"):  # inf - inf at pixels without a measurement
-        for step, position, extent in ((1, columns, width), (width, rows, height)):
-            before = flat[np.maximum(pixels - step, 0)]
-            after = flat[np.minimum(pixels + step, flat.size - 1)]
-            between = (before - here > jump) & (here - after > jump)
-            between |= (here - before > jump) & (after - here > jump)
-            between &= (before > 0) & (after > 0) & (before < np.inf) & (after < np.inf)
-            flying |= between & (position > 0) & (position < extent - 1)
+        for step, extent in ((1, width), (width, height)):
+            # Beyond the first and the last pixel any value does: the edges are left out below.
+            down = flat.take(pixels - step, mode="clip") - here
+            up = here - flat.take(pixels + step, mode="clip")
+            suspects = np.flatnonzero((down > jump) & (up > jump) | (down < -jump) & (up < -jump))
+            suspected = pixels.take(suspects)
+            position = suspected % width if step == 1 else suspected // width
+            suspects = suspects.compress((position > 0) & (position < extent - 1))
+            neighbours = pixels.take(suspects) + np.array([[-step], [step]])
+            around = flat.take(neighbours)
+            flying[suspects.compress(np.all((around > 0) & (around < np.inf), axis=0))] = True
     return flying

@@ -24,7 +24,7 @@ def fuse_views(
     views: Sequence[CameraView],
     config: FusionConfig,
     robot: RobotDescription | None = None,
-    joint_positions: Mapping[str, float] | None = None,
+    joint_positions: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None,
 ) -> Cloud:
     """Fuse calibrated RGB-D images: crop to the workspace, take the robot out, one point a voxel.
 
@@ -32,24 +32,31 @@ def fuse_views(
         views: one or more views, in any order; their poses are those at the time of exposure.
         config: what to keep.
         robot: whose points to take out; None leaves everything in.
-        joint_positions: joint name to position, radians (metres for fingers); required with a robot.
+        joint_positions: joint name to position, radians (metres for fingers); required with a robot. One mapping for
+            all views, or one for each, if the arm moved between the exposures.
 
     Returns:
         the cloud in the base frame with the stamp of the oldest image; it may be empty.
 
     Raises:
         InvalidViewError: if a view is malformed, naming the camera.
-        PerceptionError: if there is no view, or a robot without its joint positions.
+        PerceptionError: if there is no view, or a robot without its joint positions, or not as many as views.
     """
     if not views:
         raise PerceptionError("no camera views to fuse, expected at least one")
+    if not isinstance(joint_positions, Mapping | None) and len(joint_positions) != len(views):
+        raise PerceptionError(f"{len(joint_positions)} joint_positions for {len(views)} views, expected one for each")
     if robot is not None and joint_positions is None:
         raise PerceptionError(f"joint_positions are missing, expected those of robot {robot.name!r}")
     cropped = [points_in_workspace(view, config) for view in views]
     points = np.concatenate([part for part, _ in cropped], axis=1)
     colors = np.concatenate([part for _, part in cropped])
     if robot is not None and joint_positions is not None:
-        keep = keep_foreign(points, robot, joint_positions, config)
+        if isinstance(joint_positions, Mapping):
+            keep = keep_foreign(points, robot, joint_positions, config)
+        else:
+            parts = zip(cropped, joint_positions, strict=True)
+            keep = np.concatenate([keep_foreign(part, robot, at, config) for (part, _), at in parts])
         points, colors = points.compress(keep, axis=1), colors.compress(keep, axis=0)
     points = np.ascontiguousarray(points.T)
     if config.voxel_size > 0.0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,14 +24,25 @@ def keep_inliers(points: NDArray[np.floating], neighbors: int, std_ratio: float)
     Raises:
         PerceptionError: if Open3D is not installed.
     """
-    try:
-        import open3d
-    except ImportError as error:
-        raise PerceptionError(
-            "FusionConfig.outlier_neighbors needs Open3D: pip install 'mini_diffuser_ros[open3d]', or set it to 0"
-        ) from error
+    open3d = require_open3d()
     keep = np.zeros(len(points), np.bool_)
     if len(points):
         cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points.astype(np.float64)))
         keep[np.asarray(cloud.remove_statistical_outlier(neighbors, std_ratio)[1], dtype=np.intp)] = True
     return keep
+
+
+def require_open3d() -> Any:
+    """The module open3d, which takes seconds to import the first time.
+
+    Raises:
+        PerceptionError: if it is not installed, saying how to.
+    """
+    try:
+        import open3d
+    except ImportError as error:
+        raise PerceptionError(
+            "fusion.outlier_neighbors needs Open3D, which cannot be imported: pip install 'mini_diffuser_ros[open3d]', "
+            "or set it to 0"
+        ) from error
+    return open3d

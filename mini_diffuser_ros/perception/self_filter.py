@@ -44,20 +44,41 @@ def keep_foreign(
 ) -> NDArray[np.bool_]:
     """:func:`self_filter` of points (3, N) with one row an axis, which is how the fusion holds them."""
     keep = np.ones(points.shape[1], np.bool_)
-    for base_from_geom, geom, margin in _filtered_geoms(robot, joint_positions, config):
-        reach = _half_size(geom) + margin
-        center = base_from_geom[:3, 3]
-        # Most points are far from most links: the axis-aligned box around the shape is the cheap first test.
-        around = np.abs(base_from_geom[:3, :3]) @ reach
-        near = keep.copy()
-        for axis in range(3):
-            near &= np.abs(points[axis] - np.float32(center[axis])) <= np.float32(around[axis])
-        indices = np.flatnonzero(near)
+    shapes = list(_filtered_geoms(robot, joint_positions, config))
+    if not shapes or not points.shape[1]:
+        return keep
+    # Most points are far from the robot, and most of the others from most of its links: axis-aligned boxes around all
+    # shapes and around each are the cheap first tests.
+    boxes = np.array([_bounds(*shape) for shape in shapes])
+    candidates = np.flatnonzero(_within(points, boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)))
+    near_robot = points.take(candidates, axis=1)
+    foreign = np.ones(len(candidates), np.bool_)
+    for (base_from_geom, geom, margin), (low, high) in zip(shapes, boxes, strict=True):
+        indices = np.flatnonzero(_within(near_robot, low, high) & foreign)
         if len(indices):
             geom_from_base = inverse_transform(base_from_geom).astype(np.float32)
-            local = geom_from_base[:3, :3] @ points[:, indices] + geom_from_base[:3, 3:]
-            keep[indices] = _squared_distance(geom, local) > _allowance(geom, margin)
+            local = geom_from_base[:3, :3] @ near_robot.take(indices, axis=1) + geom_from_base[:3, 3:]
+            foreign[indices] = _squared_distance(geom, local) > _allowance(geom, margin)
+    keep[candidates] = foreign
     return keep
+
+
+def _bounds(
+    base_from_geom: NDArray[np.float64], geom: Geom, margin: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper corner (3,) of the axis-aligned box around a shape and its margin."""
+    reach = np.abs(base_from_geom[:3, :3]) @ (_half_size(geom) + margin)
+    return base_from_geom[:3, 3] - reach, base_from_geom[:3, 3] + reach
+
+
+def _within(points: Floats, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the points (3, N) lie in an axis-aligned box."""
+    lowest, highest = low.astype(np.float32), high.astype(np.float32)
+    inside = (points[0] >= lowest[0]) & (points[0] <= highest[0])
+    for axis in (1, 2):
+        inside &= points[axis] >= lowest[axis]
+        inside &= points[axis] <= highest[axis]
+    return inside
 
 
 def _filtered_geoms(

@@ -60,11 +60,19 @@ def test_unknown_encodings_are_named(encoding: str) -> None:
         messages.depth_from_image(message)
 
 
+@given(st.sampled_from(sorted(messages.COLOR_CHANNELS)), st.integers(0, 5), st.binary(min_size=48, max_size=48))
+def test_colours_of_every_encoding_are_those_that_were_put_in(encoding: str, padding: int, pixels: bytes) -> None:
+    rgba = np.frombuffer(pixels, np.uint8).reshape(3, 4, 4)
+    order = [("rgba").index(letter) for letter in encoding[:-1]]
+    rows = rgba[:, :, order].reshape(3, -1)
+    assert np.array_equal(messages.color_from_image(image(encoding, rows, 4, padding)), rgba[:, :, :3])
+
+
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5), st.integers(0, 60))
 def test_images_that_contradict_themselves_are_refused(step: int, size: int, height: int, width: int) -> None:
     message = Image(header=HEADER, encoding="rgb8", height=height, width=width, step=step)
     message.data = np.zeros(size, np.uint8)
-    if step >= 3 * width and size == step * height > 0:
+    if step >= 3 * width > 0 and size == step * height > 0:
         assert messages.color_from_image(message).shape == (height, width, 3)
     else:
         with pytest.raises(MalformedMessageError):
