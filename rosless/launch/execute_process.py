@@ -70,6 +70,8 @@ class Output:
         self._heard, self._rest = heard, b""
         self._file, self.end = os.openpty() if terminal else os.pipe()
         os.set_blocking(self._file, False)
+
+    def listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._file, self._read)
 
     def _read(self) -> bool:
@@ -253,6 +255,8 @@ class ExecuteProcess(Action):
             self._pid = details["pid"] = process.pid
             self._log(logger.info, f"process started with pid [{process.pid}]")
             context.emit_event_sync(events.ProcessStarted(action=self, **details))
+            for output in outputs.values():
+                output.listen()
             with context.service.group(process.pid):
                 code = await self._await_end(asyncio.ensure_future(process.wait()), waits)
         finally:

@@ -1,102 +1,159 @@
-"""The verbs of `ros2` that join the graph: topics, nodes, services, actions, parameters."""
+"""The verbs of `ros2` about topics, nodes, services and actions."""
 
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import sys
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import rclpy
-import yaml
 from action_msgs.msg import GoalStatus
-from rcl_interfaces import srv
-from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.action import ActionClient
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.parameter import Parameter, get_parameter_value, parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from rosless.arguments import read_yaml
+from rosless.commands.session import (
+    PATIENCE,
+    absolute,
+    as_yaml,
+    cli_node,
+    load_type,
+    result_of,
+    show,
+    spin_for,
+    spin_until,
+)
 from rosless.errors import RoslessError
-from rosless.interfaces.messages import interface_class
-from rosless.interfaces.plain import fill, to_plain
-
-POLL = 0.02
-ANSWER_TIMEOUT = 5.0
+from rosless.interfaces.plain import fill
+from rosless.wire.graph import RemoteEndpoint
 
 Options = argparse.Namespace
+Names = list[tuple[str, list[str]]]
+# What a node takes part in: a title, whether it is the one that writes, prefix and ending of the DDS topic, ending of
+# its type.  Of a service that is the topic of the requests, which the server reads.
+SENDS_GOALS = ("rq", "/_action/send_goalRequest", "_SendGoal_Request")
+ROLES = (
+    ("Subscribers", False, ("rt", "", "")),
+    ("Publishers", True, ("rt", "", "")),
+    ("Service Servers", False, ("rq", "Request", "_Request")),
+    ("Service Clients", True, ("rq", "Request", "_Request")),
+    ("Action Servers", False, SENDS_GOALS),
+    ("Action Clients", True, SENDS_GOALS),
+)
 
 
-def show(text: str) -> None:
-    """Write a line to the standard output, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+def _names(endpoints: Iterable[RemoteEndpoint], prefix: str, ending: str, type_ending: str) -> Names:
+    """Names and types of what endpoints belong to."""
+    found: dict[str, set[str]] = {}
+    for one in endpoints:
+        kind, _, name = one.topic_name.partition("/")
+        if kind == prefix and name.endswith(ending):
+            found.setdefault("/" + name.removesuffix(ending), set()).add(one.ros_type.removesuffix(type_ending))
+    return [(name, sorted(kinds)) for name, kinds in sorted(found.items())]
 
 
-@contextmanager
-def cli_node() -> Iterator[Node]:
-    """A node for the time of a command, ended by Ctrl-C and SIGTERM."""
-    rclpy.init(args=[])
-    node = Node(f"_ros2cli_{os.getpid()}", start_parameter_services=False, enable_rosout=False)
-    try:
-        yield node
-    except ExternalShutdownException:
-        raise KeyboardInterrupt from None
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+def _owner(node: Node, endpoint: RemoteEndpoint) -> str:
+    namespace, name = node.context.graph.owner(endpoint.gid) or ("", "")
+    return f"{namespace.rstrip('/')}/{name}"
 
 
-def spin_until(node: Node, ready: Callable[[], Any], seconds: float = math.inf) -> Any:
-    """The first true value of a function while the node's callbacks run; what it is when the time is over."""
-    end = time.monotonic() + seconds
-    while not (value := ready()) and time.monotonic() < end:
-        rclpy.spin_once(node, timeout_sec=POLL)
-    return value
+def _nodes(node: Node, hidden: bool = False) -> list[str]:
+    """Full names of the nodes."""
+    found = node.get_node_names_and_namespaces()
+    return sorted(f"{space.rstrip('/')}/{name}" for name, space in found if hidden or not name.startswith("_"))
 
 
-def result_of(node: Node, future: Any, seconds: float) -> Any:
-    """The result of a future.
-
-    Raises:
-        RoslessError: the time is over.
-    """
-    if not spin_until(node, future.done, seconds):
-        raise RoslessError(f"no answer within {seconds} s")
-    return future.result()
+def _show_names(options: Options, names: Names, hidden: bool) -> None:
+    shown = [(name, kinds) for name, kinds in names if hidden or "/_" not in name]
+    if options.count:
+        show(str(len(shown)))
+        return
+    for name, kinds in shown:
+        show(f"{name} [{', '.join(kinds)}]" if options.show_types else name)
 
 
-def load_type(name: str, kind: str) -> Any:
-    """The class of an interface, with the kind (msg, srv, action) filled in if it is missing."""
-    parts = name.split("/")
-    if len(parts) not in (2, 3) or parts[1:-1] not in ([], [kind]):
-        raise RoslessError(f"'{name}' is not the name of a {kind} interface; expected package/{kind}/Name")
-    return interface_class(f"{parts[0]}/{kind}/{parts[-1]}")
+def topic_list(options: Options) -> None:
+    with cli_node() as node:
+        spin_for(node, options.spin_time)
+        _show_names(options, node.get_topic_names_and_types(), options.include_hidden_topics)
 
 
-def as_yaml(value: Any, longest: int | None = None) -> str:
-    """A message, or a value of one, as YAML."""
-    plain = to_plain(value, longest)
-    if not isinstance(plain, dict | list):
-        return str(plain)
-    style = None if isinstance(plain, list) else False
-    return str(yaml.safe_dump(plain, sort_keys=False, default_flow_style=style, allow_unicode=True)).rstrip("\n")
+def service_list(options: Options) -> None:
+    with cli_node() as node:
+        spin_for(node, options.spin_time)
+        _show_names(options, node.get_service_names_and_types(), options.include_hidden_services)
 
 
-def absolute(name: str) -> str:
-    """A name from a command line, which begins at the root."""
-    return name if name.startswith("/") else f"/{name}"
+def action_list(options: Options) -> None:
+    with cli_node() as node:
+        spin_for(node, options.spin_time)
+        _show_names(options, _names(node.context.graph.endpoints(), *SENDS_GOALS), hidden=True)
 
 
-def chosen_qos(options: Options, reliable: bool, latched: bool) -> QoSProfile:
+def node_list(options: Options) -> None:
+    with cli_node() as node:
+        spin_for(node, options.spin_time)
+        names = _nodes(node, options.all)
+    show(str(len(names)) if options.count else "\n".join(names))
+
+
+def topic_info(options: Options) -> None:
+    topic = absolute(options.topic)
+    with cli_node() as node:
+        kinds = spin_until(node, lambda: dict(node.get_topic_names_and_types()).get(topic), PATIENCE)
+        if not kinds:
+            raise RoslessError(f"Unknown topic '{topic}'")
+        spin_for(node, options.spin_time)
+        show(f"Type: {kinds[0] if len(kinds) == 1 else kinds}")
+        for title, infos in (
+            ("Publisher", node.get_publishers_info_by_topic(topic)),
+            ("Subscription", node.get_subscriptions_info_by_topic(topic)),
+        ):
+            show(f"{title} count: {len(infos)}")
+            for one in infos if options.verbose else ():
+                qos = one.qos_profile
+                policies = f"  Reliability: {qos.reliability.name}\n  Durability: {qos.durability.name}"
+                names = f"Node name: {one.node_name}\nNode namespace: {one.node_namespace}"
+                show(f"\n{names}\nTopic type: {one.topic_type}\nQoS profile:\n{policies}\n")
+
+
+def node_info(options: Options) -> None:
+    wanted = absolute(options.node)
+    with cli_node() as node:
+        if not spin_until(node, lambda: wanted in _nodes(node, hidden=True), PATIENCE):
+            raise RoslessError(f"Unable to find node '{wanted}'; there are {', '.join(_nodes(node)) or 'none'}")
+        spin_for(node, options.spin_time)
+        own = [one for one in node.context.graph.endpoints() if _owner(node, one) == wanted]
+    show(wanted)
+    for title, writes, pattern in ROLES:
+        show(f"  {title}:")
+        for name, kinds in _names((one for one in own if one.is_writer == writes), *pattern):
+            if options.include_hidden or "/_" not in name:
+                show(f"    {name}: {', '.join(kinds)}")
+
+
+def action_info(options: Options) -> None:
+    name = absolute(options.action)
+    with cli_node() as node:
+        spin_for(node, options.spin_time)
+        ends = [one for one in node.context.graph.endpoints() if (name, _type(one)) in _names([one], *SENDS_GOALS)]
+        show(f"Action: {name}")
+        for title, writes in (("clients", True), ("servers", False)):
+            chosen = [one for one in ends if one.is_writer == writes]
+            show(f"Action {title}: {len(chosen)}")
+            for one in () if options.count else chosen:
+                show(f"    {_owner(node, one)}" + (f" [{_type(one)[0]}]" if options.show_types else ""))
+
+
+def _type(endpoint: RemoteEndpoint) -> list[str]:
+    return [endpoint.ros_type.removesuffix(SENDS_GOALS[2])]
+
+
+def _chosen_qos(options: Options, reliable: bool, latched: bool) -> QoSProfile:
     """The QoS that the options ask for, with defaults."""
     wanted = {
         ReliabilityPolicy: options.qos_reliability or ("reliable" if reliable else "best_effort"),
@@ -109,28 +166,14 @@ def chosen_qos(options: Options, reliable: bool, latched: bool) -> QoSProfile:
     return QoSProfile(depth=options.qos_depth, reliability=reliability, durability=durability)
 
 
-def topic_list(options: Options) -> None:
-    with cli_node() as node:
-        spin_until(node, lambda: False, options.spin_time)
-        for name, kinds in node.get_topic_names_and_types():
-            if options.include_hidden_topics or "/_" not in name:
-                show(f"{name} [{', '.join(kinds)}]" if options.show_types else name)
-
-
-def node_list(options: Options) -> None:
-    with cli_node() as node:
-        node.get_node_names()  # begins to listen
-        spin_until(node, lambda: False, options.spin_time)
-        for name, namespace in node.get_node_names_and_namespaces():
-            if options.all or not name.startswith("_"):
-                show(f"{namespace.rstrip('/')}/{name}")
-
-
-def _subscribe(node: Node, options: Options, heard: Callable[[Any], None], raw: bool = False) -> None:
+def _subscribe(
+    node: Node, options: Options, heard: Callable[[Any], None], patience: float | None = None, raw: bool = False
+) -> None:
     """Listen to a topic with its type and a QoS that all its present publishers can serve."""
     topic = absolute(options.topic)
     known = [options.type] if options.type else None
-    kinds = known or spin_until(node, lambda: dict(node.get_topic_names_and_types()).get(topic), options.timeout)
+    waits = () if patience is None else (patience,)
+    kinds = known or spin_until(node, lambda: dict(node.get_topic_names_and_types()).get(topic), *waits)
     if not kinds:
         raise RoslessError(f"topic '{topic}' does not appear to be published yet; its type is unknown")
     if len(kinds) > 1:
@@ -139,11 +182,10 @@ def _subscribe(node: Node, options: Options, heard: Callable[[Any], None], raw: 
     profiles = [info.qos_profile for info in infos]
     reliable = bool(profiles) and all(one.reliability == ReliabilityPolicy.RELIABLE for one in profiles)
     latched = bool(profiles) and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in profiles)
-    qos = chosen_qos(options, reliable, latched)
-    node.create_subscription(load_type(kinds[0], "msg"), topic, heard, qos, raw=raw)
+    node.create_subscription(load_type(kinds[0], "msg"), topic, heard, _chosen_qos(options, reliable, latched), raw=raw)
 
 
-def topic_echo(options: Options) -> int:
+def topic_echo(options: Options) -> None:
     seen: list[bool] = []
 
     def heard(message: Any) -> None:
@@ -155,23 +197,22 @@ def topic_echo(options: Options) -> int:
         seen.append(True)
 
     with cli_node() as node:
-        _subscribe(node, options, heard)
+        _subscribe(node, options, heard, min(PATIENCE, options.timeout))
         spin_until(node, lambda: options.once and seen, options.timeout)
-    return 0 if seen else 1
 
 
 def topic_hz(options: Options) -> None:
     times: deque[float] = deque(maxlen=options.window)
-    with cli_node() as node:
+    with contextlib.suppress(KeyboardInterrupt), cli_node() as node:
         _subscribe(node, options, lambda data: times.append(time.monotonic()), raw=True)
-        end = time.monotonic() + options.timeout
-        while time.monotonic() < end:
-            spin_until(node, lambda: False, 1.0)
+        shown = 0.0
+        while True:
+            spin_for(node, 1.0)
             gaps = [later - earlier for earlier, later in zip(list(times), list(times)[1:], strict=False)]
-            if gaps:
-                mean = sum(gaps) / len(gaps)
+            if gaps and times[-1] != shown:
+                mean, shown = sum(gaps) / len(gaps), times[-1]
                 deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
-                spread = f"min: {min(gaps):.3f}s max: {max(gaps):.3f}s std dev: {deviation:.5f}s window: {len(times)}"
+                spread = f"min: {min(gaps):.3f}s max: {max(gaps):.3f}s std dev: {deviation:.5f}s window: {len(gaps)}"
                 show(f"average rate: {1 / mean:.3f}\n\t{spread}")
 
 
@@ -182,7 +223,7 @@ def topic_pub(options: Options) -> None:
     wanted = options.wait_matching_subscriptions
     wanted = int(times > 0) if wanted < 0 else wanted
     with cli_node() as node:
-        publisher = node.create_publisher(kind, options.topic, chosen_qos(options, True, True))
+        publisher = node.create_publisher(kind, options.topic, _chosen_qos(options, True, True))
 
         def matched() -> bool:
             return publisher.get_subscription_count() >= wanted
@@ -195,12 +236,13 @@ def topic_pub(options: Options) -> None:
         show("publisher: beginning loop")
         count = 0
         while not times or count < times:
-            spin_until(node, lambda: False, 1.0 / options.rate if count else 0.0)
+            spin_for(node, 1.0 / options.rate if count else 0.0)
             count += 1
-            show(f"publishing #{count}: {message!r}\n")
+            if options.print and count % options.print == 0:
+                show(f"publishing #{count}: {message!r}\n")
             publisher.publish(message)
         publisher.wait_for_all_acked(Duration(seconds=1))
-        spin_until(node, lambda: False, options.keep_alive)
+        spin_for(node, options.keep_alive)
 
 
 def service_call(options: Options) -> None:
@@ -216,7 +258,7 @@ def service_call(options: Options) -> None:
         show(f"response:\n{result_of(node, client.call_async(request), options.timeout)!r}\n")
 
 
-def action_send_goal(options: Options) -> int:
+def action_send_goal(options: Options) -> None:
     kind = load_type(options.type, "action")
     goal = fill(kind.Goal(), read_yaml(options.values or "{}"))
 
@@ -233,59 +275,15 @@ def action_send_goal(options: Options) -> int:
         handle = result_of(node, client.send_goal_async(goal, on_feedback), options.timeout)
         if not handle.accepted:
             show("Goal was rejected.")
-            return 1
+            return
         show(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n")
-        result = result_of(node, handle.get_result_async(), options.timeout)
+        try:
+            result = result_of(node, handle.get_result_async(), options.timeout)
+        except BaseException:  # Ctrl-C too: nobody is left to wait for the goal
+            show("Canceling goal...")
+            canceled = result_of(node, handle.cancel_goal_async(), PATIENCE).goals_canceling
+            show("Goal canceled." if canceled else "Failed to cancel goal")
+            raise
         shown("Result", result.result)
         names = {value: name for name, value in vars(GoalStatus).items() if name.startswith("STATUS_")}
         show(f"Goal finished with status: {names[result.status].removeprefix('STATUS_')}")
-        return 0 if result.status == GoalStatus.STATUS_SUCCEEDED else 1
-
-
-def _ask(node: Node, target: str, service: str, kind: Any, **request: Any) -> Any:
-    """The response of a parameter service of a node.
-
-    Raises:
-        RoslessError: the node is not there, or does not answer.
-    """
-    client = node.create_client(kind, f"{absolute(target)}/{service}")
-    if not spin_until(node, client.service_is_ready, ANSWER_TIMEOUT):
-        raise RoslessError(f"node '{absolute(target)}' not found, or it has no parameter services")
-    return result_of(node, client.call_async(kind.Request(**request)), ANSWER_TIMEOUT)
-
-
-def param_get(options: Options) -> None:
-    with cli_node() as node:
-        value = _ask(node, options.node, "get_parameters", srv.GetParameters, names=[options.name]).values[0]
-    if value.type == 0:
-        raise RoslessError(f"parameter '{options.name}' of node '{options.node}' is not set")
-    label = Parameter.Type(value.type).name.replace("_", " ").capitalize()
-    verb = "values are" if label.endswith("array") else "value is"
-    plain = parameter_value_to_python(value)
-    show(f"{plain}" if options.hide_type else f"{label} {verb}: {plain}")
-
-
-def param_set(options: Options) -> int:
-    asked = [ParameterMessage(name=options.name, value=get_parameter_value(options.value))]
-    with cli_node() as node:
-        result = _ask(node, options.node, "set_parameters", srv.SetParameters, parameters=asked).results[0]
-    done = f"Set parameter {options.name} successful" + (f": {result.reason}" if result.reason else "")
-    show(done if result.successful else f"Setting parameter {options.name} failed: {result.reason}")
-    return 0 if result.successful else 1
-
-
-def param_describe(options: Options) -> None:
-    with cli_node() as node:
-        found = _ask(node, options.node, "describe_parameters", srv.DescribeParameters, names=options.names)
-    for one in found.descriptors:
-        if not one.name:
-            raise RoslessError(f"node '{options.node}' has no such parameter among {', '.join(options.names)}")
-        limits = [("Read only", "true")] * one.read_only
-        for bounds in (*one.integer_range, *one.floating_point_range):
-            limits += [("Min value", bounds.from_value), ("Max value", bounds.to_value)]
-            limits += [("Step", bounds.step)] * bool(bounds.step)
-        limits += [("Additional constraints", one.additional_constraints)] * bool(one.additional_constraints)
-        kind = Parameter.Type(one.type).name.lower().replace("_", " ")
-        show(f"Parameter name: {one.name}\n  Type: {kind}\n  Description: {one.description}\n  Constraints:")
-        for label, value in limits:
-            show(f"    {label}: {value}")

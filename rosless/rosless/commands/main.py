@@ -8,36 +8,64 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
-DISCOVERY = "--spin-time=0.5 --no-daemon"
+GRAPH = "--spin-time=0.5 --no-daemon"
+LIST = f"-t/--show-types -c/--count {GRAPH}"
 QOS = "--qos-reliability= --qos-durability= --qos-depth=10"
-# Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `--name=default`
-# takes a value of the default's type.  The function `<command>_<verb>` carries a verb out.
+CALL = f"type values? --timeout=inf {GRAPH}"
+# Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `name...` is the
+# rest of the line, `--name=default` takes a value of the default's type.  The function `<command>_<verb>` carries a
+# verb out, in the module that MODULES names for its command.
 VERBS = {
-    "topic list": (f"-t/--show-types --include-hidden-topics {DISCOVERY}", "list the topics"),
+    "topic list": (f"--include-hidden-topics {LIST}", "list the topics"),
+    "topic info": (
+        f"topic -v/--verbose {GRAPH}",
+        "count who publishes and hears a topic, with -v list them",
+    ),
     "topic echo": (
-        f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {QOS}",
+        f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {QOS} {GRAPH}",
         "print the messages of a topic",
     ),
+    "topic hz": (f"topic type? -w/--window=10000 {QOS} {GRAPH}", "measure the rate of a topic"),
     "topic pub": (
-        "topic type values? -r/--rate=1.0 -1/--once -t/--times=0 -w/--wait-matching-subscriptions=-1 "
-        f"--max-wait-time-secs=inf --keep-alive=0.1 {QOS}",
+        "topic type values? -r/--rate=1.0 -p/--print=1 -1/--once -t/--times=0 -w/--wait-matching-subscriptions=-1 "
+        f"--max-wait-time-secs=inf --keep-alive=0.1 {QOS} {GRAPH}",
         "publish messages, given as YAML",
     ),
-    "topic hz": (f"topic type? -w/--window=10000 --timeout=inf {QOS}", "measure the rate of a topic"),
-    "node list": (f"-a/--all {DISCOVERY}", "list the nodes, with -a hidden ones too"),
-    "service call": ("service type values? --timeout=inf", "call a service with values in YAML"),
-    "action send_goal": ("action type values? -f/--feedback --timeout=inf", "send a goal and wait for its result"),
-    "param get": ("node name --hide-type", "show a parameter"),
-    "param set": ("node name value", "set a parameter"),
-    "param describe": ("node names+", "explain parameters"),
+    "node list": (f"-a/--all -c/--count {GRAPH}", "list the nodes, with -a hidden ones too"),
+    "node info": (f"node --include-hidden {GRAPH}", "list what a node publishes, hears and serves"),
+    "service list": (f"--include-hidden-services {LIST}", "list the services"),
+    "service call": (f"service {CALL}", "call a service with values in YAML"),
+    "action list": (LIST, "list the actions"),
+    "action info": (f"action -t/--show-types -c/--count {GRAPH}", "list the clients and servers of an action"),
+    "action send_goal": (f"action -f/--feedback {CALL}", "send a goal and wait for its result"),
+    "param list": (f"node? --filter= --param-type {GRAPH}", "list parameters"),
+    "param get": (f"node name --hide-type {GRAPH}", "show a parameter"),
+    "param set": (f"node name value {GRAPH}", "set a parameter"),
+    "param describe": (f"node names+ {GRAPH}", "explain parameters"),
+    "param dump": (f"node {GRAPH}", "show the parameters of a node as a parameter file"),
+    "param load": (f"node file --no-use-wildcard {GRAPH}", "set parameters of a node from a file"),
+    "interface show": ("type --all-comments --no-comments", "show the fields of a message, service or action"),
+    "pkg list": ("", "list the packages"),
+    "pkg prefix": ("package --share", "show where a package is installed"),
+    "pkg executables": ("package? --full-path", "list the executables of packages"),
     "launch": (
-        "package_or_file launch_file? launch_arguments* -s/--show-args/--show-arguments -n/--noninteractive -d/--debug",
-        "run a launch file, given by its path or by package and name, with arguments <name>:=<value>",
+        "package_or_file launch_file? launch_arguments* -s/--show-args/--show-arguments -n/--noninteractive -d/--debug "
+        "-a/--show-all-subprocesses-output --launch-prefix= --launch-prefix-filter=",
+        "run a launch file, or show its arguments",
     ),
-    "run": ("package executable arguments...", "run an executable of a package"),
+    "run": ("--prefix= package executable arguments...", "run an executable of a package"),
 }
+MODULES = {"param": "parameters", **dict.fromkeys(("interface", "pkg", "launch", "run"), "packages")}  # others: graph
 COUNTS = {"?": "?", "+": "+", "*": "*", "...": argparse.REMAINDER}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def genuine_ros2() -> Path | None:
@@ -75,23 +103,24 @@ def _fits(kind: type, text: str) -> bool:
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """The options of a command line, with the name of the function that carries it out as `run`."""
-    top = argparse.ArgumentParser(prog="ros2", description="The ros2 command of rosless.")
-    top.formatter_class = argparse.RawDescriptionHelpFormatter
-    top.epilog = "\n".join(f"  {name:18}{text}" for name, (_, text) in VERBS.items())
-    top.add_argument("command", metavar="command [verb]")
-    top.add_argument("rest", nargs=argparse.REMAINDER)
-    given = top.parse_args(words or ["--help"])
-    name = next((name for name in VERBS if words[: len(name.split())] == name.split()), None)
-    if name is None:
-        said = " ".join([given.command, *given.rest[:1]])
-        top.error(f"rosless does not provide 'ros2 {said}'; it has {', '.join(VERBS)}")
-    arguments, text = VERBS[name]
-    verb = add_arguments(argparse.ArgumentParser(prog=f"ros2 {name}", description=text), arguments)
-    verb.set_defaults(run=name.replace(" ", "_"))
-    rest = words[len(name.split()) :]
+    """The options of a command line, with the verb as `verb`."""
+    verb = next((name for name in VERBS if words[: len(name.split())] == name.split()), None)
+    if verb is None:
+        command = [name for name in VERBS if name.split()[0] in words[:1]]
+        top = Parser(prog=" ".join(["ros2", *words[:1]] if command else ["ros2"]), usage="%(prog)s verb ...")
+        top.description = "The ros2 command of rosless."
+        top.formatter_class = argparse.RawDescriptionHelpFormatter
+        top.epilog = "\n".join(f"  {name:18}{VERBS[name][1]}" for name in command or VERBS)
+        rest = [word for word in words[bool(command) :] if not word.startswith("-")]
+        if not rest:
+            top.parse_args(["--help"])
+        top.error(f"rosless does not provide 'ros2 {' '.join(words[:2])}'; it has {', '.join(command or VERBS)}")
+    arguments, text = VERBS[verb]
+    parser = add_arguments(Parser(prog=f"ros2 {verb}", description=text), arguments)
+    parser.set_defaults(verb=verb)
+    rest = words[len(verb.split()) :]
     # Options of a launch may stand between its arguments, those of an executable may not
-    return verb.parse_args(rest) if name == "run" else verb.parse_intermixed_args(rest)
+    return parser.parse_args(rest) if verb == "run" else parser.parse_intermixed_args(rest)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,21 +128,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if (script := genuine_ros2()) is not None:
         os.execv(script, [os.fspath(script), *words])
+    try:
+        return _carry_out(parse(words))
+    except KeyboardInterrupt:
+        return 2  # as the genuine command has it
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    from rclpy.exceptions import NameValidationException
+
     from rosless.errors import RoslessError
 
-    options = parse(words)
     try:
-        module = import_module(f"rosless.commands.{'packages' if options.run in ('launch', 'run') else 'graph'}")
-        return int(getattr(module, options.run)(options) or 0)
-    except KeyboardInterrupt:
-        return 130
+        module = import_module(f"rosless.commands.{MODULES.get(options.verb.split()[0], 'graph')}")
+        return int(getattr(module, options.verb.replace(" ", "_"))(options) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (RoslessError, LookupError, AttributeError, RuntimeError) as error:
+    except (RoslessError, NameValidationException, LookupError, AttributeError, RuntimeError, OSError) as error:
         if os.environ.get("ROSLESS_DEBUG"):
             raise
-        sys.stderr.write(f"ros2 {options.run.replace('_', ' ', 1)}: {error}\n")
+        sys.stderr.write(f"ros2 {options.verb}: {' '.join(str(error).split())}\n")
         return 1
 
 
