@@ -8,6 +8,10 @@ from importlib import import_module
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("mini_diffuser_ros.simulation.record_command", "record expert demonstrations in simulation"),
+    "demo": (
+        "mini_diffuser_ros.nodes.demo",
+        "record demonstrations on an arm, with a running recorder_node",
+    ),
     "info": ("mini_diffuser_ros.data.info_command", "summarise recorded episodes, draw their clouds"),
     "convert": ("mini_diffuser_ros.data.convert_command", "write demonstrations of any kind into one database"),
     "check": ("mini_diffuser_ros.data.check_command", "read every episode and name every fault"),

@@ -133,16 +133,18 @@ class UnfinishedEpisode:
         del self._files[-1]
         return moved
 
-    def drop(self) -> Path:
+    def drop(self) -> Path | None:
         """Put the whole episode aside. This object is of no further use.
 
         Returns:
-            where its folder is now.
+            where its folder is now, None if there was nothing in it to keep.
 
         Raises:
             DataError: if it cannot be moved.
         """
-        moved = self._put_aside(self.folder, self.name, "")
+        moved = self._put_aside(self.folder, self.name, "") if self._files else None
+        if moved is None:
+            _remove(self.folder)
         self.close()
         return moved
 
@@ -282,13 +284,14 @@ def _take(folder: Path) -> int | None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a directory of which nothing is needed any more; the whole episode goes last, as the proof of that."""
-    for file in _keyframe_files(folder):
-        file.unlink()
-    for partial in folder.glob(".*.partial"):
-        partial.unlink()
-    (folder / _WHOLE).unlink(missing_ok=True)
-    with suppress(OSError):  # somebody has put something of his own there
+    """Remove a directory of which nothing is needed any more; the whole episode goes last, as the proof of that.
+
+    What fails is tried again when unfinished episodes are looked for, and somebody's own file may stay there.
+    """
+    with suppress(OSError):
+        for file in (*_keyframe_files(folder), *folder.glob(".*.partial")):
+            file.unlink()
+        (folder / _WHOLE).unlink(missing_ok=True)
         folder.rmdir()
 
 

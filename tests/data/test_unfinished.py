@@ -92,10 +92,12 @@ def test_what_is_dropped_is_put_aside(store: EpisodeStore, make_episode: Episode
     assert unfinished.drop_last() != moved
     assert len(unfinished) == 2
     dropped = unfinished.drop()
+    assert dropped is not None
     assert sorted(file.name for file in dropped.iterdir()) == ["000.zip", "001.zip"]
     assert find_unfinished(store) == []
     # Moving it back is all that it takes.
     dropped.rename(store.path / "unfinished" / dropped.name)
+    assert begin(store, episode).drop() is None
     again = UnfinishedEpisode.reopen(store, find_unfinished(store)[0])
     assert len(open_episodes(again.finish())[0].keyframes) == 2
 

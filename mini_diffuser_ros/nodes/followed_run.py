@@ -1,0 +1,96 @@
+"""Following a run of the stack from outside: which sentence is obeyed, which keyframes are reached, how it ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from action_msgs.msg import GoalStatus
+
+_ACTIVE = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an action server says about one goal on its status topic.
+
+    Attributes:
+        identity: of the goal.
+        accepted: seconds, when it was accepted.
+        status: constant of action_msgs/GoalStatus.
+    """
+
+    identity: bytes
+    accepted: float
+    status: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in _ACTIVE
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it has ended well."""
+        return self.status == GoalStatus.STATUS_SUCCEEDED
+
+
+class RunEvent(Enum):
+    """What happens in a run."""
+
+    STARTED = "started"
+    REACHED = "reached a keyframe"
+    TERMINATED = "the policy ended its task"
+    FAILED = "ended otherwise"
+
+
+class FollowedRun:
+    """Makes events of the active sentence and of the states of two actions' goals.
+
+    The sentence that is obeyed belongs to the newest goal of ``execute`` that has not ended when it becomes active: an
+    older one may still be ending.
+    """
+
+    def __init__(self) -> None:
+        self.sentence = ""
+        self._obeyed: bytes | None = None  # identity of the goal
+        self._executions: Sequence[Goal] = ()
+        self._reached: set[bytes] = set()
+
+    def instructed(self, sentence: str) -> list[RunEvent]:
+        """The stack begins to obey a sentence."""
+        ended = [RunEvent.FAILED] if self.sentence else []
+        self.sentence, self._obeyed = sentence, None
+        self._bind()
+        return [*ended, RunEvent.STARTED]
+
+    def executions(self, goals: Sequence[Goal]) -> list[RunEvent]:
+        """States of the goals of ``execute``."""
+        self._executions = goals
+        if not self.sentence:
+            return []
+        self._bind()
+        goal = next((goal for goal in goals if goal.identity == self._obeyed), None)
+        if goal is None or goal.is_active:
+            return []
+        self.sentence = ""
+        return [RunEvent.TERMINATED if goal.has_succeeded else RunEvent.FAILED]
+
+    def motions(self, goals: Sequence[Goal]) -> list[RunEvent]:
+        """States of the goals of ``move_to_keyframe``."""
+        new = [goal.identity for goal in goals if goal.has_succeeded and goal.identity not in self._reached]
+        self._reached.intersection_update(goal.identity for goal in goals)
+        self._reached.update(new)
+        return [RunEvent.REACHED] * len(new) if self.sentence else []
+
+    def _bind(self) -> None:
+        active = [goal for goal in self._executions if goal.is_active]
+        if self._obeyed is None and active:
+            self._obeyed = max(active, key=lambda goal: goal.accepted).identity
+
+
+def task_of(sentence: str) -> str:
+    """A task's name for a sentence: its words, e.g. ``press_the_blue_button``."""
+    return re.sub(r"[^a-z0-9]+", "_", sentence.lower()).strip("_")[:60].rstrip("_") or "sentence"
