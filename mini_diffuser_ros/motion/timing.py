@@ -96,7 +96,7 @@ def stop_trajectory(
 
     Args:
         position, velocity, acceleration: (7,) of the moment the stop begins; rad, rad/s, rad/s^2.
-        joint_names, limits, sample_period: as for :func:`time_path`.
+        joint_names, limits, sample_period: as for :func:`time_path`; samples are added where any joint's jerk jumps.
     """
     joints = len(joint_names)
     problem = ruckig.InputParameter(joints)
@@ -112,7 +112,8 @@ def stop_trajectory(
     problem.max_jerk = limits.jerk.tolist()
     profile = ruckig.Trajectory(joints)
     ruckig.Ruckig(joints).calculate(problem, profile)
-    times = _sample_times(np.array([max(profile.duration, sample_period)]), sample_period)
+    breaks = np.concatenate([np.cumsum(joint.t) for joint in profile.profiles[0]] + [[profile.duration]])
+    times = _sample_times(np.sort(np.append(breaks, max(profile.duration, sample_period))), sample_period)
     states = np.array([profile.at_time(time) for time in times])  # (T, 3, 7)
     return JointTrajectory(tuple(joint_names), times, states[:, 0], states[:, 1], states[:, 2])
 

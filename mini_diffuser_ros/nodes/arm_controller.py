@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.nodes.trajectory_sampling import QUINTIC, JointReference, preceded, sample
 from mini_diffuser_ros.records import JointTrajectory
 
 Array = NDArray[np.float64]
@@ -30,18 +31,25 @@ class ArmController:
         self._positions = np.array(positions, dtype=np.float64)
         self._velocities = np.zeros_like(self._positions)
 
-    def follow(self, trajectory: JointTrajectory, now: float) -> None:
-        """Follow a trajectory that starts at ``now``, seconds."""
-        self.hold(trajectory.positions[-1])
-        self._trajectory = trajectory
+    def follow(self, trajectory: JointTrajectory, now: float, degree: int = QUINTIC) -> None:
+        """Follow a trajectory that starts at ``now``, seconds.
+
+        Args:
+            trajectory: if its first point lies ahead, the way there begins with the present reference.
+            now: seconds.
+            degree: of the polynomials between the points: LINEAR, CUBIC or QUINTIC.
+        """
+        whole = preceded(trajectory, self.reference(now))
+        self.hold(whole.positions[-1])
+        self._trajectory, self._degree = whole, degree
         self._started = now
 
     def brake(self, now: float) -> None:
         """Come to rest along the present direction, all joints at the same time."""
-        positions, velocities = self.reference(now)
-        self.hold(positions)
-        self._velocities = velocities
-        self._brake_seconds = float(np.max(np.abs(velocities) / self._braking))
+        present = self.reference(now)
+        self.hold(present.positions)
+        self._velocities = present.velocities
+        self._brake_seconds = float(np.max(np.abs(present.velocities) / self._braking))
         self._started = now
 
     def elapsed(self, now: float) -> float:
@@ -53,26 +61,16 @@ class ArmController:
         duration = self._brake_seconds if self._trajectory is None else float(self._trajectory.times[-1])
         return self.elapsed(now) >= duration
 
-    def reference(self, now: float) -> tuple[Array, Array]:
-        """Positions (J,) and velocities (J,) wanted at ``now``."""
+    def reference(self, now: float) -> JointReference:
+        """What is wanted at ``now``, seconds."""
         elapsed = self.elapsed(now)
+        zeros = np.zeros_like(self._positions)
         if self.is_resting(now):
-            stopped = self._positions + 0.5 * self._velocities * self._brake_seconds
-            return stopped, np.zeros_like(stopped)
+            return JointReference(self._positions + 0.5 * self._velocities * self._brake_seconds, zeros, zeros)
         if self._trajectory is not None:
-            return _sample(self._trajectory, elapsed)
+            return sample(self._trajectory, elapsed, self._degree)
         left = 1.0 - elapsed / self._brake_seconds
         travelled = self._velocities * elapsed * (1.0 + left) / 2.0
-        return self._positions + travelled, self._velocities * left
-
-
-def _sample(trajectory: JointTrajectory, time: float) -> tuple[Array, Array]:
-    """Linear interpolation between two samples; before the first one, the first."""
-    times = trajectory.times
-    after = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1)) if len(times) > 1 else 0
-    before = max(after - 1, 0)
-    span = float(times[after] - times[before]) or 1.0
-    part = float(np.clip((time - times[before]) / span, 0.0, 1.0))
-    positions = (1.0 - part) * trajectory.positions[before] + part * trajectory.positions[after]
-    velocities = (1.0 - part) * trajectory.velocities[before] + part * trajectory.velocities[after]
-    return positions, velocities
+        return JointReference(
+            self._positions + travelled, self._velocities * left, -self._velocities / self._brake_seconds
+        )

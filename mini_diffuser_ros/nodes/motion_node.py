@@ -45,6 +45,8 @@ class MotionNode(ManagedNode):
     keyframe whatever an earlier motion_node left under way is canceled, and every motion begins at measured rest.
     """
 
+    threads = 8
+
     def __init__(self) -> None:
         super().__init__("motion_node")
         parameters = Parameters(self)
@@ -211,7 +213,7 @@ class MotionNode(ManagedNode):
 
 def main() -> NoReturn:
     """Entry point of the executable ``motion_node``."""
-    run_node(MotionNode, threads=8)
+    run_node(MotionNode)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -10,31 +9,37 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
-from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
+from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes
-from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, Empty, Header, String
 from visualization_msgs.msg import MarkerArray
 
-from mini_diffuser_ros.nodes.action_goal import carry_out
-from mini_diffuser_ros.nodes.errors import InterruptionError, MalformedMessageError, NodeError
+from mini_diffuser_ros.nodes.deciding import Decider
+from mini_diffuser_ros.nodes.diagnostics import Diagnostics, Health, Level
+from mini_diffuser_ros.nodes.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.goal_ending import end_goal
-from mini_diffuser_ros.nodes.instruction_run import Ending, InstructionRun, MotionReport, refusal_of
+from mini_diffuser_ros.nodes.instruction_run import Ending, InstructionRun, MotionReport
 from mini_diffuser_ros.nodes.markers import mode_markers
-from mini_diffuser_ros.nodes.messages import cloud_from_message, mode_to_message, stamp_from_seconds
+from mini_diffuser_ros.nodes.messages import mode_to_message, stamp_from_seconds
+from mini_diffuser_ros.nodes.motion_client import MotionClient
+from mini_diffuser_ros.nodes.newest_cloud import TOPIC, NewestCloud
 from mini_diffuser_ros.nodes.parameters import Parameters
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.sentences import Sentences
 from mini_diffuser_ros.nodes.watch import Watch
 from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 
 Result = ExecuteInstruction.Result
+ACTION = "mini_diffuser/execute"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HEARTBEAT_PERIOD = 0.1  # seconds
-MOTION_TIMEOUT = 120.0  # seconds for one keyframe, planning and gripper included
+TAKEOVER_PERIOD = 0.2  # seconds between looks for a motion that an earlier process may have left under way
+CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for its sentence to end
 OUTCOMES = {
     Ending.TERMINATED: Result.TERMINATED,
     Ending.KEYFRAME_LIMIT: Result.KEYFRAME_LIMIT,
@@ -48,6 +53,8 @@ class PolicyNode(ManagedNode):
     A sentence comes as an action goal or on the instruction topic, which is turned into a goal of the same action.
     """
 
+    threads = 8
+
     def __init__(self) -> None:
         super().__init__("policy_node")
         parameters = Parameters(self)
@@ -56,15 +63,15 @@ class PolicyNode(ManagedNode):
         threads = parameters.integer(
             "threads", 1, "CPU threads of the policy; they wait for each other, so spare cores are needed", 1, 64
         )
-        self._samples = parameters.integer("samples", 64, "hypotheses drawn for a decision", 1, 4096)
-        self._steps = parameters.integer("steps", 20, "DDIM steps of a decision", 1, 1000)
-        self._seed = parameters.integer("seed", 0, "of the decisions' noise", 0, 2**31 - 1)
-        self._candidates = parameters.integer("candidates", 8, "modes that motion may try for a keyframe", 1, 100)
+        samples = parameters.integer("samples", 64, "hypotheses drawn for a decision", 1, 4096)
+        steps = parameters.integer("steps", 20, "DDIM steps of a decision", 1, 1000)
+        seed = parameters.integer("seed", 0, "of the decisions' noise", 0, 2**31 - 1)
+        candidates = parameters.integer("candidates", 8, "modes that motion may try for a keyframe", 1, 100)
         self._keyframe_limit = parameters.integer("keyframe_limit", 15, "keyframes a sentence may take", 1, 1000)
         self._decisions = parameters.integer(
             "decisions_per_keyframe", 2, "decisions before a keyframe is given up as refused by motion", 1, 20
         )
-        self._max_length = parameters.integer("max_instruction_length", 200, "characters of a sentence", 1, 2000)
+        max_length = parameters.integer("max_instruction_length", 200, "characters of a sentence", 1, 2000)
         self._settle_time = parameters.number(
             "settle_time",
             0.35,
@@ -72,85 +79,90 @@ class PolicyNode(ManagedNode):
             0.0,
             10.0,
         )
-        self._cloud_timeout = parameters.number("cloud_timeout", 10.0, "seconds to wait for a cloud", 0.1, 600.0)
+        cloud_timeout = parameters.number("cloud_timeout", 10.0, "seconds to wait for a cloud", 0.1, 600.0)
+        motion_silence = parameters.number(
+            "motion_silence", 5.0, "seconds without a sign of life of motion_node after which it is given up", 1.0, 60.0
+        )
+        self._sentences = Sentences(max_length)
+        self._cloud = NewestCloud(self, cloud_timeout)
+        self._arm_stopped = False
+        self._sentence = ""  # that is obeyed
+        self._hardware = device
+        # Endpoints first: they are discovered while the checkpoint is loaded.
+        self._motion = MotionClient(self, ReentrantCallbackGroup(), candidates, motion_silence)
+        self._make_topics()
+        self._decider = self._load(checkpoint, device, threads, samples, steps, seed)
+        self._start()
+        self.get_logger().info("ready for instructions")
 
+    def _load(self, checkpoint: str, device: str, threads: int, samples: int, steps: int, seed: int) -> Decider:
         tune_cpu(threads)
         self.get_logger().info(f"loading {checkpoint} on {device}")
-        self._policy = load_policy(checkpoint, device=device)
-        self._warm_up()
+        decider = Decider(load_policy(checkpoint, device=device), samples, steps, seed)
+        self.get_logger().info(f"warmed up in {decider.warm_up():.1f} s")
+        return decider
 
-        self._cloud: Cloud | None = None
-        self._arm_stopped = False
-        self._watches: dict[bytes, Watch] = {}  # of every goal that has not ended, by its id
-        self._runs: list[Watch] = []  # of those that are sentences to obey, the newest last
-        self._runs_lock = threading.Lock()
-        self._turn = threading.Lock()  # held by the sentence that may move the arm
-
+    def _make_topics(self) -> None:
+        listening = MutuallyExclusiveCallbackGroup()
         self.create_subscription(
             PointCloud2,
-            "mini_diffuser/cloud",
+            TOPIC,
             self._on_cloud,
             qos_profile_sensor_data,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        self.create_subscription(Bool, "mini_diffuser/stopped", self._on_stopped, LATCHED)
-        self.create_subscription(String, "mini_diffuser/instruction", self._on_instruction, 10)
+        self.create_subscription(Bool, "mini_diffuser/stopped", self._on_stopped, LATCHED, callback_group=listening)
         self._modes = self.create_publisher(KeyframeModes, "mini_diffuser/modes", 10)
         self._markers = self.create_publisher(MarkerArray, "mini_diffuser/markers", 10)
         self._active = self.create_publisher(String, "mini_diffuser/active_instruction", LATCHED)
         self._heartbeat = self.create_publisher(Empty, "mini_diffuser/heartbeat", 1)
-        self.create_timer(
-            HEARTBEAT_PERIOD,
-            lambda: self._heartbeat.publish(Empty()),
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        self._ready = self.create_publisher(Bool, "mini_diffuser/ready", LATCHED)
+        self._was_ready: bool | None = None
+
+    def _start(self) -> None:
+        """Take sentences from now on."""
         goals = ReentrantCallbackGroup()
-        self._motion = ActionClient(self, MoveToKeyframe, "mini_diffuser/move_to_keyframe", callback_group=goals)
-        self._own_action = ActionClient(self, ExecuteInstruction, "mini_diffuser/execute", callback_group=goals)
+        self._own_action = ActionClient(self, ExecuteInstruction, ACTION, callback_group=goals)
         self._server = ActionServer(
             self,
             ExecuteInstruction,
-            "mini_diffuser/execute",
+            ACTION,
             execute_callback=self._execute,
             handle_accepted_callback=self._on_accepted,
-            cancel_callback=self._on_cancel,
+            cancel_callback=lambda goal: self._sentences.cancel(goal, Result.CANCELED),
             callback_group=goals,
         )
-        self.get_logger().info("ready for instructions")
+        self.create_subscription(
+            String,
+            "mini_diffuser/instruction",
+            self._on_instruction,
+            10,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+        self.create_timer(HEARTBEAT_PERIOD, self._beat, callback_group=MutuallyExclusiveCallbackGroup())
+        self._takeover = self.create_timer(
+            TAKEOVER_PERIOD, self._take_over, callback_group=MutuallyExclusiveCallbackGroup()
+        )
+        diagnostics = Diagnostics(self, self._hardware)
+        diagnostics.add("cloud", self._cloud.health)
+        diagnostics.add("policy", self._health)
 
     def close(self) -> None:
         """End the sentence under way; motion is canceled with it."""
-        with self._runs_lock:
-            runs = list(self._runs)
-        for watch in runs:
-            watch.interrupt(Result.FAILED, "policy_node is shutting down")
-        if self._turn.acquire(timeout=1.5):
-            self._turn.release()
-
-    def _warm_up(self) -> None:
-        """One decision on made-up points: the first use of a network costs more than the later ones."""
-        start = time.monotonic()
-        points = np.random.default_rng(0).uniform((0.4, -0.2, 0.0), (0.6, 0.2, 0.1), (400, 3)).astype(np.float32)
-        cloud = Cloud(points, np.full(points.shape, 128, np.uint8), "warm_up")
-        self._policy.decide(cloud, "warm up", samples=self._samples, steps=self._steps, seed=0)
-        self.get_logger().info(f"warmed up in {time.monotonic() - start:.1f} s")
+        self._sentences.interrupt_all(Result.FAILED, "policy_node is shutting down")
+        self._motion.await_quiet(CLOSING_TIMEOUT)
+        self._decider.close()
 
     # Messages
 
     def _on_cloud(self, message: PointCloud2) -> None:
-        try:
-            self._cloud = cloud_from_message(message)
-        except MalformedMessageError as error:
-            self.get_logger().warning(f"mini_diffuser/cloud: {error}", throttle_duration_sec=5.0)
-            return
-        self._notify()
+        if self._cloud.take(message):
+            self._sentences.notify_all()
 
     def _on_stopped(self, message: Bool) -> None:
         self._arm_stopped = message.data
         if message.data:
-            with self._runs_lock:
-                for watch in self._runs:
-                    watch.interrupt(Result.STOPPED, "a stop was called")
+            self._sentences.interrupt_all(Result.STOPPED, "a stop was called")
 
     def _on_instruction(self, message: String) -> None:
         accepted = self._own_action.send_goal_async(ExecuteInstruction.Goal(instruction=message.data))
@@ -163,67 +175,65 @@ class PolicyNode(ManagedNode):
                 lambda ended: self.get_logger().info(f"'{instruction[:80]}': {ended.result().result.message}")
             )
 
-    def _notify(self) -> None:
-        with self._runs_lock:
-            for watch in self._runs:
-                watch.notify()
+    def _beat(self) -> None:
+        self._heartbeat.publish(Empty())
+        ready = self._cloud.is_fresh()
+        if ready != self._was_ready:
+            self._was_ready = ready
+            self._ready.publish(Bool(data=ready))
+
+    def _take_over(self) -> None:
+        if self._motion.take_over():
+            self._takeover.cancel()
+
+    def _health(self) -> Health:
+        values: dict[str, float | str] = {"device": self._hardware, **self._decider.latencies()}
+        values["sentence"] = self._sentence or "none"
+        if self._arm_stopped:
+            return Health(Level.WARN, "the arm is stopped", values)
+        if not self._motion.is_there():
+            return Health(Level.ERROR, f"no action server on {self._motion.name}", values)
+        return Health(Level.OK, f"obeying '{self._sentence}'" if self._sentence else "ready for instructions", values)
 
     # The action
 
     def _on_accepted(self, goal: Any) -> None:
-        watch = Watch()
-        refusal = refusal_of(goal.request.instruction, self._max_length)
-        with self._runs_lock:
-            if refusal is not None:
-                watch.interrupt(Result.REFUSED, refusal)
-            else:
-                for older in self._runs:
-                    older.interrupt(Result.PREEMPTED, f"preempted by '{goal.request.instruction.strip()}'")
-                self._runs.append(watch)
-            self._watches[bytes(goal.goal_id.uuid)] = watch
+        self._sentences.begin(goal)
         goal.execute()
-
-    def _on_cancel(self, goal: Any) -> CancelResponse:
-        with self._runs_lock:
-            watch = self._watches.get(bytes(goal.goal_id.uuid))
-        if watch is None:
-            return CancelResponse.REJECT
-        watch.interrupt(Result.CANCELED, "canceled by its client")
-        return CancelResponse.ACCEPT
 
     def _execute(self, goal: Any) -> Any:
         """Runs in a thread of the executor until the sentence has ended, and answers with how."""
         start = time.monotonic()
-        key = bytes(goal.goal_id.uuid)
-        watch = self._watches[key]
-        run = self._make_run(goal, watch)
-        try:
-            watch.check()
-            outcome, message = self._obey(goal, run, watch)
-        except InterruptionError as interruption:
-            outcome, message = interruption.outcome, str(interruption)
-        except NodeError as error:
-            outcome, message = Result.FAILED, str(error)
-        except Exception as error:  # the client has to hear of it, and the node goes on
-            self.get_logger().error(traceback.format_exc())
-            outcome, message = Result.FAILED, f"{type(error).__name__}: {error}"
-        finally:
-            with self._runs_lock:
-                del self._watches[key]
-                if watch in self._runs:
-                    self._runs.remove(watch)
+        with self._sentences.of(goal) as watch:
+            run = self._make_run(goal, watch)
+            outcome, message = self._attempt(goal, run, watch)
         self.get_logger().info(f"'{goal.request.instruction.strip()[:80]}': {message} ({run.keyframes} keyframes)")
         end_goal(goal, succeeded=outcome == Result.TERMINATED, canceled=outcome == Result.CANCELED)
         return Result(outcome=outcome, message=message, keyframes=run.keyframes, seconds=time.monotonic() - start)
 
-    def _obey(self, goal: Any, run: InstructionRun, watch: Watch) -> tuple[int, str]:
-        # The sentence that was preempted first brings the arm to rest.
-        with self._turn:
-            watch.check()
-            if self._arm_stopped:
-                return Result.STOPPED, "the arm is stopped; call mini_diffuser/resume first"
-            self._active.publish(String(data=goal.request.instruction.strip()))
+    def _attempt(self, goal: Any, run: InstructionRun, watch: Watch) -> tuple[int, str]:
+        """Outcome and message of a sentence, whatever happens."""
+        try:
+            # The sentence that was preempted first brings the arm to rest.
+            with self._sentences.turn(watch):
+                return self._obey(goal.request.instruction.strip(), run)
+        except InterruptionError as interruption:
+            return interruption.outcome, str(interruption)
+        except NodeError as error:
+            return Result.FAILED, str(error)
+        except Exception as error:  # the client has to hear of it, and the node goes on
+            self.get_logger().error(traceback.format_exc())
+            return Result.FAILED, f"{type(error).__name__}: {error}"
+
+    def _obey(self, sentence: str, run: InstructionRun) -> tuple[int, str]:
+        if self._arm_stopped:
+            return Result.STOPPED, "the arm is stopped; call mini_diffuser/resume first"
+        self._sentence = sentence
+        self._active.publish(String(data=sentence))
+        try:
             report = run.obey()
+        finally:
+            self._sentence = ""
         return OUTCOMES[report.ending], report.message
 
     def _make_run(self, goal: Any, watch: Watch) -> InstructionRun:
@@ -236,79 +246,35 @@ class PolicyNode(ManagedNode):
             goal.publish_feedback(ExecuteInstruction.Feedback(phase=phase, keyframe=keyframe, message=message))
 
         def look() -> Cloud:
-            return self._look(watch, partial(tell, "waiting", number))
+            if not self._cloud.is_fresh():
+                tell("waiting", number, "no cloud yet")
+            return self._cloud.await_newer(watch, self._settle_time)
 
         def decide(cloud: Cloud, count: int) -> Sequence[KeyframeMode]:
-            return self._decide(cloud, sentence, count)
+            start = time.monotonic()
+            modes = self._decider.decide(cloud, sentence, count, watch)
+            self._publish(modes, cloud, sentence, time.monotonic() - start)
+            return modes
 
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
-            return self._move(modes, cloud.frame, watch, lambda phase, message: tell(phase, number, message))
+            return self._motion.move(modes, cloud.frame, watch, lambda phase, done: tell(phase, number, done))
 
         return InstructionRun(look, decide, move, tell, self._keyframe_limit, self._decisions)
 
-    def _look(self, watch: Watch, tell: Any) -> Cloud:
-        """A cloud whose every image was taken after now plus the settle time."""
-        newer_than = self.get_clock().now().nanoseconds * 1e-9 + self._settle_time
-
-        def newest() -> Cloud | None:
-            cloud = self._cloud
-            return cloud if cloud is not None and cloud.stamp >= newer_than else None
-
-        if self._cloud is None:
-            tell("no cloud yet")
-        try:
-            return watch.wait_for(newest, self._cloud_timeout)
-        except TimeoutError:
-            what = "no cloud" if self._cloud is None else "no new cloud"
-            raise NodeError(
-                f"{what} on mini_diffuser/cloud within {self._cloud_timeout:.1f} s; see /diagnostics for the cameras"
-            ) from None
-
-    def _decide(self, cloud: Cloud, sentence: str, count: int) -> Sequence[KeyframeMode]:
-        start = time.monotonic()
-        try:
-            modes = self._policy.decide(
-                cloud, sentence, samples=self._samples, steps=self._steps, seed=self._seed + count
-            )
-        except ValueError as error:
-            raise NodeError(f"the policy cannot decide: {error}") from error
+    def _publish(self, modes: Sequence[KeyframeMode], cloud: Cloud, sentence: str, took: float) -> None:
         header = Header(frame_id=cloud.frame, stamp=stamp_from_seconds(cloud.stamp))
         messages = [mode_to_message(mode) for mode in modes]
         self._modes.publish(KeyframeModes(header=header, instruction=sentence, modes=messages))
         self._markers.publish(mode_markers(modes, header))
-        self.get_logger().info(
-            f"decided in {time.monotonic() - start:.2f} s on {len(cloud)} points: {len(modes)} modes, "
-            f"the first with {modes[0].share:.0%} at {np.round(modes[0].pose[:3], 3).tolist()}"
-            if modes
-            else "no mode"
-        )
-        return modes
-
-    def _move(self, modes: Sequence[KeyframeMode], frame: str, watch: Watch, tell: Any) -> MotionReport:
-        candidates = [mode_to_message(mode) for mode in modes[: self._candidates]]
-        goal = MoveToKeyframe.Goal(header=Header(frame_id=frame), candidates=candidates)
-        goal.header.stamp = self.get_clock().now().to_msg()
-        wrapped = carry_out(
-            self._motion,
-            goal,
-            watch,
-            name="mini_diffuser/move_to_keyframe",
-            timeout=MOTION_TIMEOUT,
-            on_feedback=lambda feedback: tell(feedback.phase, f"{feedback.progress:.0%}"),
-        )
-        result = wrapped.result
-        motion = MoveToKeyframe.Result
-        if result.outcome == motion.REACHED:
-            return MotionReport(result.chosen, result.message)
-        if result.outcome == motion.REFUSED:
-            return MotionReport(None, result.message)
-        ended = Result.STOPPED if result.outcome == motion.STOPPED else Result.FAILED
-        raise InterruptionError(ended, result.message)
+        first = "no mode"
+        if modes:
+            first = f"the first with {modes[0].share:.0%} at {np.round(modes[0].pose[:3], 3).tolist()}"
+        self.get_logger().info(f"decided in {took:.2f} s on {len(cloud)} points: {len(modes)} modes, {first}")
 
 
 def main() -> NoReturn:
     """Entry point of the executable ``policy_node``."""
-    run_node(PolicyNode, threads=8)
+    run_node(PolicyNode)
 
 
 if __name__ == "__main__":

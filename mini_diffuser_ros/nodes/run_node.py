@@ -29,6 +29,8 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class RunNode(ManagedNode):
     """One run: exit code 0 if the task was done, 1 if not. In simulation the world has the last word."""
 
+    threads = 6
+
     def __init__(self) -> None:
         super().__init__("run_node")
         parameters = Parameters(self)
@@ -42,7 +44,11 @@ class RunNode(ManagedNode):
             "start_timeout", 120.0, "seconds to wait for the policy to be ready", 1.0, 3600.0
         )
         self._cloud_timeout = parameters.number(
-            "cloud_timeout", 20.0, "seconds to wait for a first cloud before the sentence is sent anyway", 0.0, 600.0
+            "cloud_timeout",
+            20.0,
+            "seconds that the policy may take to see a cloud; then the sentence is sent",
+            0.0,
+            600.0,
         )
         self._run_timeout = parameters.number("run_timeout", 600.0, "seconds that the sentence may take", 1.0, 1e5)
         self._confirm_timeout = parameters.number(
@@ -58,11 +64,12 @@ class RunNode(ManagedNode):
             cameras,
             load_robot(robot).arm_joint_names,
             video_rate,
-            self._watch.notify,
         )
         told = MutuallyExclusiveCallbackGroup()
         self.create_subscription(Bool, "sim/success", self._on_success, LATCHED, callback_group=told)
         self.create_subscription(String, "sim/task", self._on_task, LATCHED, callback_group=told)
+        self._ready = False
+        self.create_subscription(Bool, "mini_diffuser/ready", self._on_ready, LATCHED, callback_group=told)
         self._client = ActionClient(self, ExecuteInstruction, ACTION, callback_group=ReentrantCallbackGroup())
         self._worker = threading.Thread(target=self._work, name="run", daemon=True)
         self._worker.start()
@@ -91,12 +98,14 @@ class RunNode(ManagedNode):
         self.finish(0 if self._report.success else 1)
 
     def _await_stack(self) -> None:
-        """Until the policy is loaded and there is something to see; otherwise the report's times mean little."""
+        """Until the policy is loaded and sees something; otherwise the report's times mean little."""
         wait_for_server(self._client, ACTION, self._watch, self._start_timeout)
         try:
-            self._watch.wait_for(self._observer.has_cloud, self._cloud_timeout)
+            self._watch.wait_for(lambda: self._ready, self._cloud_timeout)
         except TimeoutError:
-            self.get_logger().warning(f"no cloud within {self._cloud_timeout:.0f} s; the sentence is sent anyway")
+            self.get_logger().warning(
+                f"the policy sees no cloud within {self._cloud_timeout:.0f} s; the sentence is sent anyway"
+            )
 
     def _obey(self) -> None:
         instruction = self._report.instruction
@@ -138,6 +147,10 @@ class RunNode(ManagedNode):
             self._report.events.append(event)
             self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())
 
+    def _on_ready(self, message: Bool) -> None:
+        self._ready = message.data
+        self._watch.notify()
+
     def _on_success(self, message: Bool) -> None:
         self._report.confirmed = message.data
         self._watch.notify()
@@ -148,7 +161,7 @@ class RunNode(ManagedNode):
 
 def main() -> NoReturn:
     """Entry point of the executable ``run_node``."""
-    run_node(RunNode, threads=6)
+    run_node(RunNode)
 
 
 if __name__ == "__main__":

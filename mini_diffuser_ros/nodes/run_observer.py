@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,6 @@ class RunObserver:
         cameras: names.
         joint_names: of the arm.
         rate: frames per second of the video.
-        notify: called when something arrives that somebody may wait for.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class RunObserver:
         cameras: Sequence[str],
         joint_names: Sequence[str],
         rate: float,
-        notify: Callable[[], None],
     ) -> None:
         self._node = node
         self._report = report
@@ -55,7 +53,6 @@ class RunObserver:
         self._cameras = cameras
         self._joint_names = frozenset(joint_names)
         self._rate = rate
-        self._notify = notify
         self._sent: float | None = None
         self._motion_commanded = False
         self._clouds: deque[Cloud] = deque(maxlen=30)
@@ -92,10 +89,6 @@ class RunObserver:
         """Seconds since the sentence, 0 before it."""
         return 0.0 if self._sent is None else time.monotonic() - self._sent
 
-    def has_cloud(self) -> bool:
-        """Whether a cloud has been received."""
-        return bool(self._clouds)
-
     def finish(self) -> None:
         """End the video and draw the first decision."""
         with self._video_lock:
@@ -111,7 +104,6 @@ class RunObserver:
             self._clouds.append(cloud_from_message(message))
         except MalformedMessageError as error:
             self._node.get_logger().warning(f"mini_diffuser/cloud: {error}", throttle_duration_sec=5.0)
-        self._notify()
 
     def _on_modes(self, message: KeyframeModes) -> None:
         modes = [mode_from_message(mode) for mode in message.modes]

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from mini_diffuser_ros.nodes.errors import InterruptionError, MalformedMessageError
 from mini_diffuser_ros.nodes.goal_ending import end_goal
 from mini_diffuser_ros.nodes.messages import duration_from_seconds, trajectory_from_message
+from mini_diffuser_ros.nodes.trajectory_sampling import degree_of
 from mini_diffuser_ros.nodes.watch import Watch
 from mini_diffuser_ros.nodes.world_driver import FINGER_TOLERANCE, WorldDriver
 
@@ -98,7 +99,7 @@ class ArmActionServer(_Serving):
         """Runs in a thread of the executor until the arm has arrived or the goal was taken away."""
         trajectory = trajectory_from_message(goal.request.trajectory, self._joint_names)
         watch = self._begin(goal)
-        self._driver.follow(trajectory)
+        self._driver.follow(trajectory, degree_of(goal.request.trajectory))
         canceled = False
         try:
             self._await_arrival(goal, watch)

@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Header, String
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
+from mini_diffuser_ros.nodes.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.messages import (
     image_from_color,
     image_from_depth,
@@ -27,6 +28,7 @@ from mini_diffuser_ros.nodes.messages import (
 from mini_diffuser_ros.nodes.parameters import Parameters
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.sim_actions import ArmActionServer, GripperActionServer
+from mini_diffuser_ros.nodes.sim_health import SimHealth
 from mini_diffuser_ros.nodes.table import Table
 from mini_diffuser_ros.nodes.world_driver import WorldDriver
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
@@ -45,6 +47,8 @@ class SimNode(ManagedNode):
     A sentence that cannot be obeyed with what lies on the table has the table laid anew at once. The policy waits for
     a cloud that is newer than the sentence by its settle time, so that it never sees the old table.
     """
+
+    threads = 8
 
     def __init__(self) -> None:
         super().__init__("sim_node")
@@ -89,6 +93,10 @@ class SimNode(ManagedNode):
         self.create_subscription(
             String, "mini_diffuser/active_instruction", self._on_instruction, LATCHED, callback_group=laying
         )
+        self._health = SimHealth(self._driver, self._speed)
+        diagnostics = Diagnostics(self, "simulation")
+        diagnostics.add("physics", self._health.physics)
+        diagnostics.add("cameras", self._health.cameras)
         self._stepped = time.monotonic()
         self.create_timer(1.0 / rate, self._step, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_timer(1.0 / camera_rate, self._render, callback_group=MutuallyExclusiveCallbackGroup())
@@ -174,10 +182,12 @@ class SimNode(ManagedNode):
     def _render(self) -> None:
         """Draw a copy of the state and publish it with the time at which it was copied."""
         stamp = self.get_clock().now().to_msg()
+        began = time.monotonic()
         model, data = self._driver.copy_scene()
         for camera in self._cameras:
             color, depth = self._renderer.render(model, data, camera.name, *self._image_size)
             self._outputs[camera.name].publish(stamp, color, depth)
+        self._health.rendered(time.monotonic() - began)
 
 
 class CameraOutput:
@@ -214,7 +224,7 @@ def _transform(stamp: Time, parent: str, child: str, parent_from_child: NDArray[
 
 def main() -> NoReturn:
     """Entry point of the executable ``sim_node``."""
-    run_node(SimNode, threads=8)
+    run_node(SimNode)
 
 
 if __name__ == "__main__":

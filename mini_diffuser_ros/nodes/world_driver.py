@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.nodes.arm_controller import ArmController
+from mini_diffuser_ros.nodes.trajectory_sampling import QUINTIC
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation import TabletopWorld
 
@@ -59,6 +60,11 @@ class WorldDriver:
                 self._arm.hold(self._world.arm_positions())
             return message, laid_anew
 
+    def time(self) -> float:
+        """Seconds of the world; it begins anew with every new table."""
+        with self._lock:
+            return float(self._world.time)
+
     def read(self, look: Callable[[], T]) -> T:
         """What a function that looks at the world returns."""
         with self._lock:
@@ -69,7 +75,8 @@ class WorldDriver:
         with self._lock:
             period = self._world.model.opt.timestep
             for _ in range(round(min(seconds, LARGEST_CATCH_UP) / period)):
-                self._world.set_arm_target(*self._arm.reference(self._world.time + period))
+                wanted = self._arm.reference(self._world.time + period)
+                self._world.set_arm_target(wanted.positions, wanted.velocities)
                 self._world.step(period)
             return self._world.joint_positions(), self._world.joint_velocities()
 
@@ -84,10 +91,10 @@ class WorldDriver:
 
     # The arm
 
-    def follow(self, trajectory: JointTrajectory) -> None:
-        """Have the arm follow a trajectory from now on."""
+    def follow(self, trajectory: JointTrajectory, degree: int = QUINTIC) -> None:
+        """Have the arm follow a trajectory from now on; the degree is that of the polynomials between its points."""
         with self._lock:
-            self._arm.follow(trajectory, self._world.time)
+            self._arm.follow(trajectory, self._world.time, degree)
 
     def brake(self) -> None:
         """Have the arm come to rest."""
@@ -107,14 +114,15 @@ class WorldDriver:
                 return False
             velocities = self._world.joint_velocities()
             speed = max(abs(velocities[name]) for name in self.robot.arm_joint_names)
-            miss = np.max(np.abs(self._world.arm_positions() - self._arm.reference(now)[0]))
+            miss = np.max(np.abs(self._world.arm_positions() - self._arm.reference(now).positions))
             return bool(miss < SETTLED_RAD and speed < SETTLED_RAD_S) or self._arm.is_resting(now - SETTLE_TIME)
 
     def arm_state(self) -> ArmState:
         """Where the arm is meant to be and where it is."""
         with self._lock:
             now = self._world.time
-            return ArmState(*self._arm.reference(now), self._world.arm_positions(), self._arm.elapsed(now))
+            wanted = self._arm.reference(now)
+            return ArmState(wanted.positions, wanted.velocities, self._world.arm_positions(), self._arm.elapsed(now))
 
     # The gripper; positions are of one finger
 

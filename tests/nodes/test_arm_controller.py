@@ -23,7 +23,7 @@ def trajectory() -> JointTrajectory:
 
 def test_it_holds_where_it_is_put() -> None:
     arm = ArmController(np.array([0.3, 0.4]), BRAKING)
-    positions, velocities = arm.reference(5.0)
+    positions, velocities, _ = arm.reference(5.0)
     assert np.array_equal(positions, [0.3, 0.4])
     assert not velocities.any()
     assert arm.is_resting(5.0)
@@ -43,7 +43,7 @@ def test_it_follows_a_trajectory_to_its_end_and_holds_there() -> None:
 def test_braking_is_continuous_and_within_the_deceleration(at: float) -> None:
     arm = ArmController(np.zeros(2), BRAKING)
     arm.follow(trajectory(), now=0.0)
-    before, speed = arm.reference(at)
+    before, speed, _ = arm.reference(at)
     arm.brake(at)
     assert np.allclose(arm.reference(at)[0], before)
     assert np.allclose(arm.reference(at)[1], speed)
@@ -56,3 +56,21 @@ def test_braking_is_continuous_and_within_the_deceleration(at: float) -> None:
     assert np.allclose(np.diff(positions, axis=0), mean_velocities * period, atol=1e-5)
     assert arm.is_resting(at + 1.0)
     assert np.array_equal(arm.reference(at + 1.0)[0], arm.reference(at + 9.0)[0])
+
+
+@settings(max_examples=30)
+@given(st.floats(0.05, 1.5), st.floats(0.02, 0.2))
+def test_a_trajectory_that_begins_ahead_takes_over_without_a_jump(at: float, lead: float) -> None:
+    arm = ArmController(np.zeros(2), BRAKING)
+    arm.follow(trajectory(), now=0.0)
+    positions, velocities, accelerations = arm.reference(at)
+    ahead = JointTrajectory(
+        ("a", "b"), np.array([lead, lead + 0.5]), np.array([positions, positions]), np.zeros((2, 2)), np.zeros((2, 2))
+    )
+    arm.follow(ahead, now=at)
+    taken_over = arm.reference(at)
+    assert np.allclose(taken_over.positions, positions)
+    assert np.allclose(taken_over.velocities, velocities)
+    assert np.allclose(taken_over.accelerations, accelerations)
+    assert np.allclose(arm.reference(at + lead).positions, positions)
+    assert arm.is_resting(at + lead + 0.5 + 1e-9)

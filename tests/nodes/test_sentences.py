@@ -1,0 +1,82 @@
+"""The newest sentence is obeyed, one at a time, and every one can be interrupted from its acceptance to its end."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+from mini_diffuser_msgs.action import ExecuteInstruction
+from rclpy.action import CancelResponse
+from unique_identifier_msgs.msg import UUID
+
+from mini_diffuser_ros.nodes.errors import InterruptionError
+from mini_diffuser_ros.nodes.sentences import Result, Sentences
+from mini_diffuser_ros.nodes.watch import Watch
+
+
+class Goal:
+    """The part of a goal handle that counts."""
+
+    def __init__(self, instruction: str) -> None:
+        self.goal_id = UUID(uuid=list(uuid.uuid4().bytes))
+        self.request = ExecuteInstruction.Goal(instruction=instruction)
+
+
+def outcome_of(watch: Watch) -> int | None:
+    """With which outcome a watch was interrupted."""
+    try:
+        watch.check()
+    except InterruptionError as interruption:
+        return interruption.outcome
+    return None
+
+
+def test_a_newer_sentence_preempts_and_a_refused_one_does_not() -> None:
+    sentences = Sentences(max_length=20)
+    first = sentences.begin(Goal("press the button"))
+    refused = sentences.begin(Goal("press " * 9))
+    assert (outcome_of(first), outcome_of(refused)) == (None, Result.REFUSED)
+    second = sentences.begin(Goal("press another"))
+    assert (outcome_of(first), outcome_of(second)) == (Result.PREEMPTED, None)
+
+
+def test_a_goal_can_be_canceled_from_its_acceptance_to_its_end() -> None:
+    sentences, goal = Sentences(20), Goal("press")
+    assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.REJECT
+    watch = sentences.begin(goal)
+    assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.ACCEPT
+    assert outcome_of(watch) == Result.CANCELED
+    with sentences.of(goal):
+        pass
+    assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.REJECT
+
+
+def test_turns_follow_each_other_and_an_interrupted_wait_ends_at_once() -> None:
+    sentences = Sentences(20)
+    first, second, third = Watch(), Watch(), Watch()
+    order: list[str] = []
+    goal = Goal("third")
+    third = sentences.begin(goal)
+
+    def take_turn() -> None:
+        with sentences.turn(third):
+            order.append("third")
+
+    with sentences.turn(first):
+        second.interrupt(Result.PREEMPTED, "preempted")
+        with pytest.raises(InterruptionError), sentences.turn(second):
+            order.append("second")
+        waiting = threading.Thread(target=take_turn)
+        waiting.start()
+        order.append("first")
+    waiting.join(30.0)
+    assert order == ["first", "third"]
+
+
+def test_a_turn_that_raises_is_given_back() -> None:
+    sentences = Sentences(20)
+    with pytest.raises(ValueError, match="bug"), sentences.turn(Watch()):
+        raise ValueError("bug")
+    with sentences.turn(Watch()):
+        pass
