@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
+from rclpy.task import Future
 from rclpy.time import Time
 
 from tf2_ros.pose import Pose, compose, interpolate, invert
 
 NO_WAIT = Duration()
 NORMALIZATION_TOLERANCE = 1e-2
-CLOCK_POLL = 0.02  # seconds between looks at a clock that may be simulated, while waiting for transforms
+LONGEST_WAIT = 0.02  # seconds between looks for a transform that is waited for
 
 logger = get_logger("tf2_ros")
 
@@ -88,12 +89,15 @@ class FrameCache:
         position, exact = self._position(stamp)
         if exact:
             return self.samples[position]
+        first, last, asked = self.samples[0].stamp / 1e9, self.samples[-1].stamp / 1e9, stamp / 1e9
+        needs = "Lookup would require extrapolation"
+        if len(self.samples) == 1:
+            raise ExtrapolationException(f"{needs} at time {asked:.6f}, but only time {first:.6f} is in the buffer")
         if position in (0, len(self.samples)):
-            where, which, edge = ("past", "earliest", 0) if position == 0 else ("future", "latest", -1)
-            raise ExtrapolationException(
-                f"Lookup would require extrapolation into the {where}.  Requested time {stamp / 1e9:.6f} but the "
-                f"{which} data is at time {self.samples[edge].stamp / 1e9:.6f}"
-            )
+            where, edge = ("past", f"earliest data is at time {first:.6f}")
+            if position:
+                where, edge = ("future", f"latest data is at time {last:.6f}")
+            raise ExtrapolationException(f"{needs} into the {where}.  Requested time {asked:.6f} but the {edge}")
         before, after = self.samples[position - 1], self.samples[position]
         if before.parent != after.parent:
             return before
@@ -113,6 +117,7 @@ class BufferCore:
         self._frames: dict[str, FrameCache] = {}
         self._parents: set[str] = set()
         self._changed = threading.Condition(threading.RLock())
+        self._waiting: list[Callable[[], None]] = []
 
     def set_transform(self, transform: Any, authority: str) -> None:
         """Keep a geometry_msgs/TransformStamped."""
@@ -128,12 +133,12 @@ class BufferCore:
         pose = Pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
         fault = None
         if not child or not parent or child == parent:
-            fault = "frame_id and child_frame_id must be given and differ"
+            fault = "TF_SELF_TRANSFORM, frame_id and child_frame_id must be given and differ"
         elif not all(map(math.isfinite, (*pose.translation, *pose.rotation))):
-            fault = "a value is not finite"
+            fault = "TF_NAN_INPUT, a value is not finite"
         elif abs(math.hypot(*pose.rotation) ** 2 - 1.0) > NORMALIZATION_TOLERANCE:
-            fault = f"the quaternion {pose.rotation} is not normalized"
-        if fault is None:
+            fault = f"TF_DENORMALIZED_QUATERNION, {pose.rotation}"
+        else:
             with self._changed:
                 cache = self._frames.get(child)
                 if cache is None or cache.static != static:
@@ -142,6 +147,9 @@ class BufferCore:
                 if not cache.insert(Sample(stamp.sec * 10**9 + stamp.nanosec, parent, pose)):
                     fault = "TF_OLD_DATA, it is from the past"
                 self._changed.notify_all()
+                waiting = list(self._waiting)
+            for look in waiting:
+                look()
         if fault is not None:
             what = f"ignoring transform from child_frame_id '{child}' to '{parent}' of authority '{authority}'"
             logger.error(f"{what}: {fault}", throttle_duration_sec=1.0)
@@ -151,29 +159,35 @@ class BufferCore:
         with self._changed:
             self._frames = {name: cache for name, cache in self._frames.items() if cache.static}
 
-    def get_frame_names(self) -> list[str]:
+    def all_frames_as_string(self) -> str:
+        """A line for each frame, with its parent."""
         with self._changed:
-            return sorted({*self._frames, *self._parents})
+            parents = {name: cache.samples[-1].parent for name, cache in self._frames.items()}
+        return "".join(f"Frame {name} exists with parent {parent}.\n" for name, parent in parents.items())
 
-    def _require(self, frame: str, role: str) -> str:
-        name = frame.removeprefix("/")
-        if not name:
-            raise InvalidArgumentException(f"lookupTransform argument {role}: frame_ids cannot be empty")
-        if name not in self._frames and name not in self._parents:
-            raise LookupException(f'"{name}" passed to lookupTransform argument {role} does not exist.')
-        return name
+    def _require(self, frame: str, role: str) -> None:
+        fault = "cannot be empty" if not frame else "cannot start with a '/'"
+        if not frame or frame.startswith("/"):
+            raise InvalidArgumentException(
+                f'Invalid argument "{frame}" passed to lookupTransform argument {role} - in tf2 frame_ids {fault}'
+            )
+        if frame not in self._frames and frame not in self._parents:
+            raise LookupException(f'"{frame}" passed to lookupTransform argument {role} does not exist.')
 
     def _lookup(self, target: str, source: str, stamp: int) -> tuple[int, Pose]:
         """The time and target_from_source."""
         with self._changed:
-            target, source = self._require(target, "target_frame"), self._require(source, "source_frame")
+            self._require(target, "target_frame")
+            self._require(source, "source_frame")
             if target == source:
                 return stamp, Pose()
             chains, faults = zip(*(self._chain(frame, stamp) for frame in (target, source)), strict=True)
             common = next((frame for frame in chains[0] if frame in chains[1]), None)
             if common is None and any(faults):
                 fault = next(filter(None, faults))
-                raise ExtrapolationException(f"{fault}, when looking up transform from [{source}] to [{target}]")
+                raise ExtrapolationException(
+                    f"{fault}, when looking up transform from frame [{source}] to frame [{target}]"
+                )
             if common is None:
                 raise ConnectivityException(
                     f"Could not find a connection between '{target}' and '{source}' because they are not part of the "
@@ -188,7 +202,11 @@ class BufferCore:
             return stamp, compose(invert(chains[0][common]), chains[1][common])
 
     def _chain(self, frame: str, stamp: int) -> tuple[dict[str, Pose], ExtrapolationException | None]:
-        """ancestor_from_frame for the frame and those above it, and what kept it from going further."""
+        """ancestor_from_frame for the frame and those above it, and what kept it from going further.
+
+        Raises:
+            LookupException: the frames are in a ring.
+        """
         found = {frame: Pose()}
         while (cache := self._frames.get(frame)) is not None:
             try:
@@ -196,28 +214,38 @@ class BufferCore:
             except ExtrapolationException as error:
                 return found, error
             if sample.parent in found:
-                break
+                raise LookupException("The tf tree is invalid because it contains a loop.")
             found[sample.parent], frame = compose(sample.pose, found[frame]), sample.parent
         return found, None
 
     def lookup_transform_core(self, target_frame: str, source_frame: str, time: Any) -> Any:
         """target_from_source at a time, as geometry_msgs/TransformStamped; a zero time means the latest."""
-        stamp, pose = self._lookup(target_frame, source_frame, _nanoseconds(time))
-        message = TransformStamped(child_frame_id=source_frame.removeprefix("/"))
-        message.header.frame_id = target_frame.removeprefix("/")
-        message.header.stamp = Time(nanoseconds=stamp).to_msg()
-        t, q = message.transform.translation, message.transform.rotation
-        t.x, t.y, t.z = pose.translation
-        q.x, q.y, q.z, q.w = pose.rotation
-        return message
+        return _message(target_frame, source_frame, *self._lookup(target_frame, source_frame, _nanoseconds(time)))
+
+    def lookup_transform_full_core(
+        self, target_frame: str, target_time: Any, source_frame: str, source_time: Any, fixed_frame: str
+    ) -> Any:
+        """target at its time from source at its time, by a frame that does not move between."""
+        with self._changed:
+            stamp, target_from_fixed = self._lookup(target_frame, fixed_frame, _nanoseconds(target_time))
+            _, fixed_from_source = self._lookup(fixed_frame, source_frame, _nanoseconds(source_time))
+        return _message(target_frame, source_frame, stamp, compose(target_from_fixed, fixed_from_source))
 
     def can_transform_core(self, target_frame: str, source_frame: str, time: Any) -> tuple[bool, str]:
         """Whether a lookup would succeed, and if not, why."""
-        try:
-            self._lookup(target_frame, source_frame, _nanoseconds(time))
-        except TransformException as error:
-            return False, str(error)
-        return True, ""
+        return _succeeds(self._lookup, target_frame, source_frame, _nanoseconds(time))
+
+    def can_transform_full_core(self, *frames_and_times: Any) -> tuple[bool, str]:
+        """The same for `lookup_transform_full_core`."""
+        return _succeeds(self.lookup_transform_full_core, *frames_and_times)
+
+
+def _succeeds(look: Callable[..., Any], *what: Any) -> tuple[bool, str]:
+    try:
+        look(*what)
+    except TransformException as error:
+        return False, str(error)
+    return True, ""
 
 
 def _nanoseconds(time: Any) -> int:
@@ -225,18 +253,32 @@ def _nanoseconds(time: Any) -> int:
     return int(time.nanoseconds if hasattr(time, "nanoseconds") else time.sec * 10**9 + time.nanosec)
 
 
+def _message(target: str, source: str, stamp: int, pose: Pose) -> Any:
+    message = TransformStamped(child_frame_id=source)
+    message.header.frame_id, message.header.stamp = target, Time(nanoseconds=stamp).to_msg()
+    t, q = message.transform.translation, message.transform.rotation
+    t.x, t.y, t.z = pose.translation
+    q.x, q.y, q.z, q.w = pose.rotation
+    return message
+
+
 class Buffer(BufferCore):
-    """A buffer whose lookups can wait.
+    """A buffer whose lookups can wait, in another thread than that which spins the listener's node.
 
     Args:
         cache_time: how long transforms are kept (default 10 s).
-        node: its clock measures the waiting.
+        node: accepted for genuine's service of frames, which rosless does not provide.
     """
 
     def __init__(self, cache_time: Duration | None = None, node: Any = None) -> None:
         super().__init__(cache_time)
-        clock = node.get_clock() if node is not None else None
-        self._now: Callable[[], int] = wall_time.monotonic_ns if clock is None else lambda: clock.now().nanoseconds
+
+    def _wait(self, can: Callable[..., tuple[bool, str]], what: tuple[Any, ...], timeout: Duration) -> tuple[bool, str]:
+        end = wall_time.monotonic_ns() + timeout.nanoseconds
+        with self._changed:
+            while not (answer := can(*what))[0] and wall_time.monotonic_ns() < end:
+                self._changed.wait(LONGEST_WAIT)
+        return answer
 
     def lookup_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT) -> Any:
         """target_from_source at a time (zero: the latest), waiting up to `timeout` for it.
@@ -247,6 +289,20 @@ class Buffer(BufferCore):
         self.can_transform(target_frame, source_frame, time, timeout)
         return self.lookup_transform_core(target_frame, source_frame, time)
 
+    def lookup_transform_full(
+        self,
+        target_frame: str,
+        target_time: Time,
+        source_frame: str,
+        source_time: Time,
+        fixed_frame: str,
+        timeout: Duration = NO_WAIT,
+    ) -> Any:
+        """target at its time from source at its time, by a frame that does not move between; raises as above."""
+        what = (target_frame, target_time, source_frame, source_time, fixed_frame)
+        self._wait(self.can_transform_full_core, what, timeout)
+        return self.lookup_transform_full_core(*what)
+
     def can_transform(
         self,
         target_frame: str,
@@ -256,8 +312,26 @@ class Buffer(BufferCore):
         return_debug_tuple: bool = False,
     ) -> Any:
         """Whether a lookup would succeed within `timeout`; with the reason why not, if asked."""
-        end = self._now() + timeout.nanoseconds
-        with self._changed:
-            while not (answer := self.can_transform_core(target_frame, source_frame, time))[0] and self._now() < end:
-                self._changed.wait(CLOCK_POLL)
+        answer = self._wait(self.can_transform_core, (target_frame, source_frame, time), timeout)
         return answer if return_debug_tuple else answer[0]
+
+    def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Future:
+        """A future that is done once the lookup would succeed."""
+        future = Future()
+
+        def look() -> None:
+            if not future.done() and self.can_transform_core(target_frame, source_frame, time)[0]:
+                future.set_result(True)
+            with self._changed:
+                if future.done() and look in self._waiting:
+                    self._waiting.remove(look)
+
+        with self._changed:
+            self._waiting.append(look)
+        look()
+        return future
+
+    async def lookup_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Any:
+        """target_from_source at a time, as soon as it is known."""
+        await self.wait_for_transform_async(target_frame, source_frame, time)
+        return self.lookup_transform_core(target_frame, source_frame, time)
