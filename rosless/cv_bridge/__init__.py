@@ -12,15 +12,15 @@ import numpy as np
 from rosless.errors import left_out
 from sensor_msgs.msg import CompressedImage, Image
 
-# Sample type and channels by encoding
-ENCODINGS: dict[str, tuple[str, int]] = {
-    **dict.fromkeys(("rgb8", "bgr8", "8UC3"), ("uint8", 3)),
-    **dict.fromkeys(("rgba8", "bgra8", "8UC4"), ("uint8", 4)),
-    **dict.fromkeys(("mono8", "8UC1"), ("uint8", 1)),
-    **dict.fromkeys(("mono16", "16UC1"), ("uint16", 1)),
-    "32FC1": ("float32", 1),
+DEPTHS = {"uint8": "8U", "int8": "8S", "uint16": "16U", "int16": "16S", "int32": "32S"}
+DEPTHS |= {"float32": "32F", "float64": "64F"}
+# The channels of an encoding that says what they mean; l is grey
+COLORS = {
+    f"{name.replace('l', 'mono')}{bits}": name for name in ("rgb", "bgr", "rgba", "bgra", "l") for bits in (8, 16)
 }
-COLORS = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
+# Sample type and number of channels by encoding
+ENCODINGS = {f"{depth}C{count}": (kind, count) for kind, depth in DEPTHS.items() for count in (1, 2, 3, 4)}
+ENCODINGS |= {name: ("uint16" if name.endswith("16") else "uint8", len(channels)) for name, channels in COLORS.items()}
 PASSTHROUGH = "passthrough"
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, of red, green and blue
 
@@ -31,7 +31,9 @@ class CvBridgeError(TypeError):
 
 def _layout(encoding: str) -> tuple[np.dtype[Any], int]:
     if encoding not in ENCODINGS:
-        raise CvBridgeError(f"rosless does not provide the encoding '{encoding}'; it has {', '.join(ENCODINGS)}")
+        raise CvBridgeError(
+            f"Unrecognized image encoding [{encoding}]; rosless has {', '.join(COLORS)} and 8UC1 to 64FC4"
+        )
     kind, channels = ENCODINGS[encoding]
     return np.dtype(kind), channels
 
@@ -50,8 +52,8 @@ class CvBridge:
         row = width * channels * dtype.itemsize
         if step < row or len(img_msg.data) < step * height:
             raise CvBridgeError(
-                f"an image {width}x{height} {img_msg.encoding} with step {step} does not fit its "
-                f"{len(img_msg.data)} bytes; expected a step of at least {row}"
+                f"Image is wrongly formed: {width}x{height} {img_msg.encoding} with step {step} and "
+                f"{len(img_msg.data)} bytes; expected a step of at least {row} and height * step bytes"
             )
         data = np.frombuffer(img_msg.data, np.uint8)[: step * height].reshape(height, step)[:, :row]
         pixels = np.ascontiguousarray(data).view(dtype.newbyteorder(">" if img_msg.is_bigendian else "<"))
@@ -65,14 +67,11 @@ class CvBridge:
             CvBridgeError: the pixels do not fit the encoding.
         """
         channels = cvim.shape[2] if cvim.ndim == 3 else 1
-        if encoding == PASSTHROUGH:
-            kind = {"uint8": "8UC", "uint16": "16UC", "float32": "32FC"}.get(cvim.dtype.name, f"{cvim.dtype.name} C")
-            encoding = f"{kind}{channels}"
+        own = f"{DEPTHS.get(cvim.dtype.name, cvim.dtype.name)}C{channels}"
+        encoding = own if encoding == PASSTHROUGH else encoding
         dtype, wanted = _layout(encoding)
         if cvim.dtype != dtype or channels != wanted or cvim.ndim not in (2, 3):
-            raise CvBridgeError(
-                f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype} {cvim.shape}"
-            )
+            raise CvBridgeError(f"encoding specified as {encoding}, but image has incompatible type {own}")
         height, width = cvim.shape[:2]
         message = Image(height=height, width=width, encoding=encoding, step=width * channels * dtype.itemsize)
         message.header = header if header is not None else message.header
@@ -80,50 +79,80 @@ class CvBridge:
         return message
 
     def compressed_imgmsg_to_cv2(self, cmprs_img_msg: Any, desired_encoding: str = PASSTHROUGH) -> np.ndarray:
-        """The pixels of a JPEG or PNG image: as bgr8, mono8 or 16UC1 unless another encoding is wanted.
+        """The pixels of a JPEG or PNG image: as bgr8, bgra8, mono8 or 16UC1 unless another encoding is wanted.
 
         Raises:
             CvBridgeError: data that are no image.
         """
-        from PIL import Image as Files
-        from PIL import UnidentifiedImageError
-
+        files = _pillow()
         try:
-            file = Files.open(io.BytesIO(bytes(cmprs_img_msg.data)))
-            have = {"L": "mono8", "I;16": "16UC1", "I": "16UC1"}.get(file.mode, "rgb8")
+            file = files.open(io.BytesIO(bytes(cmprs_img_msg.data)))
+            have = {"L": "mono8", "RGBA": "rgba8", "I;16": "16UC1", "I": "16UC1"}.get(file.mode, "rgb8")
             pixels = np.asarray(file.convert("RGB") if have == "rgb8" else file).astype(ENCODINGS[have][0])
-        except (UnidentifiedImageError, OSError) as error:
+        except OSError as error:
             raise CvBridgeError(f"a compressed image '{cmprs_img_msg.format}' cannot be read: {error}") from error
-        return _convert(pixels, have, "bgr8" if (desired_encoding, have) == (PASSTHROUGH, "rgb8") else desired_encoding)
+        passed = have.replace("rgb", "bgr")
+        return _convert(pixels, have, passed if desired_encoding == PASSTHROUGH else desired_encoding)
 
     def cv2_to_compressed_imgmsg(self, cvim: np.ndarray, dst_format: str = "jpg") -> Any:
-        """A compressed image of bgr8, mono8 or 16UC1 pixels, as "jpg" or "png"."""
-        from PIL import Image as Files
+        """A compressed image of bgr8, bgra8, mono8 or 16UC1 pixels, as "jpg" or "png".
 
-        out = io.BytesIO()
-        rgb = np.ascontiguousarray(cvim[..., ::-1]) if cvim.ndim == 3 else cvim
-        Files.fromarray(rgb).save(out, {"jpg": "JPEG"}.get(dst_format, dst_format.upper()))
+        Raises:
+            CvBridgeError: pixels that the format cannot hold.
+        """
+        files, out = _pillow(), io.BytesIO()
+        name = {3: "bgr8", 4: "bgra8"}.get(cvim.shape[2] if cvim.ndim == 3 else 1, "mono8")
+        try:
+            image = files.fromarray(_convert(cvim, name, name.replace("bgr", "rgb")))
+            image.save(out, {"jpg": "JPEG"}.get(dst_format, dst_format.upper()))
+        except (OSError, KeyError, TypeError) as error:
+            what = f"pixels {cvim.shape} {cvim.dtype}"
+            raise CvBridgeError(f"{what} cannot be written as '{dst_format}': {error}") from error
         return CompressedImage(format=dst_format, data=out.getvalue())
 
 
+def _pillow() -> Any:
+    try:
+        from PIL import Image as Files
+    except ImportError:
+        raise CvBridgeError("compressed images need Pillow: pip install 'rosless[compressed]'") from None
+    return Files
+
+
 def _convert(pixels: np.ndarray, have: str, want: str) -> np.ndarray:
+    """Pixels in another encoding, as cv_bridge converts.
+
+    Raises:
+        CvBridgeError: there is no such conversion.
+    """
     if want in (PASSTHROUGH, have):
         return pixels
-    if _layout(want) == _layout(have) and not {have, want} <= set(COLORS):
-        return pixels
-    if not {have, want} <= set(COLORS):
-        raise CvBridgeError(f"[{have}] cannot be converted to [{want}]; colours are {', '.join(COLORS)}")
-    if have == "mono8":
-        rgb = np.repeat(pixels[..., None], 3, axis=2)
-    else:
-        rgb = pixels[..., :3] if have.startswith("rgb") else pixels[..., 2::-1]
-    if want == "mono8":
-        return np.rint(rgb @ LUMA).astype(np.uint8)
-    colors = rgb if want.startswith("rgb") else rgb[..., ::-1]
-    if want.endswith("a8"):
-        opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
-        colors = np.concatenate([colors, pixels[..., 3:4] if have.endswith("a8") else opaque], axis=2)
-    return np.ascontiguousarray(colors)
+    source, target, (dtype, channels) = COLORS.get(have), COLORS.get(want), _layout(want)
+    if target and not source:
+        raise CvBridgeError(f"[{have}] is not a color format. but [{want}] is. The conversion does not make sense")
+    if not target and channels != _layout(have)[1]:
+        raise CvBridgeError(f"[{have}] and [{want}] do not have the same number of channel")
+    if source and target and source != target:
+        pixels = _recolor(pixels, source, target)
+    if dtype == pixels.dtype:
+        return np.ascontiguousarray(pixels)
+    scales = {("uint8", "uint16"): 257.0, ("uint16", "uint8"): 1 / 257.0}
+    values = pixels * scales.get((pixels.dtype.name, dtype.name), 1.0)
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        values = np.rint(values).clip(limits.min, limits.max)
+    return values.astype(dtype)
+
+
+def _recolor(pixels: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Pixels whose channels are `source`, such as "bgra", with the channels `target`."""
+    grey = source == "l"
+    planes = dict.fromkeys("rgb", pixels) if grey else dict(zip(source, np.moveaxis(pixels, -1, 0), strict=True))
+    if target == "l":
+        return np.rint(np.stack([planes[one] for one in "rgb"], axis=-1) @ LUMA).astype(pixels.dtype)
+    if "a" in target and "a" not in planes:
+        planes["a"] = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
+    return np.stack([planes[one] for one in target], axis=-1)
 
 
 __getattr__ = left_out(__name__)

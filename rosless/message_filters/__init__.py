@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 from rclpy.clock import ROSClock
 from rclpy.logging import get_logger
+from rclpy.time import Time
 from rosless.errors import left_out
 
 # ruff: noqa: N802 - the names are those of message_filters
@@ -20,12 +22,11 @@ class SimpleFilter:
         self.callbacks: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
 
     def registerCallback(self, cb: Callable[..., Any], *args: Any) -> int:
-        """Call `cb(message, *args)` for each message."""
+        """Call `cb(*messages, *args)` for each message, or set of messages."""
         self.callbacks[len(self.callbacks)] = (cb, args)
         return len(self.callbacks) - 1
 
     def signalMessage(self, *msg: Any) -> None:
-        """Pass a message, or a set of messages, on."""
         for callback, args in list(self.callbacks.values()):
             callback(*msg, *args)
 
@@ -42,7 +43,72 @@ class Subscriber(SimpleFilter):
         return self.topic
 
 
-class TimeSynchronizer(SimpleFilter):
+class _Stamped(SimpleFilter):
+    """A filter that needs the time of messages.
+
+    Args:
+        allow_headerless: whether messages without a header count by the time of their arrival.
+    """
+
+    def __init__(self, allow_headerless: bool = False) -> None:
+        super().__init__()
+        self.allow_headerless, self.lock, self._clock = allow_headerless, threading.Lock(), ROSClock()
+
+    def _stamp(self, message: Any) -> Time | None:
+        """The time of a message; None, after a warning, if it has none."""
+        if hasattr(message, "header"):
+            return Time.from_msg(message.header.stamp)
+        if not self.allow_headerless:
+            hint = "pass allow_headerless=True to use the time of their arrival"
+            get_logger("message_filters").warning(f"cannot filter messages without stamps; {hint}", once=True)
+            return None
+        return self._clock.now()
+
+
+class Cache(_Stamped):
+    """The last `cache_size` messages of a filter, by their time."""
+
+    def __init__(self, f: SimpleFilter, cache_size: int = 1, allow_headerless: bool = False) -> None:
+        super().__init__(allow_headerless)
+        self.cache_size = cache_size
+        self._entries: list[tuple[Time, Any]] = []
+        self.connectInput(f)
+
+    def connectInput(self, f: SimpleFilter) -> None:
+        self.incoming_connection = f.registerCallback(self.add)
+
+    def add(self, msg: Any) -> None:
+        if (stamp := self._stamp(msg)) is not None:
+            with self.lock:
+                self._entries = sorted([*self._entries, (stamp, msg)], key=lambda entry: entry[0].nanoseconds)
+                del self._entries[: -self.cache_size]
+            self.signalMessage(msg)
+
+    def getInterval(self, from_stamp: Time, to_stamp: Time) -> list[Any]:
+        """The messages between two times, these included."""
+        return [message for stamp, message in self._entries if from_stamp <= stamp <= to_stamp]
+
+    def getElemAfterTime(self, stamp: Time) -> Any:
+        """The oldest message of this time or later; None if there is none."""
+        return next((message for known, message in self._entries if known >= stamp), None)
+
+    def getElemBeforeTime(self, stamp: Time) -> Any:
+        """The newest message of this time or earlier; None if there is none."""
+        return next((message for known, message in reversed(self._entries) if known <= stamp), None)
+
+    def getLatestTime(self) -> Time | None:
+        return self._entries[-1][0] if self._entries else None
+
+    getLastestTime = getLatestTime  # noqa: N815 - the spelling of message_filters up to Jazzy
+
+    def getOldestTime(self) -> Time | None:
+        return self._entries[0][0] if self._entries else None
+
+    def getLast(self) -> Any:
+        return self._entries[-1][1] if self._entries else None
+
+
+class TimeSynchronizer(_Stamped):
     """Passes on sets of messages with the same stamp.
 
     Args:
@@ -50,57 +116,49 @@ class TimeSynchronizer(SimpleFilter):
         queue_size: how many messages of each are kept.
     """
 
-    slop, allow_headerless = 0, False
+    slop = 1  # nanoseconds, below which the stamps of a set must differ
 
-    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int) -> None:
-        super().__init__()
-        self.queue_size, self.lock, self._clock = queue_size, threading.Lock(), ROSClock()
+    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int, allow_headerless: bool = False) -> None:
+        super().__init__(allow_headerless)
+        self.queue_size = queue_size
         self.queues: list[dict[int, Any]] = []
         self.connectInput(fs)
 
     def connectInput(self, fs: Sequence[SimpleFilter]) -> None:
-        """Take messages from filters."""
         self.queues = [{} for _ in fs]
-        for source, queue in zip(fs, self.queues, strict=True):
-            source.registerCallback(self.add, queue)
+        pairs = zip(fs, self.queues, strict=True)
+        self.input_connections = [f.registerCallback(self.add, queue, i) for i, (f, queue) in enumerate(pairs)]
 
     def add(self, msg: Any, my_queue: dict[int, Any], my_queue_index: int | None = None) -> None:
-        """Take a message in, and pass on the set that it completes."""
-        header = getattr(msg, "header", None)
-        if header is None and not self.allow_headerless:
-            hint = "pass allow_headerless=True to use the time of their arrival"
-            get_logger("message_filters").warning(f"cannot filter messages without stamps; {hint}", once=True)
+        """Take a message in, and pass on the set that it completes, of the messages nearest to it in time."""
+        if (time := self._stamp(msg)) is None:
             return
-        now = self._clock.now().nanoseconds
-        stamp = now if header is None else header.stamp.sec * 10**9 + header.stamp.nanosec
+        stamp = time.nanoseconds
         with self.lock:
             my_queue[stamp] = msg
             while len(my_queue) > self.queue_size:
                 del my_queue[min(my_queue)]
-            if not all(self.queues):
+            near = [
+                sorted((one for one in queue if abs(one - stamp) < self.slop), key=lambda one: abs(one - stamp))
+                if queue is not my_queue
+                else [stamp]
+                for queue in self.queues
+            ]
+            sets = (one for one in product(*near) if max(one) - min(one) < self.slop)
+            if stamp not in my_queue or (chosen := next(sets, None)) is None:
                 return
-            chosen = [min(queue, key=lambda one: abs(one - stamp)) for queue in self.queues]
-            if max(chosen) - min(chosen) > self.slop:
-                return
-            messages = [queue[one] for queue, one in zip(self.queues, chosen, strict=True)]
-            for queue, one in zip(self.queues, chosen, strict=True):
-                for old in [key for key in queue if key <= one]:
-                    del queue[old]
+            messages = [queue.pop(one) for queue, one in zip(self.queues, chosen, strict=True)]
         self.signalMessage(*messages)
 
 
 class ApproximateTimeSynchronizer(TimeSynchronizer):
-    """Passes on sets of messages whose stamps differ by at most `slop` seconds.
-
-    Args:
-        allow_headerless: whether messages without a header count by the time of their arrival.
-    """
+    """Passes on sets of messages whose stamps differ by less than `slop` seconds."""
 
     def __init__(
         self, fs: Sequence[SimpleFilter], queue_size: int, slop: float, allow_headerless: bool = False
     ) -> None:
-        self.slop, self.allow_headerless = int(slop * 10**9), allow_headerless
-        super().__init__(fs, queue_size)
+        self.slop = int(slop * 10**9)
+        super().__init__(fs, queue_size, allow_headerless)
 
 
 __getattr__ = left_out(__name__)
