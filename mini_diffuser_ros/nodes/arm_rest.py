@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _DRIFT_WINDOW = 0.1  # seconds over which a change of position counts as motion whatever the velocity says
-_REMEMBERED = 5.0  # seconds of positions, for images that arrive late
-_REMEMBERED_STEP = 0.004  # seconds between them
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,7 @@ class Rest:
 class _Joint:
     """The last positions of a joint and its speed."""
 
-    samples: deque[tuple[float, float]] = field(default_factory=deque)  # stamp and position within the drift window
-    history: deque[tuple[float, float]] = field(default_factory=deque)  # the same for longer, and thinned out
+    samples: deque[tuple[float, float]] = field(default_factory=deque)  # stamp, position
     speed: float = np.inf
 
     @property
@@ -69,22 +66,10 @@ class _Joint:
         self.samples.append((stamp, position))
         while len(self.samples) > 2 and self.samples[1][0] <= stamp - _DRIFT_WINDOW:
             self.samples.popleft()
-        if not self.history or stamp - self.history[-1][0] >= _REMEMBERED_STEP:
-            self.history.append((stamp, position))
-        while self.history[0][0] < stamp - _REMEMBERED:
-            self.history.popleft()
         first_stamp, first_position = self.samples[0]
         drift = abs(position - first_position) / max(stamp - first_stamp, _DRIFT_WINDOW)
         # Gripper drivers publish a velocity that is always zero, others none at all.
         self.speed = max(drift, abs(velocity)) if np.isfinite(velocity) else drift
-
-    def forget(self) -> None:
-        self.samples.clear()
-        self.history.clear()
-
-    def position_at(self, stamp: float) -> float:
-        stamps, positions = zip(*self.history, self.samples[-1], strict=True)
-        return float(np.interp(stamp, stamps, positions))
 
 
 class RestTracker:
@@ -118,7 +103,7 @@ class RestTracker:
                 if joint is None:
                     continue
                 if joint.samples and not 0.0 <= stamp - joint.stamp <= self._longest_gap:
-                    joint.forget()
+                    joint.samples.clear()
                     self._end()
                 joint.take(stamp, float(positions[index]), float(velocities[index]) if known else np.nan)
                 touched = True
@@ -134,11 +119,6 @@ class RestTracker:
         """The present rest, None if the arm moves."""
         with self._lock:
             return self._now
-
-    def positions_at(self, stamp: float) -> dict[str, float]:
-        """Position of each joint heard of at a time of the last seconds: radians, metres for fingers."""
-        with self._lock:
-            return {name: joint.position_at(stamp) for name, joint in self._joints.items() if joint.samples}
 
     def positions(self) -> dict[str, float]:
         """Newest position of each joint heard of: radians, metres for fingers."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.arm_rest import RestConfig, RestTracker
 from mini_diffuser_ros.nodes.errors import MalformedMessageError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.frames import FrameLookup
+from mini_diffuser_ros.nodes.joint_history import JointHistory
 from mini_diffuser_ros.nodes.joint_tracker import JointTracker
 from mini_diffuser_ros.nodes.keyframe_capture import ImagePair
-from mini_diffuser_ros.nodes.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.messages import intrinsics_from_info, seconds
 from mini_diffuser_ros.nodes.recorder_cameras import Capture, RecorderCameras
 from mini_diffuser_ros.nodes.watch import Watch
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
@@ -97,7 +99,7 @@ class KeyframeMaker:
     ) -> None:
         self._robot, self._cameras, self._frames, self._watch = robot, cameras, frames, watch
         self._config, self._settle_time, self._fusion = config, rest.settle_time, fusion
-        self._received = JointTracker()
+        self._received, self._history = JointTracker(), JointHistory()
         self.rest = RestTracker(robot.arm_joint_names, robot.finger_joint_names, rest, max(config.max_joint_age, 0.5))
 
     def on_joints(self, message: JointState) -> None:
@@ -106,8 +108,10 @@ class KeyframeMaker:
         Raises:
             ValueError: if it contradicts itself.
         """
+        stamp = seconds(message.header.stamp)
         self._received.update(message.name, message.position, message.velocity, time.monotonic())
-        self.rest.update(message.name, message.position, message.velocity, seconds(message.header.stamp))
+        self._history.add(message.name, message.position, stamp)
+        self.rest.update(message.name, message.position, message.velocity, stamp)
 
     def open(self, not_before: float) -> Capture:
         """Begin to collect images for a keyframe; :meth:`make` has to follow.
@@ -178,9 +182,11 @@ class KeyframeMaker:
             "synchronise the clocks of the machines"
         )
 
-    def _keyframe(self, pairs: Mapping[str, ImagePair[Image]]) -> MadeKeyframe:
+    def _keyframe(self, pairs: Mapping[str, ImagePair[Any]]) -> MadeKeyframe:
         newest = max(pairs.values(), key=lambda pair: pair.stamp)
-        positions = self.rest.positions_at(newest.stamp)
+        joints = (*self._robot.arm_joint_names, *self._robot.finger_joint_names)
+        known = self._history.positions_at(newest.stamp, joints, self._config.max_joint_age)
+        positions = {name: known[name] for name in joints}
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
         pose = pose_from_matrix(self._base_from_tool(newest.color.header.stamp, positions))
         gripper_open = self.gripper_is_open(positions)
@@ -193,12 +199,12 @@ class KeyframeMaker:
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
         return MadeKeyframe(keyframe, len(cloud), len(views))
 
-    def _view(self, camera: str, pair: ImagePair[Image]) -> CameraView:
+    def _view(self, camera: str, pair: ImagePair[Any]) -> CameraView:
         header, info = pair.color.header, self._cameras.info(camera)
         try:
             if info is None:
                 raise NodeError("no camera_info")
-            color, depth = color_from_image(pair.color), depth_from_image(pair.depth)
+            color, depth = self._cameras.decode(pair)
             if info.width and (info.height, info.width) != color.shape[:2]:
                 size = f"{color.shape[1]}x{color.shape[0]}"
                 raise MalformedMessageError(f"camera_info is of {info.width}x{info.height} pixels, the image of {size}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from mini_diffuser_ros.nodes.episode_recorder import EpisodeRecorder, RecorderSt
 from mini_diffuser_ros.nodes.errors import NodeError
 from mini_diffuser_ros.nodes.followed_run import FollowedRun, Goal, RunEvent, task_of
 from mini_diffuser_ros.nodes.frames import FrameLookup
+from mini_diffuser_ros.nodes.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, choose_transport
 from mini_diffuser_ros.nodes.keyframe_maker import KeyframeConfig, KeyframeMaker
 from mini_diffuser_ros.nodes.messages import seconds
 from mini_diffuser_ros.nodes.parameters import Parameters
@@ -45,6 +47,8 @@ STATES = {
 }
 MODES = ("manual", "auto", "runs")
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written
+RUN_END_TIMEOUT = 0.5  # seconds that it waits to hear that the run has ended as well
+RUN_WRITE_TIMEOUT = 4.0  # seconds that it waits for the last keyframe of a run and its file
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,14 @@ class RecorderNode(ManagedNode):
             ["front", "left_shoulder", "wrist"],
             "names of the cameras; all have to deliver. Topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
+        )
+        color = parameters.text(
+            "color_transport", "raw", "raw, or compressed: <camera>/color/image_raw/compressed instead"
+        )
+        depth = parameters.text(
+            "depth_transport",
+            "raw",
+            "raw, or compressedDepth: <camera>/aligned_depth_to_color/image_raw/compressedDepth instead",
         )
         folder = parameters.text("folder", "recordings/demonstrations", "directory of the episodes")
         self._mode = parameters.text(
@@ -117,7 +129,11 @@ class RecorderNode(ManagedNode):
 
         description = load_robot(robot)
         self._watch = Watch()
-        self._cameras = RecorderCameras(self, cameras, silence, self._watch.notify)
+        transports = (
+            choose_transport(COLOR_TRANSPORTS, color, "color_transport"),
+            choose_transport(DEPTH_TRANSPORTS, depth, "depth_transport"),
+        )
+        self._cameras = RecorderCameras(self, cameras, transports, silence, self._watch.notify)
         self._maker = KeyframeMaker(
             description, self._cameras, FrameLookup(self, tf_timeout), self._watch, keyframe, rest, fusion
         )
@@ -146,7 +162,8 @@ class RecorderNode(ManagedNode):
         self._worker.start()
 
     def close(self) -> None:
-        """Give up waits; what is under way stays on the disk for the next recorder."""
+        """Give up waits; what is under way stays on the disk for the next recorder. A run that has ended is written."""
+        self._finish_run()
         self._watch.interrupt(0, "recorder_node is shutting down")
         self._jobs.put(None)
         self._worker.join(LEAVE_TIMEOUT)
@@ -156,6 +173,14 @@ class RecorderNode(ManagedNode):
                 f"episode {progress.episode} with {progress.keyframes} keyframes is left for the next recorder"
             )
         self._recorder.close()
+
+    def _finish_run(self) -> None:
+        """Have a run that ended just now written: whoever waits for its outcome alone ends the process at once."""
+        if self._mode != "runs" or self._recorder.progress.state == RecorderState.IDLE:
+            return
+        with suppress(TimeoutError):
+            self._watch.wait_for(lambda: not self._run.sentence, RUN_END_TIMEOUT)
+            self._watch.wait_for(lambda: self._recorder.progress.state == RecorderState.IDLE, RUN_WRITE_TIMEOUT)
 
     # Setting up
 
@@ -242,6 +267,7 @@ class RecorderNode(ManagedNode):
                 done, message = False, str(error)
             (self.get_logger().info if done else self.get_logger().error)(message)
             self._tell(message)
+        self._watch.notify()
         return done, message
 
     # Keyframes and episodes
@@ -321,6 +347,7 @@ class RecorderNode(ManagedNode):
             elif event == RunEvent.REACHED:
                 capture = self._maker.open(self._now())
             self._jobs.put(_Job(event, self._run.sentence, capture))
+        self._watch.notify()
 
     def _start_run(self, sentence: str) -> str:
         self._run_fault = ""

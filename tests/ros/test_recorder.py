@@ -1,0 +1,285 @@
+"""The recorder as a process: what is marked is on the disk, whatever happens, and it is what the sensors said."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
+from mini_diffuser_msgs.msg import RecorderStatus
+from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
+from rclpy.action import ActionServer
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.geometry import matrix_from_pose
+from mini_diffuser_ros.records import Episode, Keyframe
+
+from .conftest import DISCOVERY, Peer, Process
+from .synthetic_arm import INTRINSICS, SyntheticArm
+
+BASE = "/mini_diffuser/recorder"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+PATIENT = {"max_joint_age": 5.0, "keyframe.timeout": 60.0, "stale_after": 20.0}
+
+
+@pytest.fixture(scope="module")
+def arm(peer: Peer) -> Iterator[SyntheticArm]:
+    arm = SyntheticArm(peer.node, ("front", "wrist"))
+    yield arm
+    arm.close()
+
+
+class Recorder:
+    """A recorder process as its operator sees it."""
+
+    def __init__(self, peer: Peer, process: Process) -> None:
+        self.process = process
+        self._peer = peer
+        self._statuses: list[RecorderStatus] = []
+        self._subscription = peer.node.create_subscription(
+            RecorderStatus, f"{BASE}/status", self._statuses.append, LATCHED
+        )
+        peer.await_that(lambda: self._statuses)
+
+    @property
+    def status(self) -> RecorderStatus:
+        return self._statuses[-1]
+
+    def await_status(self, fits: Callable[[RecorderStatus], bool]) -> RecorderStatus:
+        self._peer.await_that(lambda: fits(self.status))
+        return self.status
+
+    def start(self, task: str = "stack_cups") -> None:
+        response = self._peer.call(StartEpisode, f"{BASE}/start_episode", task=task, sentences=["stack the cups"])
+        assert response.success, response.message
+
+    def mark(self) -> Any:
+        return self._peer.call(MarkKeyframe, f"{BASE}/mark_keyframe")
+
+    def tell(self, name: str) -> Any:
+        return self._peer.call(Trigger, f"{BASE}/{name}")
+
+    def end(self, number: int = signal.SIGINT) -> None:
+        """End the process; a later one's status is not to be mixed up with this one's."""
+        self.process.signal(number)
+        self.process.wait(DISCOVERY)
+        self._peer.node.destroy_subscription(self._subscription)
+
+
+@pytest.fixture
+def record(peer: Peer, start: Callable[..., Process], tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
+    """Starts a recorder into the test's folder; one at a time, ended with the test."""
+    recorders: list[Recorder] = []
+
+    def begin(**parameters: Any) -> Recorder:
+        parameters = {"folder": tmp_path, "cameras": "[front, wrist]", **PATIENT, **parameters}
+        recorders.append(Recorder(peer, start("recorder_node", **parameters)))
+        return recorders[-1]
+
+    yield begin
+    for recorder in recorders:
+        if recorder.process.is_running():
+            recorder.end()
+
+
+def assert_shows(keyframe: Keyframe, positions: dict[str, float], base_from_tool: Any, gripper_open: bool) -> None:
+    """The keyframe is what the arm's drivers have published."""
+    np.testing.assert_allclose(matrix_from_pose(keyframe.pose), base_from_tool, atol=1e-6)
+    assert keyframe.gripper_open is gripper_open
+    assert keyframe.joint_positions == pytest.approx(positions)
+    assert [view.name for view in keyframe.views] == ["front", "wrist"]
+    front, wrist = keyframe.views
+    np.testing.assert_allclose(front.base_from_camera, SyntheticArm.parent_from_camera("front"), atol=1e-6)
+    expected = base_from_tool @ SyntheticArm.parent_from_camera("wrist")
+    np.testing.assert_allclose(wrist.base_from_camera, expected, atol=1e-6)
+    for view in keyframe.views:
+        np.testing.assert_array_equal(view.intrinsics, INTRINSICS)
+        np.testing.assert_allclose(view.depth, 0.9, atol=1e-4)
+    assert len(keyframe.cloud) > 0
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Callable[[], list[Episode]]:
+    return lambda: list(open_episodes(tmp_path))
+
+
+def test_marked_keyframes_are_what_the_sensors_said_and_outlive_kill_9(
+    record: Callable[..., Recorder], arm: SyntheticArm, done: Callable[[], list[Episode]], tmp_path: Path
+) -> None:
+    recorder = record()
+    assert not recorder.mark().success
+    recorder.start()
+    seen = []
+    for width in (0.08, 0.03):
+        arm.move_by(0.2)
+        arm.grip(width)
+        # The arm has just begun to move: the recorder waits for its rest.
+        response = recorder.mark()
+        assert response.success, response.message
+        seen.append((arm.positions(), arm.base_from_tool(), width == 0.08))
+    assert response.keyframes == 2
+    assert recorder.status.keyframes == 2
+    recorder.end(signal.SIGKILL)
+
+    recorder = record()
+    status = recorder.status
+    assert (status.state, status.keyframes, status.task) == (RecorderStatus.UNFINISHED, 2, "stack_cups")
+    assert "resume, end or drop" in recorder.mark().message
+    assert recorder.tell("resume_episode").success
+    arm.move_by(-0.4)
+    assert recorder.mark().keyframes == 3
+    seen.append((arm.positions(), arm.base_from_tool(), False))
+    arm.move_by(0.1)
+    assert recorder.mark().keyframes == 4
+    dropped = recorder.tell("drop_keyframe")
+    assert dropped.success
+    assert len(list((tmp_path / "dropped").iterdir())) == 1
+    ended = recorder.tell("end_episode")
+    assert ended.success, ended.message
+
+    [episode] = done()
+    assert (episode.task, episode.sentences) == ("stack_cups", ("stack the cups",))
+    assert len(episode.keyframes) == len(seen)
+    for keyframe, expected in zip(episode.keyframes, seen, strict=True):
+        assert_shows(keyframe, *expected)
+    stamps = [keyframe.stamp for keyframe in episode.keyframes]
+    assert stamps == sorted(stamps)
+
+
+def test_what_is_missing_is_named_and_nothing_is_written(
+    record: Callable[..., Recorder], arm: SyntheticArm, tmp_path: Path
+) -> None:
+    recorder = record(cameras="[front, rear]", **{"keyframe.timeout": 1.0})
+    recorder.start()
+    response = recorder.mark()
+    assert not response.success
+    assert "camera rear: nothing on rear/color/image_raw yet" in response.message
+    arm.tremble(True)
+    try:
+        response = recorder.mark()
+        assert not response.success
+        assert "did not come to rest" in response.message
+        assert "panda_joint1 moves at" in response.message
+    finally:
+        arm.tremble(False)
+    assert recorder.status.state == RecorderStatus.RECORDING
+    assert recorder.status.keyframes == 0
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    assert "expected at least 2" in recorder.tell("end_episode").message
+    assert recorder.tell("drop_episode").success
+
+
+def test_keyframes_are_marked_where_the_arm_stops_and_where_the_gripper_changes(
+    record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm, done: Callable[[], list[Episode]]
+) -> None:
+    arm.grip(0.08)
+    recorder = record(mark="auto")
+    recorder.start()
+    expected = []
+    for count, act in enumerate((lambda: None, lambda: arm.move_by(0.3), lambda: arm.grip(0.0)), start=1):
+        act()
+        expected.append((arm.positions(), arm.base_from_tool(), arm.positions()["panda_finger_joint1"] > 0.03))
+        recorder.await_status(lambda status, count=count: status.keyframes == count)
+    # Where the arm is led last is a keyframe even if the episode is ended at once.
+    start = arm.position
+    arm.move_by(-0.6)
+    expected.append((arm.positions(), arm.base_from_tool(), False))
+    peer.await_that(lambda: arm.position < start - 0.2)
+    assert recorder.tell("end_episode").success
+    [episode] = done()
+    assert len(episode.keyframes) == 4
+    for keyframe, one in zip(episode.keyframes, expected, strict=True):
+        assert_shows(keyframe, *one)
+
+
+def test_runs_of_the_stack_are_kept_if_they_succeed(
+    record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm, done: Callable[[], list[Episode]], tmp_path: Path
+) -> None:
+    """The stack is played: real actions whose goals move the arm and end as they are told."""
+    active = peer.node.create_publisher(String, "mini_diffuser/active_instruction", LATCHED)
+    success = peer.node.create_publisher(Bool, "sim/success", LATCHED)
+
+    def move(goal: Any) -> Any:
+        arm.move_by(0.2)
+        target = arm.positions()["panda_joint1"]
+        peer.await_that(lambda: abs(arm.position - target) < 1e-6)
+        goal.succeed()
+        return MoveToKeyframe.Result()
+
+    def obey(goal: Any) -> Any:
+        success.publish(Bool(data=False))
+        active.publish(String(data=goal.request.instruction))
+        for count in (1, 2, 3):
+            # A policy looks and decides between two motions; the recorder's images are of that time.
+            recorder.await_status(lambda status, count=count: status.keyframes == count)
+            if count < 3:
+                peer.execute(MoveToKeyframe, "/mini_diffuser/move_to_keyframe")
+        success.publish(Bool(data="blue" in goal.request.instruction))
+        goal.succeed()
+        return ExecuteInstruction.Result()
+
+    group = ReentrantCallbackGroup()
+    servers = [
+        ActionServer(peer.node, MoveToKeyframe, "mini_diffuser/move_to_keyframe", move, callback_group=group),
+        ActionServer(peer.node, ExecuteInstruction, "mini_diffuser/execute", obey, callback_group=group),
+    ]
+    recorder = record(mark="runs", simulated=True, confirm_timeout=0.5)
+    peer.await_that(lambda: active.get_subscription_count() > 0)
+    try:
+        for sentence in ("press the blue button", "press the red button"):
+            peer.execute(ExecuteInstruction, "/mini_diffuser/execute", instruction=sentence)
+            recorder.await_status(lambda status: status.state == RecorderStatus.IDLE)
+    finally:
+        for server in servers:
+            server.destroy()
+    assert "the world does not confirm success" in recorder.status.message
+    [episode] = done()
+    assert (episode.task, episode.sentences) == ("press_the_blue_button", ("press the blue button",))
+    assert len(episode.keyframes) == 3
+    turns = np.diff([keyframe.joint_positions["panda_joint1"] for keyframe in episode.keyframes])
+    np.testing.assert_allclose(turns, 0.2, atol=1e-6)
+    assert len(list((tmp_path / "dropped").iterdir())) == 1
+
+
+@pytest.mark.usefixtures("arm")
+def test_an_episode_is_recorded_from_the_terminal(
+    record: Callable[..., Recorder], done: Callable[[], list[Episode]]
+) -> None:
+    record()
+    words = [sys.executable, "-m", "mini_diffuser_ros.cli", "demo", "--task", "press", "press it", "push it down"]
+    keys = "\n\n\nu\n\nx\nd\ne\nq\n"
+    terminal = subprocess.run(words, input=keys, capture_output=True, text=True, timeout=DISCOVERY, check=True)
+    said = terminal.stdout.splitlines()
+    assert sum("keyframe 2" in line for line in said) == 2
+    assert any("'x' is no key" in line for line in said)
+    assert any("d once more" in line for line in said)
+    [episode] = done()
+    assert (episode.task, episode.sentences, len(episode.keyframes)) == ("press", ("press it", "push it down"), 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"mark": "sometimes"}, ["mark is 'sometimes'", "manual, auto, runs"]),
+        ({"keyframe.tool_pose": "guess"}, ["keyframe.tool_pose is 'guess'", "tf or joints"]),
+        ({"folder": "/proc/nowhere"}, ["/proc/nowhere"]),
+    ],
+)
+def test_a_recorder_that_cannot_start_says_why_in_one_line(
+    start: Callable[..., Process], parameters: dict[str, Any], words: list[str]
+) -> None:
+    process = start("recorder_node", **parameters)
+    assert process.wait(DISCOVERY) == 1
+    last = process.said().strip().splitlines()[-1]
+    assert all(word in last for word in words), last
+    assert "Traceback" not in process.said()
