@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
@@ -31,6 +31,7 @@ SHARE = Path(get_package_share_directory(PACKAGE))
 YES_OR_NO = ["true", "false"]
 RESPAWN_DELAY = 1.0  # seconds
 MOST_DEATHS, DEATHS_WITHIN = 5, 60.0  # seconds; a node that dies more often will not be helped by another start
+RECORDER_PATIENCE = 15.0  # seconds after a run for its episode to be written
 # Seconds for SIGINT and for SIGTERM to be obeyed: the arm's controllers have to let go of a motion first.
 PATIENCE = {"sigterm_timeout": "5", "sigkill_timeout": "5"}
 
@@ -120,9 +121,13 @@ def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The processes for the arguments' values, and what follows when one ends."""
     _refuse_unknown(context.argv)
     values = {one.name: LaunchConfiguration(one.name).perform(context) for one in ARGUMENTS}
-    plan = plan_bringup(values)
+    session = Path(tempfile.mkdtemp(prefix="mini_diffuser_launch_"))
+    atexit.register(shutil.rmtree, session, ignore_errors=True)
+    plan = plan_bringup(values, session)
+    arguments = session / "arguments.yaml"
+    arguments.write_text(plan.parameter_file(), encoding="utf-8")
     start = _one_process if values["composed"] == "true" else _process_per_node
-    return [*start(plan, values, _argument_file(plan)), *_viewer(values)]
+    return [*start(plan, values, arguments), *_viewer(values)]
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:
@@ -133,15 +138,6 @@ def _refuse_unknown(words: Sequence[str]) -> None:
     unknown = [name for name, given, _ in (word.partition(":=") for word in words) if given and name not in known]
     if unknown:
         raise BringupError(f"unknown launch argument '{unknown[0]}'; known are {', '.join(known)}")
-
-
-def _argument_file(plan: Bringup) -> Path:
-    """What the arguments say, as a parameter file that ends with the launch."""
-    folder = Path(tempfile.mkdtemp(prefix="mini_diffuser_launch_"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = folder / "arguments.yaml"
-    file.write_text(plan.parameter_file(), encoding="utf-8")
-    return file
 
 
 def _parameters(nodes: Sequence[str], values: dict[str, str], arguments: Path) -> list[str]:
@@ -172,12 +168,14 @@ def _process_per_node(plan: Bringup, values: dict[str, str], arguments: Path) ->
     for name in plan.nodes:
         action = node(name, respawn)
         entities += [_on_exit(action, _is_respawned() if respawn else _ends_the_stack), action]
+    until_done = values["exit_on_done"] == "true"
+    end = _EndOfRun(recorded=plan.record)
     if plan.record:
-        action = node("recorder_node", respawn)
-        entities += [_on_exit(action, _is_missed), action]
+        action = node("recorder_node", respawn and not until_done)
+        entities += [_on_exit(action, end.of_recorder if until_done else _is_missed), action]
     if plan.run:
         action = node("run_node", False)
-        entities += [_on_exit(action, _ends_the_run if values["exit_on_done"] == "true" else _is_reported), action]
+        entities += [_on_exit(action, end.of_run if until_done else _is_reported), action]
     return entities
 
 
@@ -196,7 +194,7 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
         respawn_delay=RESPAWN_DELAY,
         **PATIENCE,
     )
-    react = _is_respawned() if respawn else _ends_the_run if until_done else _ends_the_stack
+    react = _is_respawned() if respawn else _EndOfRun(recorded=False).of_run if until_done else _ends_the_stack
     return [_on_exit(action, react), action]
 
 
@@ -256,10 +254,29 @@ def _is_missed(event: ProcessExited, context: LaunchContext) -> list[LaunchDescr
     return [LogInfo(msg=f"{event.process_name} ended with exit code {event.returncode}: nothing more is recorded")]
 
 
-def _ends_the_run(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    if event.returncode != 0:
-        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; its log says why")
-    return [EmitEvent(event=Shutdown(reason="the instruction was obeyed"))]
+class _EndOfRun:
+    """Ends the launch after run_node, and after recorder_node if there is one: it has the last images to write."""
+
+    def __init__(self, recorded: bool) -> None:
+        self._recording = recorded
+        self._run: ProcessExited | None = None
+
+    def of_recorder(self, event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        self._recording = False
+        missed = _is_missed(event, context) if self._run is None or event.returncode != 0 else []
+        return [*missed, *(self._conclude(context) if self._run is not None else [])]
+
+    def of_run(self, event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        self._run = event
+        if self._recording:
+            return [TimerAction(period=RECORDER_PATIENCE, actions=[OpaqueFunction(function=self._conclude)])]
+        return self._conclude(context)
+
+    def _conclude(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        if self._run is not None and self._run.returncode != 0:
+            name, code = self._run.process_name, self._run.returncode
+            raise RuntimeError(f"{name} ended with exit code {code}; its log says why")
+        return [EmitEvent(event=Shutdown(reason="the instruction was obeyed"))]
 
 
 def _is_reported(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:

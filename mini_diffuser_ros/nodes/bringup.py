@@ -55,8 +55,12 @@ def _yaml(value: Value) -> str:
     return str(value).lower()
 
 
-def plan_bringup(arguments: Mapping[str, str]) -> Bringup:
-    """The stack for a launch's arguments, by their names.
+def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
+    """The stack for a launch's arguments.
+
+    Args:
+        arguments: by their names.
+        session: folder that lives as long as the launch, for what a respawned node has to know.
 
     Raises:
         BringupError, CameraFileError: in one line, which argument cannot be followed, and what to do.
@@ -80,7 +84,7 @@ def plan_bringup(arguments: Mapping[str, str]) -> Bringup:
     overrides: dict[str, dict[str, Value]] = {
         "perception_node": {**shown, "checkpoint": checkpoint},
         "policy_node": {"checkpoint": checkpoint, "device": arguments["device"], "seed": seed},
-        "motion_node": {},
+        "motion_node": {"stop_file": str(session / "stop")},
     }
     if simulated:
         overrides["sim_node"] = {"instruction": instruction, "seed": seed}
@@ -92,7 +96,14 @@ def plan_bringup(arguments: Mapping[str, str]) -> Bringup:
     if instruction:
         overrides["run_node"] = {**shown, "instruction": instruction, "runs": arguments["runs"]}
     if recorded:
-        overrides["recorder_node"] = {**shown, "mark": "runs", "folder": arguments["recordings"]}
+        # In one process the recorder is closed after the run; a process of its own has to know that no other run comes.
+        last = arguments["exit_on_done"] == "true" and arguments["composed"] == "false"
+        overrides["recorder_node"] = {
+            **shown,
+            "mark": "runs",
+            "folder": arguments["recordings"],
+            "exit_on_done": last,
+        }
     return Bringup(nodes, bool(instruction), recorded, overrides)
 
 

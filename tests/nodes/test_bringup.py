@@ -13,6 +13,7 @@ from mini_diffuser_ros.nodes.bringup import Bringup, plan_bringup
 from mini_diffuser_ros.nodes.errors import NodeError
 
 CONFIG = Path(__file__).parents[2] / "config"
+SESSION = Path("/session")
 SIMULATED = ("perception_node", "policy_node", "motion_node", "sim_node")
 
 
@@ -42,7 +43,7 @@ def arguments(tmp_path: Path) -> dict[str, str]:
 
 
 def test_the_simulated_stack(arguments: dict[str, str]) -> None:
-    plan = plan_bringup({**arguments, "instruction": " press the blue button ", "seed": "7"})
+    plan = plan_bringup({**arguments, "instruction": " press the blue button ", "seed": "7"}, SESSION)
     assert plan.nodes == SIMULATED
     assert plan.run
     assert not plan.record
@@ -53,7 +54,7 @@ def test_the_simulated_stack(arguments: dict[str, str]) -> None:
 
 def test_a_lab(arguments: dict[str, str]) -> None:
     lab = {"robot": "fr3", "camera_driver": "realsense", "cameras_file": str(CONFIG / "cameras.yaml"), "record": "true"}
-    plan = plan_bringup({**arguments, **lab})
+    plan = plan_bringup({**arguments, **lab}, SESSION)
     assert set(plan.nodes) == {"perception_node", "policy_node", "motion_node", "realsense_node", "extrinsics_node"}
     assert plan.overrides["realsense_node"]["serials"] == ["000000000001", "000000000002"]
     assert plan.overrides["recorder_node"]["folder"] == arguments["recordings"]
@@ -84,13 +85,13 @@ def test_what_cannot_be_followed_is_named_in_one_line(
     arguments: dict[str, str], changed: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(NodeError) as refused:
-        plan_bringup({**arguments, **changed})
+        plan_bringup({**arguments, **changed}, SESSION)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_one_realsense_needs_no_serial_number(arguments: dict[str, str]) -> None:
-    plan = plan_bringup({**arguments, "camera_driver": "realsense", "robot": "fr3", "cameras": "front"})
+    plan = plan_bringup({**arguments, "camera_driver": "realsense", "robot": "fr3", "cameras": "front"}, SESSION)
     assert plan.overrides["realsense_node"]["serials"] == [""]
 
 

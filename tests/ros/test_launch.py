@@ -1,27 +1,60 @@
-"""bringup.launch.py as a user starts it, and the command that talks to it."""
+"""bringup.launch.py as a user starts it: arguments, one process or several, deaths, and no process left behind."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import DISCOVERY, ENDS_WITHIN
+from .conftest import DISCOVERY
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "bringup.launch.py"
+ARGUMENTS = [
+    "robot",
+    "cameras",
+    "camera_driver",
+    "cameras_file",
+    "checkpoint",
+    "device",
+    "instruction",
+    "exit_on_done",
+    "seed",
+    "runs",
+    "record",
+    "recordings",
+    "viewer",
+    "namespace",
+    "composed",
+    "respawn",
+    "params",
+]
+RUN_ENDS = 300.0  # seconds; a busy machine renders slowly
 
 
 def ros2(*words: str, **options: object) -> subprocess.Popen[bytes]:
     """A ros2 command in a session of its own, as a terminal gives it one."""
     program = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
     return subprocess.Popen([program, *words], start_new_session=True, **options)  # type: ignore[call-overload]
+
+
+def launch(*arguments: str, within: float = DISCOVERY) -> tuple[int, str]:
+    """Exit code and output of a launch that ends by itself."""
+    process = ros2("launch", str(LAUNCH_FILE), *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        output, _ = process.communicate(timeout=within)
+    finally:
+        end_session(process.pid)
+    return process.returncode, output.decode(errors="replace")
 
 
 def is_alive(session: int) -> bool:
@@ -33,24 +66,36 @@ def is_alive(session: int) -> bool:
     return True
 
 
-def await_words(log: Path, words: str) -> None:
-    """Wait until a log holds some words."""
+def end_session(session: int) -> None:
+    """End whatever is left of a session's group."""
+    if is_alive(session):
+        os.killpg(session, signal.SIGKILL)
+
+
+def await_that(condition: Callable[[], object], log: Path) -> None:
+    """Wait until a condition holds; fails the test, with the log, after a while."""
     deadline = time.monotonic() + DISCOVERY
-    while words not in log.read_text(errors="replace"):
+    while not condition():
         assert time.monotonic() < deadline, log.read_text(errors="replace")[-3000:]
         time.sleep(0.1)
 
 
+def pids(log: Path, executable: str) -> list[int]:
+    """Processes of an executable that a launch has started so far."""
+    found = re.findall(rf"\[{executable}-\d+\]: process started with pid \[(\d+)\]", log.read_text(errors="replace"))
+    return [int(pid) for pid in found]
+
+
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterator[tuple[int, Path]]:
-    """Session and log of a running stack."""
+    """Session and log of a running stack whose nodes are started again when they die."""
     log = tmp_path_factory.mktemp("launch") / "launch.log"
     with log.open("wb") as output:
-        process = ros2("launch", str(LAUNCH_FILE), f"checkpoint:={checkpoint}", stdout=output, stderr=subprocess.STDOUT)
-    await_words(log, "ready for instructions")
+        words = ("launch", str(LAUNCH_FILE), f"checkpoint:={checkpoint}", "respawn:=true")
+        process = ros2(*words, stdout=output, stderr=subprocess.STDOUT)
+    await_that(lambda: "ready for instructions" in log.read_text(errors="replace"), log)
     yield process.pid, log
-    if is_alive(process.pid):
-        os.killpg(process.pid, signal.SIGKILL)
+    end_session(process.pid)
     process.wait()
 
 
@@ -62,39 +107,80 @@ def test_say_tells_the_outcome(launched: tuple[int, Path]) -> None:
     assert "REFUSED: the instruction is empty" in said.stdout
 
 
+def test_a_node_that_died_is_started_again(launched: tuple[int, Path]) -> None:
+    _, log = launched
+    os.kill(pids(log, "perception_node")[0], signal.SIGKILL)
+    await_that(lambda: log.read_text(errors="replace").count("[perception_node]: fusing") == 2, log)
+    assert len(pids(log, "perception_node")) == 2
+    assert re.search(r"perception_node-\d+ died with exit code -9; it is started again", log.read_text())
+
+
 def test_ctrl_c_leaves_no_process(launched: tuple[int, Path]) -> None:
     session, log = launched
     os.killpg(session, signal.SIGINT)
-    deadline = time.monotonic() + ENDS_WITHIN
-    while is_alive(session) and time.monotonic() < deadline:
-        time.sleep(0.05)
-        # The launch process itself is our child and has to be waited for.
-        try:
-            os.waitpid(session, os.WNOHANG)
-        except ChildProcessError:
-            continue
-    assert not is_alive(session), log.read_text(errors="replace")[-3000:]
+
+    def has_ended() -> bool:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(session, os.WNOHANG)  # the launch process is our child and has to be waited for
+        return not is_alive(session)
+
+    await_that(has_ended, log)
+    nodes = [pid for name in ("perception_node", "policy_node", "motion_node", "sim_node") for pid in pids(log, name)]
+    assert len(nodes) == 5
+    assert not any(Path(f"/proc/{pid}").exists() for pid in nodes)
     assert "Traceback" not in log.read_text(errors="replace")
 
 
-def test_a_run_needs_an_instruction(tmp_path: Path) -> None:
-    process = ros2("launch", str(LAUNCH_FILE), "exit_on_done:=true", stderr=subprocess.STDOUT, stdout=subprocess.PIPE)
-    output, _ = process.communicate(timeout=DISCOVERY)
-    assert process.returncode == 1
-    assert b"needs an instruction" in output
+def test_one_process_obeys_a_sentence_and_records_it(tmp_path: Path, checkpoint: Path) -> None:
+    code, output = launch(
+        "composed:=true",
+        "namespace:=left",
+        "record:=true",
+        "instruction:=press the blue button",
+        "exit_on_done:=true",
+        f"checkpoint:={checkpoint}",
+        f"runs:={tmp_path / 'runs'}",
+        f"recordings:={tmp_path / 'recordings'}",
+        within=RUN_ENDS,
+    )
+    assert output.count("process started with pid") == 1
+    assert "[left.policy_node]: ready for instructions" in output
+    assert "is not known and ignored" not in output
+    report = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())
+    assert report["decisions"]
+    assert code == (0 if report["success"] else 1), output[-3000:]
+    assert len(list((tmp_path / "recordings").glob("*.zip"))) == (1 if report["success"] else 0), output[-3000:]
 
 
-def test_the_arguments_are_described() -> None:
-    process = ros2("launch", str(LAUNCH_FILE), "--show-args", stdout=subprocess.PIPE)
-    output, _ = process.communicate(timeout=DISCOVERY)
-    assert process.returncode == 0
-    for argument in (b"instruction", b"exit_on_done", b"robot", b"checkpoint", b"cameras", b"seed"):
-        assert b"'" + argument + b"'" in output
+def test_every_argument_is_described() -> None:
+    code, output = launch("--show-args")
+    assert code == 0
+    assert re.findall(r"^ +'(\w+)':$", output, re.MULTILINE) == ARGUMENTS
+    assert "no description given" not in output
 
 
-def test_a_dead_node_ends_the_launch_with_its_name(tmp_path: Path) -> None:
-    process = ros2("launch", str(LAUNCH_FILE), "checkpoint:=/nowhere", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output, _ = process.communicate(timeout=DISCOVERY)
-    assert process.returncode == 1
-    assert b"policy_node" in output.splitlines()[-1] or b"policy_node-2 ended with exit code 1" in output
-    assert not is_alive(process.pid)
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("robots:=sim",), "unknown launch argument 'robots'"),
+        (("robot:=ur5",), "'ur5' is not valid"),
+        (("exit_on_done:=true",), "needs an instruction"),
+        (("checkpoint:=/nowhere",), "checkpoint '/nowhere' is no checkpoint directory"),
+        (("cameras:=front,front",), "camera 'front' is named twice"),
+    ],
+)
+def test_what_cannot_be_followed_is_named_in_one_line(arguments: tuple[str, ...], reason: str) -> None:
+    code, output = launch(*arguments)
+    assert code != 0
+    assert len([line for line in output.splitlines() if reason in line]) == 1
+    assert "process started" not in output
+    assert "Traceback" not in output
+
+
+def test_a_dead_node_ends_the_launch_with_its_name(tmp_path: Path, checkpoint: Path) -> None:
+    parameters = tmp_path / "parameters.yaml"
+    parameters.write_text("/**/motion_node: {ros__parameters: {max_joint_age: 1000.0}}\n")
+    code, output = launch(f"checkpoint:={checkpoint}", f"params:={parameters}")
+    assert code == 1
+    assert "max_joint_age" in output
+    assert re.search(r"motion_node-\d+ ended with exit code 1; it is required", output)
