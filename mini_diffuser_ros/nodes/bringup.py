@@ -15,7 +15,15 @@ from mini_diffuser_ros.nodes.errors import NodeError
 
 Value = str | int | bool | list[str]
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
-RVIZ_TOPICS = ("mini_diffuser/cloud", "mini_diffuser/markers", "front/color/image_raw", "wrist/color/image_raw")
+RVIZ_TOPICS = (
+    "mini_diffuser/cloud",
+    "mini_diffuser/markers",
+    "robot_description",
+    "front/color/image_raw",
+    "left_shoulder/color/image_raw",
+    "wrist/color/image_raw",
+)
+"""Topics in config/mini_diffuser.rviz, which a namespace moves."""
 
 
 class BringupError(NodeError):

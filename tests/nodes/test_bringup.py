@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.bringup import Bringup, plan_bringup
+from mini_diffuser_ros.nodes.bringup import RVIZ_TOPICS, Bringup, plan_bringup
 from mini_diffuser_ros.nodes.errors import NodeError
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -93,6 +93,12 @@ def test_what_cannot_be_followed_is_named_in_one_line(
 def test_one_realsense_needs_no_serial_number(arguments: dict[str, str]) -> None:
     plan = plan_bringup({**arguments, "camera_driver": "realsense", "robot": "fr3", "cameras": "front"}, SESSION)
     assert plan.overrides["realsense_node"]["serials"] == [""]
+
+
+def test_rviz_shows_topics_that_a_namespace_moves() -> None:
+    displays = yaml.safe_load((CONFIG / "mini_diffuser.rviz").read_text())["Visualization Manager"]["Displays"]
+    topics = [display.get("Topic", display.get("Description Topic")) for display in displays]
+    assert {topic["Value"] for topic in topics if topic} == {f"/{topic}" for topic in RVIZ_TOPICS}
 
 
 @given(st.text(), st.lists(st.text(), min_size=1))
