@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 import os
 import struct
 import time
@@ -18,10 +19,10 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from cyclonedds.core import DDSException
-from cyclonedds.qos import Policy
 from rosless.errors import CodecError, RoslessError
 from rosless.interfaces.codec import decode, encode
 from rosless.interfaces.messages import Message
+from rosless.wire.native import Sample
 from rosless.wire.session import Endpoint, Reader, Writer
 
 from rclpy.clock import Clock
@@ -33,6 +34,7 @@ from rclpy.task import Future, await_or_execute
 IDENTITY = struct.Struct("<Qq")  # client and sequence number of a call
 REPLY_READER_TIMEOUT = 0.1  # seconds that a service waits for discovery of the client's reply reader
 SERVICE_POLL = 0.01
+DROPS_TOLD_EVERY = 5.0  # seconds
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -43,25 +45,34 @@ class Entity:
     def __init__(self, node: Any, callback_group: Any = None, depth: int | None = None) -> None:
         self._node, self.callback_group = node, callback_group
         self._endpoints: list[Endpoint] = []
-        self._inbox: deque[tuple[bytes, Any]] = deque(maxlen=depth)
+        self._inbox: deque[Sample] = deque(maxlen=depth)
         self._destroyed = False
+        self._dropped, self._drops_told = 0, -math.inf
         if callback_group is not None:
             callback_group.add_entity(self)
 
-    def _arrived(self, data: bytes, info: Any) -> None:
-        self._inbox.append((data, info))
+    def _arrived(self, sample: Sample) -> None:
+        self._inbox.append(sample)
         self._node._wake()
+
+    def _drop(self, what: str, reason: object) -> None:
+        """Tell of something malformed that is not handed out, in one line for all of a few seconds."""
+        self._dropped += 1
+        if (now := time.monotonic()) - self._drops_told >= DROPS_TOLD_EVERY:
+            count = f"a malformed {what}" if self._dropped == 1 else f"{self._dropped} malformed ones, last a {what}"
+            self._node.get_logger().error(f"Dropped {count}: {reason}")
+            self._dropped, self._drops_told = 0, now
 
     def _is_ready(self) -> bool:
         return bool(self._inbox) and not self._destroyed
 
     def _take(self) -> Work | None:
         try:
-            return partial(self._handle, *self._inbox.popleft())
+            return partial(self._handle, self._inbox.popleft())
         except IndexError:
             return None
 
-    async def _handle(self, data: bytes, info: Any) -> None:
+    async def _handle(self, sample: Sample) -> None:
         """Serve one sample."""
 
     def _check(self) -> None:
@@ -94,9 +105,9 @@ class _TopicEntity(Entity):
         self.msg_type, self.topic_name, self.topic, self.qos_profile = msg_type, topic, topic, qos
         name, writes = msg_type._definition.name, isinstance(self, Publisher)
         kind: Any = Writer if writes else Reader
-        policies, events_callback = dds_qos(qos, name, writes), events._on_incompatible(node, topic)
-        endpoint = kind(node.context.session, f"rt{topic}", name, policies, on_incompatible=events_callback, **options)
-        self._endpoints = [endpoint]
+        told = {"on_incompatible": events._on_incompatible(node, topic), "on_other_type": events._on_other_type(self)}
+        policies = dds_qos(qos, name, writes)
+        self._endpoints = [kind(node.context.session, f"rt{topic}", name, policies, **told, **options)]
 
     def _matched_count(self) -> int:
         self._check()
@@ -158,13 +169,13 @@ class Subscription(_TopicEntity):
         options = {"callback_group": callback_group, "on_sample": self._arrived}
         super().__init__(node, msg_type, topic, qos, events or SubscriptionEventCallbacks(), **options)
 
-    async def _handle(self, data: bytes, info: Any) -> None:
+    async def _handle(self, sample: Sample) -> None:
         try:
-            message = data if self.raw else decode(self.msg_type, data)
+            message = sample.data if self.raw else decode(self.msg_type, sample.data)
         except CodecError as error:
-            self._node.get_logger().error(f"dropped a message on '{self.topic}': {error}")
+            self._drop(f"message on topic '{self.topic}'", error)
             return
-        stamps = {"source_timestamp": info.source_timestamp, "received_timestamp": time.time_ns()}
+        stamps = {"source_timestamp": sample.stamp, "received_timestamp": time.time_ns()}
         await await_or_execute(self.callback, message, *([stamps] if self._with_info else []))
 
     def get_publisher_count(self) -> int:
@@ -226,12 +237,12 @@ class _ServiceEntity(Entity):
             raise TypeError(f"'{self.srv_name}': expected {self._sent}, got {type(message)}")
         self._writer.write(encode(self._sent, message, IDENTITY.pack(client_id, sequence_number)))
 
-    async def _handle(self, data: bytes, info: Any) -> None:
+    async def _handle(self, sample: Sample) -> None:
         try:
-            header = Header(*IDENTITY.unpack_from(data, 4), info.publication_handle)
-            message = decode(self._received, data, IDENTITY.size)
+            header = Header(*IDENTITY.unpack_from(sample.data, 4), sample.writer)
+            message = decode(self._received, sample.data, IDENTITY.size)
         except (CodecError, struct.error) as error:
-            self._node.get_logger().error(f"dropped a {self.received.lower()} of '{self.srv_name}': {error}")
+            self._drop(f"{self.received.lower()} of service '{self.srv_name}'", error)
             return
         await self._answer(message, header)
 
@@ -265,23 +276,15 @@ class Service(_ServiceEntity):
 
     def _await_reply_reader(self, handle: int) -> None:
         """Wait for the client's reply reader: its discovery may come after that of its request writer."""
-        if handle in self._reachable:
+        reader, writer = self._reader, self._writer
+        if handle in self._reachable or (client := reader.counterpart(handle).get("clientid")) is None:
             return
-        client, writer = _client_id(self._reader.entity.get_matched_publication_data(handle)), self._writer.entity
         deadline = time.monotonic() + REPLY_READER_TIMEOUT
-        while client is not None and time.monotonic() < deadline and not self._destroyed:
-            readers = (writer.get_matched_subscription_data(one) for one in writer.get_matched_subscriptions())
-            if any(_client_id(reader) == client for reader in readers):
-                self._reachable.add(handle)
+        while time.monotonic() < deadline and not self._destroyed:
+            if any(writer.counterpart(one).get("clientid") == client for one in writer.counterparts()):
+                self._reachable = {one for one in self._reachable if one in reader.counterparts()} | {handle}
                 return
             time.sleep(0.001)
-
-
-def _client_id(endpoint: Any) -> bytes | None:
-    """The `clientid=` that an endpoint tells, None if it tells none."""
-    data = endpoint.qos[Policy.Userdata].data if endpoint is not None and Policy.Userdata in endpoint.qos else b""
-    told = (item[9:].strip() for item in data.split(b";") if item.startswith(b"clientid="))
-    return next(told, None)
 
 
 class Client(_ServiceEntity):
@@ -295,11 +298,11 @@ class Client(_ServiceEntity):
         self._id = int.from_bytes(os.urandom(8), "little") >> 1
         super().__init__(*names)
 
-    def _arrived(self, data: bytes, info: Any) -> None:
-        if len(data) >= 4 + IDENTITY.size:
-            client, sequence = IDENTITY.unpack_from(data, 4)
+    def _arrived(self, sample: Sample) -> None:
+        if len(sample.data) >= 4 + IDENTITY.size:
+            client, sequence = IDENTITY.unpack_from(sample.data, 4)
             if client == self._id and sequence in self._pending:
-                super()._arrived(data, info)
+                super()._arrived(sample)
 
     async def _answer(self, message: Any, header: Header) -> None:
         future = self._pending.pop(header.sequence_number, None)

@@ -8,16 +8,16 @@ from typing import Any
 
 from rosless.errors import refuse
 
-from rclpy.qos import POLICY_NAMES
+from rclpy.qos import INCOMPATIBLE_KINDS, QoSPolicyKind
 
 
 @dataclass
 class QoSIncompatibleInfo:
-    """Which policy was found incompatible last, by its DDS id."""
+    """Which policy was found incompatible last, as a rclpy.qos.QoSPolicyKind."""
 
     total_count: int
     total_count_change: int
-    last_policy_kind: int
+    last_policy_kind: QoSPolicyKind
 
 
 QoSRequestedIncompatibleQoSInfo = QoSOfferedIncompatibleQoSInfo = QoSIncompatibleInfo
@@ -26,7 +26,7 @@ QoSRequestedIncompatibleQoSInfo = QoSOfferedIncompatibleQoSInfo = QoSIncompatibl
 class EventCallbacks:
     """Callbacks of the events of a publisher or a subscription."""
 
-    text = ""
+    text = type_text = ""
 
     def __init__(
         self,
@@ -44,15 +44,32 @@ class EventCallbacks:
 
         def report(policy: int) -> None:
             self._count += 1
+            kind = INCOMPATIBLE_KINDS.get(policy, QoSPolicyKind.INVALID)
             if self.incompatible_qos is not None:
-                self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, policy))
+                self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, kind))
             elif self.use_default_callbacks:
-                node.get_logger().warning(self.text.format(topic, POLICY_NAMES.get(policy, policy)))
+                node.get_logger().warning(self.text.format(topic, kind.name))
+
+        return report
+
+    def _on_other_type(self, entity: Any) -> Callable[[str], None]:
+        """The function that the DDS session calls with the type of a counterpart."""
+        told: set[str] = set()
+
+        def report(kind: str) -> None:
+            if kind not in told:
+                told.add(kind)
+                own = entity.msg_type._definition.name
+                entity._node.get_logger().warning(self.type_text.format(entity.topic, kind, own))
 
         return report
 
 
 class PublisherEventCallbacks(EventCallbacks):
+    type_text = (
+        "Incompatible type on topic '{}': a subscription takes '{}', this publisher offers '{}'. "
+        "No messages will be sent to it."
+    )
     text = (
         "New subscription discovered on topic '{}', requesting incompatible QoS. No messages will be sent to it. "
         "Last incompatible policy: {}"
@@ -60,6 +77,10 @@ class PublisherEventCallbacks(EventCallbacks):
 
 
 class SubscriptionEventCallbacks(EventCallbacks):
+    type_text = (
+        "Incompatible type on topic '{}': a publisher offers '{}', this subscription takes '{}'. "
+        "No messages will be received from it."
+    )
     text = (
         "New publisher discovered on topic '{}', offering incompatible QoS. No messages will be received from it. "
         "Last incompatible policy: {}"

@@ -332,7 +332,7 @@ class Node(NodeParameters):
         for one in graph.endpoints():
             if one.topic_name == full and one.is_writer == (role == "PUBLISHER"):
                 namespace, name = graph.owner(one.gid) or UNKNOWN_OWNER
-                qos = profile_of(one.qos)
+                qos = profile_of(one.reliable, one.latched)
                 infos.append(TopicEndpointInfo(name, namespace, one.ros_type, role, list(one.gid), qos))
         return infos
 

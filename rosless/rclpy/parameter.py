@@ -6,6 +6,7 @@ import copy
 import math
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -134,22 +135,21 @@ class NodeParameters:
         self._events = self.create_publisher(ParameterEvent, "/parameter_events", qos_profile_parameter_events)
         self._publish_event(new_parameters=list(self._parameters.values()))
         answers: dict[str, Callable[[Any], dict[str, Any]]] = {
-            "DescribeParameters": lambda asked: {
-                "descriptors": [self._descriptors.get(name) or ParameterDescriptor() for name in asked.names]
-            },
+            "DescribeParameters": lambda asked: {"descriptors": self.describe_parameters(asked.names)},
             "GetParameters": lambda asked: {
-                "values": [self.get_parameter_or(name).get_parameter_value() for name in asked.names]
+                "values": [one.get_parameter_value() for one in self.get_parameters(asked.names)]
             },
-            "GetParameterTypes": lambda asked: {
-                "types": [self.get_parameter_or(name).type_.value for name in asked.names]
-            },
+            "GetParameterTypes": lambda asked: {"types": [self.get_parameter_type(name).value for name in asked.names]},
             "ListParameters": lambda asked: {"result": self.list_parameters(asked.prefixes, asked.depth)},
             "SetParameters": lambda asked: {"results": [self._set_messages([one]) for one in asked.parameters]},
             "SetParametersAtomically": lambda asked: {"result": self._set_messages(asked.parameters)},
         }
 
         def answer(fields: Callable[[Any], dict[str, Any]], request: Any, response: Any) -> Any:
-            return type(response)(**fields(request))
+            # Who asks for a parameter that is not there gets no answer for any
+            with suppress(exceptions.ParameterNotDeclaredException, exceptions.ParameterUninitializedException):
+                return type(response)(**fields(request))
+            return response
 
         for name, fields in answers.items() if services else ():
             topic = "~/" + "".join(f"_{one.lower()}" if one.isupper() else one for one in name).lstrip("_")
@@ -238,6 +238,11 @@ class NodeParameters:
         unset = Parameter(name, Parameter.Type.NOT_SET, None)
         found = self._parameters.get(name, unset)
         return alternative_value if found == unset and alternative_value is not None else found
+
+    def get_parameter_type(self, name: str) -> Parameter.Type:
+        """The type of a declared parameter's value."""
+        self.describe_parameter(name)
+        return self.get_parameter_or(name).type_
 
     def get_parameters_by_prefix(self, prefix: str) -> dict[str, Parameter]:
         """Parameters below a prefix, under their names without it."""

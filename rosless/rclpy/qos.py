@@ -30,8 +30,24 @@ class LivelinessPolicy(IntEnum):
 
 QoSHistoryPolicy, QoSReliabilityPolicy = HistoryPolicy, ReliabilityPolicy
 QoSDurabilityPolicy, QoSLivelinessPolicy = DurabilityPolicy, LivelinessPolicy
-# DDS ids of the policies that may be incompatible
-POLICY_NAMES = {2: "DURABILITY", 4: "DEADLINE", 8: "LIVELINESS", 11: "RELIABILITY", 23: "DATA_REPRESENTATION"}
+
+
+class QoSPolicyKind(IntEnum):
+    INVALID, DURABILITY, DEADLINE, LIVELINESS, RELIABILITY, HISTORY, LIFESPAN = (1 << bit for bit in range(7))
+
+
+def qos_policy_name_from_kind(policy_kind: QoSPolicyKind | int) -> str:
+    """The name of a kind of policy."""
+    return QoSPolicyKind(policy_kind).name
+
+
+# Kinds of the policies that may be incompatible, by their DDS ids
+INCOMPATIBLE_KINDS = {
+    2: QoSPolicyKind.DURABILITY,
+    4: QoSPolicyKind.DEADLINE,
+    8: QoSPolicyKind.LIVELINESS,
+    11: QoSPolicyKind.RELIABILITY,
+}
 
 
 class InvalidQoSProfileException(Exception):  # noqa: N818 - rclpy's name
@@ -125,12 +141,11 @@ def dds_qos(profile: QoSProfile, interface: str, is_writer: bool, identity: str 
     return Qos(*policies)
 
 
-def profile_of(qos: Qos) -> QoSProfile:
-    """The profile that DDS policies of a remote endpoint stand for (history is not told to others)."""
-    best_effort, latched = Policy.Reliability.BestEffort in qos, Policy.Durability.TransientLocal in qos
+def profile_of(reliable: bool, latched: bool) -> QoSProfile:
+    """The profile of a remote endpoint, as far as it is told to others."""
     return QoSProfile(
         history=HistoryPolicy.UNKNOWN,
-        reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from rosgraph_msgs.msg import Clock as ClockMessage
 from rosless.errors import CodecError
 from rosless.interfaces.codec import decode
+from rosless.wire.native import Sample
 from rosless.wire.session import Reader
 
 from rclpy.clock import ROSClock
@@ -40,9 +41,9 @@ class TimeSource:
         )
         self._node._announce(added=[self._reader])
 
-    def _heard(self, data: bytes, info: Any) -> None:
+    def _heard(self, sample: Sample) -> None:
         try:
-            stamp = decode(ClockMessage, data).clock
+            stamp = decode(ClockMessage, sample.data).clock
         except CodecError:
             return
         self._clock._simulate(stamp.sec * 10**9 + stamp.nanosec)

@@ -116,10 +116,9 @@ class ActionClient:
             if response.cancelled() or response.exception() is not None:
                 return
             handle = ClientGoalHandle(self, goal_id, response.result())
-            if handle.accepted:
-                self._handles[key] = handle
-            else:
-                self._feedback_callbacks.pop(key, None)
+            self._handles[key] = handle
+            # Feedback may come after the result, as long as somebody holds the goal
+            weakref.finalize(handle, self._feedback_callbacks.pop, key, None)
             handle_future.set_result(handle)
 
         request = self._action_type.Impl.SendGoalService.Request(goal_id=goal_id, goal=goal)
@@ -135,7 +134,6 @@ class ActionClient:
         def ended(response: Future) -> None:
             if not response.cancelled() and response.exception() is None:
                 handle.status = response.result().status
-            self._feedback_callbacks.pop(bytes(handle.goal_id.uuid), None)
 
         request = self._action_type.Impl.GetResultService.Request(goal_id=handle.goal_id)
         future: Future = self._result_client.call_async(request)

@@ -4,44 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription
-from cyclonedds.core import InstanceState
 from cyclonedds.internal import dds_infinity
 from cyclonedds.qos import Policy, Qos
 
 from rosless.errors import CodecError
 from rosless.interfaces.codec import decode, encode
 from rosless.interfaces.messages import message_class
+from rosless.wire.native import RemoteEndpoint, Sample
 from rosless.wire.session import Endpoint, Reader, Session, Writer
 
 DISCOVERY = ("ros_discovery_info", "rmw_dds_common/msg/ParticipantEntitiesInfo")
+GID_SIZE = 16  # bytes that DDS uses; ROS before Iron announces more
 LATCHED = (Policy.Reliability.Reliable(dds_infinity), Policy.Durability.TransientLocal)
-MOST_ENDPOINTS = 100_000
 
 Owner = tuple[str, str]
 """Namespace and name of a node."""
-
-
-@dataclass(frozen=True)
-class RemoteEndpoint:
-    """A reader or a writer somewhere in the domain."""
-
-    gid: bytes
-    participant: bytes
-    topic_name: str
-    type_name: str
-    is_writer: bool
-    qos: Qos
-
-    @property
-    def ros_type(self) -> str:
-        """`package/kind/Name`; the DDS name when it is no ROS type."""
-        package, _, rest = self.type_name.partition("::")
-        kind, _, name = rest.partition("::dds_::")
-        return f"{package}/{kind}/{name.removesuffix('_')}" if name else self.type_name
 
 
 class Graph:
@@ -50,13 +29,11 @@ class Graph:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._nodes: dict[Owner, list[Endpoint]] = {}
-        self._remote: dict[bytes, list[Owner]] = {}
-        self._owners: dict[bytes, Owner] = {}
+        self._remote: dict[bytes, dict[Owner, set[bytes]]] = {}
         self._lock = threading.RLock()
         self._message: Any = message_class(DISCOVERY[1])
         self._writer = Writer(session, *DISCOVERY, Qos(*LATCHED, Policy.History.KeepLast(1)))
         self._listening = False
-        self._builtin: list[tuple[BuiltinDataReader, bool]] = []
 
     def add_node(self, owner: Owner) -> None:
         """Announce a node."""
@@ -108,47 +85,40 @@ class Graph:
                 # One sample of each participant must reach the reader, and all of them belong to one instance
                 Reader(self.session, *DISCOVERY, Qos(*LATCHED, Policy.History.KeepAll), on_sample=self._heard)
 
-    def _heard(self, data: bytes, info: Any) -> None:
+    def _heard(self, sample: Sample) -> None:
         try:
-            message = decode(self._message, data)
+            message = decode(self._message, sample.data)
         except CodecError:
             return
-        owned = {(one.node_namespace, one.node_name): one for one in message.node_entities_info_seq}
+        nodes = {
+            (one.node_namespace, one.node_name): {
+                bytes(gid.data)[:GID_SIZE] for gid in (*one.reader_gid_seq, *one.writer_gid_seq)
+            }
+            for one in message.node_entities_info_seq
+        }
+        alive = {endpoint.participant for endpoint in self.endpoints()}
         with self._lock:
-            self._remote[bytes(message.gid.data)[:16]] = list(owned)
-            for owner, node in owned.items():
-                gids = (bytes(gid.data)[:16] for gid in (*node.reader_gid_seq, *node.writer_gid_seq))
-                self._owners.update(dict.fromkeys(gids, owner))
+            # What is known of participants that are gone goes with the next that announces something
+            self._remote = {gid: nodes for gid, nodes in self._remote.items() if gid in alive}
+            self._remote[bytes(message.gid.data)[:GID_SIZE]] = nodes
+
+    def endpoints(self) -> list[RemoteEndpoint]:
+        """All endpoints of the domain, own ones included."""
+        return self.session.endpoints()
 
     def nodes(self) -> list[Owner]:
         """All nodes of the domain whose participant is alive."""
         self.listen()
         alive = {endpoint.participant for endpoint in self.endpoints()} - {self.session.gid}
         with self._lock:
-            return sorted([*self._nodes, *(node for gid in alive for node in self._remote.get(gid, []))])
+            return sorted([*self._nodes, *(node for gid in alive for node in self._remote.get(gid, ()))])
 
     def owner(self, gid: bytes) -> Owner | None:
         """The node that an endpoint belongs to, as far as it has been announced."""
         with self._lock:
-            found = (owner for owner, own in self._nodes.items() if any(one.gid == gid for one in own))
-            return next(found, self._owners.get(gid))
-
-    def endpoints(self) -> list[RemoteEndpoint]:
-        """All endpoints of the domain, own ones included."""
-        with self._lock:
-            if self.session.closed:
-                return []
-            if not self._builtin:
-                kinds = ((BuiltinTopicDcpsPublication, True), (BuiltinTopicDcpsSubscription, False))
-                self._builtin = [(BuiltinDataReader(self.session.participant, kind), side) for kind, side in kinds]
-            return [
-                RemoteEndpoint(
-                    one.key.bytes, one.participant_key.bytes, one.topic_name, one.type_name, is_writer, one.qos
-                )
-                for reader, is_writer in self._builtin
-                for one in reader.read(MOST_ENDPOINTS)
-                if one.sample_info.instance_state == InstanceState.Alive and one.topic_name
-            ]
+            own = ((owner, [one.gid for one in endpoints]) for owner, endpoints in self._nodes.items())
+            others = (node for nodes in self._remote.values() for node in nodes.items())
+            return next((owner for owner, gids in (*own, *others) if gid in gids), None)
 
     def names_and_types(self, prefix: str, suffix: str = "") -> list[tuple[str, list[str]]]:
         """ROS names with their types, of the DDS topics with this prefix (rt, rq, rr) and suffix."""
