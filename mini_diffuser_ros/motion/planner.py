@@ -116,12 +116,27 @@ class MotionPlanner:
         for index, candidate in enumerate(candidates):
             before_each()
             try:
-                name = f"candidate {index + 1} of {len(candidates)}"
-                trajectory = self.plan(start, candidate.pose, target=name)
+                trajectory = self.plan(start, candidate.pose, target=_name_of(index, candidates))
             except MotionRefused as refusal:
                 refusals.append(refusal)
             else:
                 return PlannedKeyframe(index, trajectory, tuple(refusals))
+        raise AllRefused(refusals)
+
+    def check_poses(self, candidates: Sequence[KeyframeMode]) -> None:
+        """Refuses candidates of which none can be planned to from anywhere. Takes microseconds, in any thread.
+
+        Raises:
+            AllRefused: with the refusal of each candidate.
+        """
+        refusals: list[MotionRefused] = []
+        for index, candidate in enumerate(candidates):
+            try:
+                self._checked_pose(candidate.pose, _name_of(index, candidates))
+            except MotionRefused as refusal:
+                refusals.append(refusal)
+            else:
+                return
         raise AllRefused(refusals)
 
     def plan_joints(self, start: ArrayLike, goal: ArrayLike, *, target: str = "joint goal") -> JointTrajectory:
@@ -323,6 +338,10 @@ class MotionPlanner:
             if excess[worst] > 1.0 + _ROUNDING:
                 value = float(excess[worst] * limits[worst])
                 raise LimitExceeded(target, quantity, self.robot.arm_joint_names[worst], value, float(limits[worst]))
+
+
+def _name_of(index: int, candidates: Sequence[KeyframeMode]) -> str:
+    return f"candidate {index + 1} of {len(candidates)}"
 
 
 def _in_collision(target: str, where: str, violation: Violation) -> InCollision:

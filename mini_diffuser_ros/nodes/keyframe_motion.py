@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-
-from mini_diffuser_msgs.action import MoveToKeyframe
+from collections.abc import Callable, Sequence
 
 from mini_diffuser_ros.motion import MotionPlanner, PlannedKeyframe
 from mini_diffuser_ros.nodes.arm_client import ArmClient
 from mini_diffuser_ros.nodes.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.messages import mode_from_message
 from mini_diffuser_ros.nodes.motion_goal import MotionOutcome, Result
 from mini_diffuser_ros.nodes.stop_latch import StopLatch
 from mini_diffuser_ros.nodes.watch import Watch
@@ -49,7 +46,7 @@ class KeyframeMotion:
         self._gripper = gripper
         self._on_planned = on_planned
 
-    def carry_out(self, request: MoveToKeyframe.Goal, watch: Watch, tell: Tell) -> MotionOutcome:
+    def carry_out(self, candidates: Sequence[KeyframeMode], watch: Watch, tell: Tell) -> MotionOutcome:
         """Move to the first candidate that can be reached.
 
         Raises:
@@ -57,7 +54,6 @@ class KeyframeMotion:
             AllRefused: no candidate passed the checks.
             NodeError: a controller is absent or failed, or the arm is not where it should be.
         """
-        candidates = [mode_from_message(message) for message in request.candidates]
         tell("planning", 0.0)
         self._arm.await_server(watch)
         planned = self._plan(candidates, watch)
@@ -74,7 +70,7 @@ class KeyframeMotion:
         message = f"reached candidate {planned.index + 1} of {len(candidates)}"
         return MotionOutcome(Result.REACHED, message, planned.index, tuple(map(str, planned.refusals)))
 
-    def _plan(self, candidates: list[KeyframeMode], watch: Watch) -> PlannedKeyframe:
+    def _plan(self, candidates: Sequence[KeyframeMode], watch: Watch) -> PlannedKeyframe:
         start = self._measured.await_rest(watch)
         began = time.monotonic()
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +25,7 @@ from mini_diffuser_ros.nodes.goal_watches import GoalWatches
 from mini_diffuser_ros.nodes.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.keyframe_motion import KeyframeMotion
 from mini_diffuser_ros.nodes.measured_arm import MeasuredArm
+from mini_diffuser_ros.nodes.messages import mode_from_message
 from mini_diffuser_ros.nodes.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
 from mini_diffuser_ros.nodes.motion_guard import MotionGuard
 from mini_diffuser_ros.nodes.motion_health import MotionHealth
@@ -79,21 +82,20 @@ class MotionNode(ManagedNode):
             "begins as stopped; empty: it begins as not stopped",
         )
         robot = load_robot(robot_name)
-        planner = MotionPlanner(robot, planner_config(parameters, max_joint_age))
-        self._base_frame = robot.base_frame
+        self._planner = MotionPlanner(robot, planner_config(parameters, max_joint_age))
         self._measured = MeasuredArm(robot, max_joint_age, rest_speed, open_fraction)
         self._latch = StopLatch(Path(stop_file) if stop_file else None, self.get_logger().error)
         self._goals = GoalWatches()
         self._turn = threading.Lock()  # held by the goal that may move the arm
 
         group = ReentrantCallbackGroup()
-        self._arm = ArmClient(self, arm_action, group, planner, self._measured, arrival_tolerance)
+        self._arm = ArmClient(self, arm_action, group, self._planner, self._measured, arrival_tolerance)
         self._gripper = GripperClient(self, gripper_action, group, self._measured, effort)
         self._guard = MotionGuard(self, self._arm, self._measured, client_timeout)
         controllers = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._measured, max_joint_age, self._latch, controllers)
         self._motion = KeyframeMotion(
-            planner, self._measured, self._latch, self._arm, self._gripper, self._health.planned
+            self._planner, self._measured, self._latch, self._arm, self._gripper, self._health.planned
         )
         self._stopping = Stopping(
             self,
@@ -172,24 +174,15 @@ class MotionNode(ManagedNode):
                 self.get_logger().warning(refusal)
 
     def _attempt(self, request: MoveToKeyframe.Goal, watch: Watch, progress: GoalProgress) -> MotionOutcome:
-        refusal = refusal_of(request, self._base_frame, self._max_candidates)
+        """What becomes of a goal, whatever happens."""
+        refusal = refusal_of(request, self._planner.robot.base_frame, self._max_candidates)
         if refusal is not None:
             return MotionOutcome(Result.REFUSED, refusal, refusals=(refusal,))
-        if not self._turn.acquire(blocking=False):
-            return MotionOutcome(Result.FAILED, "another keyframe is under way")
+        candidates = [mode_from_message(message) for message in request.candidates]
         try:
-            with self._guard.guarding(watch, progress):
-                return self._move(request, watch, progress)
-        finally:
-            self._turn.release()
-
-    def _move(self, request: MoveToKeyframe.Goal, watch: Watch, progress: GoalProgress) -> MotionOutcome:
-        try:
-            watch.check()
-            if self._latch.reason:
-                reason = f"the arm is stopped ({self._latch.reason}); call mini_diffuser/resume first"
-                return MotionOutcome(Result.STOPPED, reason)
-            return self._motion.carry_out(request, watch, progress.tell)
+            self._planner.check_poses(candidates)
+            with self._turn_of(watch), self._guard.guarding(watch, progress):
+                return self._motion.carry_out(candidates, watch, progress.tell)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
         except StaleJointsError as error:
@@ -203,6 +196,20 @@ class MotionNode(ManagedNode):
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
             return MotionOutcome(Result.FAILED, f"{type(error).__name__}: {error}")
+
+    @contextmanager
+    def _turn_of(self, watch: Watch) -> Iterator[None]:
+        """Around a motion: one at a time, and none while the arm is stopped."""
+        if not self._turn.acquire(blocking=False):
+            raise NodeError("another keyframe is under way")
+        try:
+            watch.check()
+            if self._latch.reason:
+                reason = f"the arm is stopped ({self._latch.reason}); call mini_diffuser/resume first"
+                raise InterruptionError(Result.STOPPED, reason)
+            yield
+        finally:
+            self._turn.release()
 
     def _known_controllers(self) -> str:
         """What else could be meant: drivers differ in the names of their actions."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ T = TypeVar("T")
 # Seconds that Ctrl-C may take; longer where others keep the processors busy.
 ENDS_WITHIN = 3.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for four processes at once
+ANSWER = 15.0  # seconds; a server that lives answers at once
 SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"
 
 
@@ -36,11 +38,12 @@ class Process:
     Args:
         name: of the node, which is that of its module.
         log: file for its output.
+        namespace: in which its names are.
         parameters: set on the command line.
     """
 
-    def __init__(self, name: str, log: Path, **parameters: Any) -> None:
-        words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args"]
+    def __init__(self, name: str, log: Path, namespace: str = "/", **parameters: Any) -> None:
+        words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args", "-r", f"__ns:={namespace}"]
         for key, value in parameters.items():
             words += ["-p", f"{key}:={value}"]
         self.name = name
@@ -110,9 +113,15 @@ class Peer:
         client = self._clients[name]
         assert client.wait_for_server(DISCOVERY), f"no action {name}"
         callback = None if on_feedback is None else (lambda message: on_feedback(message.feedback))
-        handle = self.result_of(client.send_goal_async(kind.Goal(**fields), feedback_callback=callback))
-        assert handle.accepted
-        return handle
+        deadline = time.monotonic() + DISCOVERY
+        # A server that was killed a moment ago counts as there, and takes goals to its grave.
+        while time.monotonic() < deadline:
+            accepted = client.send_goal_async(kind.Goal(**fields), feedback_callback=callback)
+            with suppress(AssertionError):
+                handle = self.result_of(accepted, ANSWER)
+                assert handle.accepted
+                return handle
+        pytest.fail(f"{name} accepted no goal")
 
     def execute(self, kind: type, name: str, on_feedback: Callable[[Any], None] | None = None, **fields: Any) -> Any:
         """Result of a goal."""

@@ -1,36 +1,40 @@
-"""motion_node and the simulated arm: refusals, stops, silence."""
+"""motion_node and the simulated arm: refusals, stops from any state, silence."""
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from action_msgs.msg import GoalStatus
+from builtin_interfaces.msg import Duration
+from control_msgs.action import FollowJointTrajectory
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Empty
+from std_msgs.msg import Bool, Empty
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mini_diffuser_ros.nodes.action_goal import actions_of_kind
-from mini_diffuser_ros.nodes.messages import pose_to_message
+from mini_diffuser_ros.robots import load_robot
 
-from .conftest import Peer, Process
+from .arm import LEFT, MOVE, RIGHT, finger_width, is_moving, keyframe, stays_at_rest
+from .conftest import DISCOVERY, Peer, Process
 
-MOVE = "/mini_diffuser/move_to_keyframe"
+ARM = "/panda_arm_controller/follow_joint_trajectory"
+BAD_GOALS = Path(__file__).parents[2] / "benchmarks" / "ros_bad_goals.py"
+FAR = keyframe(3.0, 0.0, 0.2)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Result = MoveToKeyframe.Result
-
-
-def keyframe(x: float, y: float, z: float, gripper_open: bool = True) -> KeyframeMode:
-    """A keyframe whose gripper points straight down."""
-    pose = pose_to_message(np.array([x, y, z, 1.0, 0.0, 0.0, 0.0]))
-    return KeyframeMode(pose=pose, gripper_open=gripper_open, share=1.0)
-
-
-LEFT, RIGHT = keyframe(0.45, 0.25, 0.3), keyframe(0.45, -0.25, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -46,118 +50,163 @@ def joints(peer: Peer, simulation: Process) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def motion(start: Callable[..., Process], peer: Peer, joints: list[Any]) -> Process:
+def left_behind(peer: Peer, joints: list[Any]) -> Any:
+    """A motion of five minutes that somebody has begun and nobody looks after."""
+    names = load_robot("panda").arm_joint_names
+    positions = dict(zip(joints[-1].name, joints[-1].position, strict=True))
+    goal = [positions[name] for name in names]
+    goal[0] += 1.0
+    point = JointTrajectoryPoint(positions=goal, time_from_start=Duration(sec=300))
+    trajectory = JointTrajectory(joint_names=list(names), points=[point])
+    return peer.send(FollowJointTrajectory, ARM, trajectory=trajectory)
+
+
+@pytest.fixture(scope="module")
+def motion(start: Callable[..., Process], peer: Peer, left_behind: Any) -> Process:
     # Slow motions leave time to interfere; generous ages, since these tests share the processors with others.
     ages = {"max_joint_age": 1.5, "client_timeout": 1.0}
-    process = start("motion_node", **ages, **{"planner.velocity_scaling": 0.2})
+    box = {"planner.boxes": "[0.65, 0.0, 0.05, 0.03, 0.03, 0.05, 0.0]"}
+    process = start("motion_node", **ages, **box, **{"planner.velocity_scaling": 0.2})
     # The first goals may come before the joint states do.
     peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success)
     return process
 
 
-def speed(joints: list[Any]) -> float:
-    """Largest joint velocity in the newest joint state."""
-    return max(abs(velocity) for velocity in joints[-1].velocity)
+def send_and_await(peer: Peer, phase: str, *candidates: KeyframeMode) -> Any:
+    """Handle of a goal that has come to a phase."""
+    phases: list[str] = []
+    handle = peer.send(MoveToKeyframe, MOVE, lambda f: phases.append(f.phase), candidates=list(candidates))
+    peer.await_that(lambda: phase in phases)
+    return handle
 
 
 def send_and_await_motion(peer: Peer, joints: list[Any], target: KeyframeMode) -> Any:
     """Handle of a goal whose motion has begun."""
     handle = peer.send(MoveToKeyframe, MOVE, candidates=[target])
-    peer.await_that(lambda: speed(joints) > 0.1, timeout=10.0)
+    peer.await_that(lambda: is_moving(joints))
     return handle
 
 
 @pytest.mark.usefixtures("motion")
+def test_what_another_process_left_under_way_is_canceled_at_the_start(peer: Peer, left_behind: Any) -> None:
+    assert peer.result_of(left_behind.get_result_async()).status == GoalStatus.STATUS_CANCELED
+
+
+@pytest.mark.usefixtures("motion")
 def test_candidates_are_tried_in_order_and_refusals_name_the_limit(peer: Peer) -> None:
-    candidates = [keyframe(0.5, float("nan"), 0.2), keyframe(3.0, 0.0, 0.2), keyframe(0.5, 0.0, -0.1), LEFT]
+    in_the_box = keyframe(0.65, 0.0, 0.05)
+    candidates = [keyframe(0.5, float("nan"), 0.2), FAR, keyframe(0.5, 0.0, -0.1), in_the_box, LEFT]
     result = peer.execute(MoveToKeyframe, MOVE, candidates=candidates)
-    assert (result.outcome, result.success, result.chosen) == (Result.REACHED, True, 3)
-    not_finite, outside, below = result.refusals
+    assert (result.outcome, result.success, result.chosen) == (Result.REACHED, True, 4)
+    not_finite, outside, below, blocked = result.refusals
     assert "finite" in not_finite
     assert "workspace" in outside
     assert "z = -0.1" in below
+    assert "box_1" in blocked
 
 
 @pytest.mark.usefixtures("motion")
 def test_when_every_candidate_is_refused_the_goal_is_and_the_arm_stays(peer: Peer, joints: list[Any]) -> None:
     before = list(joints[-1].position)
-    result = peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(3.0, 0.0, 0.2), keyframe(-2.0, 0.0, 0.2)])
+    result = peer.execute(MoveToKeyframe, MOVE, candidates=[FAR, keyframe(-2.0, 0.0, 0.2)])
     assert (result.outcome, result.success, result.chosen, len(result.refusals)) == (Result.REFUSED, False, -1, 2)
     assert np.allclose(joints[-1].position, before, atol=1e-3)
-    assert peer.execute(MoveToKeyframe, MOVE, candidates=[]).outcome == Result.REFUSED
 
 
 @pytest.mark.usefixtures("motion")
-def test_candidates_in_another_frame_are_refused(peer: Peer) -> None:
-    goal = MoveToKeyframe.Goal(candidates=[LEFT])
-    goal.header.frame_id = "map"
-    result = peer.execute(MoveToKeyframe, MOVE, header=goal.header, candidates=goal.candidates)
-    assert result.outcome == Result.REFUSED
-    assert "'map'" in result.message
+def test_malformed_goals_are_refused_with_the_reason_and_the_next_valid_one_works() -> None:
+    words = [sys.executable, str(BAD_GOALS), "--count", "100", "--node", "motion_node"]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=DISCOVERY)
+    assert told.returncode == 0, told.stderr
+    figures = json.loads(told.stdout)
+    assert (figures["refused"], figures["valid_goal_afterwards"]) == (100, True)
 
 
 @pytest.mark.usefixtures("motion")
 def test_the_gripper_acts_after_arrival_when_its_state_differs(peer: Peer, joints: list[Any]) -> None:
-    def width() -> float:
-        return sum(p for n, p in zip(joints[-1].name, joints[-1].position, strict=True) if "finger" in n)
-
     phases: list[str] = []
     for gripper_open in (False, True):
         target = keyframe(0.45, 0.25 if gripper_open else 0.2, 0.3, gripper_open)
         result = peer.execute(MoveToKeyframe, MOVE, lambda f: phases.append(f.phase), candidates=[target])
-        assert result.success
-        assert (width() > 0.07) is gripper_open
-    assert phases[-1] == "gripper"
+        assert result.success, result.message
+        assert (finger_width(joints) > 0.07) is gripper_open
+    assert "gripper" in phases
 
 
+@pytest.mark.parametrize("state", ["idle", "planning", "moving", "gripper", "stopped"])
 @pytest.mark.usefixtures("motion")
-def test_a_stop_ends_the_motion_and_latches_until_resumed(peer: Peer, joints: list[Any]) -> None:
-    peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
-    handle = send_and_await_motion(peer, joints, RIGHT)
-    assert peer.call(Trigger, "/mini_diffuser/stop").success
-    assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
-    peer.await_that(lambda: speed(joints) < 0.01, timeout=2.0)
-    refused = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+def test_a_stop_works_from_any_state_and_latches_until_resumed(peer: Peer, joints: list[Any], state: str) -> None:
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
+    handle = None
+    if state == "planning":
+        handle = send_and_await(peer, "planning", *[FAR] * 90, RIGHT)
+    elif state == "moving":
+        handle = send_and_await_motion(peer, joints, RIGHT)
+    elif state == "gripper":
+        handle = send_and_await(peer, "gripper", keyframe(0.45, 0.24, 0.3, gripper_open=False))
+    elif state == "stopped":
+        assert peer.call(Trigger, "/mini_diffuser/stop").success
+    answer = peer.call(Trigger, "/mini_diffuser/stop")
+    assert answer.success, answer.message
+    if handle is not None:
+        assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
+    peer.await_that(lambda: stays_at_rest(joints))
+    refused = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
     assert refused.outcome == Result.STOPPED
     assert "resume" in refused.message
     assert peer.call(Trigger, "/mini_diffuser/resume").success
-    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
+    reached = peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(0.45, 0.23, 0.3)])
+    assert reached.success, reached.message
 
 
 @pytest.mark.usefixtures("motion")
-def test_a_stop_at_rest_latches_too_and_may_be_repeated(peer: Peer) -> None:
-    for _ in range(2):
-        assert peer.call(Trigger, "/mini_diffuser/stop").success
-    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.STOPPED
-    for _ in range(2):
-        assert peer.call(Trigger, "/mini_diffuser/resume").success
-    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success
+def test_whichever_of_stop_and_resume_comes_last_holds(peer: Peer) -> None:
+    told = peer.collect(Bool, "/mini_diffuser/stopped", LATCHED)
+    clients = [peer.node.create_client(Trigger, f"/mini_diffuser/{name}") for name in ("resume", "stop")]
+    for client in clients:
+        assert client.wait_for_service(DISCOVERY)
+    for answer in [client.call_async(Trigger.Request()) for _ in range(3) for client in clients]:
+        peer.result_of(answer)
+    peer.await_that(lambda: len(told) >= 7)
+    outcome = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome
+    assert (outcome == Result.STOPPED) is told[-1].data
+    peer.call(Trigger, "/mini_diffuser/resume")
 
 
 @pytest.mark.usefixtures("motion")
 def test_a_canceled_goal_leaves_the_arm_at_rest(peer: Peer, joints: list[Any]) -> None:
-    peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
     handle = send_and_await_motion(peer, joints, RIGHT)
     peer.result_of(handle.cancel_goal_async())
     assert peer.result_of(handle.get_result_async()).result.outcome == Result.CANCELED
-    peer.await_that(lambda: speed(joints) < 0.01, timeout=2.0)
+    peer.await_that(lambda: stays_at_rest(joints))
+
+
+@pytest.mark.usefixtures("motion")
+def test_a_second_goal_is_told_that_the_arm_is_under_way(peer: Peer, joints: list[Any]) -> None:
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
+    handle = send_and_await_motion(peer, joints, RIGHT)
+    second = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+    assert second.outcome == Result.FAILED
+    assert "under way" in second.message
+    assert peer.result_of(handle.get_result_async()).result.success
 
 
 @pytest.mark.usefixtures("motion")
 def test_when_the_policys_heart_stops_so_does_the_arm(peer: Peer, joints: list[Any]) -> None:
-    peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
     heart = peer.node.create_publisher(Empty, "/mini_diffuser/heartbeat", 1)
     peer.await_that(lambda: heart.get_subscription_count() == 1)
     beats = peer.node.create_timer(0.05, lambda: heart.publish(Empty()))
     # Until motion has heard it, goals count as sent by hand.
     for _ in range(5):
-        peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(3.0, 0.0, 0.2)])
+        peer.execute(MoveToKeyframe, MOVE, candidates=[FAR])
     handle = send_and_await_motion(peer, joints, RIGHT)
     peer.node.destroy_timer(beats)
     result = peer.result_of(handle.get_result_async()).result
     assert result.outcome == Result.STALE
     assert "heartbeat" in result.message
-    peer.await_that(lambda: speed(joints) < 0.01, timeout=2.0)
+    peer.await_that(lambda: stays_at_rest(joints))
 
 
 @pytest.mark.usefixtures("motion")
@@ -166,6 +215,48 @@ def test_the_controllers_that_exist_are_found_for_those_who_ask_for_another(peer
         return actions_of_kind(peer.node, "control_msgs/action/GripperCommand")
 
     peer.await_that(lambda: grippers() == ["/panda_gripper/gripper_action"])
+
+
+@pytest.mark.usefixtures("motion")
+def test_diagnostics_tell_of_joint_states_controllers_and_the_last_goal(peer: Peer) -> None:
+    arrays = peer.collect(DiagnosticArray, "/diagnostics")
+
+    def newest() -> dict[str, Any]:
+        return {status.name: status for array in arrays for status in array.status}
+
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success
+    arrays.clear()
+    peer.await_that(lambda: {"motion_node: motion", "sim_node: physics", "sim_node: cameras"} <= set(newest()))
+    parts = newest()
+    assert parts["motion_node: controllers"].level == DiagnosticStatus.OK
+    values = {value.key: value.value for value in parts["motion_node: motion"].values}
+    assert values["stopped"] == "no"
+    assert values["last goal"] == "reached candidate 1 of 1"
+    assert float(values["planning p50 (ms)"]) > 0.0
+    assert float({v.key: v.value for v in parts["motion_node: joint states"].values}["rate (Hz)"]) > 0.0
+
+
+@pytest.mark.usefixtures("motion")
+def test_without_a_gripper_action_keyframes_that_need_none_are_executed(
+    peer: Peer, joints: list[Any], start: Callable[..., Process]
+) -> None:
+    # The joint states come from a reliable publisher here and from a best-effort one next.
+    names = {"arm_action": ARM, "gripper_action": "nowhere/gripper_action"}
+    start("motion_node", namespace="/fake_hardware", max_joint_age=1.5, **names)
+    move = f"/fake_hardware{MOVE}"
+    for reliability, target in ((ReliabilityPolicy.RELIABLE, LEFT), (ReliabilityPolicy.BEST_EFFORT, RIGHT)):
+        qos = QoSProfile(depth=5, reliability=reliability)
+        publisher = peer.node.create_publisher(JointState, "/fake_hardware/joint_states", qos)
+        relay = peer.node.create_subscription(JointState, "/joint_states", publisher.publish, qos_profile_sensor_data)
+        peer.await_that(lambda goal=target: peer.execute(MoveToKeyframe, move, candidates=[goal]).success)
+        if reliability == ReliabilityPolicy.RELIABLE:
+            peer.node.destroy_subscription(relay)
+            peer.node.destroy_publisher(publisher)
+    closing = peer.execute(MoveToKeyframe, move, candidates=[keyframe(0.45, 0.25, 0.3, gripper_open=False)])
+    assert closing.outcome == Result.FAILED
+    assert "no action server on nowhere/gripper_action" in closing.message
+    assert "grippers found: /panda_gripper/gripper_action" in closing.message
+    assert stays_at_rest(joints)
 
 
 def test_silent_joint_states_end_the_motion(
@@ -181,3 +272,4 @@ def test_silent_joint_states_end_the_motion(
     assert result.outcome == Result.STALE
     assert "joint states" in result.message
     assert motion.is_running()
+    peer.await_that(lambda: stays_at_rest(joints))

@@ -1,0 +1,258 @@
+"""Thousands of malformed goals for the nodes that run: each has to be refused with its reason.
+
+    python benchmarks/ros_bad_goals.py --count 10000
+
+A node that is alive at the end takes a valid goal. Prints one JSON object; exit code 1 if anything went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import rclpy
+from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
+from mini_diffuser_msgs.msg import KeyframeMode
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+
+NAN, INF = float("nan"), float("inf")
+DOWN = (1.0, 0.0, 0.0, 0.0)
+AT_ONCE = 16  # goals on their way at the same time
+TIMEOUT = 120.0  # seconds for an answer
+
+
+def keyframe(
+    position: Sequence[float] = (0.45, 0.2, 0.3), quaternion: Sequence[float] = DOWN, **fields: float
+) -> KeyframeMode:
+    """A keyframe, valid unless something else is given."""
+    mode = KeyframeMode(gripper_open=True, **{"share": 1.0, **fields})
+    pose = mode.pose
+    pose.position.x, pose.position.y, pose.position.z = position
+    pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w = quaternion
+    return mode
+
+
+def bad_motion(rng: random.Random) -> tuple[str, Any]:
+    """What is wrong, and a goal with it."""
+    wrong = rng.choice([NAN, INF, -INF])
+    axis = rng.randrange(3)
+    position = [0.45, 0.2, 0.3]
+    position[axis] = wrong
+    quaternion = list(DOWN)
+    quaternion[rng.randrange(4)] = wrong
+    scale = rng.choice([1e-3, 0.5, 0.9, 1.1, 2.0, 1e6])
+    kinds: dict[str, Callable[[], dict[str, Any]]] = {
+        "position not finite": lambda: {"candidates": [keyframe(position)]},
+        "quaternion not finite": lambda: {"candidates": [keyframe(quaternion=quaternion)]},
+        "zero quaternion": lambda: {"candidates": [keyframe(quaternion=(0.0, 0.0, 0.0, 0.0))]},
+        "quaternion not normalised": lambda: {"candidates": [keyframe(quaternion=[scale * q for q in DOWN])]},
+        "no candidates": lambda: {"candidates": []},
+        "too many candidates": lambda: {"candidates": [keyframe()] * rng.choice([101, 1000])},
+        "negative share": lambda: {"candidates": [keyframe(share=-rng.random() - 1e-6)]},
+        "share not finite": lambda: {"candidates": [keyframe(share=wrong)]},
+        "spread not finite": lambda: {"candidates": [keyframe(spread=wrong)]},
+        "huge numbers": lambda: {"candidates": [keyframe([1e300, -1e300, 1e300])]},
+        "wrong frame": lambda: {"candidates": [keyframe()]},
+        "very long frame": lambda: {"candidates": [keyframe()]},
+    }
+    kind = rng.choice(list(kinds))
+    goal = MoveToKeyframe.Goal(**kinds[kind]())
+    if "frame" in kind:
+        goal.header.frame_id = "map" if kind == "wrong frame" else "f" * 100_000
+    return kind, goal
+
+
+def bad_sentence(rng: random.Random) -> tuple[str, Any]:
+    """What is wrong, and a goal with it."""
+    kinds = {
+        "empty": "",
+        "blank": " \t\n " * rng.randrange(1, 9),
+        "too long": "press the button " * rng.randrange(12, 500),
+        "a million characters": "x" * 10**6,
+        "control characters": f"press\x07 the{rng.choice(chr(1) + chr(27) + chr(127))} button",
+        "several lines": "press\nthe\nbutton",
+    }
+    # The largest one is rare: it is about the size of an image.
+    weights = [1.0 if kind != "a million characters" else 0.05 for kind in kinds]
+    kind = rng.choices(list(kinds), weights)[0]
+    return kind, ExecuteInstruction.Goal(instruction=kinds[kind])
+
+
+@dataclass(frozen=True)
+class Target:
+    """One node and its action.
+
+    Attributes:
+        node: its name.
+        kind: action type.
+        action: name of the action.
+        make_bad: makes a malformed goal.
+        good: a valid goal; the node answers to it with anything but a refusal.
+    """
+
+    node: str
+    kind: Any
+    action: str
+    make_bad: Callable[[random.Random], tuple[str, Any]]
+    good: Any
+
+
+TARGETS = (
+    Target(
+        "motion_node",
+        MoveToKeyframe,
+        "mini_diffuser/move_to_keyframe",
+        bad_motion,
+        MoveToKeyframe.Goal(candidates=[keyframe()]),
+    ),
+    Target(
+        "policy_node",
+        ExecuteInstruction,
+        "mini_diffuser/execute",
+        bad_sentence,
+        ExecuteInstruction.Goal(instruction="press the blue button"),
+    ),
+)
+
+
+@dataclass
+class Tally:
+    """What became of the goals."""
+
+    refused: int = 0
+    problems: list[str] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+
+    def count(self, target: Target, kind: str, wrapped: Any) -> None:
+        """Judge one answer."""
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        result = None if wrapped is None else wrapped.result
+        if result is None:
+            self.problems.append(f"{target.node}: no answer to a goal with '{kind}'")
+        elif result.outcome != target.kind.Result.REFUSED or not result.message:
+            self.problems.append(f"{target.node}: '{kind}' gave {result.outcome} '{result.message[:200]}'")
+        else:
+            self.refused += 1
+
+
+class Sender:
+    """Sends goals and waits for their results.
+
+    Args:
+        node: that spins in another thread.
+        target: where they go.
+    """
+
+    def __init__(self, node: Node, target: Target) -> None:
+        self._client = ActionClient(node, target.kind, target.action)
+        self._target = target
+
+    def is_there(self) -> bool:
+        """Wait for the server; whether it came."""
+        return bool(self._client.wait_for_server(TIMEOUT))
+
+    def result(self, goal: Any) -> Any:
+        """Wrapped result, None if there is none in time."""
+        handle = _outcome(self._client.send_goal_async(goal))
+        return None if handle is None or not handle.accepted else _outcome(handle.get_result_async())
+
+    def flood(self, count: int, seed: int) -> Tally:
+        """Send malformed goals, several at a time."""
+        rng, tally, lock = random.Random(seed), Tally(), threading.Lock()
+        left = count
+
+        def work() -> None:
+            nonlocal left
+            while True:
+                with lock:
+                    if left == 0:
+                        return
+                    left -= 1
+                    kind, goal = self._target.make_bad(rng)
+                wrapped = self.result(goal)
+                with lock:
+                    tally.count(self._target, kind, wrapped)
+
+        workers = [threading.Thread(target=work) for _ in range(AT_ONCE)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return tally
+
+    def takes_a_valid_goal(self) -> bool:
+        """Whether the node still does what it is asked; moving, or saying why it cannot see anything."""
+        wrapped = self.result(self._target.good)
+        return wrapped is not None and wrapped.result.outcome != self._target.kind.Result.REFUSED
+
+
+def _outcome(future: Any) -> Any:
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    return future.result() if done.wait(TIMEOUT) else None
+
+
+def measure(node: Node, target: Target, count: int, seed: int) -> dict[str, Any]:
+    """Flood one node and report."""
+    sender = Sender(node, target)
+    if not sender.is_there():
+        return {"node": target.node, "problems": [f"no action server on {target.action} within {TIMEOUT:.0f} s"]}
+    start = time.monotonic()
+    tally = sender.flood(count, seed)
+    took = time.monotonic() - start
+    return {
+        "node": target.node,
+        "goals": count,
+        "refused": tally.refused,
+        "goals_per_s": round(count / took, 1),
+        "valid_goal_afterwards": sender.takes_a_valid_goal(),
+        "kinds": dict(sorted(tally.kinds.items())),
+        "problems": tally.problems[:10],
+    }
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10000, help="goals for each node")
+    parser.add_argument("--seed", type=int, default=0, help="of the goals")
+    names = [target.node for target in TARGETS]
+    parser.add_argument("--node", choices=names, action="append", help="only this node; may be repeated")
+    options = parser.parse_args()
+    rclpy.init(args=[])
+    node = rclpy.create_node("bad_goals")
+    executor = MultiThreadedExecutor(num_threads=2)
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+
+    threading.Thread(target=spin, daemon=True).start()
+    failed = False
+    for target in TARGETS:
+        if target.node not in (options.node or names):
+            continue
+        figures = measure(node, target, options.count, options.seed)
+        failed |= bool(figures["problems"]) or not figures.get("valid_goal_afterwards")
+        sys.stdout.write(json.dumps(figures) + "\n")
+        sys.stdout.flush()
+    executor.shutdown(timeout_sec=1.0)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
