@@ -1,24 +1,62 @@
-"""policy_node on its own: sentences that are refused, that wait, and that take over."""
+"""policy_node on its own: sentences that are refused, that wait, that take over, that are thought about for long."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import ExecuteInstruction
-from std_msgs.msg import String
+from mini_diffuser_msgs.msg import KeyframeModes
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Bool, String
 
-from .conftest import Peer, Process
+from mini_diffuser_ros.nodes.messages import cloud_to_message
+from mini_diffuser_ros.records import Cloud
+
+from .conftest import DISCOVERY, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
+SLOW = "/slow/mini_diffuser"
+BAD_GOALS = Path(__file__).parents[2] / "benchmarks" / "ros_bad_goals.py"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Result = ExecuteInstruction.Result
 
 
 @pytest.fixture(scope="module", autouse=True)
 def policy(start: Callable[..., Process], checkpoint: Path) -> Process:
     return start("policy_node", checkpoint=checkpoint, cloud_timeout=2.0, threads=1)
+
+
+@pytest.fixture(scope="module")
+def slow_policy(start: Callable[..., Process], checkpoint: Path, peer: Peer) -> Iterator[Process]:
+    """A policy that sees clouds and thinks about each for seconds."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform((0.4, -0.2, 0.01), (0.6, 0.2, 0.1), (400, 3)).astype(np.float32)
+    clouds = peer.node.create_publisher(PointCloud2, f"{SLOW}/cloud", qos_profile_sensor_data)
+
+    def publish() -> None:
+        stamp = peer.node.get_clock().now().nanoseconds * 1e-9
+        clouds.publish(cloud_to_message(Cloud(points, np.full(points.shape, 90, np.uint8), "panda_link0", stamp)))
+
+    timer = peer.node.create_timer(0.1, publish)
+    yield start("policy_node", namespace="/slow", checkpoint=checkpoint, samples=2000, steps=50, threads=1)
+    peer.node.destroy_timer(timer)
+
+
+def send_and_await_decision(peer: Peer, sentence: str) -> Any:
+    """Handle of a sentence that the slow policy thinks about."""
+    phases: list[str] = []
+    handle = peer.send(ExecuteInstruction, f"{SLOW}/execute", lambda f: phases.append(f.phase), instruction=sentence)
+    peer.await_that(lambda: "deciding" in phases)
+    return handle
 
 
 @pytest.mark.parametrize(("sentence", "reason"), [("", "empty"), ("   ", "empty"), ("press " * 100, "599 characters")])
@@ -64,3 +102,44 @@ def test_a_sentence_on_the_topic_is_taken_up(peer: Peer, policy: Process) -> Non
     publisher.publish(String(data="press the green button"))
     peer.await_that(lambda: [message.data for message in active][-1:] == ["press the green button"])
     peer.await_that(lambda: "'press the green button': no cloud" in policy.said())
+
+
+def test_malformed_sentences_are_refused_with_the_reason_and_the_next_valid_one_is_taken() -> None:
+    words = [sys.executable, str(BAD_GOALS), "--count", "100", "--node", "policy_node"]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=DISCOVERY)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["refused"] == 100
+
+
+@pytest.mark.usefixtures("slow_policy")
+def test_it_says_when_it_is_ready_and_how_it_is(peer: Peer) -> None:
+    ready = peer.collect(Bool, f"{SLOW}/ready", LATCHED)
+    peer.await_that(lambda: ready[-1:] == [Bool(data=True)])
+    arrays = peer.collect(DiagnosticArray, "/diagnostics")
+    peer.await_that(lambda: any("slow/policy_node: cloud" in s.name for array in arrays for s in array.status))
+    statuses = {status.name: status for array in arrays for status in array.status}
+    cloud = {value.key: value.value for value in statuses["slow/policy_node: cloud"].values}
+    assert float(cloud["rate (Hz)"]) > 0.0
+    assert cloud["points"] == "400"
+    policy = {value.key: value.value for value in statuses["slow/policy_node: policy"].values}
+    assert policy["device"] == "cpu"
+    assert policy["sentence"] == "none"
+
+
+@pytest.mark.usefixtures("slow_policy")
+def test_a_decision_keeps_neither_a_stop_nor_a_cancel_nor_a_newer_sentence_waiting(peer: Peer) -> None:
+    decided = peer.collect(KeyframeModes, f"{SLOW}/modes")
+    stopped = peer.node.create_publisher(Bool, f"{SLOW}/stopped", LATCHED)
+    older = send_and_await_decision(peer, "press the blue button")
+    newer = send_and_await_decision(peer, "press the red button")
+    assert peer.result_of(older.get_result_async()).result.outcome == Result.PREEMPTED
+    peer.result_of(newer.cancel_goal_async())
+    assert peer.result_of(newer.get_result_async()).result.outcome == Result.CANCELED
+    last = send_and_await_decision(peer, "press the green button")
+    stopped.publish(Bool(data=True))
+    assert peer.result_of(last.get_result_async()).result.outcome == Result.STOPPED
+    refused = peer.execute(ExecuteInstruction, f"{SLOW}/execute", instruction="press the blue button")
+    assert refused.outcome == Result.STOPPED
+    assert "resume" in refused.message
+    # None of them waited for its decision, and the modes of those are dropped.
+    assert decided == []
