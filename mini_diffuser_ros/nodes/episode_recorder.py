@@ -92,6 +92,13 @@ class EpisodeRecorder:
             return f"found {self._said()}, which was interrupted: resume, end or drop it"
         return "; ".join(problems)
 
+    def count_unfinished(self) -> str:
+        """A line about episodes that were left unfinished, empty if there are none; they stay as they are."""
+        left = len(find_unfinished(self._store))
+        if not left:
+            return ""
+        return f"{left} unfinished in {self._store.path}: a recorder with mark:=manual resumes, ends or drops them"
+
     def start(self, task: str, sentences: Sequence[str], variation: int) -> str:
         """Begin an episode."""
         if self._episode is not None:
@@ -100,7 +107,7 @@ class EpisodeRecorder:
         texts = tuple(sentence.strip() for sentence in sentences)
         self._episode = UnfinishedEpisode.begin(self._store, task, texts, variation, self._source)
         self._interrupted, self._last = False, None
-        return f"recording {task}, '{texts[0]}': bring the arm to its start and mark the first keyframe"
+        return f"recording {task}: '{texts[0]}'"
 
     def resume(self) -> str:
         """Go on with the episode that was interrupted; looks for one if none is held."""

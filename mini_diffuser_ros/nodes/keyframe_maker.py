@@ -194,7 +194,8 @@ class KeyframeMaker:
         if not len(cloud):
             raise NodeError(
                 f"no keyframe: no camera sees anything between {self._fusion.workspace_min} and "
-                f"{self._fusion.workspace_max} m in {self._robot.base_frame}; is the cameras' calibration in TF right?"
+                f"{self._fusion.workspace_max} m in {self._robot.base_frame} (fusion.workspace_min, _max); is the "
+                "cameras' calibration in TF right?"
             )
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
         return MadeKeyframe(keyframe, len(cloud), len(views))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from action_msgs.msg import GoalStatusArray
 from mini_diffuser_msgs.msg import RecorderStatus
@@ -46,6 +48,7 @@ STATES = {
     RecorderState.UNFINISHED: RecorderStatus.UNFINISHED,
 }
 MODES = ("manual", "auto", "runs")
+SCARCE_DISK = 500_000_000  # bytes, some hundred keyframes of three cameras
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written
 RUN_END_TIMEOUT = 0.5  # seconds that it waits to hear that the run has ended as well
 RUN_WRITE_TIMEOUT = 4.0  # seconds that it waits for the last keyframe of a run and its file
@@ -119,7 +122,7 @@ class RecorderNode(ManagedNode):
         )
         rest = parameters.config(RestConfig, "rest")
         auto = parameters.config(AutoConfig, "auto")
-        fusion = parameters.config(FusionConfig, "fusion")
+        fusion = parameters.config(FusionConfig, "fusion", without=("frame",))
         if self._mode not in MODES:
             raise NodeError(f"parameter mark is '{self._mode}', expected one of {', '.join(MODES)}")
         if not cameras:
@@ -147,7 +150,8 @@ class RecorderNode(ManagedNode):
         self._message = "ready"
 
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
-        self._recorder = EpisodeRecorder(Path(folder), robot, source)
+        self._folder = Path(folder)
+        self._recorder = EpisodeRecorder(self._folder, robot, source)
         self._recording = threading.RLock()  # held by whoever changes the episode
         self._status = self.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED)
         self._listen()
@@ -220,7 +224,9 @@ class RecorderNode(ManagedNode):
     def _begin(self, folder: str, cameras: list[str]) -> None:
         line = f"recording {', '.join(cameras)} into {folder}, keyframes are marked: {self._mode}"
         self.get_logger().info(line)
-        found = "" if self._mode == "runs" else self._recorder.look_for_unfinished()
+        # A run cannot be resumed, and the next one is not to wait for somebody who drops the last.
+        left = self._mode == "runs"
+        found = self._recorder.count_unfinished() if left else self._recorder.look_for_unfinished()
         if found:
             self.get_logger().warning(found)
         self._tell(found or line)
@@ -231,7 +237,8 @@ class RecorderNode(ManagedNode):
         def start() -> str:
             message = self._recorder.start(request.task, request.sentences, request.variation)
             self._marks.restart()
-            return message
+            first = "bring the arm to its start" + (" and mark the first keyframe" if self._mode == "manual" else "")
+            return f"{message}; {first}"
 
         response.success, response.message = self._try(start)
         response.episode = self._recorder.progress.episode if response.success else ""
@@ -349,10 +356,13 @@ class RecorderNode(ManagedNode):
             self._jobs.put(_Job(event, self._run.sentence, capture))
         self._watch.notify()
 
-    def _start_run(self, sentence: str) -> str:
+    def _start_run(self, sentence: str, capture: Capture) -> str:
+        """The episode begins with its first keyframe: by then the simulated world has said which task it has laid."""
         self._run_fault = ""
+        made = self._maker.make(capture)
         task = self._task or (self._sim_task if self._simulated else "") or task_of(sentence)
-        return self._recorder.start(task, (sentence,), 0)
+        started = self._recorder.start(task, (sentence,), 0)
+        return f"{started}; {self._recorder.add(made.keyframe)}: {made}"
 
     def _end_run(self, terminated: bool) -> str:
         if self._recorder.progress.state == RecorderState.IDLE:
@@ -372,23 +382,30 @@ class RecorderNode(ManagedNode):
     # The worker
 
     def _work(self) -> None:
+        """Jobs until there are no more; one that raises something unforeseen ends the process."""
+        try:
+            self._do_jobs()
+        except Exception:
+            self.get_logger().fatal(traceback.format_exc())
+            self.finish(1)
+
+    def _do_jobs(self) -> None:
         """Marks and runs, one after another; they wait for what the executor's threads deliver."""
         while (job := self._jobs.get()) is not None:
             if job.event is None:
                 self._try(lambda: self._mark(job.capture))
                 self._mark_pending = False
-            elif job.event == RunEvent.STARTED:
-                self._try(lambda: self._start_run(job.sentence))
-                self._mark_in_run(job.capture)
-            elif job.event == RunEvent.REACHED:
-                self._mark_in_run(job.capture)
+            elif job.capture is not None:
+                self._keep_up(job.event, job.sentence, job.capture)
             else:
                 self._try(lambda: self._end_run(job.event == RunEvent.TERMINATED))
                 if self._exit_on_done:
                     self.finish()
 
-    def _mark_in_run(self, capture: Capture | None) -> None:
-        done, message = self._try(lambda: self._mark(capture))
+    def _keep_up(self, event: RunEvent, sentence: str, capture: Capture) -> None:
+        """Record a keyframe of a run."""
+        starts = event == RunEvent.STARTED
+        done, message = self._try(lambda: self._start_run(sentence, capture) if starts else self._mark(capture))
         # Without this keyframe the next one would be a wrong lesson.
         self._run_fault = self._run_fault or ("" if done else message)
 
@@ -415,9 +432,15 @@ class RecorderNode(ManagedNode):
 
     def _episode_health(self) -> Health:
         progress = self._recorder.progress
-        level = Level.WARN if progress.state == RecorderState.UNFINISHED else Level.OK
-        values: dict[str, Any] = {"state": progress.state.value, "keyframes": float(progress.keyframes)}
-        return Health(level, self._message, values)
+        values: dict[str, float | str] = {"state": progress.state.value, "keyframes": float(progress.keyframes)}
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            return Health(Level.ERROR, f"{self._folder}: {error.strerror or error}", values)
+        values["free disk (MB)"] = free / 1e6
+        if free < SCARCE_DISK:
+            return Health(Level.WARN, f"{self._folder}: {free / 1e6:.0f} MB of disk are left", values)
+        return Health(Level.WARN if progress.state == RecorderState.UNFINISHED else Level.OK, self._message, values)
 
     def _joint_health(self) -> Health:
         problem = self._maker.joint_problem()

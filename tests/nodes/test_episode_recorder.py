@@ -36,7 +36,7 @@ def start(recorder: EpisodeRecorder) -> str:
 
 def test_an_episode_from_start_to_end(recorder: EpisodeRecorder, tmp_path: Path) -> None:
     assert recorder.progress.state == RecorderState.IDLE
-    assert "mark the first keyframe" in start(recorder)
+    assert start(recorder) == "recording stack_cups: 'stack the cups'"
     assert recorder.add(keyframe(0.1)) == "keyframe 1"
     assert recorder.add(keyframe(0.2)) == "keyframe 2"
     assert recorder.progress.keyframes == 2
@@ -109,3 +109,14 @@ def test_failed_runs_lie_apart(recorder: EpisodeRecorder, tmp_path: Path) -> Non
     recorder.end(failed=True)
     assert [episode.task for episode in open_episodes(tmp_path / "failed")] == ["stack_cups"]
     assert not list(tmp_path.glob("*.zip"))
+
+
+def test_what_runs_left_unfinished_is_only_counted(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    assert recorder.count_unfinished() == ""
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.close()
+    later = EpisodeRecorder(tmp_path, "panda", "a run of the stack")
+    assert later.count_unfinished().startswith("1 unfinished in")
+    assert later.progress.state == RecorderState.IDLE
+    start(later)
