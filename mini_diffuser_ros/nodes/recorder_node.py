@@ -272,7 +272,10 @@ class RecorderNode(ManagedNode):
                 done, message = True, action()
             except (NodeError, DataError, PerceptionError) as error:
                 done, message = False, str(error)
-            (self.get_logger().info if done else self.get_logger().error)(message)
+            if done:
+                self.get_logger().info(message)
+            else:  # genuine rclpy refuses one call that logs with changing severity
+                self.get_logger().error(message)
             self._tell(message)
         self._watch.notify()
         return done, message
