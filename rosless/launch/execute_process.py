@@ -38,7 +38,9 @@ from launch.events import process as events
 from launch.logging import logger
 
 PR_SET_PDEATHSIG = 1
-TIMEOUTS = {"sigterm_timeout": "5", "sigkill_timeout": "5"}  # seconds from SIGINT to SIGTERM, on to SIGKILL
+# Seconds from SIGINT to SIGTERM, and on to SIGKILL.  SIGTERM comes early: it does not disturb a node that is about to
+# end, and it ends one that is still importing, which would see SIGINT only after the library it loads (torch: seconds).
+TIMEOUTS = {"sigterm_timeout": "1.5", "sigkill_timeout": "5"}
 PREFIX, PREFIX_FILTER = "launch-prefix", "launch-prefix-filter"
 SETTINGS = (*TIMEOUTS, "emulate_tty", PREFIX, PREFIX_FILTER)  # launch configurations that mean something here
 LONGEST_LINE, MOST_READS = 2**20, 32

@@ -171,7 +171,8 @@ def _refuse_unknown(given: dict[str, str], include: IncludeLaunchDescription) ->
 def _show_arguments(arguments: list[DeclareLaunchArgument]) -> None:
     show("Arguments (pass arguments as '<name>:=<value>'):" + ("" if arguments else "\n\n  No arguments."))
     for argument in arguments:
-        choices = f". Valid choices are: {argument.choices}" if argument.choices else ""
-        show(f"\n    '{argument.name}':\n        {argument.description.rstrip('.')}{choices}")
+        end = "" if argument.description.endswith(".") else "."
+        choices = f"{end} Valid choices are: {argument.choices}" if argument.choices else ""
+        show(f"\n    '{argument.name}':\n        {argument.description}{choices}")
         if argument.default_value is not None:
             show(f"        (default: {describe(argument.default_value)})")
