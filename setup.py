@@ -16,6 +16,8 @@ EXECUTABLES = (
     "extrinsics_node",
     "stack",
 )
+# The SDK's wheels are for x86-64; they expect libusb, which not every system has.
+REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", "libusb-package>=1.0.26"]
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -66,9 +68,9 @@ setup(
         "imageio-ffmpeg>=0.5",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML"],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML", *REALSENSE],
         "open3d": ["open3d>=0.18"],
-        "realsense": ["pyrealsense2>=2.54"],
+        "realsense": REALSENSE,
         "tensorboard": ["tensorboard>=2.14"],
         "wandb": ["wandb>=0.16"],
     },

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import threading
 import time
-from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import Image, JointState, PointCloud2
+from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
@@ -39,6 +38,7 @@ from mini_diffuser_ros.nodes.messages import (
     color_from_image,
     depth_from_image,
     image_from_color,
+    image_from_millimetres,
     info_from_intrinsics,
     seconds,
     transform_from_matrix,
@@ -76,12 +76,6 @@ class Scene:
         return cls(views, tuple(depths), world.joint_positions())
 
 
-def depth_image(depth: NDArray[np.uint16], header: Header) -> Image:
-    message = Image(header=header, height=SIZE[0], width=SIZE[1], encoding="16UC1", step=2 * SIZE[1])
-    message.data = array("B", depth.tobytes())
-    return message
-
-
 class Camera:
     """Publishes the same picture again and again."""
 
@@ -93,7 +87,7 @@ class Camera:
             for topic, message in (
                 (INFO_TOPIC, info_from_intrinsics(view.intrinsics, SIZE, header)),
                 (COLOR_TOPIC, image_from_color(view.color, header)),
-                (DEPTH_TOPIC, depth_image(depth, header)),
+                (DEPTH_TOPIC, image_from_millimetres(depth, header)),
             )
         ]
 
@@ -258,7 +252,7 @@ def measure_alone(calls: int) -> dict[str, Any]:
     scene, robot, config = Scene.draw(), load_robot("panda"), FusionConfig()
     header = Header(frame_id="camera")
     images = [
-        (view, image_from_color(view.color, header), depth_image(depth, header))
+        (view, image_from_color(view.color, header), image_from_millimetres(depth, header))
         for view, depth in zip(scene.views, scene.depths, strict=True)
     ]
 

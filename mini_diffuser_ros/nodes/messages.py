@@ -110,6 +110,12 @@ def image_from_depth(depth: NDArray[np.floating], header: Header) -> Image:
     return _image(header, height, width, "32FC1", width * 4, np.ascontiguousarray(depth, "<f4").tobytes())
 
 
+def image_from_millimetres(depth: NDArray[np.uint16], header: Header) -> Image:
+    """16UC1 image of (H, W) millimetres."""
+    height, width = depth.shape
+    return _image(header, height, width, "16UC1", width * 2, np.ascontiguousarray(depth, "<u2").tobytes())
+
+
 def _image(header: Header, height: int, width: int, encoding: str, step: int, data: bytes) -> Image:
     message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=step)
     # An array is stored as it is; genuine rclpy checks any other sequence byte by byte.
