@@ -166,8 +166,6 @@ def test_the_node_plays_a_recording_names_what_is_missing_and_stamps_the_present
     ("parameters", "words"),
     [
         ({"cameras": "[front, wrist]", "serials": "['1']"}, ["serials", "1 entries", "front, wrist"]),
-        ({"cameras": "[front, wrist]", "serials": "['1', '1']"}, ["serials", "twice"]),
-        ({"width": 0}, ["width"]),
         ({"feed.lost_after": -1.0}, ["lost_after", "-1.0"]),
     ],
 )
