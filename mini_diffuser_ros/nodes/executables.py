@@ -40,6 +40,9 @@ def stack() -> NoReturn:
     with the first node that ends; the end of one that follows ``--optional`` leaves the others running.
     """
     words = sys.argv[1:]
+    if any(word.startswith(("__node:=", "__name:=")) for word in words):
+        sys.stderr.write("stack: __node:=NAME would name all nodes alike; rename one by NODE:__node:=NAME\n")
+        sys.exit(2)
     if "--ros-args" in words:
         words = words[: words.index("--ros-args")]
     optional = [name for option, name in pairwise(words) if option == OPTIONAL]
