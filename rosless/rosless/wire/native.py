@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from cyclonedds.core import InstanceState
 from cyclonedds.internal import DDS, dds_c_t
+from cyclonedds.topic import Topic
 
 # Loaded again, for signatures of its own
 library: Any = ctypes.CDLL(DDS._dll_handle._name)  # type: ignore[attr-defined]
@@ -32,6 +33,10 @@ for name, result, arguments in (
     ("dds_get_matched_publication_data", Pointer, (ctypes.c_int32, ctypes.c_uint64)),
     ("dds_get_matched_subscription_data", Pointer, (ctypes.c_int32, ctypes.c_uint64)),
     ("dds_builtintopic_free_endpoint", None, (Pointer,)),
+    ("dds_get_entity_sertype", ctypes.c_int32, (ctypes.c_int32, Pointer)),
+    ("ddsi_sertype_ref", Pointer, (Pointer,)),
+    ("ddsi_sertype_unref", None, (Pointer,)),
+    ("dds_create_topic_sertype", ctypes.c_int32, (ctypes.c_int32, ctypes.c_char_p, Pointer, Pointer, Pointer, Pointer)),
 ):
     function = getattr(library, name)
     function.restype, function.argtypes = result, arguments
@@ -41,6 +46,19 @@ TAKE_AT_ONCE = 64
 HEADER_SIZE = 4  # bytes; Cyclone DDS relies on them
 BAD_PARAMETER = -3
 GID_SIZE = 16
+
+
+def topic_like(topic: Topic, participant: int, name: str) -> Topic:
+    """A topic of the same type under another name; cyclonedds leaks memory when it makes a second one of a type."""
+    kind = Pointer()
+    library.dds_get_entity_sertype(topic._ref, ctypes.byref(kind))
+    kind = Pointer(library.ddsi_sertype_ref(kind))
+    created = library.dds_create_topic_sertype(participant, name.encode(), ctypes.byref(kind), None, None, None)
+    if created < 0:
+        library.ddsi_sertype_unref(kind)
+    made = Topic._init_from_retcode(created)
+    made.data_type = topic.data_type
+    return made
 
 
 class Sample(NamedTuple):

@@ -66,7 +66,7 @@ class Endpoint:
         if self.is_writer:
             fixed += Qos(Policy.WriterDataLifecycle(autodispose=False))
         try:
-            self._topic = Topic(session.participant, topic_name, dds_type(type_name, is_service))
+            self._topic = session.topic(topic_name, type_name, is_service)
             self.entity = self._kind(session.participant, self._topic, qos + fixed)
         except DDSException as error:
             raise RoslessError(f"cannot use topic '{topic_name}' with type {type_name}: {error}") from error
@@ -162,6 +162,7 @@ class Session:
         self.gid: bytes = self.participant.guid.bytes
         self._own: set[Endpoint] = set()
         self._known: dict[bytes, RemoteEndpoint] = {}
+        self._types: dict[type, Topic] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._counter = itertools.count(1)
         self._closing, self._discovering = threading.Lock(), threading.Lock()
@@ -174,6 +175,13 @@ class Session:
         self.watch(self._stop, lambda: None)
         self._thread = threading.Thread(target=self._wait, name=f"rosless domain {domain_id}", daemon=True)
         self._thread.start()
+
+    def topic(self, name: str, type_name: str, is_service: bool) -> Topic:
+        """A new topic."""
+        kind = dds_type(type_name, is_service)
+        if kind not in self._types:
+            self._types[kind] = Topic(self.participant, f"rosless_{len(self._types)}", kind)
+        return native.topic_like(self._types[kind], self.participant._ref, name)
 
     def watch(self, entity: Entity, handler: Callable[[], None], owner: Endpoint | None = None) -> None:
         """Call `handler` whenever an entity triggers, until its owner is closed."""
@@ -255,6 +263,7 @@ class Session:
             endpoint.close()
         self._waitset.attached.clear()
         with self._discovering:
-            for entity in (self._waitset, self._stop, *self._conditions, *(reader for reader, _ in self._builtin)):
+            readers = [reader for reader, _ in self._builtin]
+            for entity in (self._waitset, self._stop, *self._conditions, *readers, *self._types.values()):
                 delete_entity(entity)
         close_participant(self.domain_id, self.participant)
