@@ -83,10 +83,8 @@ class Build:
     optional: bool = False
 
 
-def run_node(kind: type[ManagedNode], threads: int | None = None) -> NoReturn:
+def run_node(kind: type[ManagedNode]) -> NoReturn:
     """Run one node; see :func:`run_nodes`."""
-    if threads is not None:
-        kind.threads = threads
     run_nodes([Build(Path(sys.argv[0]).stem, lambda: kind)])
 
 
