@@ -197,9 +197,8 @@ class UnfinishedEpisode:
             finally:
                 partial.unlink(missing_ok=True)
         except OSError as error:
-            raise DataError(
-                f"cannot write {file}: {error.strerror or error}; {len(self)} keyframes are safe in {self.folder}"
-            ) from error
+            safe = f"; marked before and safe in {self.folder}: {len(self)}" if len(self) else ""
+            raise DataError(f"cannot write {file}: {error.strerror or error}{safe}") from error
         return file
 
     def _put_aside(self, path: Path, name: str, suffix: str) -> Path:

@@ -161,7 +161,9 @@ class EpisodeRecorder:
 
     def close(self) -> None:
         """Leave what is unfinished to the next recorder."""
-        if self._episode is not None:
+        if self._episode is not None and not len(self._episode):
+            self._episode.drop()
+        elif self._episode is not None:
             self._episode.close()
 
     def _held(self) -> UnfinishedEpisode:

@@ -143,7 +143,9 @@ class KeyframeMaker:
         try:
             self._received.positions(joints, time.monotonic(), self._config.max_joint_age)
         except StaleJointsError as error:
-            return str(error)
+            known = set(self._received.known_positions())
+            others = "" if known.issuperset(joints) else ", ".join(sorted(known.difference(joints)))
+            return f"{error}; published are {others}: is robot:={self._robot.name} right?" if others else str(error)
         return ""
 
     def arm(self, positions: Mapping[str, float]) -> dict[str, float]:

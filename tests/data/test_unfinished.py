@@ -188,5 +188,5 @@ def _add_limited(unfinished: UnfinishedEpisode, make_episode: EpisodeMaker) -> N
     try:
         unfinished.add(make_episode().keyframes[1])
     except DataError as error:
-        os._exit(0 if "001.zip: File too large; 1 keyframes are safe in" in str(error) else 3)
+        os._exit(0 if "001.zip: File too large; marked before and safe in" in str(error) else 3)
     os._exit(4)
