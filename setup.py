@@ -16,8 +16,9 @@ EXECUTABLES = (
     "extrinsics_node",
     "stack",
 )
-# The SDK's wheels are for x86-64; they expect libusb, which not every system has.
-REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", "libusb-package>=1.0.26"]
+# Both wheels expect a libusb, which not every system has; those of RealSense's SDK are for x86-64.
+LIBUSB = "libusb-package>=1.0.26"
+REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", LIBUSB]
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -69,7 +70,7 @@ setup(
     ],
     extras_require={
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML", *REALSENSE],
-        "open3d": ["open3d>=0.18"],
+        "open3d": ["open3d>=0.18", LIBUSB],
         "realsense": REALSENSE,
         "tensorboard": ["tensorboard>=2.14"],
         "wandb": ["wandb>=0.16"],

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.perception.errors import PerceptionError
+from mini_diffuser_ros.perception.libusb import provide_libusb
 
 
 def keep_inliers(points: NDArray[np.floating], neighbors: int, std_ratio: float) -> NDArray[np.bool_]:
@@ -39,10 +40,11 @@ def require_open3d() -> Any:
         PerceptionError: if it is not installed, saying how to.
     """
     try:
+        provide_libusb()
         import open3d
     except ImportError as error:
         raise PerceptionError(
-            "fusion.outlier_neighbors needs Open3D, which cannot be imported: pip install 'mini_diffuser_ros[open3d]', "
-            "or set it to 0"
+            f"fusion.outlier_neighbors needs Open3D, which cannot be imported ({error}): "
+            "pip install 'mini_diffuser_ros[open3d]', or set it to 0"
         ) from error
     return open3d

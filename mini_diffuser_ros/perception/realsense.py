@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import time
 from collections.abc import Collection
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.perception.errors import PerceptionError
+from mini_diffuser_ros.perception.libusb import provide_libusb
 
 LINK_FROM_OPTICAL_ROTATION = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Axes of an optical frame (x right, y down, z forward) in a link (x forward, y left, z up), REP 103."""
@@ -72,24 +72,13 @@ def load_sdk() -> ModuleType:
         RealSenseError: if it cannot be imported, saying what to install.
     """
     try:
-        _provide_libusb()
+        provide_libusb()
         import pyrealsense2
     except ImportError as error:
         raise RealSenseError(
             f"pip install 'mini_diffuser_ros[realsense]' is needed for RealSense cameras ({error})"
         ) from (error)
     return pyrealsense2
-
-
-def _provide_libusb() -> None:
-    """The SDK's wheel expects libusb on the system; where pip has installed one, that does."""
-    try:
-        import libusb_package
-    except ImportError:
-        return
-    library = libusb_package.get_library_path()
-    if library is not None:
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
 
 
 class RealSenseDevices:
