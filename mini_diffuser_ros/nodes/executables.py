@@ -29,6 +29,9 @@ CLASSES = {
     "realsense_node": "RealsenseNode",
     "sim_node": "SimNode",
 }
+# Seconds after which a thread that computes in Python lets another go on. A decision is thousands of operations of
+# torch, and gives up its turn for each: at Python's 5 ms the other nodes of the process make it wait most of the time.
+SWITCH_INTERVAL = 5e-4
 OPTIONAL = "--optional"
 USAGE = f"usage: stack [{OPTIONAL}] NODE ... [--ros-args ...], with NODE one of {', '.join(CLASSES)}"
 
@@ -51,6 +54,7 @@ def stack() -> NoReturn:
     if unknown or not names:
         sys.stderr.write(f"stack: {f'{unknown[0]!r} is no node; ' if unknown else ''}{USAGE}\n")
         sys.exit(2)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     _run([name for name in CLASSES if name in names], optional)
 
 

@@ -163,7 +163,7 @@ def test_every_argument_is_described() -> None:
     ("arguments", "reason"),
     [
         (("robots:=sim",), "unknown launch argument 'robots'"),
-        (("robot:=ur5",), "'ur5' is not valid"),
+        (("robot:=ur5",), "is not valid. Valid options are: ['sim', 'panda', 'fr3']"),
         (("exit_on_done:=true",), "needs an instruction"),
         (("checkpoint:=/nowhere",), "checkpoint '/nowhere' is no checkpoint directory"),
         (("cameras:=front,front",), "camera 'front' is named twice"),

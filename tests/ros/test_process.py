@@ -137,3 +137,19 @@ def test_a_wrong_parameter_is_named_in_one_line(begin: Begin, value: str) -> Non
     assert len(said.splitlines()) == 1
     assert "samples" in said
     assert value in said
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "usage: stack"),
+        (("motion_node", "arm_node"), "'arm_node' is no node; usage: stack"),
+        (("motion_node", "--ros-args", "-r", "__node:=mine"), "would name all nodes alike"),
+    ],
+)
+def test_a_stack_of_nothing_known_is_refused_in_one_line(words: tuple[str, ...], reason: str) -> None:
+    program = "from mini_diffuser_ros.nodes.executables import stack; stack()"
+    ended = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=DISCOVERY)
+    assert ended.returncode == 2
+    assert reason in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
