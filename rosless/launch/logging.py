@@ -9,9 +9,9 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
-from rclpy.logging import get_logging_directory
 from rosless.errors import left_out
 
 logger = logging.getLogger("launch")
@@ -47,7 +47,9 @@ def write_screen(text: str) -> None:
 def open_log(debug: bool) -> Iterator[TextIO | None]:
     """Let the logger write to the screen and to a new log file, which is the value; None if there can be none."""
     stamp = f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{time.time_ns() // 1000 % 10**6:06d}"
-    directory = get_logging_directory() / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
+    home = Path(os.environ.get("ROS_HOME", "~/.ros"))
+    logs = Path(os.environ.get("ROS_LOG_DIR") or home / "log").expanduser()
+    directory = logs / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
     handlers: list[logging.Handler] = [_Screen()]
     with contextlib.ExitStack() as resources:
         file: TextIO | None = None

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from rosless.arguments import read_yaml
+from rosless.commands import show
 from rosless.commands.session import (
     PATIENCE,
     absolute,
@@ -23,7 +24,6 @@ from rosless.commands.session import (
     cli_node,
     load_type,
     result_of,
-    show,
     spin_for,
     spin_until,
 )
@@ -276,8 +276,8 @@ def action_send_goal(options: Options) -> None:
         if not handle.accepted:
             show("Goal was rejected.")
             return
-        show(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n")
         try:
+            show(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n")
             result = result_of(node, handle.get_result_async(), options.timeout)
         except BaseException:  # Ctrl-C too: nobody is left to wait for the goal
             show("Canceling goal...")

@@ -16,7 +16,7 @@ QOS = "--qos-reliability= --qos-durability= --qos-depth=10"
 CALL = f"type values? --timeout=inf {GRAPH}"
 # Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `name...` is the
 # rest of the line, `--name=default` takes a value of the default's type.  The function `<command>_<verb>` carries a
-# verb out, in the module that MODULES names for its command.
+# verb out, in the module that MODULES names for its command (default: graph).
 VERBS = {
     "topic list": (f"--include-hidden-topics {LIST}", "list the topics"),
     "topic info": (
@@ -57,7 +57,7 @@ VERBS = {
     ),
     "run": ("--prefix= package executable arguments...", "run an executable of a package"),
 }
-MODULES = {"param": "parameters", **dict.fromkeys(("interface", "pkg", "launch", "run"), "packages")}  # others: graph
+MODULES = {"param": "parameters", "launch": "launching", **dict.fromkeys(("interface", "pkg", "run"), "packages")}
 COUNTS = {"?": "?", "+": "+", "*": "*", "...": argparse.REMAINDER}
 
 
@@ -135,8 +135,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(options: argparse.Namespace) -> int:
-    from rclpy.exceptions import NameValidationException
-
     from rosless.errors import RoslessError
 
     try:
@@ -145,7 +143,7 @@ def _carry_out(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (RoslessError, NameValidationException, LookupError, AttributeError, RuntimeError, OSError) as error:
+    except (RoslessError, LookupError, AttributeError, RuntimeError, OSError) as error:
         if os.environ.get("ROSLESS_DEBUG"):
             raise
         sys.stderr.write(f"ros2 {options.verb}: {' '.join(str(error).split())}\n")

@@ -14,7 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter, get_parameter_value, parameter_value_to_python
 
 from rosless.arguments import matches_node, read_parameter_file
-from rosless.commands.session import PATIENCE, absolute, cli_node, result_of, show, spin_for, spin_until
+from rosless.commands import show
+from rosless.commands.session import PATIENCE, absolute, cli_node, result_of, spin_for, spin_until
 from rosless.errors import RoslessError
 
 Options = argparse.Namespace

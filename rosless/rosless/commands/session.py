@@ -14,6 +14,7 @@ from typing import Any
 
 import rclpy
 import yaml
+from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -23,12 +24,6 @@ from rosless.interfaces.plain import to_plain
 
 POLL = 0.02
 PATIENCE = 5.0  # seconds for others to be discovered, and to answer
-
-
-def show(text: str) -> None:
-    """Write a line to the standard output, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 @contextmanager
@@ -44,6 +39,8 @@ def cli_node() -> Iterator[Node]:
     try:
         node.get_node_names()  # begins to listen to the graph
         yield node
+    except NameValidationException as error:
+        raise RoslessError(str(error)) from None
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
