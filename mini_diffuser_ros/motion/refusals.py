@@ -37,7 +37,7 @@ class OutsideWorkspace(MotionRefused):
     def __init__(self, target: str, axis: str, value: float, lower: float, upper: float) -> None:
         super().__init__(
             target,
-            f"{axis} = {value:.4f} m is outside the workspace [{lower:.4f}, {upper:.4f}] m of the base frame",
+            f"{axis} = {_metres(value)} m is outside the workspace [{lower:.4f}, {upper:.4f}] m of the base frame",
         )
 
 
@@ -135,3 +135,8 @@ class AllRefused(MotionRefused):
         self.refusals = tuple(refusals)
         reasons = "; ".join(map(str, refusals)) if refusals else "there is none"
         super().__init__(f"all {len(self.refusals)} candidates", reasons)
+
+
+def _metres(value: float) -> str:
+    """Tenths of millimetres, but no hundreds of digits for what is no length."""
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.3g}"

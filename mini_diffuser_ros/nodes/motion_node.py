@@ -167,8 +167,11 @@ class MotionNode(ManagedNode):
 
     def _report(self, outcome: MotionOutcome) -> None:
         self._health.ended(outcome)
-        log = self.get_logger().info if outcome.outcome == Result.REACHED else self.get_logger().warning
-        log(outcome.message)
+        # Two calls: rclpy wants the same severity from the same line, always.
+        if outcome.outcome == Result.REACHED:
+            self.get_logger().info(outcome.message)
+        else:
+            self.get_logger().warning(outcome.message)
         for refusal in outcome.refusals:
             if refusal != outcome.message:
                 self.get_logger().warning(refusal)

@@ -94,7 +94,11 @@ class RunNode(ManagedNode):
         self._report.write(self._folder)
         self._observer.finish()
         line = f"{self._report.summary()}; {self._folder}"
-        (self.get_logger().info if self._report.success else self.get_logger().error)(line)
+        # Two calls: rclpy wants the same severity from the same line, always.
+        if self._report.success:
+            self.get_logger().info(line)
+        else:
+            self.get_logger().error(line)
         self.finish(0 if self._report.success else 1)
 
     def _await_stack(self) -> None:

@@ -1,0 +1,147 @@
+"""Stops in the middle of motions: how soon the service answers and how soon the arm rests.
+
+    python benchmarks/ros_stops.py --count 50
+
+Needs sim_node (or an arm) and motion_node. Prints one JSON object; exit code 1 if an arm was not at rest when the
+service said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+import rclpy
+from action_msgs.msg import GoalStatus, GoalStatusArray
+from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import KeyframeMode
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
+RESTING = 0.03  # rad/s
+TIMEOUT = 60.0  # seconds
+
+
+class Bench:
+    """Moves the arm to and fro and stops it."""
+
+    def __init__(self, node: Node) -> None:
+        self._speeds: deque[tuple[float, float]] = deque(maxlen=2000)
+        self._statuses: list[int] = []
+        self._goals = ActionClient(node, MoveToKeyframe, "mini_diffuser/move_to_keyframe")
+        self._stop = node.create_client(Trigger, "mini_diffuser/stop")
+        self._resume = node.create_client(Trigger, "mini_diffuser/resume")
+        node.create_subscription(JointState, "joint_states", self._on_joints, qos_profile_sensor_data)
+        node.create_subscription(GoalStatusArray, ARM_STATUS, self._on_status, 10)
+
+    def once(self, y: float, after: float) -> dict[str, float]:
+        """One motion, stopped some seconds after it has begun.
+
+        Args:
+            y: metres, where the motion goes.
+            after: seconds.
+        """
+        result = self._begin(y)
+        self._await(lambda: self._speed() > 0.1)
+        time.sleep(after)
+        called, speed = time.monotonic(), self._speed()
+        answer = _outcome(self._stop.call_async(Trigger.Request()))
+        answered = time.monotonic()
+        ended = _outcome(result).result.outcome
+        time.sleep(0.5)  # what moves after the answer is to be seen
+        moving = [at for at, value in self._speeds if at >= called and value > RESTING]
+        braked = GoalStatus.STATUS_SUCCEEDED in self._statuses[-1:]
+        _outcome(self._resume.call_async(Trigger.Request()))
+        return {
+            "speed": speed,
+            "answer_s": answered - called,
+            "rest_s": max(moving, default=called) - called,
+            "moved_after_answer": float(max(moving, default=called) > answered or not answer.success),
+            "stopped": float(ended == MoveToKeyframe.Result.STOPPED),
+            "braked": float(braked),
+        }
+
+    def _begin(self, y: float) -> Any:
+        mode = KeyframeMode(gripper_open=True, share=1.0)
+        position, orientation = mode.pose.position, mode.pose.orientation
+        position.x, position.y, position.z = 0.45, y, 0.3
+        orientation.x, orientation.w = 1.0, 0.0
+        if not self._goals.wait_for_server(TIMEOUT):
+            raise TimeoutError("no motion_node")
+        return _outcome(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=[mode]))).get_result_async()
+
+    def _on_joints(self, message: JointState) -> None:
+        arm = [abs(v) for name, v in zip(message.name, message.velocity, strict=True) if "finger" not in name]
+        self._speeds.append((time.monotonic(), max(arm)))
+
+    def _on_status(self, message: GoalStatusArray) -> None:
+        self._statuses = [status.status for status in message.status_list]
+
+    def _speed(self) -> float:
+        return self._speeds[-1][1] if self._speeds else 0.0
+
+    def _await(self, condition: Any) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the arm does not move")
+            time.sleep(0.005)
+
+
+def _outcome(future: Any) -> Any:
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    if not done.wait(TIMEOUT):
+        raise TimeoutError("no answer")
+    return future.result()
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=50, help="stops")
+    options = parser.parse_args()
+    rclpy.init(args=[])
+    node = rclpy.create_node("stops")
+    executor = MultiThreadedExecutor(num_threads=3)
+    bench = Bench(node)
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+
+    threading.Thread(target=spin, daemon=True).start()
+    rng = np.random.default_rng(0)
+    runs = [bench.once(0.25 * (-1) ** index, float(rng.uniform(0.0, 0.4))) for index in range(options.count)]
+    figures: dict[str, Any] = {"stops": options.count, "speed_p50": _percentile(runs, "speed", 50)}
+    for name in ("answer_s", "rest_s"):
+        figures |= {f"{name}_p50": _percentile(runs, name, 50), f"{name}_p99": _percentile(runs, name, 99)}
+    for name in ("braked", "stopped", "moved_after_answer"):
+        figures[name] = int(sum(run[name] for run in runs))
+    sys.stdout.write(json.dumps(figures) + "\n")
+    executor.shutdown(timeout_sec=1.0)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return int(figures["moved_after_answer"] > 0 or figures["stopped"] < options.count)
+
+
+def _percentile(runs: list[dict[str, float]], name: str, percent: float) -> float:
+    return round(float(np.percentile([run[name] for run in runs], percent)), 3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
