@@ -26,7 +26,7 @@ class SyncConfig:
         stale_after: seconds without a new pair after which a camera is left out.
     """
 
-    pair_tolerance: float = 0.01
+    pair_tolerance: float = 0.015
     set_tolerance: float = 0.05
     stale_after: float = 1.0
 
@@ -132,6 +132,8 @@ class FrameCollector(Generic[Image, Info]):
         self._config, self._limits = config, limits
         self._cameras: dict[str, _Camera[Image, Info]] = {name: _Camera(last_pair=start) for name in cameras}
         self._lock = threading.Lock()
+        self.hindrance = "no camera delivers"
+        """Why the last :meth:`take` gave no set; empty if it did."""
 
     def add_info(self, camera: str, info: Info) -> None:
         """Calibration of a camera."""
@@ -159,13 +161,16 @@ class FrameCollector(Generic[Image, Info]):
             live = [camera for camera in self._cameras.values() if self._is_live(camera, now.steady)]
             for camera in live:
                 self._drop_aged(camera, now)
-            if not live or any(not camera.frames for camera in live):
+            self.hindrance = self._what_hinders(live)
+            if self.hindrance:
                 return None
-            # The camera whose newest frame is the oldest decides: the others keep a frame of about that time.
-            reference = min(camera.frames[-1].stamp for camera in live)
-            chosen = [min(camera.frames, key=lambda f: abs(f.stamp - reference)) for camera in live]
-            stamps = [frame.stamp for frame in chosen]
-            if max(stamps) - min(stamps) > self._config.set_tolerance:
+            chosen = _nearest_frames(live)
+            spread = max(frame.stamp for frame in chosen) - min(frame.stamp for frame in chosen)
+            if spread > self._config.set_tolerance:
+                self.hindrance = (
+                    f"the cameras' images are {spread:.3f} s apart, allowed are {self._config.set_tolerance:g} s "
+                    "(sync.set_tolerance)"
+                )
                 return None
             for camera, frame in zip(live, chosen, strict=True):
                 newer = [one for one in camera.frames if one.stamp > frame.stamp]
@@ -189,6 +194,12 @@ class FrameCollector(Generic[Image, Info]):
         """State of every camera, in the order in which they were named."""
         with self._lock:
             return [self._health(name, camera, steady) for name, camera in self._cameras.items()]
+
+    def _what_hinders(self, live: Sequence[_Camera[Image, Info]]) -> str:
+        if not live:
+            return "no camera delivers"
+        awaited = [name for name, camera in self._cameras.items() if camera in live and not camera.frames]
+        return f"images of {', '.join(awaited)} are awaited" if awaited else ""
 
     def _health(self, name: str, camera: _Camera[Image, Info], steady: float) -> CameraHealth:
         silence, live = f"for {steady - camera.last_pair:.1f} s", self._is_live(camera, steady)
@@ -249,3 +260,10 @@ class FrameCollector(Generic[Image, Info]):
         camera.frames.append(Frame(name, stamp, color, depth, camera.info))
         camera.last_pair, camera.ever_seen = now.steady, True
         return True
+
+
+def _nearest_frames(cameras: Sequence[_Camera[Image, Info]]) -> list[Frame[Image, Info]]:
+    """One frame of each camera, about the newest time of which all have one."""
+    # The camera whose newest frame is the oldest decides: the others keep a frame of about that time.
+    reference = min(camera.frames[-1].stamp for camera in cameras)
+    return [min(camera.frames, key=lambda frame: abs(frame.stamp - reference)) for camera in cameras]

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 
 from mini_diffuser_ros.nodes.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
 from mini_diffuser_ros.nodes.camera_input import CameraInput
-from mini_diffuser_ros.nodes.diagnostics import Diagnostics, Health, Level, RecentValues
+from mini_diffuser_ros.nodes.diagnostics import WINDOW, Diagnostics, Health, Level, RecentValues
 from mini_diffuser_ros.nodes.errors import MalformedMessageError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.frames import FrameLookup
 from mini_diffuser_ros.nodes.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, choose_transport
@@ -267,7 +267,8 @@ class PerceptionNode(ManagedNode):
         if self._fusion_problem:
             return Health(Level.ERROR, f"no cloud: {self._fusion_problem}", values)
         if rate == 0.0:
-            return Health(Level.WARN, "no cloud within 5 s", values)
+            reason = f": {self._collector.hindrance}" if self._collector.hindrance else ""
+            return Health(Level.WARN, f"no cloud within {WINDOW:g} s{reason}", values)
         return Health(Level.OK, f"{rate:.1f} clouds a second", values)
 
 

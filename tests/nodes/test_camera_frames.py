@@ -102,6 +102,19 @@ def test_the_slowest_camera_decides_which_frames_are_taken() -> None:
     assert taken(frames, 0.2) == [("front", 10.1), ("wrist", 10.1)]
 
 
+def test_cameras_that_are_never_near_each_other_in_time_are_told_so() -> None:
+    frames = collector("front", "wrist")
+    assert frames.take(at(0.0)) is None
+    assert frames.hindrance == "images of front, wrist are awaited"
+    deliver(frames, "front", 10.0, 0.1)
+    deliver(frames, "wrist", 10.08, 0.1)
+    assert frames.take(at(0.1)) is None
+    assert "0.080 s apart, allowed are 0.05 s (sync.set_tolerance)" in frames.hindrance
+    deliver(frames, "front", 10.09, 0.1)
+    assert frames.take(at(0.1)) is not None
+    assert frames.hindrance == ""
+
+
 def test_images_that_come_too_late_are_dropped_counted_and_named_and_the_others_go_on() -> None:
     frames = collector("front", "wrist", limits=LIMITS)
     for moment in (0.0, 0.6, 1.2):
