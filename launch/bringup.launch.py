@@ -171,8 +171,9 @@ def _process_per_node(plan: Bringup, values: dict[str, str], arguments: Path) ->
     until_done = values["exit_on_done"] == "true"
     end = _EndOfRun(recorded=plan.record)
     if plan.record:
-        action = node("recorder_node", respawn and not until_done)
-        entities += [_on_exit(action, end.of_recorder if until_done else _is_missed), action]
+        again = respawn and not until_done
+        action = node("recorder_node", again)
+        entities += [_on_exit(action, _is_respawned() if again else end.of_recorder), action]
     if plan.run:
         action = node("run_node", False)
         entities += [_on_exit(action, end.of_run if until_done else _is_reported), action]
