@@ -33,7 +33,6 @@ class KeyframeConfig:
 
     Attributes:
         timeout: seconds that may pass until the arm rests and every camera has delivered.
-        pair_tolerance: seconds between the stamps of colour and depth of one camera.
         max_joint_age: seconds without joint states after which the arm's state is not known.
         gripper_open_fraction: of the largest width, from which the gripper counts as open.
         tool_pose: tf, or joints: forward kinematics of the robot description, where nobody publishes the arm's TF.
@@ -41,7 +40,6 @@ class KeyframeConfig:
     """
 
     timeout: float = 5.0
-    pair_tolerance: float = 0.01
     max_joint_age: float = 0.25
     gripper_open_fraction: float = 0.9
     tool_pose: str = "tf"
@@ -119,9 +117,7 @@ class KeyframeMaker:
         Args:
             not_before: seconds, the oldest stamp that may be used.
         """
-        capture = Capture(self._cameras.names, not_before, self._settle_time, self._config.pair_tolerance)
-        self._cameras.add(capture)
-        return capture
+        return self._cameras.capture(not_before, self._settle_time)
 
     def make(self, capture: Capture) -> MadeKeyframe:
         """Wait until the arm has rested before the eyes of every camera.
@@ -178,11 +174,12 @@ class KeyframeMaker:
         if cameras:
             return "; ".join(cameras)
         known = max((rest.until for rest in self.rest.rests()), default=0.0)
-        return (
-            f"within {self._config.timeout:g} s the arm rested, and every camera delivered, but not at the same time: "
-            f"joint states reach {capture.not_before - known:.2f} s before the time of asking; if that is much, "
-            "synchronise the clocks of the machines"
-        )
+        behind = capture.not_before - known
+        if behind > 0.0:
+            return (
+                f"joint_states are stamped {behind:.2f} s before the time of asking: synchronise the machines' clocks"
+            )
+        return f"the arm rested and every camera delivered within {self._config.timeout:g} s, but not at the same time"
 
     def _keyframe(self, pairs: Mapping[str, ImagePair[Any]]) -> MadeKeyframe:
         newest = max(pairs.values(), key=lambda pair: pair.stamp)

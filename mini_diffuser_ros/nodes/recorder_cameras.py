@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,10 +19,30 @@ from mini_diffuser_ros.nodes.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO
 from mini_diffuser_ros.nodes.diagnostics import Health, Level
 from mini_diffuser_ros.nodes.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.keyframe_capture import ImagePair, KeyframeCapture
-from mini_diffuser_ros.nodes.messages import seconds
+from mini_diffuser_ros.nodes.messages import NANOSECONDS, seconds
 
 Capture = KeyframeCapture[Any]
 """Of messages of whatever kind the images travel as."""
+
+
+@dataclass(frozen=True)
+class CameraLimits:
+    """Which images are used.
+
+    Attributes:
+        pair_tolerance: seconds between the stamps of colour and depth of one camera.
+        stale_after: seconds without an image after which a camera counts as silent.
+        max_clock_lead: seconds that an image may be stamped in the future.
+    """
+
+    pair_tolerance: float = 0.01
+    stale_after: float = 1.0
+    max_clock_lead: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("pair_tolerance", "stale_after", "max_clock_lead"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"camera.{name} is {getattr(self, name)}, expected seconds above 0")
 
 
 class RecorderCameras:
@@ -31,7 +52,7 @@ class RecorderCameras:
         node: that subscribes.
         names: of the cameras.
         transports: how colour and how depth travel.
-        silence: seconds without a message after which a topic counts as silent.
+        limits: what images are used.
         notify: called when something arrives that somebody may wait for.
     """
 
@@ -40,26 +61,29 @@ class RecorderCameras:
         node: Node,
         names: Sequence[str],
         transports: tuple[ImageTransport, ImageTransport],
-        silence: float,
+        limits: CameraLimits,
         notify: Callable[[], None],
     ) -> None:
         self.names = tuple(names)
         self._transports = transports
-        self._silence, self._notify = silence, notify
+        self._node, self._limits, self._notify = node, limits, notify
         self._received: dict[tuple[str, str], float] = {}  # camera and topic: when, on the monotonic clock
+        self._leads: dict[tuple[str, str], float] = {}  # camera and topic: seconds that the newest stamp lies ahead
         self._infos: dict[str, CameraInfo] = {}
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
-        callbacks = (self._on_color, self._on_depth, self._on_info)
         for name in names:
-            on_color, on_depth, on_info = (partial(callback, name) for callback in callbacks)
-            subscribe_camera(node, name, transports, on_color, on_depth, on_info, group)
+            on_color = partial(self._on_image, name, COLOR_TOPIC, Capture.add_color)
+            on_depth = partial(self._on_image, name, DEPTH_TOPIC, Capture.add_depth)
+            subscribe_camera(node, name, transports, on_color, on_depth, partial(self._on_info, name), group)
 
-    def add(self, capture: Capture) -> None:
-        """From now on the capture gets every image."""
+    def capture(self, not_before: float, settle_time: float) -> Capture:
+        """A capture that gets every image from now on; arguments as those of KeyframeCapture."""
+        capture: Capture = KeyframeCapture(self.names, not_before, settle_time, self._limits.pair_tolerance)
         with self._lock:
             self._captures.append(capture)
+        return capture
 
     def remove(self, capture: Capture) -> None:
         """The capture gets no more images."""
@@ -80,16 +104,25 @@ class RecorderCameras:
         return color.decode(pair.color), depth.decode(pair.depth)
 
     def problem(self, camera: str) -> str:
-        """Which of a camera's topics are silent, in one line; empty if none is."""
+        """Which of a camera's topics are silent or from the future, in one line; empty if none is."""
         now = time.monotonic()
-        silent = []
+        faults = []
         for topic in (COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC):
             last = self._received.get((camera, topic))
+            lead = self._leads.get((camera, topic), 0.0)
             if last is None:
-                silent.append(f"nothing on {camera}/{topic} yet")
-            elif now - last > self._silence and topic != INFO_TOPIC:  # some drivers send the calibration only once
-                silent.append(f"nothing on {camera}/{topic} for {now - last:.1f} s")
-        return f"camera {camera}: {', '.join(silent)}" if silent else ""
+                faults.append(f"nothing on {camera}/{topic} yet")
+            elif topic == INFO_TOPIC:
+                continue  # some drivers send the calibration only once
+            elif now - last > self._limits.stale_after:
+                faults.append(f"nothing on {camera}/{topic} for {now - last:.1f} s")
+            elif lead > self._limits.max_clock_lead:
+                allowed = f"{self._limits.max_clock_lead:g} s (camera.max_clock_lead)"
+                faults.append(
+                    f"{camera}/{topic} is stamped {lead:.3f} s in the future, allowed are {allowed}: synchronise the "
+                    "clocks of the machines"
+                )
+        return f"camera {camera}: {', '.join(faults)}" if faults else ""
 
     def health(self, camera: str) -> Health:
         """For diagnostics."""
@@ -106,19 +139,17 @@ class RecorderCameras:
                     "are the clocks of the machines synchronised?"
                 )
         for camera in capture.unpaired():
-            lines.setdefault(camera, f"camera {camera}: no colour and depth of the same time (pair_tolerance)")
+            lines.setdefault(camera, f"camera {camera}: no colour and depth of the same time (camera.pair_tolerance)")
         return [lines[camera] for camera in self.names if camera in lines]
 
-    def _on_color(self, camera: str, message: Any) -> None:
-        self._received[camera, COLOR_TOPIC] = time.monotonic()
-        for capture in self._waiting():
-            capture.add_color(camera, seconds(message.header.stamp), message)
-        self._notify()
-
-    def _on_depth(self, camera: str, message: Any) -> None:
-        self._received[camera, DEPTH_TOPIC] = time.monotonic()
-        for capture in self._waiting():
-            capture.add_depth(camera, seconds(message.header.stamp), message)
+    def _on_image(self, camera: str, topic: str, take: Callable[..., None], message: Any) -> None:
+        stamp = seconds(message.header.stamp)
+        self._received[camera, topic] = time.monotonic()
+        self._leads[camera, topic] = lead = stamp - self._node.get_clock().now().nanoseconds / NANOSECONDS
+        # An image from the future shows what was before its stamp, and maybe before it was asked for.
+        if lead <= self._limits.max_clock_lead:
+            for capture in self._waiting():
+                take(capture, camera, stamp, message)
         self._notify()
 
     def _on_info(self, camera: str, message: CameraInfo) -> None:

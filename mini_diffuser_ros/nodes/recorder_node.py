@@ -35,7 +35,7 @@ from mini_diffuser_ros.nodes.keyframe_maker import KeyframeConfig, KeyframeMaker
 from mini_diffuser_ros.nodes.messages import seconds
 from mini_diffuser_ros.nodes.parameters import Parameters
 from mini_diffuser_ros.nodes.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.recorder_cameras import Capture, RecorderCameras
+from mini_diffuser_ros.nodes.recorder_cameras import CameraLimits, Capture, RecorderCameras
 from mini_diffuser_ros.nodes.watch import Watch
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError
 from mini_diffuser_ros.robots import load_robot
@@ -109,7 +109,7 @@ class RecorderNode(ManagedNode):
         )
         self._exit_on_done = parameters.flag("exit_on_done", False, "end when the first run has been recorded")
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
-        silence = parameters.number("stale_after", 1.0, "seconds after which a camera counts as silent", 0.05, 60.0)
+        limits = parameters.config(CameraLimits, "camera")
         max_joint_age = parameters.number(
             "max_joint_age", 0.25, "seconds without joint states after which the arm's state is not known", 0.02, 5.0
         )
@@ -136,7 +136,7 @@ class RecorderNode(ManagedNode):
             choose_transport(COLOR_TRANSPORTS, color, "color_transport"),
             choose_transport(DEPTH_TRANSPORTS, depth, "depth_transport"),
         )
-        self._cameras = RecorderCameras(self, cameras, transports, silence, self._watch.notify)
+        self._cameras = RecorderCameras(self, cameras, transports, limits, self._watch.notify)
         self._maker = KeyframeMaker(
             description, self._cameras, FrameLookup(self, tf_timeout), self._watch, keyframe, rest, fusion
         )

@@ -19,6 +19,8 @@ from mini_diffuser_ros.nodes.messages import (
     image_from_color,
     image_from_depth,
     info_from_intrinsics,
+    seconds,
+    stamp_from_seconds,
     transform_from_matrix,
 )
 from mini_diffuser_ros.robots import load_robot
@@ -55,6 +57,7 @@ class SyntheticArm:
         self._position = self._goal = float(self.robot.home[0])
         self._finger = 0.04
         self._trembles = False
+        self._lead = 0.0
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._publish_on, daemon=True)
@@ -74,6 +77,11 @@ class SyntheticArm:
         """Go to and fro from now on, or rest."""
         with self._lock:
             self._trembles = trembles
+
+    def set_camera_clock(self, lead: float) -> None:
+        """Have images stamped with a clock that is this many seconds ahead."""
+        with self._lock:
+            self._lead = lead
 
     def grip(self, width: float) -> None:
         """Have the fingers this far apart, metres."""
@@ -117,7 +125,7 @@ class SyntheticArm:
 
     def _publish(self, tick: int) -> None:
         with self._lock:
-            before = self._position
+            before, lead = self._position, self._lead
             if self._trembles:
                 self._position += 0.02 if tick % 2 else -0.02
             else:
@@ -136,7 +144,7 @@ class SyntheticArm:
             frames.append(_stamped(stamp, parent, f"{camera}_frame", self.parent_from_camera(camera)))
         self._tf.sendTransform(frames)
         if tick % 2:
-            self._publish_images(stamp, tick)
+            self._publish_images(stamp_from_seconds(seconds(stamp) + lead), tick)
 
     def _publish_images(self, stamp: Time, tick: int) -> None:
         color = np.full((24, 32, 3), tick % 256, np.uint8)

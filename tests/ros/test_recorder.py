@@ -29,7 +29,7 @@ from .synthetic_arm import INTRINSICS, SyntheticArm
 
 BASE = "/mini_diffuser/recorder"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-PATIENT = {"max_joint_age": 5.0, "keyframe.timeout": 60.0, "stale_after": 20.0}
+PATIENT = {"max_joint_age": 5.0, "keyframe.timeout": 60.0, "camera.stale_after": 20.0, "camera.max_clock_lead": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +172,11 @@ def test_what_is_missing_is_named_and_nothing_is_written(
         assert "panda_joint1 moves at" in response.message
     finally:
         arm.tremble(False)
+    arm.set_camera_clock(100.0)
+    try:
+        assert "camera front: front/color/image_raw is stamped 9" in recorder.mark().message
+    finally:
+        arm.set_camera_clock(0.0)
     assert recorder.status.state == RecorderStatus.RECORDING
     assert recorder.status.keyframes == 0
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
