@@ -95,7 +95,10 @@ class RealSenseDevices:
             RealSenseError: naming what is connected, or the valid resolutions and rates.
         """
         key = self._sdk.camera_info.serial_number
-        found = {device.get_info(key): device for device in self._context.query_devices()}
+        try:
+            found = {device.get_info(key): device for device in self._context.query_devices()}
+        except RuntimeError as error:
+            raise RealSenseError(f"the RealSense cameras cannot be listed: {error}") from error
         wanted = [one for one in found if (one == serial if serial else one not in taken)]
         if not wanted:
             connected = ", ".join(found) or "none"
@@ -133,27 +136,30 @@ class RealSenseCamera:
     def __init__(self, device: Any, config: StreamConfig | None) -> None:
         self._sdk = load_sdk()
         self._device = device
-        self._offered = [
-            (sensor, profile) for sensor in device.query_sensors() for profile in sensor.get_stream_profiles()
-        ]
+        self._sensors: list[Any] = []
         self.serial = self._info("serial_number")
         self.name = self._info("name")
         self.usb = self._info("usb_type_descriptor")
+        try:
+            self._start(config)
+        except RuntimeError as error:
+            self.close()
+            raise RealSenseError(f"{self.name} {self.serial} does not start: {error}") from error
+
+    def _start(self, config: StreamConfig | None) -> None:
+        """Find the streams and start them."""
+        sensors = list(self._device.query_sensors())
+        self._offered = [(sensor, profile) for sensor in sensors for profile in sensor.get_stream_profiles()]
         depth, color = (self._profile(stream, formats, config) for stream, formats in self._wanted())
         self.link_from_optical = _link_from_optical(color[1].get_extrinsics_to(depth[1]))
         self._align = _Alignment(self._sdk, 0.5 / color[1].fps())
         self._frames = self._sdk.frame_queue(QUEUE, True)
-        self._sensors: list[Any] = []
-        try:
-            for sensor, profile in _by_sensor(depth, color):
-                sensor.open(profile)
-                self._sensors.append(sensor)
-            for sensor in self._sensors:
-                self._prefer_global_time(sensor)
-                sensor.start(self._frames)
-        except RuntimeError as error:
-            self.close()
-            raise RealSenseError(f"{self.name} {self.serial} does not start: {error}") from error
+        for sensor, profile in _by_sensor(depth, color):
+            sensor.open(profile)
+            self._sensors.append(sensor)
+        for sensor in self._sensors:
+            self._prefer_global_time(sensor)
+            sensor.start(self._frames)
 
     def read(self, timeout: float) -> RgbdFrame | None:
         """The next colour and depth of one time; None if none comes within ``timeout`` seconds.

@@ -19,6 +19,7 @@ from mini_diffuser_ros.perception import (
     fuse_views,
 )
 from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.robots import load_robot
 
 ViewMaker = Callable[..., CameraView]
 
@@ -152,6 +153,34 @@ def test_a_malformed_view_is_refused_by_its_cameras_name(
         fuse_views([views[0], replace(views[1], **change)], FusionConfig())
     assert caught.value.camera == "left"
     assert "\n" not in str(caught.value)
+
+
+def test_the_robot_is_taken_out_of_each_view_where_it_was_at_that_time(views: list[CameraView]) -> None:
+    robot = load_robot("panda")
+    # Margins so wide that the arm covers spheres, others when it has turned.
+    config = replace(FusionConfig(), voxel_size=0.0, link_margin=0.25)
+    before, after = (
+        dict(zip(robot.arm_joint_names, (turn, 0.4, 0.0, -1.8, 0.0, 2.2, 0.8), strict=True))
+        | dict.fromkeys(robot.finger_joint_names, 0.04)
+        for turn in (-0.4, 0.5)
+    )
+    alone = [fuse_views([view], config, robot, at) for view, at in zip(views, (before, after, before), strict=True)]
+    together = fuse_views(views, config, robot, [before, after, before])
+    assert np.array_equal(together.points, np.concatenate([cloud.points for cloud in alone]))
+    assert len(together) != len(fuse_views(views, config, robot, after))
+    assert np.array_equal(
+        fuse_views(views, config, robot, [after] * 3).points, fuse_views(views, config, robot, after).points
+    )
+    with pytest.raises(PerceptionError, match="2 joint_positions for 3 views"):
+        fuse_views(views, config, robot, [before, after])
+
+
+def test_colours_of_any_memory_layout_are_fused_alike(views: list[CameraView]) -> None:
+    swapped = [replace(view, color=view.color[:, :, ::-1].copy()[:, :, ::-1]) for view in views]
+    padded = [replace(view, color=np.pad(view.color, ((0, 0), (0, 5), (0, 1)))[:, :-5, :3]) for view in views]
+    expected = fuse_views(views, FusionConfig())
+    for other in (swapped, padded):
+        assert np.array_equal(fuse_views(other, FusionConfig()).colors, expected.colors)
 
 
 def test_no_views_are_refused() -> None:
