@@ -1,12 +1,21 @@
-"""What these tests stand on: rclpy, launch and the ros2 command, of rosless or of a genuine ROS 2."""
+"""What these tests stand on: rclpy, launch and the ros2 command, of rosless or of a genuine ROS 2.
+
+Endpoints find each other at different moments: that a publisher sees a subscription does not mean that the
+subscription sees the publisher.  So a message is published until it arrives, and a command repeated until it shows
+what is expected.
+"""
 
 from __future__ import annotations
 
 import os
+import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,35 +24,45 @@ from typing import Any
 import pytest
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 
-PATIENCE = 60.0  # seconds; a busy machine takes its time
+PATIENCE = 90.0  # seconds; a busy machine takes its time
 
 
 class Ros:
-    """Contexts, nodes and an executor for one test, on a domain of its own."""
+    """Contexts, nodes and executors for one test, on a domain of its own."""
 
     def __init__(self, domain_id: int, threads: int = 1) -> None:
         self.domain_id = domain_id
         self.contexts: list[Context] = []
+        self.executors: list[Executor] = []
         self.nodes: list[Node] = []
-        self.context = self.join()
-        make = SingleThreadedExecutor if threads == 1 else lambda **kw: MultiThreadedExecutor(threads, **kw)
-        self.executor = make(context=self.context)
+        self.context, self.executor = self._join(threads)
 
-    def join(self) -> Context:
-        """Another participant of the domain."""
+    def _join(self, threads: int = 1) -> tuple[Context, Executor]:
         context = Context()
         rclpy.init(args=[], context=context, domain_id=self.domain_id)
+        if threads == 1:
+            executor: Executor = SingleThreadedExecutor(context=context)
+        else:
+            executor = MultiThreadedExecutor(threads, context=context)
         self.contexts.append(context)
-        return context
+        self.executors.append(executor)
+        return context, executor
 
     def node(self, name: str, **options: Any) -> Node:
         """A node that the executor serves."""
-        node = Node(name, context=self.context, **options)
+        return self._serve(Node(name, context=self.context, **options), self.executor)
+
+    def far_node(self, name: str, **options: Any) -> Node:
+        """A node of another participant of the domain, with an executor of its own."""
+        context, executor = self._join()
+        return self._serve(Node(name, context=context, **options), executor)
+
+    def _serve(self, node: Node, executor: Executor) -> Node:
         self.nodes.append(node)
-        self.executor.add_node(node)
+        executor.add_node(node)
         return node
 
     def spin_until(self, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
@@ -51,21 +70,140 @@ class Ros:
         deadline = time.monotonic() + patience
         while not (value := condition()):
             assert time.monotonic() < deadline, f"not within {patience} s"
-            self.executor.spin_once(timeout_sec=0.05)
+            for executor in self.executors:
+                executor.spin_once(timeout_sec=0.02)
         return value
+
+    def spin_in_background(self) -> None:
+        """Let callbacks run in another thread until the test is over."""
+
+        def spin() -> None:
+            try:
+                self.executor.spin()
+            except ExternalShutdownException:
+                return
+
+        self._spinning = threading.Thread(target=spin, daemon=True)
+        self._spinning.start()
 
     def result_of(self, future: Any) -> Any:
         """The result of a future."""
-        self.executor.spin_until_future_complete(future, PATIENCE)
-        assert future.done(), f"not within {PATIENCE} s"
+        self.spin_until(future.done)
         return future.result()
 
+    def deliver(self, publisher: Any, message: Any, received: list[Any]) -> Any:
+        """Publish a message until something is received; the first that was."""
+
+        def arrived() -> list[Any]:
+            publisher.publish(message)
+            return received
+
+        return self.spin_until(arrived)[0]
+
     def close(self) -> None:
-        self.executor.shutdown(timeout_sec=5.0)
+        if spinning := getattr(self, "_spinning", None):
+            self.context.try_shutdown()
+            spinning.join(PATIENCE)
+        for executor in self.executors:
+            executor.shutdown(timeout_sec=5.0)
         for node in self.nodes:
             node.destroy_node()
         for context in self.contexts:
             context.try_shutdown()
+
+
+class Script:
+    """A Python program as a process, with its output as lines."""
+
+    def __init__(self, code: str, *words: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-c", textwrap.dedent(code), *words],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.said = ""
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+    def await_line(self, text: str, patience: float = PATIENCE) -> bool:
+        """Whether a line with this text comes in time."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return False
+            self.said += line
+            if text in line:
+                return True
+
+    def end(self, number: int) -> int:
+        """The exit code after a signal."""
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        self._reading.join(PATIENCE)
+        while not self._lines.empty():
+            self.said += self._lines.get()
+        return code
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Ros2:
+    """The ros2 command in the domain of a test."""
+
+    def __init__(self, domain_id: int) -> None:
+        self.program = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
+        self.environment = {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1"}
+
+    def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """What a command said, and how it ended."""
+        variables = {**os.environ, **self.environment, **environment}
+        command = [self.program, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=variables)
+
+    def until(self, text: str, *words: str, patience: float = PATIENCE) -> str:
+        """What a command says once it says this text: it may have to look again for nodes that it just missed."""
+        deadline = time.monotonic() + patience
+        while text not in (ended := self(*words)).stdout:
+            assert time.monotonic() < deadline, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on."""
+        variables = {**os.environ, **self.environment}
+        return subprocess.Popen(
+            [self.program, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=variables,
+        )
+
+    def close(self) -> None:
+        """End the daemon that a genuine command leaves behind in the domain."""
+        if os.environ.get("AMENT_PREFIX_PATH"):
+            self("daemon", "stop")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -82,18 +220,77 @@ def ros(domain_id: int) -> Iterator[Ros]:
 
 @pytest.fixture
 def threaded_ros(domain_id: int) -> Iterator[Ros]:
-    made = Ros(domain_id, threads=3)
+    made = Ros(domain_id, threads=4)
     yield made
     made.close()
 
 
 @pytest.fixture
-def ros2(domain_id: int) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the ros2 command in the domain of the test."""
-    program = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
+def ros2(domain_id: int) -> Iterator[Ros2]:
+    made = Ros2(domain_id)
+    yield made
+    made.close()
 
-    def run(*words: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
-        return subprocess.run([program, *words], capture_output=True, text=True, timeout=timeout, env=environment)
 
-    return run
+@pytest.fixture
+def script(domain_id: int) -> Iterator[Callable[..., Script]]:
+    """Starts Python programs in the domain of the test; whatever still runs at its end is killed."""
+    scripts: list[Script] = []
+
+    def begin(code: str, *words: str) -> Script:
+        scripts.append(Script(code, *words, ROS_DOMAIN_ID=str(domain_id)))
+        return scripts[-1]
+
+    yield begin
+    for one in scripts:
+        one.close()
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where launch logs to."""
+    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package `thing`, with an executable and a launch file: its prefix."""
+    prefix = tmp_path / "install"
+    program = prefix / "lib" / "thing" / "hello"
+    launch_file = prefix / "share" / "thing" / "launch" / "hello.launch.py"
+    marker = prefix / "share" / "ament_index" / "resource_index" / "packages" / "thing"
+    for file in (program, launch_file, marker):
+        file.parent.mkdir(parents=True)
+    marker.touch()
+    (prefix / "share" / "thing" / "package.xml").write_text(
+        "<package format='3'><name>thing</name><version>0.0.1</version><description>A thing.</description>"
+        "<maintainer email='nobody@example.com'>Nobody</maintainer><license>Apache-2.0</license></package>"
+    )
+    program.write_text(f"#!{sys.executable} -S\nimport sys\nprint('hello', *sys.argv[1:], flush=True)\nsys.exit(5)\n")
+    program.chmod(0o755)
+    launch_file.write_text(
+        textwrap.dedent(
+            """
+            from launch import LaunchDescription
+            from launch.actions import DeclareLaunchArgument
+            from launch.substitutions import LaunchConfiguration
+            from launch_ros.actions import Node
+
+            def generate_launch_description():
+                return LaunchDescription([
+                    DeclareLaunchArgument("size", default_value="1", choices=["1", "2"],
+                                          description="How big it is."),
+                    DeclareLaunchArgument("colour", description="Which colour it has."),
+                    Node(package="thing", executable="hello", output="screen",
+                         arguments=[LaunchConfiguration("size"), LaunchConfiguration("colour")]),
+                ])
+            """
+        )
+    )
+    known = os.environ.get("AMENT_PREFIX_PATH")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(filter(None, [str(prefix), known])))
+    return prefix
+
+
+INTERRUPTS = [signal.SIGINT, signal.SIGTERM]

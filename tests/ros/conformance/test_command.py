@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable
 
 import pytest
 
-from .conftest import PATIENCE
+from .conftest import INTERRUPTS, PATIENCE, Ros2, Script
 
-NODE = """
+ROBOT = """
 import time
 
 import rclpy
@@ -46,83 +43,102 @@ class Robot(Node):
         # The client's goal may arrive before its subscription to the feedback is known here.
         while not self.count_subscribers("/lab/grip/_action/feedback"):
             time.sleep(0.01)
-        for _ in range(5):
+        for _ in range(10):
             handle.publish_feedback(GripperCommand.Feedback(position=0.5))
-            time.sleep(0.02)
+            time.sleep(0.05)
         handle.succeed()
         return GripperCommand.Result(reached_goal=True)
 
 
 rclpy.init()
 node = Robot()
+ready = node.create_timer(0.0, lambda: print("ready") or ready.cancel())
 try:
-    print("ready", flush=True)
     rclpy.spin(node)
 except (KeyboardInterrupt, ExternalShutdownException):
     pass
 finally:
     node.destroy_node()
     rclpy.try_shutdown()
-print("ended", flush=True)
+print("ended")
 """
 
 
-def begin(domain_id: int) -> subprocess.Popen[str]:
-    """A robot node that is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(NODE), "--ros-args", "-r", "__ns:=/lab", "-p", "gain:=1.5"],
-        env={**os.environ, "ROS_DOMAIN_ID": str(domain_id)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
 @pytest.fixture
-def robot(domain_id: int) -> Iterator[subprocess.Popen[str]]:
-    process = begin(domain_id)
-    yield process
-    process.kill()
-    process.communicate()
+def robot(script: Callable[..., Script]) -> Script:
+    begun = script(ROBOT, "--ros-args", "-r", "__ns:=/lab", "-p", "gain:=1.5")
+    assert begun.await_line("ready"), begun.said
+    return begun
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_a_node_orderly(robot: subprocess.Popen[str], number: int) -> None:
-    robot.send_signal(number)
-    out, _ = robot.communicate(timeout=PATIENCE)
-    assert robot.returncode == 0, out
-    assert out.endswith("ended\n")
+@pytest.mark.parametrize("number", INTERRUPTS)
+def test_signals_end_a_node_orderly(robot: Script, number: int) -> None:
+    assert robot.end(number) == 0, robot.said
+    assert "ended\n" in robot.said
 
 
-def test_topics_and_nodes_from_the_command_line(robot: subprocess.Popen[str], ros2: Callable[..., Any]) -> None:
-    assert "/lab/out [std_msgs/msg/String]" in ros2("topic", "list", "-t").stdout
-    assert "/lab/robot" in ros2("node", "list").stdout
-    assert ros2("topic", "echo", "--once", "/lab/out").stdout == "data: tick\n---\n"
-    published = ros2("topic", "pub", "--once", "/lab/in", "std_msgs/msg/String", "{data: 'press the button'}")
-    assert published.returncode == 0, published.stderr
-    assert robot.stdout is not None
-    assert "heard press the button" in robot.stdout.readline()
+def test_topics_and_nodes_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+    ros2.until("/lab/out [std_msgs/msg/String]", "topic", "list", "-t")
+    ros2.until("/lab/robot", "node", "list")
+    ros2.until("data: tick\n---\n", "topic", "echo", "--once", "/lab/out", "std_msgs/msg/String")
+    ros2.until("tick\n---\n", "topic", "echo", "--once", "--field", "data", "/lab/out", "std_msgs/msg/String")
+    deadline = time.monotonic() + PATIENCE
+    heard = False
+    while not heard:
+        assert time.monotonic() < deadline, robot.said
+        published = ros2("topic", "pub", "--once", "/lab/in", "std_msgs/msg/String", "{data: 'press the button'}")
+        assert published.returncode == 0, published.stderr
+        heard = robot.await_line("heard press the button", 2.0)
 
 
-def test_services_actions_and_parameters_from_the_command_line(
-    robot: subprocess.Popen[str], ros2: Callable[..., Any]
-) -> None:
-    assert "fine" in ros2("service", "call", "/lab/robot/check", "std_srvs/srv/Trigger").stdout
-    sent = ros2("action", "send_goal", "-f", "/lab/grip", "control_msgs/action/GripperCommand", "{}")
+def test_rates_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+    process = ros2.begin("topic", "hz", "/lab/out")
+    assert process.stdout is not None
+    rate = next(float(line.split()[-1]) for line in process.stdout if "average rate:" in line)
+    assert 0.5 < rate < 20.0
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+
+
+def test_a_rate_of_messages_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+    process = ros2.begin("topic", "pub", "-r", "20", "/lab/in", "std_msgs/msg/String", "data: again")
+    try:
+        for _ in range(3):
+            assert robot.await_line("heard again"), robot.said
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+
+
+def test_services_and_actions_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+    called = ros2("service", "call", "/lab/robot/check", "std_srvs/srv/Trigger")
+    assert "success=True, message='fine'" in called.stdout
+    sent = ros2(
+        "action", "send_goal", "-f", "/lab/grip", "control_msgs/action/GripperCommand", "{command: {position: 1}}"
+    )
+    assert "Goal accepted" in sent.stdout
     assert "Goal finished with status: SUCCEEDED" in sent.stdout
     assert "position: 0.5" in sent.stdout
-    assert "1.5" in ros2("param", "get", "/lab/robot", "gain").stdout
-    assert "successful" in ros2("param", "set", "/lab/robot", "gain", "0.5").stdout
-    assert "the gain" in ros2("param", "describe", "/lab/robot", "gain").stdout
+    assert "reached_goal: true" in sent.stdout
 
 
-def test_what_the_command_line_gets_wrong_is_named(ros2: Callable[..., Any]) -> None:
-    unknown = ros2("topic", "pub", "--once", "/in", "std_msgs/msg/String", "{text: hello}")
-    assert unknown.returncode != 0
-    assert "text" in unknown.stdout + unknown.stderr
-    missing = ros2("launch", "no_such_package", "x.launch.py")
-    assert missing.returncode != 0
-    assert "no_such_package" in missing.stdout + missing.stderr
+def test_parameters_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+    assert "Double value is: 1.5" in ros2.until("1.5", "param", "get", "/lab/robot", "gain")
+    ros2.until("Set parameter successful", "param", "set", "/lab/robot", "gain", "0.5")
+    ros2.until("0.5", "param", "get", "/lab/robot", "gain")
+    assert "the gain" in ros2.until("gain", "param", "describe", "/lab/robot", "gain")
+    refused = ros2("param", "set", "/lab/robot", "gain", "7.0")
+    assert "ailed" in refused.stdout + refused.stderr
+    assert "0.5" in ros2.until("value is", "param", "get", "/lab/robot", "gain")
+
+
+def test_what_the_command_line_gets_wrong_is_named(ros2: Ros2) -> None:
+    def refused(*words: str) -> str:
+        ended: subprocess.CompletedProcess[str] = ros2(*words)
+        assert ended.returncode != 0
+        return ended.stdout + ended.stderr
+
+    assert "text" in refused("topic", "pub", "/in", "std_msgs/msg/String", "{text: hello}")
+    refused("topic", "pub", "/in", "std_msgs/msg/NoSuchType", "{}")
+    assert "no_such_package" in refused("launch", "no_such_package", "x.launch.py")
+    assert "no_such_package" in refused("run", "no_such_package", "x")

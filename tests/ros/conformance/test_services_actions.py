@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
 import pytest
-from action_msgs.msg import GoalStatus
+from action_msgs.msg import GoalStatus, GoalStatusArray
 from control_msgs.action import GripperCommand
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from std_srvs.srv import SetBool, Trigger
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+from std_srvs.srv import Empty, SetBool, Trigger
 
 from .conftest import PATIENCE, Ros
 
@@ -23,17 +26,35 @@ def answer(request: SetBool.Request, response: SetBool.Response) -> SetBool.Resp
 
 def test_a_service_answers_another_participant(ros: Ros) -> None:
     ros.node("server").create_service(SetBool, "switch", answer)
-    other = Node("caller", context=ros.join())
-    client = other.create_client(SetBool, "switch")
-    assert client.wait_for_service(PATIENCE)
-    ros.executor.add_node(other)
+    client = ros.far_node("caller").create_client(SetBool, "switch")
+    ros.spin_until(client.service_is_ready)
     response = ros.result_of(client.call_async(SetBool.Request(data=True)))
     assert response == SetBool.Response(success=True, message="done")
-    other.destroy_node()
 
 
 def test_a_service_that_is_not_there_is_not_waited_for(ros: Ros) -> None:
     assert not ros.node("caller").create_client(Trigger, "nobody").wait_for_service(timeout_sec=0.1)
+
+
+def test_calls_get_their_own_answers(ros: Ros) -> None:
+    def echo(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success = request.data
+        return response
+
+    ros.node("server").create_service(SetBool, "echo", echo)
+    clients = [ros.node("near").create_client(SetBool, "echo"), ros.far_node("far").create_client(SetBool, "echo")]
+    ros.spin_until(lambda: all(client.service_is_ready() for client in clients))
+    asked = [index % 3 == 0 for index in range(8)]  # services keep the last ten requests
+    futures = [clients[index % 2].call_async(SetBool.Request(data=data)) for index, data in enumerate(asked)]
+    assert [ros.result_of(future).success for future in futures] == asked
+
+
+def test_a_thread_may_wait_for_an_answer(threaded_ros: Ros) -> None:
+    threaded_ros.node("server").create_service(SetBool, "switch", answer)
+    client = threaded_ros.node("caller").create_client(SetBool, "switch")
+    threaded_ros.spin_in_background()
+    assert client.wait_for_service(PATIENCE)
+    assert client.call(SetBool.Request(data=True)).message == "done"
 
 
 def test_a_coroutine_awaits_a_service_in_one_thread(ros: Ros) -> None:
@@ -48,9 +69,32 @@ def test_a_coroutine_awaits_a_service_in_one_thread(ros: Ros) -> None:
     node.create_service(SetBool, "inner", answer, callback_group=ReentrantCallbackGroup())
     node.create_service(Trigger, "outer", forward)
     outer = node.create_client(Trigger, "outer", callback_group=ReentrantCallbackGroup())
-    assert inner.wait_for_service(PATIENCE)
-    assert outer.wait_for_service(PATIENCE)
+    ros.spin_until(lambda: inner.service_is_ready() and outer.service_is_ready())
     assert ros.result_of(outer.call_async(Trigger.Request())).message == "done"
+
+
+def test_a_subscription_may_be_a_coroutine(ros: Ros) -> None:
+    node = ros.node("node")
+    client = node.create_client(SetBool, "switch", callback_group=ReentrantCallbackGroup())
+    answers: list[str] = []
+
+    async def heard(message: String) -> None:
+        answers.append((await client.call_async(SetBool.Request(data=True))).message + message.data)
+
+    node.create_subscription(String, "chatter", heard, 10)
+    ros.node("server").create_service(SetBool, "switch", answer)
+    ros.spin_until(client.service_is_ready)
+    assert ros.deliver(node.create_publisher(String, "chatter", 10), String(data="!"), answers) == "done!"
+
+
+def test_services_are_named_and_remapped_like_topics(ros: Ros) -> None:
+    node = ros.node("node", namespace="/lab", cli_args=["--ros-args", "-r", "stop:=halt"])
+    assert node.create_service(Empty, "stop", lambda request, response: response).srv_name in ("stop", "/lab/halt")
+    assert node.resolve_service_name("stop") == "/lab/halt"
+    client = ros.node("other").create_client(Empty, "/lab/halt")
+    ros.spin_until(client.service_is_ready)
+    assert ros.result_of(client.call_async(Empty.Request())) == Empty.Response()
+    ros.spin_until(lambda: ("/lab/halt", ["std_srvs/srv/Empty"]) in node.get_service_names_and_types())
 
 
 def test_requests_of_another_type_are_refused(ros: Ros) -> None:
@@ -59,9 +103,16 @@ def test_requests_of_another_type_are_refused(ros: Ros) -> None:
         client.call_async(SetBool.Request())
 
 
+def test_a_destroyed_service_is_not_ready(ros: Ros) -> None:
+    server = ros.far_node("server")
+    service = server.create_service(Trigger, "check", lambda request, response: response)
+    client = ros.node("client").create_client(Trigger, "check")
+    ros.spin_until(client.service_is_ready)
+    server.destroy_service(service)
+    ros.spin_until(lambda: not client.service_is_ready())
+
+
 def close_gripper(handle: Any) -> GripperCommand.Result:
-    for step in range(3):
-        handle.publish_feedback(GripperCommand.Feedback(position=float(step)))
     handle.succeed()
     return GripperCommand.Result(position=handle.request.command.position, reached_goal=True)
 
@@ -72,40 +123,59 @@ def goal(position: float) -> GripperCommand.Goal:
     return made
 
 
-def test_an_action_gives_feedback_and_a_result(ros: Ros) -> None:
-    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
-    client = ActionClient(ros.node("client"), GripperCommand, "grip")
-    assert client.wait_for_server(PATIENCE)
+def hold(handle: Any) -> GripperCommand.Result:
+    """Execute until the goal is to be canceled."""
+    deadline = time.monotonic() + PATIENCE
+    while not handle.is_cancel_requested and time.monotonic() < deadline:
+        time.sleep(0.005)
+    handle.canceled()
+    return GripperCommand.Result(stalled=True)
+
+
+def client_of(ros: Ros, node: Node) -> ActionClient:
+    """A client that has found the server."""
+    client = ActionClient(node, GripperCommand, "grip")
+    ros.spin_until(client.server_is_ready)
+    return client
+
+
+def test_an_action_gives_feedback_and_a_result(threaded_ros: Ros) -> None:
+    ros = threaded_ros
     heard: list[float] = []
+
+    def close_slowly(handle: Any) -> GripperCommand.Result:
+        # A client drops the feedback of a goal that it knows to have ended.
+        deadline = time.monotonic() + PATIENCE
+        for step in (0.0, 1.0, 2.0):
+            while step not in heard and time.monotonic() < deadline:
+                handle.publish_feedback(GripperCommand.Feedback(position=step))
+                time.sleep(0.01)
+        return close_gripper(handle)
+
+    ActionServer(ros.node("server"), GripperCommand, "grip", close_slowly)
+    client = client_of(ros, ros.far_node("client"))
     sent = client.send_goal_async(goal(0.02), lambda message: heard.append(message.feedback.position))
     handle = ros.result_of(sent)
     assert handle.accepted
     result = ros.result_of(handle.get_result_async())
     assert result.status == GoalStatus.STATUS_SUCCEEDED
     assert result.result == GripperCommand.Result(position=0.02, reached_goal=True)
-    ros.spin_until(lambda: len(heard) == 3)
-    assert heard == [0.0, 1.0, 2.0]
+    assert sorted(set(heard)) == [0.0, 1.0, 2.0]
+    assert heard == sorted(heard)
 
 
 def test_a_goal_may_be_rejected(ros: Ros) -> None:
-    ActionServer(
-        ros.node("server"), GripperCommand, "grip", close_gripper, goal_callback=lambda request: GoalResponse.REJECT
-    )
-    client = ActionClient(ros.node("client"), GripperCommand, "grip")
-    assert client.wait_for_server(PATIENCE)
-    assert not ros.result_of(client.send_goal_async(goal(0.02))).accepted
+    def judge(request: GripperCommand.Goal) -> GoalResponse:
+        return GoalResponse.ACCEPT if request.command.position < 0.05 else GoalResponse.REJECT
+
+    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper, goal_callback=judge)
+    client = client_of(ros, ros.node("client"))
+    assert not ros.result_of(client.send_goal_async(goal(0.1))).accepted
+    assert ros.result_of(client.send_goal_async(goal(0.02))).accepted
 
 
 def test_a_goal_is_canceled_while_it_is_executed(threaded_ros: Ros) -> None:
     ros = threaded_ros
-
-    def hold(handle: Any) -> GripperCommand.Result:
-        deadline = time.monotonic() + PATIENCE
-        while not handle.is_cancel_requested and time.monotonic() < deadline:
-            time.sleep(0.005)
-        handle.canceled()
-        return GripperCommand.Result(stalled=True)
-
     ActionServer(
         ros.node("server"),
         GripperCommand,
@@ -114,13 +184,67 @@ def test_a_goal_is_canceled_while_it_is_executed(threaded_ros: Ros) -> None:
         cancel_callback=lambda handle: CancelResponse.ACCEPT,
         callback_group=ReentrantCallbackGroup(),
     )
-    client = ActionClient(ros.node("client"), GripperCommand, "grip")
-    assert client.wait_for_server(PATIENCE)
+    client = client_of(ros, ros.node("client"))
     handle = ros.result_of(client.send_goal_async(goal(0.02)))
     canceled = ros.result_of(handle.cancel_goal_async())
-    assert len(canceled.goals_canceling) == 1
+    assert [one.goal_id for one in canceled.goals_canceling] == [handle.goal_id]
     result = ros.result_of(handle.get_result_async())
     assert (result.status, result.result.stalled) == (GoalStatus.STATUS_CANCELED, True)
+
+
+def test_cancelling_may_be_rejected(threaded_ros: Ros) -> None:
+    ros = threaded_ros
+    go_on = threading.Event()
+
+    def work(handle: Any) -> GripperCommand.Result:
+        go_on.wait(PATIENCE)
+        return close_gripper(handle)
+
+    ActionServer(
+        ros.node("server"),
+        GripperCommand,
+        "grip",
+        work,
+        cancel_callback=lambda handle: CancelResponse.REJECT,
+        callback_group=ReentrantCallbackGroup(),
+    )
+    client = client_of(ros, ros.node("client"))
+    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    assert len(ros.result_of(handle.cancel_goal_async()).goals_canceling) == 0
+    go_on.set()
+    assert ros.result_of(handle.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_a_new_goal_may_preempt_the_last(threaded_ros: Ros) -> None:
+    ros = threaded_ros
+    current: list[Any] = []
+
+    def accept(handle: Any) -> None:
+        current.append(handle)
+        handle.execute()
+
+    def until_preempted(handle: Any) -> GripperCommand.Result:
+        deadline = time.monotonic() + PATIENCE
+        while handle.request.command.position < 1.0 and time.monotonic() < deadline:
+            if current[-1] is not handle:
+                handle.abort()
+                return GripperCommand.Result()
+            time.sleep(0.005)
+        return close_gripper(handle)
+
+    ActionServer(
+        ros.node("server"),
+        GripperCommand,
+        "grip",
+        until_preempted,
+        handle_accepted_callback=accept,
+        callback_group=ReentrantCallbackGroup(),
+    )
+    client = client_of(ros, ros.node("client"))
+    first = ros.result_of(client.send_goal_async(goal(0.02)))
+    second = ros.result_of(client.send_goal_async(goal(1.0)))
+    assert ros.result_of(first.get_result_async()).status == GoalStatus.STATUS_ABORTED
+    assert ros.result_of(second.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
 
 
 def test_a_goal_whose_callback_raises_is_aborted(ros: Ros) -> None:
@@ -128,8 +252,7 @@ def test_a_goal_whose_callback_raises_is_aborted(ros: Ros) -> None:
         raise ValueError("no such gripper")
 
     ActionServer(ros.node("server"), GripperCommand, "grip", fail)
-    client = ActionClient(ros.node("client"), GripperCommand, "grip")
-    assert client.wait_for_server(PATIENCE)
+    client = client_of(ros, ros.node("client"))
     handle = ros.result_of(client.send_goal_async(goal(0.02)))
     assert ros.result_of(handle.get_result_async()).status == GoalStatus.STATUS_ABORTED
 
@@ -137,11 +260,54 @@ def test_a_goal_whose_callback_raises_is_aborted(ros: Ros) -> None:
 def test_accepted_goals_may_be_deferred(ros: Ros) -> None:
     waiting: list[Any] = []
     ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper, handle_accepted_callback=waiting.append)
-    client = ActionClient(ros.node("client"), GripperCommand, "grip")
-    assert client.wait_for_server(PATIENCE)
+    client = client_of(ros, ros.node("client"))
     handle = ros.result_of(client.send_goal_async(goal(0.02)))
     future = handle.get_result_async()
     ros.spin_until(lambda: waiting)
     assert not future.done()
+    assert waiting[0].is_active
     waiting[0].execute()
     assert ros.result_of(future).status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_a_goal_may_be_executed_by_a_coroutine(ros: Ros) -> None:
+    node = ros.node("server")
+    client = node.create_client(SetBool, "switch", callback_group=ReentrantCallbackGroup())
+    node.create_service(SetBool, "switch", answer, callback_group=ReentrantCallbackGroup())
+
+    async def ask_first(handle: Any) -> GripperCommand.Result:
+        said = await client.call_async(SetBool.Request(data=True))
+        handle.succeed()
+        return GripperCommand.Result(reached_goal=said.success)
+
+    ActionServer(node, GripperCommand, "grip", ask_first)
+    ros.spin_until(client.service_is_ready)
+    handle = ros.result_of(client_of(ros, ros.node("client")).send_goal_async(goal(0.02)))
+    assert ros.result_of(handle.get_result_async()).result.reached_goal
+
+
+def test_goals_of_several_clients_are_kept_apart(ros: Ros) -> None:
+    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
+    clients = [client_of(ros, ros.node("near")), client_of(ros, ros.far_node("far"))]
+    handles = [ros.result_of(client.send_goal_async(goal(float(at)))) for at, client in enumerate(clients)]
+    results = [ros.result_of(handle.get_result_async()).result.position for handle in handles]
+    assert results == [0.0, 1.0]
+
+
+def test_the_status_of_goals_is_latched(ros: Ros) -> None:
+    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
+    client = client_of(ros, ros.node("client"))
+    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    ros.result_of(handle.get_result_async())
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    received: list[GoalStatusArray] = []
+    ros.far_node("late").create_subscription(GoalStatusArray, "grip/_action/status", received.append, latched)
+    ros.spin_until(lambda: received and received[-1].status_list[-1].status == GoalStatus.STATUS_SUCCEEDED)
+    assert received[-1].status_list[-1].goal_info.goal_id == handle.goal_id
+
+
+def test_a_destroyed_server_is_not_ready(ros: Ros) -> None:
+    server = ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
+    client = client_of(ros, ros.node("client"))
+    server.destroy()
+    ros.spin_until(lambda: not client.server_is_ready())

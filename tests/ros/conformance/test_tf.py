@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import pytest
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.time import Time
 from tf2_ros import (
     Buffer,
@@ -16,10 +16,11 @@ from tf2_ros import (
     LookupException,
     StaticTransformBroadcaster,
     TransformBroadcaster,
+    TransformException,
     TransformListener,
 )
 
-from .conftest import Ros
+from .conftest import PATIENCE, Ros
 
 
 def transform(parent: str, child: str, seconds: float = 0.0, x: float = 0.0, yaw: float = 0.0) -> TransformStamped:
@@ -49,6 +50,17 @@ def test_a_lookup_and_its_inverse_agree() -> None:
     assert (back.translation.x, back.translation.y) == pytest.approx((-2 * math.cos(0.5), 2 * math.sin(0.5)))
 
 
+def test_branches_meet_at_their_newest_common_time() -> None:
+    buffer = Buffer()
+    for seconds in (1.0, 2.0, 3.0):
+        buffer.set_transform(transform("world", "left", seconds, x=seconds), "test")
+    for seconds in (1.0, 2.0):
+        buffer.set_transform(transform("world", "right", seconds, x=-seconds), "test")
+    found = buffer.lookup_transform("left", "right", Time())
+    assert found.header.stamp.sec == 2
+    assert found.transform.translation.x == pytest.approx(-4.0)
+
+
 def test_what_cannot_be_looked_up_is_named() -> None:
     buffer = Buffer()
     buffer.set_transform(transform("world", "arm", 1.0), "test")
@@ -62,17 +74,28 @@ def test_what_cannot_be_looked_up_is_named() -> None:
         buffer.lookup_transform("world", "arm", Time(seconds=0.5))
     with pytest.raises(ConnectivityException):
         buffer.lookup_transform("world", "crater", Time())
+    assert issubclass(LookupException, TransformException)
+    assert buffer.can_transform("world", "arm", Time(seconds=1.5))
     assert not buffer.can_transform("world", "arm", Time(seconds=3.0), Duration(seconds=0.01))
 
 
+def test_what_is_older_than_the_cache_is_forgotten() -> None:
+    buffer = Buffer(cache_time=Duration(seconds=5))
+    buffer.set_transform(transform("world", "arm", 1.0), "test")
+    buffer.set_transform(transform("world", "arm", 2.0), "test")
+    assert buffer.can_transform("world", "arm", Time(seconds=1.5))
+    for seconds in (10.0, 11.0):
+        buffer.set_transform(transform("world", "arm", seconds), "test")
+    assert not buffer.can_transform("world", "arm", Time(seconds=1.5))
+
+
 def test_a_listener_hears_broadcasters_even_when_it_joins_late(ros: Ros) -> None:
-    other = Node("broadcaster", context=ros.join())
-    static = StaticTransformBroadcaster(other)
-    static.sendTransform(transform("arm", "camera", x=1.0))
-    static.sendTransform(transform("arm", "tool", x=2.0))
+    far = ros.far_node("broadcaster")
+    static = StaticTransformBroadcaster(far)
+    static.sendTransform([transform("arm", "camera", x=1.0), transform("arm", "tool", x=2.0)])
     buffer = Buffer()
-    TransformListener(buffer, ros.node("listener"))
-    moving = TransformBroadcaster(other)
+    listener = TransformListener(buffer, ros.node("listener"))
+    moving = TransformBroadcaster(far)
 
     def complete() -> bool:
         moving.sendTransform(transform("world", "arm", 5.0, x=1.0))
@@ -82,4 +105,28 @@ def test_a_listener_hears_broadcasters_even_when_it_joins_late(ros: Ros) -> None
     found = buffer.lookup_transform("world", "tool", Time(seconds=5.0))
     assert (found.header.frame_id, found.child_frame_id) == ("world", "tool")
     assert found.transform.translation.x == pytest.approx(3.0)
-    other.destroy_node()
+    listener.unregister()
+
+
+def test_a_lookup_waits_for_what_another_thread_hears(threaded_ros: Ros) -> None:
+    ros = threaded_ros
+    node = ros.node("node")
+    buffer = Buffer()
+    listener = TransformListener(buffer, node)
+    broadcaster = TransformBroadcaster(node)
+    ros.spin_in_background()
+    enough = threading.Event()
+
+    def broadcast() -> None:
+        while not enough.wait(0.05):
+            broadcaster.sendTransform(transform("world", "arm", 5.0, x=1.0))
+
+    timer = threading.Timer(0.2, broadcast)
+    timer.start()
+    try:
+        found = buffer.lookup_transform("world", "arm", Time(seconds=5.0), timeout=Duration(seconds=PATIENCE))
+    finally:
+        enough.set()
+        timer.join()
+    assert found.transform.translation.x == 1.0
+    listener.unregister()

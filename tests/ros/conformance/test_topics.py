@@ -1,23 +1,42 @@
-"""Publishers and subscriptions."""
+"""Publishers, subscriptions and the graph."""
 
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
+    HistoryPolicy,
     QoSProfile,
     ReliabilityPolicy,
     qos_profile_sensor_data,
 )
-from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointField
+from std_msgs.msg import Float64MultiArray, Header, String
 
 from .conftest import Ros
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+
+def test_messages_have_defaults_and_constants() -> None:
+    assert PoseStamped().pose.orientation.w == 1.0
+    assert Header(frame_id="base", stamp=Time(sec=1)) == Header(frame_id="base", stamp=Time(sec=1))
+    assert Header(frame_id="base") != Header()
+    assert PointField.FLOAT32 == 7
+    assert list(CameraInfo().k) == [0.0] * 9
+    assert JointState().position == array("d")
+    assert String().data == ""
 
 
 def test_a_message_arrives_as_it_was_sent(ros: Ros) -> None:
@@ -27,67 +46,116 @@ def test_a_message_arrives_as_it_was_sent(ros: Ros) -> None:
     publisher = node.create_publisher(JointState, "joints", 10)
     sent = JointState(name=["a", "ä"], position=[0.5, -1.0])
     sent.header.frame_id = "base"
-    ros.spin_until(publisher.get_subscription_count)
-    publisher.publish(sent)
-    ros.spin_until(lambda: received)
-    assert received == [sent]
+    sent.header.stamp.sec = -5
+    assert ros.deliver(publisher, sent, received) == sent
     assert received[0].position == array("d", [0.5, -1.0])
 
 
 def test_another_participant_receives_a_large_image(ros: Ros) -> None:
-    other = Node("sender", context=ros.join())
-    node = ros.node("receiver")
     received: list[Image] = []
-    node.create_subscription(Image, "image", received.append, qos_profile_sensor_data)
-    publisher = other.create_publisher(Image, "image", qos_profile_sensor_data)
+    ros.node("receiver").create_subscription(Image, "image", received.append, qos_profile_sensor_data)
+    publisher = ros.far_node("sender").create_publisher(Image, "image", qos_profile_sensor_data)
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     message = Image(height=256, width=256, encoding="rgb8", step=768)
     message.data = pixels.tobytes()
-    ros.spin_until(publisher.get_subscription_count)
+    assert bytes(ros.deliver(publisher, message, received).data) == pixels.tobytes()
 
-    def arrived() -> bool:
-        publisher.publish(message)
-        return bool(received)
 
-    ros.spin_until(arrived)
-    assert bytes(received[0].data) == pixels.tobytes()
-    other.destroy_node()
+def test_numbers_may_come_as_array_or_list(ros: Ros) -> None:
+    received: list[Float64MultiArray] = []
+    node = ros.node("node")
+    node.create_subscription(Float64MultiArray, "numbers", received.append, 10)
+    publisher = node.create_publisher(Float64MultiArray, "numbers", 10)
+    for values in ([0.5, 1.5], array("d", [0.5, 1.5]), np.array([0.5, 1.5]).tolist()):
+        received.clear()
+        assert ros.deliver(publisher, Float64MultiArray(data=values), received).data == array("d", [0.5, 1.5])
 
 
 def test_late_joiners_receive_what_was_latched(ros: Ros) -> None:
     latched = QoSProfile(depth=2, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    other = Node("sender", context=ros.join())
-    publisher = other.create_publisher(String, "map", latched)
+    publisher = ros.far_node("sender").create_publisher(String, "map", latched)
     for text in ("lost", "first", "second"):
         publisher.publish(String(data=text))
     received: list[str] = []
     ros.node("late").create_subscription(String, "map", lambda message: received.append(message.data), latched)
     ros.spin_until(lambda: len(received) == 2)
     assert received == ["first", "second"]
-    other.destroy_node()
 
 
 def test_keep_last_keeps_the_newest(ros: Ros) -> None:
     node = ros.node("node")
-    received: list[str] = []
-    node.create_subscription(String, "numbers", lambda message: received.append(message.data), 3)
+    received: list[int] = []
+    node.create_subscription(String, "numbers", lambda message: received.append(int(message.data)), 3)
     publisher = node.create_publisher(String, "numbers", 100)
-    ros.spin_until(publisher.get_subscription_count)
-    for number in range(20):
+    ros.deliver(publisher, String(data="0"), received)
+    for number in range(1, 20):
         publisher.publish(String(data=str(number)))
-    ros.spin_until(lambda: received and received[-1] == "19")
-    assert len(received) <= 20
-    assert received == sorted(received, key=int)
+    ros.spin_until(lambda: received[-1] == 19)
+    assert received == sorted(received)
 
 
-def test_a_best_effort_publisher_does_not_match_a_reliable_subscription(ros: Ros) -> None:
+def test_keep_all_keeps_everything(ros: Ros) -> None:
+    every = QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
     node = ros.node("node")
-    node.create_subscription(String, "chatter", lambda message: None, 10)
-    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    unheard = node.create_publisher(String, "chatter", best_effort)
-    heard = node.create_publisher(String, "chatter", 10)
-    ros.spin_until(heard.get_subscription_count)
+    received: list[int] = []
+    node.create_subscription(String, "numbers", lambda message: received.append(int(message.data)), every)
+    publisher = node.create_publisher(String, "numbers", every)
+    ros.deliver(publisher, String(data="0"), received)
+    for number in range(1, 30):
+        publisher.publish(String(data=str(number)))
+    ros.spin_until(lambda: received[-1] == 29)
+    assert received[-30:] == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("offered", "requested", "policy"),
+    [
+        ({"reliability": ReliabilityPolicy.BEST_EFFORT}, {}, "RELIABILITY"),
+        ({}, {"durability": DurabilityPolicy.TRANSIENT_LOCAL}, "DURABILITY"),
+        ({"deadline": Duration(seconds=2)}, {"deadline": Duration(seconds=1)}, "DEADLINE"),
+    ],
+)
+def test_incompatible_qos_is_told_to_both_sides(
+    ros: Ros, offered: dict[str, Any], requested: dict[str, Any], policy: str
+) -> None:
+    from rclpy.qos import qos_policy_name_from_kind
+
+    told: dict[str, Any] = {}
+    subscription = SubscriptionEventCallbacks(incompatible_qos=lambda info: told.setdefault("subscription", info))
+    publisher = PublisherEventCallbacks(incompatible_qos=lambda info: told.setdefault("publisher", info))
+    node, far = ros.node("node"), ros.far_node("far")
+    node.create_subscription(
+        String, "chatter", lambda message: None, QoSProfile(depth=1, **requested), event_callbacks=subscription
+    )
+    unheard = far.create_publisher(String, "chatter", QoSProfile(depth=1, **offered), event_callbacks=publisher)
+    ros.spin_until(lambda: len(told) == 2)
+    for info in told.values():
+        assert (info.total_count, info.total_count_change) == (1, 1)
+        assert policy in qos_policy_name_from_kind(info.last_policy_kind)
     assert unheard.get_subscription_count() == 0
+
+
+def test_incompatible_qos_is_logged_by_default(ros: Ros, capfd: pytest.CaptureFixture[str]) -> None:
+    ros.node("node").create_subscription(String, "chatter", lambda message: None, 10)
+    ros.far_node("far").create_publisher(String, "chatter", qos_profile_sensor_data)
+    said = ""
+
+    def both_said() -> bool:
+        nonlocal said
+        said += "".join(capfd.readouterr())
+        return "offering incompatible QoS" in said and "requesting incompatible QoS" in said
+
+    ros.spin_until(both_said)
+    assert "RELIABILITY" in said
+    assert "chatter" in said
+
+
+def test_a_subscription_may_ask_for_less_than_is_offered(ros: Ros) -> None:
+    received: list[String] = []
+    node = ros.node("node")
+    node.create_subscription(String, "chatter", received.append, qos_profile_sensor_data)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    ros.deliver(node.create_publisher(String, "chatter", latched), String(data="hello"), received)
 
 
 def test_publishing_another_type_is_refused(ros: Ros) -> None:
@@ -103,20 +171,55 @@ def test_malformed_topic_names_are_refused(ros: Ros, name: str) -> None:
 
 
 def test_names_are_resolved_in_the_namespace_and_remapped(ros: Ros) -> None:
-    words = ["--ros-args", "-r", "chatter:=talk", "-r", "__ns:=/robot", "-r", "__node:=renamed"]
+    words = ["--ros-args", "-r", "chatter:=talk", "-r", "__ns:=/robot", "-r", "__node:=renamed", "-r", "/fixed:=/moved"]
     node = ros.node("node", cli_args=words)
     assert node.get_fully_qualified_name() == "/robot/renamed"
+    assert (node.get_name(), node.get_namespace()) == ("renamed", "/robot")
     assert node.create_publisher(String, "chatter", 10).topic_name == "/robot/talk"
     assert node.create_publisher(String, "~/private", 10).topic_name == "/robot/renamed/private"
     assert node.create_publisher(String, "/global", 10).topic_name == "/global"
+    assert node.create_publisher(String, "/fixed", 10).topic_name == "/moved"
+    assert node.resolve_topic_name("chatter") == "/robot/talk"
+
+
+def test_a_remapping_may_be_for_one_node(ros: Ros) -> None:
+    words = ["--ros-args", "-r", "one:chatter:=talk"]
+    assert ros.node("one", cli_args=words).resolve_topic_name("chatter") == "/talk"
+    assert ros.node("two", cli_args=words).resolve_topic_name("chatter") == "/chatter"
 
 
 def test_the_graph_shows_nodes_and_topics(ros: Ros) -> None:
-    other = Node("other", namespace="/far", context=ros.join())
-    other.create_publisher(String, "news", 10)
+    far = ros.far_node("far", namespace="/away")
+    publisher = far.create_publisher(String, "news", qos_profile_sensor_data)
     node = ros.node("near")
-    ros.spin_until(lambda: ("/far/news", ["std_msgs/msg/String"]) in node.get_topic_names_and_types())
-    ros.spin_until(lambda: ("other", "/far") in node.get_node_names_and_namespaces())
-    assert node.count_publishers("/far/news") == 1
-    other.destroy_node()
-    ros.spin_until(lambda: node.count_publishers("/far/news") == 0)
+    ros.spin_until(lambda: ("/away/news", ["std_msgs/msg/String"]) in node.get_topic_names_and_types())
+    ros.spin_until(lambda: ("far", "/away") in node.get_node_names_and_namespaces())
+    ros.spin_until(lambda: [one.node_name for one in node.get_publishers_info_by_topic("/away/news")] == ["far"])
+    (info,) = node.get_publishers_info_by_topic("/away/news")
+    assert (info.node_namespace, info.topic_type) == ("/away", "std_msgs/msg/String")
+    assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    assert node.count_publishers("/away/news") == 1
+    assert node.count_subscribers("/away/news") == 0
+    far.destroy_publisher(publisher)
+    ros.spin_until(lambda: node.count_publishers("/away/news") == 0)
+
+
+def test_a_destroyed_subscription_hears_nothing(ros: Ros) -> None:
+    node = ros.node("node")
+    gone: list[String] = []
+    received: list[String] = []
+    node.destroy_subscription(node.create_subscription(String, "chatter", gone.append, 10))
+    node.create_subscription(String, "chatter", received.append, 10)
+    publisher = node.create_publisher(String, "chatter", 10)
+    ros.deliver(publisher, String(data="hello"), received)
+    assert gone == []
+    assert publisher.get_subscription_count() == 1
+
+
+def test_messages_pass_as_bytes(ros: Ros) -> None:
+    received: list[Any] = []
+    node = ros.node("node")
+    node.create_subscription(String, "chatter", received.append, 10, raw=True)
+    data = ros.deliver(node.create_publisher(String, "chatter", 10), String(data="hello"), received)
+    assert isinstance(data, bytes)
+    assert b"hello" in data
