@@ -25,8 +25,6 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
 T = TypeVar("T")
-# Seconds that Ctrl-C may take; longer where others keep the processors busy.
-ENDS_WITHIN = 3.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for four processes at once
 ANSWER = 15.0  # seconds; a server that lives answers at once
 SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"

