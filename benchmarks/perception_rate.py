@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,7 @@ class Camera:
     """Publishes the same picture again and again."""
 
     def __init__(self, node: Node, view: CameraView, depth: NDArray[np.uint16]) -> None:
+        self._node = node
         self.frame = f"{view.name}_color_optical_frame"
         header = Header(frame_id=self.frame)
         self._outputs = [
@@ -91,7 +93,8 @@ class Camera:
             )
         ]
 
-    def publish(self, stamp: Any) -> None:
+    def publish(self) -> None:
+        stamp = self._node.get_clock().now().to_msg()
         for publisher, message in self._outputs:
             message.header.stamp = stamp
             publisher.publish(message)
@@ -124,21 +127,18 @@ def publish_cameras() -> None:
         joints.header.stamp = node.get_clock().now().to_msg()
         joint_states.publish(joints)
 
-    turns = [(1.0 / RATE, i / RATE / len(cameras), camera) for i, camera in enumerate(cameras)]
+    # What is due when, how often it is repeated, and what it does.
     start = time.monotonic()
-    due = [(start + offset, period, camera) for period, offset, camera in turns]
-    joint_due = start
+    agenda: list[tuple[float, float, Callable[[], None]]] = [(start, 1.0 / JOINT_RATE, publish_joints)]
+    for number, camera in enumerate(cameras):
+        agenda.append((start + number / RATE / len(cameras), 1.0 / RATE, camera.publish))
     while not ended.is_set():
-        moment = min(joint_due, *(one[0] for one in due))
-        if ended.wait(max(0.0, moment - time.monotonic())):
+        agenda.sort(key=lambda entry: entry[0])
+        due, period, act = agenda[0]
+        if ended.wait(max(0.0, due - time.monotonic())):
             break
-        if joint_due <= moment:
-            publish_joints()
-            joint_due += 1.0 / JOINT_RATE
-        for index, (at, period, camera) in enumerate(due):
-            if at <= moment:
-                camera.publish(node.get_clock().now().to_msg())
-                due[index] = (at + period, period, camera)
+        act()
+        agenda[0] = (due + period, period, act)
     rclpy.shutdown()
 
 
