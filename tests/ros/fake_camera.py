@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 
 from mini_diffuser_ros.nodes.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.messages import info_from_intrinsics, stamp_from_seconds
+from mini_diffuser_ros.records import CameraView
 
 BASE = "panda_link0"
 WIDTH, HEIGHT = 32, 24
@@ -107,6 +108,15 @@ class FakeCamera:
         compressed = picture.transport == "compressed"
         self._color.publish(_compressed_color(picture, header) if compressed else _color(picture, header))
         self._depth.publish(_compressed_depth(picture, header) if compressed else _depth(picture, header))
+
+
+def view_of(picture: Picture) -> CameraView:
+    """What a camera with this picture sees, as a record."""
+    color = np.broadcast_to(np.array(picture.color, np.uint8), (HEIGHT, WIDTH, 3))
+    pose = np.array(
+        [[0.0, -1.0, 0.0, 0.5], [-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, CAMERA_HEIGHT], [0.0, 0.0, 0.0, 1.0]]
+    )
+    return CameraView("fake", color, _metres(picture), INTRINSICS, pose)
 
 
 def _color(picture: Picture, header: Header) -> Image:

@@ -14,18 +14,19 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState, PointCloud2
 from tf2_ros import StaticTransformBroadcaster
 
-from mini_diffuser_ros.nodes.messages import cloud_from_message
-from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.nodes.messages import cloud_from_message, seconds, stamp_from_seconds
+from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.training.fusion_settings import write_fusion
 
 from .conftest import DISCOVERY, Peer, Process
-from .fake_camera import BASE, CAMERA_HEIGHT, FakeCamera, Picture
+from .fake_camera import BASE, CAMERA_HEIGHT, FakeCamera, Picture, view_of
 
 CLOUD = "/mini_diffuser/cloud"
 # Far above what a busy machine needs, far below what is stale in these tests.
 MAX_AGE, STALE = 5.0, 60.0
+TURN = 2.0  # seconds after which the arm turns
 RED, GREEN, BLUE, GREY = (200, 10, 20), (10, 200, 20), (20, 10, 200), (90, 90, 90)
 SOUND = {
     "rgb": Picture(RED, 0.95, "rgb8", "16UC1", padding=5),
@@ -195,6 +196,59 @@ def test_the_checkpoints_settings_are_served_and_what_differs_is_warned_about(
     # One point a voxel of 5 cm.
     assert len(np.unique(np.floor(points / 0.05), axis=0)) == len(points)
     assert 4 < len(points) < 400
+
+
+def test_the_robot_is_taken_out_where_it_was_when_the_image_was_taken(
+    start: Callable[..., Process], peer: Peer, stage: Stage
+) -> None:
+    # Margins so wide that the arm covers half of what is seen, the other half when it has turned.
+    config = replace(FusionConfig(), voxel_size=0.02, link_margin=0.3)
+    robot, picture = load_robot("panda"), Picture(GREEN, 0.9, age=1.0)
+    names = [*robot.arm_joint_names, *robot.finger_joint_names]
+    poses = [[turn, 0.4, 0.0, -1.8, 0.0, 2.2, 0.8, 0.04, 0.04] for turn in (-0.6, 0.8)]
+    counts = [len(fuse_views([view_of(picture)], config, robot, dict(zip(names, pose, strict=True)))) for pose in poses]
+    assert 0 < min(counts) < max(counts)
+    stage.put_up({"late": picture}, "/turning")
+    clouds = peer.collect(PointCloud2, f"/turning{CLOUD}", qos_profile_sensor_data)
+    publisher = peer.node.create_publisher(JointState, "/turning/joint_states", 10)
+
+    told = [peer.node.get_clock().now().nanoseconds / 1e9]
+
+    def tell(stamp: float) -> None:
+        joints = JointState(name=names, position=poses[phase(stamp)[0]])
+        joints.header.stamp = stamp_from_seconds(stamp)
+        publisher.publish(joints)
+
+    def tell_now() -> None:
+        now = peer.node.get_clock().now().nanoseconds / 1e9
+        turn = now // TURN * TURN
+        # The turn itself is told however late the timer is: the node interpolates between the states that it knows.
+        for stamp in (turn - 0.01, turn + 0.01) if told[0] < turn else ():
+            tell(stamp)
+        tell(now)
+        told[0] = now
+
+    def phase(stamp: float) -> tuple[int, float]:
+        """Which of the poses the arm has, and for how many seconds it has had it and will have it at least."""
+        turns, since = divmod(stamp, TURN)
+        return int(turns) % 2, min(since, TURN - since)
+
+    timer = peer.node.create_timer(0.05, tell_now)
+    options = {"fusion.voxel_size": config.voxel_size, "fusion.link_margin": config.link_margin}
+    start("perception_node", namespace="/turning", cameras="[late]", max_image_age=MAX_AGE, **options)
+
+    def seen() -> dict[int, set[int]]:
+        """The sizes of the clouds of each pose, but for those near a turn."""
+        sizes: dict[int, set[int]] = {}
+        for message in list(clouds):
+            which, margin = phase(seconds(message.header.stamp))
+            if margin > 0.3:
+                sizes.setdefault(which, set()).add(message.width)
+        return sizes
+
+    peer.await_that(lambda: len(seen()) == 2)
+    timer.cancel()
+    assert seen() == {which: {count} for which, count in enumerate(counts)}
 
 
 @pytest.mark.parametrize(
