@@ -134,14 +134,9 @@ def _convert(pixels: np.ndarray, have: str, want: str) -> np.ndarray:
         raise CvBridgeError(f"[{have}] and [{want}] do not have the same number of channel")
     if source and target and source != target:
         pixels = _recolor(pixels, source, target)
-    if dtype == pixels.dtype:
-        return np.ascontiguousarray(pixels)
-    scales = {("uint8", "uint16"): 257.0, ("uint16", "uint8"): 1 / 257.0}
-    values = pixels * scales.get((pixels.dtype.name, dtype.name), 1.0)
-    if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        values = np.rint(values).clip(limits.min, limits.max)
-    return values.astype(dtype)
+    if dtype != pixels.dtype:
+        raise CvBridgeError(f"rosless does not convert the depth of [{have}] to that of [{want}]")
+    return np.ascontiguousarray(pixels)
 
 
 def _recolor(pixels: np.ndarray, source: str, target: str) -> np.ndarray:

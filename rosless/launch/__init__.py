@@ -2,31 +2,16 @@
 
 from rosless.errors import left_out
 
-from launch.core import (
-    Action,
-    Condition,
-    Event,
-    EventHandler,
-    LaunchContext,
-    LaunchDescription,
-    LaunchDescriptionEntity,
-    SomeSubstitutionsType,
-    Substitution,
-)
-from launch.launch_description_sources import LaunchDescriptionSource
-from launch.service import LaunchService
+from launch.core import Action as Action
+from launch.core import Condition as Condition
+from launch.core import Event as Event
+from launch.core import EventHandler as EventHandler
+from launch.core import LaunchContext as LaunchContext
+from launch.core import LaunchDescription as LaunchDescription
+from launch.core import LaunchDescriptionEntity as LaunchDescriptionEntity
+from launch.core import SomeSubstitutionsType as SomeSubstitutionsType
+from launch.core import Substitution as Substitution
+from launch.launch_description_sources import LaunchDescriptionSource as LaunchDescriptionSource
+from launch.service import LaunchService as LaunchService
 
-__all__ = [
-    "Action",
-    "Condition",
-    "Event",
-    "EventHandler",
-    "LaunchContext",
-    "LaunchDescription",
-    "LaunchDescriptionEntity",
-    "LaunchDescriptionSource",
-    "LaunchService",
-    "SomeSubstitutionsType",
-    "Substitution",
-]
 __getattr__ = left_out(__name__)

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rosless.errors import left_out
 
-from launch import core, events
+from launch import events
 from launch.core import (
     Action,
     EventHandler,
     LaunchContext,
     LaunchDescriptionEntity,
     LaunchError,
-    SomeSubstitutionsType,
-    perform_substitutions,
+    perform_bool,
+    perform_float,
 )
+from launch.core import SomeSubstitutionsType as Text
+from launch.core import perform_substitutions as perform
 from launch.event_handlers import OnShutdown
 from launch.execute_process import ExecuteProcess as ExecuteProcess
-from launch.launch_description_sources import AnyLaunchDescriptionSource, LaunchDescriptionSource
-from launch.logging import get_logger
+from launch.launch_description_sources import LaunchDescriptionSource, PythonLaunchDescriptionSource
+from launch.logging import logger
 
 
+@dataclass(eq=False)
 class OpaqueFunction(Action):
     """A Python function of the context, which may return further entities."""
 
-    def __init__(
-        self, *, function: Callable[..., Any], args: Iterable[Any] = (), kwargs: Any = None, **others: Any
-    ) -> None:
-        super().__init__(**others)
-        self._function, self._args, self._kwargs = function, list(args or ()), dict(kwargs or {})
+    function: Callable[..., Any] = field(kw_only=True)
+    args: Iterable[Any] = field(default=(), kw_only=True)
+    kwargs: dict[str, Any] | None = field(default=None, kw_only=True)
 
     def execute(self, context: LaunchContext) -> Any:
-        return self._function(context, *self._args, **self._kwargs)
+        return self.function(context, *(self.args or ()), **(self.kwargs or {}))
 
 
+@dataclass(eq=False)
 class DeclareLaunchArgument(Action):
     """Declares an argument `name:=value`.
 
@@ -46,20 +49,15 @@ class DeclareLaunchArgument(Action):
         choices: the only values allowed.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        default_value: SomeSubstitutionsType | None = None,
-        description: str = "no description given",
-        choices: Iterable[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.name, self.default_value, self.description = name, default_value, description
-        self.choices = None if choices is None else list(choices)
-        if self.choices is not None and isinstance(default_value, str) and default_value not in self.choices:
-            raise ValueError(f"argument '{name}': the default '{default_value}' is not among {self.choices}")
+    name: str
+    default_value: Text | None = field(default=None, kw_only=True)
+    description: str = field(default="no description given", kw_only=True)
+    choices: list[str] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        default = self.default_value
+        if self.choices is not None and isinstance(default, str) and default not in self.choices:
+            raise ValueError(f"argument '{self.name}': the default '{default}' is not among {self.choices}")
 
     def execute(self, context: LaunchContext) -> None:
         if self.name not in context.launch_configurations:
@@ -67,7 +65,7 @@ class DeclareLaunchArgument(Action):
                 raise LaunchError(
                     f"Required launch argument '{self.name}' (description: '{self.description}') was not provided"
                 )
-            context.launch_configurations[self.name] = perform_substitutions(context, self.default_value)
+            context.launch_configurations[self.name] = perform(context, self.default_value)
         value = context.launch_configurations[self.name]
         if self.choices is not None and value not in self.choices:
             raise LaunchError(
@@ -75,169 +73,127 @@ class DeclareLaunchArgument(Action):
             )
 
 
-class _Setting(Action):
-    """Changes launch configurations or the environment by substitutions."""
-
-    def __init__(self, *values: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._values = values
-
-    def execute(self, context: LaunchContext) -> None:
-        self.change(context, *(perform_substitutions(context, one) for one in self._values))
-
-    def change(self, context: LaunchContext, *texts: str) -> None:
-        raise NotImplementedError  # pragma: no cover - abstract
-
-
-class SetLaunchConfiguration(_Setting):
+@dataclass(eq=False)
+class SetLaunchConfiguration(Action):
     """Sets a launch configuration."""
 
-    def __init__(self, name: SomeSubstitutionsType, value: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(name, value, **kwargs)
+    name: Text
+    value: Text
 
-    def change(self, context: LaunchContext, *texts: str) -> None:
-        name, value = texts
-        context.launch_configurations[name] = value
+    def execute(self, context: LaunchContext) -> None:
+        context.launch_configurations[perform(context, self.name)] = perform(context, self.value)
 
 
-class UnsetLaunchConfiguration(_Setting):
+@dataclass(eq=False)
+class UnsetLaunchConfiguration(Action):
     """Removes a launch configuration."""
 
-    def __init__(self, name: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(name, **kwargs)
+    name: Text
 
-    def change(self, context: LaunchContext, *texts: str) -> None:
-        context.launch_configurations.pop(texts[0], None)
+    def execute(self, context: LaunchContext) -> None:
+        context.launch_configurations.pop(perform(context, self.name), None)
 
 
-class SetEnvironmentVariable(_Setting):
+@dataclass(eq=False)
+class SetEnvironmentVariable(Action):
     """Sets an environment variable of the processes to come."""
 
-    def __init__(self, name: SomeSubstitutionsType, value: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(name, value, **kwargs)
+    name: Text
+    value: Text
 
-    def change(self, context: LaunchContext, *texts: str) -> None:
-        name, value = texts
-        context.environment[name] = value
+    def execute(self, context: LaunchContext) -> None:
+        context.environment[perform(context, self.name)] = perform(context, self.value)
 
 
-class AppendEnvironmentVariable(SetEnvironmentVariable):
+@dataclass(eq=False)
+class AppendEnvironmentVariable(Action):
     """Appends to an environment variable, or puts in front of it, with a separator between."""
 
-    def __init__(
-        self,
-        name: SomeSubstitutionsType,
-        value: SomeSubstitutionsType,
-        prepend: bool | SomeSubstitutionsType = False,
-        separator: SomeSubstitutionsType = ":",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(name, value, **kwargs)
-        self._prepend, self._separator = prepend, separator
+    name: Text
+    value: Text
+    prepend: bool | Text = False
+    separator: Text = ":"
 
-    def change(self, context: LaunchContext, *texts: str) -> None:
-        name, value = texts
+    def execute(self, context: LaunchContext) -> None:
+        name, value, separator = (perform(context, one) for one in (self.name, self.value, self.separator))
         parts = [context.environment[name], value] if name in context.environment else [value]
-        parts = parts[::-1] if core.perform_bool(context, self._prepend) else parts
-        super().change(context, name, perform_substitutions(context, self._separator).join(parts))
+        parts = parts[::-1] if perform_bool(context, self.prepend) else parts
+        context.environment[name] = separator.join(parts)
 
 
-class UnsetEnvironmentVariable(_Setting):
+@dataclass(eq=False)
+class UnsetEnvironmentVariable(Action):
     """Removes an environment variable of the processes to come."""
 
-    def __init__(self, name: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(name, **kwargs)
+    name: Text
 
-    def change(self, context: LaunchContext, *texts: str) -> None:
-        context.environment.pop(texts[0], None)
+    def execute(self, context: LaunchContext) -> None:
+        context.environment.pop(perform(context, self.name), None)
 
 
+@dataclass(eq=False)
 class LogInfo(Action):
     """Logs a message."""
 
-    def __init__(self, *, msg: SomeSubstitutionsType, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.msg = msg
+    msg: Text = field(kw_only=True)
 
     def execute(self, context: LaunchContext) -> None:
-        get_logger("user").info(perform_substitutions(context, self.msg))
+        logger.getChild("user").info(perform(context, self.msg))
 
 
+@dataclass(eq=False)
 class GroupAction(Action):
-    """Several actions under one condition, whose settings hold for them only.
+    """Several actions under one condition.
 
     Args:
         scoped: whether settings made inside end with the group.
-        forwarding: whether the settings made before hold in a scoped group.
         launch_configurations: settings for the group.
     """
 
-    def __init__(
-        self,
-        actions: Iterable[LaunchDescriptionEntity],
-        *,
-        scoped: bool = True,
-        forwarding: bool = True,
-        launch_configurations: dict[Any, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._actions, self._settings = list(actions), dict(launch_configurations or {})
-        self._scoped, self._forwarding = scoped, forwarding
+    actions: Sequence[LaunchDescriptionEntity]
+    scoped: bool = field(default=True, kw_only=True)
+    launch_configurations: dict[Any, Any] | None = field(default=None, kw_only=True)
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
-        return self._actions
+        return self.actions
 
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        own = {
-            perform_substitutions(context, name): perform_substitutions(context, value)
-            for name, value in self._settings.items()
-        }
-        if self._scoped:
-            context.push_scope()
-            if not self._forwarding:
-                context.launch_configurations.clear()
-        context.launch_configurations.update(own)
-        return [*self._actions, OpaqueFunction(function=LaunchContext.pop_scope)] if self._scoped else self._actions
+        settings = [SetLaunchConfiguration(*pair) for pair in (self.launch_configurations or {}).items()]
+        if not self.scoped:
+            return [*settings, *self.actions]
+        context.push_scope()
+        return [*settings, *self.actions, OpaqueFunction(function=LaunchContext.pop_scope)]
 
 
+@dataclass(eq=False)
 class IncludeLaunchDescription(Action):
     """Another launch file, with `launch_arguments` as pairs of name and value."""
 
-    def __init__(
-        self,
-        launch_description_source: LaunchDescriptionSource | SomeSubstitutionsType,
-        *,
-        launch_arguments: Iterable[tuple[SomeSubstitutionsType, SomeSubstitutionsType]] = (),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        source = launch_description_source
-        is_source = isinstance(source, LaunchDescriptionSource)
-        self.launch_description_source: Any = source if is_source else AnyLaunchDescriptionSource(source)  # type: ignore[arg-type]
-        self.launch_arguments = list(launch_arguments or ())
+    launch_description_source: LaunchDescriptionSource | Text
+    launch_arguments: Iterable[tuple[Text, Text]] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        given = self.launch_description_source
+        self.source = given if isinstance(given, LaunchDescriptionSource) else PythonLaunchDescriptionSource(given)
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
-        description = self.launch_description_source.try_get_launch_description_without_context()
+        description = self.source.try_get_launch_description_without_context()
         return [description] if description is not None else []
 
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-        description = self.launch_description_source.get_launch_description(context)
-        before = vars(context.locals).get("current_launch_file_path")
-
         def now_in(path: str | None) -> OpaqueFunction:
             return OpaqueFunction(function=lambda inner: setattr(inner.locals, "current_launch_file_path", path))
 
-        settings = [SetLaunchConfiguration(*pair) for pair in self.launch_arguments]
-        return [*settings, now_in(self.launch_description_source.location), description, now_in(before)]
+        description, before = self.source.get_launch_description(context), context.locals.current_launch_file_path
+        settings = [SetLaunchConfiguration(*pair) for pair in self.launch_arguments or ()]
+        return [*settings, now_in(perform(context, self.source.location)), description, now_in(before)]
 
 
+@dataclass(eq=False)
 class RegisterEventHandler(Action):
     """Registers an event handler."""
 
-    def __init__(self, event_handler: EventHandler, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.event_handler = event_handler
+    event_handler: EventHandler
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         return self.event_handler.describe_sub_entities()
@@ -246,23 +202,21 @@ class RegisterEventHandler(Action):
         context.register_event_handler(self.event_handler)
 
 
+@dataclass(eq=False)
 class UnregisterEventHandler(Action):
     """Removes an event handler."""
 
-    def __init__(self, event_handler: EventHandler, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.event_handler = event_handler
+    event_handler: EventHandler
 
     def execute(self, context: LaunchContext) -> None:
         context.unregister_event_handler(self.event_handler)
 
 
+@dataclass(eq=False)
 class EmitEvent(Action):
     """Emits an event."""
 
-    def __init__(self, *, event: events.Event, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.event = event
+    event: events.Event = field(kw_only=True)
 
     def execute(self, context: LaunchContext) -> None:
         context.emit_event_sync(self.event)
@@ -275,19 +229,12 @@ class Shutdown(EmitEvent):
         super().__init__(event=events.Shutdown(reason=reason), **kwargs)
 
 
+@dataclass(eq=False)
 class TimerAction(Action):
-    """Actions to do after `period` seconds, unless the launch ends before (`cancel_on_shutdown`)."""
+    """Actions to do after `period` seconds, unless the launch ends before."""
 
-    def __init__(
-        self,
-        *,
-        period: float | SomeSubstitutionsType,
-        actions: Iterable[LaunchDescriptionEntity],
-        cancel_on_shutdown: bool | SomeSubstitutionsType = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self._period, self.actions, self._cancel_on_shutdown = period, list(actions), cancel_on_shutdown
+    period: float | Text = field(kw_only=True)
+    actions: Sequence[LaunchDescriptionEntity] = field(kw_only=True)
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         return self.actions
@@ -298,20 +245,17 @@ class TimerAction(Action):
             self.task.cancel()
 
     def execute(self, context: LaunchContext) -> None:
-        seconds = core.perform_float(context, self._period)
-        transient = core.perform_bool(context, self._cancel_on_shutdown)
+        seconds, come = perform_float(context, self.period), events.TimerEvent(timer_action=self)
 
         async def wait() -> None:
             await asyncio.sleep(seconds)
-            context.emit_event_sync(events.TimerEvent(timer_action=self))
+            context.emit_event_sync(come)
 
-        def has_come(event: events.Event) -> bool:
-            return isinstance(event, events.TimerEvent) and event.timer_action is self
-
-        context.register_event_handler(EventHandler(matcher=has_come, entities=self.actions, handle_once=True))
-        if transient:
-            context.register_event_handler(OnShutdown(on_shutdown=lambda event, inner: self.cancel()))
-        self.task = context.service.start(wait(), lasting=not transient)
+        context.register_event_handler(
+            EventHandler(matcher=lambda event: event is come, entities=self.actions, handle_once=True)
+        )
+        context.register_event_handler(OnShutdown(on_shutdown=lambda event, inner: self.cancel()))
+        self.task = context.service.start(wait())
 
 
 __getattr__ = left_out(__name__)

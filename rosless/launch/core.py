@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +33,7 @@ class Substitution:
         raise NotImplementedError  # pragma: no cover - launch's abstract method
 
     def describe(self) -> str:
-        """The substitution as a reader sees it: its name and what it was made of."""
-        parts = ", ".join(describe(value) for value in vars(self).values() if value is not None)
-        return f"{type(self).__name__}({parts})"
-
-    def __truediv__(self, part: SomeSubstitutionsType) -> Substitution:
-        from launch.substitutions import PathJoinSubstitution
-
-        return PathJoinSubstitution([self, part])
+        return repr(self)
 
 
 SomeSubstitutionsType = str | Substitution | Iterable[str | Substitution]
@@ -83,21 +76,11 @@ def is_substitution(value: Any) -> bool:
     return any(isinstance(one, Substitution) for one in (value if isinstance(value, list | tuple) else [value]))
 
 
-def describe(value: Any) -> str:
-    """Text or substitutions as a reader sees them."""
-    if isinstance(value, list | tuple):
-        return " + ".join(describe(one) for one in value)
-    return value.describe() if isinstance(value, Substitution) else repr(value)
-
-
 class Condition:
     """Decides whether an action is carried out."""
 
-    def __init__(self, *, predicate: Callable[[LaunchContext], bool] | None = None) -> None:
-        self._predicate = predicate
-
-    def evaluate(self, context: LaunchContext) -> bool:
-        return self._predicate is None or self._predicate(context)
+    def __init__(self, *, predicate: Callable[[LaunchContext], bool]) -> None:
+        self.evaluate = predicate
 
 
 class LaunchDescriptionEntity:
@@ -112,6 +95,7 @@ class LaunchDescriptionEntity:
         return []
 
 
+@dataclass(eq=False, kw_only=True)
 class Action(LaunchDescriptionEntity):
     """Something to do, under a condition.
 
@@ -119,10 +103,8 @@ class Action(LaunchDescriptionEntity):
         task: what goes on after `execute`, None for nothing.
     """
 
-    task: asyncio.Task[Any] | None = None
-
-    def __init__(self, *, condition: Condition | None = None) -> None:
-        self.condition = condition
+    condition: Condition | None = None
+    task: asyncio.Task[Any] | None = field(default=None, init=False, repr=False)
 
     def visit(self, context: LaunchContext) -> Any:
         if self.condition is not None and not self.condition.evaluate(context):
@@ -143,8 +125,8 @@ class Action(LaunchDescriptionEntity):
 class LaunchDescription(LaunchDescriptionEntity):
     """A list of entities, visited in their order."""
 
-    def __init__(self, initial_entities: Iterable[LaunchDescriptionEntity] | None = None) -> None:
-        self.entities: list[LaunchDescriptionEntity] = list(initial_entities or [])
+    def __init__(self, initial_entities: Iterable[LaunchDescriptionEntity] = ()) -> None:
+        self.entities = list(initial_entities or ())
 
     def add_entity(self, entity: LaunchDescriptionEntity) -> None:
         self.entities.append(entity)
@@ -156,13 +138,6 @@ class LaunchDescription(LaunchDescriptionEntity):
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
         return self.entities
-
-    def get_launch_arguments(self) -> list[Any]:
-        """The declared arguments, in their order, those of included files too."""
-        from launch.actions import DeclareLaunchArgument
-
-        found = (one for one in descendants(self) if isinstance(one, DeclareLaunchArgument))
-        return list({one.name: one for one in found}.values())
 
 
 def descendants(entity: LaunchDescriptionEntity) -> Iterator[LaunchDescriptionEntity]:
@@ -218,7 +193,6 @@ class EventHandler:
         return self.entities(event, context) if callable(self.entities) else self.entities
 
     def describe_sub_entities(self) -> Sequence[LaunchDescriptionEntity]:
-        """The entities inside, as far as they are known before launching."""
         return [] if callable(self.entities) else as_entities(self.entities)
 
 
@@ -226,18 +200,18 @@ class LaunchContext:
     """What actions and substitutions know and change.
 
     Attributes:
-        launch_configurations: values of arguments by name, and what launch_ros sets for the nodes to come.
+        launch_configurations: values of arguments by name.
         environment: that of this process, which the processes to come inherit.
         locals: what holds while something is visited, such as `event` or `current_launch_file_path`.
     """
 
-    def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False) -> None:
-        self.argv, self.noninteractive = list(argv or []), noninteractive
-        self.launch_configurations: dict[str, Any] = {}
+    def __init__(self, *, argv: Iterable[str] = (), noninteractive: bool = False) -> None:
+        self.argv, self.noninteractive = list(argv or ()), noninteractive
+        self.launch_configurations: dict[str, str] = {}
         self.environment = os.environ
-        self.locals = SimpleNamespace()
+        self.locals = SimpleNamespace(current_launch_file_path=None)
         self.is_shutdown = False
-        self._scopes: list[tuple[dict[str, Any], dict[str, str]]] = []
+        self._scopes: list[tuple[dict[str, str], dict[str, str]]] = []
         self._handlers: list[EventHandler] = []
         self._service: LaunchService | None = None
 
@@ -255,9 +229,6 @@ class LaunchContext:
         """Queue an event."""
         self.service.emit_event(event)
 
-    async def emit_event(self, event: Event) -> None:
-        self.emit_event_sync(event)
-
     def would_handle_event(self, event: Event) -> bool:
         return any(handler.matches(event) for handler in self._handlers)
 
@@ -273,7 +244,6 @@ class LaunchContext:
         self._scopes.append((dict(self.launch_configurations), dict(self.environment)))
 
     def pop_scope(self) -> None:
-        """Restore what `push_scope` kept."""
         self.launch_configurations, environment = self._scopes.pop()
         self.environment.clear()
         self.environment.update(environment)

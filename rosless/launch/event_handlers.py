@@ -7,7 +7,7 @@ from typing import Any
 
 from rosless.errors import left_out
 
-from launch.core import Event, EventHandler, ExecutionComplete, LaunchContext, LaunchDescriptionEntity, Shutdown
+from launch.core import Action, Event, EventHandler, ExecutionComplete, LaunchContext, Shutdown
 from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
 
 
@@ -15,12 +15,10 @@ class _OfAction(EventHandler):
     """Handles events of one action, of those for which a function is true, or of any (None)."""
 
     def __init__(self, kind: type[Event], target: Any, entities: Any, **options: Any) -> None:
-        is_function = callable(target) and not isinstance(target, LaunchDescriptionEntity)
-
         def matches(event: Any) -> bool:
             if not isinstance(event, kind) or target is None:
                 return isinstance(event, kind)
-            return bool(target(event.action)) if is_function else event.action is target  # type: ignore[attr-defined]
+            return event.action is target if isinstance(target, Action) else bool(target(event.action))  # type: ignore[attr-defined]
 
         super().__init__(matcher=matches, entities=entities, **options)
 
@@ -46,13 +44,12 @@ class OnProcessIO(_OfAction):
         self,
         *,
         target_action: Any = None,
-        on_stdout: Callable[[Any], Any] | None = None,
-        on_stderr: Callable[[Any], Any] | None = None,
+        on_stdout: Callable[[Any], Any] = lambda event: None,
+        on_stderr: Callable[[Any], Any] = lambda event: None,
         **options: Any,
     ) -> None:
         def heard(event: Any, context: LaunchContext) -> Any:
-            chosen = on_stdout if event.from_stdout else on_stderr
-            return None if chosen is None else chosen(event)
+            return (on_stdout if event.from_stdout else on_stderr)(event)
 
         super().__init__(ProcessIO, target_action, heard, **options)
 

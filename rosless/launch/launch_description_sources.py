@@ -19,13 +19,13 @@ class LaunchDescriptionSource:
         self._description, self.location = launch_description, location
 
     def get_launch_description(self, context: LaunchContext) -> LaunchDescription:
-        """The launch description; sets the location.
+        """The launch description.
 
         Raises:
             LaunchError: the file is missing, or defines none.
         """
-        self.location = perform_substitutions(context, self.location)
-        self._description = self._description or _load(self.location)
+        if self._description is None:
+            self._description = _load(perform_substitutions(context, self.location))
         return self._description
 
     def try_get_launch_description_without_context(self) -> LaunchDescription | None:
@@ -42,8 +42,7 @@ class PythonLaunchDescriptionSource(LaunchDescriptionSource):
         super().__init__(None, launch_file_path)
 
 
-class AnyLaunchDescriptionSource(PythonLaunchDescriptionSource):
-    """A launch file of any kind; rosless has Python ones only."""
+AnyLaunchDescriptionSource = PythonLaunchDescriptionSource
 
 
 def _load(location: str) -> LaunchDescription:

@@ -17,11 +17,6 @@ from rosless.errors import left_out
 logger = logging.getLogger("launch")
 
 
-def get_logger(name: str | None = None) -> logging.Logger:
-    """A logger whose records go where those of launch go."""
-    return logger if name in (None, "launch") else logger.getChild(str(name).removeprefix("launch."))
-
-
 class _Format(logging.Formatter):
     """`[INFO] [launch]: text`, the way launch writes."""
 
@@ -44,28 +39,21 @@ def write_screen(text: str) -> None:
 
 
 @contextlib.contextmanager
-def open_log(debug: bool) -> Iterator[TextIO | None]:
-    """Let the logger write to the screen and to a new log file, which is the value; None if there can be none."""
-    stamp = f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{time.time_ns() // 1000 % 10**6:06d}"
+def open_log(debug: bool) -> Iterator[TextIO]:
+    """Let the logger write to the screen and to a new log file, which is the value."""
     home = Path(os.environ.get("ROS_HOME", "~/.ros"))
-    logs = Path(os.environ.get("ROS_LOG_DIR") or home / "log").expanduser()
-    directory = logs / f"{stamp}-{socket.gethostname()}-{os.getpid()}"
-    handlers: list[logging.Handler] = [_Screen()]
-    with contextlib.ExitStack() as resources:
-        file: TextIO | None = None
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            file = resources.enter_context((directory / "launch.log").open("a", encoding="utf-8"))
-            handlers.append(logging.StreamHandler(file))
-        except OSError as error:
-            write_screen(f"[WARNING] [launch]: no log file: {error}")
-        for one in handlers:
+    stamp = f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{time.time_ns() // 1000 % 10**6:06d}"
+    directory = Path(os.environ.get("ROS_LOG_DIR") or home / "log").expanduser()
+    path = directory / f"{stamp}-{socket.gethostname()}-{os.getpid()}" / "launch.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file, contextlib.ExitStack() as handlers:
+        for one in (_Screen(), logging.StreamHandler(file)):
             one.setFormatter(_Format())
             logger.addHandler(one)
-            resources.callback(logger.removeHandler, one)
+            handlers.callback(logger.removeHandler, one)
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
-        logger.info(f"All log files can be found below {directory}")
+        logger.info(f"All log files can be found below {path.parent}")
         logger.info(f"Default logging verbosity is set to {logging.getLevelName(logger.level)}")
         yield file
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TextIO
 
 from launch.core import Event, LaunchContext, LaunchDescription, Shutdown, as_entities
-from launch.events.process import SignalProcess
 from launch.logging import logger, open_log, write_screen
 
 DESCENDANTS_END = 1.0  # seconds that descendants have to end after the processes themselves
@@ -29,7 +28,7 @@ class LaunchService:
         debug: whether to show tracebacks.
     """
 
-    def __init__(self, *, argv: Iterable[str] | None = None, noninteractive: bool = False, debug: bool = False) -> None:
+    def __init__(self, *, argv: Iterable[str] = (), noninteractive: bool = False, debug: bool = False) -> None:
         self.context = LaunchContext(argv=argv, noninteractive=noninteractive)
         self.context._service = self
         self.debug = debug
@@ -38,8 +37,7 @@ class LaunchService:
         self._changed = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], bool] = {}
         self._groups: set[int] = set()
-        self._signals = 0
-        self._return_code = 0
+        self._signals = self._return_code = 0
         self._log_file: TextIO | None = None
         self._resources = contextlib.ExitStack()
 
@@ -142,9 +140,9 @@ class LaunchService:
             self._return_code = self._return_code or int(number != signal.SIGINT)
             self.emit_event(Shutdown(reason=said, due_to_sigint=number == signal.SIGINT))
         else:
-            harder = "SIGTERM" if self._signals == 2 else "SIGKILL"
-            logger.warning(f"{said} again, escalating to '{harder}'")
-            self.emit_event(SignalProcess(signal_number=harder, process_matcher=lambda action: True))
+            harder = signal.SIGTERM if self._signals == 2 else signal.SIGKILL
+            logger.warning(f"{said} again, escalating to '{harder.name}'")
+            self._signal_groups(harder)
 
     @contextlib.contextmanager
     def group(self, leader: int) -> Iterator[None]:
@@ -153,17 +151,24 @@ class LaunchService:
         try:
             yield
         finally:
-            if not _signal_group(leader, 0):
+            self._signal_groups(0)
+
+    def _signal_groups(self, number: int) -> None:
+        """Send a signal to the process groups, and forget those that are gone."""
+        for leader in list(self._groups):
+            try:
+                os.killpg(leader, number)
+            except (ProcessLookupError, PermissionError):
                 self._groups.discard(leader)
 
     async def _end_descendants(self) -> None:
         """Let what outlived its process end, and kill what does not."""
         for _ in range(20):
-            if not any(_signal_group(leader, 0) for leader in self._groups):
+            self._signal_groups(0)
+            if not self._groups:
                 return
             await asyncio.sleep(DESCENDANTS_END / 20)
-        for leader in self._groups:
-            _signal_group(leader, signal.SIGKILL)
+        self._signal_groups(signal.SIGKILL)
 
     def scratch_file(self, text: str) -> str:
         """The path of a file with this text, which ends with the launch."""
@@ -179,12 +184,3 @@ class LaunchService:
             write_screen(text)
         if self._log_file is not None and "log" in places:
             self._log_file.write(text + "\n")
-
-
-def _signal_group(leader: int, number: int) -> bool:
-    """Send a signal to a process group; whether there is one."""
-    try:
-        os.killpg(leader, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

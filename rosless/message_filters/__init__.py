@@ -43,72 +43,7 @@ class Subscriber(SimpleFilter):
         return self.topic
 
 
-class _Stamped(SimpleFilter):
-    """A filter that needs the time of messages.
-
-    Args:
-        allow_headerless: whether messages without a header count by the time of their arrival.
-    """
-
-    def __init__(self, allow_headerless: bool = False) -> None:
-        super().__init__()
-        self.allow_headerless, self.lock, self._clock = allow_headerless, threading.Lock(), ROSClock()
-
-    def _stamp(self, message: Any) -> Time | None:
-        """The time of a message; None, after a warning, if it has none."""
-        if hasattr(message, "header"):
-            return Time.from_msg(message.header.stamp)
-        if not self.allow_headerless:
-            hint = "pass allow_headerless=True to use the time of their arrival"
-            get_logger("message_filters").warning(f"cannot filter messages without stamps; {hint}", once=True)
-            return None
-        return self._clock.now()
-
-
-class Cache(_Stamped):
-    """The last `cache_size` messages of a filter, by their time."""
-
-    def __init__(self, f: SimpleFilter, cache_size: int = 1, allow_headerless: bool = False) -> None:
-        super().__init__(allow_headerless)
-        self.cache_size = cache_size
-        self._entries: list[tuple[Time, Any]] = []
-        self.connectInput(f)
-
-    def connectInput(self, f: SimpleFilter) -> None:
-        self.incoming_connection = f.registerCallback(self.add)
-
-    def add(self, msg: Any) -> None:
-        if (stamp := self._stamp(msg)) is not None:
-            with self.lock:
-                self._entries = sorted([*self._entries, (stamp, msg)], key=lambda entry: entry[0].nanoseconds)
-                del self._entries[: -self.cache_size]
-            self.signalMessage(msg)
-
-    def getInterval(self, from_stamp: Time, to_stamp: Time) -> list[Any]:
-        """The messages between two times, these included."""
-        return [message for stamp, message in self._entries if from_stamp <= stamp <= to_stamp]
-
-    def getElemAfterTime(self, stamp: Time) -> Any:
-        """The oldest message of this time or later; None if there is none."""
-        return next((message for known, message in self._entries if known >= stamp), None)
-
-    def getElemBeforeTime(self, stamp: Time) -> Any:
-        """The newest message of this time or earlier; None if there is none."""
-        return next((message for known, message in reversed(self._entries) if known <= stamp), None)
-
-    def getLatestTime(self) -> Time | None:
-        return self._entries[-1][0] if self._entries else None
-
-    getLastestTime = getLatestTime  # noqa: N815 - the spelling of message_filters up to Jazzy
-
-    def getOldestTime(self) -> Time | None:
-        return self._entries[0][0] if self._entries else None
-
-    def getLast(self) -> Any:
-        return self._entries[-1][1] if self._entries else None
-
-
-class TimeSynchronizer(_Stamped):
+class TimeSynchronizer(SimpleFilter):
     """Passes on sets of messages with the same stamp.
 
     Args:
@@ -116,11 +51,11 @@ class TimeSynchronizer(_Stamped):
         queue_size: how many messages of each are kept.
     """
 
-    slop = 1  # nanoseconds, below which the stamps of a set must differ
+    slop, allow_headerless = 1, False  # nanoseconds, below which the stamps of a set must differ
 
-    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int, allow_headerless: bool = False) -> None:
-        super().__init__(allow_headerless)
-        self.queue_size = queue_size
+    def __init__(self, fs: Sequence[SimpleFilter], queue_size: int) -> None:
+        super().__init__()
+        self.queue_size, self.lock, self._clock = queue_size, threading.Lock(), ROSClock()
         self.queues: list[dict[int, Any]] = []
         self.connectInput(fs)
 
@@ -131,9 +66,11 @@ class TimeSynchronizer(_Stamped):
 
     def add(self, msg: Any, my_queue: dict[int, Any], my_queue_index: int | None = None) -> None:
         """Take a message in, and pass on the set that it completes, of the messages nearest to it in time."""
-        if (time := self._stamp(msg)) is None:
+        if not (has_header := hasattr(msg, "header")) and not self.allow_headerless:
+            hint = "pass allow_headerless=True to use the time of their arrival"
+            get_logger("message_filters").warning(f"cannot filter messages without stamps; {hint}", once=True)
             return
-        stamp = time.nanoseconds
+        stamp = (Time.from_msg(msg.header.stamp) if has_header else self._clock.now()).nanoseconds
         with self.lock:
             my_queue[stamp] = msg
             while len(my_queue) > self.queue_size:
@@ -152,13 +89,17 @@ class TimeSynchronizer(_Stamped):
 
 
 class ApproximateTimeSynchronizer(TimeSynchronizer):
-    """Passes on sets of messages whose stamps differ by less than `slop` seconds."""
+    """Passes on sets of messages whose stamps differ by less than `slop` seconds.
+
+    Args:
+        allow_headerless: whether messages without a header count by the time of their arrival.
+    """
 
     def __init__(
         self, fs: Sequence[SimpleFilter], queue_size: int, slop: float, allow_headerless: bool = False
     ) -> None:
-        self.slop = int(slop * 10**9)
-        super().__init__(fs, queue_size, allow_headerless)
+        self.slop, self.allow_headerless = int(slop * 10**9), allow_headerless
+        super().__init__(fs, queue_size)
 
 
 __getattr__ = left_out(__name__)

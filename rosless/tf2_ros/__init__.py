@@ -6,28 +6,15 @@ of the source frame in the target frame.
 
 from rosless.errors import left_out
 
-from tf2_ros.broadcaster import StaticTransformBroadcaster, TransformBroadcaster
-from tf2_ros.buffer import (
-    Buffer,
-    BufferCore,
-    ConnectivityException,
-    ExtrapolationException,
-    InvalidArgumentException,
-    LookupException,
-    TransformException,
-)
-from tf2_ros.listener import TransformListener
+from tf2_ros.buffer import Buffer as Buffer
+from tf2_ros.buffer import BufferCore as BufferCore
+from tf2_ros.buffer import ConnectivityException as ConnectivityException
+from tf2_ros.buffer import ExtrapolationException as ExtrapolationException
+from tf2_ros.buffer import InvalidArgumentException as InvalidArgumentException
+from tf2_ros.buffer import LookupException as LookupException
+from tf2_ros.buffer import TransformException as TransformException
+from tf2_ros.transform_broadcaster import StaticTransformBroadcaster as StaticTransformBroadcaster
+from tf2_ros.transform_broadcaster import TransformBroadcaster as TransformBroadcaster
+from tf2_ros.transform_listener import TransformListener as TransformListener
 
-__all__ = [
-    "Buffer",
-    "BufferCore",
-    "ConnectivityException",
-    "ExtrapolationException",
-    "InvalidArgumentException",
-    "LookupException",
-    "StaticTransformBroadcaster",
-    "TransformBroadcaster",
-    "TransformException",
-    "TransformListener",
-]
 __getattr__ = left_out(__name__)

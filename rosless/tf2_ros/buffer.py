@@ -6,13 +6,11 @@ import math
 import threading
 import time as wall_time
 from bisect import bisect_left
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
-from rclpy.task import Future
 from rclpy.time import Time
 
 from tf2_ros.pose import Pose, compose, interpolate, invert
@@ -117,7 +115,6 @@ class BufferCore:
         self._frames: dict[str, FrameCache] = {}
         self._parents: set[str] = set()
         self._changed = threading.Condition(threading.RLock())
-        self._waiting: list[Callable[[], None]] = []
 
     def set_transform(self, transform: Any, authority: str) -> None:
         """Keep a geometry_msgs/TransformStamped."""
@@ -147,9 +144,6 @@ class BufferCore:
                 if not cache.insert(Sample(stamp.sec * 10**9 + stamp.nanosec, parent, pose)):
                     fault = "TF_OLD_DATA, it is from the past"
                 self._changed.notify_all()
-                waiting = list(self._waiting)
-            for look in waiting:
-                look()
         if fault is not None:
             what = f"ignoring transform from child_frame_id '{child}' to '{parent}' of authority '{authority}'"
             logger.error(f"{what}: {fault}", throttle_duration_sec=1.0)
@@ -158,12 +152,6 @@ class BufferCore:
         """Forget all transforms but the static ones."""
         with self._changed:
             self._frames = {name: cache for name, cache in self._frames.items() if cache.static}
-
-    def all_frames_as_string(self) -> str:
-        """A line for each frame, with its parent."""
-        with self._changed:
-            parents = {name: cache.samples[-1].parent for name, cache in self._frames.items()}
-        return "".join(f"Frame {name} exists with parent {parent}.\n" for name, parent in parents.items())
 
     def _require(self, frame: str, role: str) -> None:
         fault = "cannot be empty" if not frame else "cannot start with a '/'"
@@ -220,46 +208,26 @@ class BufferCore:
 
     def lookup_transform_core(self, target_frame: str, source_frame: str, time: Any) -> Any:
         """target_from_source at a time, as geometry_msgs/TransformStamped; a zero time means the latest."""
-        return _message(target_frame, source_frame, *self._lookup(target_frame, source_frame, _nanoseconds(time)))
-
-    def lookup_transform_full_core(
-        self, target_frame: str, target_time: Any, source_frame: str, source_time: Any, fixed_frame: str
-    ) -> Any:
-        """target at its time from source at its time, by a frame that does not move between."""
-        with self._changed:
-            stamp, target_from_fixed = self._lookup(target_frame, fixed_frame, _nanoseconds(target_time))
-            _, fixed_from_source = self._lookup(fixed_frame, source_frame, _nanoseconds(source_time))
-        return _message(target_frame, source_frame, stamp, compose(target_from_fixed, fixed_from_source))
+        stamp, pose = self._lookup(target_frame, source_frame, _nanoseconds(time))
+        message = TransformStamped(child_frame_id=source_frame)
+        message.header.frame_id, message.header.stamp = target_frame, Time(nanoseconds=stamp).to_msg()
+        t, q = message.transform.translation, message.transform.rotation
+        t.x, t.y, t.z = pose.translation
+        q.x, q.y, q.z, q.w = pose.rotation
+        return message
 
     def can_transform_core(self, target_frame: str, source_frame: str, time: Any) -> tuple[bool, str]:
         """Whether a lookup would succeed, and if not, why."""
-        return _succeeds(self._lookup, target_frame, source_frame, _nanoseconds(time))
-
-    def can_transform_full_core(self, *frames_and_times: Any) -> tuple[bool, str]:
-        """The same for `lookup_transform_full_core`."""
-        return _succeeds(self.lookup_transform_full_core, *frames_and_times)
-
-
-def _succeeds(look: Callable[..., Any], *what: Any) -> tuple[bool, str]:
-    try:
-        look(*what)
-    except TransformException as error:
-        return False, str(error)
-    return True, ""
+        try:
+            self._lookup(target_frame, source_frame, _nanoseconds(time))
+        except TransformException as error:
+            return False, str(error)
+        return True, ""
 
 
 def _nanoseconds(time: Any) -> int:
     """Nanoseconds of an rclpy Time or a builtin_interfaces/Time."""
     return int(time.nanoseconds if hasattr(time, "nanoseconds") else time.sec * 10**9 + time.nanosec)
-
-
-def _message(target: str, source: str, stamp: int, pose: Pose) -> Any:
-    message = TransformStamped(child_frame_id=source)
-    message.header.frame_id, message.header.stamp = target, Time(nanoseconds=stamp).to_msg()
-    t, q = message.transform.translation, message.transform.rotation
-    t.x, t.y, t.z = pose.translation
-    q.x, q.y, q.z, q.w = pose.rotation
-    return message
 
 
 class Buffer(BufferCore):
@@ -273,13 +241,6 @@ class Buffer(BufferCore):
     def __init__(self, cache_time: Duration | None = None, node: Any = None) -> None:
         super().__init__(cache_time)
 
-    def _wait(self, can: Callable[..., tuple[bool, str]], what: tuple[Any, ...], timeout: Duration) -> tuple[bool, str]:
-        end = wall_time.monotonic_ns() + timeout.nanoseconds
-        with self._changed:
-            while not (answer := can(*what))[0] and wall_time.monotonic_ns() < end:
-                self._changed.wait(LONGEST_WAIT)
-        return answer
-
     def lookup_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = NO_WAIT) -> Any:
         """target_from_source at a time (zero: the latest), waiting up to `timeout` for it.
 
@@ -288,20 +249,6 @@ class Buffer(BufferCore):
         """
         self.can_transform(target_frame, source_frame, time, timeout)
         return self.lookup_transform_core(target_frame, source_frame, time)
-
-    def lookup_transform_full(
-        self,
-        target_frame: str,
-        target_time: Time,
-        source_frame: str,
-        source_time: Time,
-        fixed_frame: str,
-        timeout: Duration = NO_WAIT,
-    ) -> Any:
-        """target at its time from source at its time, by a frame that does not move between; raises as above."""
-        what = (target_frame, target_time, source_frame, source_time, fixed_frame)
-        self._wait(self.can_transform_full_core, what, timeout)
-        return self.lookup_transform_full_core(*what)
 
     def can_transform(
         self,
@@ -312,26 +259,8 @@ class Buffer(BufferCore):
         return_debug_tuple: bool = False,
     ) -> Any:
         """Whether a lookup would succeed within `timeout`; with the reason why not, if asked."""
-        answer = self._wait(self.can_transform_core, (target_frame, source_frame, time), timeout)
-        return answer if return_debug_tuple else answer[0]
-
-    def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Future:
-        """A future that is done once the lookup would succeed."""
-        future = Future()
-
-        def look() -> None:
-            if not future.done() and self.can_transform_core(target_frame, source_frame, time)[0]:
-                future.set_result(True)
-            with self._changed:
-                if future.done() and look in self._waiting:
-                    self._waiting.remove(look)
-
+        end, what = wall_time.monotonic_ns() + timeout.nanoseconds, (target_frame, source_frame, time)
         with self._changed:
-            self._waiting.append(look)
-        look()
-        return future
-
-    async def lookup_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Any:
-        """target_from_source at a time, as soon as it is known."""
-        await self.wait_for_transform_async(target_frame, source_frame, time)
-        return self.lookup_transform_core(target_frame, source_frame, time)
+            while not (answer := self.can_transform_core(*what))[0] and wall_time.monotonic_ns() < end:
+                self._changed.wait(LONGEST_WAIT)
+        return answer if return_debug_tuple else answer[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rosless.errors import left_out
 
-from launch.core import Action, Event, ExecutionComplete, Shutdown
+from launch.core import Action
+from launch.core import Event as Event
+from launch.core import ExecutionComplete as ExecutionComplete
+from launch.core import Shutdown as Shutdown
 
 
 @dataclass(kw_only=True, eq=False)
@@ -17,10 +19,4 @@ class TimerEvent(Event):
     timer_action: Action
 
 
-def matches_action(target_action: Action) -> Callable[[Action], bool]:
-    """A matcher of the events that are meant for one action."""
-    return lambda action: action is target_action
-
-
-__all__ = ["Event", "ExecutionComplete", "Shutdown", "TimerEvent", "matches_action"]
 __getattr__ = left_out(__name__)

@@ -1,9 +1,7 @@
-"""Events of processes, and those that are meant for them."""
+"""Events of processes."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +12,7 @@ from launch.core import Event
 
 @dataclass(kw_only=True, eq=False)
 class RunningProcessEvent(Event):
-    """Something about a process.
-
-    Attributes:
-        name: of the process, as it is logged; `process_name` is the same.
-    """
+    """Something about a process, whose name is the one in the log."""
 
     action: Any
     name: str
@@ -45,64 +39,14 @@ class ProcessExited(RunningProcessEvent):
 
 @dataclass(kw_only=True, eq=False)
 class ProcessIO(RunningProcessEvent):
-    """A process wrote a line."""
+    """A process wrote a line, to its standard output or error."""
 
     text: bytes
-    from_stdout, from_stderr, from_stdin = False, False, False
-
-
-class ProcessStdout(ProcessIO):
-    """A process wrote to its standard output."""
-
-    from_stdout = True
-
-
-class ProcessStderr(ProcessIO):
-    """A process wrote to its standard error."""
-
-    from_stderr = True
-
-
-@dataclass(kw_only=True, eq=False)
-class ProcessTargetedEvent(Event):
-    """Meant for the processes for whose actions the matcher is true."""
-
-    process_matcher: Callable[[Any], bool]
-
-
-class ShutdownProcess(ProcessTargetedEvent):
-    """Ends processes, as the end of the launch would."""
-
-
-@dataclass(kw_only=True, eq=False)
-class SignalProcess(ProcessTargetedEvent):
-    """Sends a signal, given by its name or number."""
-
-    signal_number: str | int
+    from_stdout: bool
 
     @property
-    def signal(self) -> signal.Signals:
-        number = self.signal_number
-        return signal.Signals[number] if isinstance(number, str) else signal.Signals(number)
-
-
-def _by_details(fits: Callable[[dict[str, Any]], bool]) -> Callable[[Any], bool]:
-    return lambda action: bool(action.process_details) and fits(action.process_details)
-
-
-def matches_name(name: str) -> Callable[[Any], bool]:
-    """A matcher of the process of that name."""
-    return _by_details(lambda details: details["name"] == name)
-
-
-def matches_pid(pid: int) -> Callable[[Any], bool]:
-    """A matcher of the process with that id."""
-    return _by_details(lambda details: details["pid"] == pid)
-
-
-def matches_executable(executable: str) -> Callable[[Any], bool]:
-    """A matcher of the processes whose program ends with that name."""
-    return _by_details(lambda details: details["cmd"][0].endswith(executable))
+    def from_stderr(self) -> bool:
+        return not self.from_stdout
 
 
 __getattr__ = left_out(__name__)

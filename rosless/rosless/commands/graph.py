@@ -1,4 +1,4 @@
-"""The verbs of `ros2` about topics, nodes, services and actions."""
+"""The verbs of `ros2` that join the graph: topics, nodes, services, actions, parameters."""
 
 from __future__ import annotations
 
@@ -6,151 +6,41 @@ import argparse
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from action_msgs.msg import GoalStatus
+from rcl_interfaces import srv
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.action import ActionClient
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.parameter import Parameter, get_parameter_value, parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from rosless.arguments import read_yaml
 from rosless.commands import show
-from rosless.commands.session import (
-    PATIENCE,
-    absolute,
-    as_yaml,
-    cli_node,
-    load_type,
-    result_of,
-    spin_for,
-    spin_until,
-)
+from rosless.commands.session import PATIENCE, absolute, as_yaml, cli_node, load_type, result_of, spin_for, spin_until
 from rosless.errors import RoslessError
 from rosless.interfaces.plain import fill
-from rosless.wire.graph import RemoteEndpoint
 
 Options = argparse.Namespace
-Names = list[tuple[str, list[str]]]
-# What a node takes part in: a title, whether it is the one that writes, prefix and ending of the DDS topic, ending of
-# its type.  Of a service that is the topic of the requests, which the server reads.
-SENDS_GOALS = ("rq", "/_action/send_goalRequest", "_SendGoal_Request")
-ROLES = (
-    ("Subscribers", False, ("rt", "", "")),
-    ("Publishers", True, ("rt", "", "")),
-    ("Service Servers", False, ("rq", "Request", "_Request")),
-    ("Service Clients", True, ("rq", "Request", "_Request")),
-    ("Action Servers", False, SENDS_GOALS),
-    ("Action Clients", True, SENDS_GOALS),
-)
-
-
-def _names(endpoints: Iterable[RemoteEndpoint], prefix: str, ending: str, type_ending: str) -> Names:
-    """Names and types of what endpoints belong to."""
-    found: dict[str, set[str]] = {}
-    for one in endpoints:
-        kind, _, name = one.topic_name.partition("/")
-        if kind == prefix and name.endswith(ending):
-            found.setdefault("/" + name.removesuffix(ending), set()).add(one.ros_type.removesuffix(type_ending))
-    return [(name, sorted(kinds)) for name, kinds in sorted(found.items())]
-
-
-def _owner(node: Node, endpoint: RemoteEndpoint) -> str:
-    namespace, name = node.context.graph.owner(endpoint.gid) or ("", "")
-    return f"{namespace.rstrip('/')}/{name}"
-
-
-def _nodes(node: Node, hidden: bool = False) -> list[str]:
-    """Full names of the nodes."""
-    found = node.get_node_names_and_namespaces()
-    return sorted(f"{space.rstrip('/')}/{name}" for name, space in found if hidden or not name.startswith("_"))
-
-
-def _show_names(options: Options, names: Names, hidden: bool) -> None:
-    shown = [(name, kinds) for name, kinds in names if hidden or "/_" not in name]
-    if options.count:
-        show(str(len(shown)))
-        return
-    for name, kinds in shown:
-        show(f"{name} [{', '.join(kinds)}]" if options.show_types else name)
 
 
 def topic_list(options: Options) -> None:
     with cli_node() as node:
         spin_for(node, options.spin_time)
-        _show_names(options, node.get_topic_names_and_types(), options.include_hidden_topics)
-
-
-def service_list(options: Options) -> None:
-    with cli_node() as node:
-        spin_for(node, options.spin_time)
-        _show_names(options, node.get_service_names_and_types(), options.include_hidden_services)
-
-
-def action_list(options: Options) -> None:
-    with cli_node() as node:
-        spin_for(node, options.spin_time)
-        _show_names(options, _names(node.context.graph.endpoints(), *SENDS_GOALS), hidden=True)
+        for name, kinds in node.get_topic_names_and_types():
+            if options.include_hidden_topics or "/_" not in name:
+                show(f"{name} [{', '.join(kinds)}]" if options.show_types else name)
 
 
 def node_list(options: Options) -> None:
     with cli_node() as node:
         spin_for(node, options.spin_time)
-        names = _nodes(node, options.all)
-    show(str(len(names)) if options.count else "\n".join(names))
-
-
-def topic_info(options: Options) -> None:
-    topic = absolute(options.topic)
-    with cli_node() as node:
-        kinds = spin_until(node, lambda: dict(node.get_topic_names_and_types()).get(topic), PATIENCE)
-        if not kinds:
-            raise RoslessError(f"Unknown topic '{topic}'")
-        spin_for(node, options.spin_time)
-        show(f"Type: {kinds[0] if len(kinds) == 1 else kinds}")
-        for title, infos in (
-            ("Publisher", node.get_publishers_info_by_topic(topic)),
-            ("Subscription", node.get_subscriptions_info_by_topic(topic)),
-        ):
-            show(f"{title} count: {len(infos)}")
-            for one in infos if options.verbose else ():
-                qos = one.qos_profile
-                policies = f"  Reliability: {qos.reliability.name}\n  Durability: {qos.durability.name}"
-                names = f"Node name: {one.node_name}\nNode namespace: {one.node_namespace}"
-                show(f"\n{names}\nTopic type: {one.topic_type}\nQoS profile:\n{policies}\n")
-
-
-def node_info(options: Options) -> None:
-    wanted = absolute(options.node)
-    with cli_node() as node:
-        if not spin_until(node, lambda: wanted in _nodes(node, hidden=True), PATIENCE):
-            raise RoslessError(f"Unable to find node '{wanted}'; there are {', '.join(_nodes(node)) or 'none'}")
-        spin_for(node, options.spin_time)
-        own = [one for one in node.context.graph.endpoints() if _owner(node, one) == wanted]
-    show(wanted)
-    for title, writes, pattern in ROLES:
-        show(f"  {title}:")
-        for name, kinds in _names((one for one in own if one.is_writer == writes), *pattern):
-            if options.include_hidden or "/_" not in name:
-                show(f"    {name}: {', '.join(kinds)}")
-
-
-def action_info(options: Options) -> None:
-    name = absolute(options.action)
-    with cli_node() as node:
-        spin_for(node, options.spin_time)
-        ends = [one for one in node.context.graph.endpoints() if (name, _type(one)) in _names([one], *SENDS_GOALS)]
-        show(f"Action: {name}")
-        for title, writes in (("clients", True), ("servers", False)):
-            chosen = [one for one in ends if one.is_writer == writes]
-            show(f"Action {title}: {len(chosen)}")
-            for one in () if options.count else chosen:
-                show(f"    {_owner(node, one)}" + (f" [{_type(one)[0]}]" if options.show_types else ""))
-
-
-def _type(endpoint: RemoteEndpoint) -> list[str]:
-    return [endpoint.ros_type.removesuffix(SENDS_GOALS[2])]
+        for name, namespace in node.get_node_names_and_namespaces():
+            if options.all or not name.startswith("_"):
+                show(f"{namespace.rstrip('/')}/{name}")
 
 
 def _chosen_qos(options: Options, reliable: bool, latched: bool) -> QoSProfile:
@@ -287,3 +177,68 @@ def action_send_goal(options: Options) -> None:
         shown("Result", result.result)
         names = {value: name for name, value in vars(GoalStatus).items() if name.startswith("STATUS_")}
         show(f"Goal finished with status: {names[result.status].removeprefix('STATUS_')}")
+
+
+def _ask(node: Node, target: str, service: str, kind: Any, **request: Any) -> Any:
+    """The response of a parameter service of a node.
+
+    Raises:
+        RoslessError: the node is not there, or does not answer.
+    """
+    client = node.create_client(kind, f"{absolute(target)}/{service}")
+    if not spin_until(node, client.service_is_ready, PATIENCE):
+        raise RoslessError(f"node '{absolute(target)}' not found, or it has no parameter services")
+    return result_of(node, client.call_async(kind.Request(**request)), PATIENCE)
+
+
+def param_list(options: Options) -> None:
+    with cli_node() as node:
+        spin_for(node, options.spin_time)
+        servers = [name for name, _ in node.get_service_names_and_types() if name.endswith("/list_parameters")]
+        targets = [name.removesuffix("/list_parameters") for name in servers]
+        for target in [absolute(options.node)] if options.node else sorted(targets):
+            if not options.node:
+                show(f"{target}:")
+            for name in sorted(_ask(node, target, "list_parameters", srv.ListParameters).result.names):
+                show(f"  {name}")
+
+
+def _type_name(number: int) -> str:
+    return Parameter.Type(number).name.lower().replace("_", " ").replace("bool", "boolean")
+
+
+def param_get(options: Options) -> None:
+    with cli_node() as node:
+        value = _ask(node, options.node, "get_parameters", srv.GetParameters, names=[options.name]).values[0]
+    if value.type == 0:
+        raise RoslessError(f"Parameter not set: node '{absolute(options.node)}' has no '{options.name}'")
+    label, plain = _type_name(value.type).capitalize(), parameter_value_to_python(value)
+    verb = f"{label.removesuffix(' array')} values are" if label.endswith("array") else f"{label} value is"
+    show(f"{plain}" if options.hide_type else f"{verb}: {plain}")
+
+
+def param_set(options: Options) -> None:
+    asked = [ParameterMessage(name=options.name, value=get_parameter_value(options.value))]
+    with cli_node() as node:
+        result = _ask(node, options.node, "set_parameters", srv.SetParameters, parameters=asked).results[0]
+    reason = f": {result.reason}" if result.reason else ""
+    if not result.successful:
+        raise RoslessError(f"Setting parameter failed{reason}")
+    show(f"Set parameter successful{reason}")
+
+
+def param_describe(options: Options) -> None:
+    with cli_node() as node:
+        found = _ask(node, options.node, "describe_parameters", srv.DescribeParameters, names=options.names)
+    for one, name in zip(found.descriptors, options.names, strict=False):
+        if not one.type and not one.description:
+            raise RoslessError(f"node '{absolute(options.node)}' has no parameter '{name}'")
+        limits = [("Read only", "true")] * one.read_only
+        for bounds in (*one.integer_range, *one.floating_point_range):
+            limits += [("Min value", bounds.from_value), ("Max value", bounds.to_value)]
+            limits += [("Step", bounds.step)] * bool(bounds.step)
+        limits += [("Additional constraints", one.additional_constraints)] * bool(one.additional_constraints)
+        show(f"Parameter name: {one.name}\n  Type: {_type_name(one.type)}")
+        show(f"  Description: {one.description}\n  Constraints:" if one.description else "  Constraints:")
+        for label, value in limits:
+            show(f"    {label}: {value}")

@@ -1,38 +1,52 @@
-"""`ros2 launch`."""
+"""`ros2 launch` and `ros2 run`: what packages have to start."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
+from typing import Any
 
-from ament_index_python.packages import get_package_share_path
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-from launch.core import LaunchDescription, descendants, describe
-from launch.execute_process import PREFIX, PREFIX_FILTER, SETTINGS
-from launch.launch_description_sources import AnyLaunchDescriptionSource
-from launch.service import LaunchService
+from ament_index_python.packages import get_package_prefix, get_package_share_path
 
 from rosless.commands import show
 from rosless.errors import RoslessError
+from rosless.packages import find_executable
+
+Options = argparse.Namespace
 
 
-def launch(options: argparse.Namespace) -> int:
+def run(options: Options) -> None:
+    """Become an executable of a package."""
+    path = find_executable(Path(get_package_prefix(options.package)), options.package, options.executable)
+    words = [*shlex.split(options.prefix), os.fspath(path), *options.arguments]
+    os.execvp(words[0], words)
+
+
+def launch(options: Options) -> int:
     """Run a launch file, or show its arguments."""
+    from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+    from launch.core import LaunchDescription, descendants
+    from launch.execute_process import TIMEOUTS
+    from launch.service import LaunchService
+
     words, file_name = list(options.launch_arguments), options.launch_file
     if file_name is not None and (":=" in file_name or Path(options.package_or_file).is_file()):
         words, file_name = [file_name, *words], None
-    path = _find_launch_file(options.package_or_file, file_name)
-    include = IncludeLaunchDescription(AnyLaunchDescriptionSource(str(path)))
+    include = IncludeLaunchDescription(str(_find_launch_file(options.package_or_file, file_name)))
+    entities = list(descendants(include))
+    declared = {one.name: one for one in entities if isinstance(one, DeclareLaunchArgument)}
     if options.show_args:
-        _show_arguments(LaunchDescription([include]).get_launch_arguments())
+        _show_arguments(list(declared.values()))
         return 0
     given = _parse_launch_arguments(words)
-    _refuse_unknown(given, include)
-    given |= {PREFIX: options.launch_prefix} if options.launch_prefix else {}
-    given |= {PREFIX_FILTER: options.launch_prefix_filter} if options.launch_prefix_filter else {}
-    if options.show_all_subprocesses_output:
-        os.environ["OVERRIDE_LAUNCH_PROCESS_OUTPUT"] = "both"
+    unknown = sorted(set(given) - set(declared) - set(TIMEOUTS))
+    includes = [one for one in entities if isinstance(one, IncludeLaunchDescription)]
+    # As far as all of them are known before launching
+    if unknown and all(one.describe_sub_entities() for one in includes):
+        known = ", ".join(sorted(declared)) or "no arguments"
+        raise RoslessError(f"unknown launch argument '{unknown[0]}'; the launch file declares {known}")
     service = LaunchService(argv=words, noninteractive=options.noninteractive, debug=options.debug)
     service.context.launch_configurations.update(given)
     service.include_launch_description(LaunchDescription([include]))
@@ -73,22 +87,11 @@ def _parse_launch_arguments(words: list[str]) -> dict[str, str]:
     return parsed
 
 
-def _refuse_unknown(given: dict[str, str], include: IncludeLaunchDescription) -> None:
-    """Refuse arguments that no launch file declares, as far as all of them are known before launching."""
-    entities = list(descendants(include))
-    known = {one.name for one in entities if isinstance(one, DeclareLaunchArgument)}
-    includes = [one for one in entities if isinstance(one, IncludeLaunchDescription)]
-    unknown = sorted(set(given) - known - set(SETTINGS))
-    if unknown and all(one.describe_sub_entities() for one in includes):
-        declared = ", ".join(sorted(known)) or "no arguments"
-        raise RoslessError(f"unknown launch argument '{unknown[0]}'; the launch file declares {declared}")
-
-
-def _show_arguments(arguments: list[DeclareLaunchArgument]) -> None:
+def _show_arguments(arguments: list[Any]) -> None:
     show("Arguments (pass arguments as '<name>:=<value>'):" + ("" if arguments else "\n\n  No arguments."))
     for argument in arguments:
         end = "" if argument.description.endswith(".") else "."
         choices = f"{end} Valid choices are: {argument.choices}" if argument.choices else ""
         show(f"\n    '{argument.name}':\n        {argument.description}{choices}")
         if argument.default_value is not None:
-            show(f"        (default: {describe(argument.default_value)})")
+            show(f"        (default: {argument.default_value!r})")

@@ -11,18 +11,13 @@ from pathlib import Path
 from typing import NoReturn
 
 GRAPH = "--spin-time=0.5 --no-daemon"
-LIST = f"-t/--show-types -c/--count {GRAPH}"
 QOS = "--qos-reliability= --qos-durability= --qos-depth=10"
 CALL = f"type values? --timeout=inf {GRAPH}"
 # Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `name...` is the
 # rest of the line, `--name=default` takes a value of the default's type.  The function `<command>_<verb>` carries a
-# verb out, in the module that MODULES names for its command (default: graph).
+# verb out.
 VERBS = {
-    "topic list": (f"--include-hidden-topics {LIST}", "list the topics"),
-    "topic info": (
-        f"topic -v/--verbose {GRAPH}",
-        "count who publishes and hears a topic, with -v list them",
-    ),
+    "topic list": (f"-t/--show-types --include-hidden-topics {GRAPH}", "list the topics"),
     "topic echo": (
         f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {QOS} {GRAPH}",
         "print the messages of a topic",
@@ -33,31 +28,19 @@ VERBS = {
         f"--max-wait-time-secs=inf --keep-alive=0.1 {QOS} {GRAPH}",
         "publish messages, given as YAML",
     ),
-    "node list": (f"-a/--all -c/--count {GRAPH}", "list the nodes, with -a hidden ones too"),
-    "node info": (f"node --include-hidden {GRAPH}", "list what a node publishes, hears and serves"),
-    "service list": (f"--include-hidden-services {LIST}", "list the services"),
+    "node list": (f"-a/--all {GRAPH}", "list the nodes, with -a hidden ones too"),
     "service call": (f"service {CALL}", "call a service with values in YAML"),
-    "action list": (LIST, "list the actions"),
-    "action info": (f"action -t/--show-types -c/--count {GRAPH}", "list the clients and servers of an action"),
     "action send_goal": (f"action -f/--feedback {CALL}", "send a goal and wait for its result"),
-    "param list": (f"node? --filter= --param-type {GRAPH}", "list parameters"),
+    "param list": (f"node? {GRAPH}", "list parameters"),
     "param get": (f"node name --hide-type {GRAPH}", "show a parameter"),
     "param set": (f"node name value {GRAPH}", "set a parameter"),
     "param describe": (f"node names+ {GRAPH}", "explain parameters"),
-    "param dump": (f"node {GRAPH}", "show the parameters of a node as a parameter file"),
-    "param load": (f"node file --no-use-wildcard {GRAPH}", "set parameters of a node from a file"),
-    "interface show": ("type --all-comments --no-comments", "show the fields of a message, service or action"),
-    "pkg list": ("", "list the packages"),
-    "pkg prefix": ("package --share", "show where a package is installed"),
-    "pkg executables": ("package? --full-path", "list the executables of packages"),
     "launch": (
-        "package_or_file launch_file? launch_arguments* -s/--show-args/--show-arguments -n/--noninteractive -d/--debug "
-        "-a/--show-all-subprocesses-output --launch-prefix= --launch-prefix-filter=",
+        "package_or_file launch_file? launch_arguments* -s/--show-args/--show-arguments -n/--noninteractive -d/--debug",
         "run a launch file, or show its arguments",
     ),
     "run": ("--prefix= package executable arguments...", "run an executable of a package"),
 }
-MODULES = {"param": "parameters", "launch": "launching", **dict.fromkeys(("interface", "pkg", "run"), "packages")}
 COUNTS = {"?": "?", "+": "+", "*": "*", "...": argparse.REMAINDER}
 
 
@@ -106,15 +89,12 @@ def parse(words: list[str]) -> argparse.Namespace:
     """The options of a command line, with the verb as `verb`."""
     verb = next((name for name in VERBS if words[: len(name.split())] == name.split()), None)
     if verb is None:
-        command = [name for name in VERBS if name.split()[0] in words[:1]]
-        top = Parser(prog=" ".join(["ros2", *words[:1]] if command else ["ros2"]), usage="%(prog)s verb ...")
-        top.description = "The ros2 command of rosless."
-        top.formatter_class = argparse.RawDescriptionHelpFormatter
-        top.epilog = "\n".join(f"  {name:18}{VERBS[name][1]}" for name in command or VERBS)
-        rest = [word for word in words[bool(command) :] if not word.startswith("-")]
-        if not rest:
-            top.parse_args(["--help"])
-        top.error(f"rosless does not provide 'ros2 {' '.join(words[:2])}'; it has {', '.join(command or VERBS)}")
+        known = [name for name in VERBS if name.split()[0] in words[:1]]
+        if all(word in ("-h", "--help") for word in words[bool(known) :]):
+            sys.stdout.write("".join(f"ros2 {name:18}{VERBS[name][1]}\n" for name in known or VERBS))
+            sys.exit(0)
+        said = " ".join(words[:2])
+        Parser(prog="ros2").error(f"rosless does not provide 'ros2 {said}'; it has {', '.join(known or VERBS)}")
     arguments, text = VERBS[verb]
     parser = add_arguments(Parser(prog=f"ros2 {verb}", description=text), arguments)
     parser.set_defaults(verb=verb)
@@ -138,7 +118,7 @@ def _carry_out(options: argparse.Namespace) -> int:
     from rosless.errors import RoslessError
 
     try:
-        module = import_module(f"rosless.commands.{MODULES.get(options.verb.split()[0], 'graph')}")
+        module = import_module(f"rosless.commands.{'launching' if options.verb in ('launch', 'run') else 'graph'}")
         return int(getattr(module, options.verb.replace(" ", "_"))(options) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -76,21 +76,16 @@ def absolute(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
 
-def full_type(name: str, kind: str) -> str:
-    """The name `package/kind/Name` of an interface, whose kind (msg, srv, action) may be missing.
+def load_type(name: str, kind: str) -> Any:
+    """The class of an interface, in whose name the kind (msg, srv, action) may be missing.
 
     Raises:
-        RoslessError: it is not such a name.
+        RoslessError: it is not the name of such an interface.
     """
     parts = name.split("/")
     if len(parts) not in (2, 3) or parts[1:-1] not in ([], [kind]):
         raise RoslessError(f"'{name}' is not the name of a {kind} interface; expected package/{kind}/Name")
-    return f"{parts[0]}/{kind}/{parts[-1]}"
-
-
-def load_type(name: str, kind: str) -> Any:
-    """The class of an interface."""
-    return interface_class(full_type(name, kind))
+    return interface_class(f"{parts[0]}/{kind}/{parts[-1]}")
 
 
 def as_yaml(value: Any, longest: int | None = None) -> str:
