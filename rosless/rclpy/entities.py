@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 from cyclonedds.core import DDSException
 from rosless.errors import CodecError, RoslessError
 from rosless.interfaces.codec import decode, encode
-from rosless.interfaces.messages import Message
 from rosless.wire.native import Sample
 from rosless.wire.session import Endpoint, Reader, Writer
 
@@ -42,26 +41,52 @@ Work = Callable[[], Coroutine[Any, Any, Any]]
 class Entity:
     """Something of a node that may have callbacks.  Executors call `_is_ready`, then `_take` for the work to do."""
 
+    _label = ""  # what the log calls it
+
     def __init__(self, node: Any, callback_group: Any = None, depth: int | None = None) -> None:
         self._node, self.callback_group = node, callback_group
         self._endpoints: list[Endpoint] = []
         self._inbox: deque[Sample] = deque(maxlen=depth)
         self._destroyed = False
         self._dropped, self._drops_told = 0, -math.inf
+        self._other_types: set[str] = set()
         if callback_group is not None:
             callback_group.add_entity(self)
+
+    def _connect(self, kind: Any, topic: str, msg_type: Any, interface: str, identity: str = "", **options: Any) -> Any:
+        """A new endpoint, Reader or Writer, whose samples go to `_handle`."""
+        policies, name = dds_qos(self.qos_profile, interface, kind is Writer, identity), msg_type._definition.name
+        if kind is Reader:
+            options["on_sample"] = self._arrived
+        tell = partial(self._tell_other_type, interface)
+        self._endpoints.append(kind(self._node.context.session, topic, name, policies, on_other_type=tell, **options))
+        return self._endpoints[-1]
+
+    def _tell_other_type(self, own: str, other: str) -> None:
+        other = other.removesuffix("_Request").removesuffix("_Response")
+        if other not in self._other_types:
+            self._other_types.add(other)
+            self._node.get_logger().warning(
+                f"Incompatible type on {self._label}: '{own}' here, '{other}' at another node. "
+                "No messages will pass between them."
+            )
 
     def _arrived(self, sample: Sample) -> None:
         self._inbox.append(sample)
         self._node._wake()
 
-    def _drop(self, what: str, reason: object) -> None:
-        """Tell of something malformed that is not handed out, in one line for all of a few seconds."""
-        self._dropped += 1
-        if (now := time.monotonic()) - self._drops_told >= DROPS_TOLD_EVERY:
-            count = f"a malformed {what}" if self._dropped == 1 else f"{self._dropped} malformed ones, last a {what}"
-            self._node.get_logger().error(f"Dropped {count}: {reason}")
-            self._dropped, self._drops_told = 0, now
+    def _decode(self, msg_type: Any, sample: Sample, skip: int = 0) -> Any:
+        """The message of a sample; None for a malformed one, which the log tells of once in a while."""
+        try:
+            return decode(msg_type, sample.data, skip)
+        except CodecError as error:
+            self._dropped, now = self._dropped + 1, time.monotonic()
+            if now - self._drops_told >= DROPS_TOLD_EVERY:
+                last = "" if self._dropped == 1 else ", last"
+                text = f"Dropped {self._dropped} malformed message(s) on {self._label}{last}: {error}"
+                self._node.get_logger().error(text)
+                self._dropped, self._drops_told = 0, now
+            return None
 
     def _is_ready(self) -> bool:
         return bool(self._inbox) and not self._destroyed
@@ -97,28 +122,31 @@ class Entity:
 class _TopicEntity(Entity):
     """A publisher or a subscription: one endpoint on a topic."""
 
+    _kind: Any
+
     def __init__(
-        self, node: Any, msg_type: type[Message], topic: str, qos: QoSProfile, events: EventCallbacks, **options: Any
+        self, node: Any, msg_type: Any, topic: str, qos: QoSProfile, callback_group: Any, events: EventCallbacks
     ) -> None:
         keep_all = qos.history == HistoryPolicy.KEEP_ALL
-        super().__init__(node, options.pop("callback_group", None), None if keep_all else max(qos.depth, 1))
+        super().__init__(node, callback_group, None if keep_all else max(qos.depth, 1))
         self.msg_type, self.topic_name, self.topic, self.qos_profile = msg_type, topic, topic, qos
-        name, writes = msg_type._definition.name, isinstance(self, Publisher)
-        kind: Any = Writer if writes else Reader
-        told = {"on_incompatible": events._on_incompatible(node, topic), "on_other_type": events._on_other_type(self)}
-        policies = dds_qos(qos, name, writes)
-        self._endpoints = [kind(node.context.session, f"rt{topic}", name, policies, **told, **options)]
+        self._label, name = f"topic '{topic}'", msg_type._definition.name
+        tell = partial(events._on_incompatible, topic, node.get_logger())
+        self._endpoint = self._connect(self._kind, f"rt{topic}", msg_type, name, on_incompatible=tell)
 
     def _matched_count(self) -> int:
         self._check()
-        return self._endpoints[0].matched_count
+        return int(self._endpoint.matched_count)
 
 
 class Publisher(_TopicEntity):
     """Publishes messages of one type on a topic."""
 
-    def __init__(self, node: Any, msg_type: type[Message], topic: str, qos: QoSProfile, events: Any = None) -> None:
-        super().__init__(node, msg_type, topic, qos, events or PublisherEventCallbacks())
+    _kind = Writer
+    get_subscription_count = _TopicEntity._matched_count
+
+    def __init__(self, node: Any, msg_type: Any, topic: str, qos: QoSProfile, events: Any = None) -> None:
+        super().__init__(node, msg_type, topic, qos, None, events or PublisherEventCallbacks())
 
     def publish(self, msg: Any) -> None:
         """Publish a message, or its CDR bytes.
@@ -132,32 +160,30 @@ class Publisher(_TopicEntity):
             raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
         data = msg if isinstance(msg, bytes) else encode(self.msg_type, msg)
         try:
-            self._endpoints[0].write(data)  # type: ignore[attr-defined]
+            self._endpoint.write(data)
         except RoslessError:
             if self._node.context.ok():
                 raise
-
-    def get_subscription_count(self) -> int:
-        """How many subscriptions are matched."""
-        return self._matched_count()
 
     def wait_for_all_acked(self, timeout: Any = None) -> bool:
         """Wait until all matched subscriptions acknowledged everything; whether they did in time."""
         self._check()
         nanoseconds = timeout.nanoseconds if timeout is not None and timeout.nanoseconds >= 0 else 2**63 - 1
-        entity = self._endpoints[0].entity
         with suppress(DDSException):
-            return bool(entity._wait_for_acks(entity._ref, nanoseconds) == 0)
+            return bool(self._endpoint.entity._wait_for_acks(self._endpoint.entity._ref, nanoseconds) == 0)
         return False
 
 
 class Subscription(_TopicEntity):
     """Calls a function with every message of a topic."""
 
+    _kind = Reader
+    get_publisher_count = _TopicEntity._matched_count
+
     def __init__(
         self,
         node: Any,
-        msg_type: type[Message],
+        msg_type: Any,
         topic: str,
         callback: Callable[..., Any],
         qos: QoSProfile,
@@ -166,21 +192,13 @@ class Subscription(_TopicEntity):
         events: Any = None,
     ) -> None:
         self.callback, self.raw, self._with_info = callback, raw, _takes_two(callback)
-        options = {"callback_group": callback_group, "on_sample": self._arrived}
-        super().__init__(node, msg_type, topic, qos, events or SubscriptionEventCallbacks(), **options)
+        super().__init__(node, msg_type, topic, qos, callback_group, events or SubscriptionEventCallbacks())
 
     async def _handle(self, sample: Sample) -> None:
-        try:
-            message = sample.data if self.raw else decode(self.msg_type, sample.data)
-        except CodecError as error:
-            self._drop(f"message on topic '{self.topic}'", error)
-            return
-        stamps = {"source_timestamp": sample.stamp, "received_timestamp": time.time_ns()}
-        await await_or_execute(self.callback, message, *([stamps] if self._with_info else []))
-
-    def get_publisher_count(self) -> int:
-        """How many publishers are matched."""
-        return self._matched_count()
+        message = sample.data if self.raw else self._decode(self.msg_type, sample)
+        if message is not None:
+            stamps = {"source_timestamp": sample.stamp, "received_timestamp": time.time_ns()}
+            await await_or_execute(self.callback, message, *([stamps] if self._with_info else []))
 
 
 def _takes_two(callback: Callable[..., Any]) -> bool:
@@ -213,23 +231,22 @@ class _ServiceEntity(Entity):
         super().__init__(node, callback_group)
         self.srv_type, self.srv_name, self.service_name, self.qos_profile = srv_type, srv_name, srv_name, qos
         self._sent, self._received = getattr(srv_type, self.sent), getattr(srv_type, self.received)
+        self._label = f"service '{srv_name}'"
         identity = f"{self.role}id= {'.'.join(f'{byte:02x}' for byte in os.urandom(16))};"
-        session = node.context.session
         topics = {"Request": f"rq{srv_name}Request", "Response": f"rr{srv_name}Reply"}
-
-        def writer() -> Writer:
-            policies = dds_qos(qos, srv_type._name, True, identity)
-            return Writer(session, topics[self.sent], self._sent._definition.name, policies, is_service=True)
-
-        def reader() -> Reader:
-            policies, name = dds_qos(qos, srv_type._name, False, identity), self._received._definition.name
-            return Reader(session, topics[self.received], name, policies, on_sample=self._arrived, is_service=True)
-
         # The channel of the replies comes first, so that whoever sees the requests' sees that, too
-        first, second = (writer, reader) if self.sent == "Response" else (reader, writer)
-        self._endpoints = [first(), second()]
-        self._writer: Any = next(one for one in self._endpoints if isinstance(one, Writer))
-        self._reader: Any = next(one for one in self._endpoints if isinstance(one, Reader))
+        made = {
+            part: self._connect(
+                Writer if part == self.sent else Reader,
+                topics[part],
+                getattr(srv_type, part),
+                srv_type._name,
+                identity,
+                is_service=True,
+            )
+            for part in ("Response", "Request")
+        }
+        self._writer, self._reader = made[self.sent], made[self.received]
 
     def _send(self, message: Any, client_id: int, sequence_number: int) -> None:
         self._check()
@@ -238,13 +255,8 @@ class _ServiceEntity(Entity):
         self._writer.write(encode(self._sent, message, IDENTITY.pack(client_id, sequence_number)))
 
     async def _handle(self, sample: Sample) -> None:
-        try:
-            header = Header(*IDENTITY.unpack_from(sample.data, 4), sample.writer)
-            message = decode(self._received, sample.data, IDENTITY.size)
-        except (CodecError, struct.error) as error:
-            self._drop(f"{self.received.lower()} of service '{self.srv_name}'", error)
-            return
-        await self._answer(message, header)
+        if (message := self._decode(self._received, sample, IDENTITY.size)) is not None:
+            await self._answer(message, Header(*IDENTITY.unpack_from(sample.data, 4), sample.writer))
 
     async def _answer(self, message: Any, header: Header) -> None:
         raise NotImplementedError  # pragma: no cover - both subclasses define it

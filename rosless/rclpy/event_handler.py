@@ -1,4 +1,4 @@
-"""What happens when a publisher and a subscription offer and ask for incompatible QoS."""
+"""What happens when a publisher and a subscription offer and ask for incompatible QoS, or have different types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QoSRequestedIncompatibleQoSInfo = QoSOfferedIncompatibleQoSInfo = QoSIncompatibl
 class EventCallbacks:
     """Callbacks of the events of a publisher or a subscription."""
 
-    text = type_text = ""
+    met, way = "", ""
 
     def __init__(
         self,
@@ -39,49 +39,22 @@ class EventCallbacks:
         self.incompatible_qos, self.use_default_callbacks = incompatible_qos, use_default_callbacks
         self._count = 0
 
-    def _on_incompatible(self, node: Any, topic: str) -> Callable[[int], None]:
-        """The function that the DDS session calls with the id of a policy."""
-
-        def report(policy: int) -> None:
-            self._count += 1
-            kind = INCOMPATIBLE_KINDS.get(policy, QoSPolicyKind.INVALID)
-            if self.incompatible_qos is not None:
-                self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, kind))
-            elif self.use_default_callbacks:
-                node.get_logger().warning(self.text.format(topic, kind.name))
-
-        return report
-
-    def _on_other_type(self, entity: Any) -> Callable[[str], None]:
-        """The function that the DDS session calls with the type of a counterpart."""
-        told: set[str] = set()
-
-        def report(kind: str) -> None:
-            if kind not in told:
-                told.add(kind)
-                own = entity.msg_type._definition.name
-                entity._node.get_logger().warning(self.type_text.format(entity.topic, kind, own))
-
-        return report
+    def _on_incompatible(self, topic: str, logger: Any, policy: int) -> None:
+        """Tell of a counterpart whose policy (a DDS id) is incompatible."""
+        kind = INCOMPATIBLE_KINDS.get(policy, QoSPolicyKind.INVALID)
+        self._count += 1
+        if self.incompatible_qos is not None:
+            self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, kind))
+        elif self.use_default_callbacks:
+            logger.warning(
+                f"New {self.met.format(topic)} incompatible QoS. "
+                f"No messages will be {self.way} it. Last incompatible policy: {kind.name}"
+            )
 
 
 class PublisherEventCallbacks(EventCallbacks):
-    type_text = (
-        "Incompatible type on topic '{}': a subscription takes '{}', this publisher offers '{}'. "
-        "No messages will be sent to it."
-    )
-    text = (
-        "New subscription discovered on topic '{}', requesting incompatible QoS. No messages will be sent to it. "
-        "Last incompatible policy: {}"
-    )
+    met, way = "subscription discovered on topic '{}', requesting", "sent to"
 
 
 class SubscriptionEventCallbacks(EventCallbacks):
-    type_text = (
-        "Incompatible type on topic '{}': a publisher offers '{}', this subscription takes '{}'. "
-        "No messages will be received from it."
-    )
-    text = (
-        "New publisher discovered on topic '{}', offering incompatible QoS. No messages will be received from it. "
-        "Last incompatible policy: {}"
-    )
+    met, way = "publisher discovered on topic '{}', offering", "received from"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 # ruff: noqa: N818 - the names are rclpy's
 
 
@@ -47,41 +49,42 @@ class InvalidServiceNameException(NameValidationException):
 
 
 class ParameterException(Exception):
-    """Base of the errors about parameters."""
+    """Base of the errors about parameters: what is wrong, and with which."""
 
-    text = "{}"
+    text = ""
 
-    def __init__(self, *details: object) -> None:
-        super().__init__(self.text.format(*details))
+    def __init__(self, parameter: Any, *details: object) -> None:
+        name = getattr(parameter, "name", parameter)
+        super().__init__(f"{self.text.format(*details, it=parameter)}: {name}")
 
 
 class ParameterNotDeclaredException(ParameterException):
-    text = "Invalid access to undeclared parameter(s): {}"
+    text = "Invalid access to undeclared parameter(s)"
 
 
 class ParameterAlreadyDeclaredException(ParameterException):
-    text = "Parameter(s) already declared: {}"
+    text = "Parameter(s) already declared"
 
 
 class InvalidParameterException(ParameterException):
-    text = "Invalid parameter name: {!r}"
+    text = "Invalid parameter name"
 
 
 class InvalidParameterTypeException(ParameterException):
     """A value of another type than the parameter was declared with."""
 
-    text = "Trying to set parameter '{0.name}' to '{0.value}' of type '{0.type_.name}', expecting type '{1}'"
+    text = "Trying to set parameter '{it.name}' to '{it.value}' of type '{it.type_.name}', expecting type '{0}'"
 
 
 class InvalidParameterValueException(ParameterException):
     """A value which the descriptor or a callback refuses."""
 
-    text = "Invalid parameter value ({1}) for parameter '{0}'. Reason: {2}"
+    text = "Invalid parameter value ({0}) for parameter. Reason: {1}"
 
 
 class ParameterImmutableException(ParameterException):
-    text = "Attempted to modify read-only parameter: {}"
+    text = "Attempted to modify read-only parameter"
 
 
 class ParameterUninitializedException(ParameterException):
-    text = "The parameter '{}' is not initialized"
+    text = "The parameter '{it}' is not initialized"

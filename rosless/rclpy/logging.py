@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -23,7 +25,6 @@ DEFAULT_FORMAT = "[{severity}] [{time}] [{name}]: {message}"
 
 _levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
 _handlers: dict[str, Callable[[LoggingSeverity, str, str, FrameType], None]] = {}
-_last_calls: dict[tuple[str, int, str], float] = {}  # when a line of code last logged, minus infinity: never yet
 
 
 def get_logging_severity_from_string(log_severity: str) -> LoggingSeverity:
@@ -64,11 +65,32 @@ def get_logging_directory() -> Path:
     return Path(os.environ.get("ROS_LOG_DIR") or home / "log").expanduser()
 
 
+@dataclass
+class _Call:
+    """One place in the code that logs; its severity and filters never change."""
+
+    severity: LoggingSeverity
+    filters: tuple[bool, bool, float | None, Any]
+    passed: int = 0
+    passed_at: float = -math.inf
+
+    def passes(self) -> bool:
+        once, skip_first, throttle, clock = self.filters
+        if throttle:
+            now = (clock.now().nanoseconds if clock is not None else time.monotonic_ns()) / 1e9
+            if now < self.passed_at + throttle:
+                return False
+            self.passed_at = now
+        self.passed += 1
+        return not (skip_first and self.passed == 1) and not (once and self.passed > 1 + skip_first)
+
+
 class RcutilsLogger:
     """Logs messages under a name, each call with optional filters."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
+        self._calls: dict[tuple[str, str, int, int], _Call] = {}
 
     def get_child(self, name: str) -> RcutilsLogger:
         """The logger `<own name>.<name>`."""
@@ -96,10 +118,13 @@ class RcutilsLogger:
         """Log, unless the level or a filter holds it back; whether it was logged.
 
         Args:
-            once: only the first call of this line of code.
-            skip_first: not the first call of this line of code.
-            throttle_duration_sec: at most one call of this line of code in so many seconds.
+            once: only the first call of this place in the code.
+            skip_first: not the first one.
+            throttle_duration_sec: at most one in so many seconds.
             throttle_time_source_type: the clock of the throttle (default: steady).
+
+        Raises:
+            ValueError: the same place logged with another severity or other filters before.
         """
         severity = LoggingSeverity(severity)
         if not self.is_enabled_for(severity):
@@ -107,15 +132,15 @@ class RcutilsLogger:
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_code.co_filename == __file__:
             frame = frame.f_back
-        if once or skip_first or throttle_duration_sec is not None:
-            line, clock = (frame.f_code.co_filename, frame.f_lineno, self.name), throttle_time_source_type
-            now = clock.now().nanoseconds / 1e9 if hasattr(clock, "now") else time.monotonic()
-            last = _last_calls.get(line)
-            too_soon = throttle_duration_sec is not None and now - (last or -1e18) < throttle_duration_sec
-            if (last is None and skip_first) or (once and (last or -1.0) >= 0) or too_soon:
-                _last_calls.setdefault(line, -1e18)
-                return False
-            _last_calls[line] = now
+        place = (frame.f_code.co_filename, frame.f_code.co_name, frame.f_lineno, frame.f_lasti)
+        filters = (once, skip_first, throttle_duration_sec, throttle_time_source_type)
+        call = self._calls.setdefault(place, _Call(severity, filters))
+        if call.severity != severity:
+            raise ValueError("Logger severity cannot be changed between calls.")
+        if call.filters != filters:
+            raise ValueError("Requested logging filters cannot be changed between calls.")
+        if not call.passes():
+            return False
         _write(severity, self.name, str(message), frame)
         base = self.name
         while base and base not in _handlers:

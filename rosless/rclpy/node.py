@@ -21,6 +21,7 @@ from rclpy.entities import Client, Entity, GuardCondition, Publisher, Service, S
 from rclpy.exceptions import (
     InvalidNamespaceException,
     InvalidNodeNameException,
+    InvalidParameterValueException,
     InvalidServiceNameException,
     InvalidTopicNameException,
     NotInitializedException,
@@ -100,7 +101,10 @@ class Node(NodeParameters):
         self.context.graph.add_node(self._owner)
         overrides = {parameter.name: parameter for parameter in parameter_overrides or []}
         for name, value in self._arguments.parameters_for(self.get_fully_qualified_name()).items():
-            overrides[name] = Parameter(name, value=value)
+            try:
+                overrides[name] = Parameter(name, value=value)
+            except TypeError as error:
+                raise InvalidParameterValueException(name, value, error) from None
         self._setup_parameters(overrides, allow_undeclared_parameters)
         if enable_rosout and self._arguments.rosout:
             self._rosout = self.create_publisher(Log, "/rosout", qos_profile_rosout_default)

@@ -27,6 +27,7 @@ from rclpy.qos import qos_profile_parameter_events, qos_profile_parameters
 
 # The scalar types by their number in rcl_interfaces/ParameterType; arrays of them are 5 further
 SCALARS = {bool: 1, int: 2, float: 3, str: 4, bytes: 0}
+RELATIVE_TOLERANCE = 1e-6
 SetCallback = Callable[[list["Parameter"]], Any]
 
 
@@ -126,9 +127,7 @@ class NodeParameters:
         self._parameters: dict[str, Parameter] = {}
         self._descriptors: dict[str, Any] = {}
         self._overrides, self._allow_undeclared = overrides, allow_undeclared
-        self._pre_callbacks: list[SetCallback] = []
         self._on_callbacks: list[SetCallback] = []
-        self._post_callbacks: list[SetCallback] = []
         self._events: Any = None
 
     def _start_parameter_interfaces(self: Any, services: bool) -> None:
@@ -280,8 +279,6 @@ class NodeParameters:
 
     def set_parameters_atomically(self: Any, parameter_list: list[Parameter]) -> Any:
         """Set all parameters, or none of them."""
-        for callback in list(self._pre_callbacks):
-            parameter_list = list(callback(parameter_list))
         described = [(one, self.describe_parameter(one.name)) for one in parameter_list]
         parameters = [_as_declared(one, descriptor) for one, descriptor in described]
         faults = (_set_fault(one, descriptor) for one, (_, descriptor) in zip(parameters, described, strict=True))
@@ -296,8 +293,6 @@ class NodeParameters:
             new_parameters=[one for one in parameters if one.name not in known],
             changed_parameters=[one for one in parameters if one.name in known],
         )
-        for callback in list(self._post_callbacks):
-            callback(parameters)
         return SetParametersResult(successful=True)
 
     def _set_messages(self, messages: list[Any]) -> Any:
@@ -322,20 +317,6 @@ class NodeParameters:
 
     def remove_on_set_parameters_callback(self, callback: SetCallback) -> None:
         self._on_callbacks.remove(callback)
-
-    def add_pre_set_parameters_callback(self, callback: SetCallback) -> None:
-        """Let a function amend the list of parameters before it is checked."""
-        self._pre_callbacks.insert(0, callback)
-
-    def remove_pre_set_parameters_callback(self, callback: SetCallback) -> None:
-        self._pre_callbacks.remove(callback)
-
-    def add_post_set_parameters_callback(self, callback: SetCallback) -> None:
-        """Tell a function of every change after it was made."""
-        self._post_callbacks.insert(0, callback)
-
-    def remove_post_set_parameters_callback(self, callback: SetCallback) -> None:
-        self._post_callbacks.remove(callback)
 
     def _publish_event(self: Any, **changes: list[Parameter]) -> None:
         if self._events is not None and any(changes.values()) and self.context.ok():
@@ -362,12 +343,16 @@ def _set_fault(parameter: Parameter, descriptor: Any) -> str | None:
 def _range_fault(parameter: Parameter, descriptor: Any) -> str | None:
     ranges = {Parameter.Type.INTEGER: descriptor.integer_range, Parameter.Type.DOUBLE: descriptor.floating_point_range}
     for bounds in ranges.get(parameter.type_, ()):
-        value, low, high, step = parameter.value, bounds.from_value, bounds.to_value, bounds.step
-        if math.isclose(value, low) or math.isclose(value, high):
+        name, value, low, high, step = parameter.name, parameter.value, bounds.from_value, bounds.to_value, bounds.step
+        close = partial(math.isclose, rel_tol=RELATIVE_TOLERANCE)
+        if close(value, low) or close(value, high):
             return None
-        limits = f"Min: {low}, Max: {high}, value: {value}"
         if not low <= value <= high:
-            return f"Parameter {parameter.name} out of range {limits}"
-        if step and not math.isclose(value, low + round((value - low) / step) * step, abs_tol=1e-9 * abs(step)):
-            return f"Parameter {parameter.name} out of range. It is not a valid step of {step}. {limits}"
+            return f"Parameter {name} out of range Min: {low}, Max: {high}, value: {value}"
+        if step and not close(value, low + round((value - low) / step) * step):
+            kind = (
+                "not a valid step" if parameter.type_ is Parameter.Type.INTEGER else "not close enough to a valid step"
+            )
+            limits = f"Min: {low}, max: {high}, value: {value}, step: {step}"
+            return f"The parameter value for {name} is {kind}. {limits}"
     return None

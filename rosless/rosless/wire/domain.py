@@ -84,7 +84,13 @@ _domains: dict[int, tuple[Domain, int]] = {}
 
 
 def open_participant(domain_id: int) -> DomainParticipant:
-    """A new participant; the first one of a domain in this process configures the domain."""
+    """A new participant; the first one of a domain in this process configures the domain.
+
+    Raises:
+        RoslessError: DDS refuses it, or the environment asks for encryption.
+    """
+    if os.environ.get("ROS_SECURITY_ENABLE") == "true":
+        raise RoslessError("ROS_SECURITY_ENABLE is 'true', but rosless does not encrypt; SROS 2 needs a genuine ROS 2")
     with _lock:
         domain, users = _domains.get(domain_id) or (Domain(domain_id, configuration()), 0)
         _domains[domain_id] = (domain, users + 1)

@@ -82,7 +82,8 @@ class Endpoint:
 
     def _report_incompatible(self) -> None:
         details = getattr(self.entity, self._incompatible)() if not self.closed else None
-        if self._on_incompatible is not None and details and details.total_count_change > 0:
+        # Policy 0 is none: the types are
+        if self._on_incompatible is not None and details and details.total_count_change > 0 and details.last_policy_id:
             self._on_incompatible(int(details.last_policy_id))
 
     @property
