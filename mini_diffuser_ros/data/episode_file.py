@@ -92,6 +92,38 @@ def write_clouds(stream: BinaryIO, episode: Episode) -> None:
         _write_index(archive, CLOUDS, episode, common, keyframes)
 
 
+def join_recordings(stream: BinaryIO, parts: Sequence[EpisodeBytes]) -> None:
+    """Write the keyframes of several recordings as one episode; images are copied as they are, not encoded anew.
+
+    Args:
+        stream: where the zip goes, opened for binary writing.
+        parts: recordings of the same demonstration; what is not a keyframe's is taken from the first.
+
+    Raises:
+        EpisodeFileError: if a part is no whole recording, naming the file.
+    """
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        keyframes: list[dict[str, Any]] = []
+        for part in parts:
+            # Checks every field, so that the plain dictionaries below hold what is expected.
+            read_episode(part, part.place.stem, FusionConfig(), least=1)
+            for keyframe in _load_index(part)["keyframes"]:
+                _copy_images(archive, part, keyframe, len(keyframes))
+                keyframes.append(keyframe)
+        index = {**_load_index(parts[0]), "keyframes": keyframes}
+        _add(archive, _INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False).encode())
+
+
+def _copy_images(archive: zipfile.ZipFile, part: EpisodeBytes, keyframe: dict[str, Any], number: int) -> None:
+    """Copy the images of a keyframe's entry of the index and let the entry name the copies."""
+    for camera in keyframe["cameras"]:
+        for kind, data in zip(
+            ("color", "depth"), _members(part, (camera["color"], camera["depth"])).values(), strict=True
+        ):
+            camera[kind] = f"{number}/{camera['name']}.{kind}.png"
+            _add(archive, camera[kind], data)
+
+
 def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least: int = 2) -> Episode:
     """Read an episode's index; images and clouds are read when a keyframe is asked for them.
 
@@ -193,12 +225,15 @@ class _StoredCloud:
             raise EpisodeFileError(self.stored.place, f"member {self.colors}: {error}") from error
 
 
-def _read_index(stored: EpisodeBytes) -> Fields:
+def _load_index(stored: EpisodeBytes) -> Any:
     try:
-        index = json.loads(_members(stored, (_INDEX,))[_INDEX])
+        return json.loads(_members(stored, (_INDEX,))[_INDEX])
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EpisodeFileError(stored.place, f"{_INDEX} is not JSON ({error})") from error
-    fields = Fields(stored.place, index)
+
+
+def _read_index(stored: EpisodeBytes) -> Fields:
+    fields = Fields(stored.place, _load_index(stored))
     fields.expect("format", FORMAT)
     return fields
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
-from mini_diffuser_ros.data.episode_file import Origin, read_episode, read_origin, write_images
+from mini_diffuser_ros.data.episode_file import Origin, join_recordings, read_episode, read_origin, write_images
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.recordings import RecordedEpisode
 from mini_diffuser_ros.data.store import EpisodeStore, check_task, flush_names
@@ -114,7 +116,10 @@ class UnfinishedEpisode:
             DataError: if the keyframe lacks something, or cannot be written; the earlier ones stay.
         """
         number = int(self._files[-1].stem) + 1 if self._files else 0
-        self._files.append(self._write(f"{number:03d}.zip", (keyframe,), least=1))
+        part = Episode(self.task, self.variation, self.sentences, (keyframe,), self.source)
+        robot, frame = self._store.robot, self._store.frame
+        file = self._write(f"{number:03d}.zip", lambda stream: write_images(stream, part, robot, frame, least=1))
+        self._files.append(file)
         return len(self)
 
     def drop_last(self) -> Path:
@@ -165,8 +170,8 @@ class UnfinishedEpisode:
                 f"episode {self.name} has {len(self)} keyframe{'s' * (len(self) != 1)}, expected at least 2: "
                 "mark another one, or drop the episode"
             )
-        keyframes = tuple(_read(file).keyframes[0] for file in self._files)
-        whole = self._write(_WHOLE, keyframes, least=2)
+        parts = [_recorded(file) for file in self._files]
+        whole = self._write(_WHOLE, lambda stream: join_recordings(stream, parts))
         try:
             file = (store or self._store).adopt(whole, self.task)
         except DataError:
@@ -183,13 +188,12 @@ class UnfinishedEpisode:
             os.close(self._lock)
             self._lock = -1
 
-    def _write(self, name: str, keyframes: tuple[Keyframe, ...], least: int) -> Path:
+    def _write(self, name: str, write: Callable[[BinaryIO], None]) -> Path:
         file, partial = self.folder / name, self.folder / f".{name}.partial"
-        episode = Episode(self.task, self.variation, self.sentences, keyframes, self.source)
         try:
             try:
                 with partial.open("wb") as stream:
-                    write_images(stream, episode, self._store.robot, self._store.frame, least)
+                    write(stream)
                     stream.flush()
                     os.fsync(stream.fileno())
                 partial.replace(file)
