@@ -8,6 +8,16 @@ from pathlib import Path
 
 from rosless.errors import RoslessError
 
+# Written out: the import hook asks at every failed import of a process, which must not load rosbags
+ROSBAGS_PACKAGES = {
+    "action_msgs", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs", "nav_msgs",
+    "rcl_interfaces", "rmw_dds_common", "rosgraph_msgs", "sensor_msgs", "service_msgs", "shape_msgs",
+    "statistics_msgs", "std_msgs", "stereo_msgs", "tf2_msgs", "trajectory_msgs", "unique_identifier_msgs",
+    "visualization_msgs",
+}  # fmt: skip
+SHIPPED = Path(__file__).parent / "interfaces" / "shipped"
+KINDS = ("msg", "srv", "action")
+
 
 class ExecutableNotFoundError(RoslessError):
     """A package has no executable of that name."""
@@ -19,6 +29,12 @@ def install_prefixes() -> list[Path]:
     return list(dict.fromkeys([*named, Path(sys.prefix)]))
 
 
+def has_interfaces(package: str) -> bool:
+    """Whether an installed package, rosless or rosbags defines interfaces of a package."""
+    places = [SHIPPED, *(prefix / "share" for prefix in install_prefixes())]
+    return package in ROSBAGS_PACKAGES or any((place / package / kind).is_dir() for place in places for kind in KINDS)
+
+
 def share_directories() -> dict[str, Path]:
     """Every installed package and its share directory: one with a package.xml, interfaces or an ament index entry."""
     found: dict[str, Path] = {}
@@ -26,7 +42,7 @@ def share_directories() -> dict[str, Path]:
         index = prefix / "share" / "ament_index" / "resource_index" / "packages"
         for directory in sorted((prefix / "share").glob("*/")):
             marks = [directory / "package.xml", index / directory.name]
-            interfaces = (path for kind in ("msg", "srv", "action") for path in directory.glob(f"{kind}/*.{kind}"))
+            interfaces = (path for kind in KINDS for path in directory.glob(f"{kind}/*.{kind}"))
             if any(mark.exists() for mark in marks) or any(interfaces):
                 found.setdefault(directory.name, directory)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import traceback
@@ -20,6 +21,7 @@ from rclpy.qos import qos_profile_action_status_default
 from rclpy.task import Future, await_or_execute
 
 ACCEPTED, EXECUTING, CANCELING = GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING
+ENDS_TOLD_FOR = 1.0  # seconds for which the status of a goal is published after its end
 # What may happen to a goal: in which states, and the state that follows
 EVENTS = {
     "EXECUTE": ((ACCEPTED,), EXECUTING),
@@ -56,7 +58,7 @@ class ServerGoalHandle:
         self.status = ACCEPTED
         self._lock = threading.Lock()
         self._result: Future = Future()
-        self._ended_at: float | None = None
+        self._ended_at = math.inf
 
     @property
     def is_active(self) -> bool:
@@ -182,8 +184,9 @@ class ActionServer:
 
     async def _on_goal(self, request: Any, response: Any) -> Any:
         horizon, key = time.monotonic() - self._result_timeout, bytes(request.goal_id.uuid)
-        for old in [one for one in self._goals.values() if one._ended_at is not None and one._ended_at < horizon]:
-            old.destroy()
+        for old in list(self._goals.values()):
+            if old._ended_at < horizon:
+                old.destroy()
         response.stamp = self._node.get_clock().now().to_msg()
         if key in self._goals:
             self._node.get_logger().error("Sending goal response to client failed: goal ID already exists")
@@ -246,8 +249,10 @@ class ActionServer:
     def _publish_status(self) -> None:
         if not self._status._destroyed and self._node.context.ok():
             with self._status_lock:
-                goals = [GoalStatus(goal_info=one._goal_info, status=one.status) for one in list(self._goals.values())]
-                self._status.publish(GoalStatusArray(status_list=goals))
+                told_since = time.monotonic() - ENDS_TOLD_FOR
+                goals = [one for one in list(self._goals.values()) if one._ended_at > told_since]
+                states = [GoalStatus(goal_info=one._goal_info, status=one.status) for one in goals]
+                self._status.publish(GoalStatusArray(status_list=states))
 
     def destroy(self) -> None:
         """Withdraw the action; harmless when called twice."""

@@ -19,37 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from rosless.errors import InterfaceError
-from rosless.packages import install_prefixes
+from rosless.packages import ROSBAGS_PACKAGES, SHIPPED, install_prefixes
 
-SHIPPED = Path(__file__).parent / "shipped"
 SECTIONS = {"msg": ("",), "srv": ("_Request", "_Response"), "action": ("_Goal", "_Result", "_Feedback")}
 PLACEHOLDER = "structure_needs_at_least_one_member"
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 PRIMITIVES = (*INTEGERS, "bool", "byte", "char", "float32", "float64", "string")
-# Written out: the import hook asks at every failed import of a process, which must not load rosbags
-ROSBAGS_PACKAGES = frozenset(
-    [
-        "action_msgs",
-        "builtin_interfaces",
-        "diagnostic_msgs",
-        "geometry_msgs",
-        "lifecycle_msgs",
-        "nav_msgs",
-        "rcl_interfaces",
-        "rmw_dds_common",
-        "rosgraph_msgs",
-        "sensor_msgs",
-        "service_msgs",
-        "shape_msgs",
-        "statistics_msgs",
-        "std_msgs",
-        "stereo_msgs",
-        "tf2_msgs",
-        "trajectory_msgs",
-        "unique_identifier_msgs",
-        "visualization_msgs",
-    ]
-)
 # The only default value among the messages of rosbags, which does not keep them
 KNOWN_DEFAULTS = {("geometry_msgs/msg/Quaternion", "w"): 1.0}
 
@@ -235,11 +210,6 @@ def names_in(package: str, kind: str) -> list[str]:
     if kind == "msg" and package in ROSBAGS_PACKAGES:
         names |= {full.rpartition("/")[2] for full in rosbags_definitions() if full.startswith(f"{package}/msg/")}
     return sorted(names)
-
-
-def is_interface_package(package: str) -> bool:
-    """Whether any source defines interfaces of this package."""
-    return package in ROSBAGS_PACKAGES or any(interface_files(package).values())
 
 
 @cache

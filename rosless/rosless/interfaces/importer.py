@@ -11,6 +11,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from rosless.packages import has_interfaces
+
 
 class InterfaceFinder(MetaPathFinder, Loader):
     """Finds `package` and `package.msg|srv|action`, whose classes are built at their first use."""
@@ -21,10 +23,14 @@ class InterfaceFinder(MetaPathFinder, Loader):
         package, _, kind = fullname.partition(".")
         if kind not in ("", "msg", "srv", "action") or package.startswith("_"):
             return None
-        from rosless.interfaces.definitions import is_interface_package, names_in
+        if not has_interfaces(package):
+            return None
+        if kind:
+            from rosless.interfaces.definitions import names_in
 
-        known = names_in(package, kind) if kind else is_interface_package(package)
-        return ModuleSpec(fullname, self, is_package=True) if known else None
+            if not names_in(package, kind):
+                return None
+        return ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None

@@ -52,7 +52,8 @@ class Message:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._factories if name != PLACEHOLDER)
+        values = ((name, getattr(self, name)) for name in self._factories if name != PLACEHOLDER)
+        shown = ", ".join(f"{name}={list(one) if isinstance(one, array) else one!r}" for name, one in values)
         return f"{self.__class__.__module__}.{self.__class__.__name__}({shown})"
 
     @classmethod

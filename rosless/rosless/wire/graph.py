@@ -11,13 +11,15 @@ from cyclonedds.qos import Policy, Qos
 
 from rosless.errors import CodecError
 from rosless.interfaces.codec import decode, encode
+from rosless.interfaces.definitions import type_hash
 from rosless.interfaces.messages import message_class
 from rosless.wire.native import RemoteEndpoint, Sample
 from rosless.wire.session import Endpoint, Reader, Session, Writer
 
 DISCOVERY = ("ros_discovery_info", "rmw_dds_common/msg/ParticipantEntitiesInfo")
 GID_SIZE = 16  # bytes that DDS uses; ROS before Iron announces more
-LATCHED = (Policy.Reliability.Reliable(dds_infinity), Policy.Durability.TransientLocal)
+RELIABLE = Policy.Reliability.Reliable(dds_infinity)
+LATCHED = (RELIABLE, Policy.Durability.TransientLocal, Policy.Userdata(f"typehash={type_hash(DISCOVERY[1])};".encode()))
 
 Owner = tuple[str, str]
 """Namespace and name of a node."""
