@@ -94,7 +94,6 @@ def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: i
         ("topic echo", 2, "required: topic"),
         ("topic echo --csv /x", 2, "unrecognized arguments: --csv"),
         ("topic hz -w many /x", 2, "invalid int value: 'many'"),
-        ("topic echo /x std_msgs/msg/String --qos-reliability sure", 1, "'sure' is no QoS policy"),
         ("topic pub /x String {}", 1, "'String' is not the name of a msg interface"),
         ("topic pub /x std_msgs/msg/Int32 {data: seven}", 1, "data"),
         ("topic pub /x std_msgs/msg/String 7", 1, "expected a mapping of fields, not 7"),

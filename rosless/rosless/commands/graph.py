@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from rosless.errors import RoslessError
 from rosless.interfaces.plain import fill
 
 Options = argparse.Namespace
+KEEP_ALIVE = 0.1  # seconds that a publisher stays after its last message, for those that do not acknowledge
 
 
 def topic_list(options: Options) -> None:
@@ -43,36 +45,24 @@ def node_list(options: Options) -> None:
                 show(f"{namespace.rstrip('/')}/{name}")
 
 
-def _chosen_qos(options: Options, reliable: bool, latched: bool) -> QoSProfile:
-    """The QoS that the options ask for, with defaults."""
-    wanted = {
-        ReliabilityPolicy: options.qos_reliability or ("reliable" if reliable else "best_effort"),
-        DurabilityPolicy: options.qos_durability or ("transient_local" if latched else "volatile"),
-    }
-    for kind, name in wanted.items():
-        if name.upper() not in kind.__members__:
-            raise RoslessError(f"'{name}' is no QoS policy; expected one of {', '.join(kind.__members__).lower()}")
-    reliability, durability = (kind[name.upper()] for kind, name in wanted.items())
-    return QoSProfile(depth=options.qos_depth, reliability=reliability, durability=durability)
-
-
 def _subscribe(
-    node: Node, options: Options, heard: Callable[[Any], None], patience: float | None = None, raw: bool = False
+    node: Node, options: Options, heard: Callable[[Any], None], patience: float = math.inf, raw: bool = False
 ) -> None:
     """Listen to a topic with its type and a QoS that all its present publishers can serve."""
     topic = absolute(options.topic)
     known = [options.type] if options.type else None
-    waits = () if patience is None else (patience,)
-    kinds = known or spin_until(node, lambda: dict(node.get_topic_names_and_types()).get(topic), *waits)
+    kinds = known or spin_until(node, lambda: dict(node.get_topic_names_and_types()).get(topic), patience)
     if not kinds:
         raise RoslessError(f"topic '{topic}' does not appear to be published yet; its type is unknown")
     if len(kinds) > 1:
         raise RoslessError(f"topic '{topic}' has more than one type: {', '.join(kinds)}")
-    infos = spin_until(node, lambda: node.get_publishers_info_by_topic(topic), 0.5)
-    profiles = [info.qos_profile for info in infos]
-    reliable = bool(profiles) and all(one.reliability == ReliabilityPolicy.RELIABLE for one in profiles)
-    latched = bool(profiles) and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in profiles)
-    node.create_subscription(load_type(kinds[0], "msg"), topic, heard, _chosen_qos(options, reliable, latched), raw=raw)
+    profiles = [info.qos_profile for info in spin_until(node, lambda: node.get_publishers_info_by_topic(topic), 0.5)]
+    qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+    if profiles and all(one.reliability == ReliabilityPolicy.RELIABLE for one in profiles):
+        qos.reliability = ReliabilityPolicy.RELIABLE
+    if profiles and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in profiles):
+        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    node.create_subscription(load_type(kinds[0], "msg"), topic, heard, qos, raw=raw)
 
 
 def topic_echo(options: Options) -> None:
@@ -110,29 +100,21 @@ def topic_pub(options: Options) -> None:
     kind = load_type(options.type, "msg")
     message = fill(kind(), read_yaml(options.values or "{}"))
     times = 1 if options.once else options.times
-    wanted = options.wait_matching_subscriptions
-    wanted = int(times > 0) if wanted < 0 else wanted
     with cli_node() as node:
-        publisher = node.create_publisher(kind, options.topic, _chosen_qos(options, True, True))
-
-        def matched() -> bool:
-            return publisher.get_subscription_count() >= wanted
-
-        if not spin_until(node, matched, 1.0):
-            show(f"Waiting for at least {wanted} matching subscription(s)...")
-            if not spin_until(node, matched, options.max_wait_time_secs):
-                count = publisher.get_subscription_count()
-                raise RoslessError(f"timed out waiting for {wanted} subscribers of '{options.topic}', found {count}")
+        qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        publisher = node.create_publisher(kind, options.topic, qos)
+        if times and not spin_until(node, publisher.get_subscription_count, 1.0):
+            show("Waiting for at least 1 matching subscription(s)...")
+            spin_until(node, publisher.get_subscription_count)
         show("publisher: beginning loop")
         count = 0
         while not times or count < times:
             spin_for(node, 1.0 / options.rate if count else 0.0)
             count += 1
-            if options.print and count % options.print == 0:
-                show(f"publishing #{count}: {message!r}\n")
+            show(f"publishing #{count}: {message!r}\n")
             publisher.publish(message)
         publisher.wait_for_all_acked(Duration(seconds=1))
-        spin_for(node, options.keep_alive)
+        spin_for(node, KEEP_ALIVE)
 
 
 def service_call(options: Options) -> None:
@@ -214,7 +196,7 @@ def param_get(options: Options) -> None:
         raise RoslessError(f"Parameter not set: node '{absolute(options.node)}' has no '{options.name}'")
     label, plain = _type_name(value.type).capitalize(), parameter_value_to_python(value)
     verb = f"{label.removesuffix(' array')} values are" if label.endswith("array") else f"{label} value is"
-    show(f"{plain}" if options.hide_type else f"{verb}: {plain}")
+    show(f"{verb}: {plain}")
 
 
 def param_set(options: Options) -> None:

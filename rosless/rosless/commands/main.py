@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NoReturn
 
 GRAPH = "--spin-time=0.5 --no-daemon"
-QOS = "--qos-reliability= --qos-durability= --qos-depth=10"
 CALL = f"type values? --timeout=inf {GRAPH}"
 # Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `name...` is the
 # rest of the line, `--name=default` takes a value of the default's type.  The function `<command>_<verb>` carries a
@@ -19,20 +18,19 @@ CALL = f"type values? --timeout=inf {GRAPH}"
 VERBS = {
     "topic list": (f"-t/--show-types --include-hidden-topics {GRAPH}", "list the topics"),
     "topic echo": (
-        f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {QOS} {GRAPH}",
+        f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {GRAPH}",
         "print the messages of a topic",
     ),
-    "topic hz": (f"topic type? -w/--window=10000 {QOS} {GRAPH}", "measure the rate of a topic"),
+    "topic hz": (f"topic type? -w/--window=10000 {GRAPH}", "measure the rate of a topic"),
     "topic pub": (
-        "topic type values? -r/--rate=1.0 -p/--print=1 -1/--once -t/--times=0 -w/--wait-matching-subscriptions=-1 "
-        f"--max-wait-time-secs=inf --keep-alive=0.1 {QOS} {GRAPH}",
+        f"topic type values? -r/--rate=1.0 -1/--once -t/--times=0 {GRAPH}",
         "publish messages, given as YAML",
     ),
     "node list": (f"-a/--all {GRAPH}", "list the nodes, with -a hidden ones too"),
     "service call": (f"service {CALL}", "call a service with values in YAML"),
     "action send_goal": (f"action -f/--feedback {CALL}", "send a goal and wait for its result"),
     "param list": (f"node? {GRAPH}", "list parameters"),
-    "param get": (f"node name --hide-type {GRAPH}", "show a parameter"),
+    "param get": (f"node name {GRAPH}", "show a parameter"),
     "param set": (f"node name value {GRAPH}", "set a parameter"),
     "param describe": (f"node names+ {GRAPH}", "explain parameters"),
     "launch": (
@@ -70,19 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser, arguments: str) -> argparse.A
             name = word.rstrip("?+*.")
             parser.add_argument(name, nargs=COUNTS.get(word.removeprefix(name)))
         elif has_value:
-            kind = next(kind for kind in (int, float, str) if _fits(kind, default))
+            kind = int if default.isdigit() else float if default == "inf" or "." in default else str
             parser.add_argument(*names.split("/"), type=kind, default=kind(default))
         else:
             parser.add_argument(*names.split("/"), action="store_true")
     return parser
-
-
-def _fits(kind: type, text: str) -> bool:
-    try:
-        kind(text)
-    except ValueError:
-        return False
-    return True
 
 
 def parse(words: list[str]) -> argparse.Namespace:
