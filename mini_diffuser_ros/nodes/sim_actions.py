@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +16,12 @@ from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.errors import InterruptionError, MalformedMessageError
 from mini_diffuser_ros.nodes.goal_ending import end_goal
+from mini_diffuser_ros.nodes.goal_watches import GoalWatches
 from mini_diffuser_ros.nodes.messages import duration_from_seconds, trajectory_from_message
 from mini_diffuser_ros.nodes.trajectory_sampling import degree_of
 from mini_diffuser_ros.nodes.watch import Watch
 from mini_diffuser_ros.nodes.world_driver import FINGER_TOLERANCE, WorldDriver
+from mini_diffuser_ros.records import JointTrajectory
 
 ArmResult = FollowJointTrajectory.Result
 
@@ -23,44 +29,39 @@ CANCELED, REPLACED, ENDED = range(3)
 FEEDBACK_PERIOD = 0.1  # seconds
 GOAL_TOLERANCE = 0.03  # radians by which a joint may miss the end of a trajectory
 BRAKE_TIMEOUT = 2.0  # seconds
+BRAKE_POLL = 0.01  # seconds
 GRIPPER_TIMEOUT = 5.0  # seconds
 
 
 class _Serving:
-    """The goal that a server has under way; a newer one replaces it."""
+    """The goals that a server has under way: the newest counts, those before it are being replaced."""
 
     def __init__(self) -> None:
-        self._watch: Watch | None = None
+        self._goals = GoalWatches()
+        self._newest: Watch | None = None
+        self._commands = threading.Lock()  # held while the world is told what to do
 
     def notify(self) -> None:
         """The world has moved on."""
-        watch = self._watch
-        if watch is not None:
-            watch.notify()
+        self._goals.notify_all()
 
     def end(self, reason: str) -> None:
         """Abort the goal under way."""
-        self._interrupt(ENDED, reason)
+        self._goals.interrupt_all(ENDED, reason)
 
-    def _begin(self, goal: Any) -> Watch:
-        self._interrupt(REPLACED, "a newer goal took over")
-        self._watch = watch = Watch()
-        if goal.is_cancel_requested:  # before there was anything to interrupt
-            watch.interrupt(CANCELED, "canceled by its client")
-        return watch
+    def _on_accepted(self, goal: Any) -> None:
+        self._goals.interrupt_all(REPLACED, "a newer goal took over")
+        self._newest = self._goals.begin(goal)
+        goal.execute()
 
-    def _finish(self, watch: Watch) -> None:
-        if self._watch is watch:
-            self._watch = None
+    def _on_cancel(self, goal: Any) -> CancelResponse:
+        return self._goals.cancel(goal, CANCELED)
 
-    def _on_cancel(self, _: Any) -> CancelResponse:
-        self._interrupt(CANCELED, "canceled by its client")
-        return CancelResponse.ACCEPT
-
-    def _interrupt(self, outcome: int, reason: str) -> None:
-        watch = self._watch
-        if watch is not None:
-            watch.interrupt(outcome, reason)
+    @contextmanager
+    def _commanding(self, watch: Watch) -> Iterator[bool]:
+        """Around telling the world something; whether the goal of this watch still has a say."""
+        with self._commands:
+            yield self._newest is watch
 
 
 class ArmActionServer(_Serving):
@@ -83,6 +84,7 @@ class ArmActionServer(_Serving):
             name,
             execute_callback=self._execute,
             goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
             cancel_callback=self._on_cancel,
             callback_group=ReentrantCallbackGroup(),
         )
@@ -98,22 +100,24 @@ class ArmActionServer(_Serving):
     def _execute(self, goal: Any) -> FollowJointTrajectory.Result:
         """Runs in a thread of the executor until the arm has arrived or the goal was taken away."""
         trajectory = trajectory_from_message(goal.request.trajectory, self._joint_names)
-        watch = self._begin(goal)
-        self._driver.follow(trajectory, degree_of(goal.request.trajectory))
         canceled = False
-        try:
-            self._await_arrival(goal, watch)
-            result = self._judge(trajectory.positions[-1])
-        except InterruptionError as interruption:
-            canceled = interruption.outcome == CANCELED
-            result = ArmResult(error_code=ArmResult.INVALID_GOAL, error_string=str(interruption))
-            if canceled:
-                self._brake(watch)
-        self._finish(watch)
+        with self._goals.of(goal) as watch:
+            try:
+                self._follow(goal, trajectory, watch)
+                result = self._judge(trajectory.positions[-1])
+            except InterruptionError as interruption:
+                canceled = interruption.outcome == CANCELED
+                result = ArmResult(error_code=ArmResult.INVALID_GOAL, error_string=str(interruption))
+        if canceled:
+            self._brake(watch)
         end_goal(goal, succeeded=result.error_code == ArmResult.SUCCESSFUL, canceled=canceled)
         return result
 
-    def _await_arrival(self, goal: Any, watch: Watch) -> None:
+    def _follow(self, goal: Any, trajectory: JointTrajectory, watch: Watch) -> None:
+        with self._commanding(watch) as has_a_say:
+            watch.check()
+            if has_a_say:
+                self._driver.follow(trajectory, degree_of(goal.request.trajectory))
         while True:
             try:
                 watch.wait_for(self._driver.has_arrived, FEEDBACK_PERIOD)
@@ -131,17 +135,17 @@ class ArmActionServer(_Serving):
             error_string=f"{self._joint_names[worst]} misses its goal by {misses[worst]:.3f} rad",
         )
 
-    def _brake(self, interrupted: Watch) -> None:
+    def _brake(self, canceled: Watch) -> None:
         """Bring the arm to rest, and wait for it: a canceled goal has ended when nothing moves any more."""
-        braking = Watch()
-        if self._watch is interrupted:
-            self._watch = braking
-        self._driver.brake()
-        try:
-            braking.wait_for(self._driver.reference_rests, BRAKE_TIMEOUT)
-        except (InterruptionError, TimeoutError) as reason:
-            self._node.get_logger().warning(f"braking ended early: {reason}")
-        self._finish(braking)
+        with self._commanding(canceled) as has_a_say:
+            if not has_a_say:
+                return
+            self._driver.brake()
+        for _ in range(round(BRAKE_TIMEOUT / BRAKE_POLL)):
+            if self._driver.reference_rests() or self._newest is not canceled:
+                return
+            time.sleep(BRAKE_POLL)
+        self._node.get_logger().warning(f"the arm did not come to rest within {BRAKE_TIMEOUT} s")
 
     def _publish_feedback(self, goal: Any) -> None:
         state = self._driver.arm_state()
@@ -174,6 +178,7 @@ class GripperActionServer(_Serving):
             name,
             execute_callback=self._execute,
             goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
             cancel_callback=self._on_cancel,
             callback_group=ReentrantCallbackGroup(),
         )
@@ -190,19 +195,25 @@ class GripperActionServer(_Serving):
     def _execute(self, goal: Any) -> GripperCommand.Result:
         """Runs in a thread of the executor until the fingers rest or the goal was taken away."""
         wanted = float(np.clip(goal.request.command.position, *self._driver.robot.finger_position_limits))
-        watch = self._begin(goal)
-        arrival = self._driver.move_fingers(wanted)
         outcome: int | None = None
-        try:
-            watch.wait_for(lambda: self._driver.fingers_rest(wanted, arrival), GRIPPER_TIMEOUT)
-        except InterruptionError as interruption:
-            outcome = interruption.outcome
-            if outcome == CANCELED:
-                self._driver.move_fingers(self._driver.finger_position())
-        except TimeoutError:
-            self._node.get_logger().warning("the gripper did not come to rest")
-        self._finish(watch)
+        with self._goals.of(goal) as watch:
+            try:
+                self._move(wanted, watch)
+            except InterruptionError as interruption:
+                outcome = interruption.outcome
+            except TimeoutError:
+                self._node.get_logger().warning("the gripper did not come to rest")
+        if outcome == CANCELED:
+            with self._commanding(watch) as has_a_say:
+                if has_a_say:
+                    self._driver.move_fingers(self._driver.finger_position())
         position = self._driver.finger_position()
         reached = abs(position - wanted) < FINGER_TOLERANCE
         end_goal(goal, succeeded=outcome is None, canceled=outcome == CANCELED)
         return GripperCommand.Result(position=position, effort=0.0, stalled=not reached, reached_goal=reached)
+
+    def _move(self, wanted: float, watch: Watch) -> None:
+        with self._commanding(watch) as has_a_say:
+            watch.check()
+            arrival = self._driver.move_fingers(wanted) if has_a_say else 0.0
+        watch.wait_for(lambda: self._driver.fingers_rest(wanted, arrival), GRIPPER_TIMEOUT)
