@@ -50,11 +50,14 @@ def _load(location: str) -> LaunchDescription:
         raise LaunchError(f"launch file '{location}' does not exist")
     if not location.endswith(".py"):
         raise LaunchError(f"rosless does not provide XML and YAML launch files, such as '{location}'")
-    module = runpy.run_path(location, run_name="launch_file")
-    if "generate_launch_description" not in module:
-        raise LaunchError(f"launch file '{location}' has no function generate_launch_description()")
-    made: LaunchDescription = module["generate_launch_description"]()
-    return made
+    try:
+        module = runpy.run_path(location, run_name="launch_file")
+        description: LaunchDescription = module["generate_launch_description"]()
+    except Exception as error:
+        if isinstance(error, KeyError) and error.args == ("generate_launch_description",):
+            raise LaunchError(f"launch file '{location}' has no function generate_launch_description()") from error
+        raise LaunchError(f"launch file '{location}' failed: {type(error).__name__}: {error}") from error
+    return description
 
 
 __getattr__ = left_out(__name__)

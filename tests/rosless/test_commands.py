@@ -144,6 +144,27 @@ def test_launch_arguments_are_checked_before_anything_starts(
     assert "    'size':\n        no description given\n" in shown
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("from launch.substitutions import Nothing", "ImportError: cannot import name 'Nothing' from 'launch.sub"),
+        ("def generate_launch_description(:", "SyntaxError"),
+        ("def generate_launch_description():\n    return 1 / 0", "ZeroDivisionError"),
+        ("import launch", "has no function generate_launch_description()"),
+    ],
+)
+def test_what_is_wrong_with_a_launch_file_is_said_in_one_line(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.launch.py"
+    file.write_text(text)
+    assert main(["launch", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert str(file) in said
+    assert len(said.splitlines()) == 1
+
+
 def test_a_program_is_run_behind_a_prefix(tmp_path: Path) -> None:
     program = tmp_path / "lib" / "lab" / "go"
     for path in (program, tmp_path / "share" / "lab" / "package.xml"):

@@ -114,7 +114,7 @@ def _carry_out(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (RoslessError, LookupError, AttributeError, RuntimeError, OSError) as error:
-        if os.environ.get("ROSLESS_DEBUG"):
+        if os.environ.get("ROSLESS_DEBUG") or vars(options).get("debug"):
             raise
         sys.stderr.write(f"ros2 {options.verb}: {' '.join(str(error).split())}\n")
         return 1
