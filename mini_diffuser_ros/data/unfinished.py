@@ -103,6 +103,14 @@ class UnfinishedEpisode:
         """Name of its folder."""
         return self.folder.name
 
+    def last(self) -> Keyframe | None:
+        """The keyframe that was added last, None if there is none.
+
+        Raises:
+            EpisodeFileError: if it cannot be read.
+        """
+        return _read(self._files[-1]).keyframes[0] if self._files else None
+
     def __len__(self) -> int:
         return len(self._files)
 

@@ -42,11 +42,11 @@ class AutomaticMarks:
         self._asked: float | None = None  # begin of the last rest that was due
 
     def restart(self) -> None:
-        """A new episode begins."""
+        """An episode without keyframes begins."""
         self._last = self._asked = None
 
-    def marked(self, arm: Mapping[str, float], gripper_open: bool) -> None:
-        """A keyframe was recorded.
+    def go_on_from(self, arm: Mapping[str, float], gripper_open: bool) -> None:
+        """The last keyframe of the episode is this one.
 
         Args:
             arm: joint name to radians.

@@ -61,7 +61,6 @@ class EpisodeRecorder:
         self._source = source
         self._episode: UnfinishedEpisode | None = None
         self._interrupted = False
-        self._last: Keyframe | None = None  # if it was recorded just now
         self._unusable: set[Path] = set()
 
     @property
@@ -106,7 +105,7 @@ class EpisodeRecorder:
             raise RecorderError(f"{self._said()} is not finished: {remedy}")
         texts = tuple(sentence.strip() for sentence in sentences)
         self._episode = UnfinishedEpisode.begin(self._store, task, texts, variation, self._source)
-        self._interrupted, self._last = False, None
+        self._interrupted = False
         return f"recording {task}: '{texts[0]}'"
 
     def resume(self) -> str:
@@ -119,6 +118,10 @@ class EpisodeRecorder:
         self._interrupted = False
         return f"going on with {self._said()}"
 
+    def last_keyframe(self) -> Keyframe | None:
+        """The last one of the episode that is held, None without one."""
+        return None if self._episode is None else self._episode.last()
+
     def check_recording(self) -> None:
         """Refuse a keyframe while there is no episode to add it to."""
         if self._episode is None:
@@ -129,8 +132,8 @@ class EpisodeRecorder:
     def add(self, keyframe: Keyframe) -> str:
         """Add a keyframe; warns of one that is like the last, as a second press of a button makes it."""
         self.check_recording()
+        before = self._held().last()
         number = self._held().add(keyframe)
-        before, self._last = self._last, keyframe
         repeated = before is not None and _is_like(before, keyframe)
         return f"keyframe {number}{' (nothing has changed since the last one: drop it?)' if repeated else ''}"
 
@@ -138,7 +141,6 @@ class EpisodeRecorder:
         """Take the last keyframe out of the episode."""
         self.check_recording()
         moved = self._held().drop_last()
-        self._last = None
         return f"dropped the last keyframe, {len(self._held())} are left; it is kept as {moved}"
 
     def end(self, failed: bool = False) -> str:

@@ -112,12 +112,16 @@ class KeyframeMaker:
         self.rest.update(message.name, message.position, message.velocity, stamp)
 
     def open(self, not_before: float) -> Capture:
-        """Begin to collect images for a keyframe; :meth:`make` has to follow.
+        """Begin to collect images for a keyframe; :meth:`make` or :meth:`give_up` has to follow.
 
         Args:
             not_before: seconds, the oldest stamp that may be used.
         """
         return self._cameras.capture(not_before, self._settle_time)
+
+    def give_up(self, capture: Capture) -> None:
+        """Collect no more images for a keyframe that nobody will make."""
+        self._cameras.remove(capture)
 
     def make(self, capture: Capture) -> MadeKeyframe:
         """Wait until the arm has rested before the eyes of every camera.

@@ -120,3 +120,16 @@ def test_what_runs_left_unfinished_is_only_counted(recorder: EpisodeRecorder, tm
     assert later.count_unfinished().startswith("1 unfinished in")
     assert later.progress.state == RecorderState.IDLE
     start(later)
+
+
+def test_what_was_resumed_knows_its_last_keyframe(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    assert recorder.last_keyframe() is None
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.close()
+    later = EpisodeRecorder(tmp_path, "panda", "recorded by hand")
+    later.resume()
+    last = later.last_keyframe()
+    assert last is not None
+    np.testing.assert_array_equal(last.pose, keyframe(0.1).pose)
+    assert "drop it?" in later.add(keyframe(0.1))

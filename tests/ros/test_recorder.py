@@ -240,6 +240,7 @@ def test_runs_of_the_stack_are_kept_if_they_succeed(
     ]
     recorder = record(mark="runs", simulated=True, confirm_timeout=0.5)
     peer.await_that(lambda: active.get_subscription_count() > 0)
+    assert "mark:=runs" in recorder.tell("resume_episode").message
     try:
         for sentence in ("press the blue button", "press the red button"):
             peer.execute(ExecuteInstruction, "/mini_diffuser/execute", instruction=sentence)
