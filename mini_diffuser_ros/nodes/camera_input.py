@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
@@ -29,7 +29,6 @@ class CameraInput:
         collector: takes the images.
         now: both clocks.
         on_pair: called when colour and depth of one time have arrived.
-        group: of the callbacks.
     """
 
     def __init__(
@@ -40,7 +39,6 @@ class CameraInput:
         collector: FrameCollector[Any, CameraInfo],
         now: Callable[[], Instant],
         on_pair: Callable[[], None],
-        group: CallbackGroup,
     ) -> None:
         self.camera = camera
         self.problem = ""  # why its last frame could not be used
@@ -54,7 +52,7 @@ class CameraInput:
             partial(self._on_image, collector.add_color, self._color_ages),
             partial(self._on_image, collector.add_depth, self._depth_ages),
             partial(collector.add_info, camera),
-            group,
+            MutuallyExclusiveCallbackGroup(),
         )
 
     def _on_image(self, add: AddImage, ages: RecentValues, message: Any) -> None:

@@ -35,11 +35,12 @@ Pose = Any
 class PerceptionNode(ManagedNode):
     """Fuses the newest images of all cameras that deliver, and says on /diagnostics which do not.
 
-    Three callback groups: images are only queued, so that none is lost while a cloud is made; joint states and TF come
-    in at any time; fusion is woken by the image that completes a set.
+    Images are only queued, in a callback group for each camera, so that none is lost while a cloud is made and none
+    keeps another camera waiting; joint states and TF come in at any time; fusion is woken by the image that completes a
+    set.
     """
 
-    threads = 5  # images, fusion, joint states, TF, diagnostics
+    threads = 6  # fusion, joint states, TF, diagnostics, and images, which take little
 
     def __init__(self) -> None:
         super().__init__("perception_node")
@@ -99,9 +100,8 @@ class PerceptionNode(ManagedNode):
 
         self._publisher = self.create_publisher(PointCloud2, "mini_diffuser/cloud", QoSProfile(depth=1))
         self._fuse = self.create_guard_condition(self._fuse_newest, MutuallyExclusiveCallbackGroup())
-        images = MutuallyExclusiveCallbackGroup()
         self._inputs = {
-            camera: CameraInput(self, camera, self._transports, self._collector, self._now, self._on_pair, images)
+            camera: CameraInput(self, camera, self._transports, self._collector, self._now, self._on_pair)
             for camera in cameras
         }
         self.create_subscription(
