@@ -21,7 +21,6 @@ from launch.core import (
 )
 from launch.core import SomeSubstitutionsType as Text
 from launch.core import perform_substitutions as perform
-from launch.event_handlers import OnShutdown
 from launch.execute_process import ExecuteProcess as ExecuteProcess
 from launch.launch_description_sources import LaunchDescriptionSource, PythonLaunchDescriptionSource
 from launch.logging import logger
@@ -245,16 +244,13 @@ class TimerAction(Action):
             self.task.cancel()
 
     def execute(self, context: LaunchContext) -> None:
-        seconds, come = perform_float(context, self.period), events.TimerEvent(timer_action=self)
+        seconds = perform_float(context, self.period)
 
         async def wait() -> None:
             await asyncio.sleep(seconds)
-            context.emit_event_sync(come)
+            if not context.is_shutdown:
+                context.service.visit_soon(self.actions)
 
-        context.register_event_handler(
-            EventHandler(matcher=lambda event: event is come, entities=self.actions, handle_once=True)
-        )
-        context.register_event_handler(OnShutdown(on_shutdown=lambda event, inner: self.cancel()))
         self.task = context.service.start(wait())
 
 

@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from launch.core import Action, EventHandler, LaunchContext, Shutdown, perform_bool, perform_float
+from launch.core import Action, EventHandler, LaunchContext, perform_bool, perform_float
 from launch.core import SomeSubstitutionsType as Text
 from launch.core import perform_substitutions as perform
-from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
 from launch.logging import logger
 
@@ -112,9 +111,6 @@ class ExecuteProcess(Action):
     process_details: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     return_code: int | None = field(default=None, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self._ending = asyncio.Event()
-
     def _command(self, context: LaunchContext) -> list[str]:
         return [perform(context, part) for part in self.cmd]
 
@@ -153,31 +149,19 @@ class ExecuteProcess(Action):
             for (name, default), wait in zip(TIMEOUTS.items(), given, strict=True)
         ]
         live = partial(self._live, context, self._places(context), perform_bool(context, self.emulate_tty), waits)
-        handlers = [
-            EventHandler(matcher=lambda event: isinstance(event, Shutdown), entities=lambda *_: self._ending.set()),
-            OnProcessExit(target_action=self, on_exit=self.on_exit),
-        ]
-        for handler in handlers:
-            context.register_event_handler(handler)
-        run = self._run(context, live, perform_bool(context, self.respawn), handlers)
-        self.task = context.service.start(run, lasting=True)
+        self.task = context.service.start(self._run(context, live, perform_bool(context, self.respawn)), lasting=True)
 
-    async def _run(self, context: LaunchContext, live: Callable[[], Any], respawn: bool, handlers: list[Any]) -> None:
-        await live()
-        while respawn and not self._ending.is_set() and not context.is_shutdown:
+    async def _run(self, context: LaunchContext, live: Callable[[], Any], respawn: bool) -> None:
+        while await live() and respawn:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), self.respawn_delay or 0.0)
-            await live()
-        for handler in handlers:
-            # After the event of its exit, which is still queued
-            context.service.call_soon(partial(context.unregister_event_handler, handler))
+                await asyncio.wait_for(context.service.ending.wait(), self.respawn_delay or 0.0)
 
     async def _live(
         self, context: LaunchContext, places: dict[str, set[str]], terminal: bool, waits: list[float]
-    ) -> None:
-        """Run the process once."""
-        if self._ending.is_set() or context.is_shutdown:
-            return
+    ) -> bool:
+        """Run the process once; False if it could not be started, or is not to be any more."""
+        if context.is_shutdown:
+            return False
         details = self.process_details
         hear = {stream: partial(self._heard, context, stream, place) for stream, place in places.items()}
         outputs = {stream: Output(heard, terminal) for stream, heard in hear.items()}
@@ -197,8 +181,7 @@ class ExecuteProcess(Action):
             context.emit_event_sync(ProcessStarted(action=self, **details))
             for output in outputs.values():
                 output.listen()
-            with context.service.group(process.pid):
-                code = await self._await_end(process, waits)
+            code = await self._await_end(context, process, waits)
         except OSError as error:
             self._log(logger.error, f"exception occurred while executing process: {error}")
             code = 1
@@ -211,14 +194,19 @@ class ExecuteProcess(Action):
         else:
             died = f"process has died [pid {details['pid']}, exit code {code}, cmd '{' '.join(details['cmd'])}']."
             self._log(logger.error, died)
-        context.emit_event_sync(ProcessExited(action=self, returncode=code, **details))
+        exited = ProcessExited(action=self, returncode=code, **details)
+        on_exit = EventHandler(matcher=lambda event: event is exited, entities=self.on_exit, handle_once=True)
+        context.register_event_handler(on_exit)
+        context.emit_event_sync(exited)
+        return details["pid"] != 0
 
-    async def _await_end(self, process: asyncio.subprocess.Process, waits: list[float]) -> int:
-        """The return code of the process, which is made to end when it is told to."""
+    async def _await_end(self, context: LaunchContext, process: asyncio.subprocess.Process, waits: list[float]) -> int:
+        """The return code of the process, which is made to end with the launch."""
+        context.service.groups.add(process.pid)
         exited: asyncio.Future[Any] = asyncio.ensure_future(process.wait())
-        told: asyncio.Future[Any] = asyncio.ensure_future(self._ending.wait())
-        await asyncio.wait([exited, told], return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        ending: asyncio.Future[Any] = asyncio.ensure_future(context.service.ending.wait())
+        await asyncio.wait([exited, ending], return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
         name, patience = self.process_details["name"], dict(zip(SIGNALS, (*waits, None), strict=True))
         for number, following in zip(SIGNALS, (*SIGNALS[1:], SIGNALS[-1]), strict=True):
             if exited.done():
@@ -230,6 +218,7 @@ class ExecuteProcess(Action):
             if not exited.done():
                 late = f"failed to terminate '{patience[number]}' seconds after receiving '{number.name}'"
                 self._log(logger.error, f"process[{name}] {late}, escalating to '{following.name}'")
+        context.service.signal_groups(0)
         return int(await exited)
 
     def _log(self, write: Callable[..., None], text: str) -> None:

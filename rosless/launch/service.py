@@ -10,7 +10,7 @@ import tempfile
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TextIO
 
 from launch.core import Event, LaunchContext, LaunchDescription, Shutdown, as_entities
@@ -26,6 +26,10 @@ class LaunchService:
         argv: arguments for the context.
         noninteractive: whether no terminal sends signals to the processes.
         debug: whether to show tracebacks.
+
+    Attributes:
+        ending: set when the launch is to end.
+        groups: of the processes, for signals that reach their descendants too.
     """
 
     def __init__(self, *, argv: Iterable[str] = (), noninteractive: bool = False, debug: bool = False) -> None:
@@ -34,16 +38,20 @@ class LaunchService:
         self.debug = debug
         self._pending: deque[Callable[[], Any]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._changed = asyncio.Event()
+        self._changed, self.ending = asyncio.Event(), asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], bool] = {}
-        self._groups: set[int] = set()
+        self.groups: set[int] = set()
         self._signals = self._return_code = 0
         self._log_file: TextIO | None = None
         self._resources = contextlib.ExitStack()
 
     def include_launch_description(self, launch_description: LaunchDescription) -> None:
         """Run a launch description too."""
-        self.call_soon(lambda: self._visit(launch_description))
+        self.visit_soon(launch_description)
+
+    def visit_soon(self, entities: Any) -> None:
+        """Queue an entity, or several."""
+        self.call_soon(lambda: self._visit(entities))
 
     def emit_event(self, event: Event) -> None:
         """Queue an event; may be called from other threads."""
@@ -78,7 +86,7 @@ class LaunchService:
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
         """The same in a running event loop."""
-        self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._changed, self.ending = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         with self._resources:
             self._log_file = self._resources.enter_context(open_log(self.debug))
             self._handle_signals(self._loop)
@@ -113,6 +121,7 @@ class LaunchService:
             if self.context.is_shutdown:
                 return
             self.context.is_shutdown = True
+            self.ending.set()
         for handler in list(self.context._handlers):
             if handler.matches(event):
                 self._visit(handler.handle(event, self.context))
@@ -142,33 +151,24 @@ class LaunchService:
         else:
             harder = signal.SIGTERM if self._signals == 2 else signal.SIGKILL
             logger.warning(f"{said} again, escalating to '{harder.name}'")
-            self._signal_groups(harder)
+            self.signal_groups(harder)
 
-    @contextlib.contextmanager
-    def group(self, leader: int) -> Iterator[None]:
-        """While a process lives; descendants that outlive it end with the launch."""
-        self._groups.add(leader)
-        try:
-            yield
-        finally:
-            self._signal_groups(0)
-
-    def _signal_groups(self, number: int) -> None:
-        """Send a signal to the process groups, and forget those that are gone."""
-        for leader in list(self._groups):
+    def signal_groups(self, number: int) -> None:
+        """Send a signal (0: none) to the process groups, and forget those that are gone."""
+        for leader in list(self.groups):
             try:
                 os.killpg(leader, number)
             except (ProcessLookupError, PermissionError):
-                self._groups.discard(leader)
+                self.groups.discard(leader)
 
     async def _end_descendants(self) -> None:
         """Let what outlived its process end, and kill what does not."""
         for _ in range(20):
-            self._signal_groups(0)
-            if not self._groups:
+            self.signal_groups(0)
+            if not self.groups:
                 return
             await asyncio.sleep(DESCENDANTS_END / 20)
-        self._signal_groups(signal.SIGKILL)
+        self.signal_groups(signal.SIGKILL)
 
     def scratch_file(self, text: str) -> str:
         """The path of a file with this text, which ends with the launch."""

@@ -47,7 +47,6 @@ class Node(ExecuteProcess):
     arguments: Iterable[Text] | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if isinstance(self.parameters, dict | str):
             raise TypeError("'parameters' must be a list of dictionaries and files")
 

@@ -198,3 +198,13 @@ def test_what_rosless_leaves_out_of_a_process_is_named() -> None:
 def test_messages_of_a_launch_go_through_its_logger(capfd: pytest.CaptureFixture[str]) -> None:
     run(LogInfo(msg=["side ", TextSubstitution(text="left")]))
     assert "[INFO] [launch.user]: side left\n" in capfd.readouterr().out
+
+
+def test_what_cannot_be_started_is_not_tried_again(capfd: pytest.CaptureFixture[str]) -> None:
+    ended: list[int] = []
+    process = ExecuteProcess(
+        cmd=["/no/such/program"], respawn=True, on_exit=lambda event, context: ended.append(event.returncode)
+    )
+    assert run(process) == 0
+    assert ended == [1]
+    assert capfd.readouterr().out.count("/no/such/program") >= 1
