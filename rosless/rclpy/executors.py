@@ -42,7 +42,7 @@ class Executor:
         self._wakeups: SimpleQueue[None] = SimpleQueue()  # may be fed from signal handlers, other than a condition
         self._nodes: list[Any] = []
         self._tasks: deque[Task] = deque()
-        self._ready: deque[Any] = deque()
+        self._ready: list[Any] = []
         self._running = 0
         self._is_shutdown = False
         self._forget = self.context._on_wake(self.wake)
@@ -64,6 +64,7 @@ class Executor:
     def remove_node(self, node: Any) -> None:
         """Serve a node no longer."""
         self._nodes = [one for one in self._nodes if one is not node]
+        self._ready = [one for one in self._ready if one._node is not node]
         if node.executor is self:
             node.executor = None
         self.wake()
@@ -173,15 +174,15 @@ class Executor:
         for collect in (False, True):
             if collect:
                 # Everything that is ready is lined up: each is served once before any is served twice
-                self._ready.extend(one for node in self._nodes for one in node._waitables() if self._may_start(one))
-            while self._ready:
-                if (task := self._start(self._ready.popleft())) is not None:
+                found = (one for node in self._nodes for one in node._waitables() if one._is_ready())
+                self._ready += [one for one in found if one not in self._ready]
+            for entity in list(self._ready):
+                if entity._is_ready() and not entity.callback_group.can_execute(entity):
+                    continue  # keeps its place until its group is free
+                self._ready.remove(entity)
+                if (task := self._start(entity)) is not None:
                     return task
         return None
-
-    @staticmethod
-    def _may_start(entity: Any) -> bool:
-        return bool(entity._is_ready() and entity.callback_group.can_execute(entity))
 
     def _start(self, entity: Any) -> Task | None:
         group = entity.callback_group

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import rclpy
 from control_msgs.action import GripperCommand
 from rclpy.action import ActionClient
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -133,6 +134,29 @@ def test_a_killed_node_is_forgotten_and_rejoins(survivor: Survivor) -> None:
     survivor.start_mortal()
     survivor.use_mortal("second life")
     survivor.until(survivor.sees_mortal)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_callbacks_of_a_busy_group_take_turns(threads: int) -> None:
+    context = Context()
+    rclpy.init(args=[], context=context, domain_id=random.SystemRandom().randrange(1, 59))
+    node, executor = Node("busy", context=context), MultiThreadedExecutor(threads, context=context)
+    executor.add_node(node)
+    served = [0, 0, 0]
+
+    def serve(index: int) -> None:
+        served[index] += 1
+
+    for index in range(3):
+        node.create_timer(1e-9, partial(serve, index))
+    deadline = time.monotonic() + PATIENCE
+    while sum(served) < 300 and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=1.0)
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()
+    assert sum(served) >= 300
+    assert max(served) - min(served) <= 2
 
 
 @pytest.mark.parametrize(("benchmark", "count"), [("ros_cycles", 100), ("ros_malformed", 500)])
