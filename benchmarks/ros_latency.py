@@ -3,9 +3,9 @@
     python benchmarks/ros_latency.py [--count 300] [--limit-ms 3.0]
 
 Another process publishes images of 640 by 480 pixels in rgb8 at 30 Hz with sensor-data QoS; their age is the time from
-the stamp, set right before `publish`, to the callback, which gets the whole message. After that a node with nothing but a timer
-of 10 Hz runs for some seconds. Prints one JSON object; ends with 1 if the median age is above the limit, if more than
-5 % of the images are lost, or if the idle node takes more than 5 % of a core. Uses nothing but rclpy.
+the stamp, set right before `publish`, to the callback, which gets the whole message. After that a node with nothing but
+a timer of 10 Hz runs for some seconds. Prints one JSON object; ends with 1 if the median age is above the limit, if
+more than 5 % of the images are lost, or if the idle node takes more than 5 % of a core. Uses nothing but rclpy.
 """
 
 from __future__ import annotations
