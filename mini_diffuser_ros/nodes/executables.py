@@ -29,8 +29,8 @@ CLASSES = {
     "realsense_node": "RealsenseNode",
     "sim_node": "SimNode",
 }
-# Seconds after which a thread that computes in Python lets another go on. A decision is thousands of operations of
-# torch, and gives up its turn for each: at Python's 5 ms the other nodes of the process make it wait most of the time.
+# Seconds after which a thread that computes in Python lets another go on, Python's own choice being 5 ms. A decision is
+# thousands of operations of torch and gives up its turn for each, to the other nodes of its process.
 SWITCH_INTERVAL = 5e-4
 OPTIONAL = "--optional"
 USAGE = f"usage: stack [{OPTIONAL}] NODE ... [--ros-args ...], with NODE one of {', '.join(CLASSES)}"
