@@ -58,6 +58,16 @@ def test_filters_hold_messages_back(capfd: pytest.CaptureFixture[str]) -> None:
     assert [text.count(word) for word in ("once", "later", "seldom")] == [1, 2, 1]
 
 
+def test_a_line_of_code_keeps_its_severity() -> None:
+    def say(log: Callable[[str], bool]) -> bool:
+        return log("said")
+
+    logger = get_logger("constant")
+    assert say(logger.info)
+    with pytest.raises(ValueError, match="severity cannot be changed"):
+        say(logger.error)
+
+
 def test_messages_reach_rosout(ros: Ros) -> None:
     heard: list[Log] = []
     ros.far_node("listener").create_subscription(Log, "/rosout", heard.append, 10)
