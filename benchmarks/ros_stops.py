@@ -65,6 +65,7 @@ class Bench:
         _outcome(self._resume.call_async(Trigger.Request()))
         return {
             "speed": speed,
+            "speedup": max(value for at, value in self._speeds if at >= called) - speed,
             "answer_s": answered - called,
             "rest_s": max(moving, default=called) - called,
             "moved_after_answer": float(max(moving, default=called) > answered or not answer.success),
@@ -128,6 +129,7 @@ def main() -> int:
     rng = np.random.default_rng(0)
     runs = [bench.once(0.25 * (-1) ** index, float(rng.uniform(0.0, 0.4))) for index in range(options.count)]
     figures: dict[str, Any] = {"stops": options.count, "speed_p50": _percentile(runs, "speed", 50)}
+    figures["largest_speedup_after_the_call"] = _percentile(runs, "speedup", 100)
     for name in ("answer_s", "rest_s"):
         figures |= {f"{name}_p50": _percentile(runs, name, 50), f"{name}_p99": _percentile(runs, name, 99)}
     for name in ("braked", "stopped", "moved_after_answer"):

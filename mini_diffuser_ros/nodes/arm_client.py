@@ -14,7 +14,7 @@ from rclpy.node import Node
 
 from mini_diffuser_ros.motion import MotionPlanner
 from mini_diffuser_ros.nodes.action_goal import SentGoal, cancel_on_acceptance, send_goal
-from mini_diffuser_ros.nodes.braking import braking_trajectory, is_followed
+from mini_diffuser_ros.nodes.braking import Progress, braking_trajectory, is_followed
 from mini_diffuser_ros.nodes.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.errors import InterruptionError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.measured_arm import MeasuredArm
@@ -24,7 +24,7 @@ from mini_diffuser_ros.records import JointTrajectory
 
 TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
 REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory
-LONGEST_DELAY = 0.1  # seconds that a message to the controller is taken to need at most
+CANCELED_GRACE = 0.8  # seconds that an arm may need to come to rest once its goal is canceled
 
 
 class ArmClient(ControllerClient):
@@ -33,7 +33,9 @@ class ArmClient(ControllerClient):
     An interruption does not merely cancel: a controller that loses its goal holds its position at once, which is a
     jerk. Instead the fastest jerk-limited stop replaces the goal, and measured velocities tell whether the arm rests.
     A controller that does not take the stop up within the time that the stop would have needed, or does not follow
-    it, has its goals canceled: the fallback comes later than a plain cancel by no more than that time.
+    it, has its goals canceled: the fallback comes later than a plain cancel by no more than that time. Where the
+    controller's own feedback does not tell that it is in step with the trajectory, or joint states do not tell that
+    the arm follows, the goal is canceled at once.
 
     Args:
         node: that sends the goals.
@@ -66,16 +68,19 @@ class ArmClient(ControllerClient):
             NodeError: if the controller is absent, refuses or fails, or the arm is not where it should be.
         """
 
-        def on_feedback(feedback: Any) -> None:
-            on_progress(min(1.0, seconds(feedback.desired.time_from_start) / max(trajectory.duration, 1e-3)))
-
         goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory))
         with self.busy():
+            progress = Progress(trajectory, time.monotonic())
+
+            def on_feedback(feedback: Any) -> None:
+                self._take_reference(progress, trajectory, feedback)
+                on_progress(min(1.0, seconds(feedback.desired.time_from_start) / max(trajectory.duration, 1e-3)))
+
             sent = send_goal(self.client, goal, watch, name=self.name, on_feedback=on_feedback)
             try:
                 wrapped = sent.result(watch, 2.0 * trajectory.duration + TRAJECTORY_GRACE)
             except InterruptionError as interruption:
-                problem = self._bring_to_rest(trajectory, sent)
+                problem = self._bring_to_rest(trajectory, progress, sent)
                 raise InterruptionError(interruption.outcome, f"{interruption}{problem}") from interruption
         result = wrapped.result
         if wrapped.status != GoalStatus.STATUS_SUCCEEDED or result.error_code != result.SUCCESSFUL:
@@ -92,21 +97,30 @@ class ArmClient(ControllerClient):
                 f"{self._arrival_tolerance:.3f} rad: something holds the arm, or the controller lags"
             )
 
-    def _bring_to_rest(self, trajectory: JointTrajectory, sent: SentGoal) -> str:
-        """Brake, and cancel if that does not help; returns what remains to be said about it."""
-        delay = min((sent.accepted_at - sent.sent_at) / 2.0, LONGEST_DELAY)
-        elapsed = time.monotonic() - sent.sent_at
-        try:
-            followed = is_followed(trajectory, elapsed - delay, self._measured.positions())
-        except StaleJointsError:
-            followed = True  # nothing is known to be in its way
-        # The stop arrives as late after it was sent as the trajectory did.
-        stop = braking_trajectory(self._planner, trajectory, elapsed)
-        if followed and self._brake(stop):
+    @staticmethod
+    def _take_reference(progress: Progress, trajectory: JointTrajectory, feedback: Any) -> None:
+        reference = dict(zip(feedback.joint_names, feedback.desired.positions, strict=False))
+        if all(name in reference for name in trajectory.joint_names):
+            progress.heard([reference[name] for name in trajectory.joint_names], time.monotonic())
+
+    def _bring_to_rest(self, trajectory: JointTrajectory, progress: Progress, sent: SentGoal) -> str:
+        """Brake, and cancel if that is not safe or does not help; returns what remains to be said about it."""
+        elapsed = progress.elapsed(time.monotonic())
+        if (
+            elapsed is not None
+            and self._is_followed(trajectory, elapsed)
+            and self._brake(braking_trajectory(self._planner, trajectory, elapsed))
+        ):
             return ""
         sent.cancel()
         self.cancel_all()
-        return self._unrest(stop)
+        return self._unrest()
+
+    def _is_followed(self, trajectory: JointTrajectory, elapsed: float) -> bool:
+        try:
+            return is_followed(trajectory, elapsed, self._measured.positions())
+        except StaleJointsError:
+            return False
 
     def _brake(self, stop: JointTrajectory) -> bool:
         """Whether the controller took the stop up and the arm is known to rest."""
@@ -126,9 +140,9 @@ class ArmClient(ControllerClient):
             return False
         return True
 
-    def _unrest(self, stop: JointTrajectory) -> str:
+    def _unrest(self) -> str:
         try:
-            self._measured.wait_for(Watch(), self._measured.rests, float(stop.times[-1]) + REST_GRACE)
+            self._measured.wait_for(Watch(), self._measured.rests, CANCELED_GRACE)
         except TimeoutError:
             try:
                 return f"; {self._measured.describe_unrest()}"

@@ -26,7 +26,7 @@ from mini_diffuser_ros.records import JointTrajectory
 ArmResult = FollowJointTrajectory.Result
 
 CANCELED, REPLACED, ENDED = range(3)
-FEEDBACK_PERIOD = 0.1  # seconds
+FEEDBACK_PERIOD = 0.05  # seconds, as the real controller's by default
 GOAL_TOLERANCE = 0.03  # radians by which a joint may miss the end of a trajectory
 BRAKE_TIMEOUT = 2.0  # seconds
 BRAKE_POLL = 0.01  # seconds

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.nodes.arm_controller import ArmController
-from mini_diffuser_ros.nodes.braking import LEAD, braking_trajectory, is_followed
+from mini_diffuser_ros.nodes.braking import LEAD, Progress, braking_trajectory, is_followed
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import load_robot
 
@@ -55,3 +55,23 @@ def test_at_rest_there_is_nothing_to_brake() -> None:
         TRAJECTORY.joint_names, np.array([0.0, 1.0]), np.tile(ROBOT.home, (2, 1)), np.zeros((2, 7)), np.zeros((2, 7))
     )
     assert np.allclose(braking_trajectory(PLANNER, still, 0.5).positions, ROBOT.home)
+
+
+@settings(max_examples=25)
+@given(st.floats(0.05, 0.95))
+def test_a_controller_in_step_is_believed(part: float) -> None:
+    progress = Progress(TRAJECTORY, sent_at=100.0)
+    assert progress.elapsed(100.1) is None
+    at = part * TRAJECTORY.duration
+    progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at + 0.01)
+    assert progress.elapsed(100.0 + at + 0.05) == pytest.approx(at + 0.045, abs=0.003)
+
+
+def test_a_controller_that_is_late_or_silent_is_not_believed() -> None:
+    progress = Progress(TRAJECTORY, sent_at=100.0)
+    at = TRAJECTORY.duration / 2.0
+    progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at + 0.2)
+    assert progress.elapsed(100.0 + at + 0.2) is None
+    progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at)
+    assert progress.elapsed(100.0 + at) is not None
+    assert progress.elapsed(100.0 + at + 1.0) is None

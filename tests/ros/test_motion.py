@@ -64,7 +64,7 @@ def left_behind(peer: Peer, joints: list[Any]) -> Any:
 @pytest.fixture(scope="module")
 def motion(start: Callable[..., Process], peer: Peer, left_behind: Any) -> Process:
     # Slow motions leave time to interfere; generous ages, since these tests share the processors with others.
-    ages = {"max_joint_age": 1.5, "client_timeout": 1.0}
+    ages = {"max_joint_age": 4.0, "client_timeout": 4.0}
     box = {"planner.boxes": "[0.65, 0.0, 0.05, 0.03, 0.03, 0.05, 0.0]"}
     process = start("motion_node", **ages, **box, **{"planner.velocity_scaling": 0.2})
     # The first goals may come before the joint states do.
@@ -243,7 +243,7 @@ def test_without_a_gripper_action_keyframes_that_need_none_are_executed(
 ) -> None:
     # The joint states come from a reliable publisher here and from a best-effort one next.
     names = {"arm_action": ARM, "gripper_action": "nowhere/gripper_action"}
-    start("motion_node", namespace="/fake_hardware", max_joint_age=1.5, **names)
+    start("motion_node", namespace="/fake_hardware", max_joint_age=4.0, **names)
     move = f"/fake_hardware{MOVE}"
     for reliability, target in ((ReliabilityPolicy.RELIABLE, LEFT), (ReliabilityPolicy.BEST_EFFORT, RIGHT)):
         qos = QoSProfile(depth=5, reliability=reliability)

@@ -31,8 +31,8 @@ class Stack:
             "sim_node": {"image_size": 128, "instruction": f"'{SENTENCE}'"},
             "perception_node": {"max_image_age": 5.0},
             "motion_node": {
-                "max_joint_age": 2.0,
-                "client_timeout": 2.0,
+                "max_joint_age": 4.0,
+                "client_timeout": 4.0,
                 "planner.velocity_scaling": 0.04,
                 "stop_file": stop_file,
             },

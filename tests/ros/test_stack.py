@@ -33,7 +33,7 @@ def stack(start: Callable[..., Process], checkpoint: Path) -> dict[str, Process]
     return {
         "sim": start("sim_node", image_size=128, instruction=f"'{instruction}'"),
         "perception": start("perception_node", cameras="[front, left_shoulder, wrist, rear]", max_image_age=5.0),
-        "motion": start("motion_node", max_joint_age=1.0, client_timeout=3.0),
+        "motion": start("motion_node", max_joint_age=4.0, client_timeout=4.0),
         # An untrained policy asks for much that is refused; that need not take long.
         "policy": start(
             "policy_node", checkpoint=checkpoint, keyframe_limit=1, samples=8, candidates=2, decisions_per_keyframe=1
