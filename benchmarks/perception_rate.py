@@ -237,6 +237,7 @@ def report(listener: Listener, span: float, cpu: dict[str, float]) -> dict[str, 
             "max": largest("fusion: age of the oldest image at use max (ms)"),
         },
         "fusion_ms": {"p50": median("fusion: fusion p50 (ms)"), "p99": median("fusion: fusion p99 (ms)")},
+        "fusion_cpu_ms": {"p50": median("fusion: fusion cpu p50 (ms)"), "p99": median("fusion: fusion cpu p99 (ms)")},
         "sets_dropped": last.get("fusion: sets dropped"),
         "images_per_s": {
             key.removesuffix(" rate (Hz)"): value for key, value in sorted(last.items()) if key.endswith("rate (Hz)")
