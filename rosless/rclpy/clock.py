@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from rclpy.clock_type import ClockType
-from rclpy.context import get_default_context
+from rclpy.context import enlist, get_default_context
 from rclpy.duration import Duration
 from rclpy.exceptions import NotInitializedException
 from rclpy.time import Time
@@ -50,13 +50,7 @@ class Clock:
 
     def _on_jump(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Call a function whenever the simulated time changes; returns one that forgets it."""
-        self._listeners.append(callback)
-
-        def forget() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(callback)
-
-        return forget
+        return enlist(self._listeners, callback)
 
     def sleep_until(self, until: Time, context: Any = None) -> bool:
         """Sleep until a time of this clock; False when the context is shut down earlier.

@@ -20,6 +20,17 @@ from rclpy.exceptions import NotInitializedException, RCLError
 _contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 
 
+def enlist(callbacks: list[Callable[[], Any]], callback: Callable[[], Any]) -> Callable[[], None]:
+    """Add a function to a list; returns one that takes it off, as often as it is called."""
+    callbacks.append(callback)
+
+    def forget() -> None:
+        with contextlib.suppress(ValueError):
+            callbacks.remove(callback)
+
+    return forget
+
+
 class Context:
     """What nodes, executors and clocks share between `init` and `shutdown`."""
 
@@ -84,13 +95,7 @@ class Context:
 
     def _on_wake(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Call a function at shutdown, from a signal handler too; returns one that forgets it."""
-        self._wake_callbacks.append(callback)
-
-        def forget() -> None:
-            with contextlib.suppress(ValueError):
-                self._wake_callbacks.remove(callback)
-
-        return forget
+        return enlist(self._wake_callbacks, callback)
 
     def _interrupt(self) -> None:
         """End every spin, from a signal handler: takes no lock, frees nothing."""

@@ -30,7 +30,10 @@ NUMBERS = {
     "float32": ("f", 4), "float64": ("d", 8),
 }  # fmt: skip
 LENGTH = struct.Struct("<I")
-LISTS = {"bool": bool, "byte": lambda value: bytes((value,))}  # sequences that Python has as lists, not as arrays
+LISTS: dict[str, Callable[[int], Any]] = {
+    "bool": bool,
+    "byte": lambda value: bytes((value,)),
+}  # sequences that Python has as lists, not as arrays
 
 
 def typecode(kind: FieldType) -> str:

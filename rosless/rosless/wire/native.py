@@ -15,7 +15,7 @@ from cyclonedds.internal import DDS, dds_c_t
 from cyclonedds.topic import Topic
 
 # Loaded again, for signatures of its own
-library: Any = ctypes.CDLL(DDS._dll_handle._name)  # type: ignore[attr-defined]
+library: Any = ctypes.CDLL(DDS._dll_handle._name)
 Pointer = ctypes.c_void_p
 for name, result, arguments in (
     ("dds_write", ctypes.c_int32, (ctypes.c_int32, Pointer)),
@@ -80,7 +80,8 @@ def write(writer: int, data: bytes | bytearray) -> int:
 
 def take(reader: int) -> Iterator[Sample]:
     """Take all samples of a reader."""
-    found, infos = (Pointer * TAKE_AT_ONCE)(), (dds_c_t.sample_info * TAKE_AT_ONCE)()
+    found: Any = (Pointer * TAKE_AT_ONCE)()
+    infos = (dds_c_t.sample_info * TAKE_AT_ONCE)()
     count = TAKE_AT_ONCE
     while count == TAKE_AT_ONCE:
         count = library.dds_takecdr(reader, found, TAKE_AT_ONCE, infos, ANY_SAMPLE)
@@ -141,7 +142,8 @@ class _Described(ctypes.Structure):
 
 def discovered(reader: int, is_writer: bool) -> Iterator[tuple[bytes, RemoteEndpoint | None]]:
     """Endpoints that came, or went (None), since the last call, by their gids; of a reader of the built-in topics."""
-    found, infos = (Pointer * TAKE_AT_ONCE)(), (dds_c_t.sample_info * TAKE_AT_ONCE)()
+    found: Any = (Pointer * TAKE_AT_ONCE)()
+    infos = (dds_c_t.sample_info * TAKE_AT_ONCE)()
     count = TAKE_AT_ONCE
     while count == TAKE_AT_ONCE:
         found[0] = None  # DDS fills in its own memory, which it gets back below

@@ -170,7 +170,7 @@ class Session:
         self._waitset, self._stop = WaitSet(self.participant), GuardCondition(self.participant)
         topics = ((BuiltinTopicDcpsPublication, True), (BuiltinTopicDcpsSubscription, False))
         self._builtin = [(BuiltinDataReader(self.participant, topic), is_writer) for topic, is_writer in topics]
-        self._conditions = [reader._next_condition for reader, _ in self._builtin]
+        self._conditions: list[Any] = [reader._next_condition for reader, _ in self._builtin]
         for condition in self._conditions:
             self.watch(condition, self._discover)
         self.watch(self._stop, lambda: None)
