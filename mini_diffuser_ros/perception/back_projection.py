@@ -65,7 +65,7 @@ def check_view(view: CameraView) -> None:
     pose = np.asarray(view.base_from_camera)
     if pose.shape != (4, 4) or not np.all(np.isfinite(pose)):
         raise InvalidViewError(view.name, f"base_from_camera of shape {pose.shape} is not a finite (4, 4) matrix")
-    if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-3):
+    if np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 1e-3:
         raise InvalidViewError(view.name, "the rotation of base_from_camera is not orthonormal within 1e-3")
 
 
@@ -99,16 +99,17 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
         z += origin[2]
     pixels = np.flatnonzero((z > low[2]) & (z < high[2]))
     distance = depth.reshape(-1).take(pixels)
-    measured = (distance > config.min_depth) & (distance < config.max_depth)
-    pixels, distance = pixels.compress(measured), distance.compress(measured)
-
     rows, columns = np.divmod(pixels, width)
     xy = along_u[:2].take(columns, axis=1)
     xy += along_v[:2].take(rows, axis=1)
-    xy *= distance
+    with np.errstate(over="ignore"):  # distances that are no measurements
+        xy *= distance
     xy += origin[:2, None]
     x, y = xy
-    inside = (x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])
+    inside = (distance > config.min_depth) & (distance < config.max_depth)
+    for row, lowest, highest in ((x, low[0], high[0]), (y, low[1], high[1])):
+        inside &= row > lowest
+        inside &= row < highest
     if config.drop_flying_points:
         inside[inside] = ~_is_flying(depth, pixels.compress(inside), config.flying_point_jump)
     pixels = pixels.compress(inside)
