@@ -57,6 +57,10 @@ try:
     rclpy.spin(node)
 except (KeyboardInterrupt, ExternalShutdownException):
     pass
+except RuntimeError:
+    # A signal between two waits lets rclpy's next one fail.
+    if rclpy.ok():
+        raise
 finally:
     node.destroy_node()
     rclpy.try_shutdown()
