@@ -195,7 +195,7 @@ class Subscription(_TopicEntity):
         super().__init__(node, msg_type, topic, qos, callback_group, events or SubscriptionEventCallbacks())
 
     async def _handle(self, sample: Sample) -> None:
-        message = sample.data if self.raw else self._decode(self.msg_type, sample)
+        message = bytes(sample.data) if self.raw else self._decode(self.msg_type, sample)
         if message is not None:
             stamps = {"source_timestamp": sample.stamp, "received_timestamp": time.time_ns()}
             await await_or_execute(self.callback, message, *([stamps] if self._with_info else []))

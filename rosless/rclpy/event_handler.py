@@ -41,7 +41,8 @@ class EventCallbacks:
 
     def _on_incompatible(self, topic: str, logger: Any, policy: int) -> None:
         """Tell of a counterpart whose policy (a DDS id) is incompatible."""
-        kind = INCOMPATIBLE_KINDS.get(policy, QoSPolicyKind.INVALID)
+        if (kind := INCOMPATIBLE_KINDS.get(policy)) is None:
+            return  # not a policy but the type, which is told of elsewhere
         self._count += 1
         if self.incompatible_qos is not None:
             self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, kind))

@@ -61,7 +61,7 @@ def encode(cls: type, message: object, prefix: bytes = b"") -> bytearray:
     return out
 
 
-def decode(cls: Any, data: bytes, skip: int = 0) -> Any:
+def decode(cls: Any, data: bytes | memoryview, skip: int = 0) -> Any:
     """The message in CDR bytes, `skip` bytes after the header.
 
     Raises:

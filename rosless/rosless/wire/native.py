@@ -13,6 +13,7 @@ import numpy as np
 from cyclonedds.core import InstanceState
 from cyclonedds.internal import DDS, dds_c_t
 from cyclonedds.topic import Topic
+from numpy.typing import NDArray
 
 # Loaded again, for signatures of its own
 library: Any = ctypes.CDLL(DDS._dll_handle._name)
@@ -21,8 +22,7 @@ for name, result, arguments in (
     ("dds_write", ctypes.c_int32, (ctypes.c_int32, Pointer)),
     ("dds_takecdr", ctypes.c_int32, (ctypes.c_int32, Pointer, ctypes.c_uint32, Pointer, ctypes.c_uint32)),
     ("ddsi_serdata_size", ctypes.c_uint32, (Pointer,)),
-    ("ddsi_serdata_to_ser_ref", Pointer, (Pointer, ctypes.c_size_t, ctypes.c_size_t, Pointer)),
-    ("ddsi_serdata_to_ser_unref", None, (Pointer, Pointer)),
+    ("ddsi_serdata_to_ser", None, (Pointer, ctypes.c_size_t, ctypes.c_size_t, Pointer)),
     ("ddsi_serdata_unref", None, (Pointer,)),
     ("dds_qget_userdata", ctypes.c_bool, (Pointer, Pointer, Pointer)),
     ("dds_qget_reliability", ctypes.c_bool, (Pointer, Pointer, Pointer)),
@@ -64,7 +64,7 @@ def topic_like(topic: Topic, participant: int, name: str) -> Topic:
 class Sample(NamedTuple):
     """What arrived: encoded bytes, the handle of the writer, when it was written (nanoseconds of the system time)."""
 
-    data: bytes
+    data: memoryview
     writer: int
     stamp: int
 
@@ -73,8 +73,7 @@ def write(writer: int, data: bytes | bytearray) -> int:
     """Write one encoded sample; negative for an error of DDS.  Other threads run meanwhile."""
     if len(data) < HEADER_SIZE:
         return BAD_PARAMETER
-    address = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
-    buffer = dds_c_t.sample_buffer(address, len(data))
+    buffer = dds_c_t.sample_buffer(_address(np.frombuffer(data, np.uint8)), len(data))
     return int(library.dds_write(writer, ctypes.byref(buffer)))
 
 
@@ -92,13 +91,15 @@ def take(reader: int) -> Iterator[Sample]:
                 yield Sample(data, info.publication_handle, info.source_timestamp)
 
 
-def _copy(serialized: int) -> bytes:
-    view = dds_c_t.sample_buffer()
+def _copy(serialized: int) -> memoryview:
     size = library.ddsi_serdata_size(serialized)
-    held = library.ddsi_serdata_to_ser_ref(serialized, 0, size, ctypes.byref(view))
-    data = ctypes.string_at(view.buf, size)
-    library.ddsi_serdata_to_ser_unref(held, ctypes.byref(view))
-    return data
+    data: Any = np.empty(size, np.uint8)
+    library.ddsi_serdata_to_ser(serialized, 0, size, _address(data))
+    return memoryview(data)
+
+
+def _address(data: NDArray[np.uint8]) -> int:
+    return int(data.__array_interface__["data"][0])
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class Endpoint:
         if on_incompatible is not None:
             self.entity.set_status_mask(self._mask)
             session.watch(self.entity, self._report_incompatible, self)
+            self._report_incompatible()  # what was found before anybody watched
 
     @property
     def is_writer(self) -> bool:
@@ -82,8 +83,7 @@ class Endpoint:
 
     def _report_incompatible(self) -> None:
         details = getattr(self.entity, self._incompatible)() if not self.closed else None
-        # Policy 0 is none: the types are
-        if self._on_incompatible is not None and details and details.total_count_change > 0 and details.last_policy_id:
+        if self._on_incompatible is not None and details and details.total_count_change > 0:
             self._on_incompatible(int(details.last_policy_id))
 
     @property
