@@ -27,7 +27,9 @@ from rclpy.node import Node
 NAN, INF = float("nan"), float("inf")
 DOWN = (1.0, 0.0, 0.0, 0.0)
 AT_ONCE = 16  # goals on their way at the same time
-TIMEOUT = 120.0  # seconds for an answer
+TIMEOUT = 120.0  # seconds for a server to be there
+ANSWER = 15.0  # seconds after which an answer counts as lost and the goal is sent again
+ATTEMPTS = 4
 
 
 def keyframe(
@@ -155,6 +157,7 @@ class Sender:
     def __init__(self, node: Node, target: Target) -> None:
         self._client = ActionClient(node, target.kind, target.action)
         self._target = target
+        self.resent = 0
 
     def is_there(self) -> bool:
         """Wait for the server; whether it came."""
@@ -162,8 +165,13 @@ class Sender:
 
     def result(self, goal: Any) -> Any:
         """Wrapped result, None if there is none in time."""
-        handle = _outcome(self._client.send_goal_async(goal))
-        return None if handle is None or not handle.accepted else _outcome(handle.get_result_async())
+        for attempt in range(ATTEMPTS):
+            self.resent += attempt > 0
+            handle = _outcome(self._client.send_goal_async(goal))
+            wrapped = None if handle is None or not handle.accepted else _outcome(handle.get_result_async())
+            if wrapped is not None:
+                return wrapped
+        return None
 
     def flood(self, count: int, seed: int) -> Tally:
         """Send malformed goals, several at a time."""
@@ -198,7 +206,7 @@ class Sender:
 def _outcome(future: Any) -> Any:
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
-    return future.result() if done.wait(TIMEOUT) else None
+    return future.result() if done.wait(ANSWER) else None
 
 
 def measure(node: Node, target: Target, count: int, seed: int) -> dict[str, Any]:
@@ -213,6 +221,7 @@ def measure(node: Node, target: Target, count: int, seed: int) -> dict[str, Any]
         "node": target.node,
         "goals": count,
         "refused": tally.refused,
+        "sent_again": sender.resent,
         "goals_per_s": round(count / took, 1),
         "valid_goal_afterwards": sender.takes_a_valid_goal(),
         "kinds": dict(sorted(tally.kinds.items())),
