@@ -78,7 +78,7 @@ setup(
     entry_points={
         "console_scripts": [
             "mini-diffuser = mini_diffuser_ros.cli:main",
-            *(f"{name} = {PACKAGE}.nodes.executables:{name}" for name in EXECUTABLES),
+            *(f"{name} = {PACKAGE}.nodes.core.executables:{name}" for name in EXECUTABLES),
         ],
     },
 )

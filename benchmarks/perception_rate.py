@@ -34,8 +34,8 @@ from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
-from mini_diffuser_ros.nodes.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
-from mini_diffuser_ros.nodes.messages import (
+from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
+from mini_diffuser_ros.nodes.core.messages import (
     color_from_image,
     depth_from_image,
     image_from_color,

@@ -9,7 +9,7 @@ from importlib import import_module
 COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("mini_diffuser_ros.simulation.record_command", "record expert demonstrations in simulation"),
     "demo": (
-        "mini_diffuser_ros.nodes.demo",
+        "mini_diffuser_ros.nodes.recording.demo",
         "record demonstrations on an arm, with a running recorder_node",
     ),
     "info": ("mini_diffuser_ros.data.info_command", "summarise recorded episodes, draw their clouds"),
@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("mini_diffuser_ros.evaluation.command", "success rates of a checkpoint in a world"),
     "bench": ("mini_diffuser_ros.bench.command", "time and memory of the network, parity with the published one"),
     "import-official": ("mini_diffuser_ros.policy.import_command", "published weights into a policy directory"),
-    "say": ("mini_diffuser_ros.nodes.say", "send a sentence to the running stack and wait for its outcome"),
+    "say": ("mini_diffuser_ros.nodes.runs.say", "send a sentence to the running stack and wait for its outcome"),
 }
 """Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""
 

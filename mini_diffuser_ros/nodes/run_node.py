@@ -12,14 +12,14 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 
-from mini_diffuser_ros.nodes.action_goal import carry_out, wait_for_server
-from mini_diffuser_ros.nodes.errors import InterruptionError, NodeError
-from mini_diffuser_ros.nodes.outcomes import outcome_name
-from mini_diffuser_ros.nodes.parameters import Parameters
-from mini_diffuser_ros.nodes.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.run_observer import RunObserver
-from mini_diffuser_ros.nodes.run_report import Event, RunReport, make_run_folder
-from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.nodes.core.action_goal import carry_out, wait_for_server
+from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError
+from mini_diffuser_ros.nodes.core.outcomes import outcome_name
+from mini_diffuser_ros.nodes.core.parameters import Parameters
+from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
+from mini_diffuser_ros.nodes.runs.run_report import Event, RunReport, make_run_folder
 from mini_diffuser_ros.robots import load_robot
 
 ACTION = "mini_diffuser/execute"

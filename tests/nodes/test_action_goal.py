@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rclpy.task import Future
 
-from mini_diffuser_ros.nodes.action_goal import carry_out
-from mini_diffuser_ros.nodes.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
-from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.nodes.core.action_goal import carry_out
+from mini_diffuser_ros.nodes.core.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
+from mini_diffuser_ros.nodes.core.watch import Watch
 
 
 class Handle:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.arm_controller import ArmController
+from mini_diffuser_ros.nodes.simulation.arm_controller import ArmController
 from mini_diffuser_ros.records import JointTrajectory
 
 BRAKING = np.array([10.0, 5.0])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.arm_rest import Rest, RestConfig, RestTracker
+from mini_diffuser_ros.nodes.recording.arm_rest import Rest, RestConfig, RestTracker
 
 ARM, FINGERS = ("j1", "j2"), ("f1",)
 CONFIG = RestConfig(speed=0.04, finger_speed=0.004, settle_time=0.3)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mini_diffuser_ros.nodes.arm_rest import Rest
-from mini_diffuser_ros.nodes.automatic_marks import AutoConfig, AutomaticMarks
+from mini_diffuser_ros.nodes.recording.arm_rest import Rest
+from mini_diffuser_ros.nodes.recording.automatic_marks import AutoConfig, AutomaticMarks
 
 HERE, THERE = {"j1": 0.0, "j2": 0.5}, {"j1": 0.3, "j2": 0.5}
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
-from mini_diffuser_ros.nodes.arm_controller import ArmController
-from mini_diffuser_ros.nodes.braking import LEAD, Progress, braking_trajectory, is_followed
+from mini_diffuser_ros.nodes.motion.braking import LEAD, Progress, braking_trajectory, is_followed
+from mini_diffuser_ros.nodes.simulation.arm_controller import ArmController
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import load_robot
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mini_diffuser_ros.nodes.camera_file import CameraFileError, read_camera_file
+from mini_diffuser_ros.nodes.cameras.camera_file import CameraFileError, read_camera_file
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "cameras.yaml"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.camera_frames import AgeLimits, FrameCollector, Instant, SyncConfig
+from mini_diffuser_ros.nodes.cameras.camera_frames import AgeLimits, FrameCollector, Instant, SyncConfig
 
 CONFIG = SyncConfig(pair_tolerance=0.01, set_tolerance=0.05, stale_after=1.0)
 LIMITS = AgeLimits(oldest=0.1, lead=0.02)

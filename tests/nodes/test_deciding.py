@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.deciding import Decider
-from mini_diffuser_ros.nodes.errors import InterruptionError, NodeError
-from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.policy.deciding import Decider
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 
 CLOUD = Cloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), "base")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.data import open_episodes
-from mini_diffuser_ros.nodes.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
+from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.records import CameraView, Cloud, Keyframe
 
 

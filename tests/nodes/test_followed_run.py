@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from action_msgs.msg import GoalStatus
 
-from mini_diffuser_ros.nodes.followed_run import FollowedRun, Goal, RunEvent, task_of
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, Goal, RunEvent, task_of
 
 EXECUTING, SUCCEEDED, ABORTED = GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.errors import NodeError
-from mini_diffuser_ros.nodes.instruction_run import Ending, InstructionRun, MotionReport, refusal_of
+from mini_diffuser_ros.nodes.core.errors import NodeError
+from mini_diffuser_ros.nodes.policy.instruction_run import Ending, InstructionRun, MotionReport, refusal_of
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 
 CLOUD = Cloud(np.zeros((3, 3), np.float32), np.zeros((3, 3), np.uint8), "base")

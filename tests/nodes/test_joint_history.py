@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.errors import StaleJointsError
-from mini_diffuser_ros.nodes.joint_history import SPAN, JointHistory
+from mini_diffuser_ros.nodes.core.errors import StaleJointsError
+from mini_diffuser_ros.nodes.core.joint_history import SPAN, JointHistory
 
 
 def test_positions_between_two_states_are_interpolated_and_publishers_are_merged() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.errors import StaleJointsError
-from mini_diffuser_ros.nodes.joint_tracker import JointTracker
+from mini_diffuser_ros.nodes.core.errors import StaleJointsError
+from mini_diffuser_ros.nodes.core.joint_tracker import JointTracker
 
 
 def test_publishers_are_merged() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.arm_rest import Rest
-from mini_diffuser_ros.nodes.keyframe_capture import KeyframeCapture
+from mini_diffuser_ros.nodes.recording.arm_rest import Rest
+from mini_diffuser_ros.nodes.recording.keyframe_capture import KeyframeCapture
 
 
 def capture(cameras: tuple[str, ...] = ("front", "wrist"), not_before: float = 10.0) -> KeyframeCapture[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.nodes.errors import NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.nodes.core.errors import NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.robots import load_robot
 
 ROBOT = load_robot("panda")
@@ -73,7 +73,7 @@ def test_the_gripper_is_open_when_its_fingers_are_apart(arm: MeasuredArm) -> Non
 
 
 def test_a_motion_does_not_begin_on_a_moving_arm(arm: MeasuredArm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mini_diffuser_ros.nodes.measured_arm.REST_TIMEOUT", 0.01)
+    monkeypatch.setattr("mini_diffuser_ros.nodes.motion.measured_arm.REST_TIMEOUT", 0.01)
     arm.take(state(speed=0.5))
     with pytest.raises(NodeError, match=r"the arm moves at 0\.50 rad/s"):
         arm.await_rest(Watch())

@@ -7,8 +7,8 @@ from dataclasses import fields
 import pytest
 
 from mini_diffuser_ros.motion import MotionConfig
-from mini_diffuser_ros.nodes.camera_frames import SyncConfig
-from mini_diffuser_ros.nodes.parameters import attribute_descriptions
+from mini_diffuser_ros.nodes.cameras.camera_frames import SyncConfig
+from mini_diffuser_ros.nodes.core.parameters import attribute_descriptions
 from mini_diffuser_ros.perception import FusionConfig
 
 

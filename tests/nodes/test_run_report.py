@@ -9,8 +9,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.run_report import Decision, Event, RunReport, draw_decision, logged, make_run_folder
-from mini_diffuser_ros.nodes.run_video import RunVideo
+from mini_diffuser_ros.nodes.runs.run_report import Decision, Event, RunReport, draw_decision, logged, make_run_folder
+from mini_diffuser_ros.nodes.runs.run_video import RunVideo
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 
 MODES = [

@@ -10,9 +10,9 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import CancelResponse
 from unique_identifier_msgs.msg import UUID
 
-from mini_diffuser_ros.nodes.errors import InterruptionError
-from mini_diffuser_ros.nodes.sentences import Result, Sentences
-from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.nodes.core.errors import InterruptionError
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.policy.sentences import Result, Sentences
 
 
 class Goal:

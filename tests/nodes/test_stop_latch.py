@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mini_diffuser_ros.nodes.stop_latch import StopLatch
+from mini_diffuser_ros.nodes.motion.stop_latch import StopLatch
 
 
 def test_a_stop_holds_until_it_is_resumed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.table import Table
+from mini_diffuser_ros.nodes.simulation.table import Table
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
 
 

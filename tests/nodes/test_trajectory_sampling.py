@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from mini_diffuser_ros.nodes.trajectory_sampling import CUBIC, LINEAR, QUINTIC, degree_of, sample
+from mini_diffuser_ros.nodes.simulation.trajectory_sampling import CUBIC, LINEAR, QUINTIC, degree_of, sample
 from mini_diffuser_ros.records import JointTrajectory
 
 COEFFICIENTS = (0.3, -0.7, 0.4, 0.9, -0.5, 0.2)

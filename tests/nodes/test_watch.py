@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mini_diffuser_ros.nodes.errors import InterruptionError
-from mini_diffuser_ros.nodes.watch import Watch
+from mini_diffuser_ros.nodes.core.errors import InterruptionError
+from mini_diffuser_ros.nodes.core.watch import Watch
 
 
 class SettableFuture:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.motion import MotionPlanner
-from mini_diffuser_ros.nodes.world_driver import WorldDriver
+from mini_diffuser_ros.nodes.simulation.world_driver import WorldDriver
 from mini_diffuser_ros.simulation import TabletopWorld
 
 PERIOD = 0.02

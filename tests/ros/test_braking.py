@@ -14,8 +14,8 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.arm_controller import ArmController
-from mini_diffuser_ros.nodes.messages import trajectory_from_message
+from mini_diffuser_ros.nodes.core.messages import trajectory_from_message
+from mini_diffuser_ros.nodes.simulation.arm_controller import ArmController
 from mini_diffuser_ros.robots import load_robot
 
 from .arm import LEFT, MOVE, RIGHT, is_moving, stays_at_rest

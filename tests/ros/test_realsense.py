@@ -14,9 +14,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from mini_diffuser_ros.nodes.diagnostics import Level
-from mini_diffuser_ros.nodes.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
-from mini_diffuser_ros.nodes.realsense_feed import FeedConfig, RealSenseFeed
+from mini_diffuser_ros.nodes.cameras.realsense_feed import FeedConfig, RealSenseFeed
+from mini_diffuser_ros.nodes.core.diagnostics import Level
+from mini_diffuser_ros.nodes.core.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
 from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseError, RgbdFrame, StreamConfig, load_sdk
 
 from .conftest import DISCOVERY, Peer, Process

@@ -1,0 +1,1 @@
+"""Images from drivers and devices: topics, transports, which images belong together."""

@@ -1,0 +1,80 @@
+"""The topics of one camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+
+from mini_diffuser_ros.nodes.cameras.camera_frames import CameraHealth, FrameCollector, Instant
+from mini_diffuser_ros.nodes.cameras.camera_topics import subscribe_camera
+from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
+from mini_diffuser_ros.nodes.core.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.nodes.core.messages import seconds
+
+AddImage = Callable[[str, float, Any, Instant], bool]
+
+
+class CameraInput:
+    """Hands the images of one camera to the collector as they are, and remembers how they come in.
+
+    Args:
+        node: that subscribes.
+        camera: name of the camera, below which its topics live.
+        transports: how its colour and its depth images travel.
+        collector: takes the images.
+        now: both clocks.
+        on_pair: called when colour and depth of one time have arrived.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: str,
+        transports: tuple[ImageTransport, ImageTransport],
+        collector: FrameCollector[Any, CameraInfo],
+        now: Callable[[], Instant],
+        on_pair: Callable[[], None],
+    ) -> None:
+        self.camera = camera
+        self.problem = ""  # why its last frame could not be used
+        self._now, self._on_pair = now, on_pair
+        self._color_ages, self._depth_ages = RecentValues(), RecentValues()
+        self._newest = float("-inf")
+        subscribe_camera(
+            node,
+            camera,
+            transports,
+            partial(self._on_image, collector.add_color, self._color_ages),
+            partial(self._on_image, collector.add_depth, self._depth_ages),
+            partial(collector.add_info, camera),
+            MutuallyExclusiveCallbackGroup(),
+        )
+
+    def _on_image(self, add: AddImage, ages: RecentValues, message: Any) -> None:
+        stamp, now = seconds(message.header.stamp), self._now()
+        ages.add(1e3 * (now.clock - stamp))
+        self._newest = stamp
+        if add(self.camera, stamp, message, now):
+            self._on_pair()
+
+    def health(self, state: CameraHealth) -> Health:
+        """What is to be said on /diagnostics, given what the collector says."""
+        values: dict[str, float | str] = {
+            "colour rate (Hz)": self._color_ages.rate(),
+            "depth rate (Hz)": self._depth_ages.rate(),
+            "pairs dropped for their age": float(state.dropped),
+            **self._color_ages.summary("age of colour on arrival", "ms"),
+            **self._depth_ages.summary("age of depth on arrival", "ms"),
+        }
+        if self._newest > float("-inf"):
+            values["age of the newest image (s)"] = self._now().clock - self._newest
+        if not state.live:
+            return Health(Level.ERROR, state.message, values)
+        if self.problem:
+            return Health(Level.WARN, f"camera {self.camera}: {self.problem}", values)
+        return Health(Level.OK if state.well else Level.WARN, state.message, values)

@@ -1,0 +1,44 @@
+"""The topics of an RGB-D camera, under the names of realsense2_camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo
+
+from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
+
+COLOR_TOPIC = "color/image_raw"
+DEPTH_TOPIC = "aligned_depth_to_color/image_raw"
+INFO_TOPIC = "color/camera_info"
+
+
+def subscribe_camera(
+    node: Node,
+    camera: str,
+    transports: tuple[ImageTransport, ImageTransport],
+    on_color: Callable[[Any], None],
+    on_depth: Callable[[Any], None],
+    on_info: Callable[[CameraInfo], None],
+    group: CallbackGroup,
+) -> None:
+    """Subscribe to colour, to depth aligned to it and to the calibration of one camera, with sensor-data QoS.
+
+    Args:
+        node: that subscribes.
+        camera: its name, below which the topics live.
+        transports: how colour and how depth travel; their messages are what the callbacks get.
+        on_color, on_depth, on_info: called with each message.
+        group: of the callbacks.
+    """
+    color, depth = transports
+    for kind, topic, callback in (
+        (color.message, COLOR_TOPIC + color.suffix, on_color),
+        (depth.message, DEPTH_TOPIC + depth.suffix, on_depth),
+        (CameraInfo, INFO_TOPIC, on_info),
+    ):
+        node.create_subscription(kind, f"{camera}/{topic}", callback, qos_profile_sensor_data, callback_group=group)

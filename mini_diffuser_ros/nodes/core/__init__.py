@@ -1,0 +1,1 @@
+"""What every node needs: messages and records, parameters, processes, diagnostics, waiting, action goals."""

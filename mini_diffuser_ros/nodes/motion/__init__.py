@@ -1,0 +1,1 @@
+"""From a candidate to an arm at rest in its new place: controllers, measurements, stopping."""

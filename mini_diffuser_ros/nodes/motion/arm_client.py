@@ -1,0 +1,151 @@
+"""Having the arm's controller follow a trajectory, and bringing the arm to rest when something interrupts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from action_msgs.msg import GoalStatus
+from control_msgs.action import FollowJointTrajectory
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+
+from mini_diffuser_ros.motion import MotionPlanner
+from mini_diffuser_ros.nodes.core.action_goal import SentGoal, cancel_on_acceptance, send_goal
+from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.core.messages import seconds, trajectory_to_message
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.motion.braking import Progress, braking_trajectory, is_followed
+from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
+from mini_diffuser_ros.records import JointTrajectory
+
+TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
+REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory
+CANCELED_GRACE = 0.8  # seconds that an arm may need to come to rest once its goal is canceled
+
+
+class ArmClient(ControllerClient):
+    """The arm's FollowJointTrajectory controller.
+
+    An interruption does not merely cancel: a controller that loses its goal holds its position at once, which is a
+    jerk. Instead the fastest jerk-limited stop replaces the goal, and measured velocities tell whether the arm rests.
+    A controller that does not take the stop up within the time that the stop would have needed, or does not follow
+    it, has its goals canceled: the fallback comes later than a plain cancel by no more than that time. Where the
+    controller's own feedback does not tell that it is in step with the trajectory, or joint states do not tell that
+    the arm follows, the goal is canceled at once.
+
+    Args:
+        node: that sends the goals.
+        name: of the action.
+        group: of all callbacks.
+        planner: for stops.
+        measured: where the arm is.
+        arrival_tolerance: radians by which a joint may miss the end of a trajectory.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        group: CallbackGroup,
+        planner: MotionPlanner,
+        measured: MeasuredArm,
+        arrival_tolerance: float,
+    ) -> None:
+        super().__init__(node, FollowJointTrajectory, name, group)
+        self._planner = planner
+        self._measured = measured
+        self._arrival_tolerance = arrival_tolerance
+
+    def follow(self, trajectory: JointTrajectory, watch: Watch, on_progress: Callable[[float], None]) -> None:
+        """Follow a trajectory to its end and check by measurement that the arm arrived.
+
+        Raises:
+            InterruptionError: when the watch is interrupted, after the arm has been brought to rest.
+            NodeError: if the controller is absent, refuses or fails, or the arm is not where it should be.
+        """
+
+        goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory))
+        with self.busy():
+            progress = Progress(trajectory, time.monotonic())
+
+            def on_feedback(feedback: Any) -> None:
+                self._take_reference(progress, trajectory, feedback)
+                on_progress(min(1.0, seconds(feedback.desired.time_from_start) / max(trajectory.duration, 1e-3)))
+
+            sent = send_goal(self.client, goal, watch, name=self.name, on_feedback=on_feedback)
+            try:
+                wrapped = sent.result(watch, 2.0 * trajectory.duration + TRAJECTORY_GRACE)
+            except InterruptionError as interruption:
+                problem = self._bring_to_rest(trajectory, progress, sent)
+                raise InterruptionError(interruption.outcome, f"{interruption}{problem}") from interruption
+        result = wrapped.result
+        if wrapped.status != GoalStatus.STATUS_SUCCEEDED or result.error_code != result.SUCCESSFUL:
+            raise NodeError(f"{self.name}: error {result.error_code} {result.error_string}".rstrip())
+        self._check_arrival(trajectory, watch)
+
+    def _check_arrival(self, trajectory: JointTrajectory, watch: Watch) -> None:
+        """What the controller reports is checked against what is measured."""
+        misses = np.abs(self._measured.await_rest(watch) - trajectory.positions[-1])
+        worst = int(np.argmax(misses))
+        if misses[worst] > self._arrival_tolerance:
+            raise NodeError(
+                f"{trajectory.joint_names[worst]} is {misses[worst]:.3f} rad from its goal, allowed are "
+                f"{self._arrival_tolerance:.3f} rad: something holds the arm, or the controller lags"
+            )
+
+    @staticmethod
+    def _take_reference(progress: Progress, trajectory: JointTrajectory, feedback: Any) -> None:
+        reference = dict(zip(feedback.joint_names, feedback.desired.positions, strict=False))
+        if all(name in reference for name in trajectory.joint_names):
+            progress.heard([reference[name] for name in trajectory.joint_names], time.monotonic())
+
+    def _bring_to_rest(self, trajectory: JointTrajectory, progress: Progress, sent: SentGoal) -> str:
+        """Brake, and cancel if that is not safe or does not help; returns what remains to be said about it."""
+        elapsed = progress.elapsed(time.monotonic())
+        if (
+            elapsed is not None
+            and self._is_followed(trajectory, elapsed)
+            and self._brake(braking_trajectory(self._planner, trajectory, elapsed))
+        ):
+            return ""
+        sent.cancel()
+        self.cancel_all()
+        return self._unrest()
+
+    def _is_followed(self, trajectory: JointTrajectory, elapsed: float) -> bool:
+        try:
+            return is_followed(trajectory, elapsed, self._measured.positions())
+        except StaleJointsError:
+            return False
+
+    def _brake(self, stop: JointTrajectory) -> bool:
+        """Whether the controller took the stop up and the arm is known to rest."""
+        goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop))
+        accepted = self.client.send_goal_async(goal)
+        watch = Watch()  # nothing interrupts a stop
+        stop_time = float(stop.times[-1])
+        try:
+            handle = watch.result_of(accepted, stop_time)
+            if not handle.accepted:
+                self._logger.warning(f"{self.name} rejected a braking trajectory; canceling instead")
+                return False
+            self._measured.wait_for(watch, self._measured.rests, stop_time + REST_GRACE)
+        except TimeoutError:
+            self._logger.warning(f"{self.name} did not brake within {stop_time:.2f} s; canceling instead")
+            cancel_on_acceptance(accepted)
+            return False
+        return True
+
+    def _unrest(self) -> str:
+        try:
+            self._measured.wait_for(Watch(), self._measured.rests, CANCELED_GRACE)
+        except TimeoutError:
+            try:
+                return f"; {self._measured.describe_unrest()}"
+            except StaleJointsError as error:
+                return f"; whether the arm rests is not known: {error}"
+        return ""

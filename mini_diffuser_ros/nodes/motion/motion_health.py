@@ -1,0 +1,80 @@
+"""What motion_node says about itself on /diagnostics."""
+
+from __future__ import annotations
+
+from mini_diffuser_ros.nodes.core.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
+from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome, Result
+from mini_diffuser_ros.nodes.motion.stop_latch import StopLatch
+
+PLANNING_WINDOW = 600.0  # seconds; keyframes are rare
+
+
+class MotionHealth:
+    """Joint states, controllers, and the motion itself.
+
+    Args:
+        measured: the joint states.
+        max_joint_age: seconds after which they are stale.
+        latch: whether the arm is stopped.
+        controllers: of arm and gripper, by what they move.
+    """
+
+    def __init__(
+        self,
+        measured: MeasuredArm,
+        max_joint_age: float,
+        latch: StopLatch,
+        controllers: dict[str, ControllerClient],
+    ) -> None:
+        self._measured = measured
+        self._max_joint_age = max_joint_age
+        self._latch = latch
+        self._controllers = controllers
+        self._arrivals = RecentValues()
+        self._planning = RecentValues(PLANNING_WINDOW)
+        self._last: MotionOutcome | None = None
+
+    def joint_state_arrived(self) -> None:
+        """Count a joint state message."""
+        self._arrivals.add()
+
+    def planned(self, seconds: float) -> None:
+        """Count a planning."""
+        self._planning.add(1e3 * seconds)
+
+    def ended(self, outcome: MotionOutcome) -> None:
+        """Remember how the newest goal ended."""
+        self._last = outcome
+
+    def joint_states(self) -> Health:
+        """Age and rate of the joint states."""
+        age = self._measured.age()
+        values: dict[str, float | str] = {"rate (Hz)": self._arrivals.rate()}
+        if age is None:
+            return Health(Level.ERROR, "no joint states of the arm", values)
+        values["age (s)"] = age
+        if age > self._max_joint_age:
+            return Health(Level.ERROR, f"joint states are {age:.2f} s old", values)
+        return Health(Level.OK, "fresh", values)
+
+    def controllers(self) -> Health:
+        """Which of the controllers are there."""
+        values = {part: controller.name for part, controller in self._controllers.items()}
+        missing = [controller.name for controller in self._controllers.values() if not controller.is_there()]
+        if missing:
+            return Health(Level.ERROR, f"no action server on {', '.join(missing)}", values)
+        return Health(Level.OK, "arm and gripper are there", values)
+
+    def motion(self) -> Health:
+        """Whether the arm is stopped, how the last goal ended, and how long planning takes."""
+        values: dict[str, float | str] = {"stopped": self._latch.reason or "no"}
+        values.update(self._planning.summary("planning", "ms"))
+        if self._last is not None:
+            values["last goal"] = self._last.message
+        if self._latch.reason:
+            return Health(Level.WARN, f"stopped: {self._latch.reason}", values)
+        if self._last is not None and self._last.outcome in (Result.FAILED, Result.STALE):
+            return Health(Level.WARN, f"the last goal failed: {self._last.message}", values)
+        return Health(Level.OK, "ready", values)

@@ -1,0 +1,75 @@
+"""The policy's side of motion: candidates go there, and what became of them comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from mini_diffuser_ros.nodes.core.action_goal import carry_out
+from mini_diffuser_ros.nodes.core.errors import InterruptionError
+from mini_diffuser_ros.nodes.core.messages import mode_to_message
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.policy.instruction_run import MotionReport
+from mini_diffuser_ros.records import KeyframeMode
+
+NAME = "mini_diffuser/move_to_keyframe"
+TIMEOUT = 120.0  # seconds for one keyframe, planning and gripper included
+
+
+class MotionClient(ControllerClient):
+    """Sends ranked keyframes to motion_node.
+
+    Args:
+        node: that sends the goals.
+        group: of all callbacks.
+        candidates: modes that motion may try for a keyframe.
+        max_silence: seconds without a sign of life of motion_node after which its goal counts as lost.
+    """
+
+    def __init__(self, node: Node, group: CallbackGroup, candidates: int, max_silence: float) -> None:
+        super().__init__(node, MoveToKeyframe, NAME, group)
+        self._clock = node.get_clock()
+        self._candidates = candidates
+        self._max_silence = max_silence
+
+    def move(
+        self, modes: Sequence[KeyframeMode], frame: str, watch: Watch, tell: Callable[[str, str], None]
+    ) -> MotionReport:
+        """Have motion try the most probable modes in order.
+
+        Args:
+            modes: the most probable first.
+            frame: of their poses.
+            watch: what may interrupt; motion has brought the arm to rest then.
+            tell: takes phases and their progress.
+
+        Raises:
+            InterruptionError: when the watch is interrupted, or motion ended the keyframe for another reason than
+                that it refuses every candidate.
+            NodeError: if motion_node is absent or falls silent.
+        """
+        self.await_server(watch)
+        goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()))
+        goal.candidates = [mode_to_message(mode) for mode in modes[: self._candidates]]
+        with self.busy():
+            wrapped = carry_out(
+                self.client,
+                goal,
+                watch,
+                name=self.name,
+                timeout=TIMEOUT,
+                on_feedback=lambda feedback: tell(feedback.phase, f"{feedback.progress:.0%}"),
+                max_silence=self._max_silence,
+            )
+        result, motion = wrapped.result, MoveToKeyframe.Result
+        if result.outcome == motion.REACHED:
+            return MotionReport(result.chosen, result.message)
+        if result.outcome == motion.REFUSED:
+            return MotionReport(None, result.message)
+        ended = ExecuteInstruction.Result
+        raise InterruptionError(ended.STOPPED if result.outcome == motion.STOPPED else ended.FAILED, result.message)

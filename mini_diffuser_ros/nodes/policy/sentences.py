@@ -1,0 +1,77 @@
+"""Which sentence is obeyed: the newest, as soon as the one before it has brought the arm to rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mini_diffuser_msgs.action import ExecuteInstruction
+
+from mini_diffuser_ros.nodes.core.errors import NodeError
+from mini_diffuser_ros.nodes.core.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.policy.instruction_run import refusal_of
+
+Result = ExecuteInstruction.Result
+TURN_TIMEOUT = 60.0  # seconds; a preempted sentence gives its turn back as soon as motion has ended
+
+
+class Sentences(GoalWatches):
+    """Watches of the sentences that have not ended.
+
+    Args:
+        max_length: characters of a sentence.
+    """
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__()
+        self._max_length = max_length
+        self._obeyed: Watch | None = None  # whose turn it is
+        self._turn_lock = threading.Lock()
+
+    def begin(self, goal: Any) -> Watch:
+        """The watch of a goal: one that is refused is interrupted at once, any other preempts all before it."""
+        sentence = goal.request.instruction.strip()
+        refusal = refusal_of(sentence, self._max_length)
+        if refusal is None:
+            self.interrupt_all(Result.PREEMPTED, f"preempted by '{sentence}'")
+        watch = super().begin(goal)
+        if refusal is not None:
+            watch.interrupt(Result.REFUSED, refusal)
+        return watch
+
+    @contextmanager
+    def turn(self, watch: Watch) -> Iterator[None]:
+        """Around obeying: only one sentence at a time may move the arm.
+
+        Raises:
+            InterruptionError: when the watch is interrupted before its turn has come.
+            NodeError: if the sentence before it does not end.
+        """
+        try:
+            # An interruption may come just after the turn was taken.
+            self._await_turn(watch)
+            yield
+        finally:
+            self._give_back(watch)
+
+    def _await_turn(self, watch: Watch) -> None:
+        try:
+            watch.wait_for(lambda: self._take_turn(watch), TURN_TIMEOUT)
+        except TimeoutError:
+            raise NodeError(f"the sentence before it did not end within {TURN_TIMEOUT:.0f} s") from None
+
+    def _give_back(self, watch: Watch) -> None:
+        with self._turn_lock:
+            if self._obeyed is not watch:
+                return
+            self._obeyed = None
+        self.notify_all()
+
+    def _take_turn(self, watch: Watch) -> bool:
+        with self._turn_lock:
+            if self._obeyed is None:
+                self._obeyed = watch
+            return self._obeyed is watch

@@ -1,0 +1,1 @@
+"""From sensors to episodes on the disk: rests, keyframes, what was begun and not ended."""

@@ -1,0 +1,241 @@
+"""One keyframe from what the sensors say: images of the arm at rest, their TF, the tool's pose and the gripper."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
+
+from mini_diffuser_ros.geometry import pose_from_matrix
+from mini_diffuser_ros.nodes.core.errors import MalformedMessageError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.core.frames import FrameLookup
+from mini_diffuser_ros.nodes.core.joint_history import JointHistory
+from mini_diffuser_ros.nodes.core.joint_tracker import JointTracker
+from mini_diffuser_ros.nodes.core.messages import intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.recording.arm_rest import RestConfig, RestTracker
+from mini_diffuser_ros.nodes.recording.keyframe_capture import ImagePair
+from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
+from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.records import CameraView, Keyframe
+from mini_diffuser_ros.robots import RobotDescription
+
+
+@dataclass(frozen=True)
+class KeyframeConfig:
+    """How a keyframe is made.
+
+    Attributes:
+        timeout: seconds that may pass until the arm rests and every camera has delivered.
+        max_joint_age: seconds without joint states after which the arm's state is not known.
+        gripper_open_fraction: of the largest width, from which the gripper counts as open.
+        tool_pose: tf, or joints: forward kinematics of the robot description, where nobody publishes the arm's TF.
+        max_tool_difference: metres that the two may differ by; more means a wrong robot description or another tool.
+    """
+
+    timeout: float = 5.0
+    max_joint_age: float = 0.25
+    gripper_open_fraction: float = 0.9
+    tool_pose: str = "tf"
+    max_tool_difference: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.tool_pose not in ("tf", "joints"):
+            raise ValueError(f"keyframe.tool_pose is '{self.tool_pose}', expected tf or joints")
+
+
+@dataclass(frozen=True, eq=False)
+class MadeKeyframe:
+    """A keyframe and what an operator wants to hear about it.
+
+    Attributes:
+        keyframe: with its images in memory.
+        points: in its cloud.
+        cameras: that it was seen by.
+    """
+
+    keyframe: Keyframe
+    points: int
+    cameras: int
+
+    def __str__(self) -> str:
+        x, y, z = self.keyframe.pose[:3]
+        gripper = "open" if self.keyframe.gripper_open else "closed"
+        return (
+            f"gripper {gripper}, tool at ({x:.3f}, {y:.3f}, {z:.3f}) m, {self.points} points of {self.cameras} cameras"
+        )
+
+
+class KeyframeMaker:
+    """Waits for the arm and the cameras, and makes keyframes.
+
+    Args:
+        robot: the arm's description.
+        cameras: what is seen.
+        frames: TF.
+        watch: ends waits; it has to be notified of joint states and images.
+        config: how a keyframe is made.
+        rest: what counts as rest.
+        fusion: tells whether anything is seen in the workspace.
+    """
+
+    def __init__(
+        self,
+        robot: RobotDescription,
+        cameras: RecorderCameras,
+        frames: FrameLookup,
+        watch: Watch,
+        config: KeyframeConfig,
+        rest: RestConfig,
+        fusion: FusionConfig,
+    ) -> None:
+        self._robot, self._cameras, self._frames, self._watch = robot, cameras, frames, watch
+        self._config, self._settle_time, self._fusion = config, rest.settle_time, fusion
+        self._received, self._history = JointTracker(), JointHistory()
+        self.rest = RestTracker(robot.arm_joint_names, robot.finger_joint_names, rest, max(config.max_joint_age, 0.5))
+
+    def on_joints(self, message: JointState) -> None:
+        """Take a joint state message.
+
+        Raises:
+            ValueError: if it contradicts itself.
+        """
+        stamp = seconds(message.header.stamp)
+        self._received.update(message.name, message.position, message.velocity, time.monotonic())
+        self._history.add(message.name, message.position, stamp)
+        self.rest.update(message.name, message.position, message.velocity, stamp)
+
+    def open(self, not_before: float) -> Capture:
+        """Begin to collect images for a keyframe; :meth:`make` or :meth:`give_up` has to follow.
+
+        Args:
+            not_before: seconds, the oldest stamp that may be used.
+        """
+        return self._cameras.capture(not_before, self._settle_time)
+
+    def give_up(self, capture: Capture) -> None:
+        """Collect no more images for a keyframe that nobody will make."""
+        self._cameras.remove(capture)
+
+    def make(self, capture: Capture) -> MadeKeyframe:
+        """Wait until the arm has rested before the eyes of every camera.
+
+        Raises:
+            NodeError: in one line what was missing: a camera, a transform, joint states, rest.
+        """
+        try:
+            pairs = self._watch.wait_for(lambda: capture.taken(self.rest.rests()), self._config.timeout)
+        except TimeoutError:
+            raise NodeError(f"no keyframe: {self._what_lacks(capture)}") from None
+        finally:
+            self._cameras.remove(capture)
+        return self._keyframe(pairs)
+
+    def joint_problem(self) -> str:
+        """What is wrong with the joint states, in one line; empty if they are there and fresh."""
+        joints = (*self._robot.arm_joint_names, *self._robot.finger_joint_names)
+        try:
+            self._received.positions(joints, time.monotonic(), self._config.max_joint_age)
+        except StaleJointsError as error:
+            known = set(self._received.known_positions())
+            others = "" if known.issuperset(joints) else ", ".join(sorted(known.difference(joints)))
+            return f"{error}; published are {others}: is robot:={self._robot.name} right?" if others else str(error)
+        return ""
+
+    def arm(self, positions: Mapping[str, float]) -> dict[str, float]:
+        """Those of the positions that are of the arm's joints."""
+        return {name: positions[name] for name in self._robot.arm_joint_names if name in positions}
+
+    def gripper_is_open(self, positions: Mapping[str, float]) -> bool:
+        """State of the gripper.
+
+        Args:
+            positions: joint name to metres; others are ignored.
+
+        Raises:
+            NodeError: if a finger joint is missing.
+        """
+        missing = [name for name in self._robot.finger_joint_names if name not in positions]
+        if missing:
+            raise NodeError(f"no joint state of {', '.join(missing)}: it is not known whether the gripper is open")
+        width = sum(positions[name] for name in self._robot.finger_joint_names)
+        return width >= self._config.gripper_open_fraction * self._robot.max_gripper_width
+
+    def _what_lacks(self, capture: Capture) -> str:
+        problem = self.joint_problem()
+        if problem:
+            return problem
+        motion = self.rest.motion()
+        if motion:
+            return f"the arm did not come to rest within {self._config.timeout:g} s: {motion}"
+        cameras = self._cameras.what_lacks(capture)
+        if cameras:
+            return "; ".join(cameras)
+        known = max((rest.until for rest in self.rest.rests()), default=0.0)
+        behind = capture.not_before - known
+        if behind > 0.0:
+            return (
+                f"joint_states are stamped {behind:.2f} s before the time of asking: synchronise the machines' clocks"
+            )
+        return f"the arm rested and every camera delivered within {self._config.timeout:g} s, but not at the same time"
+
+    def _keyframe(self, pairs: Mapping[str, ImagePair[Any]]) -> MadeKeyframe:
+        newest = max(pairs.values(), key=lambda pair: pair.stamp)
+        joints = (*self._robot.arm_joint_names, *self._robot.finger_joint_names)
+        known = self._history.positions_at(newest.stamp, joints, self._config.max_joint_age)
+        positions = {name: known[name] for name in joints}
+        views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
+        pose = pose_from_matrix(self._base_from_tool(newest.color.header.stamp, positions))
+        gripper_open = self.gripper_is_open(positions)
+        cloud = fuse_views(views, self._fusion, self._robot, positions)
+        if not len(cloud):
+            raise NodeError(
+                f"no keyframe: no camera sees anything between {self._fusion.workspace_min} and "
+                f"{self._fusion.workspace_max} m in {self._robot.base_frame} (fusion.workspace_min, _max); is the "
+                "cameras' calibration in TF right?"
+            )
+        keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
+        return MadeKeyframe(keyframe, len(cloud), len(views))
+
+    def _view(self, camera: str, pair: ImagePair[Any]) -> CameraView:
+        header, info = pair.color.header, self._cameras.info(camera)
+        try:
+            if info is None:
+                raise NodeError("no camera_info")
+            color, depth = self._cameras.decode(pair)
+            if info.width and (info.height, info.width) != color.shape[:2]:
+                size = f"{color.shape[1]}x{color.shape[0]}"
+                raise MalformedMessageError(f"camera_info is of {info.width}x{info.height} pixels, the image of {size}")
+            return CameraView(
+                name=camera,
+                color=color,
+                depth=depth,
+                intrinsics=intrinsics_from_info(info),
+                base_from_camera=self._frames.parent_from_child(self._robot.base_frame, header.frame_id, header.stamp),
+                stamp=pair.stamp,
+            )
+        except NodeError as error:
+            raise NodeError(f"no keyframe: camera {camera}: {error}") from error
+
+    def _base_from_tool(self, stamp: Time, positions: Mapping[str, float]) -> NDArray[np.float64]:
+        robot = self._robot
+        computed = robot.forward_kinematics(positions)[robot.tcp_frame]
+        if self._config.tool_pose == "joints":
+            return computed
+        try:
+            measured = self._frames.parent_from_child(robot.base_frame, robot.tcp_frame, stamp)
+        except NodeError as error:
+            raise NodeError(f"no keyframe: {error}; keyframe.tool_pose:=joints does without") from error
+        difference = float(np.linalg.norm(measured[:3, 3] - computed[:3, 3]))
+        if difference > self._config.max_tool_difference:
+            raise NodeError(
+                f"no keyframe: TF has {robot.tcp_frame} {difference:.3f} m away from where the joint positions of "
+                f"robot:={robot.name} put it, allowed are {self._config.max_tool_difference:g} m: another tool?"
+            )
+        return measured

@@ -1,0 +1,161 @@
+"""The cameras of the recorder: what they deliver goes to the keyframes that are being waited for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+
+from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
+from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
+from mini_diffuser_ros.nodes.core.diagnostics import Health, Level
+from mini_diffuser_ros.nodes.core.messages import NANOSECONDS, seconds
+from mini_diffuser_ros.nodes.recording.keyframe_capture import ImagePair, KeyframeCapture
+
+Capture = KeyframeCapture[Any]
+"""Of messages of whatever kind the images travel as."""
+
+
+@dataclass(frozen=True)
+class CameraLimits:
+    """Which images are used.
+
+    Attributes:
+        pair_tolerance: seconds between the stamps of colour and depth of one camera.
+        stale_after: seconds without an image after which a camera counts as silent.
+        max_clock_lead: seconds that an image may be stamped in the future.
+    """
+
+    pair_tolerance: float = 0.01
+    stale_after: float = 1.0
+    max_clock_lead: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("pair_tolerance", "stale_after", "max_clock_lead"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"camera.{name} is {getattr(self, name)}, expected seconds above 0")
+
+
+class RecorderCameras:
+    """Subscribes to any number of cameras.
+
+    Args:
+        node: that subscribes.
+        names: of the cameras.
+        transports: how colour and how depth travel.
+        limits: what images are used.
+        notify: called when something arrives that somebody may wait for.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        names: Sequence[str],
+        transports: tuple[ImageTransport, ImageTransport],
+        limits: CameraLimits,
+        notify: Callable[[], None],
+    ) -> None:
+        self.names = tuple(names)
+        self._transports = transports
+        self._node, self._limits, self._notify = node, limits, notify
+        self._received: dict[tuple[str, str], float] = {}  # camera and topic: when, on the monotonic clock
+        self._leads: dict[tuple[str, str], float] = {}  # camera and topic: seconds that the newest stamp lies ahead
+        self._infos: dict[str, CameraInfo] = {}
+        self._captures: list[Capture] = []
+        self._lock = threading.Lock()
+        group = MutuallyExclusiveCallbackGroup()
+        for name in names:
+            on_color = partial(self._on_image, name, COLOR_TOPIC, Capture.add_color)
+            on_depth = partial(self._on_image, name, DEPTH_TOPIC, Capture.add_depth)
+            subscribe_camera(node, name, transports, on_color, on_depth, partial(self._on_info, name), group)
+
+    def capture(self, not_before: float, settle_time: float) -> Capture:
+        """A capture that gets every image from now on; arguments as those of KeyframeCapture."""
+        capture: Capture = KeyframeCapture(self.names, not_before, settle_time, self._limits.pair_tolerance)
+        with self._lock:
+            self._captures.append(capture)
+        return capture
+
+    def remove(self, capture: Capture) -> None:
+        """The capture gets no more images."""
+        with self._lock:
+            self._captures.remove(capture)
+
+    def info(self, camera: str) -> CameraInfo | None:
+        """The newest calibration of a camera."""
+        return self._infos.get(camera)
+
+    def decode(self, pair: ImagePair[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Colour (H, W, 3) and depth (H, W), metres, of a pair of messages.
+
+        Raises:
+            MalformedMessageError: saying what is wrong with one of them.
+        """
+        color, depth = self._transports
+        return color.decode(pair.color), depth.decode(pair.depth)
+
+    def problem(self, camera: str) -> str:
+        """Which of a camera's topics are silent or from the future, in one line; empty if none is."""
+        now = time.monotonic()
+        faults = []
+        for topic in (COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC):
+            last = self._received.get((camera, topic))
+            lead = self._leads.get((camera, topic), 0.0)
+            if last is None:
+                faults.append(f"nothing on {camera}/{topic} yet")
+            elif topic == INFO_TOPIC:
+                continue  # some drivers send the calibration only once
+            elif now - last > self._limits.stale_after:
+                faults.append(f"nothing on {camera}/{topic} for {now - last:.1f} s")
+            elif lead > self._limits.max_clock_lead:
+                allowed = f"{self._limits.max_clock_lead:g} s (camera.max_clock_lead)"
+                faults.append(
+                    f"{camera}/{topic} is stamped {lead:.3f} s in the future, allowed are {allowed}: synchronise the "
+                    "clocks of the machines"
+                )
+        return f"camera {camera}: {', '.join(faults)}" if faults else ""
+
+    def health(self, camera: str) -> Health:
+        """For diagnostics."""
+        problem = self.problem(camera)
+        return Health(Level.ERROR, problem) if problem else Health(Level.OK, f"camera {camera}: delivers")
+
+    def what_lacks(self, capture: Capture) -> list[str]:
+        """Why a capture has not got its images from every camera, one line a camera."""
+        lines = {camera: problem for camera in self.names if (problem := self.problem(camera))}
+        for camera, late in capture.late().items():
+            if camera not in lines and late is not None:
+                lines[camera] = (
+                    f"camera {camera}: its newest image is stamped {late:.2f} s before the keyframe was asked for; "
+                    "are the clocks of the machines synchronised?"
+                )
+        for camera in capture.unpaired():
+            lines.setdefault(camera, f"camera {camera}: no colour and depth of the same time (camera.pair_tolerance)")
+        return [lines[camera] for camera in self.names if camera in lines]
+
+    def _on_image(self, camera: str, topic: str, take: Callable[..., None], message: Any) -> None:
+        stamp = seconds(message.header.stamp)
+        self._received[camera, topic] = time.monotonic()
+        self._leads[camera, topic] = lead = stamp - self._node.get_clock().now().nanoseconds / NANOSECONDS
+        # An image from the future shows what was before its stamp, and maybe before it was asked for.
+        if lead <= self._limits.max_clock_lead:
+            for capture in self._waiting():
+                take(capture, camera, stamp, message)
+        self._notify()
+
+    def _on_info(self, camera: str, message: CameraInfo) -> None:
+        self._received[camera, INFO_TOPIC] = time.monotonic()
+        self._infos[camera] = message
+
+    def _waiting(self) -> list[Capture]:
+        with self._lock:
+            return list(self._captures)

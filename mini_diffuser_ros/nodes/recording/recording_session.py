@@ -1,0 +1,176 @@
+"""The episode under way, changed by one caller at a time, and what everybody hears about it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mini_diffuser_msgs.msg import RecorderStatus
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from mini_diffuser_ros.data import DataError
+from mini_diffuser_ros.nodes.core.diagnostics import Health, Level
+from mini_diffuser_ros.nodes.core.errors import NodeError
+from mini_diffuser_ros.nodes.core.messages import NANOSECONDS
+from mini_diffuser_ros.nodes.recording.arm_rest import Rest
+from mini_diffuser_ros.nodes.recording.automatic_marks import AutoConfig, AutomaticMarks
+from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, Progress, RecorderState
+from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
+from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
+from mini_diffuser_ros.perception import PerceptionError
+
+BASE = "mini_diffuser/recorder"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+STATES = {
+    RecorderState.IDLE: RecorderStatus.IDLE,
+    RecorderState.RECORDING: RecorderStatus.RECORDING,
+    RecorderState.UNFINISHED: RecorderStatus.UNFINISHED,
+}
+SCARCE_DISK = 500_000_000  # bytes, some hundred keyframes of three cameras
+
+
+class RecordingSession:
+    """What services, automatic marks and runs do to the recorder. Actions are to be passed to :meth:`attempt`.
+
+    Args:
+        node: in whose name the status is published.
+        maker: makes keyframes.
+        recorder: writes them.
+        auto: what makes a keyframe of a rest.
+        folder: of the episodes.
+    """
+
+    def __init__(
+        self, node: Node, maker: KeyframeMaker, recorder: EpisodeRecorder, auto: AutoConfig, folder: Path
+    ) -> None:
+        self._node, self._maker, self._recorder, self._folder = node, maker, recorder, folder
+        self._marks = AutomaticMarks(auto)
+        self._lock = threading.RLock()
+        self._message = ""
+        self._status = node.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED)
+
+    @property
+    def progress(self) -> Progress:
+        """The episode that is held now."""
+        return self._recorder.progress
+
+    def now(self) -> float:
+        """Seconds of the node's clock."""
+        return self._node.get_clock().now().nanoseconds / NANOSECONDS
+
+    def attempt(self, action: Callable[[], str]) -> tuple[bool, str]:
+        """Whether an action succeeded, and its line or the reason; told to everybody as well."""
+        with self._lock:
+            try:
+                done, message = True, action()
+            except (NodeError, DataError, PerceptionError) as error:
+                done, message = False, str(error)
+            if done:
+                self._node.get_logger().info(message)
+            else:  # genuine rclpy refuses one call that logs with changing severity
+                self._node.get_logger().error(message)
+            self.tell(message)
+        return done, message
+
+    def tell(self, message: str, marking: bool = False) -> None:
+        """Publish the status with a line about what happened."""
+        self._message = message
+        progress = self._recorder.progress
+        self._status.publish(
+            RecorderStatus(
+                stamp=self._node.get_clock().now().to_msg(),
+                state=RecorderStatus.MARKING if marking else STATES[progress.state],
+                task=progress.task,
+                sentences=list(progress.sentences),
+                episode=progress.episode,
+                keyframes=progress.keyframes,
+                message=message,
+            )
+        )
+
+    # Actions
+
+    def start(self, task: str, sentences: Sequence[str], variation: int) -> str:
+        """Begin an episode."""
+        message = self._recorder.start(task, sentences, variation)
+        self._marks.restart()
+        return message
+
+    def start_with(self, task: str, sentences: Sequence[str], capture: Capture) -> str:
+        """Begin an episode with its first keyframe."""
+        made = self._maker.make(capture)
+        return f"{self.start(task, sentences, 0)}; {self._recorder.add(made.keyframe)}: {made}"
+
+    def mark(self, capture: Capture | None = None) -> str:
+        """Record a keyframe; of images since the capture was opened, or since now."""
+        capture = capture or self.open()
+        try:
+            self._recorder.check_recording()
+        except NodeError:
+            self._maker.give_up(capture)
+            raise
+        self.tell("waiting for the arm to rest and for the cameras", marking=True)
+        made = self._maker.make(capture)
+        recorded = self._recorder.add(made.keyframe)
+        self._remember_last()
+        return f"{recorded}: {made}"
+
+    def mark_end(self) -> str:
+        """Record where the arm is if it has left the last keyframe, then end the episode."""
+        if self.progress.state == RecorderState.RECORDING:
+            positions = self._maker.rest.positions()
+            if self._marks.differs(self._maker.arm(positions), self._maker.gripper_is_open(positions)):
+                self._node.get_logger().info(f"the last one: {self.mark()}")
+        return self._recorder.end()
+
+    def drop_keyframe(self) -> str:
+        """Take the last keyframe back."""
+        message = self._recorder.drop_keyframe()
+        self._remember_last()
+        return message
+
+    def resume(self) -> str:
+        """Go on with an episode that was interrupted."""
+        message = self._recorder.resume()
+        self._remember_last()
+        return message
+
+    def _remember_last(self) -> None:
+        last = self._recorder.last_keyframe()
+        if last is None:
+            self._marks.restart()
+        else:
+            self._marks.go_on_from(self._maker.arm(last.joint_positions), last.gripper_open)
+
+    # Automatic marks
+
+    def open(self, delay: float = 0.0) -> Capture:
+        """Begin to collect images for a keyframe, none of them older than ``delay`` seconds from now."""
+        return self._maker.open(self.now() + delay)
+
+    def is_keyframe(self, rest: Rest) -> bool:
+        """Whether this rest has just become a keyframe that nobody has marked yet.
+
+        Raises:
+            NodeError: if the gripper's joints are not published.
+        """
+        positions = self._maker.rest.positions()
+        return self._marks.is_due(rest, self._maker.arm(positions), self._maker.gripper_is_open(positions))
+
+    # Diagnostics
+
+    def health(self) -> Health:
+        """Of the episode and the disk."""
+        progress = self._recorder.progress
+        values: dict[str, float | str] = {"state": progress.state.value, "keyframes": float(progress.keyframes)}
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            return Health(Level.ERROR, f"{self._folder}: {error.strerror or error}", values)
+        values["free disk (MB)"] = free / 1e6
+        if free < SCARCE_DISK:
+            return Health(Level.WARN, f"{self._folder}: {free / 1e6:.0f} MB of disk are left", values)
+        return Health(Level.WARN if progress.state == RecorderState.UNFINISHED else Level.OK, self._message, values)

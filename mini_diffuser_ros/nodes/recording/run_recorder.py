@@ -1,0 +1,198 @@
+"""Episodes of the stack's own runs: each sentence that it obeys, with the keyframes that it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from action_msgs.msg import GoalStatusArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from std_msgs.msg import Bool, String
+
+from mini_diffuser_ros.data import check_task
+from mini_diffuser_ros.nodes.core.messages import seconds
+from mini_diffuser_ros.nodes.core.parameters import Parameters
+from mini_diffuser_ros.nodes.core.process import ManagedNode
+from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, RecorderState
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, Goal, RunEvent, task_of
+from mini_diffuser_ros.nodes.recording.job_queue import JobQueue
+from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
+from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
+from mini_diffuser_ros.nodes.recording.recording_session import LATCHED, RecordingSession
+
+END_TIMEOUT = 0.5  # seconds to hear that a run has ended, when this process is to end
+WRITE_TIMEOUT = 4.0  # seconds for the last keyframe of a run and its file, then
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Which runs are kept, and as what.
+
+    Attributes:
+        task: name of the task; empty: that of the simulated world, or the words of the sentence.
+        simulated: a run is kept only if the simulated world confirms it.
+        confirm_timeout: seconds after a run within which the world may do so.
+        keep_failed: write runs without success into the folder ``failed``, instead of dropping them.
+        exit_on_done: end the process when the first run is recorded.
+        settle_time: seconds after a sentence from which on images show the table laid for it.
+    """
+
+    task: str
+    simulated: bool
+    confirm_timeout: float
+    keep_failed: bool
+    exit_on_done: bool
+    settle_time: float
+
+    @classmethod
+    def declare(cls, parameters: Parameters, settle_time: float) -> RunConfig:
+        """Of a node's parameters.
+
+        Raises:
+            DataError: if the task cannot name a file.
+        """
+        task = parameters.text("task", "", "of recorded runs; empty: from the simulated world or the sentence")
+        if task:
+            check_task(task)
+        return cls(
+            task,
+            parameters.flag("simulated", False, "a run is kept only if the simulated world confirms it"),
+            parameters.number(
+                "confirm_timeout", 3.0, "seconds after a run within which the world may confirm it", 0.0, 60.0
+            ),
+            parameters.flag(
+                "keep_failed_runs", False, "write runs without success into the folder failed, instead of dropping them"
+            ),
+            parameters.flag("exit_on_done", False, "end when the first run has been recorded"),
+            settle_time,
+        )
+
+
+class RunRecorder:
+    """Follows the stack, and makes an episode of each sentence.
+
+    Args:
+        node: that subscribes.
+        config: which runs are kept.
+        session: the episode under way.
+        recorder: writes it.
+        maker: gives up captures that nobody waits for any more.
+        jobs: where keyframes are waited for.
+        watch: notified when the world says something.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        config: RunConfig,
+        session: RecordingSession,
+        recorder: EpisodeRecorder,
+        maker: KeyframeMaker,
+        jobs: JobQueue,
+        watch: Watch,
+    ) -> None:
+        self._node, self._config, self._session = node, config, session
+        self._recorder, self._maker, self._jobs, self._watch = recorder, maker, jobs, watch
+        self._run = FollowedRun()
+        self._fault = ""  # why the run under way cannot be kept
+        self._world_task, self._world_success = "", False
+        group = MutuallyExclusiveCallbackGroup()
+        for kind, topic, callback, qos in (
+            # Volatile: a sentence that was obeyed before this node came is of no interest.
+            (String, "mini_diffuser/active_instruction", self._on_instruction, 10),
+            (GoalStatusArray, "mini_diffuser/execute/_action/status", self._on_executions, LATCHED),
+            (GoalStatusArray, "mini_diffuser/move_to_keyframe/_action/status", self._on_motions, LATCHED),
+            (String, "sim/task", self._on_task, LATCHED),
+            (Bool, "sim/success", self._on_success, LATCHED),
+        ):
+            node.create_subscription(kind, topic, callback, qos, callback_group=group)
+
+    def finish(self) -> None:
+        """Have a run that ended just now written: whoever waits for its outcome alone ends the process at once."""
+        if self._session.progress.state == RecorderState.IDLE:
+            return
+        with suppress(TimeoutError):
+            self._watch.wait_for(lambda: not self._run.sentence, END_TIMEOUT)
+            self._watch.wait_for(lambda: self._session.progress.state == RecorderState.IDLE, WRITE_TIMEOUT)
+
+    def _on_instruction(self, message: String) -> None:
+        self._follow(self._run.instructed(message.data))
+
+    def _on_executions(self, message: GoalStatusArray) -> None:
+        self._follow(self._run.executions(_goals(message)))
+
+    def _on_motions(self, message: GoalStatusArray) -> None:
+        self._follow(self._run.motions(_goals(message)))
+
+    def _on_task(self, message: String) -> None:
+        self._world_task = message.data
+
+    def _on_success(self, message: Bool) -> None:
+        self._world_success = message.data
+        self._watch.notify()
+
+    def _follow(self, events: list[RunEvent]) -> None:
+        for event in events:
+            self._jobs.put(self._job(event))
+        self._watch.notify()
+
+    def _job(self, event: RunEvent) -> Callable[[], None]:
+        """What is to be done about an event. Images are collected from now on, whenever its turn comes."""
+        if event == RunEvent.STARTED:
+            sentence, capture = self._run.sentence, self._session.open(self._config.settle_time)
+            return lambda: self._start(sentence, capture)
+        if event == RunEvent.REACHED:
+            capture = self._session.open()
+            return lambda: self._mark(capture)
+        return lambda: self._end(event == RunEvent.TERMINATED)
+
+    def _start(self, sentence: str, capture: Capture) -> None:
+        def start() -> str:
+            # With the first keyframe there, the simulated world has said which task it has laid.
+            return self._session.start_with(self._task(sentence), (sentence,), capture)
+
+        done, message = self._session.attempt(start)
+        self._fault = "" if done else message
+
+    def _task(self, sentence: str) -> str:
+        return self._config.task or (self._world_task if self._config.simulated else "") or task_of(sentence)
+
+    def _mark(self, capture: Capture) -> None:
+        if self._fault:  # without an earlier keyframe this one would be a wrong lesson
+            self._maker.give_up(capture)
+            return
+        done, message = self._session.attempt(lambda: self._session.mark(capture))
+        self._fault = "" if done else message
+
+    def _end(self, terminated: bool) -> None:
+        self._session.attempt(lambda: self._keep_or_drop(terminated))
+        self._watch.notify()
+        if self._config.exit_on_done:
+            self._node.finish()
+
+    def _keep_or_drop(self, terminated: bool) -> str:
+        if self._session.progress.state == RecorderState.IDLE:
+            return "the run was not recorded"
+        fault = self._fault or ("" if terminated else "the sentence was not obeyed to its end") or self._refutation()
+        if not fault:
+            return self._recorder.end()
+        if self._config.keep_failed and self._session.progress.keyframes > 1:
+            return f"{fault}: {self._recorder.end(failed=True)}"
+        return f"{fault}: {self._recorder.drop()}"
+
+    def _refutation(self) -> str:
+        """What the simulated world has against the run, empty if it confirms it or if there is none."""
+        if self._config.simulated:
+            try:
+                self._watch.wait_for(lambda: self._world_success, self._config.confirm_timeout)
+            except TimeoutError:
+                return "the world does not confirm success"
+        return ""
+
+
+def _goals(message: GoalStatusArray) -> list[Goal]:
+    return [
+        Goal(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status) for one in message.status_list
+    ]

@@ -1,0 +1,1 @@
+"""One sentence from start to end, watched and written down."""
