@@ -26,7 +26,7 @@ from rclpy.node import Node
 
 NAN, INF = float("nan"), float("inf")
 DOWN = (1.0, 0.0, 0.0, 0.0)
-AT_ONCE = 16  # goals on their way at the same time
+AT_ONCE = 8  # goals on their way at the same time; the default QoS of services keeps ten
 TIMEOUT = 120.0  # seconds for a server to be there
 ANSWER = 15.0  # seconds after which an answer counts as lost and the goal is sent again
 ATTEMPTS = 4
