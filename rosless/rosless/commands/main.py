@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -98,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if (script := genuine_ros2()) is not None:
         os.execv(script, [os.fspath(script), *words])
+    # What a script starts in its background ignores Ctrl-C; a ROS process obeys it all the same.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _carry_out(parse(words))
     except KeyboardInterrupt:

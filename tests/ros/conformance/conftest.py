@@ -29,6 +29,10 @@ from rclpy.node import Node
 
 PATIENCE = 90.0  # seconds; a busy machine takes its time
 
+# What is started in the background of a script ignores Ctrl-C, and so would every process that a test starts and ends.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Ros:
     """Contexts, nodes and executors for one test, on a domain of its own."""
