@@ -26,14 +26,15 @@ class Stack:
 
     def __init__(self, start: Callable[..., Process], checkpoint: Path, stop_file: Path) -> None:
         self._start = start
-        # The slowest motions leave time to kill and to start; ages are generous, as others need the processors, too.
+        # The slowest motions leave time to kill and to start, and last longer than the policy may be silent; ages are
+        # generous, as others need the processors, too.
         self._parameters: dict[str, dict[str, Any]] = {
             "sim_node": {"image_size": 128, "instruction": f"'{SENTENCE}'"},
             "perception_node": {"max_image_age": 5.0},
             "motion_node": {
                 "max_joint_age": 4.0,
-                "client_timeout": 4.0,
-                "planner.velocity_scaling": 0.04,
+                "client_timeout": 2.0,
+                "planner.velocity_scaling": 0.025,
                 "stop_file": stop_file,
             },
             "policy_node": {"checkpoint": checkpoint, "samples": 8, "cloud_timeout": 120.0, "motion_silence": 60.0},

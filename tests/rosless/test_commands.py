@@ -104,20 +104,19 @@ def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: i
         ("launch mini_diffuser_ros no_such.launch.py", 1, "bringup.launch.py"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
-    line: str, code: int, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 59)))
+def test_what_is_wrong_is_said_in_one_line(line: str, code: int, words: str) -> None:
     head, brace, values = line.partition("{")
-    try:
-        returned = main([*head.split(), *([brace + values] if brace else [])])
-    except SystemExit as ended:
-        returned = int(ended.code or 0)
-    said = capsys.readouterr()
-    assert returned == code
-    assert words in said.out + said.err
+    ended = subprocess.run(
+        [sys.executable, "-m", "rosless.commands.main", *head.split(), *([brace + values] if brace else [])],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(1, 59))},
+    )
+    assert ended.returncode == code
+    assert words in ended.stdout + ended.stderr
     if code:
-        assert len(said.err.splitlines()) == 1
+        assert len(ended.stderr.splitlines()) == 1
 
 
 def test_launch_arguments_are_checked_before_anything_starts(
