@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import rclpy
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+
+from mini_diffuser_ros.nodes.core.client_node import client_node
 
 NAN, INF = float("nan"), float("inf")
 DOWN = (1.0, 0.0, 0.0, 0.0)
@@ -237,29 +237,15 @@ def main() -> int:
     names = [target.node for target in TARGETS]
     parser.add_argument("--node", choices=names, action="append", help="only this node; may be repeated")
     options = parser.parse_args()
-    rclpy.init(args=[])
-    node = rclpy.create_node("bad_goals")
-    executor = MultiThreadedExecutor(num_threads=2)
-    executor.add_node(node)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
-
-    threading.Thread(target=spin, daemon=True).start()
     failed = False
-    for target in TARGETS:
-        if target.node not in (options.node or names):
-            continue
-        figures = measure(node, target, options.count, options.seed)
-        failed |= bool(figures["problems"]) or not figures.get("valid_goal_afterwards")
-        sys.stdout.write(json.dumps(figures) + "\n")
-        sys.stdout.flush()
-    executor.shutdown(timeout_sec=1.0)
-    node.destroy_node()
-    rclpy.try_shutdown()
+    with client_node("bad_goals") as node:
+        for target in TARGETS:
+            if target.node not in (options.node or names):
+                continue
+            figures = measure(node, target, options.count, options.seed)
+            failed |= bool(figures["problems"]) or not figures.get("valid_goal_afterwards")
+            sys.stdout.write(json.dumps(figures) + "\n")
+            sys.stdout.flush()
     return int(failed)
 
 

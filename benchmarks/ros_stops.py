@@ -17,16 +17,16 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import rclpy
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.nodes.core.client_node import client_node
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s
@@ -113,21 +113,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=50, help="stops")
     options = parser.parse_args()
-    rclpy.init(args=[])
-    node = rclpy.create_node("stops")
-    executor = MultiThreadedExecutor(num_threads=3)
-    bench = Bench(node)
-    executor.add_node(node)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
-
-    threading.Thread(target=spin, daemon=True).start()
     rng = np.random.default_rng(0)
-    runs = [bench.once(0.25 * (-1) ** index, float(rng.uniform(0.0, 0.4))) for index in range(options.count)]
+    with client_node("stops", threads=3) as node:
+        bench = Bench(node)
+        runs = [bench.once(0.25 * (-1) ** index, float(rng.uniform(0.0, 0.4))) for index in range(options.count)]
     figures: dict[str, Any] = {"stops": options.count, "speed_p50": _percentile(runs, "speed", 50)}
     figures["largest_speedup_after_the_call"] = _percentile(runs, "speedup", 100)
     for name in ("answer_s", "rest_s"):
@@ -135,9 +124,6 @@ def main() -> int:
     for name in ("braked", "stopped", "moved_after_answer"):
         figures[name] = int(sum(run[name] for run in runs))
     sys.stdout.write(json.dumps(figures) + "\n")
-    executor.shutdown(timeout_sec=1.0)
-    node.destroy_node()
-    rclpy.try_shutdown()
     return int(figures["moved_after_answer"] > 0 or figures["stopped"] < options.count)
 
 

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 
 from mini_diffuser_ros.nodes.cameras.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
-from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, choose_transport
+from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.core.diagnostics import WINDOW, Diagnostics, Health, Level, RecentValues
 from mini_diffuser_ros.nodes.core.errors import MalformedMessageError, NodeError, StaleJointsError
 from mini_diffuser_ros.nodes.core.frames import FrameLookup
@@ -51,14 +51,7 @@ class PerceptionNode(ManagedNode):
             "names of the cameras; their topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
         )
-        color = parameters.text(
-            "color_transport", "raw", "raw, or compressed: <camera>/color/image_raw/compressed instead"
-        )
-        depth = parameters.text(
-            "depth_transport",
-            "raw",
-            "raw, or compressedDepth: <camera>/aligned_depth_to_color/image_raw/compressedDepth instead",
-        )
+        self._transports = transports_from_parameters(parameters)
         robot = parameters.text("robot", "panda", "robot description whose links are taken out of the cloud")
         self._filter_robot = parameters.flag(
             "filter_robot", True, "take the robot's own points out of the cloud, from the joint states"
@@ -89,10 +82,6 @@ class PerceptionNode(ManagedNode):
         self._joints = JointHistory()
         self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, time.monotonic())
         self._frames = FrameLookup(self, self._tf_timeout)
-        self._transports = (
-            choose_transport(COLOR_TRANSPORTS, color, "color_transport"),
-            choose_transport(DEPTH_TRANSPORTS, depth, "depth_transport"),
-        )
         self._fusion_problem = ""
         self._next_cloud = 0.0
         self._fusion_times, self._fusion_cpu = RecentValues(), RecentValues()

@@ -13,7 +13,7 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, Empty, Header, String
 from visualization_msgs.msg import MarkerArray
@@ -24,6 +24,7 @@ from mini_diffuser_ros.nodes.core.goal_ending import end_goal
 from mini_diffuser_ros.nodes.core.messages import mode_to_message, stamp_from_seconds
 from mini_diffuser_ros.nodes.core.parameters import Parameters
 from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.core.qos import LATCHED
 from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.policy.deciding import Decider
 from mini_diffuser_ros.nodes.policy.instruction_run import Ending, InstructionRun, MotionReport
@@ -36,7 +37,6 @@ from mini_diffuser_ros.records import Cloud, KeyframeMode
 
 Result = ExecuteInstruction.Result
 ACTION = "mini_diffuser/execute"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HEARTBEAT_PERIOD = 0.1  # seconds
 TAKEOVER_PERIOD = 0.2  # seconds between looks for a motion that an earlier process may have left under way
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for its sentence to end

@@ -13,7 +13,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, choose_transport
+from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics, Health, Level
 from mini_diffuser_ros.nodes.core.errors import NodeError
 from mini_diffuser_ros.nodes.core.frames import FrameLookup
@@ -111,18 +111,7 @@ class RecorderNode(ManagedNode):
         )
         if not names:
             raise NodeError("parameter cameras is empty, expected at least one name")
-        color = parameters.text(
-            "color_transport", "raw", "raw, or compressed: <camera>/color/image_raw/compressed instead"
-        )
-        depth = parameters.text(
-            "depth_transport",
-            "raw",
-            "raw, or compressedDepth: <camera>/aligned_depth_to_color/image_raw/compressedDepth instead",
-        )
-        transports = (
-            choose_transport(COLOR_TRANSPORTS, color, "color_transport"),
-            choose_transport(DEPTH_TRANSPORTS, depth, "depth_transport"),
-        )
+        transports = transports_from_parameters(parameters)
         limits = parameters.config(CameraLimits, "camera")
         return RecorderCameras(self, names, transports, limits, self._watch.notify)
 

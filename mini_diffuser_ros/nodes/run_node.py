@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.core.action_goal import carry_out, wait_for_server
@@ -17,13 +16,13 @@ from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.core.outcomes import outcome_name
 from mini_diffuser_ros.nodes.core.parameters import Parameters
 from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.core.qos import LATCHED
 from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
 from mini_diffuser_ros.nodes.runs.run_report import Event, RunReport, make_run_folder
 from mini_diffuser_ros.robots import load_robot
 
 ACTION = "mini_diffuser/execute"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class RunNode(ManagedNode):

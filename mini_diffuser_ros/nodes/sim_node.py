@@ -12,7 +12,7 @@ from geometry_msgs.msg import TransformStamped
 from mini_diffuser_msgs.srv import ResetWorld
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Header, String
@@ -27,6 +27,7 @@ from mini_diffuser_ros.nodes.core.messages import (
 )
 from mini_diffuser_ros.nodes.core.parameters import Parameters
 from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.core.qos import LATCHED
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
 from mini_diffuser_ros.nodes.simulation.sim_health import SimHealth
 from mini_diffuser_ros.nodes.simulation.table import Table
@@ -34,8 +35,6 @@ from mini_diffuser_ros.nodes.simulation.world_driver import WorldDriver
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
 from mini_diffuser_ros.simulation.rendering import make_renderer
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class SimNode(ManagedNode):

@@ -32,14 +32,14 @@ def begin() -> Iterator[Begin]:
         process.communicate()
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
-    """Lines up to the one with some words."""
-    lines: list[str] = []
-    while not lines or words not in lines[-1]:
+def read_until(process: subprocess.Popen[str], *words: str) -> str:
+    """What is said until all words were, in any order: nodes run side by side."""
+    said = ""
+    while missing := [one for one in words if one not in said]:
         line = process.stdout.readline()  # type: ignore[union-attr]
-        assert line, f"ended without '{words}': {lines}"
-        lines.append(line)
-    return lines
+        assert line, f"ended without {missing}: {said}"
+        said += line
+    return said
 
 
 def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -51,7 +51,7 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_nodes_in_their_order(begin: Begin, number: signal.Signals) -> None:
     process = begin("quitting?,plain")
-    read_until(process, "has ended with exit code 7; the other nodes go on")
+    read_until(process, "has ended with exit code 7; the other nodes go on", "plain works")
     process.send_signal(number)
     process.send_signal(number)
     code, said = end_of(process)
@@ -119,13 +119,12 @@ def test_given_parameters_are_checked(begin: Begin, tmp_path: Path) -> None:
         "/**/quitting: {ros__parameters: {samples: 5, nonsense.of_mine: 7}}\n"
     )
     process = begin("plain,quitting?", "--params-file", str(parameters), "-r", "__ns:=/left")
-    said = "".join(read_until(process, "other nodes go on"))
+    said = read_until(process, "other nodes go on", "plain works on 9")
     process.send_signal(signal.SIGINT)
-    said += "".join(end_of(process)[1])
+    said += end_of(process)[1]
     assert "parameter 'sample' is not known and ignored; nearest are samples" in said
     assert "parameter 'nonsense.of_mine' is not known and ignored; `ros2 param list`" in said
     assert "use_sim_time" not in said
-    assert "plain works on 9" in said
     assert "quitting works on 5" in said
     assert "[left.plain]" in said
 

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from mini_diffuser_ros.nodes.cameras.compressed_images import color_from_compressed, depth_from_compressed
 from mini_diffuser_ros.nodes.core.messages import color_from_image, depth_from_image
+from mini_diffuser_ros.nodes.core.parameters import Parameters
 
 
 class ImageTransport(NamedTuple):
@@ -36,12 +37,22 @@ DEPTH_TRANSPORTS: Mapping[str, ImageTransport] = {
 }
 
 
-def choose_transport(transports: Mapping[str, ImageTransport], name: str, parameter: str) -> ImageTransport:
-    """The transport of that name.
+def transports_from_parameters(parameters: Parameters) -> tuple[ImageTransport, ImageTransport]:
+    """Of colour and of depth, as the parameters that this declares say.
 
     Raises:
-        ValueError: if there is none, naming the parameter and the valid values.
+        ValueError: if there is none of that name, naming the parameter and the valid values.
     """
+    color = parameters.text("color_transport", "raw", "raw, or compressed: <camera>/color/image_raw/compressed instead")
+    depth = parameters.text(
+        "depth_transport",
+        "raw",
+        "raw, or compressedDepth: <camera>/aligned_depth_to_color/image_raw/compressedDepth instead",
+    )
+    return _choose(COLOR_TRANSPORTS, color, "color_transport"), _choose(DEPTH_TRANSPORTS, depth, "depth_transport")
+
+
+def _choose(transports: Mapping[str, ImageTransport], name: str, parameter: str) -> ImageTransport:
     if name not in transports:
         raise ValueError(f"parameter {parameter} is '{name}', expected one of {', '.join(transports)}")
     return transports[name]

@@ -7,52 +7,38 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-import rclpy
 from mini_diffuser_msgs.msg import RecorderStatus
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.nodes.core.client_node import client_node
 from mini_diffuser_ros.nodes.core.errors import NodeError
+from mini_diffuser_ros.nodes.core.qos import LATCHED
 from mini_diffuser_ros.nodes.core.watch import Watch
 
 BASE = "mini_diffuser/recorder"
 ANSWER_TIMEOUT = 60.0  # seconds; ending an episode writes all of it
 STATUS_TIMEOUT = 2.0  # seconds
 HELP = "ENTER marks a keyframe, u drops the last one, e ends the episode, d drops it, q leaves (each with ENTER)"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0 if it was left in order, 1 if there is no recorder, 2 for a usage error."""
     options = _parser().parse_args(arguments)
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("demo", namespace=options.namespace)
-    executor = MultiThreadedExecutor(num_threads=2)
-    executor.add_node(node)
-    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
-    spinner.start()
     try:
-        Demonstrator(RecorderClient(node, options.wait), options.task, options.sentences).run(sys.stdin)
+        with client_node("demo", options.namespace) as node:
+            Demonstrator(RecorderClient(node, options.wait), options.task, options.sentences).run(sys.stdin)
     except NodeError as error:
         sys.stderr.write(f"mini-diffuser demo: {error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stdout.write("\nleft; what was marked stays with the recorder\n")
         return 130
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        spinner.join(timeout=1.0)
-        node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 
@@ -190,10 +176,3 @@ class Demonstrator:
     def _say(line: str) -> None:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-
-
-def _spin(executor: MultiThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return

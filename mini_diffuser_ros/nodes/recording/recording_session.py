@@ -9,12 +9,12 @@ from pathlib import Path
 
 from mini_diffuser_msgs.msg import RecorderStatus
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.nodes.core.diagnostics import Health, Level
 from mini_diffuser_ros.nodes.core.errors import NodeError
 from mini_diffuser_ros.nodes.core.messages import NANOSECONDS
+from mini_diffuser_ros.nodes.core.qos import LATCHED
 from mini_diffuser_ros.nodes.recording.arm_rest import Rest
 from mini_diffuser_ros.nodes.recording.automatic_marks import AutoConfig, AutomaticMarks
 from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, Progress, RecorderState
@@ -23,7 +23,6 @@ from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.perception import PerceptionError
 
 BASE = "mini_diffuser/recorder"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 STATES = {
     RecorderState.IDLE: RecorderStatus.IDLE,
     RecorderState.RECORDING: RecorderStatus.RECORDING,

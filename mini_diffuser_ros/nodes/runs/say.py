@@ -7,13 +7,11 @@ import sys
 import threading
 from typing import Any
 
-import rclpy
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 
 from mini_diffuser_ros.nodes.core.action_goal import carry_out, wait_for_server
+from mini_diffuser_ros.nodes.core.client_node import client_node
 from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.core.outcomes import outcome_name
 from mini_diffuser_ros.nodes.core.watch import Watch
@@ -24,22 +22,12 @@ Result = ExecuteInstruction.Result
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0 if the policy ended its task, 1 if not, 2 for a usage error."""
     options = _parser().parse_args(arguments)
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("say", namespace=options.namespace)
-    executor = MultiThreadedExecutor(num_threads=3)
-    executor.add_node(node)
-    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
-    spinner.start()
     try:
-        return _say(node, options)
+        with client_node("say", options.namespace, threads=3) as node:
+            return _say(node, options)
     except NodeError as error:
         sys.stderr.write(f"mini-diffuser say: {error}\n")
         return 1
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        spinner.join(timeout=1.0)
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,10 +93,3 @@ class _Progress:
             self._shown = now
             sys.stdout.write(f"keyframe {feedback.keyframe}: {feedback.phase} {feedback.message}".rstrip() + "\n")
             sys.stdout.flush()
-
-
-def _spin(executor: MultiThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,13 +34,33 @@ BRAKE_POLL = 0.01  # seconds
 GRIPPER_TIMEOUT = 5.0  # seconds
 
 
-class _Serving:
-    """The goals that a server has under way: the newest counts, those before it are being replaced."""
+class _Serving(ABC):
+    """Serves an action. Of the goals under way the newest counts, those before it are being replaced."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: Node, kind: type, name: str, driver: WorldDriver) -> None:
+        self._node = node
+        self._driver = driver
         self._goals = GoalWatches()
         self._newest: Watch | None = None
         self._commands = threading.Lock()  # held while the world is told what to do
+        self._server = ActionServer(
+            node,
+            kind,
+            name,
+            execute_callback=self._execute,
+            goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
+            cancel_callback=self._on_cancel,
+            callback_group=ReentrantCallbackGroup(),
+        )
+
+    @abstractmethod
+    def _on_goal(self, goal: Any) -> GoalResponse:
+        """Whether a goal can be followed."""
+
+    @abstractmethod
+    def _execute(self, goal: Any) -> Any:
+        """Carry out a goal, in a thread of the executor; returns its result."""
 
     def notify(self) -> None:
         """The world has moved on."""
@@ -74,20 +95,8 @@ class ArmActionServer(_Serving):
     """
 
     def __init__(self, node: Node, name: str, driver: WorldDriver) -> None:
-        super().__init__()
-        self._node = node
-        self._driver = driver
         self._joint_names = driver.robot.arm_joint_names
-        self._server = ActionServer(
-            node,
-            FollowJointTrajectory,
-            name,
-            execute_callback=self._execute,
-            goal_callback=self._on_goal,
-            handle_accepted_callback=self._on_accepted,
-            cancel_callback=self._on_cancel,
-            callback_group=ReentrantCallbackGroup(),
-        )
+        super().__init__(node, FollowJointTrajectory, name, driver)
 
     def _on_goal(self, goal: FollowJointTrajectory.Goal) -> GoalResponse:
         try:
@@ -169,19 +178,7 @@ class GripperActionServer(_Serving):
     """
 
     def __init__(self, node: Node, name: str, driver: WorldDriver) -> None:
-        super().__init__()
-        self._node = node
-        self._driver = driver
-        self._server = ActionServer(
-            node,
-            GripperCommand,
-            name,
-            execute_callback=self._execute,
-            goal_callback=self._on_goal,
-            handle_accepted_callback=self._on_accepted,
-            cancel_callback=self._on_cancel,
-            callback_group=ReentrantCallbackGroup(),
-        )
+        super().__init__(node, GripperCommand, name, driver)
 
     def _on_goal(self, goal: GripperCommand.Goal) -> GoalResponse:
         position = goal.command.position
