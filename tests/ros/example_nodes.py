@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 import rclpy
@@ -95,13 +94,9 @@ class Intruder(Plain):
 
     NAME = "intruder"
 
-    def __init__(self) -> None:
-        super().__init__()
-        threading.Thread(target=self._intrude, daemon=True).start()
-
-    def _intrude(self) -> None:
-        time.sleep(0.2)
-        rclpy.shutdown()
+    def work(self) -> None:
+        super().work()
+        threading.Thread(target=rclpy.try_shutdown, daemon=True).start()
 
 
 def without_a_package() -> type[ManagedNode]:
