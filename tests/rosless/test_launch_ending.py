@@ -32,9 +32,9 @@ if "child" in sys.argv[2:]:
                               "for s in (signal.SIGINT, signal.SIGTERM)]; print('ready', flush=True); time.sleep(60)"],
                              stdout=subprocess.PIPE)
     child.stdout.readline()
-print("pids", os.getpid(), child.pid if child else os.getpid(), flush=True)
 end = time.monotonic() + 60
 try:
+    print("pids", os.getpid(), child.pid if child else os.getpid(), flush=True)
     while time.monotonic() < end:
         time.sleep(0.1)
 except KeyboardInterrupt:
