@@ -31,7 +31,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, dds_qos
 from rclpy.task import Future, await_or_execute
 
 IDENTITY = struct.Struct("<Qq")  # client and sequence number of a call
-REPLY_READER_TIMEOUT = 0.1  # seconds that a service waits for discovery of the client's reply reader
+REPLY_READER_TIMEOUT = 1.0  # seconds that a service waits for discovery of the reply reader of a client that is there
 SERVICE_POLL = 0.01
 DROPS_TOLD_EVERY = 5.0  # seconds
 
@@ -292,7 +292,7 @@ class Service(_ServiceEntity):
         if handle in self._reachable or (client := reader.counterpart(handle).get("clientid")) is None:
             return
         deadline = time.monotonic() + REPLY_READER_TIMEOUT
-        while time.monotonic() < deadline and not self._destroyed:
+        while time.monotonic() < deadline and not self._destroyed and handle in reader.counterparts():
             if any(writer.counterpart(one).get("clientid") == client for one in writer.counterparts()):
                 self._reachable = {one for one in self._reachable if one in reader.counterparts()} | {handle}
                 return
