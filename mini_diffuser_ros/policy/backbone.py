@@ -201,7 +201,7 @@ class DecoderStage(nn.Module):
 class LocalQuery(nn.Module):
     """Scene features around the voxel a token falls in: convolution, linear layer, LayerNorm.
 
-    It is evaluated at the voxels that are asked for alone, which are far fewer than the scene's.
+    On a level of many points it is evaluated at the voxels alone that are asked for.
     """
 
     def __init__(self, channels: int, out: int) -> None:
@@ -217,6 +217,10 @@ class LocalQuery(nn.Module):
         points, which = torch.unique(found.index_select(0, hits), return_inverse=True)
         local = self._at(features, level, points)
         return local.new_zeros(len(found), local.shape[1]).index_copy(0, hits, local.index_select(0, which))
+
+    def everywhere(self, features: Tensor, level: Level) -> Tensor:
+        """Local features (N, out) at all points of the level."""
+        return self._at(features, level, torch.arange(len(level), device=features.device))
 
     def _at(self, features: Tensor, level: Level, points: Tensor) -> Tensor:
         conv, linear, norm = cast(SubmanifoldConv, self.conv[0]), self.conv[1], self.conv[2]

@@ -78,6 +78,7 @@ class MiniDiffuser(nn.Module):
             source=source,
             features=features.decoder,
             memories=self.ptv3_model.remember(features, levels),
+            local=self.ptv3_model.local(features, levels),
             state_memories=self.ptv3_model.remember_state(features, levels),
             text=text,
             maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts) if on_scene else None,

@@ -86,8 +86,12 @@ class AdaptiveNorm(nn.Module):
 
     def forward(self, tokens: Tensor, context: TokenContext) -> Tensor:
         """(B, M, C) to (B, M, C)."""
-        modulation = self.modulation(context.distinct).index_select(0, context.which.flatten())
-        shift, scale = modulation.view(*context.which.shape, -1).chunk(2, -1)
+        modulation = self.modulation(context.distinct)
+        if len(modulation) == 1:  # a sampling step of one scene
+            modulation = modulation[None]
+        else:
+            modulation = modulation.index_select(0, context.which.flatten()).unflatten(0, context.which.shape)
+        shift, scale = modulation.chunk(2, -1)
         return self.norm(tokens) * (1 + scale) + shift
 
 
@@ -135,10 +139,9 @@ class SceneCrossAttention(nn.Module):
         )
         return SceneMemory(keys, values, padded.key_mask)
 
-    def forward(self, tokens: Tensor, xyz: Tensor, memory: SceneMemory) -> Tensor:
-        """Tokens (B, M, C) at (B, M, 3) metres to (B, M, C)."""
+    def forward(self, tokens: Tensor, turn: Tensor, memory: SceneMemory) -> Tensor:
+        """Tokens (B, M, C), whose positions' rotary encoding is ``turn`` (B, M, d / 2), to (B, M, C)."""
         query = self.q(tokens).unflatten(-1, (self.heads, -1))  # (B, M, H, d)
-        turn = self.rotary(xyz)
         query = rotate(self.q_norm(query), turn) if self.relative else self.q_norm(rotate(query, turn))
         key_dropout = self.key_dropout if self.training else 0.0
         out = attend(query, memory.keys, memory.values, memory.valid, key_dropout)
@@ -163,9 +166,9 @@ class NeckBlock(nn.Module):
         self.norm2 = nn.ModuleList([_token_norm(channels, context_width)])
         self.mlp = nn.ModuleList([Mlp(channels, hidden, dropout=config.dropout)])
 
-    def forward(self, tokens: Tensor, xyz: Tensor, memory: SceneMemory, context: TokenContext | None) -> Tensor:
-        """Tokens (B, M, C) at (B, M, 3) metres to (B, M, C)."""
-        tokens = tokens + self.attn(self.norm1[0](tokens, context), xyz, memory)
+    def forward(self, tokens: Tensor, turn: Tensor, memory: SceneMemory, context: TokenContext | None) -> Tensor:
+        """Tokens (B, M, C), whose positions' rotary encoding is ``turn`` (B, M, d / 2), to (B, M, C)."""
+        tokens = tokens + self.attn(self.norm1[0](tokens, context), turn, memory)
         return tokens + self.mlp[0](self.norm2[0](tokens, context))
 
 

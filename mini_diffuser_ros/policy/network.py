@@ -25,6 +25,7 @@ from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
 from mini_diffuser_ros.policy.pyramid import Level
 
+_FEW_POINTS = 128  # a scene at a level; what is local to each of them is then computed with the scene
 _STATE_BLOCKS = 2  # one to find hand and objects, one to relate them
 
 
@@ -37,6 +38,7 @@ class EncodedScene:
         source: (N,) int64, which of the points given each point of level 0 was.
         features: decoder features (N_l, C) of each level, finest first, the bottleneck's last.
         memories: keys and values of each level, finest first.
+        local: local features (N_l, C) at every point of a level of few points, None where tokens compute their own.
         state_memories: keys and values of the text-free features; empty where unused.
         text: (B, text_hidden) pooled sentences, None where FiLM leaves the sentence out.
         maximum: (B, C) maximum over the finest features of each scene, None where no head reads it.
@@ -47,6 +49,7 @@ class EncodedScene:
     source: Tensor
     features: tuple[Tensor, ...]
     memories: tuple[SceneMemory, ...]
+    local: tuple[Tensor | None, ...]
     state_memories: tuple[SceneMemory, ...]
     text: Tensor | None
     maximum: Tensor | None
@@ -103,6 +106,15 @@ class SceneNetwork(nn.Module):
             self._neck(number).attn.remember(features.decoder[number], level) for number, level in enumerate(levels)
         )
 
+    def local(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[Tensor | None, ...]:
+        """Local features of the levels on which tokens outnumber points, finest first."""
+        return tuple(
+            self._query(number).everywhere(features.decoder[number], level)
+            if len(level) <= _FEW_POINTS * level.scenes
+            else None
+            for number, level in enumerate(levels)
+        )
+
     def remember_state(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
         """Keys and values of the text-free features, one for each block that reads them."""
         if features.state is None:
@@ -113,19 +125,21 @@ class SceneNetwork(nn.Module):
     def tokens(self, scene: EncodedScene, xyz: Tensor, context: TokenContext) -> Tensor:
         """Neck: positions (B, M, 3) in metres to tokens (B, M, C), from the coarsest level to the finest."""
         tokens: Tensor = self.anchor_proj(xyz)
+        turn = self._neck(0).attn.rotary(xyz)  # that of every level
         frozen = _frozen_voxel(scene.levels[-1], xyz) if self.config.anchor_index == "frozen" else None
         for number in reversed(range(len(scene.levels))):
             level = scene.levels[number]
             voxel = _own_voxel(level, xyz) if frozen is None else frozen
             tokens = tokens + self._local(number, scene, voxel)
-            tokens = self._neck(number)(tokens, xyz, scene.memories[number], context)
+            tokens = self._neck(number)(tokens, turn, scene.memories[number], context)
         return tokens
 
     def state_tokens(self, scene: EncodedScene, xyz: Tensor) -> Tensor:
         """Tokens (B, M, C) of positions (B, M, 3) that have read the scene but no sentence."""
         tokens: Tensor = self.state_proj(xyz)
+        turn = self._neck(0).attn.rotary(xyz)
         for block, memory in zip(self.state_neck, scene.state_memories, strict=True):
-            tokens = block(tokens, xyz, memory, None)
+            tokens = block(tokens, turn, memory, None)
         return tokens
 
     def _local(self, number: int, scene: EncodedScene, voxel: Tensor) -> Tensor:
@@ -133,8 +147,15 @@ class SceneNetwork(nn.Module):
         level = scene.levels[number]
         batch = torch.arange(scene.scenes, device=voxel.device)[:, None].expand(voxel.shape[:2])
         found = level.index.find(batch, voxel)
-        query = self.mid_conv if number == len(scene.levels) - 1 else self._decoder(number).conv0
-        return cast(Tensor, query(scene.features[number], level, found.flatten())).unflatten(0, found.shape)
+        rows, table = found.flatten(), scene.local[number]
+        if table is None:
+            local = cast(Tensor, self._query(number)(scene.features[number], level, rows))
+        else:
+            local = table.index_select(0, rows.clamp(min=0)) * (rows >= 0)[:, None]
+        return local.unflatten(0, found.shape)
+
+    def _query(self, number: int) -> LocalQuery:
+        return self.mid_conv if number == self.config.levels - 1 else self._decoder(number).conv0
 
     def _decoder(self, number: int) -> DecoderStage:
         return cast(DecoderStage, self.dec[f"dec{number}"])

@@ -97,19 +97,18 @@ class Rulebook:
         """Inputs (P,) and outputs (P,)."""
         taps = self.neighbours.T.contiguous()
         active = (taps >= 0).flatten().nonzero()[:, 0]
-        return taps.flatten()[active], active % len(self.neighbours)
+        return taps.flatten().index_select(0, active), active % len(self.neighbours)
 
     @cached_property
     def tap_counts(self) -> list[int]:
         """Pairs of each tap, T entries that sum to P."""
-        counts: list[int] = (self.neighbours >= 0).sum(0).tolist()
+        counts: list[int] = self._active.sum(0, dtype=torch.int32).tolist()
         return counts
 
     @cached_property
     def by_output(self) -> tuple[Tensor, Tensor]:
         """Pairs sorted by output point, and where each point's pairs start: (P,) and (N,) int32."""
-        active = self.neighbours >= 0
-        return self._numbers[active], _starts(active.sum(1))
+        return self._numbers.index_select(0, self._places), self._pair_starts
 
     @cached_property
     def by_input(self) -> tuple[Tensor, Tensor]:
@@ -118,17 +117,31 @@ class Rulebook:
             inputs = self.pairs[0]
             sizes = torch.bincount(inputs, minlength=len(self.neighbours))
             return torch.argsort(inputs, stable=True).int(), _starts(sizes)
-        active = self.neighbours >= 0
         taps = self.neighbours.shape[1]
-        opposite = torch.arange(taps - 1, -1, -1, device=active.device)
-        place = self.neighbours * taps + opposite  # the pair seen from its output point
-        return self._numbers.flatten()[place[active]], _starts(active.sum(1))
+        opposite = taps - 1 - self._places % taps
+        inputs = self.neighbours.flatten().index_select(0, self._places)
+        # The pair seen from its output point
+        return self._numbers.index_select(0, inputs * taps + opposite), self._pair_starts
+
+    @cached_property
+    def _active(self) -> Tensor:
+        """(N, T) bool, whether there is a pair of an output point and a tap."""
+        return self.neighbours >= 0
+
+    @cached_property
+    def _places(self) -> Tensor:
+        """(P,) int64, where the pairs stand in the flat (N, T) table."""
+        return self._active.flatten().nonzero()[:, 0]
 
     @cached_property
     def _numbers(self) -> Tensor:
-        """(N, T) int32 number of the pair of an output point and a tap; meaningless where there is none."""
-        active = (self.neighbours >= 0).T.contiguous()
-        return (torch.cumsum(active.flatten(), 0, dtype=torch.int32) - 1).view_as(active).T.contiguous()
+        """(N * T,) int32, the pair's number at its place in the flat (N, T) table; meaningless where there is none."""
+        active = self._active.T.contiguous()
+        return (torch.cumsum(active.flatten(), 0, dtype=torch.int32) - 1).view_as(active).T.flatten()
+
+    @cached_property
+    def _pair_starts(self) -> Tensor:
+        return _starts(self._active.sum(1, dtype=torch.int32))
 
 
 def _starts(sizes: Tensor) -> Tensor:

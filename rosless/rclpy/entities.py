@@ -273,6 +273,8 @@ class Service(_ServiceEntity):
         super().__init__(*names)
 
     async def _answer(self, message: Any, header: Header) -> None:
+        # First of all: what the callback begins may publish to the client, as the goals of an action do
+        self._await_reply_reader(header.handle)
         response = await await_or_execute(self.callback, message, self.srv_type.Response())
         if not self._destroyed and self._node.context.ok():
             self.send_response(response, header)

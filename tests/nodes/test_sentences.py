@@ -6,6 +6,7 @@ import threading
 import uuid
 
 import pytest
+from action_msgs.msg import GoalStatus
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import CancelResponse
 from unique_identifier_msgs.msg import UUID
@@ -21,6 +22,7 @@ class Goal:
     def __init__(self, instruction: str) -> None:
         self.goal_id = UUID(uuid=list(uuid.uuid4().bytes))
         self.request = ExecuteInstruction.Goal(instruction=instruction)
+        self.status = GoalStatus.STATUS_ACCEPTED
 
 
 def outcome_of(watch: Watch) -> int | None:
@@ -43,13 +45,19 @@ def test_a_newer_sentence_preempts_and_a_refused_one_does_not() -> None:
 
 def test_a_goal_can_be_canceled_from_its_acceptance_to_its_end() -> None:
     sentences, goal = Sentences(20), Goal("press")
-    assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.REJECT
     watch = sentences.begin(goal)
+    goal.status = GoalStatus.STATUS_EXECUTING
     assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.ACCEPT
     assert outcome_of(watch) == Result.CANCELED
     with sentences.of(goal):
         pass
     assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.REJECT
+
+
+def test_a_goal_that_is_canceled_as_soon_as_its_client_knows_of_it_ends() -> None:
+    sentences, goal = Sentences(20), Goal("press")
+    assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.ACCEPT
+    assert outcome_of(sentences.begin(goal)) == Result.CANCELED
 
 
 def test_turns_follow_each_other_and_an_interrupted_wait_ends_at_once() -> None:

@@ -27,6 +27,7 @@ from rclpy.node import Node
 T = TypeVar("T")
 DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for four processes at once
 ANSWER = 15.0  # seconds; a server that lives answers at once
+ENDING = 30.0  # seconds; who is killed instead counts as there for a while, and the next module's nodes call it
 SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"
 
 
@@ -77,6 +78,7 @@ class Peer:
     def __init__(self, node: Node) -> None:
         self.node = node
         self._clients: dict[str, Any] = {}
+        self._goals: list[Any] = []  # held: feedback may come after the result, and only who holds a goal hears it
 
     def collect(self, kind: type, topic: str, qos: Any = 10) -> list[Any]:
         """A list that grows with every message on a topic."""
@@ -118,6 +120,7 @@ class Peer:
             with suppress(AssertionError):
                 handle = self.result_of(accepted, ANSWER)
                 assert handle.accepted
+                self._goals.append(handle)
                 return handle
         pytest.fail(f"{name} accepted no goal")
 
@@ -177,6 +180,6 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pr
             process.signal(signal.SIGINT)
     for process in processes:
         try:
-            process.wait(5.0)
+            process.wait(ENDING)
         except subprocess.TimeoutExpired:
             process.kill()

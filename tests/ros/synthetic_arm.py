@@ -125,6 +125,8 @@ class SyntheticArm:
 
     def _publish(self, tick: int) -> None:
         with self._lock:
+            # Before whatever is asked of the arm next, so that its stamp does not say that it was asked already.
+            stamp = self._node.get_clock().now().to_msg()
             before, lead = self._position, self._lead
             if self._trembles:
                 self._position += 0.02 if tick % 2 else -0.02
@@ -133,7 +135,6 @@ class SyntheticArm:
                 self._position += float(np.clip(self._goal - self._position, -step, step))
             positions = self._named(self._position)
             speed = (self._position - before) / PERIOD
-        stamp = self._node.get_clock().now().to_msg()
         message = JointState(header=Header(stamp=stamp), name=list(positions), position=list(positions.values()))
         message.velocity = [speed if index == 0 else 0.0 for index in range(len(positions))]
         self._joints.publish(message)

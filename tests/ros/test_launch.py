@@ -39,6 +39,12 @@ ARGUMENTS = [
     "params",
 ]
 RUN_ENDS = 300.0  # seconds; a busy machine renders slowly
+BUILT = (
+    "[policy_node]: ready for instructions",
+    "[motion_node]: planning for",
+    "[perception_node]: fusing",
+    "[sim_node]: ",
+)
 
 
 def ros2(*words: str, **options: object) -> subprocess.Popen[bytes]:
@@ -93,7 +99,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iter
     with log.open("wb") as output:
         words = ("launch", str(LAUNCH_FILE), f"checkpoint:={checkpoint}", "respawn:=true")
         process = ros2(*words, stdout=output, stderr=subprocess.STDOUT)
-    await_that(lambda: "ready for instructions" in log.read_text(errors="replace"), log)
+    await_that(lambda: all(words in log.read_text(errors="replace") for words in BUILT), log)
     yield process.pid, log
     end_session(process.pid)
     process.wait()
@@ -111,8 +117,9 @@ def test_a_node_that_died_is_started_again(launched: tuple[int, Path]) -> None:
     _, log = launched
     os.kill(pids(log, "perception_node")[0], signal.SIGKILL)
     await_that(lambda: log.read_text(errors="replace").count("[perception_node]: fusing") == 2, log)
-    assert len(pids(log, "perception_node")) == 2
-    assert re.search(r"perception_node-\d+ died with exit code -9; it is started again", log.read_text())
+    await_that(lambda: len(pids(log, "perception_node")) == 2, log)
+    told = re.compile(r"perception_node-\d+ died with exit code -9; it is started again")
+    await_that(lambda: told.search(log.read_text(errors="replace")), log)
 
 
 def test_ctrl_c_leaves_no_process(launched: tuple[int, Path]) -> None:

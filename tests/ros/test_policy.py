@@ -71,32 +71,48 @@ def test_a_sentence_before_the_first_cloud_waits_and_then_fails_with_the_reason(
     result = peer.execute(ExecuteInstruction, EXECUTE, feedback.append, instruction="press the blue button")
     assert result.outcome == Result.FAILED
     assert "no cloud on mini_diffuser/cloud within 2.0 s" in result.message
+    peer.await_that(lambda: feedback)  # which may come after the result
     assert [(f.phase, f.message) for f in feedback] == [("waiting", "no cloud yet")]
 
 
+def interrupted(peer: Peer, interrupt: Callable[[Any], Any]) -> Any:
+    """Result of a sentence that was interrupted before it had waited too long for a cloud."""
+
+    def attempt() -> Any:
+        handle = peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+        interrupt(handle)
+        result = peer.result_of(handle.get_result_async()).result
+        return None if result.outcome == Result.FAILED else result
+
+    return peer.await_that(attempt)
+
+
 def test_a_newer_sentence_takes_over(peer: Peer) -> None:
-    older = peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button")
-    newer = peer.send(ExecuteInstruction, EXECUTE, instruction="press the red button")
-    result = peer.result_of(older.get_result_async()).result
+    newer: list[Any] = []
+
+    def take_over(_: Any) -> None:
+        handle = peer.send(ExecuteInstruction, EXECUTE, instruction="press the red button")
+        newer.append(handle.get_result_async())
+
+    result = interrupted(peer, take_over)
     assert result.outcome == Result.PREEMPTED
     assert "press the red button" in result.message
-    assert peer.result_of(newer.get_result_async()).result.outcome == Result.FAILED
+    assert peer.result_of(newer[-1]).result.outcome == Result.FAILED
 
 
 def test_a_refused_sentence_takes_over_nothing(peer: Peer) -> None:
-    older = peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+    older = peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button").get_result_async()
     assert peer.execute(ExecuteInstruction, EXECUTE, instruction="").outcome == Result.REFUSED
-    assert peer.result_of(older.get_result_async()).result.outcome == Result.FAILED
+    assert peer.result_of(older).result.outcome == Result.FAILED
 
 
 def test_a_canceled_sentence_says_so(peer: Peer) -> None:
-    handle = peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button")
-    peer.result_of(handle.cancel_goal_async())
-    assert peer.result_of(handle.get_result_async()).result.outcome == Result.CANCELED
+    result = interrupted(peer, lambda handle: peer.result_of(handle.cancel_goal_async()))
+    assert result.outcome == Result.CANCELED
 
 
 def test_a_sentence_on_the_topic_is_taken_up(peer: Peer, policy: Process) -> None:
-    active = peer.collect(String, "/mini_diffuser/active_instruction")
+    active = peer.collect(String, "/mini_diffuser/active_instruction", LATCHED)
     publisher = peer.node.create_publisher(String, "/mini_diffuser/instruction", 10)
     peer.await_that(lambda: publisher.get_subscription_count() == 1)
     publisher.publish(String(data="press the green button"))
@@ -117,13 +133,15 @@ def test_it_says_when_it_is_ready_and_how_it_is(peer: Peer) -> None:
     peer.await_that(lambda: ready[-1:] == [Bool(data=True)])
     arrays = peer.collect(DiagnosticArray, "/diagnostics")
     peer.await_that(lambda: any("slow/policy_node: cloud" in s.name for array in arrays for s in array.status))
-    statuses = {status.name: status for array in arrays for status in array.status}
-    cloud = {value.key: value.value for value in statuses["slow/policy_node: cloud"].values}
-    assert float(cloud["rate (Hz)"]) > 0.0
-    assert cloud["points"] == "400"
-    policy = {value.key: value.value for value in statuses["slow/policy_node: policy"].values}
-    assert policy["device"] == "cpu"
-    assert policy["sentence"] == "none"
+
+    def values(part: str) -> dict[str, str]:
+        statuses = {status.name: status for array in arrays for status in array.status}
+        return {value.key: value.value for value in statuses[f"slow/policy_node: {part}"].values}
+
+    peer.await_that(lambda: float(values("cloud")["rate (Hz)"]) > 0.0)
+    assert values("cloud")["points"] == "400"
+    assert values("policy")["device"] == "cpu"
+    assert values("policy")["sentence"] == "none"
 
 
 @pytest.mark.usefixtures("slow_policy")

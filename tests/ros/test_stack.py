@@ -28,7 +28,13 @@ Result = ExecuteInstruction.Result
 
 
 @pytest.fixture(scope="module")
-def stack(start: Callable[..., Process], checkpoint: Path) -> dict[str, Process]:
+def modes(peer: Peer) -> list[Any]:
+    """Every decision of the stack, as this listens before it runs."""
+    return peer.collect(KeyframeModes, "/mini_diffuser/modes")
+
+
+@pytest.fixture(scope="module")
+def stack(start: Callable[..., Process], checkpoint: Path, modes: list[Any]) -> dict[str, Process]:
     instruction = "stack the red block on the green block"
     return {
         "sim": start("sim_node", image_size=128, instruction=f"'{instruction}'"),
@@ -49,39 +55,49 @@ def test_a_missing_camera_is_named_and_the_others_are_fused(peer: Peer) -> None:
     assert cloud.frame == "panda_link0"
     assert len(cloud) > 50
 
-    def level(camera: str) -> Any:
-        statuses = [s for array in diagnostics[-1:] for s in array.status if s.name.endswith(f"camera {camera}")]
-        return statuses[0].level if statuses else None
+    def newest(camera: str) -> Any:
+        statuses = [s for array in diagnostics for s in array.status if s.name.endswith(f"camera {camera}")]
+        return statuses[-1] if statuses else DiagnosticStatus(level=DiagnosticStatus.STALE)
 
-    peer.await_that(lambda: level("rear") == DiagnosticStatus.ERROR)
-    peer.await_that(lambda: level("front") == level("wrist") == DiagnosticStatus.OK)
-    message = next(s.message for s in diagnostics[-1].status if "rear" in s.name)
-    assert "camera rear: no camera_info, colour, depth" in message
+    peer.await_that(lambda: newest("rear").level == DiagnosticStatus.ERROR)
+    peer.await_that(lambda: "camera rear: no camera_info, colour, depth" in newest("rear").message)
+    peer.await_that(lambda: newest("front").level == newest("wrist").level == DiagnosticStatus.OK)
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_sentence_leads_to_decisions_and_motion(peer: Peer) -> None:
-    modes = peer.collect(KeyframeModes, "/mini_diffuser/modes")
+def test_a_sentence_leads_to_decisions_and_motion(peer: Peer, modes: list[Any]) -> None:
     phases: list[str] = []
     sentence = "stack the red block on the green block"
     result = peer.execute(ExecuteInstruction, EXECUTE, lambda f: phases.append(f.phase), instruction=sentence)
     # An untrained policy may end anywhere, but it is asked, and motion answers.
     assert result.outcome in (Result.TERMINATED, Result.KEYFRAME_LIMIT, Result.FAILED), result.message
+    # Decisions, feedback and the result come in any order.
+    peer.await_that(lambda: modes and {"deciding", "planning"} <= set(phases))
     assert modes[0].instruction == sentence
     assert modes[0].header.frame_id == "panda_link0"
     assert sum(mode.share for mode in modes[0].modes) == pytest.approx(1.0, abs=1e-3)
-    assert {"deciding", "planning"} <= set(phases)
 
 
 @pytest.mark.usefixtures("stack")
 def test_a_stop_ends_a_sentence_that_waits_or_moves_and_the_next_is_told(peer: Peer) -> None:
-    handle = peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
-    assert peer.call(Trigger, "/mini_diffuser/stop").success
-    assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
+    def is_stopped() -> bool:
+        """Whether the stop found the sentence under way."""
+        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        handle = peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
+        peer.call(Trigger, "/mini_diffuser/stop")
+        return bool(peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED)
+
+    peer.await_that(is_stopped)
+    # It may take a busy machine longer to bring the arm to rest than the service waits.
+    peer.await_that(lambda: peer.call(Trigger, "/mini_diffuser/stop").success)
     result = peer.execute(ExecuteInstruction, EXECUTE, instruction="press the blue button")
     assert result.outcome == Result.STOPPED
     assert "resume" in result.message
     assert peer.call(Trigger, "/mini_diffuser/resume").success
+    # The policy hears of it by another way than the next sentence.
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
+    ready = ("policy_node: policy", "ready for instructions")
+    peer.await_that(lambda: ready in [(s.name, s.message) for array in diagnostics for s in array.status])
 
 
 @pytest.mark.usefixtures("stack")

@@ -129,7 +129,8 @@ def test_who_ignores_signals_is_made_to_end(launch: Launch) -> None:
     launched.process.send_signal(signal.SIGINT)
     code, said = launched.end()
     assert code == 0
-    for words in ("got SIGINT", "escalating to 'SIGTERM'", "got SIGTERM", "escalating to 'SIGKILL'", "exit code -9"):
+    # Whether it gets round to saying that it got them, as it does in the next test, is a matter of time.
+    for words in ("escalating to 'SIGTERM'", "escalating to 'SIGKILL'", "exit code -9"):
         assert words in said
     await_end(child)
 
@@ -196,7 +197,7 @@ except (KeyboardInterrupt, ExternalShutdownException):
 
 
 def test_a_respawned_node_rejoins(launch: Launch) -> None:
-    launched = launch(program=NODE, respawn=True)
+    launched = launch(program=NODE, respawn=True, sigterm_timeout="60")
     context = Context()
     rclpy.init(args=[], context=context, domain_id=launched.domain_id)
     with rclpy.create_node("asking", context=context) as node:

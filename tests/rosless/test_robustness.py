@@ -128,8 +128,8 @@ def test_a_killed_node_is_forgotten_and_rejoins(survivor: Survivor) -> None:
     survivor.client.remove_pending_request(call)
 
     survivor.until(lambda: not survivor.sees_mortal())
-    assert survivor.node.count_subscribers("call") == 0
-    assert not survivor.client.service_is_ready()
+    survivor.until(lambda: survivor.node.count_subscribers("call") == 0)
+    survivor.until(lambda: not survivor.client.service_is_ready())
 
     survivor.start_mortal()
     survivor.use_mortal("second life")

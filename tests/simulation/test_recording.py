@@ -103,7 +103,7 @@ def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
         workers = children(recorder.pid)
         assert workers
         recorder.send_signal(number)
-        message = recorder.communicate(timeout=20)[1]
+        message = recorder.communicate(timeout=60)[1]
         assert recorder.returncode == code
     finally:
         recorder.kill()

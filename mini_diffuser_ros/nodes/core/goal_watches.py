@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from action_msgs.msg import GoalStatus
 from rclpy.action import CancelResponse
 
 from mini_diffuser_ros.nodes.core.watch import Watch
@@ -15,7 +16,8 @@ from mini_diffuser_ros.nodes.core.watch import Watch
 class GoalWatches:
     """Lets cancel requests, stops and newer goals reach the thread that carries a goal out, however early they come.
 
-    A goal whose ``handle_accepted_callback`` calls :meth:`begin` can be interrupted before its execution has begun.
+    A goal whose ``handle_accepted_callback`` calls :meth:`begin` can be interrupted before its execution has begun, and
+    canceled even before that callback: its client hears of the acceptance first.
     """
 
     def __init__(self) -> None:
@@ -24,10 +26,8 @@ class GoalWatches:
 
     def begin(self, goal: Any) -> Watch:
         """The watch of a goal that was accepted just now."""
-        watch = Watch()
         with self._lock:
-            self._watches[_key(goal)] = watch
-        return watch
+            return self._watches.setdefault(_key(goal), Watch())
 
     @contextmanager
     def of(self, goal: Any) -> Iterator[Watch]:
@@ -41,6 +41,8 @@ class GoalWatches:
     def cancel(self, goal: Any, outcome: int) -> CancelResponse:
         """Answer to a cancel request: the goal is interrupted with this outcome, unless it has ended."""
         with self._lock:
+            if goal.status == GoalStatus.STATUS_ACCEPTED:
+                self._watches.setdefault(_key(goal), Watch())
             watch = self._watches.get(_key(goal))
         if watch is None:
             return CancelResponse.REJECT

@@ -125,6 +125,11 @@ class RestTracker:
         with self._lock:
             return {name: joint.samples[-1][1] for name, joint in self._joints.items() if joint.samples}
 
+    def newest(self) -> float:
+        """Newest stamp of a joint state, minus infinity if there is none."""
+        with self._lock:
+            return max(joint.stamp for joint in self._joints.values())
+
     def motion(self) -> str:
         """What keeps the arm from resting, in a few words; empty if it rests."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,6 +137,11 @@ class KeyframeMaker:
         finally:
             self._cameras.remove(capture)
         return self._keyframe(pairs)
+
+    def catch_up(self, stamp: float) -> None:
+        """Wait for joint states of a time, seconds, but no longer than they may be old."""
+        with suppress(TimeoutError):
+            self._watch.wait_for(lambda: self.rest.newest() >= stamp, self._config.max_joint_age)
 
     def joint_problem(self) -> str:
         """What is wrong with the joint states, in one line; empty if they are there and fresh."""

@@ -120,6 +120,8 @@ class RecordingSession:
     def mark_end(self) -> str:
         """Record where the arm is if it has left the last keyframe, then end the episode."""
         if self.progress.state == RecorderState.RECORDING:
+            # An arm that began to move before somebody asked for the end has left.
+            self._maker.catch_up(self.now())
             positions = self._maker.rest.positions()
             if self._marks.differs(self._maker.arm(positions), self._maker.gripper_is_open(positions)):
                 self._node.get_logger().info(f"the last one: {self.mark()}")

@@ -75,13 +75,14 @@ class ActionClient:
         def subscription(kind: Any, name: str, callback: Callable[[Any], Any], qos: Any) -> Any:
             return node.create_subscription(kind, named(name), callback, qos, callback_group=callback_group)
 
-        self._goal_client = client(action_type.Impl.SendGoalService, "send_goal")
-        self._result_client = client(action_type.Impl.GetResultService, "get_result")
-        self._cancel_client = client(CancelGoal, "cancel_goal")
+        # The topics come first, so that a server that has discovered where replies go has discovered them, too
         self._topics = [
             subscription(action_type.Impl.FeedbackMessage, "feedback", self._on_feedback, 10),
             subscription(GoalStatusArray, "status", self._on_status, qos_profile_action_status_default),
         ]
+        self._goal_client = client(action_type.Impl.SendGoalService, "send_goal")
+        self._result_client = client(action_type.Impl.GetResultService, "get_result")
+        self._cancel_client = client(CancelGoal, "cancel_goal")
         self._services = [self._goal_client, self._result_client, self._cancel_client]
 
     def _on_feedback(self, message: Any) -> Any:

@@ -90,8 +90,11 @@ class ServerGoalHandle:
 
     def execute(self, execute_callback: Callable[..., Any] | None = None) -> None:
         """Begin to execute the goal in the server's executor."""
-        if not self.is_cancel_requested:
+        try:
             self._update("EXECUTE")
+        except RCLError:
+            if not self.is_cancel_requested:  # which may have come just now
+                raise
         self._server._start(self._server._execute, self, execute_callback or self._server._callbacks["execute"])
 
     def publish_feedback(self, feedback: Any) -> None:

@@ -1,8 +1,8 @@
 """What these tests stand on: rclpy, launch and the ros2 command, of rosless or of a genuine ROS 2.
 
 Endpoints find each other at different moments: that a publisher sees a subscription does not mean that the
-subscription sees the publisher.  So a message is published until it arrives, and a command repeated until it shows
-what is expected.
+subscription sees the publisher.  So a message is published until it arrives, a service of another participant asked
+until it answers, and a command repeated until it shows what is expected.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedEx
 from rclpy.node import Node
 
 PATIENCE = 90.0  # seconds; a busy machine takes its time
+ATTEMPT = 30.0  # seconds after which what was asked counts as lost: a reply goes only to clients already discovered
 
 # What is started in the background of a script ignores Ctrl-C, and so would every process that a test starts and ends.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -82,10 +84,7 @@ class Ros:
         """Let callbacks run in another thread until the test is over."""
 
         def spin() -> None:
-            try:
-                self.executor.spin()
-            except ExternalShutdownException:
-                return
+            spin_to_the_end(self.executor)
 
         self._spinning = threading.Thread(target=spin, daemon=True)
         self._spinning.start()
@@ -94,6 +93,21 @@ class Ros:
         """The result of a future."""
         self.spin_until(future.done)
         return future.result()
+
+    def ask(self, client: Any, request: Any) -> Any:
+        """What a service answers. Asked again when the answer is lost, as the first to a client just created may be."""
+        self.spin_until(client.service_is_ready)
+        futures: list[Any] = []
+        asked = 0.0
+
+        def answered() -> Any:
+            nonlocal asked
+            if not futures or time.monotonic() > asked + ATTEMPT:
+                futures.append(client.call_async(request))
+                asked = time.monotonic()
+            return next((future for future in futures if future.done()), None)
+
+        return self.spin_until(answered).result()
 
     def deliver(self, publisher: Any, message: Any, received: list[Any]) -> Any:
         """Publish a message until something is received; the first that was."""
@@ -116,16 +130,32 @@ class Ros:
             context.try_shutdown()
 
 
-class Script:
-    """A Python program as a process, with its output as lines."""
+def spin_to_the_end(executor: Executor) -> str:
+    """Spin until the context is shut down; how that ended the spin."""
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return "raised"
+    except RuntimeError:
+        # A shutdown between two waits lets rclpy's next one fail.
+        if executor.context.ok():
+            raise
+        return "raised"
+    return "returned"
 
-    def __init__(self, code: str, *words: str, **environment: str) -> None:
+
+class Program:
+    """A process with its output as lines."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-c", textwrap.dedent(code), *words],
+            command,
             env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self.said = ""
@@ -137,21 +167,32 @@ class Script:
         for line in self.process.stdout:
             self._lines.put(line)
 
-    def await_line(self, text: str, patience: float = PATIENCE) -> bool:
-        """Whether a line with this text comes in time."""
+    def await_line(self, text: str, patience: float = PATIENCE) -> str:
+        """The next line with this text, or none if it does not come in time or the process has ended without it."""
         deadline = time.monotonic() + patience
-        while True:
+        while (left := deadline - time.monotonic()) > 0.0:
+            ended = not self._reading.is_alive()
             try:
-                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+                line = self._lines.get(timeout=min(0.1, left))
             except queue.Empty:
-                return False
+                if ended:
+                    break
+                continue
             self.said += line
             if text in line:
-                return True
+                return line
+        return ""
 
-    def end(self, number: int) -> int:
-        """The exit code after a signal."""
-        self.process.send_signal(number)
+    def tell(self, line: str) -> None:
+        """Write to its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self, number: int | None = None) -> int:
+        """The exit code, after a signal if one is given."""
+        if number is not None:
+            self.process.send_signal(number)
         code = self.process.wait(PATIENCE)
         self._reading.join(PATIENCE)
         while not self._lines.empty():
@@ -159,7 +200,9 @@ class Script:
         return code
 
     def close(self) -> None:
-        self.process.kill()
+        """Kill it and what it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -169,34 +212,39 @@ class Ros2:
     def __init__(self, domain_id: int) -> None:
         self.program = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
         self.environment = {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1"}
+        self._begun: list[Program] = []
 
-    def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """What a command said, and how it ended."""
-        variables = {**os.environ, **self.environment, **environment}
-        command = [self.program, *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=variables)
-
-    def until(self, text: str, *words: str, patience: float = PATIENCE) -> str:
-        """What a command says once it says this text: it may have to look again for nodes that it just missed."""
-        deadline = time.monotonic() + patience
-        while text not in (ended := self(*words)).stdout:
-            assert time.monotonic() < deadline, ended.stdout + ended.stderr
-        return ended.stdout
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        """A command that goes on."""
         variables = {**os.environ, **self.environment}
-        return subprocess.Popen(
-            [self.program, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env=variables,
-        )
+        command = [self.program, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=patience, env=variables)
+
+    def until(self, text: str, *words: str, patience: float = 2 * PATIENCE) -> str:
+        """What a command says once it says this text.
+
+        It may have to look again for nodes that it just missed, and to ask again when an answer was lost.
+        """
+        deadline = time.monotonic() + patience
+        said = ""
+        while text not in said:
+            assert time.monotonic() < deadline, said
+            try:
+                ended = self(*words, patience=ATTEMPT)
+                said = ended.stdout + ended.stderr
+            except subprocess.TimeoutExpired as late:
+                said = f"{late}: {late.stdout!r} {late.stderr!r}"
+        return said
+
+    def begin(self, *words: str) -> Program:
+        """A command that goes on; whatever still runs when the test is over is killed."""
+        self._begun.append(Program([self.program, *words], self.environment))
+        return self._begun[-1]
 
     def close(self) -> None:
-        """End the daemon that a genuine command leaves behind in the domain."""
+        """End what goes on, and the daemon that a genuine command leaves behind in the domain."""
+        for program in self._begun:
+            program.close()
         if os.environ.get("AMENT_PREFIX_PATH"):
             self("daemon", "stop")
 
@@ -237,12 +285,13 @@ def ros2(domain_id: int) -> Iterator[Ros2]:
 
 
 @pytest.fixture
-def script(domain_id: int) -> Iterator[Callable[..., Script]]:
+def script(domain_id: int) -> Iterator[Callable[..., Program]]:
     """Starts Python programs in the domain of the test; whatever still runs at its end is killed."""
-    scripts: list[Script] = []
+    scripts: list[Program] = []
 
-    def begin(code: str, *words: str) -> Script:
-        scripts.append(Script(code, *words, ROS_DOMAIN_ID=str(domain_id)))
+    def begin(code: str, *words: str) -> Program:
+        command = [sys.executable, "-u", "-c", textwrap.dedent(code), *words]
+        scripts.append(Program(command, {"ROS_DOMAIN_ID": str(domain_id)}))
         return scripts[-1]
 
     yield begin

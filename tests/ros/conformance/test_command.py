@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import INTERRUPTS, PATIENCE, Ros2, Script
+from .conftest import INTERRUPTS, PATIENCE, Program, Ros2
 
 ROBOT = """
+import sys
+import threading
 import time
 
 import rclpy
@@ -33,17 +35,17 @@ class Robot(Node):
         self.create_subscription(String, "in", lambda message: self.get_logger().info("heard " + message.data), 10)
         self.create_timer(0.1, lambda: self.out.publish(String(data="tick")))
         self.create_service(Trigger, "~/check", self.check)
-        self.action = ActionServer(self, GripperCommand, "grip", self.grip)
+        self.action = ActionServer(self, GripperCommand, "grip", self.grip, result_timeout=900)
 
     def check(self, request, response):
         response.success, response.message = True, "fine"
         return response
 
     def grip(self, handle):
-        # The client's goal may arrive before its subscription to the feedback is known here.
-        while not self.count_subscribers("/lab/grip/_action/feedback"):
-            time.sleep(0.01)
-        for _ in range(10):
+        # Until the test has read it: feedback is lost while the client has not discovered where it comes from.
+        told = threading.Thread(target=sys.stdin.readline, daemon=True)
+        told.start()
+        while told.is_alive():
             handle.publish_feedback(GripperCommand.Feedback(position=0.5))
             time.sleep(0.05)
         handle.succeed()
@@ -54,13 +56,14 @@ rclpy.init()
 node = Robot()
 ready = node.create_timer(0.0, lambda: print("ready") or ready.cancel())
 try:
-    rclpy.spin(node)
+    try:
+        rclpy.spin(node)
+    except RuntimeError:
+        # A signal between two waits lets rclpy's next one fail.
+        if rclpy.ok():
+            raise
 except (KeyboardInterrupt, ExternalShutdownException):
     pass
-except RuntimeError:
-    # A signal between two waits lets rclpy's next one fail.
-    if rclpy.ok():
-        raise
 finally:
     node.destroy_node()
     rclpy.try_shutdown()
@@ -69,19 +72,19 @@ print("ended")
 
 
 @pytest.fixture
-def robot(script: Callable[..., Script]) -> Script:
+def robot(script: Callable[..., Program]) -> Program:
     begun = script(ROBOT, "--ros-args", "-r", "__ns:=/lab", "-p", "gain:=1.5")
     assert begun.await_line("ready"), begun.said
     return begun
 
 
 @pytest.mark.parametrize("number", INTERRUPTS)
-def test_signals_end_a_node_orderly(robot: Script, number: int) -> None:
+def test_signals_end_a_node_orderly(robot: Program, number: int) -> None:
     assert robot.end(number) == 0, robot.said
     assert "ended\n" in robot.said
 
 
-def test_topics_and_nodes_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+def test_topics_and_nodes_from_the_command_line(robot: Program, ros2: Ros2) -> None:
     ros2.until("/lab/out [std_msgs/msg/String]", "topic", "list", "-t")
     ros2.until("/lab/robot", "node", "list")
     ros2.until("data: tick\n---\n", "topic", "echo", "--once", "/lab/out", "std_msgs/msg/String")
@@ -95,44 +98,45 @@ def test_topics_and_nodes_from_the_command_line(robot: Script, ros2: Ros2) -> No
         heard = robot.await_line("heard press the button", 2.0)
 
 
-def test_rates_from_the_command_line(robot: Script, ros2: Ros2) -> None:
-    process = ros2.begin("topic", "hz", "/lab/out")
-    assert process.stdout is not None
-    rate = next(float(line.split()[-1]) for line in process.stdout if "average rate:" in line)
-    assert 0.5 < rate < 20.0
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE)
+def test_rates_from_the_command_line(robot: Program, ros2: Ros2) -> None:
+    program = ros2.begin("topic", "hz", "/lab/out")
+    deadline = time.monotonic() + PATIENCE
+    rate = 0.0
+    # It averages over all it has heard; on a busy machine that begins with a pause, or with several at once.
+    while not 5.0 < rate < 20.0:
+        assert time.monotonic() < deadline, program.said
+        line = program.await_line("average rate:")
+        assert line, program.said
+        rate = float(line.split()[-1])
+    program.end(signal.SIGINT)
 
 
-def test_a_rate_of_messages_from_the_command_line(robot: Script, ros2: Ros2) -> None:
-    process = ros2.begin("topic", "pub", "-r", "20", "/lab/in", "std_msgs/msg/String", "data: again")
-    try:
-        for _ in range(3):
-            assert robot.await_line("heard again"), robot.said
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+def test_a_rate_of_messages_from_the_command_line(robot: Program, ros2: Ros2) -> None:
+    program = ros2.begin("topic", "pub", "-r", "20", "/lab/in", "std_msgs/msg/String", "data: again")
+    for _ in range(3):
+        assert robot.await_line("heard again"), robot.said + program.said
+    program.end(signal.SIGINT)
 
 
-def test_services_and_actions_from_the_command_line(robot: Script, ros2: Ros2) -> None:
-    called = ros2("service", "call", "/lab/robot/check", "std_srvs/srv/Trigger")
-    assert "success=True, message='fine'" in called.stdout
-    sent = ros2(
+def test_services_and_actions_from_the_command_line(robot: Program, ros2: Ros2) -> None:
+    ros2.until("success=True, message='fine'", "service", "call", "/lab/robot/check", "std_srvs/srv/Trigger")
+    program = ros2.begin(
         "action", "send_goal", "-f", "/lab/grip", "control_msgs/action/GripperCommand", "{command: {position: 1}}"
     )
-    assert "Goal accepted" in sent.stdout
-    assert "Goal finished with status: SUCCEEDED" in sent.stdout
-    assert "position: 0.5" in sent.stdout
-    assert "reached_goal: true" in sent.stdout
+    assert program.await_line("position: 0.5"), program.said
+    robot.tell("enough")
+    program.end()
+    assert "Goal accepted" in program.said
+    assert "Goal finished with status: SUCCEEDED" in program.said
+    assert "reached_goal: true" in program.said
 
 
-def test_parameters_from_the_command_line(robot: Script, ros2: Ros2) -> None:
+def test_parameters_from_the_command_line(robot: Program, ros2: Ros2) -> None:
     assert "Double value is: 1.5" in ros2.until("1.5", "param", "get", "/lab/robot", "gain")
     ros2.until("Set parameter successful", "param", "set", "/lab/robot", "gain", "0.5")
     ros2.until("0.5", "param", "get", "/lab/robot", "gain")
     assert "the gain" in ros2.until("gain", "param", "describe", "/lab/robot", "gain")
-    refused = ros2("param", "set", "/lab/robot", "gain", "7.0")
-    assert "ailed" in refused.stdout + refused.stderr
+    ros2.until("ailed", "param", "set", "/lab/robot", "gain", "7.0")
     assert "0.5" in ros2.until("value is", "param", "get", "/lab/robot", "gain")
 
 

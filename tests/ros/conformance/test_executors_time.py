@@ -10,14 +10,13 @@ import pytest
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import String
 
-from .conftest import PATIENCE, Ros
+from .conftest import PATIENCE, Ros, spin_to_the_end
 
 
 def test_a_timer_fires_again_and_again_until_it_is_canceled(ros: Ros) -> None:
@@ -189,14 +188,7 @@ def test_shutdown_ends_a_spin_in_another_thread(ros: Ros) -> None:
     told: list[bool] = []
     ros.context.on_shutdown(lambda: told.append(True))
 
-    def spin() -> None:
-        try:
-            ros.executor.spin()
-            ended.append("returned")
-        except ExternalShutdownException:
-            ended.append("raised")
-
-    thread = threading.Thread(target=spin)
+    thread = threading.Thread(target=lambda: ended.append(spin_to_the_end(ros.executor)))
     thread.start()
     ros.context.try_shutdown()
     thread.join(PATIENCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from .conftest import PATIENCE, Ros2, Script
+from .conftest import Program, Ros2
 
 TALKER = """
 import rclpy
@@ -26,17 +26,14 @@ except (KeyboardInterrupt, ExternalShutdownException):
 """
 
 
-def test_ctrl_c_ends_commands_quietly(script: Callable[..., Script], ros2: Ros2) -> None:
+def test_ctrl_c_ends_commands_quietly(script: Callable[..., Program], ros2: Ros2) -> None:
     assert script(TALKER).await_line("ready")
     ros2.until("  pace.walk\n", "param", "list", "/talker")
     for words, sign in (
         (("topic", "echo", "/out", "std_msgs/msg/String"), "tick"),
         (("topic", "pub", "-r", "10", "/in", "std_msgs/msg/String", "data: x"), "publishing"),
     ):
-        process = ros2.begin(*words)
-        assert process.stdout is not None
-        assert any(sign in line for line in process.stdout)
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 2, rest
-        assert "Traceback" not in rest
+        program = ros2.begin(*words)
+        assert program.await_line(sign), program.said
+        assert program.end(signal.SIGINT) == 2, program.said
+        assert "Traceback" not in program.said

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import rclpy
 from rcl_interfaces.msg import Log
 from rclpy.logging import LoggingSeverity, get_logger
 
-from .conftest import Ros, Script
+from .conftest import Program, Ros
 
 CHATTY = """
 import sys
@@ -93,9 +92,11 @@ def test_messages_reach_rosout(ros: Ros) -> None:
     ],
 )
 def test_levels_and_names_come_from_the_command_line(
-    script: Callable[..., Script], words: list[str], shown: list[str], hidden: list[str]
+    script: Callable[..., Program], words: list[str], shown: list[str], hidden: list[str]
 ) -> None:
-    begun: Any = script(CHATTY, *words)
+    begun = script(CHATTY, *words)
     assert begun.await_line("rest:"), begun.said
     assert all(text in begun.said for text in shown), begun.said
-    assert not any(text in begun.said for text in hidden), begun.said
+    # ROS may have something of its own to say, such as which variables are deprecated.
+    by_chatty = "\n".join(line for line in begun.said.splitlines() if line.endswith(": said"))
+    assert not any(text in by_chatty for text in hidden), begun.said

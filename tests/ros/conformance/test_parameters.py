@@ -218,9 +218,7 @@ def test_a_callback_may_refuse(ros: Ros) -> None:
 
 def ask(ros: Ros, other: Node, kind: Any, name: str, **fields: Any) -> Any:
     """What a parameter service of /node answers to another node."""
-    client = other.create_client(kind, f"/node/{name}")
-    ros.spin_until(client.service_is_ready)
-    return ros.result_of(client.call_async(kind.Request(**fields)))
+    return ros.ask(other.create_client(kind, f"/node/{name}"), kind.Request(**fields))
 
 
 def test_parameters_are_served(ros: Ros) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,8 +28,7 @@ def answer(request: SetBool.Request, response: SetBool.Response) -> SetBool.Resp
 def test_a_service_answers_another_participant(ros: Ros) -> None:
     ros.node("server").create_service(SetBool, "switch", answer)
     client = ros.far_node("caller").create_client(SetBool, "switch")
-    ros.spin_until(client.service_is_ready)
-    response = ros.result_of(client.call_async(SetBool.Request(data=True)))
+    response = ros.ask(client, SetBool.Request(data=True))
     assert response == SetBool.Response(success=True, message="done")
 
 
@@ -43,7 +43,8 @@ def test_calls_get_their_own_answers(ros: Ros) -> None:
 
     ros.node("server").create_service(SetBool, "echo", echo)
     clients = [ros.node("near").create_client(SetBool, "echo"), ros.far_node("far").create_client(SetBool, "echo")]
-    ros.spin_until(lambda: all(client.service_is_ready() for client in clients))
+    for client in clients:
+        ros.ask(client, SetBool.Request())
     asked = [index % 3 == 0 for index in range(8)]  # services keep the last ten requests
     futures = [clients[index % 2].call_async(SetBool.Request(data=data)) for index, data in enumerate(asked)]
     assert [ros.result_of(future).success for future in futures] == asked
@@ -92,8 +93,7 @@ def test_services_are_named_and_remapped_like_topics(ros: Ros) -> None:
     assert node.create_service(Empty, "stop", lambda request, response: response).srv_name in ("stop", "/lab/halt")
     assert node.resolve_service_name("stop") == "/lab/halt"
     client = ros.node("other").create_client(Empty, "/lab/halt")
-    ros.spin_until(client.service_is_ready)
-    assert ros.result_of(client.call_async(Empty.Request())) == Empty.Response()
+    assert ros.ask(client, Empty.Request()) == Empty.Response()
     ros.spin_until(lambda: ("/lab/halt", ["std_srvs/srv/Empty"]) in node.get_service_names_and_types())
 
 
@@ -132,10 +132,20 @@ def hold(handle: Any) -> GripperCommand.Result:
     return GripperCommand.Result(stalled=True)
 
 
+def serve(node: Node, execute: Callable[..., Any], **options: Any) -> ActionServer:
+    """A server whose results can be asked for later; some distributions keep them for ten seconds only."""
+    return ActionServer(node, GripperCommand, "grip", execute, result_timeout=900, **options)
+
+
 def client_of(ros: Ros, node: Node) -> ActionClient:
-    """A client that has found the server."""
+    """A client that has found the server, and has been found by all others."""
+
+    def known() -> list[int]:
+        return [each.count_subscribers("/grip/_action/status") for each in ros.nodes]
+
+    before = max(known())
     client = ActionClient(node, GripperCommand, "grip")
-    ros.spin_until(client.server_is_ready)
+    ros.spin_until(lambda: client.server_is_ready() and min(known()) > before)
     return client
 
 
@@ -152,7 +162,7 @@ def test_an_action_gives_feedback_and_a_result(threaded_ros: Ros) -> None:
                 time.sleep(0.01)
         return close_gripper(handle)
 
-    ActionServer(ros.node("server"), GripperCommand, "grip", close_slowly)
+    serve(ros.node("server"), close_slowly)
     client = client_of(ros, ros.far_node("client"))
     sent = client.send_goal_async(goal(0.02), lambda message: heard.append(message.feedback.position))
     handle = ros.result_of(sent)
@@ -168,7 +178,7 @@ def test_a_goal_may_be_rejected(ros: Ros) -> None:
     def judge(request: GripperCommand.Goal) -> GoalResponse:
         return GoalResponse.ACCEPT if request.command.position < 0.05 else GoalResponse.REJECT
 
-    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper, goal_callback=judge)
+    serve(ros.node("server"), close_gripper, goal_callback=judge)
     client = client_of(ros, ros.node("client"))
     assert not ros.result_of(client.send_goal_async(goal(0.1))).accepted
     assert ros.result_of(client.send_goal_async(goal(0.02))).accepted
@@ -176,10 +186,8 @@ def test_a_goal_may_be_rejected(ros: Ros) -> None:
 
 def test_a_goal_is_canceled_while_it_is_executed(threaded_ros: Ros) -> None:
     ros = threaded_ros
-    ActionServer(
+    serve(
         ros.node("server"),
-        GripperCommand,
-        "grip",
         hold,
         cancel_callback=lambda handle: CancelResponse.ACCEPT,
         callback_group=ReentrantCallbackGroup(),
@@ -200,10 +208,8 @@ def test_cancelling_may_be_rejected(threaded_ros: Ros) -> None:
         go_on.wait(PATIENCE)
         return close_gripper(handle)
 
-    ActionServer(
+    serve(
         ros.node("server"),
-        GripperCommand,
-        "grip",
         work,
         cancel_callback=lambda handle: CancelResponse.REJECT,
         callback_group=ReentrantCallbackGroup(),
@@ -232,10 +238,8 @@ def test_a_new_goal_may_preempt_the_last(threaded_ros: Ros) -> None:
             time.sleep(0.005)
         return close_gripper(handle)
 
-    ActionServer(
+    serve(
         ros.node("server"),
-        GripperCommand,
-        "grip",
         until_preempted,
         handle_accepted_callback=accept,
         callback_group=ReentrantCallbackGroup(),
@@ -251,7 +255,7 @@ def test_a_goal_whose_callback_raises_is_aborted(ros: Ros) -> None:
     def fail(handle: Any) -> GripperCommand.Result:
         raise ValueError("no such gripper")
 
-    ActionServer(ros.node("server"), GripperCommand, "grip", fail)
+    serve(ros.node("server"), fail)
     client = client_of(ros, ros.node("client"))
     handle = ros.result_of(client.send_goal_async(goal(0.02)))
     assert ros.result_of(handle.get_result_async()).status == GoalStatus.STATUS_ABORTED
@@ -259,7 +263,7 @@ def test_a_goal_whose_callback_raises_is_aborted(ros: Ros) -> None:
 
 def test_accepted_goals_may_be_deferred(ros: Ros) -> None:
     waiting: list[Any] = []
-    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper, handle_accepted_callback=waiting.append)
+    serve(ros.node("server"), close_gripper, handle_accepted_callback=waiting.append)
     client = client_of(ros, ros.node("client"))
     handle = ros.result_of(client.send_goal_async(goal(0.02)))
     future = handle.get_result_async()
@@ -280,14 +284,14 @@ def test_a_goal_may_be_executed_by_a_coroutine(ros: Ros) -> None:
         handle.succeed()
         return GripperCommand.Result(reached_goal=said.success)
 
-    ActionServer(node, GripperCommand, "grip", ask_first)
+    serve(node, ask_first)
     ros.spin_until(client.service_is_ready)
     handle = ros.result_of(client_of(ros, ros.node("client")).send_goal_async(goal(0.02)))
     assert ros.result_of(handle.get_result_async()).result.reached_goal
 
 
 def test_goals_of_several_clients_are_kept_apart(ros: Ros) -> None:
-    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
+    serve(ros.node("server"), close_gripper)
     clients = [client_of(ros, ros.node("near")), client_of(ros, ros.far_node("far"))]
     handles = [ros.result_of(client.send_goal_async(goal(float(at)))) for at, client in enumerate(clients)]
     results = [ros.result_of(handle.get_result_async()).result.position for handle in handles]
@@ -295,7 +299,7 @@ def test_goals_of_several_clients_are_kept_apart(ros: Ros) -> None:
 
 
 def test_the_status_of_goals_is_latched(ros: Ros) -> None:
-    ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
+    serve(ros.node("server"), close_gripper)
     client = client_of(ros, ros.node("client"))
     handle = ros.result_of(client.send_goal_async(goal(0.02)))
     ros.result_of(handle.get_result_async())
@@ -307,7 +311,7 @@ def test_the_status_of_goals_is_latched(ros: Ros) -> None:
 
 
 def test_a_destroyed_server_is_not_ready(ros: Ros) -> None:
-    server = ActionServer(ros.node("server"), GripperCommand, "grip", close_gripper)
+    server = serve(ros.node("server"), close_gripper)
     client = client_of(ros, ros.node("client"))
     server.destroy()
     ros.spin_until(lambda: not client.server_is_ready())
