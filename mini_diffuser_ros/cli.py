@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
 
@@ -35,7 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
     if name not in COMMANDS:
         sys.stderr.write(f"mini-diffuser: unknown command '{name}'; commands: {', '.join(COMMANDS)}\n")
         return 2
-    return int(import_module(COMMANDS[name][0]).main(rest))
+    try:
+        code = int(import_module(COMMANDS[name][0]).main(rest))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 def _usage() -> str:

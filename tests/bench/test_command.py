@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,15 @@ def test_a_two_level_step_as_a_process() -> None:
     _check(row, STEP)
     assert (row["scheme"], row["batch"], row["level2"], row["scenes"]) == ("two-level", 2, 3, 2)
     assert (row["dtype"], row["config"], row["points"]) == ("bfloat16", "small", 60)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "mini_diffuser_ros.cli", "bench", "encode", *TINY, "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_one_level_step(run: Run) -> None:

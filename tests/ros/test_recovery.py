@@ -95,6 +95,7 @@ def test_a_policy_that_dies_leaves_the_arm_at_rest_and_another_takes_over(
     peer.await_that(lambda: "no heartbeat of the policy" in stack.said("motion_node"))
     peer.await_that(lambda: stays_at_rest(joints))
     stack.restart("policy_node")
+    peer.await_that(lambda: "ready for instructions" in stack.said("policy_node"))
     handle = send_sentence(peer, joints, [])
     peer.result_of(handle.cancel_goal_async())
     assert peer.result_of(handle.get_result_async()).result.outcome == ExecuteInstruction.Result.CANCELED
@@ -110,6 +111,7 @@ def test_a_motion_node_that_dies_in_a_motion_comes_back_stopped_and_ends_the_mot
     stack.kill("motion_node")
     stack.restart("motion_node")
     peer.await_that(lambda: stopped[-1:] == [Bool(data=True)])
+    peer.await_that(lambda: "planning for" in stack.said("motion_node"))
     peer.await_that(lambda: stays_at_rest(joints))
     refused = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
     assert refused.outcome == MoveToKeyframe.Result.STOPPED

@@ -22,8 +22,8 @@ from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.recording.recording_session import LATCHED, RecordingSession
 
-END_TIMEOUT = 0.5  # seconds to hear that a run has ended, when this process is to end
-WRITE_TIMEOUT = 4.0  # seconds for the last keyframe of a run and its file, then
+END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
+WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
 
 
 @dataclass(frozen=True)
