@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,23 @@ def join() -> Iterator[Join]:
         node.context.try_shutdown()
 
 
-def logged(capfd: pytest.CaptureFixture[str], text: str, count: int = 1) -> list[str]:
+@contextmanager
+def stderr_of(folder: Path) -> Iterator[Path]:
+    """The file that stderr goes to meanwhile; pytest's captures lose what a thread writes while they are read."""
+    file = folder / "stderr"
+    with file.open("a") as stream, redirect_stderr(stream):
+        yield file
+
+
+def logged(log: Path, text: str, count: int = 1) -> list[str]:
     """The lines of the log with a text, as soon as there are so many."""
-    deadline, lines = time.monotonic() + PATIENCE, ""
-    while time.monotonic() < deadline:
-        lines += capfd.readouterr().err
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        lines = log.read_text()
         if len(found := [line for line in lines.splitlines() if text in line]) >= count:
             return found
+        assert time.monotonic() < deadline, f"not logged: {text}; but {lines}"
         time.sleep(0.01)
-    raise AssertionError(f"not logged: {text}; but {lines}")
 
 
 @pytest.mark.parametrize(
@@ -68,13 +77,14 @@ def logged(capfd: pytest.CaptureFixture[str], text: str, count: int = 1) -> list
         (QoSProfile(depth=1, durability=DurabilityPolicy.VOLATILE), "DURABILITY"),
     ],
 )
-def test_incompatible_qos(join: Join, capfd: pytest.CaptureFixture[str], offered: QoSProfile, policy: str) -> None:
+def test_incompatible_qos(join: Join, tmp_path: Path, offered: QoSProfile, policy: str) -> None:
     asked = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     if policy == "RELIABILITY":
         asked = QoSProfile(depth=1)
-    join("talker").create_publisher(String, "chatter", offered)
-    join("listener").create_subscription(String, "chatter", lambda message: None, asked)
-    told = logged(capfd, "incompatible QoS", 2)
+    with stderr_of(tmp_path) as log:
+        join("talker").create_publisher(String, "chatter", offered)
+        join("listener").create_subscription(String, "chatter", lambda message: None, asked)
+        told = logged(log, "incompatible QoS", 2)
     assert any(
         "[talker]: New subscription discovered on topic '/chatter', requesting incompatible QoS. "
         f"No messages will be sent to it. Last incompatible policy: {policy}" in line
@@ -88,24 +98,26 @@ def test_incompatible_qos(join: Join, capfd: pytest.CaptureFixture[str], offered
 
 
 @pytest.mark.parametrize("publisher_first", [True, False])
-def test_another_type_on_a_topic(join: Join, capfd: pytest.CaptureFixture[str], publisher_first: bool) -> None:
+def test_another_type_on_a_topic(join: Join, tmp_path: Path, publisher_first: bool) -> None:
     talker, listener = join("talker"), join("listener")
     steps: list[Callable[[], Any]] = [
         lambda: talker.create_publisher(Int32, "chatter", 10),
         lambda: listener.create_subscription(String, "chatter", lambda message: None, 10),
     ]
-    for step in steps if publisher_first else reversed(steps):
-        step()
-    told = logged(capfd, "Incompatible type on topic '/chatter'", 2)
+    with stderr_of(tmp_path) as log:
+        for step in steps if publisher_first else reversed(steps):
+            step()
+        told = logged(log, "Incompatible type on topic '/chatter'", 2)
     assert len(told) == 2
     assert all("'std_msgs/msg/Int32'" in line and "'std_msgs/msg/String'" in line for line in told)
     assert sorted(line.split("[")[3][:8] for line in told) == ["listener", "talker]:"]
 
 
-def test_another_type_of_a_service(join: Join, capfd: pytest.CaptureFixture[str]) -> None:
-    join("server").create_service(SetBool, "check", lambda request, response: response)
-    join("caller").create_client(Trigger, "check")
-    told = logged(capfd, "Incompatible type on service '/check'", 2)
+def test_another_type_of_a_service(join: Join, tmp_path: Path) -> None:
+    with stderr_of(tmp_path) as log:
+        join("server").create_service(SetBool, "check", lambda request, response: response)
+        join("caller").create_client(Trigger, "check")
+        told = logged(log, "Incompatible type on service '/check'", 2)
     assert len(told) == 2
     assert all("'std_srvs/srv/SetBool'" in line and "'std_srvs/srv/Trigger'" in line for line in told)
 
