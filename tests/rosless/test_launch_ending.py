@@ -103,17 +103,25 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
         one.process.communicate()
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; a zombie that nobody reaps counts."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or while it is read
+        return True
+
+
 def await_end(pid: int) -> None:
-    """Wait until a process is gone, or a zombie that nobody reaps."""
+    """Wait until a process is gone."""
     deadline = time.monotonic() + PATIENCE
-    while (stat := Path(f"/proc/{pid}/stat")).exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+    while not is_gone(pid):
         assert time.monotonic() < deadline, f"process {pid} lives on"
         time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
 def test_a_signal_ends_processes_and_their_descendants(launch: Launch, number: int, code: int) -> None:
-    launched = launch("", "child")
+    launched = launch("", "child", sigterm_timeout="50")
     _, child = launched.pids()
     launched.process.send_signal(number)
     returned, said = launched.end()

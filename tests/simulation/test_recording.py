@@ -87,7 +87,7 @@ def is_gone(process: int) -> bool:
     """Whether a process has ended; one that nobody has waited for yet counts."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or while it is read
         return True
 
 
