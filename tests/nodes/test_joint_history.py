@@ -30,6 +30,16 @@ def test_the_nearest_state_counts_a_little_beyond_what_is_known_and_no_further()
         history.positions_at(10.0, ["a", "b", "c"], 0.15)
 
 
+def test_what_happened_while_states_were_lost_is_not_made_up() -> None:
+    history = JointHistory()
+    history.add(["a"], [1.0], 10.0)
+    history.add(["a"], [2.0], 11.0)
+    assert history.positions_at(10.1, ["a"], 0.15) == {"a": 1.0}
+    assert history.positions_at(10.9, ["a"], 0.15) == {"a": 2.0}
+    with pytest.raises(StaleJointsError, match=r"0\.50 s away from the images, allowed are 0\.15 s"):
+        history.positions_at(10.5, ["a"], 0.15)
+
+
 def test_time_that_runs_back_begins_a_new_history() -> None:
     history = JointHistory()
     history.add(["a"], [1.0], 100.0)

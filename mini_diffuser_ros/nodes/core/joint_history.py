@@ -56,7 +56,8 @@ class JointHistory:
         Args:
             stamp: seconds.
             names: joints that have to be known at that time.
-            max_gap: seconds that the time may lie outside of what was received; the nearest state counts then.
+            max_gap: seconds that the time may lie away from the states before and after, where there are not both or
+                where more than twice as long passed between them; the nearest state counts then.
 
         Raises:
             StaleJointsError: naming the joints that were never heard of, or how far off their states are.
@@ -65,7 +66,7 @@ class JointHistory:
         gaps: dict[str, float] = {}
         with self._lock:
             for group, states in self._states.items():
-                values, gap = _interpolated(states, stamp)
+                values, gap = _interpolated(states, stamp, max_gap)
                 for name, value in zip(group, values, strict=True):
                     if gap <= gaps.get(name, np.inf):
                         positions[name], gaps[name] = float(value), gap
@@ -80,8 +81,8 @@ class JointHistory:
         return positions
 
 
-def _interpolated(states: deque[tuple[float, Array]], stamp: float) -> tuple[Array, float]:
-    """Positions at a time, and how many seconds it lies outside of the states."""
+def _interpolated(states: deque[tuple[float, Array]], stamp: float, max_gap: float) -> tuple[Array, float]:
+    """Positions at a time, and how many seconds it lies away from the states."""
     position = bisect_left(states, stamp, key=lambda state: state[0])
     if position == len(states):
         return states[-1][1], stamp - states[-1][0]
@@ -89,5 +90,7 @@ def _interpolated(states: deque[tuple[float, Array]], stamp: float) -> tuple[Arr
     if position == 0:
         return later, after - stamp
     before, earlier = states[position - 1]
+    if after - before > 2.0 * max_gap:  # states were lost, and with them what the arm did
+        return (earlier, stamp - before) if stamp - before < after - stamp else (later, after - stamp)
     share = (stamp - before) / (after - before)
     return earlier + share * (later - earlier), 0.0
