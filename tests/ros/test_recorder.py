@@ -264,7 +264,8 @@ def test_an_episode_is_recorded_from_the_terminal(
     record: Callable[..., Recorder], done: Callable[[], list[Episode]]
 ) -> None:
     record()
-    words = [sys.executable, "-m", "mini_diffuser_ros.cli", "demo", "--task", "press", "press it", "push it down"]
+    demo = [sys.executable, "-m", "mini_diffuser_ros.cli", "demo", "--wait", str(DISCOVERY)]
+    words = [*demo, "--task", "press", "press it", "push it down"]
     keys = "\n\n\nu\n\nx\nd\ne\nq\n"
     terminal = subprocess.run(words, input=keys, capture_output=True, text=True, timeout=DISCOVERY, check=True)
     said = terminal.stdout.splitlines()

@@ -23,7 +23,7 @@ from mini_diffuser_ros.nodes.core.watch import Watch
 
 BASE = "mini_diffuser/recorder"
 ANSWER_TIMEOUT = 60.0  # seconds; ending an episode writes all of it
-STATUS_TIMEOUT = 2.0  # seconds
+STATUS_TIMEOUT = 5.0  # seconds
 HELP = "ENTER marks a keyframe, u drops the last one, e ends the episode, d drops it, q leaves (each with ENTER)"
 
 
