@@ -18,6 +18,10 @@ from rclpy.task import Future, Task, await_or_execute
 # ruff: noqa: N818 - the names are rclpy's
 
 
+# Seconds: Python runs a signal's handler in the main thread, which a signal that another thread received does not wake.
+LONGEST_WAIT = 1.0
+
+
 class TimeoutException(Exception):
     """Nothing became ready in time."""
 
@@ -166,7 +170,7 @@ class Executor:
             if waits[-1] is not None and waits[-1] <= 0:
                 raise TimeoutException()
             with suppress(Empty):
-                self._wakeups.get(timeout=max(min((one for one in waits if one is not None), default=1e6), 0.0))
+                self._wakeups.get(timeout=max(min(one for one in (*waits, LONGEST_WAIT) if one is not None), 0.0))
 
     def _next_task(self) -> Task | None:
         if self._tasks:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import ClassVar, NoReturn
 
@@ -26,6 +26,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 EXECUTOR_TIMEOUT = 1.0  # seconds that callbacks may go on after the nodes were closed
+# Seconds: Python runs a signal's handler in the main thread, which a signal that another thread received does not wake.
+LONGEST_WAIT = 1.0
 FAILED = 1  # exit code of a node that could not start, or whose callback raised
 # Parameters that rclpy declares by itself on one distribution or another.
 OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -213,7 +215,10 @@ class _Process:
     def _wait(self) -> int:
         """Until a signal, or the end of a node that is not optional."""
         while True:
-            ended = self._news.get()
+            try:
+                ended = self._news.get(timeout=LONGEST_WAIT)
+            except Empty:
+                continue
             if ended.node is None:
                 return ended.code
             logger = ended.node.node.get_logger()
