@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from action_msgs.msg import GoalInfo
+from action_msgs.srv import CancelGoal
 from control_msgs.action import FollowJointTrajectory
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.nodes.core.errors import ActionUnavailableError
 from mini_diffuser_ros.nodes.core.messages import trajectory_from_message
+from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.simulation.arm_controller import ArmController
 from mini_diffuser_ros.robots import load_robot
 
@@ -123,10 +127,30 @@ def test_a_controller_that_does_not_brake_has_its_goal_canceled(
     node = start("motion_node", namespace=namespace, max_joint_age=4.0, **{"planner.velocity_scaling": 0.05})
     goal = peer.send(MoveToKeyframe, f"{namespace}{MOVE}", candidates=[LEFT, RIGHT])
     peer.await_that(lambda: states and is_moving(states))
-    assert peer.call(Trigger, f"{namespace}/mini_diffuser/stop").success
+    peer.call(Trigger, f"{namespace}/mini_diffuser/stop")
     assert peer.result_of(goal.get_result_async()).result.outcome == Result.STOPPED
     peer.await_that(lambda: stays_at_rest(states))
     # On a busy machine the controller may seem out of step, and then braking is not even tried.
     assert flawed.goals <= 2
     assert flawed.cancels >= 1
     assert ("canceling instead" in node.said()) is (flawed.goals == 2)
+
+
+def test_a_goal_that_gets_no_answer_is_canceled(peer: Peer) -> None:
+    asked: list[Any] = []
+
+    def on_cancel(request: CancelGoal.Request, response: CancelGoal.Response) -> CancelGoal.Response:
+        asked.append(request.goal_info)
+        return response
+
+    service = peer.node.create_service(CancelGoal, "deaf_arm/_action/cancel_goal", on_cancel)
+    group = peer.node.default_callback_group
+    client = ControllerClient(peer.node, FollowJointTrajectory, "deaf_arm", group)
+    peer.await_that(client.cancel_all)
+    peer.await_that(lambda: asked)
+    asked.clear()
+    with pytest.raises(ActionUnavailableError, match="did not answer"), client.busy():
+        raise ActionUnavailableError("deaf_arm did not answer to a goal within 5.0 s")
+    peer.await_that(lambda: asked)
+    assert asked == [GoalInfo()]  # which stands for every goal
+    peer.node.destroy_service(service)

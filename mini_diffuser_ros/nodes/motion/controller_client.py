@@ -81,9 +81,12 @@ class ControllerClient:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Around a goal of ours."""
+        """Around a goal of ours; one that gets no answer is canceled, as it may be followed all the same."""
         self._quiet.clear()
         try:
             yield
+        except ActionUnavailableError:
+            self.cancel_all()
+            raise
         finally:
             self._quiet.set()
