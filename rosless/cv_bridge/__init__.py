@@ -6,6 +6,7 @@ Compressed images need Pillow.
 from __future__ import annotations
 
 import io
+from array import array
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class CvBridge:
         height, width = cvim.shape[:2]
         message = Image(height=height, width=width, encoding=encoding, step=width * channels * dtype.itemsize)
         message.header = header if header is not None else message.header
-        message.data = np.ascontiguousarray(cvim).view(np.uint8)
+        message.data = array("B", np.ascontiguousarray(cvim).tobytes())
         return message
 
     def compressed_imgmsg_to_cv2(self, cmprs_img_msg: Any, desired_encoding: str = PASSTHROUGH) -> np.ndarray:
