@@ -31,7 +31,9 @@ from rclpy.qos import HistoryPolicy, QoSProfile, dds_qos
 from rclpy.task import Future, await_or_execute
 
 IDENTITY = struct.Struct("<Qq")  # client and sequence number of a call
-REPLY_READER_TIMEOUT = 1.0  # seconds that a service waits for discovery of the reply reader of a client that is there
+# Seconds that a service waits for discovery of the reply reader of a client that is there: before the callback, which
+# may be a stop, and after it
+READER_HEAD_START, REPLY_READER_TIMEOUT = 0.1, 1.0
 SERVICE_POLL = 0.01
 DROPS_TOLD_EVERY = 5.0  # seconds
 
@@ -273,8 +275,8 @@ class Service(_ServiceEntity):
         super().__init__(*names)
 
     async def _answer(self, message: Any, header: Header) -> None:
-        # First of all: what the callback begins may publish to the client, as the goals of an action do
-        self._await_reply_reader(header.handle)
+        # What the callback begins may publish to the client, as the goals of an action do
+        self._await_reply_reader(header.handle, READER_HEAD_START)
         response = await await_or_execute(self.callback, message, self.srv_type.Response())
         if not self._destroyed and self._node.context.ok():
             self.send_response(response, header)
@@ -285,15 +287,15 @@ class Service(_ServiceEntity):
         Raises:
             TypeError: a response of another type.
         """
-        self._await_reply_reader(header.handle)
+        self._await_reply_reader(header.handle, REPLY_READER_TIMEOUT)
         self._send(response, header.client_id, header.sequence_number)
 
-    def _await_reply_reader(self, handle: int) -> None:
+    def _await_reply_reader(self, handle: int, timeout: float) -> None:
         """Wait for the client's reply reader: its discovery may come after that of its request writer."""
         reader, writer = self._reader, self._writer
         if handle in self._reachable or (client := reader.counterpart(handle).get("clientid")) is None:
             return
-        deadline = time.monotonic() + REPLY_READER_TIMEOUT
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and not self._destroyed and handle in reader.counterparts():
             if any(writer.counterpart(one).get("clientid") == client for one in writer.counterparts()):
                 self._reachable = {one for one in self._reachable if one in reader.counterparts()} | {handle}
