@@ -23,6 +23,7 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.core.client_node import client_node
+from mini_diffuser_ros.nodes.core.watch import Watch
 
 NAN, INF = float("nan"), float("inf")
 DOWN = (1.0, 0.0, 0.0, 0.0)
@@ -204,9 +205,10 @@ class Sender:
 
 
 def _outcome(future: Any) -> Any:
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    return future.result() if done.wait(ANSWER) else None
+    try:
+        return Watch().result_of(future, ANSWER)
+    except TimeoutError:
+        return None
 
 
 def measure(node: Node, target: Target, count: int, seed: int) -> dict[str, Any]:

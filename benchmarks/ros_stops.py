@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
 import time
 from collections import deque
 from typing import Any
@@ -27,6 +26,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.core.client_node import client_node
+from mini_diffuser_ros.nodes.core.watch import Watch
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s
@@ -101,11 +101,7 @@ class Bench:
 
 
 def _outcome(future: Any) -> Any:
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    if not done.wait(TIMEOUT):
-        raise TimeoutError("no answer")
-    return future.result()
+    return Watch().result_of(future, TIMEOUT)
 
 
 def main() -> int:

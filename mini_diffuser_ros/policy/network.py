@@ -107,7 +107,7 @@ class SceneNetwork(nn.Module):
         )
 
     def local(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[Tensor | None, ...]:
-        """Local features of the levels on which tokens outnumber points, finest first."""
+        """Local features at every point of the levels of few points, None for the others, finest first."""
         return tuple(
             self._query(number).everywhere(features.decoder[number], level)
             if len(level) <= _FEW_POINTS * level.scenes
@@ -125,7 +125,7 @@ class SceneNetwork(nn.Module):
     def tokens(self, scene: EncodedScene, xyz: Tensor, context: TokenContext) -> Tensor:
         """Neck: positions (B, M, 3) in metres to tokens (B, M, C), from the coarsest level to the finest."""
         tokens: Tensor = self.anchor_proj(xyz)
-        turn = self._neck(0).attn.rotary(xyz)  # that of every level
+        turn = self._turn(xyz)
         frozen = _frozen_voxel(scene.levels[-1], xyz) if self.config.anchor_index == "frozen" else None
         for number in reversed(range(len(scene.levels))):
             level = scene.levels[number]
@@ -137,10 +137,14 @@ class SceneNetwork(nn.Module):
     def state_tokens(self, scene: EncodedScene, xyz: Tensor) -> Tensor:
         """Tokens (B, M, C) of positions (B, M, 3) that have read the scene but no sentence."""
         tokens: Tensor = self.state_proj(xyz)
-        turn = self._neck(0).attn.rotary(xyz)
+        turn = self._turn(xyz)
         for block, memory in zip(self.state_neck, scene.state_memories, strict=True):
             tokens = block(tokens, turn, memory, None)
         return tokens
+
+    def _turn(self, xyz: Tensor) -> Tensor:
+        """Rotary encoding (B, M, d / 2) of positions (B, M, 3), the same for every block that tokens pass."""
+        return cast(Tensor, self._neck(0).attn.rotary(xyz))
 
     def _local(self, number: int, scene: EncodedScene, voxel: Tensor) -> Tensor:
         """Local features (B, M, C) of one level at voxels (B, M, 3)."""

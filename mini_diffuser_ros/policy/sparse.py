@@ -95,9 +95,8 @@ class Rulebook:
     @cached_property
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Inputs (P,) and outputs (P,)."""
-        taps = self.neighbours.T.contiguous()
-        active = (taps >= 0).flatten().nonzero()[:, 0]
-        return taps.flatten().index_select(0, active), active % len(self.neighbours)
+        active = self._active.T.flatten().nonzero()[:, 0]
+        return self.neighbours.T.flatten().index_select(0, active), active % len(self.neighbours)
 
     @cached_property
     def tap_counts(self) -> list[int]:
@@ -141,6 +140,7 @@ class Rulebook:
 
     @cached_property
     def _pair_starts(self) -> Tensor:
+        """(N,) int32, where each point's pairs start; the same by output and, mirrored, by input."""
         return _starts(self._active.sum(1, dtype=torch.int32))
 
 

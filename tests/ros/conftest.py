@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,15 +18,17 @@ import pytest
 # Chosen before anything joins the domain, so that neither a stack at work nor another test run is disturbed.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randrange(60, 100))
 
-import rclpy
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from mini_diffuser_ros.nodes.core.client_node import client_node
 
 T = TypeVar("T")
 DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for four processes at once
 ANSWER = 15.0  # seconds; a server that lives answers at once
 ENDING = 30.0  # seconds; who is killed instead counts as there for a while, and the next module's nodes call it
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"
 
 
@@ -131,24 +132,8 @@ class Peer:
 
 @pytest.fixture(scope="session")
 def peer() -> Iterator[Peer]:
-    rclpy.init()
-    node = rclpy.create_node("test_peer")
-    executor = MultiThreadedExecutor(num_threads=3)
-    executor.add_node(node)
-
-    def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    yield Peer(node)
-    executor.shutdown(timeout_sec=1.0)
-    thread.join(timeout=2.0)
-    node.destroy_node()
-    rclpy.try_shutdown()
+    with client_node("test_peer", threads=3) as node:
+        yield Peer(node)
 
 
 @pytest.fixture(scope="session")

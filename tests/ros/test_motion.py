@@ -18,7 +18,7 @@ from control_msgs.action import FollowJointTrajectory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Empty
 from std_srvs.srv import Trigger
@@ -28,12 +28,11 @@ from mini_diffuser_ros.nodes.core.action_goal import actions_of_kind
 from mini_diffuser_ros.robots import load_robot
 
 from .arm import LEFT, MOVE, RIGHT, finger_width, is_moving, keyframe, stays_at_rest
-from .conftest import DISCOVERY, Peer, Process
+from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 ARM = "/panda_arm_controller/follow_joint_trajectory"
 BAD_GOALS = Path(__file__).parents[2] / "benchmarks" / "ros_bad_goals.py"
 FAR = keyframe(3.0, 0.0, 0.2)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Result = MoveToKeyframe.Result
 
 

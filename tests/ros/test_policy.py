@@ -14,19 +14,18 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.core.messages import cloud_to_message
 from mini_diffuser_ros.records import Cloud
 
-from .conftest import DISCOVERY, Peer, Process
+from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 SLOW = "/slow/mini_diffuser"
 BAD_GOALS = Path(__file__).parents[2] / "benchmarks" / "ros_bad_goals.py"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Result = ExecuteInstruction.Result
 
 

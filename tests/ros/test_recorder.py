@@ -16,7 +16,6 @@ from mini_diffuser_msgs.msg import RecorderStatus
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
@@ -24,11 +23,10 @@ from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.records import Episode, Keyframe
 
-from .conftest import DISCOVERY, Peer, Process
+from .conftest import DISCOVERY, LATCHED, Peer, Process
 from .synthetic_arm import INTRINSICS, SyntheticArm
 
 BASE = "/mini_diffuser/recorder"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATIENT = {"max_joint_age": 5.0, "keyframe.timeout": 60.0, "camera.stale_after": 20.0, "camera.max_clock_lead": 1.0}
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from .arm import LEFT, MOVE, RIGHT, is_moving, stays_at_rest
-from .conftest import Peer, Process
+from .conftest import LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 SENTENCE = "stack the red block on the green block"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Stack:

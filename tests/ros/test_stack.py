@@ -13,17 +13,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes
 from mini_diffuser_msgs.srv import ResetWorld
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.core.messages import cloud_from_message
 
-from .conftest import DISCOVERY, Peer, Process
+from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Result = ExecuteInstruction.Result
 
 

@@ -14,13 +14,14 @@ from mini_diffuser_ros.data import check_task
 from mini_diffuser_ros.nodes.core.messages import seconds
 from mini_diffuser_ros.nodes.core.parameters import Parameters
 from mini_diffuser_ros.nodes.core.process import ManagedNode
+from mini_diffuser_ros.nodes.core.qos import LATCHED
 from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, RecorderState
 from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, Goal, RunEvent, task_of
 from mini_diffuser_ros.nodes.recording.job_queue import JobQueue
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
-from mini_diffuser_ros.nodes.recording.recording_session import LATCHED, RecordingSession
+from mini_diffuser_ros.nodes.recording.recording_session import RecordingSession
 
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then

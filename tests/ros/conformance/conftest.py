@@ -82,11 +82,7 @@ class Ros:
 
     def spin_in_background(self) -> None:
         """Let callbacks run in another thread until the test is over."""
-
-        def spin() -> None:
-            spin_to_the_end(self.executor)
-
-        self._spinning = threading.Thread(target=spin, daemon=True)
+        self._spinning = threading.Thread(target=spin_to_the_end, args=(self.executor,), daemon=True)
         self._spinning.start()
 
     def result_of(self, future: Any) -> Any:
