@@ -23,11 +23,11 @@ lint: install
 install: $(VENV)/.installed $(VENV)/.shared
 
 # Everything from the package indexes, then our three distributions; only when what they ask for has changed.
-$(VENV)/.installed: setup.py pyproject.toml constraints.txt rosless/pyproject.toml $(shell find interfaces -type f 2>/dev/null)
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt pocketros/pyproject.toml $(shell find interfaces -type f 2>/dev/null)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "setuptools>=77" wheel torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
-		--editable ./rosless --editable ".[dev]" ./interfaces
+		--editable ./pocketros --editable ".[dev]" ./interfaces
 	touch $@
 
 # Launch files, configuration and checkpoints go to the share folder, where `ros2 launch` looks for them; pip leaves

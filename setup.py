@@ -77,7 +77,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "mini-diffuser = mini_diffuser_ros.cli:main",
+            "mini-diffuser = mini_diffuser_ros.commands.main:main",
             *(f"{name} = {PACKAGE}.nodes.core.executables:{name}" for name in EXECUTABLES),
         ],
     },

@@ -27,7 +27,7 @@ from mini_diffuser_ros.data import DataError, open_episodes
 from mini_diffuser_ros.data.database import ABOUT
 from mini_diffuser_ros.data.lmdb_file import read_keys, read_value
 
-MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros.cli")
+MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros.commands.main")
 POLL = 0.02  # seconds between looks at what is committed
 
 Digests = dict[str, str]

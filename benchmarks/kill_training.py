@@ -24,8 +24,8 @@ from pathlib import Path
 from safetensors.torch import load_file
 from tqdm import tqdm
 
+from mini_diffuser_ros.commands.train import main as train
 from mini_diffuser_ros.training.checkpoints import PROGRESS, STATE
-from mini_diffuser_ros.training.command import main as train
 
 RECIPE = Path(__file__).parents[1] / "config" / "train" / "tabletop.yaml"
 KEEP = 2
@@ -86,7 +86,7 @@ def main() -> int:
     moments = random.Random(options.seed)
     # Imports take seconds; the sessions are forked from a server that has done them.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mini_diffuser_ros.training.command"])
+    context.set_forkserver_preload(["mini_diffuser_ros.commands.train"])
     whole, killed = folder / "whole", folder / "killed"
     session = context.Process(target=train, args=(words(options.data, whole, folder / "cache", options.steps),))
     session.start()

@@ -35,7 +35,7 @@ from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
-from mini_diffuser_ros.nodes.core.messages import (
+from mini_diffuser_ros.nodes.ros.messages import (
     color_from_image,
     depth_from_image,
     image_from_color,

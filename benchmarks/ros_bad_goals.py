@@ -22,8 +22,8 @@ from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.core.client_node import client_node
-from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.support.cancellation import Watch
 
 NAN, INF = float("nan"), float("inf")
 DOWN = (1.0, 0.0, 0.0, 0.0)

@@ -25,8 +25,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.core.client_node import client_node
-from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.support.cancellation import Watch
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s

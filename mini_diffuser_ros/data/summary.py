@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mini_diffuser_ros.drawing import OTHER_COLORS, GripperGlyph, draw_cloud
 from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.support.drawing import OTHER_COLORS, GripperGlyph, draw_cloud
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from mini_diffuser_ros.nodes.cameras.camera_file import FixedCamera, read_camera_file
-from mini_diffuser_ros.nodes.core.errors import NodeError
+from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.perception.camera_file import FixedCamera, read_camera_file
 
 Value = str | int | bool | list[str]
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")

@@ -9,9 +9,9 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
-from mini_diffuser_ros.nodes.cameras.camera_file import FixedCamera, read_camera_file
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.perception.camera_file import FixedCamera, read_camera_file
 
 
 class ExtrinsicsNode(ManagedNode):

@@ -16,26 +16,26 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.motion import AllRefused, MotionPlanner
-from mini_diffuser_ros.nodes.core.action_goal import actions_of_kind
-from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics
-from mini_diffuser_ros.nodes.core.errors import ActionUnavailableError, InterruptionError, NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.core.goal_ending import end_goal
-from mini_diffuser_ros.nodes.core.goal_watches import GoalWatches
-from mini_diffuser_ros.nodes.core.messages import mode_from_message
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
-from mini_diffuser_ros.nodes.motion.keyframe_motion import KeyframeMotion
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
 from mini_diffuser_ros.nodes.motion.motion_guard import MotionGuard
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.planner_parameters import planner_config
-from mini_diffuser_ros.nodes.motion.stop_latch import StopLatch
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
+from mini_diffuser_ros.nodes.ros.action_goal import actions_of_kind
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError, InterruptionError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
+from mini_diffuser_ros.nodes.ros.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.ros.messages import mode_from_message
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion
+from mini_diffuser_ros.running.stop_latch import StopLatch
+from mini_diffuser_ros.support.cancellation import Watch
 
 TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest

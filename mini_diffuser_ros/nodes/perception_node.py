@@ -13,19 +13,19 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 
-from mini_diffuser_ros.nodes.cameras.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.core.diagnostics import WINDOW, Diagnostics, Health, Level, RecentValues
-from mini_diffuser_ros.nodes.core.errors import MalformedMessageError, NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.core.frames import FrameLookup
-from mini_diffuser_ros.nodes.core.joint_history import JointHistory
-from mini_diffuser_ros.nodes.core.messages import NANOSECONDS, cloud_to_message, intrinsics_from_info, seconds
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.diagnostics import WINDOW, Diagnostics, Health, Level, RecentValues
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, cloud_to_message, intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.sensing.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
+from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, read_fusion
 
 ImageFrame = Frame[Any, CameraInfo]

@@ -18,22 +18,22 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, Empty, Header, String
 from visualization_msgs.msg import MarkerArray
 
-from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics, Health, Level
-from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError
-from mini_diffuser_ros.nodes.core.goal_ending import end_goal
-from mini_diffuser_ros.nodes.core.messages import mode_to_message, stamp_from_seconds
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.core.qos import LATCHED
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.policy.deciding import Decider
-from mini_diffuser_ros.nodes.policy.instruction_run import Ending, InstructionRun, MotionReport
 from mini_diffuser_ros.nodes.policy.markers import mode_markers
 from mini_diffuser_ros.nodes.policy.motion_client import MotionClient
 from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics, Health, Level
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
+from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
+from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_seconds
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running.deciding import Decider
+from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport
+from mini_diffuser_ros.support.cancellation import Watch
 
 Result = ExecuteInstruction.Result
 ACTION = "mini_diffuser/execute"

@@ -17,9 +17,8 @@ from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
-from mini_diffuser_ros.nodes.cameras.realsense_feed import FeedConfig, RealSenseFeed
-from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics
-from mini_diffuser_ros.nodes.core.messages import (
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.messages import (
     NANOSECONDS,
     image_from_color,
     image_from_millimetres,
@@ -27,9 +26,10 @@ from mini_diffuser_ros.nodes.core.messages import (
     stamp_from_seconds,
     transform_from_matrix,
 )
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseDevices, RgbdFrame, StreamConfig
+from mini_diffuser_ros.perception.realsense_feed import FeedConfig, RealSenseFeed
 from mini_diffuser_ros.perception.sensor_clock import SensorClock
 
 

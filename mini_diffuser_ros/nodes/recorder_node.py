@@ -13,23 +13,23 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics, Health, Level
-from mini_diffuser_ros.nodes.core.errors import NodeError
-from mini_diffuser_ros.nodes.core.frames import FrameLookup
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.recording.arm_rest import RestConfig
-from mini_diffuser_ros.nodes.recording.automatic_marks import AutoConfig
-from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.recording.job_queue import JobQueue
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import CameraLimits, RecorderCameras
 from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics, Health, Level
+from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.sensing.arm_rest import RestConfig
+from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
+from mini_diffuser_ros.support.cancellation import Watch
 
 MODES = ("manual", "auto", "runs")
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written

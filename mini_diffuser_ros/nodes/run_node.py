@@ -11,16 +11,16 @@ from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from std_msgs.msg import Bool, String
 
-from mini_diffuser_ros.nodes.core.action_goal import carry_out, wait_for_server
-from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError
-from mini_diffuser_ros.nodes.core.outcomes import outcome_name
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.core.qos import LATCHED
-from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
+from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
-from mini_diffuser_ros.nodes.runs.run_report import Event, RunReport, make_run_folder
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
 
 ACTION = "mini_diffuser/execute"
 

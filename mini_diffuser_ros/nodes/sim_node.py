@@ -18,23 +18,23 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool, Header, String
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
-from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics
-from mini_diffuser_ros.nodes.core.messages import (
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.messages import (
     image_from_color,
     image_from_depth,
     info_from_intrinsics,
     transform_from_matrix,
 )
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode, run_node
-from mini_diffuser_ros.nodes.core.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
 from mini_diffuser_ros.nodes.simulation.sim_health import SimHealth
-from mini_diffuser_ros.nodes.simulation.table import Table
-from mini_diffuser_ros.nodes.simulation.world_driver import WorldDriver
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
 from mini_diffuser_ros.simulation.rendering import make_renderer
+from mini_diffuser_ros.simulation.table import Table
+from mini_diffuser_ros.simulation.world_driver import WorldDriver
 
 
 class SimNode(ManagedNode):

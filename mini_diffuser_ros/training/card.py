@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 import yaml
 
+from mini_diffuser_ros.support.settings import to_mapping
 from mini_diffuser_ros.training.checkpoints import Progress
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.report import Report, as_table
-from mini_diffuser_ros.training.typed_fields import to_mapping
 
 
 def model_card(

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import yaml
 
+from mini_diffuser_ros.support.settings import from_mapping, override, to_mapping
 from mini_diffuser_ros.training.errors import ConfigError
-from mini_diffuser_ros.training.typed_fields import from_mapping, override, to_mapping
 
 
 @dataclass(frozen=True)

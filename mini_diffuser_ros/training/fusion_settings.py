@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.support.settings import from_mapping
 from mini_diffuser_ros.training.errors import CheckpointError, ConfigError
-from mini_diffuser_ros.training.typed_fields import from_mapping
 
 FUSION_FILE = "perception.json"
 

@@ -17,6 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.support.settings import to_mapping
 from mini_diffuser_ros.training.checkpoints import CheckpointStore, Progress, Trainee
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, TokenStates, batches
@@ -27,7 +28,6 @@ from mini_diffuser_ros.training.metrics_log import MetricsLog
 from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
-from mini_diffuser_ros.training.typed_fields import to_mapping
 from mini_diffuser_ros.training.validation import validate
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mini_diffuser_ros.cli import main
+from mini_diffuser_ros.commands.main import main
 
 TINY = ("--config", "small", "--points", "60", "--repeats", "1")
 COMMON = {
@@ -66,7 +66,7 @@ STEP = COMMON | {
 
 
 def test_a_two_level_step_as_a_process() -> None:
-    command = [sys.executable, "-m", "mini_diffuser_ros.cli", "bench", "step", *TINY]
+    command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "bench", "step", *TINY]
     command += ["--batch", "2", "--level2", "3", "--dtype", "bfloat16", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ def test_a_two_level_step_as_a_process() -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    command = [sys.executable, "-m", "mini_diffuser_ros.cli", "bench", "encode", *TINY, "--json"]
+    command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "bench", "encode", *TINY, "--json"]
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mini_diffuser_ros.cli import main
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.records import Episode
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mini_diffuser_ros.cli import main
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import POSITION_UNIT, DataError, EpisodeFileError, Episodes, EpisodeStore, open_episodes
 from mini_diffuser_ros.data.cloud_codec import decode_positions, encode_positions
 from mini_diffuser_ros.data.conversion import convert
@@ -215,7 +215,16 @@ def test_a_full_disk_is_one_line_and_what_was_committed_stays(recordings: Path, 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    command = [sys.executable, "-m", "mini_diffuser_ros.cli", "convert", str(recordings), str(out), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mini_diffuser_ros.commands.main",
+        "convert",
+        str(recordings),
+        str(out),
+        "--workers",
+        "1",
+    ]
     finished = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
     assert finished.returncode == 2
     assert finished.stderr == f"mini-diffuser convert: cannot write into {out}: File too large\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.commands.eval import main
 from mini_diffuser_ros.data import RLBENCH_FUSION
 from mini_diffuser_ros.evaluation import EvaluationError, EvaluationProtocol, evaluation_report
-from mini_diffuser_ros.evaluation.command import main
 from mini_diffuser_ros.evaluation.rlbench_rollout import PERACT_TASKS, RlbenchProtocol, roll_out_rlbench
 from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, Sight, stored_layouts
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult

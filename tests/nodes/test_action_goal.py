@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rclpy.task import Future
 
-from mini_diffuser_ros.nodes.core.action_goal import carry_out
-from mini_diffuser_ros.nodes.core.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
-from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.ros.action_goal import carry_out
+from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
+from mini_diffuser_ros.support.cancellation import Watch
 
 
 class Handle:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.nodes.bringup import RVIZ_TOPICS, Bringup, plan_bringup
-from mini_diffuser_ros.nodes.core.errors import NodeError
+from mini_diffuser_ros.nodes.ros.errors import NodeError
 
 CONFIG = Path(__file__).parents[2] / "config"
 SESSION = Path("/session")

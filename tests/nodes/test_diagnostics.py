@@ -6,7 +6,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from mini_diffuser_ros.nodes.core.diagnostics import Diagnostics, Health, Level, RecentValues
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics, Health, Level, RecentValues
 
 
 def test_rates_and_figures_are_those_of_the_window() -> None:

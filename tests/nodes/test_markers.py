@@ -9,8 +9,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from mini_diffuser_ros.geometry import matrix_from_pose
-from mini_diffuser_ros.nodes.core.messages import pose_from_message
 from mini_diffuser_ros.nodes.policy.markers import mode_markers
+from mini_diffuser_ros.nodes.ros.messages import pose_from_message
 from mini_diffuser_ros.records import KeyframeMode
 
 unit = st.floats(-1.0, 1.0).filter(lambda value: abs(value) > 1e-3)

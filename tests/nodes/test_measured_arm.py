@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.nodes.core.errors import NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
+from mini_diffuser_ros.nodes.ros.errors import NodeError, StaleJointsError
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.cancellation import Watch
 
 ROBOT = load_robot("panda")
 NAMES = [*ROBOT.arm_joint_names, *ROBOT.finger_joint_names]

@@ -12,8 +12,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointField
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 
-from mini_diffuser_ros.nodes.core import messages
-from mini_diffuser_ros.nodes.core.errors import MalformedMessageError
+from mini_diffuser_ros.nodes.ros import messages
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
 from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
 
 HEADER = Header(frame_id="camera")

@@ -11,9 +11,9 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import CancelResponse
 from unique_identifier_msgs.msg import UUID
 
-from mini_diffuser_ros.nodes.core.errors import InterruptionError
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.policy.sentences import Result, Sentences
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError
+from mini_diffuser_ros.support.cancellation import Watch
 
 
 class Goal:

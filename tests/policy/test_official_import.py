@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_weights
-from mini_diffuser_ros.cli import main
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.policy import (
     CheckpointError,
     MiniDiffuser,

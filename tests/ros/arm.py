@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from mini_diffuser_msgs.msg import KeyframeMode
 
-from mini_diffuser_ros.nodes.core.messages import pose_to_message
+from mini_diffuser_ros.nodes.ros.messages import pose_to_message
 
 MOVE = "/mini_diffuser/move_to_keyframe"
 MOVING, RESTING = 0.05, 0.02  # rad/s

@@ -22,7 +22,7 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from mini_diffuser_ros.nodes.core.client_node import client_node
+from mini_diffuser_ros.nodes.ros.client_node import client_node
 
 T = TypeVar("T")
 DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for four processes at once

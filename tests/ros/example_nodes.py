@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import rclpy
 
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import Build, ManagedNode, run_nodes
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import Build, ManagedNode, run_nodes
 
 
 def tell(words: str) -> None:

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
-from mini_diffuser_ros.nodes.core.messages import info_from_intrinsics, stamp_from_seconds
+from mini_diffuser_ros.nodes.ros.messages import info_from_intrinsics, stamp_from_seconds
 from mini_diffuser_ros.records import CameraView
 
 BASE = "panda_link0"

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
 
-from mini_diffuser_ros.nodes.core.messages import (
+from mini_diffuser_ros.nodes.ros.messages import (
     image_from_color,
     image_from_depth,
     info_from_intrinsics,

@@ -16,11 +16,11 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.core.errors import ActionUnavailableError
-from mini_diffuser_ros.nodes.core.messages import trajectory_from_message
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.simulation.arm_controller import ArmController
+from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.messages import trajectory_from_message
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.simulation.arm_controller import ArmController
 
 from .arm import LEFT, MOVE, RIGHT, is_moving, stays_at_rest
 from .conftest import Peer, Process

@@ -107,7 +107,10 @@ def launched(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iter
 
 def test_say_tells_the_outcome(launched: tuple[int, Path]) -> None:
     said = subprocess.run(
-        [sys.executable, "-m", "mini_diffuser_ros.cli", "say", "  "], capture_output=True, text=True, timeout=DISCOVERY
+        [sys.executable, "-m", "mini_diffuser_ros.commands.main", "say", "  "],
+        capture_output=True,
+        text=True,
+        timeout=DISCOVERY,
     )
     assert said.returncode == 1, said.stderr
     assert "REFUSED: the instruction is empty" in said.stdout

@@ -24,7 +24,7 @@ from std_msgs.msg import Bool, Empty
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from mini_diffuser_ros.nodes.core.action_goal import actions_of_kind
+from mini_diffuser_ros.nodes.ros.action_goal import actions_of_kind
 from mini_diffuser_ros.robots import load_robot
 
 from .arm import LEFT, MOVE, RIGHT, finger_width, is_moving, keyframe, stays_at_rest

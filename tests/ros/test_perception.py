@@ -14,7 +14,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState, PointCloud2
 from tf2_ros import StaticTransformBroadcaster
 
-from mini_diffuser_ros.nodes.core.messages import cloud_from_message, seconds, stamp_from_seconds
+from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, seconds, stamp_from_seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.robots import load_robot

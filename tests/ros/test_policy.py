@@ -18,7 +18,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, String
 
-from mini_diffuser_ros.nodes.core.messages import cloud_to_message
+from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
 from mini_diffuser_ros.records import Cloud
 
 from .conftest import DISCOVERY, LATCHED, Peer, Process

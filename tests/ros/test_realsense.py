@@ -14,10 +14,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from mini_diffuser_ros.nodes.cameras.realsense_feed import FeedConfig, RealSenseFeed
-from mini_diffuser_ros.nodes.core.diagnostics import Level
-from mini_diffuser_ros.nodes.core.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.ros.diagnostics import Level
+from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
 from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseError, RgbdFrame, StreamConfig, load_sdk
+from mini_diffuser_ros.perception.realsense_feed import FeedConfig, RealSenseFeed
 
 from .conftest import DISCOVERY, Peer, Process
 from .software_camera import BASELINE, COLOR, FPS, HEIGHT, METRES, WIDTH, SoftwareCamera, record

@@ -262,7 +262,7 @@ def test_an_episode_is_recorded_from_the_terminal(
     record: Callable[..., Recorder], done: Callable[[], list[Episode]]
 ) -> None:
     record()
-    demo = [sys.executable, "-m", "mini_diffuser_ros.cli", "demo", "--wait", str(DISCOVERY)]
+    demo = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "demo", "--wait", str(DISCOVERY)]
     words = [*demo, "--task", "press", "press it", "push it down"]
     keys = "\n\n\nu\n\nx\nd\ne\nq\n"
     terminal = subprocess.run(words, input=keys, capture_output=True, text=True, timeout=DISCOVERY, check=True)

@@ -18,7 +18,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.core.messages import cloud_from_message
+from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 
 from .conftest import DISCOVERY, LATCHED, Peer, Process
 

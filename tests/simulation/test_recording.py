@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini_diffuser_ros.commands.record import main
 from mini_diffuser_ros.data import open_episodes
-from mini_diffuser_ros.simulation.record_command import main
 from mini_diffuser_ros.simulation.recording import RecordingError, SeedPlan
 
 RECORD = ["--tasks", "push_buttons", "--seed", "7", "--image-size", "32"]
@@ -95,7 +95,17 @@ def is_gone(process: int) -> bool:
 def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    command = [sys.executable, "-m", "mini_diffuser_ros.cli", "record", *RECORD, "--episodes", "500", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mini_diffuser_ros.commands.main",
+        "record",
+        *RECORD,
+        "--episodes",
+        "500",
+        "--workers",
+        "1",
+    ]
     recorder = subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True)
     assert recorder.stderr is not None
     try:

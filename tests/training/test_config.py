@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mini_diffuser_ros.commands.train import model_configuration
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser
-from mini_diffuser_ros.training.command import model_configuration
 from mini_diffuser_ros.training.config import read_config, write_config
 from mini_diffuser_ros.training.errors import ConfigError
 from mini_diffuser_ros.training.fusion_settings import changed_fusion

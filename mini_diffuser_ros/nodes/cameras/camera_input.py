@@ -10,11 +10,11 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
-from mini_diffuser_ros.nodes.cameras.camera_frames import CameraHealth, FrameCollector, Instant
 from mini_diffuser_ros.nodes.cameras.camera_topics import subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.core.diagnostics import Health, Level, RecentValues
-from mini_diffuser_ros.nodes.core.messages import seconds
+from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.nodes.ros.messages import seconds
+from mini_diffuser_ros.sensing.camera_frames import CameraHealth, FrameCollector, Instant
 
 AddImage = Callable[[str, float, Any, Instant], bool]
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from mini_diffuser_ros.nodes.cameras.compressed_images import color_from_compressed, depth_from_compressed
-from mini_diffuser_ros.nodes.core.messages import color_from_image, depth_from_image
-from mini_diffuser_ros.nodes.core.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
 
 
 class ImageTransport(NamedTuple):

@@ -13,14 +13,14 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
 from mini_diffuser_ros.motion import MotionPlanner
-from mini_diffuser_ros.nodes.core.action_goal import SentGoal, cancel_on_acceptance, send_goal
-from mini_diffuser_ros.nodes.core.errors import InterruptionError, NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.core.messages import seconds, trajectory_to_message
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.motion.braking import Progress, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.braking import Progress, braking_trajectory, is_followed
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
+from mini_diffuser_ros.nodes.ros.action_goal import SentGoal, cancel_on_acceptance, send_goal
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.messages import seconds, trajectory_to_message
 from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.support.cancellation import Watch
 
 TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
 REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory

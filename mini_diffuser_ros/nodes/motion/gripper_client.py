@@ -6,11 +6,11 @@ from control_msgs.action import GripperCommand
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.core.action_goal import carry_out
-from mini_diffuser_ros.nodes.core.errors import NodeError
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
+from mini_diffuser_ros.nodes.ros.action_goal import carry_out
+from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.support.cancellation import Watch
 
 GRIPPER_TIMEOUT = 10.0  # seconds
 MEASURED_WITHIN = 1.0  # seconds that joint states may lag behind a gripper's result

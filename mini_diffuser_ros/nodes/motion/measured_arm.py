@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.nodes.core.errors import NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.core.joint_tracker import JointTracker
-from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.ros.errors import NodeError, StaleJointsError
 from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.sensing.joint_tracker import JointTracker
+from mini_diffuser_ros.support.cancellation import Watch
 
 Array = NDArray[np.float64]
 T = TypeVar("T")

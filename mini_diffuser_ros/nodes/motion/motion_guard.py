@@ -11,11 +11,11 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Empty
 
-from mini_diffuser_ros.nodes.core.errors import StaleJointsError
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result
+from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
+from mini_diffuser_ros.support.cancellation import Watch
 
 PERIOD = 0.05  # seconds between two looks
 REPEAT_EVERY = 10  # looks between two signs of life

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mini_diffuser_ros.nodes.core.diagnostics import Health, Level, RecentValues
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome, Result
-from mini_diffuser_ros.nodes.motion.stop_latch import StopLatch
+from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.running.stop_latch import StopLatch
 
 PLANNING_WINDOW = 600.0  # seconds; keyframes are rare
 

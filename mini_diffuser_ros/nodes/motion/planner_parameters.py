@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mini_diffuser_ros.motion import MotionConfig, MotionConfigError, StaticBox
-from mini_diffuser_ros.nodes.core.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
 
 BOX_NUMBERS = 7
 BOXES = (

@@ -9,12 +9,12 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.core.errors import StaleJointsError
-from mini_diffuser_ros.nodes.core.qos import LATCHED
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.motion.stop_latch import StopLatch
+from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.running.stop_latch import StopLatch
+from mini_diffuser_ros.support.cancellation import Watch
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
 

@@ -11,7 +11,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix
-from mini_diffuser_ros.nodes.core.messages import pose_to_message
+from mini_diffuser_ros.nodes.ros.messages import pose_to_message
 from mini_diffuser_ros.records import KeyframeMode
 
 ARROW_LENGTH = 0.10  # metres

@@ -9,13 +9,13 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from mini_diffuser_ros.nodes.core.action_goal import carry_out
-from mini_diffuser_ros.nodes.core.errors import InterruptionError
-from mini_diffuser_ros.nodes.core.messages import mode_to_message
-from mini_diffuser_ros.nodes.core.watch import Watch
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.policy.instruction_run import MotionReport
+from mini_diffuser_ros.nodes.ros.action_goal import carry_out
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError
+from mini_diffuser_ros.nodes.ros.messages import mode_to_message
 from mini_diffuser_ros.records import KeyframeMode
+from mini_diffuser_ros.running.instruction_run import MotionReport
+from mini_diffuser_ros.support.cancellation import Watch
 
 NAME = "mini_diffuser/move_to_keyframe"
 TIMEOUT = 120.0  # seconds for one keyframe, planning and gripper included

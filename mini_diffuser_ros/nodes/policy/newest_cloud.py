@@ -7,11 +7,11 @@ import time
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.core.diagnostics import Health, Level, RecentValues
-from mini_diffuser_ros.nodes.core.errors import MalformedMessageError, NodeError
-from mini_diffuser_ros.nodes.core.messages import cloud_from_message
-from mini_diffuser_ros.nodes.core.watch import Watch
+from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError
+from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.support.cancellation import Watch
 
 TOPIC = "mini_diffuser/cloud"
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent

@@ -9,10 +9,10 @@ from typing import Any
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 
-from mini_diffuser_ros.nodes.core.errors import NodeError
-from mini_diffuser_ros.nodes.core.goal_watches import GoalWatches
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.policy.instruction_run import refusal_of
+from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.goal_watches import GoalWatches
+from mini_diffuser_ros.running.instruction_run import refusal_of
+from mini_diffuser_ros.support.cancellation import Watch
 
 Result = ExecuteInstruction.Result
 TURN_TIMEOUT = 60.0  # seconds; a preempted sentence gives its turn back as soon as motion has ended

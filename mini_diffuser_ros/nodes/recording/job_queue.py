@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from mini_diffuser_ros.nodes.core.process import ManagedNode
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 
 
 class JobQueue:

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.geometry import pose_from_matrix
-from mini_diffuser_ros.nodes.core.errors import MalformedMessageError, NodeError, StaleJointsError
-from mini_diffuser_ros.nodes.core.frames import FrameLookup
-from mini_diffuser_ros.nodes.core.joint_history import JointHistory
-from mini_diffuser_ros.nodes.core.joint_tracker import JointTracker
-from mini_diffuser_ros.nodes.core.messages import intrinsics_from_info, seconds
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.recording.arm_rest import RestConfig, RestTracker
-from mini_diffuser_ros.nodes.recording.keyframe_capture import ImagePair
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.messages import intrinsics_from_info, seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Keyframe
 from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.sensing.arm_rest import RestConfig, RestTracker
+from mini_diffuser_ros.sensing.joint_history import JointHistory
+from mini_diffuser_ros.sensing.joint_tracker import JointTracker
+from mini_diffuser_ros.sensing.keyframe_capture import ImagePair
+from mini_diffuser_ros.support.cancellation import Watch
 
 
 @dataclass(frozen=True)

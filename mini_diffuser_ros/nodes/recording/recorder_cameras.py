@@ -17,9 +17,9 @@ from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.core.diagnostics import Health, Level
-from mini_diffuser_ros.nodes.core.messages import NANOSECONDS, seconds
-from mini_diffuser_ros.nodes.recording.keyframe_capture import ImagePair, KeyframeCapture
+from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
+from mini_diffuser_ros.sensing.keyframe_capture import ImagePair, KeyframeCapture
 
 Capture = KeyframeCapture[Any]
 """Of messages of whatever kind the images travel as."""

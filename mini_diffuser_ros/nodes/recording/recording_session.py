@@ -11,16 +11,16 @@ from mini_diffuser_msgs.msg import RecorderStatus
 from rclpy.node import Node
 
 from mini_diffuser_ros.data import DataError
-from mini_diffuser_ros.nodes.core.diagnostics import Health, Level
-from mini_diffuser_ros.nodes.core.errors import NodeError
-from mini_diffuser_ros.nodes.core.messages import NANOSECONDS
-from mini_diffuser_ros.nodes.core.qos import LATCHED
-from mini_diffuser_ros.nodes.recording.arm_rest import Rest
-from mini_diffuser_ros.nodes.recording.automatic_marks import AutoConfig, AutomaticMarks
-from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, Progress, RecorderState
+from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, Progress, RecorderState
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
+from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level
+from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.perception import PerceptionError
+from mini_diffuser_ros.sensing.arm_rest import Rest
+from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
 
 BASE = "mini_diffuser/recorder"
 STATES = {

@@ -11,17 +11,17 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.data import check_task
-from mini_diffuser_ros.nodes.core.messages import seconds
-from mini_diffuser_ros.nodes.core.parameters import Parameters
-from mini_diffuser_ros.nodes.core.process import ManagedNode
-from mini_diffuser_ros.nodes.core.qos import LATCHED
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.recording.episode_recorder import EpisodeRecorder, RecorderState
+from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderState
 from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, Goal, RunEvent, task_of
 from mini_diffuser_ros.nodes.recording.job_queue import JobQueue
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.recording.recording_session import RecordingSession
+from mini_diffuser_ros.nodes.ros.messages import seconds
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.support.cancellation import Watch
 
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then

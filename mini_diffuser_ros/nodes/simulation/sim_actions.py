@@ -15,14 +15,14 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.core.errors import InterruptionError, MalformedMessageError
-from mini_diffuser_ros.nodes.core.goal_ending import end_goal
-from mini_diffuser_ros.nodes.core.goal_watches import GoalWatches
-from mini_diffuser_ros.nodes.core.messages import duration_from_seconds, trajectory_from_message
-from mini_diffuser_ros.nodes.core.watch import Watch
-from mini_diffuser_ros.nodes.simulation.trajectory_sampling import degree_of
-from mini_diffuser_ros.nodes.simulation.world_driver import FINGER_TOLERANCE, WorldDriver
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError, MalformedMessageError
+from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
+from mini_diffuser_ros.nodes.ros.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_from_message
 from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.simulation.trajectory_sampling import degree_of
+from mini_diffuser_ros.simulation.world_driver import FINGER_TOLERANCE, WorldDriver
+from mini_diffuser_ros.support.cancellation import Watch
 
 ArmResult = FollowJointTrajectory.Result
 

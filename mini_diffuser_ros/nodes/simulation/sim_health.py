@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from mini_diffuser_ros.nodes.core.diagnostics import Health, Level, RecentValues
-from mini_diffuser_ros.nodes.simulation.world_driver import WorldDriver
+from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.simulation.world_driver import WorldDriver
 
 SLOW = 0.8  # of the wanted pace, below which the world does not keep up
 

@@ -1,4 +1,4 @@
-"""What these tests stand on: rclpy, launch and the ros2 command, of rosless or of a genuine ROS 2.
+"""What these tests stand on: rclpy, launch and the ros2 command, of pocketros or of a genuine ROS 2.
 
 Endpoints find each other at different moments: that a publisher sees a subscription does not mean that the
 subscription sees the publisher.  So a message is published until it arrives, a service of another participant asked

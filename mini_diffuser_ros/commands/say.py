@@ -1,0 +1,95 @@
+"""``mini-diffuser say``: send a sentence to the running stack, show its progress, return its outcome."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from typing import Any
+
+from mini_diffuser_msgs.action import ExecuteInstruction
+from rclpy.action import ActionClient
+
+from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
+from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
+from mini_diffuser_ros.support.cancellation import Watch
+
+Result = ExecuteInstruction.Result
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0 if the policy ended its task, 1 if not, 2 for a usage error."""
+    options = _parser().parse_args(arguments)
+    try:
+        with client_node("say", options.namespace, threads=3) as node:
+            return _say(node, options)
+    except NodeError as error:
+        sys.stderr.write(f"mini-diffuser say: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mini-diffuser say", description=__doc__)
+    parser.add_argument("sentence", help="e.g. 'press the blue button'")
+    parser.add_argument("--wait", type=float, default=30.0, help="seconds to wait for the stack (default: %(default)s)")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for the task (default: %(default)s)")
+    parser.add_argument("--namespace", default="", help="namespace of the stack")
+    return parser
+
+
+def _say(node: Any, options: argparse.Namespace) -> int:
+    client = ActionClient(node, ExecuteInstruction, "mini_diffuser/execute")
+    watch = Watch()
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            wait_for_server(client, "mini_diffuser/execute", watch, options.wait)
+            goal = ExecuteInstruction.Goal(instruction=options.sentence)
+            show = _Progress()
+            outcome.append(
+                carry_out(
+                    client,
+                    goal,
+                    watch,
+                    name="mini_diffuser/execute",
+                    timeout=options.timeout,
+                    on_feedback=show,
+                ).result
+            )
+        except NodeError as error:
+            outcome.append(error)
+
+    # The main thread stays free for Ctrl-C, which cancels the sentence and waits until the arm rests.
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        worker.join()
+    except KeyboardInterrupt:
+        watch.interrupt(Result.CANCELED, "canceled")
+        worker.join()
+    result = outcome[0]
+    if isinstance(result, InterruptionError):
+        sys.stdout.write("CANCELED\n")
+        return 130
+    if isinstance(result, NodeError):
+        raise result
+    line = f"{outcome_name(result.outcome)}: {result.message}, {result.keyframes} keyframes, {result.seconds:.1f} s\n"
+    sys.stdout.write(line)
+    return 0 if result.outcome == Result.TERMINATED else 1
+
+
+class _Progress:
+    """Writes a line for each new phase of a keyframe."""
+
+    def __init__(self) -> None:
+        self._shown: tuple[int, str] | None = None
+
+    def __call__(self, feedback: ExecuteInstruction.Feedback) -> None:
+        now = (feedback.keyframe, feedback.phase)
+        if now != self._shown:
+            self._shown = now
+            sys.stdout.write(f"keyframe {feedback.keyframe}: {feedback.phase} {feedback.message}".rstrip() + "\n")
+            sys.stdout.flush()

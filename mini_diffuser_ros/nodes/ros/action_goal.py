@@ -1,0 +1,206 @@
+"""Sending one action goal and seeing it through to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rclpy.action import ActionClient
+from rclpy.node import Node
+
+from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
+from mini_diffuser_ros.support.cancellation import Watch
+
+ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
+POLL_PERIOD = 0.1  # seconds
+CANCEL_TIMEOUT = 1.5  # seconds for a server to end a canceled goal; Ctrl-C may have to wait for it
+
+
+def poll(ready: Callable[[], bool], watch: Watch, timeout: float) -> bool:
+    """Wait for something in the graph, which has no event for it in every distribution; whether it came in time.
+
+    Raises:
+        InterruptionError: when the watch is interrupted.
+    """
+    for _ in range(max(1, round(timeout / POLL_PERIOD))):
+        if ready():
+            return True
+        try:
+            watch.wait_for(lambda: None, POLL_PERIOD)
+        except TimeoutError:
+            continue
+    return False
+
+
+def wait_for_server(client: ActionClient, name: str, watch: Watch, timeout: float) -> None:
+    """Wait until a server of the action is there.
+
+    Raises:
+        ActionUnavailableError: after ``timeout`` seconds.
+        InterruptionError: when the watch is interrupted.
+    """
+    if not poll(client.server_is_ready, watch, timeout):
+        raise ActionUnavailableError(f"no action server on {name} within {timeout:.1f} s")
+
+
+def actions_of_kind(node: Node, kind: str) -> list[str]:
+    """Names of the actions of a type, e.g. ``control_msgs/action/GripperCommand``, that the graph knows."""
+    ending = "/_action/feedback"
+    return sorted(
+        topic.removesuffix(ending)
+        for topic, types in node.get_topic_names_and_types()
+        if topic.endswith(ending) and f"{kind}_FeedbackMessage" in types and node.count_publishers(topic) > 0
+    )
+
+
+class SentGoal:
+    """A goal that a server has accepted.
+
+    Attributes:
+        sent_at, accepted_at: monotonic seconds of sending the goal and of hearing that it was accepted.
+    """
+
+    def __init__(self, name: str, handle: Any, life: _SignsOfLife, sent_at: float) -> None:
+        self._name, self._handle, self._life = name, handle, life
+        self.sent_at, self.accepted_at = sent_at, time.monotonic()
+        self._result = handle.get_result_async()
+
+    def result(self, watch: Watch, timeout: float, max_silence: float | None = None) -> Any:
+        """The wrapped result (``.status``, ``.result``).
+
+        Args:
+            watch: what may interrupt; the goal goes on then.
+            timeout: seconds from now.
+            max_silence: seconds without feedback after which the server counts as gone; None for servers that give
+                none.
+
+        Raises:
+            ActionUnavailableError: no result in time, or a server that fell silent; the goal is canceled.
+            InterruptionError: the watch was interrupted.
+        """
+        deadline = time.monotonic() + timeout
+        self._result.add_done_callback(lambda _: watch.notify())
+        while True:
+            left = deadline - time.monotonic()
+            if max_silence is not None:
+                left = min(left, max_silence - self._life.silence())
+            try:
+                watch.wait_for(self._result.done, max(left, 0.0))
+                return self._result.result()
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    self._give_up(f"no result within {timeout:.1f} s")
+                elif max_silence is not None and self._life.silence() >= max_silence:
+                    self._give_up(f"no sign of life for {self._life.silence():.1f} s")
+
+    def cancel(self) -> None:
+        """Cancel it and wait a while for its end."""
+        self._handle.cancel_goal_async()
+        try:
+            Watch().result_of(self._result, CANCEL_TIMEOUT)
+        except TimeoutError:
+            return  # the server is gone or stuck: the caller's own message says what was under way
+
+    def _give_up(self, reason: str) -> NoReturn:
+        self.cancel()
+        raise ActionUnavailableError(f"{self._name} gave {reason}; canceled") from None
+
+
+def send_goal(
+    client: ActionClient, goal: Any, watch: Watch, *, name: str, on_feedback: Callable[[Any], None] | None = None
+) -> SentGoal:
+    """Send a goal and wait until it is accepted; one that is interrupted before that is canceled.
+
+    Args:
+        client: of the action.
+        goal: goal message.
+        watch: what may interrupt.
+        name: of the action, for messages.
+        on_feedback: takes each feedback message.
+
+    Raises:
+        ActionUnavailableError: no server, or no answer.
+        ActionRejectedError: the server did not accept the goal.
+        InterruptionError: the watch was interrupted.
+    """
+    watch.check()
+    wait_for_server(client, name, watch, ACCEPT_TIMEOUT)
+    life, sent_at = _SignsOfLife(on_feedback), time.monotonic()
+    accepted = client.send_goal_async(goal, feedback_callback=life.on_feedback)
+    try:
+        handle = watch.result_of(accepted, ACCEPT_TIMEOUT)
+    except TimeoutError:
+        cancel_on_acceptance(accepted)
+        raise ActionUnavailableError(f"{name} did not answer to a goal within {ACCEPT_TIMEOUT:.1f} s") from None
+    except InterruptionError:
+        _await_acceptance_and_cancel(accepted, name)
+        raise
+    if not handle.accepted:
+        raise ActionRejectedError(f"{name} rejected the goal")
+    return SentGoal(name, handle, life, sent_at)
+
+
+def carry_out(
+    client: ActionClient,
+    goal: Any,
+    watch: Watch,
+    *,
+    name: str,
+    timeout: float,
+    on_feedback: Callable[[Any], None] | None = None,
+    max_silence: float | None = None,
+) -> Any:
+    """Send a goal and return its wrapped result; arguments and errors as of :func:`send_goal` and SentGoal.result.
+
+    An interruption cancels the goal and waits for its end before it is passed on, so that whoever called knows the
+    server is at rest.
+    """
+    sent = send_goal(client, goal, watch, name=name, on_feedback=on_feedback)
+    try:
+        return sent.result(watch, timeout, max_silence)
+    except InterruptionError:
+        sent.cancel()
+        raise
+
+
+def cancel_on_acceptance(accepted: Any) -> None:
+    """Cancel a goal that nobody waits for any more, should a server accept it after all.
+
+    Args:
+        accepted: future of the goal's handle.
+    """
+
+    def cancel(answered: Any) -> None:
+        handle = answered.result()
+        if handle is not None and handle.accepted:
+            handle.cancel_goal_async()
+
+    accepted.add_done_callback(cancel)
+
+
+def _await_acceptance_and_cancel(accepted: Any, name: str) -> None:
+    try:
+        handle = Watch().result_of(accepted, CANCEL_TIMEOUT)
+    except TimeoutError:
+        cancel_on_acceptance(accepted)
+        return
+    if handle.accepted:
+        SentGoal(name, handle, _SignsOfLife(None), time.monotonic()).cancel()
+
+
+class _SignsOfLife:
+    """When a server was last heard of."""
+
+    def __init__(self, on_feedback: Callable[[Any], None] | None) -> None:
+        self._pass_on = on_feedback
+        self._heard = time.monotonic()
+
+    def on_feedback(self, message: Any) -> None:
+        self._heard = time.monotonic()
+        if self._pass_on is not None:
+            self._pass_on(message.feedback)
+
+    def silence(self) -> float:
+        """Seconds since the last feedback."""
+        return time.monotonic() - self._heard

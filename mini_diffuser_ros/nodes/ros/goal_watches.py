@@ -1,0 +1,69 @@
+"""One watch for every goal of an action server, from its acceptance to its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from action_msgs.msg import GoalStatus
+from rclpy.action import CancelResponse
+
+from mini_diffuser_ros.support.cancellation import Watch
+
+
+class GoalWatches:
+    """Lets cancel requests, stops and newer goals reach the thread that carries a goal out, however early they come.
+
+    A goal whose ``handle_accepted_callback`` calls :meth:`begin` can be interrupted before its execution has begun, and
+    canceled even before that callback: its client hears of the acceptance first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches: dict[bytes, Watch] = {}
+
+    def begin(self, goal: Any) -> Watch:
+        """The watch of a goal that was accepted just now."""
+        with self._lock:
+            return self._watches.setdefault(_key(goal), Watch())
+
+    @contextmanager
+    def of(self, goal: Any) -> Iterator[Watch]:
+        """The watch of a goal that is carried out; afterwards nothing can interrupt it any more."""
+        try:
+            yield self._watches[_key(goal)]
+        finally:
+            with self._lock:
+                del self._watches[_key(goal)]
+
+    def cancel(self, goal: Any, outcome: int) -> CancelResponse:
+        """Answer to a cancel request: the goal is interrupted with this outcome, unless it has ended."""
+        with self._lock:
+            if goal.status == GoalStatus.STATUS_ACCEPTED:
+                self._watches.setdefault(_key(goal), Watch())
+            watch = self._watches.get(_key(goal))
+        if watch is None:
+            return CancelResponse.REJECT
+        watch.interrupt(outcome, "canceled by its client")
+        return CancelResponse.ACCEPT
+
+    def interrupt_all(self, outcome: int, message: str) -> None:
+        """Interrupt every goal that has not ended."""
+        for watch in self._snapshot():
+            watch.interrupt(outcome, message)
+
+    def notify_all(self) -> None:
+        """Let every goal look again at what it waits for."""
+        for watch in self._snapshot():
+            watch.notify()
+
+    def _snapshot(self) -> list[Watch]:
+        # Watches are called without the lock: what they wait for may need it.
+        with self._lock:
+            return list(self._watches.values())
+
+
+def _key(goal: Any) -> bytes:
+    return bytes(goal.goal_id.uuid)

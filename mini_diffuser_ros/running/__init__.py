@@ -1,0 +1,1 @@
+"""The loop from a sentence to its end: look, decide, move, until the task is done."""

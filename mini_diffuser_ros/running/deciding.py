@@ -1,0 +1,84 @@
+"""Asking the policy, in a thread of its own, so that a decision keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from mini_diffuser_ros.nodes.ros.diagnostics import RecentValues
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
+from mini_diffuser_ros.policy import Policy
+from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.support.cancellation import Watch
+
+LONGEST = 600.0  # seconds; a decision that takes longer hangs
+WINDOW = 600.0  # seconds that latencies look back; decisions are rare
+
+
+class Decider:
+    """Makes one decision at a time. One that is interrupted is left to end by itself, and its modes are dropped.
+
+    Args:
+        policy: decides.
+        samples: hypotheses drawn for a decision.
+        steps: DDIM steps of a decision.
+        seed: of the noise.
+    """
+
+    def __init__(self, policy: Policy, samples: int, steps: int, seed: int) -> None:
+        self._policy = policy
+        self._samples = samples
+        self._steps = steps
+        self._seed = seed
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
+        self._latencies = RecentValues(WINDOW)
+
+    def warm_up(self) -> float:
+        """Seconds of one decision on made-up points: the first use of a network costs more than the later ones."""
+        points = np.random.default_rng(0).uniform((0.4, -0.2, 0.0), (0.6, 0.2, 0.1), (400, 3)).astype(np.float32)
+        cloud = Cloud(points, np.full(points.shape, 128, np.uint8), "warm_up")
+        start = time.monotonic()
+        self._policy.decide(cloud, "warm up", samples=self._samples, steps=self._steps, seed=0)
+        return time.monotonic() - start
+
+    def decide(self, cloud: Cloud, sentence: str, count: int, watch: Watch) -> Sequence[KeyframeMode]:
+        """Modes, the most probable first.
+
+        Args:
+            cloud: what is seen.
+            sentence: what is wanted.
+            count: number of the decision; each draws other noise.
+            watch: what may interrupt.
+
+        Raises:
+            NodeError: the policy cannot decide on this cloud or sentence.
+            InterruptionError: when the watch is interrupted.
+        """
+        decision = self._worker.submit(self._decide, cloud, sentence, self._seed + count)
+        try:
+            modes: Sequence[KeyframeMode] = watch.result_of(decision, LONGEST)
+        except InterruptionError:
+            decision.cancel()  # if it has not begun
+            raise
+        except TimeoutError:
+            raise NodeError(f"the policy did not decide within {LONGEST:.0f} s") from None
+        except ValueError as error:
+            raise NodeError(f"the policy cannot decide: {error}") from error
+        return modes
+
+    def latencies(self) -> dict[str, float | str]:
+        """Figures for diagnostics."""
+        return self._latencies.summary("decision", "ms")
+
+    def close(self) -> None:
+        """Begin no more decisions."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _decide(self, cloud: Cloud, sentence: str, seed: int) -> Sequence[KeyframeMode]:
+        start = time.monotonic()
+        modes = self._policy.decide(cloud, sentence, samples=self._samples, steps=self._steps, seed=seed)
+        self._latencies.add(1e3 * (time.monotonic() - start))
+        return modes

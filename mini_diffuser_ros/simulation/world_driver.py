@@ -1,0 +1,147 @@
+"""A world that several threads drive, in small steps of real time."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.simulation import TabletopWorld
+from mini_diffuser_ros.simulation.arm_controller import ArmController
+from mini_diffuser_ros.simulation.trajectory_sampling import QUINTIC
+
+Array = NDArray[np.float64]
+T = TypeVar("T")
+
+LARGEST_CATCH_UP = 0.1  # seconds of physics in one go after the process was held up
+SETTLED_RAD, SETTLED_RAD_S = 1e-3, 1e-2  # the arm has arrived
+SETTLE_TIME = 0.5  # seconds after the reference has stopped that the arm may take to arrive
+FINGERS_RESTING = 1e-3  # m/s
+FINGER_TOLERANCE = 0.003  # metres
+
+
+@dataclass(frozen=True, eq=False)
+class ArmState:
+    """Reference and measurement of the arm at one time; (7,) radians and rad/s."""
+
+    wanted: Array
+    wanted_velocities: Array
+    measured: Array
+    elapsed: float
+
+
+class WorldDriver:
+    """Serialises access to a world, which is not thread-safe, and has its arm follow trajectories.
+
+    Args:
+        world: to drive; nobody else may touch it from now on but through :meth:`change`.
+    """
+
+    def __init__(self, world: TabletopWorld) -> None:
+        self._lock = threading.RLock()
+        self._world = world
+        self.robot = world.robot
+        self._arm = ArmController(world.arm_positions(), self.robot.acceleration_limits)
+
+    def change(self, action: Callable[[], str]) -> tuple[str, bool]:
+        """Do something to the world; returns what the action says and whether the table was laid anew."""
+        with self._lock:
+            model = self._world.model
+            message = action()
+            laid_anew = self._world.model is not model
+            if laid_anew:
+                self._arm.hold(self._world.arm_positions())
+            return message, laid_anew
+
+    def time(self) -> float:
+        """Seconds of the world; it begins anew with every new table."""
+        with self._lock:
+            return float(self._world.time)
+
+    def read(self, look: Callable[[], T]) -> T:
+        """What a function that looks at the world returns."""
+        with self._lock:
+            return look()
+
+    def advance(self, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
+        """Run physics; returns positions and velocities of all joints by name."""
+        with self._lock:
+            period = self._world.model.opt.timestep
+            for _ in range(round(min(seconds, LARGEST_CATCH_UP) / period)):
+                wanted = self._arm.reference(self._world.time + period)
+                self._world.set_arm_target(wanted.positions, wanted.velocities)
+                self._world.step(period)
+            return self._world.joint_positions(), self._world.joint_velocities()
+
+    def copy_scene(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """Model and a copy of the state, to be drawn while physics goes on."""
+        with self._lock:
+            model, data = self._world.model, copy.copy(self._world.data)
+        # A step leaves the poses where they were at its beginning.
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_camlight(model, data)
+        return model, data
+
+    # The arm
+
+    def follow(self, trajectory: JointTrajectory, degree: int = QUINTIC) -> None:
+        """Have the arm follow a trajectory from now on; the degree is that of the polynomials between its points."""
+        with self._lock:
+            self._arm.follow(trajectory, self._world.time, degree)
+
+    def brake(self) -> None:
+        """Have the arm come to rest."""
+        with self._lock:
+            self._arm.brake(self._world.time)
+
+    def reference_rests(self) -> bool:
+        """Whether the arm is meant to stand still."""
+        with self._lock:
+            return self._arm.is_resting(self._world.time)
+
+    def has_arrived(self) -> bool:
+        """Whether the reference rests and the arm does so too, or has had time enough to."""
+        with self._lock:
+            now = self._world.time
+            if not self._arm.is_resting(now):
+                return False
+            velocities = self._world.joint_velocities()
+            speed = max(abs(velocities[name]) for name in self.robot.arm_joint_names)
+            miss = np.max(np.abs(self._world.arm_positions() - self._arm.reference(now).positions))
+            return bool(miss < SETTLED_RAD and speed < SETTLED_RAD_S) or self._arm.is_resting(now - SETTLE_TIME)
+
+    def arm_state(self) -> ArmState:
+        """Where the arm is meant to be and where it is."""
+        with self._lock:
+            now = self._world.time
+            wanted = self._arm.reference(now)
+            return ArmState(wanted.positions, wanted.velocities, self._world.arm_positions(), self._arm.elapsed(now))
+
+    # The gripper; positions are of one finger
+
+    def finger_position(self) -> float:
+        """Metres that a finger is away from the middle."""
+        with self._lock:
+            return self._world.gripper_width() / 2.0
+
+    def move_fingers(self, position: float) -> float:
+        """Have both fingers move to a position, metres; returns the world time of their arrival if nothing is there."""
+        with self._lock:
+            travel = abs(self.finger_position() - position)
+            self._world.set_gripper_target(2.0 * position)
+            return self._world.time + travel / self.robot.finger_velocity_limit + 0.05
+
+    def fingers_rest(self, position: float, arrival: float) -> bool:
+        """Whether the fingers stand at a position, metres, or have had time to get there and stand somewhere else."""
+        with self._lock:
+            velocities = self._world.joint_velocities()
+            if any(abs(velocities[name]) >= FINGERS_RESTING for name in self.robot.finger_joint_names):
+                return False
+            return abs(self.finger_position() - position) < FINGER_TOLERANCE or self._world.time >= arrival

@@ -1,0 +1,1 @@
+"""One of each: typed settings, worker processes, atomic files, one-line errors, drawing."""

@@ -1,0 +1,83 @@
+"""Waiting for something while anything may end the wait: a stop, a newer instruction, stale sensors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from mini_diffuser_ros.nodes.ros.errors import InterruptionError
+
+T = TypeVar("T")
+
+
+class FutureLike(Protocol):
+    """The part of ``rclpy.task.Future`` that a watch needs."""
+
+    def done(self) -> bool: ...
+
+    def result(self) -> Any: ...
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None: ...
+
+
+class Watch:
+    """Blocks the thread of one task; other threads notify or interrupt it.
+
+    Blocking a thread of the executor is deliberate: until Kilted, rclpy polls a coroutine that awaits a future in a
+    busy loop.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._interruption: InterruptionError | None = None
+
+    def interrupt(self, outcome: int, message: str) -> None:
+        """End the current wait and every later one. The first interruption is the one that is reported."""
+        with self._condition:
+            if self._interruption is None:
+                self._interruption = InterruptionError(outcome, message)
+            self._condition.notify_all()
+
+    def notify(self) -> None:
+        """Let the waiting thread look again."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def check(self) -> None:
+        """Raise InterruptionError if the task has been interrupted."""
+        if self._interruption is not None:
+            raise self._interruption
+
+    def wait_for(self, look: Callable[[], T | None], timeout: float) -> T:
+        """The first value other than None or False that ``look`` returns; it is called on each notification.
+
+        Raises:
+            InterruptionError: at once when the task is interrupted.
+            TimeoutError: after ``timeout`` seconds.
+        """
+        found: T | None = None
+
+        def seen() -> bool:
+            nonlocal found
+            if self._interruption is not None:
+                return True
+            found = look()
+            return found is not None and found is not False
+
+        with self._condition:
+            in_time = self._condition.wait_for(seen, timeout)
+        self.check()
+        if not in_time or found is None:
+            raise TimeoutError(f"nothing within {timeout:.1f} s")
+        return found
+
+    def result_of(self, future: FutureLike, timeout: float) -> Any:
+        """Result of a future, whose exception is raised here.
+
+        Raises:
+            InterruptionError, TimeoutError: as :meth:`wait_for`.
+        """
+        future.add_done_callback(lambda _: self.notify())
+        self.wait_for(future.done, timeout)
+        return future.result()

@@ -1,0 +1,58 @@
+"""Messages as plain Python values and back, for YAML on command lines."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+
+from pocketros.errors import InterfaceError
+from pocketros.interfaces.definitions import PLACEHOLDER, FieldType
+from pocketros.interfaces.messages import Message
+
+
+def to_plain(value: Any, longest: int | None = None) -> Any:
+    """A message as dictionaries, lists, numbers and texts; long arrays are cut after `longest` values."""
+    if isinstance(value, Message):
+        return {name: to_plain(getattr(value, name), longest) for name in value._factories if name != PLACEHOLDER}
+    if isinstance(value, bytes):
+        return value[0] if len(value) == 1 else list(value)
+    if isinstance(value, np.ndarray | array | list):
+        cut = len(value) if longest is None else longest
+        shown = [to_plain(item, longest) for item in (value[:cut] if isinstance(value, list) else value[:cut].tolist())]
+        return shown + ["..."] * (len(value) > cut)
+    return value
+
+
+def fill(message: Message, values: Any, path: str = "") -> Message:
+    """Set fields of a message from plain values.
+
+    Raises:
+        InterfaceError: naming the field that does not exist or whose value does not fit.
+    """
+    values = {} if values in (None, "") else values
+    if not isinstance(values, dict):
+        raise InterfaceError(f"{path or type(message).__name__}: expected a mapping of fields, not {values!r}")
+    kinds = {field.name: field.type for field in message._definition.fields}
+    for name, value in values.items():
+        where = f"{path}.{name}" if path else str(name)
+        if name not in kinds:
+            raise InterfaceError(f"{message._definition.name} has no field '{where}'; it has {', '.join(kinds)}")
+        try:
+            setattr(message, name, _from_plain(message, kinds[name], value, where))
+        except AssertionError as error:
+            raise InterfaceError(str(error)) from None
+    return message
+
+
+def _from_plain(message: Message, kind: FieldType, value: Any, path: str) -> Any:
+    if kind.shape != "scalar":
+        if isinstance(value, str | dict) or not hasattr(value, "__iter__"):
+            raise InterfaceError(f"{path}: expected a list, not {value!r}")
+        return [_from_plain(message, kind.element, item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if kind.is_message:
+        return fill(message._classes[kind.base](), value, path)
+    if kind.base == "string" or (kind.base.startswith("float") and type(value) is int):
+        return str(value) if kind.base == "string" else float(value)
+    return bytes((value,)) if kind.base == "byte" and isinstance(value, int) else value

@@ -1,0 +1,1 @@
+"""Helpers for sensor messages: a part of pocketros."""

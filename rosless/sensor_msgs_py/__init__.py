@@ -1,1 +1,0 @@
-"""Helpers for sensor messages: a part of rosless."""

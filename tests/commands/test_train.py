@@ -1,0 +1,185 @@
+"""``mini-diffuser train`` from recordings to a policy, its exit codes and its one-line errors."""
+
+import json
+import logging
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mini_diffuser_ros.commands.train import main
+from mini_diffuser_ros.data import EpisodeStore
+from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.policy import MiniDiffuser, load_policy
+from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.training.fusion_settings import read_fusion
+
+RECIPE = """
+model:
+  overrides:
+    encoder_channels: [24, 24]
+    encoder_heads: [1, 1]
+    decoder_channels: [24]
+    decoder_heads: [1]
+    windows: [32, 32]
+    text_hidden: 24
+    neck_channels: 24
+    neck_heads: 1
+    head_hidden: 16
+    voxel_size: 0.02
+    heatmap_level: 0
+data: {workers: 1}
+batch: {scenes: 4, level2: 2}
+budget: {steps: 4}
+validate: {samples: 2, steps: 1}
+shards: 2
+"""
+
+
+@pytest.fixture
+def words(tmp_path: Path, recordings: Path) -> list[str]:
+    """The command's arguments for a tiny recipe."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    return ["--config", str(recipe), "--data", str(recordings), "--out", str(tmp_path / "out")]
+
+
+def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_path: Path) -> None:
+    assert main([*words, "--seed", "7", "--optim.lr=1e-4"]) == 0
+    policy = load_policy(tmp_path / "out" / "policy")
+    assert policy.config.encoder_channels == (24, 24)
+    card = (tmp_path / "out" / "policy" / "README.md").read_text()
+    for part in (
+        "| seed | 7 |",
+        "2 stack_blobs; held out: 1 stack_blobs",
+        "4 steps of 4 scenes",
+        "lr: 0.0001",
+        "later",
+    ):
+        assert part in card
+    assert str(tmp_path) not in card
+    assert "fusing clouds" in card
+    assert read_fusion(tmp_path / "out" / "policy") == FusionConfig()
+    assert any((tmp_path / "out" / "tensorboard").iterdir())
+
+
+def test_bad_episodes_end_the_run_or_are_skipped_and_listed(
+    words: list[str], recordings: Path, make_episode: Callable[[int], Episode], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = EpisodeStore(recordings)
+    whole = store.write(make_episode(3), 3).read_bytes()
+    (recordings / "stack_blobs-seed00000003.zip").write_bytes(whole[: len(whole) // 2])
+    image = store.write(make_episode(4), 4)
+    damaged = bytearray(image.read_bytes())
+    damaged[damaged.index(b"IDAT") + 40] ^= 255
+    image.write_bytes(damaged)
+    assert main(words) == 2
+    caplog.set_level(logging.INFO)
+    # Twice: the second run has the clouds from its cache, and still says what is not among them.
+    for _ in range(2):
+        caplog.clear()
+        assert main([*words, "--skip-bad"]) == 0
+        skipped = [record.getMessage() for record in caplog.records if record.getMessage().startswith("skipped")]
+        assert len(skipped) == 2
+        assert all("\n" not in line for line in skipped)
+        assert ["seed00000003" in skipped[0], "seed00000004" in skipped[1]] == [True, True]
+
+
+def test_tasks_of_one_episode_cannot_be_validated_on(
+    words: list[str], recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in sorted(recordings.iterdir())[1:]:
+        file.unlink()
+    assert main(words) == 2
+    assert "validation_share" in capsys.readouterr().err
+    assert main([*words, "--data.validation_share", "0"]) == 0
+
+
+def test_a_kill_loses_no_checkpoint_and_the_next_run_goes_on(words: list[str], tmp_path: Path) -> None:
+    # Imports take seconds: the run is forked from a server that has done them.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mini_diffuser_ros.commands.train"])
+    endless = [*words, "--budget.steps", "1000000", "--checkpoint.interval", "1", "--validate.interval", "1000000"]
+    checkpoints = tmp_path / "out" / "checkpoints"
+    run = context.Process(target=main, args=(endless,))
+    run.start()
+    deadline = time.monotonic() + 120
+    while steps_in(checkpoints) < 3 and run.is_alive():
+        assert time.monotonic() < deadline
+    seen = steps_in(checkpoints)
+    run.kill()
+    run.join()
+    assert steps_in(checkpoints) >= seen >= 3
+    assert main([*words, "--budget.steps", str(steps_in(checkpoints) + 2), "--checkpoint.interval", "1"]) == 0
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    steps = [record["step"] for record in map(json.loads, lines) if "lr" in record]
+    assert steps == list(range(1, len(steps) + 1))
+    assert steps[-1] == steps_in(checkpoints)
+
+
+def steps_in(checkpoints: Path) -> int:
+    """The latest step with a checkpoint, 0 without any."""
+    return max((int(path.name.removeprefix("step_")) for path in checkpoints.glob("step_*")), default=0)
+
+
+def test_interrupt_leaves_a_checkpoint_to_go_on_from(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_loss = MiniDiffuser.loss
+
+    def interrupted(self: MiniDiffuser, *arguments: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real_loss(self, *arguments, **named)
+
+    monkeypatch.setattr(MiniDiffuser, "loss", interrupted)
+    assert main([*words, "--shards", "1"]) == 130
+    assert not (tmp_path / "out" / "policy").exists()
+    monkeypatch.undo()
+    assert main(words) == 0
+    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    assert [record["step"] for record in map(json.loads, lines) if "lr" in record] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--optim.lrr", "1"], "optim.lrr"),
+        (["--seed"], "--seed"),
+        (["stray"], "stray"),
+        (["--model.overrides.wings", "2"], "wings"),
+        (["--data.tasks", "juggle"], "juggle"),
+        (["--shards", "3"], "shards"),
+        (["--batch.scenes", "many"], "batch.scenes"),
+        (["--data.fusion.voxel", "1"], "voxel"),
+        (["--model.overrides.workspace", "[[5, 6], [5, 6], [5, 6]]"], "no point in the network's workspace"),
+    ],
+)
+def test_faults_are_one_line_and_exit_code_2(
+    words: list[str], extra: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, *extra]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser train:")]
+    assert len(lines) == 1
+    assert named in lines[0]
+
+
+def test_processes_of_torchrun_train_like_shards_of_one(words: list[str], tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    out = tmp_path / "torchrun"
+    command = [*launcher, "-m", "mini_diffuser_ros.commands.train", *words, "--out", str(out)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    assert main(words) == 0
+    together, alone = (losses(directory / "metrics.jsonl") for directory in (out, tmp_path / "out"))
+    assert len(alone) == 4
+    assert together == pytest.approx(alone, rel=1e-4)
+
+
+def losses(log: Path) -> list[float]:
+    return [record["total"] for record in map(json.loads, log.read_text().splitlines()) if "total" in record]

@@ -1,0 +1,135 @@
+"""What an operator may ask the recorder for, and what it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
+from mini_diffuser_ros.records import CameraView, Cloud, Keyframe
+
+
+def keyframe(x: float, gripper_open: bool = True) -> Keyframe:
+    view = CameraView(
+        name="front",
+        color=np.zeros((4, 6, 3), np.uint8),
+        depth=np.ones((4, 6), np.float32),
+        intrinsics=np.array([[5.0, 0.0, 2.5], [0.0, 5.0, 1.5], [0.0, 0.0, 1.0]]),
+        base_from_camera=np.eye(4),
+    )
+    cloud = Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "panda_link0")
+    pose = np.array([x, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0])
+    return Keyframe(pose, gripper_open, x, lambda: cloud, lambda: (view,), {"panda_joint1": 0.1})
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> EpisodeRecorder:
+    return EpisodeRecorder(tmp_path, "panda", "recorded by hand")
+
+
+def start(recorder: EpisodeRecorder) -> str:
+    return recorder.start("stack_cups", ["stack the cups", "put one cup on the other"], 3)
+
+
+def test_an_episode_from_start_to_end(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    assert recorder.progress.state == RecorderState.IDLE
+    assert start(recorder) == "recording stack_cups: 'stack the cups'"
+    assert recorder.add(keyframe(0.1)) == "keyframe 1"
+    assert recorder.add(keyframe(0.2)) == "keyframe 2"
+    assert recorder.progress.keyframes == 2
+    assert recorder.end() == f"wrote {tmp_path / 'stack_cups-000000.zip'} with 2 keyframes"
+    [episode] = open_episodes(tmp_path)
+    assert (episode.task, episode.variation, len(episode.sentences)) == ("stack_cups", 3, 2)
+    assert recorder.progress.state == RecorderState.IDLE
+
+
+def test_what_does_not_fit_is_refused_with_the_remedy(recorder: EpisodeRecorder) -> None:
+    for action in (recorder.check_recording, recorder.end, recorder.drop, recorder.drop_keyframe):
+        with pytest.raises(RecorderError, match="no episode is being recorded"):
+            action()
+    with pytest.raises(RecorderError, match="no unfinished episode"):
+        recorder.resume()
+    start(recorder)
+    with pytest.raises(RecorderError, match="end or drop it first"):
+        start(recorder)
+    with pytest.raises(RecorderError, match="is being recorded"):
+        recorder.resume()
+
+
+def test_a_second_press_is_noticed(recorder: EpisodeRecorder) -> None:
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    assert "drop it?" in recorder.add(keyframe(0.101))
+    recorder.drop_keyframe()
+    assert recorder.add(keyframe(0.1, gripper_open=False)) == "keyframe 2"
+
+
+def test_an_interrupted_episode_has_to_be_dealt_with_first(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.close()
+    later = EpisodeRecorder(tmp_path, "panda", "recorded by hand")
+    assert "with 1 keyframe, which was interrupted" in later.look_for_unfinished()
+    assert later.progress.state == RecorderState.UNFINISHED
+    assert later.progress.sentences == ("stack the cups", "put one cup on the other")
+    for action in (lambda: start(later), lambda: later.add(keyframe(0.2))):
+        with pytest.raises(RecorderError, match="resume, end or drop it first"):
+            action()
+    assert "going on with" in later.resume()
+    later.add(keyframe(0.2))
+    later.end()
+    assert len(open_episodes(tmp_path)[0].keyframes) == 2
+
+
+def test_a_dropped_episode_comes_back_when_it_is_moved_back(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    start(recorder)
+    name = recorder.progress.episode
+    recorder.add(keyframe(0.1))
+    assert str(tmp_path / "dropped" / name) in recorder.drop()
+    (tmp_path / "dropped" / name).rename(tmp_path / "unfinished" / name)
+    assert "with 1 keyframe" in recorder.resume()
+
+
+def test_another_robots_unfinished_episode_is_left_as_it_is(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.close()
+    other = EpisodeRecorder(tmp_path, "fr3", "recorded by hand")
+    assert "robot panda, not fr3" in other.look_for_unfinished()
+    assert other.progress.state == RecorderState.IDLE
+
+
+def test_failed_runs_lie_apart(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.add(keyframe(0.2))
+    recorder.end(failed=True)
+    assert [episode.task for episode in open_episodes(tmp_path / "failed")] == ["stack_cups"]
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_what_runs_left_unfinished_is_only_counted(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    assert recorder.count_unfinished() == ""
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.close()
+    later = EpisodeRecorder(tmp_path, "panda", "a run of the stack")
+    assert later.count_unfinished().startswith("1 unfinished in")
+    assert later.progress.state == RecorderState.IDLE
+    start(later)
+
+
+def test_what_was_resumed_knows_its_last_keyframe(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    assert recorder.last_keyframe() is None
+    start(recorder)
+    recorder.add(keyframe(0.1))
+    recorder.close()
+    later = EpisodeRecorder(tmp_path, "panda", "recorded by hand")
+    later.resume()
+    last = later.last_keyframe()
+    assert last is not None
+    np.testing.assert_array_equal(last.pose, keyframe(0.1).pose)
+    assert "drop it?" in later.add(keyframe(0.1))

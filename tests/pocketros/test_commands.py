@@ -1,0 +1,176 @@
+"""What the ros2 command of pocketros does other than, or more strictly than, a genuine one."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pocketros.commands.main import main
+
+ROS2 = Path(sys.executable).with_name("ros2")
+PATIENCE = 60.0  # seconds; a busy machine takes its time
+WORKER = """
+import time, rclpy
+from control_msgs.action import GripperCommand
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+
+def work(handle):
+    while not handle.is_cancel_requested:
+        time.sleep(0.05)
+    handle.canceled()
+    print("canceled", flush=True)
+    return GripperCommand.Result()
+
+rclpy.init()
+node = rclpy.create_node("worker")
+ActionServer(node, GripperCommand, "work", work, cancel_callback=lambda handle: CancelResponse.ACCEPT,
+             callback_group=ReentrantCallbackGroup())
+executor = MultiThreadedExecutor(4)
+executor.add_node(node)
+print("ready", flush=True)
+try:
+    executor.spin()
+except (KeyboardInterrupt, ExternalShutdownException):
+    pass
+"""
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 59)))
+    process = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 2), (signal.SIGTERM, 15)])
+def test_a_goal_is_canceled_with_the_command_that_waits_for_it(
+    worker: subprocess.Popen[str], number: int, code: int
+) -> None:
+    words = ("action", "send_goal", "/work", "control_msgs/action/GripperCommand", "{}")
+    process = subprocess.Popen([ROS2, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    assert any("Goal accepted" in line for line in process.stdout)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert said.endswith("Canceling goal...\nGoal canceled.\n")
+    assert process.returncode == code
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "canceled\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 59)))
+    words = ("service", "call", "/no_such_service", "std_srvs/srv/Trigger")
+    process = subprocess.Popen([ROS2, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    assert "waiting" in process.stdout.readline()
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=PATIENCE)
+    assert (rest, process.returncode) == ("", number)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("topic", 0, "topic echo"),
+        ("topic --help", 0, "topic hz"),
+        ("", 0, "param describe"),
+        ("topic bw /x", 2, "pocketros does not provide 'ros2 topic bw'; it has topic list"),
+        ("bag record", 2, "pocketros does not provide 'ros2 bag record'; it has topic list"),
+        ("topic echo", 2, "required: topic"),
+        ("topic echo --csv /x", 2, "unrecognized arguments: --csv"),
+        ("topic hz -w many /x", 2, "invalid int value: 'many'"),
+        ("topic pub /x String {}", 1, "'String' is not the name of a msg interface"),
+        ("topic pub /x std_msgs/msg/Int32 {data: seven}", 1, "data"),
+        ("topic pub /x std_msgs/msg/String 7", 1, "expected a mapping of fields, not 7"),
+        ("topic pub /9x std_msgs/msg/String {}", 1, "9x"),
+        ("service call /x std_msgs/srv/NoSuchType", 1, "std_msgs/srv/NoSuchType"),
+        ("run mini_diffuser_ros no_such_program", 1, "no_such_program"),
+        ("launch /no/such/file.launch.py", 1, "/no/such/file.launch.py"),
+        ("launch mini_diffuser_ros no_such.launch.py", 1, "bringup.launch.py"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(line: str, code: int, words: str) -> None:
+    head, brace, values = line.partition("{")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pocketros.commands.main", *head.split(), *([brace + values] if brace else [])],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(1, 59))},
+    )
+    assert ended.returncode == code
+    assert words in ended.stdout + ended.stderr
+    if code:
+        assert len(ended.stderr.splitlines()) == 1
+
+
+def test_launch_arguments_are_checked_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "one.launch.py"
+    file.write_text(
+        "from launch import LaunchDescription\nfrom launch.actions import DeclareLaunchArgument\n"
+        "def generate_launch_description():\n    return LaunchDescription([\n"
+        "        DeclareLaunchArgument('robot', default_value='sim', choices=['sim', 'panda'], description='Which.'),\n"
+        "        DeclareLaunchArgument('size')])\n"
+    )
+    for words, expected in (
+        (("size",), "malformed launch argument 'size'"),
+        (("sise:=1",), "unknown launch argument 'sise'; the launch file declares robot, size"),
+    ):
+        assert main(["launch", str(file), *words]) == 1
+        said = capsys.readouterr().err
+        assert expected in said
+        assert len(said.splitlines()) == 1
+    assert main(["launch", "--show-args", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "    'robot':\n        Which. Valid choices are: ['sim', 'panda']\n        (default: 'sim')\n" in shown
+    assert "    'size':\n        no description given\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("from launch.substitutions import Nothing", "ImportError: cannot import name 'Nothing' from 'launch.sub"),
+        ("def generate_launch_description(:", "SyntaxError"),
+        ("def generate_launch_description():\n    return 1 / 0", "ZeroDivisionError"),
+        ("import launch", "has no function generate_launch_description()"),
+    ],
+)
+def test_what_is_wrong_with_a_launch_file_is_said_in_one_line(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.launch.py"
+    file.write_text(text)
+    assert main(["launch", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert str(file) in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_program_is_run_behind_a_prefix(tmp_path: Path) -> None:
+    program = tmp_path / "lib" / "lab" / "go"
+    for path in (program, tmp_path / "share" / "lab" / "package.xml"):
+        path.parent.mkdir(parents=True)
+        path.write_text("#!/bin/sh\necho went $*\nexit 3\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "AMENT_PREFIX_PATH": str(tmp_path)}
+    words = [ROS2, "run", "--prefix", "env SIDE=left", "lab", "go", "--side", "-s"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (3, "went --side -s\n")

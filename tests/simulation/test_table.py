@@ -1,0 +1,81 @@
+"""What the simulated table is laid with for which sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
+from mini_diffuser_ros.simulation.table import Table
+
+
+@pytest.fixture
+def world() -> TabletopWorld:
+    return TabletopWorld(image_size=(32, 32))
+
+
+def block_positions(world: TabletopWorld) -> dict[str, np.ndarray]:
+    return {name: world.body_pose(name)[:3, 3] for name in world.free_bodies()}
+
+
+def test_the_table_is_laid_for_a_sentence(world: TabletopWorld) -> None:
+    table = Table(world, "push_buttons", seed=3)
+    table.lay_for("stack the red block on the green block")
+    assert table.goal is not None
+    assert (table.task, dict(table.goal.slots)) == ("stack_blocks", {"top": "red", "bottom": "green"})
+    assert not table.succeeded()
+
+
+def test_the_same_seed_and_sentence_lay_the_same_table(world: TabletopWorld) -> None:
+    Table(world, "push_buttons", seed=3).lay_for("stack the red block on the green block")
+    first = block_positions(world)
+    Table(world, "push_buttons", seed=3).lay_for("stack the red block on the green block")
+    for name, position in block_positions(world).items():
+        assert np.allclose(position, first[name])
+
+
+@pytest.mark.parametrize("sentence", ["", "make me a coffee"])
+def test_without_a_sentence_that_it_knows_the_default_task_is_laid(world: TabletopWorld, sentence: str) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    said = table.lay_for(sentence)
+    assert table.task == "push_buttons"
+    assert sentence in said
+
+
+def test_what_is_on_the_table_stays_when_the_next_sentence_needs_nothing_else(world: TabletopWorld) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    table.lay_for("stack the red block on the green block")
+    model = world.model
+    table.take_up("stack the green block on the red block")
+    assert world.model is model
+    assert table.goal is not None
+    assert dict(table.goal.slots) == {"top": "green", "bottom": "red"}
+
+
+def test_another_table_is_laid_for_a_sentence_that_needs_one(world: TabletopWorld) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    table.lay_for("stack the red block on the green block")
+    table.take_up("press the blue button")
+    assert table.task == "push_buttons"
+
+
+@pytest.mark.parametrize("sentence", ["make me a coffee", "stack the red block on the red block"])
+def test_a_sentence_of_no_task_leaves_the_table_and_is_never_a_success(world: TabletopWorld, sentence: str) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    table.lay_for("press the blue button")
+    model = world.model
+    table.take_up(sentence)
+    assert world.model is model
+    assert table.goal is None
+    assert table.task == ""
+    assert not table.succeeded()
+
+
+def test_unknown_tasks_and_sentences_are_refused_at_a_reset(world: TabletopWorld) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    with pytest.raises(SimulationError, match="juggle"):
+        table.reset("juggle", "", 1)
+    with pytest.raises(SimulationError, match="coffee"):
+        table.reset("", "make me a coffee", 1)
+    with pytest.raises(SimulationError, match="unknown task 'juggle'"):
+        Table(world, "juggle", seed=0)

@@ -1,0 +1,95 @@
+"""The world in small steps, as the simulation node drives it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.motion import MotionPlanner
+from mini_diffuser_ros.simulation import TabletopWorld
+from mini_diffuser_ros.simulation.world_driver import WorldDriver
+
+PERIOD = 0.02
+
+
+@pytest.fixture
+def world() -> TabletopWorld:
+    world = TabletopWorld(image_size=(32, 32))
+    world.reset("stack_blocks", seed=1)
+    return world
+
+
+def planned_up(world: TabletopWorld) -> np.ndarray:
+    """A pose (7,) 15 cm above the present one."""
+    pose = world.tcp_pose()
+    pose[2] += 0.15
+    return pose
+
+
+def test_the_arm_follows_a_planned_trajectory_and_arrives(world: TabletopWorld) -> None:
+    driver = WorldDriver(world)
+    pose = planned_up(world)
+    trajectory = MotionPlanner(world.robot).plan(world.arm_positions(), pose)
+    driver.follow(trajectory)
+    assert not driver.has_arrived()
+    for _ in range(int((trajectory.duration + 1.0) / PERIOD)):
+        driver.advance(PERIOD)
+        if driver.has_arrived():
+            break
+    assert driver.has_arrived()
+    assert np.allclose(driver.arm_state().measured, trajectory.positions[-1], atol=2e-3)
+    assert np.allclose(world.tcp_pose()[:3], pose[:3], atol=2e-3)
+
+
+def test_a_brake_brings_a_moving_arm_to_rest_short_of_its_goal(world: TabletopWorld) -> None:
+    driver = WorldDriver(world)
+    trajectory = MotionPlanner(world.robot).plan(world.arm_positions(), planned_up(world))
+    driver.follow(trajectory)
+    while driver.arm_state().elapsed < trajectory.duration / 2.0:
+        driver.advance(PERIOD)
+    driver.brake()
+    for _ in range(30):
+        _, velocities = driver.advance(PERIOD)
+    assert driver.reference_rests()
+    assert max(abs(velocities[name]) for name in world.robot.arm_joint_names) < 0.01
+    assert np.abs(driver.arm_state().measured - trajectory.positions[-1]).max() > 0.02
+
+
+def test_fingers_rest_where_they_were_sent(world: TabletopWorld) -> None:
+    driver = WorldDriver(world)
+    for position in (0.0, 0.04):
+        arrival = driver.move_fingers(position)
+        for _ in range(100):
+            driver.advance(PERIOD)
+            if driver.fingers_rest(position, arrival):
+                break
+        assert driver.fingers_rest(position, arrival)
+        assert driver.finger_position() == pytest.approx(position, abs=2e-3)
+
+
+def test_a_held_up_process_does_not_run_ahead(world: TabletopWorld) -> None:
+    driver = WorldDriver(world)
+    before = world.time
+    driver.advance(60.0)
+    assert world.time - before < 0.2
+
+
+def test_a_copied_scene_stays_while_the_world_goes_on(world: TabletopWorld) -> None:
+    driver = WorldDriver(world)
+    _, data = driver.copy_scene()
+    time = data.time
+    driver.advance(PERIOD)
+    assert data.time == time
+    assert world.data.time > time
+
+
+def test_a_new_table_is_noticed_and_ends_the_motion(world: TabletopWorld) -> None:
+    driver = WorldDriver(world)
+    driver.follow(MotionPlanner(world.robot).plan(world.arm_positions(), planned_up(world)))
+
+    def lay() -> str:
+        return world.reset("push_buttons", seed=5).task
+
+    assert driver.change(lay) == ("push_buttons", True)
+    assert driver.reference_rests()
+    assert driver.change(lambda: "nothing") == ("nothing", False)
