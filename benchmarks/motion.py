@@ -98,7 +98,7 @@ def inverse_kinematics(robot: RobotDescription, poses: Array, name: str) -> Iter
     for starts in (1, 6, 21):
         config = MotionConfig(ik_restarts=starts - 1, joint_limit_margin=0.0, gripper_symmetry=False)
         kinematics = ArmKinematics(robot, config, planning_model(robot, config))
-        watch = Stopwatch()
+        token = Stopwatch()
         for pose in poses:
 
             def solve(pose: Array = pose, starts: int = starts, kinematics: ArmKinematics = kinematics) -> bool:
@@ -106,8 +106,8 @@ def inverse_kinematics(robot: RobotDescription, poses: Array, name: str) -> Iter
                     return kinematics.solve(matrix_from_pose(pose), robot.home).converged
                 return any(attempts[0].converged for attempts in kinematics.attempts(pose, robot.home))
 
-            watch.measure(solve)
-        yield watch.row(f"inverse kinematics, {name}, {starts} starts")
+            token.measure(solve)
+        yield token.row(f"inverse kinematics, {name}, {starts} starts")
 
 
 def free_plans(robot: RobotDescription, poses: Array) -> Iterable[Row]:
@@ -117,8 +117,8 @@ def free_plans(robot: RobotDescription, poses: Array) -> Iterable[Row]:
     start = robot.home
     for pose in poses:
         above = pose + np.array([0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
-        for watch, goal in ((far, above), (near, pose), (near, above)):
-            trajectory = watch.measure(lambda start=start, goal=goal: planner.plan(start, goal))  # type: ignore[misc]
+        for token, goal in ((far, above), (near, pose), (near, above)):
+            trajectory = token.measure(lambda start=start, goal=goal: planner.plan(start, goal))  # type: ignore[misc]
             start = start if trajectory is None else trajectory.positions[-1]
     yield far.row("plan, free, long")
     yield near.row("plan, free, 10 cm")
@@ -132,14 +132,14 @@ def walled_plans(robot: RobotDescription, left: Array, right: Array) -> Iterable
         boxes=(wall,), arm_clearance=0.0, hand_clearance=0.0, finger_clearance=0.0, self_clearance=0.0
     )
     checker = CollisionChecker(robot, touching, planning_model(robot, touching))
-    watch, hidden = Stopwatch(), 0
+    token, hidden = Stopwatch(), 0
     for first, second in zip(left, right, strict=True):
         start = planner.plan(robot.home, first).positions[-1]
-        trajectory = watch.measure(lambda start=start, goal=second: planner.plan(start, goal))  # type: ignore[misc]
+        trajectory = token.measure(lambda start=start, goal=second: planner.plan(start, goal))  # type: ignore[misc]
         if trajectory is not None:
             positions = interpolate(trajectory, np.linspace(0.0, trajectory.duration, 2000))[0]
             hidden += any(checker.violation(sample) is not None for sample in positions)
-    yield watch.row(f"plan, around a wall, {hidden} hidden collisions")
+    yield token.row(f"plan, around a wall, {hidden} hidden collisions")
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 NAN, INF = float("nan"), float("inf")
 DOWN = (1.0, 0.0, 0.0, 0.0)
@@ -206,7 +206,7 @@ class Sender:
 
 def _outcome(future: Any) -> Any:
     try:
-        return Watch().result_of(future, ANSWER)
+        return CancellationToken().result_of(future, ANSWER)
     except TimeoutError:
         return None
 

@@ -26,7 +26,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s
@@ -101,7 +101,7 @@ class Bench:
 
 
 def _outcome(future: Any) -> Any:
-    return Watch().result_of(future, TIMEOUT)
+    return CancellationToken().result_of(future, TIMEOUT)
 
 
 def main() -> int:

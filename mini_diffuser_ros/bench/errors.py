@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mini_diffuser_ros.support.errors import UserError
 
-class BenchError(ValueError):
+
+class BenchError(UserError, ValueError):
     """A wrong argument, or a measurement that this machine cannot take."""

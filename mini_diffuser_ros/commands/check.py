@@ -11,7 +11,7 @@ from mini_diffuser_ros.data.arguments import add_source_arguments, add_workers_a
 from mini_diffuser_ros.data.checking import episode_faults
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
-from mini_diffuser_ros.support.workers import for_each
+from mini_diffuser_ros.data.processes import for_each
 
 
 def main(arguments: list[str]) -> int:

@@ -19,7 +19,8 @@ from std_srvs.srv import Trigger
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
 
 BASE = "mini_diffuser/recorder"
 ANSWER_TIMEOUT = 60.0  # seconds; ending an episode writes all of it
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
     try:
         with client_node("demo", options.namespace) as node:
             Demonstrator(RecorderClient(node, options.wait), options.task, options.sentences).run(sys.stdin)
-    except NodeError as error:
+    except UserError as error:
         sys.stderr.write(f"mini-diffuser demo: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -63,14 +64,14 @@ class RecorderClient:
     """
 
     def __init__(self, node: Node, wait: float) -> None:
-        self._watch = Watch()
+        self._token = CancellationToken()
         self._status: RecorderStatus | None = None
         node.create_subscription(RecorderStatus, f"{BASE}/status", self._on_status, LATCHED)
         kinds = {"start_episode": StartEpisode, "mark_keyframe": MarkKeyframe}
         names = ("start_episode", "mark_keyframe", "drop_keyframe", "end_episode", "drop_episode", "resume_episode")
         self._clients = {name: node.create_client(kinds.get(name, Trigger), f"{BASE}/{name}") for name in names}
         try:
-            self._watch.wait_for(lambda: self._status, wait)
+            self._token.wait_for(lambda: self._status, wait)
         except TimeoutError:
             topic = node.resolve_topic_name(f"{BASE}/status")
             raise NodeError(
@@ -93,17 +94,17 @@ class RecorderClient:
             raise NodeError(f"no service {BASE}/{name}; has the recorder ended?")
         request = client.srv_type.Request() if request is None else request
         try:
-            response = self._watch.result_of(client.call_async(request), ANSWER_TIMEOUT)
+            response = self._token.result_of(client.call_async(request), ANSWER_TIMEOUT)
         except TimeoutError:
             raise NodeError(f"{BASE}/{name} gave no answer within {ANSWER_TIMEOUT:g} s") from None
         # The status that goes with the answer may come after it, and the next key depends on it.
         with suppress(TimeoutError):
-            self._watch.wait_for(lambda: self.status.message == response.message, STATUS_TIMEOUT)
+            self._token.wait_for(lambda: self.status.message == response.message, STATUS_TIMEOUT)
         return response.success, response.message
 
     def _on_status(self, message: RecorderStatus) -> None:
         self._status = message
-        self._watch.notify()
+        self._token.notify()
 
 
 class Demonstrator:

@@ -12,9 +12,9 @@ from rclpy.action import ActionClient
 
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 Result = ExecuteInstruction.Result
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     try:
         with client_node("say", options.namespace, threads=3) as node:
             return _say(node, options)
-    except NodeError as error:
+    except UserError as error:
         sys.stderr.write(f"mini-diffuser say: {error}\n")
         return 1
 
@@ -41,25 +41,25 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say(node: Any, options: argparse.Namespace) -> int:
     client = ActionClient(node, ExecuteInstruction, "mini_diffuser/execute")
-    watch = Watch()
+    token = CancellationToken()
     outcome: list[Any] = []
 
     def work() -> None:
         try:
-            wait_for_server(client, "mini_diffuser/execute", watch, options.wait)
+            wait_for_server(client, "mini_diffuser/execute", token, options.wait)
             goal = ExecuteInstruction.Goal(instruction=options.sentence)
             show = _Progress()
             outcome.append(
                 carry_out(
                     client,
                     goal,
-                    watch,
+                    token,
                     name="mini_diffuser/execute",
                     timeout=options.timeout,
                     on_feedback=show,
                 ).result
             )
-        except NodeError as error:
+        except UserError as error:
             outcome.append(error)
 
     # The main thread stays free for Ctrl-C, which cancels the sentence and waits until the arm rests.
@@ -68,13 +68,13 @@ def _say(node: Any, options: argparse.Namespace) -> int:
     try:
         worker.join()
     except KeyboardInterrupt:
-        watch.interrupt(Result.CANCELED, "canceled")
+        token.interrupt(Result.CANCELED, "canceled")
         worker.join()
     result = outcome[0]
     if isinstance(result, InterruptionError):
         sys.stdout.write("CANCELED\n")
         return 130
-    if isinstance(result, NodeError):
+    if isinstance(result, UserError):
         raise result
     line = f"{outcome_name(result.outcome)}: {result.message}, {result.keyframes} keyframes, {result.seconds:.1f} s\n"
     sys.stdout.write(line)

@@ -22,12 +22,13 @@ from torch import Tensor
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, PolicyError, save_policy, tune_cpu
-from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import SettingsError, to_mapping
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig, read_config, write_config
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
 from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations
-from mini_diffuser_ros.training.errors import ConfigError, DivergedError, TrainingError
+from mini_diffuser_ros.training.errors import DivergedError
 from mini_diffuser_ros.training.fusion_settings import write_fusion
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
     """Train; returns 0 when the policy is exported, 2 on a user's error, 1 if training diverged, 130 after Ctrl-C."""
     try:
         return train(_parse(arguments))
-    except (TrainingError, PolicyError, DataError, OSError) as error:
+    except (UserError, PolicyError, DataError, OSError) as error:
         sys.stderr.write(f"mini-diffuser train: {_one_line(error)}\n")
         return 2
     except DivergedError as error:
@@ -165,11 +166,11 @@ def _overrides(words: Sequence[str]) -> list[tuple[str, str]]:
     while remaining:
         word = remaining.pop(0)
         if not word.startswith("--"):
-            raise ConfigError(f"command line: {word!r} belongs to no option, expected --field value")
+            raise SettingsError(repr(word), "belongs to no option, expected --field value", "command line")
         name, equals, value = word[2:].partition("=")
         if not equals:
             if not remaining:
-                raise ConfigError(f"command line: --{name} has no value")
+                raise SettingsError(f"--{name}", "has no value", "command line")
             value = remaining.pop(0)
         pairs.append((name, value))
     return pairs
@@ -178,7 +179,7 @@ def _overrides(words: Sequence[str]) -> list[tuple[str, str]]:
 def _device(config: TrainConfig) -> torch.device:
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
-        raise ConfigError("device is 'cuda', but torch finds no GPU; use cpu or auto")
+        raise SettingsError("device", "is 'cuda', but torch finds no GPU; use cpu or auto")
     return torch.device("cuda" if available and config.device != "cpu" else "cpu")
 
 

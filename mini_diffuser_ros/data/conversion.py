@@ -11,8 +11,8 @@ from mini_diffuser_ros.data.database import About, Contents, DatabaseEpisode, Ep
 from mini_diffuser_ros.data.episode_file import write_clouds
 from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
 from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.data.processes import for_each
 from mini_diffuser_ros.data.recordings import RecordedEpisode
-from mini_diffuser_ros.support.workers import for_each
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import numpy as np
 
 from mini_diffuser_ros.data import DataError, EpisodeStore, UnfinishedEpisode, find_unfinished
 from mini_diffuser_ros.geometry import quaternion_angle
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.records import Keyframe
+from mini_diffuser_ros.support.errors import UserError
 
 _SAME_PLACE, _SAME_DIRECTION = 0.003, 0.03  # metres and radians that a resting arm may drift
 
 
-class RecorderError(NodeError):
+class RecorderError(UserError, RuntimeError):
     """What was asked for does not fit what the recorder is doing."""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mini_diffuser_ros.support.errors import UserError
 
-class DataError(ValueError):
+
+class DataError(UserError, ValueError):
     """Demonstrations cannot be read or written."""
 
 

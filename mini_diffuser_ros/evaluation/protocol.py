@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mini_diffuser_ros.support.errors import UserError
 
-class EvaluationError(ValueError):
+
+class EvaluationError(UserError, ValueError):
     """An evaluation that cannot be done as asked; one line that names what and why."""
 
 

@@ -20,6 +20,7 @@ from mini_diffuser_ros.data.restricted_pickle import read_pickle
 from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.support.errors import UserError
 
 CAMERAS = ("left_shoulder", "right_shoulder", "overhead", "wrist", "front")
 
@@ -30,7 +31,7 @@ _INSTALL = (
 )
 
 
-class RefusedMoveError(RuntimeError):
+class RefusedMoveError(UserError, RuntimeError):
     """The simulator cannot carry out an action: no inverse kinematics, no path, or an action it does not accept."""
 
 

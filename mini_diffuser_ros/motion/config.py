@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from mini_diffuser_ros.support.errors import UserError
 
-class MotionConfigError(ValueError):
+
+class MotionConfigError(UserError, ValueError):
     """A setting of :class:`MotionConfig` is unknown or out of range; the message names the field."""
 
     def __init__(self, name: str, value: object, expected: str) -> None:

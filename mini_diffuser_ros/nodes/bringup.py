@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.perception.camera_file import FixedCamera, read_camera_file
+from mini_diffuser_ros.support.errors import UserError
 
 Value = str | int | bool | list[str]
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
@@ -26,7 +26,7 @@ RVIZ_TOPICS = (
 """Topics in config/mini_diffuser.rviz, which a namespace moves."""
 
 
-class BringupError(NodeError):
+class BringupError(UserError, ValueError):
     """Arguments of the launch that cannot be followed."""
 
 

@@ -26,16 +26,18 @@ from mini_diffuser_ros.nodes.motion.planner_parameters import planner_config
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.ros.action_goal import actions_of_kind
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
-from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError, InterruptionError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError, NodeError
 from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
-from mini_diffuser_ros.nodes.ros.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
 from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest
@@ -85,7 +87,7 @@ class MotionNode(ManagedNode):
         self._planner = MotionPlanner(robot, planner_config(parameters, max_joint_age))
         self._measured = MeasuredArm(robot, max_joint_age, rest_speed, open_fraction)
         self._latch = StopLatch(Path(stop_file) if stop_file else None, self.get_logger().error)
-        self._goals = GoalWatches()
+        self._goals = GoalTokens()
         self._turn = threading.Lock()  # held by the goal that may move the arm
 
         group = ReentrantCallbackGroup()
@@ -158,8 +160,8 @@ class MotionNode(ManagedNode):
     def _execute(self, goal: Any) -> Any:
         """Runs in a thread of the executor until the keyframe is reached or not."""
         progress = GoalProgress(goal)
-        with self._goals.of(goal) as watch:
-            outcome = self._attempt(goal.request, watch, progress)
+        with self._goals.of(goal) as token:
+            outcome = self._attempt(goal.request, token, progress)
         progress.end()
         self._report(outcome)
         end_goal(goal, succeeded=outcome.outcome == Result.REACHED, canceled=outcome.outcome == Result.CANCELED)
@@ -176,7 +178,7 @@ class MotionNode(ManagedNode):
             if refusal != outcome.message:
                 self.get_logger().warning(refusal)
 
-    def _attempt(self, request: MoveToKeyframe.Goal, watch: Watch, progress: GoalProgress) -> MotionOutcome:
+    def _attempt(self, request: MoveToKeyframe.Goal, token: CancellationToken, progress: GoalProgress) -> MotionOutcome:
         """What becomes of a goal, whatever happens."""
         refusal = refusal_of(request, self._planner.robot.base_frame, self._max_candidates)
         if refusal is not None:
@@ -184,8 +186,8 @@ class MotionNode(ManagedNode):
         candidates = [mode_from_message(message) for message in request.candidates]
         try:
             self._planner.check_poses(candidates)
-            with self._turn_of(watch), self._guard.guarding(watch, progress):
-                return self._motion.carry_out(candidates, watch, progress.tell)
+            with self._turn_of(token), self._guard.guarding(token, progress):
+                return self._motion.carry_out(candidates, token, progress.tell)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
         except StaleJointsError as error:
@@ -194,19 +196,19 @@ class MotionNode(ManagedNode):
             return MotionOutcome(Result.REFUSED, str(error), refusals=tuple(map(str, error.refusals)))
         except ActionUnavailableError as error:
             return MotionOutcome(Result.FAILED, f"{error}; {self._known_controllers()}")
-        except NodeError as error:
+        except UserError as error:
             return MotionOutcome(Result.FAILED, str(error))
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
             return MotionOutcome(Result.FAILED, f"{type(error).__name__}: {error}")
 
     @contextmanager
-    def _turn_of(self, watch: Watch) -> Iterator[None]:
+    def _turn_of(self, token: CancellationToken) -> Iterator[None]:
         """Around a motion: one at a time, and none while the arm is stopped."""
         if not self._turn.acquire(blocking=False):
             raise NodeError("another keyframe is under way")
         try:
-            watch.check()
+            token.check()
             if self._latch.reason:
                 reason = f"the arm is stopped ({self._latch.reason}); call mini_diffuser/resume first"
                 raise InterruptionError(Result.STOPPED, reason)

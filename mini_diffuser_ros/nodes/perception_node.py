@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.diagnostics import WINDOW, Diagnostics, Health, Level, RecentValues
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, cloud_to_message, intrinsics_from_info, seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
@@ -25,7 +25,9 @@ from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_vi
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_history import JointHistory
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, read_fusion
 
 ImageFrame = Frame[Any, CameraInfo]
@@ -184,7 +186,7 @@ class PerceptionNode(ManagedNode):
                 poses[frame.camera] = self._frames.parent_from_child(
                     self._robot.base_frame, header.frame_id, header.stamp, deadline - time.monotonic()
                 )
-            except NodeError as error:
+            except UserError as error:
                 self._name_problem(frame.camera, str(error))
         return poses
 
@@ -229,7 +231,7 @@ class PerceptionNode(ManagedNode):
                 stamp=frame.stamp,
             )
             check_view(view)
-        except (NodeError, PerceptionError) as error:
+        except (UserError, PerceptionError) as error:
             self._name_problem(frame.camera, str(error))
             return None
         self._inputs[frame.camera].problem = ""

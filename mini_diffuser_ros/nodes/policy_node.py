@@ -23,7 +23,6 @@ from mini_diffuser_ros.nodes.policy.motion_client import MotionClient
 from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics, Health, Level
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
@@ -33,7 +32,8 @@ from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running.deciding import Decider
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 Result = ExecuteInstruction.Result
 ACTION = "mini_diffuser/execute"
@@ -204,22 +204,22 @@ class PolicyNode(ManagedNode):
     def _execute(self, goal: Any) -> Any:
         """Runs in a thread of the executor until the sentence has ended, and answers with how."""
         start = time.monotonic()
-        with self._sentences.of(goal) as watch:
-            run = self._make_run(goal, watch)
-            outcome, message = self._attempt(goal, run, watch)
+        with self._sentences.of(goal) as token:
+            run = self._make_run(goal, token)
+            outcome, message = self._attempt(goal, run, token)
         self.get_logger().info(f"'{goal.request.instruction.strip()[:80]}': {message} ({run.keyframes} keyframes)")
         end_goal(goal, succeeded=outcome == Result.TERMINATED, canceled=outcome == Result.CANCELED)
         return Result(outcome=outcome, message=message, keyframes=run.keyframes, seconds=time.monotonic() - start)
 
-    def _attempt(self, goal: Any, run: InstructionRun, watch: Watch) -> tuple[int, str]:
+    def _attempt(self, goal: Any, run: InstructionRun, token: CancellationToken) -> tuple[int, str]:
         """Outcome and message of a sentence, whatever happens."""
         try:
             # The sentence that was preempted first brings the arm to rest.
-            with self._sentences.turn(watch):
+            with self._sentences.turn(token):
                 return self._obey(goal.request.instruction.strip(), run)
         except InterruptionError as interruption:
             return interruption.outcome, str(interruption)
-        except NodeError as error:
+        except UserError as error:
             return Result.FAILED, str(error)
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
@@ -236,7 +236,7 @@ class PolicyNode(ManagedNode):
             self._sentence = ""
         return OUTCOMES[report.ending], report.message
 
-    def _make_run(self, goal: Any, watch: Watch) -> InstructionRun:
+    def _make_run(self, goal: Any, token: CancellationToken) -> InstructionRun:
         sentence = goal.request.instruction.strip()
         number = 1
 
@@ -248,16 +248,16 @@ class PolicyNode(ManagedNode):
         def look() -> Cloud:
             if not self._cloud.is_fresh():
                 tell("waiting", number, "no cloud yet")
-            return self._cloud.await_newer(watch, self._settle_time)
+            return self._cloud.await_newer(token, self._settle_time)
 
         def decide(cloud: Cloud, count: int) -> Sequence[KeyframeMode]:
             start = time.monotonic()
-            modes = self._decider.decide(cloud, sentence, count, watch)
+            modes = self._decider.decide(cloud, sentence, count, token)
             self._publish(modes, cloud, sentence, time.monotonic() - start)
             return modes
 
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
-            return self._motion.move(modes, cloud.frame, watch, lambda phase, done: tell(phase, number, done))
+            return self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done))
 
         return InstructionRun(look, decide, move, tell, self._keyframe_limit, self._decisions)
 

@@ -29,7 +29,8 @@ from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.arm_rest import RestConfig
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
 
 MODES = ("manual", "auto", "runs")
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written
@@ -61,7 +62,7 @@ class RecorderNode(ManagedNode):
         auto = parameters.config(AutoConfig, "auto")
         runs = RunConfig.declare(parameters, rest.settle_time)
 
-        self._watch = Watch()
+        self._token = CancellationToken()
         self._cameras = self._make_cameras(parameters)
         self._maker = self._make_maker(parameters, robot, rest)
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
@@ -78,7 +79,7 @@ class RecorderNode(ManagedNode):
         )
         self._runs: RunRecorder | None = None
         if self._mode == "runs":
-            self._runs = RunRecorder(self, runs, self._session, self._recorder, self._maker, self._jobs, self._watch)
+            self._runs = RunRecorder(self, runs, self._session, self._recorder, self._maker, self._jobs, self._token)
         self._serve()
         self._say_what_is_there(folder)
         diagnostics = Diagnostics(self, robot)
@@ -91,7 +92,7 @@ class RecorderNode(ManagedNode):
         """Give up waits; what is under way stays on the disk for the next recorder. A run that has ended is written."""
         if self._runs is not None:
             self._runs.finish()
-        self._watch.interrupt(0, "recorder_node is shutting down")
+        self._token.interrupt(0, "recorder_node is shutting down")
         self._jobs.close(LEAVE_TIMEOUT)
         progress = self._recorder.progress
         if progress.state != RecorderState.IDLE and progress.keyframes:
@@ -113,7 +114,7 @@ class RecorderNode(ManagedNode):
             raise NodeError("parameter cameras is empty, expected at least one name")
         transports = transports_from_parameters(parameters)
         limits = parameters.config(CameraLimits, "camera")
-        return RecorderCameras(self, names, transports, limits, self._watch.notify)
+        return RecorderCameras(self, names, transports, limits, self._token.notify)
 
     def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig) -> KeyframeMaker:
         # Their names are those of motion_node's parameters, so that one file serves both.
@@ -134,7 +135,7 @@ class RecorderNode(ManagedNode):
         fusion = parameters.config(FusionConfig, "fusion", without=("frame",))
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
         frames = FrameLookup(self, tf_timeout)
-        return KeyframeMaker(load_robot(robot), self._cameras, frames, self._watch, config, rest, fusion)
+        return KeyframeMaker(load_robot(robot), self._cameras, frames, self._token, config, rest, fusion)
 
     def _serve(self) -> None:
         group = MutuallyExclusiveCallbackGroup()
@@ -199,7 +200,7 @@ class RecorderNode(ManagedNode):
         except ValueError as error:
             self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
             return
-        self._watch.notify()
+        self._token.notify()
         if self._mode == "auto" and not self._mark_pending:
             self._mark_if_due()
 
@@ -209,7 +210,7 @@ class RecorderNode(ManagedNode):
             return
         try:
             due = self._session.is_keyframe(rest)
-        except NodeError as error:
+        except UserError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
             return
         if due:

@@ -1,4 +1,4 @@
-"""run_node: sends one sentence, watches how it goes, writes it down, and ends with its success."""
+"""run_node: sends one sentence, tokens how it goes, writes it down, and ends with its success."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
 
 ACTION = "mini_diffuser/execute"
@@ -55,7 +55,7 @@ class RunNode(ManagedNode):
         )
         self._report = RunReport(instruction)
         self._folder = make_run_folder(Path(runs), instruction)
-        self._watch = Watch()
+        self._token = CancellationToken()
         self._observer = RunObserver(
             self,
             self._report,
@@ -75,7 +75,7 @@ class RunNode(ManagedNode):
 
     def close(self) -> None:
         """Cancel the sentence and write down what there is."""
-        self._watch.interrupt(ExecuteInstruction.Result.CANCELED, "run_node was shut down")
+        self._token.interrupt(ExecuteInstruction.Result.CANCELED, "run_node was shut down")
         self._worker.join(timeout=2.5)
 
     def _work(self) -> None:
@@ -87,7 +87,7 @@ class RunNode(ManagedNode):
         except InterruptionError as interruption:
             self._report.outcome = outcome_name(interruption.outcome)
             self._report.message = str(interruption)
-        except NodeError as error:
+        except UserError as error:
             self._report.message = str(error)
         self._report.conclude()
         self._report.write(self._folder)
@@ -102,9 +102,9 @@ class RunNode(ManagedNode):
 
     def _await_stack(self) -> None:
         """Until the policy is loaded and sees something; otherwise the report's times mean little."""
-        wait_for_server(self._client, ACTION, self._watch, self._start_timeout)
+        wait_for_server(self._client, ACTION, self._token, self._start_timeout)
         try:
-            self._watch.wait_for(lambda: self._ready, self._cloud_timeout)
+            self._token.wait_for(lambda: self._ready, self._cloud_timeout)
         except TimeoutError:
             self.get_logger().warning(
                 f"the policy sees no cloud within {self._cloud_timeout:.0f} s; the sentence is sent anyway"
@@ -119,7 +119,7 @@ class RunNode(ManagedNode):
             wrapped = carry_out(
                 self._client,
                 goal,
-                self._watch,
+                self._token,
                 name=ACTION,
                 timeout=self._run_timeout,
                 on_feedback=self._on_feedback,
@@ -136,7 +136,7 @@ class RunNode(ManagedNode):
             return
         self._report.confirmed = bool(self._report.confirmed)
         try:
-            self._watch.wait_for(lambda: self._report.confirmed, self._confirm_timeout)
+            self._token.wait_for(lambda: self._report.confirmed, self._confirm_timeout)
         except TimeoutError:
             self._report.confirmed = False
 
@@ -145,18 +145,18 @@ class RunNode(ManagedNode):
             self._observer.motion_commanded()
         event = Event(round(self._observer.elapsed(), 3), feedback.phase, feedback.keyframe, feedback.message)
         last = self._report.events[-1] if self._report.events else None
-        # Progress within a phase is for those who watch, not for the record.
+        # Progress within a phase is for those who token, not for the record.
         if last is None or (last.phase, last.keyframe) != (event.phase, event.keyframe):
             self._report.events.append(event)
             self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())
 
     def _on_ready(self, message: Bool) -> None:
         self._ready = message.data
-        self._watch.notify()
+        self._token.notify()
 
     def _on_success(self, message: Bool) -> None:
         self._report.confirmed = message.data
-        self._watch.notify()
+        self._token.notify()
 
     def _on_task(self, message: String) -> None:
         self._report.task = message.data

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.support.errors import UserError
 
 KEYS = ("serial", "parent", "frame", "translation", "quaternion")
 UNIT_TOLERANCE = 1e-2  # a quaternion written with two digits is meant to be one of length 1
 
 
-class CameraFileError(NodeError):
+class CameraFileError(UserError, ValueError):
     """A file of cameras that cannot be read, or says something that cannot be."""
 
 

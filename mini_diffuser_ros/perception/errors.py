@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mini_diffuser_ros.support.errors import UserError
 
-class PerceptionError(ValueError):
+
+class PerceptionError(UserError, ValueError):
     """Something cannot be fused; the message names the thing, its value and what was expected."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mini_diffuser_ros.support.errors import UserError
 
-class PolicyError(ValueError):
+
+class PolicyError(UserError, ValueError):
     """Base of the policy's own errors; wrong arguments raise a plain ValueError that names the argument."""
 
 

@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import axis_angle_matrix, matrix_from_rpy
+from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
 
@@ -20,7 +21,7 @@ ROBOTS: tuple[str, ...] = ("panda", "fr3")
 """Names that :func:`load_robot` knows."""
 
 
-class UnknownRobotError(ValueError):
+class UnknownRobotError(UserError, ValueError):
     """A robot name without a description."""
 
     def __init__(self, name: str) -> None:

@@ -9,13 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from mini_diffuser_ros.nodes.ros.diagnostics import RecentValues
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
 from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 LONGEST = 600.0  # seconds; a decision that takes longer hangs
 WINDOW = 600.0  # seconds that latencies look back; decisions are rare
+
+
+class DecisionError(UserError, RuntimeError):
+    """The policy has no answer for a cloud and a sentence, or not in time."""
 
 
 class Decider:
@@ -44,29 +48,29 @@ class Decider:
         self._policy.decide(cloud, "warm up", samples=self._samples, steps=self._steps, seed=0)
         return time.monotonic() - start
 
-    def decide(self, cloud: Cloud, sentence: str, count: int, watch: Watch) -> Sequence[KeyframeMode]:
+    def decide(self, cloud: Cloud, sentence: str, count: int, token: CancellationToken) -> Sequence[KeyframeMode]:
         """Modes, the most probable first.
 
         Args:
             cloud: what is seen.
             sentence: what is wanted.
             count: number of the decision; each draws other noise.
-            watch: what may interrupt.
+            token: what may interrupt.
 
         Raises:
-            NodeError: the policy cannot decide on this cloud or sentence.
-            InterruptionError: when the watch is interrupted.
+            DecisionError: the policy cannot decide on this cloud or sentence.
+            InterruptionError: when the token is interrupted.
         """
         decision = self._worker.submit(self._decide, cloud, sentence, self._seed + count)
         try:
-            modes: Sequence[KeyframeMode] = watch.result_of(decision, LONGEST)
+            modes: Sequence[KeyframeMode] = token.result_of(decision, LONGEST)
         except InterruptionError:
             decision.cancel()  # if it has not begun
             raise
         except TimeoutError:
-            raise NodeError(f"the policy did not decide within {LONGEST:.0f} s") from None
+            raise DecisionError(f"the policy did not decide within {LONGEST:.0f} s") from None
         except ValueError as error:
-            raise NodeError(f"the policy cannot decide: {error}") from error
+            raise DecisionError(f"the policy cannot decide: {error}") from error
         return modes
 
     def latencies(self) -> dict[str, float | str]:

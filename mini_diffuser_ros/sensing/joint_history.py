@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 
 Array = NDArray[np.float64]
 

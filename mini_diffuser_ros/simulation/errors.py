@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mini_diffuser_ros.support.errors import UserError
 
-class SimulationError(ValueError):
+
+class SimulationError(UserError, ValueError):
     """The world was asked for something it does not have; the message names the value and the valid ones."""
 
 

@@ -18,6 +18,7 @@ from mini_diffuser_ros.records import Episode, Keyframe
 from mini_diffuser_ros.simulation.episode import demonstrate
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed, SimulationError
 from mini_diffuser_ros.simulation.world import TabletopWorld
+from mini_diffuser_ros.support.errors import UserError
 
 ROBOT = "panda"
 """The robot of the table-top world."""
@@ -25,7 +26,7 @@ ROBOT = "panda"
 _LEAVE_S = 5.0  # How long a worker may take to finish its demonstration after it was told to leave.
 
 
-class RecordingError(RuntimeError):
+class RecordingError(UserError, RuntimeError):
     """Recording cannot go on; what was recorded so far is kept."""
 
 

@@ -6,13 +6,26 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 T = TypeVar("T")
 
 
+class InterruptionError(UserError, RuntimeError):
+    """A wait was ended from outside.
+
+    Args:
+        outcome: constant of the action's result that says how.
+        message: one line that says why.
+    """
+
+    def __init__(self, outcome: int, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
 class FutureLike(Protocol):
-    """The part of ``rclpy.task.Future`` that a watch needs."""
+    """The part of ``rclpy.task.Future`` that a token needs."""
 
     def done(self) -> bool: ...
 
@@ -21,7 +34,7 @@ class FutureLike(Protocol):
     def add_done_callback(self, callback: Callable[[Any], None]) -> None: ...
 
 
-class Watch:
+class CancellationToken:
     """Blocks the thread of one task; other threads notify or interrupt it.
 
     Blocking a thread of the executor is deliberate: until Kilted, rclpy polls a coroutine that awaits a future in a

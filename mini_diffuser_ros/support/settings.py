@@ -1,69 +1,231 @@
-"""Dataclass trees from plain mappings, with every value checked against its annotation.
+"""Typed settings: dataclass trees from YAML, command lines, ROS parameters and checkpoints, read by one reader.
 
-The annotations in use are the whole language: ``bool``, ``int``, ``float``, ``str``, ``Literal[...]``,
-``tuple[T, ...]``, ``tuple[T, T]``, ``dict[str, ...]`` and nested dataclasses. Anything unknown or ill-typed is
-refused by the dotted name of the field and the file it came from.
+The annotations in use are the whole language: ``bool``, ``int``, ``float``, ``str``, ``Literal[...]``, ``X | None``,
+``tuple[T, ...]``, ``tuple[T, T]``, ``dict[str, ...]`` and nested dataclasses. Numbers are finite, and within the bounds
+that :func:`bounded` gave their field. Anything unknown or ill-typed is refused by the dotted name of the field and the
+source that it came from, with its value, what is expected and, for a name, the nearest that is known.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
+import math
+import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar
 
-from mini_diffuser_ros.training.errors import ConfigError
+import yaml
+
+from mini_diffuser_ros.support.errors import UserError, one_line
 
 T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 
 
-def from_mapping(cls: type[T], values: object, source: str, prefix: str = "") -> T:
-    """An instance of the dataclass ``cls`` with the fields that ``values`` gives, defaults for the rest.
+class SettingsError(UserError, ValueError):
+    """A setting is unknown, missing, of another type or out of range.
+
+    Args:
+        name: dotted name of the field.
+        problem: the rest of the line, e.g. ``is 3, expected a number in [0, 1]``.
+        source: file or other origin; empty where a program gave the value.
+    """
+
+    def __init__(self, name: str, problem: str, source: str = "") -> None:
+        super().__init__(f"{source}: {name} {problem}" if source else f"{name} {problem}")
+        self.name, self.problem, self.source = name, problem, source
+
+    def inside(self, prefix: str, source: str) -> SettingsError:
+        """The same, of a field that lies in a group of fields, in a source."""
+        return type(self)(f"{prefix}.{self.name}" if prefix else self.name, self.problem, source or self.source)
+
+
+def not_expected(name: str, value: object, expected: str, source: str = "") -> SettingsError:
+    """The error that a field has a value which it may not have."""
+    return SettingsError(name, f"is {value!r}, expected {expected}", source)
+
+
+def unknown_name(name: str, known: Sequence[str], what: str = "field") -> str:
+    """``unknown field 'x'; did you mean 'y'?``, or the names that are known where none is near."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"unknown {what} {name!r}; " + (f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known))
+
+
+def bounded(default: Number, low: Number, high: Number) -> Number:
+    """A field of a settings dataclass with a number in [low, high]."""
+    return field(default=default, metadata={"bounds": (low, high)})
+
+
+def check_fields(settings: Any) -> None:
+    """To be called in ``__post_init__`` of a settings dataclass: every value against its annotation and bounds.
+
+    Lists become tuples and whole numbers floats where the annotation says so, as YAML and ROS give them.
+
+    Raises:
+        SettingsError: naming the field.
+    """
+    hints = typing.get_type_hints(type(settings))
+    for entry in dataclasses.fields(settings):
+        value = _convert(hints[entry.name], getattr(settings, entry.name), "", entry.name)
+        if (bounds := entry.metadata.get("bounds")) is not None and not bounds[0] <= value <= bounds[1]:
+            raise not_expected(entry.name, value, f"a number in [{bounds[0]:g}, {bounds[1]:g}]")
+        object.__setattr__(settings, entry.name, value)
+
+
+def from_mapping(cls: type[T], values: object, source: str, prefix: str = "", *, complete: bool = False) -> T:
+    """An instance of the dataclass ``cls`` with the fields that ``values`` gives.
 
     Args:
         cls: a dataclass; nested dataclasses are built likewise.
-        values: what YAML gave for it, a mapping of field name to value.
+        values: what YAML or JSON gave for it, a mapping of field name to value.
         source: file or origin named in messages.
-        prefix: dotted name of this mapping in the file, empty at the top.
+        prefix: dotted name of this mapping in the source, empty at the top.
+        complete: every field has to be given, as in a checkpoint; otherwise those left out keep their defaults.
 
     Raises:
-        ConfigError: on an unknown field, a value of another type or one that the dataclass refuses.
+        SettingsError: on an unknown or missing field, a value of another type or one that the dataclass refuses.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{source}: {prefix or 'the top level'} is {values!r}, expected a mapping of fields")
+        raise not_expected(prefix or "the top level", values, "a mapping of fields", source)
     hints = typing.get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+    entries = [entry for entry in dataclasses.fields(cls) if entry.init]  # type: ignore[arg-type]
+    known = [entry.name for entry in entries]
     arguments = {}
     for key, value in values.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if key not in known:
-            raise ConfigError(f"{source}: unknown field {name!r}; {_suggest(str(key), known)}")
-        arguments[key] = _convert(hints[key], value, source, name)
+            raise SettingsError(name, f"is unknown: {unknown_name(str(key), known)}", source)
+        arguments[key] = _convert(hints[key], value, source, name, complete=complete)
+    for entry in entries:
+        required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        if entry.name not in arguments and (complete or required):
+            raise SettingsError(f"{prefix}.{entry.name}" if prefix else entry.name, "is missing", source)
     try:
         return cls(**arguments)
-    except ConfigError as error:
+    except SettingsError as error:
         # A dataclass names its own field only; the reader needs the whole path to it.
-        raise ConfigError(f"{source}: {prefix + '.' if prefix else ''}{error}") from error
+        raise error.inside(prefix, source) from error
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{source}: {prefix or 'the top level'}: {error}") from error
+        raise SettingsError(prefix or "the top level", one_line(error), source) from error
 
 
-def override(values: dict[str, Any], dotted: str, value: object) -> None:
-    """Set the field of the dotted name in a tree of plain mappings, in place, making mappings on the way."""
+def to_mapping(settings: Any) -> dict[str, Any]:
+    """The plain mapping (dicts, lists, numbers, strings) of a dataclass tree; :func:`from_mapping` reads it back."""
+    return {entry.name: _plain(getattr(settings, entry.name)) for entry in dataclasses.fields(settings) if entry.init}
+
+
+def read_settings(cls: type[T], path: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> T:
+    """Settings from a YAML file with those of a command line.
+
+    Args:
+        cls: a dataclass.
+        path: YAML file with its fields; those left out keep their defaults.
+        overrides: (dotted name, value as YAML text), e.g. ``("optim.lr", "1e-3")``.
+
+    Raises:
+        SettingsError: one line that names the file and the field.
+    """
+    settings = from_mapping(cls, read_yaml(path) or {}, str(path))
+    if not overrides:
+        return settings
+    merged = to_mapping(settings)
+    for dotted, text in overrides:
+        try:
+            _override(merged, dotted, yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--{dotted}", f"{text!r} is not YAML: {_yaml_cause(error)}", "command line") from error
+    return from_mapping(cls, merged, "command line")
+
+
+def read_yaml(path: str | Path) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        SettingsError: if it cannot be read or is no YAML, naming the line.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(str(path), f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(str(path), f"is no text file ({error.reason} at byte {error.start})") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(str(path), f"is not YAML: {_yaml_cause(error)}") from error
+
+
+def write_settings(settings: Any, path: Path) -> None:
+    """Write settings as YAML that :func:`read_settings` reads back to equal ones."""
+    path.write_text(yaml.safe_dump(to_mapping(settings), sort_keys=False), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value in a tree of settings, as whoever declares parameters or options needs it.
+
+    Attributes:
+        name: dotted name.
+        default: its default; a tuple for lists.
+        description: from the ``Attributes:`` section of the dataclass that holds it, on one line.
+        bounds: (low, high) of a number, None where it has none.
+    """
+
+    name: str
+    default: Any
+    description: str
+    bounds: tuple[float, float] | None
+
+
+def leaves(settings: Any, prefix: str = "") -> Iterator[Leaf]:
+    """The values of an instance of a settings dataclass, nested ones by dotted names, in their order."""
+    descriptions = attribute_descriptions(type(settings))
+    for entry in dataclasses.fields(settings):
+        value, name = getattr(settings, entry.name), f"{prefix}.{entry.name}" if prefix else entry.name
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, name)
+        else:
+            yield Leaf(name, value, descriptions.get(entry.name, entry.name), entry.metadata.get("bounds"))
+
+
+def with_values(settings: T, values: Mapping[str, Any], source: str) -> T:
+    """The same settings with the values of some leaves replaced, by dotted name.
+
+    Raises:
+        SettingsError: as :func:`from_mapping`.
+    """
+    merged = to_mapping(settings)
+    for dotted, value in values.items():
+        _override(merged, dotted, _plain(value))
+    return from_mapping(type(settings), merged, source)
+
+
+def attribute_descriptions(kind: type) -> dict[str, str]:
+    """Descriptions from the ``Attributes:`` section of a class's docstring, each on one line."""
+    text = inspect.getdoc(kind) or ""
+    _, _, section = text.partition("Attributes:\n")
+    descriptions: dict[str, str] = {}
+    for entry in re.split(r"\n    (?=\w)", "\n" + section):
+        names, colon, description = entry.strip().partition(":")
+        if colon:
+            for name in names.split(","):
+                descriptions[name.strip()] = " ".join(description.split())
+    return descriptions
+
+
+def _override(values: dict[str, Any], dotted: str, value: object) -> None:
+    """Set the field of a dotted name in a tree of plain mappings, in place, making mappings on the way."""
     *parents, last = dotted.split(".")
     for parent in parents:
         child = values.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"command line: --{dotted}: {parent} is {child!r}, not a group of fields")
+            raise SettingsError(f"--{dotted}", f"does not exist: {parent} is {child!r}, not a group", "command line")
         values = child
     values[last] = value
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """The plain mapping (dicts, lists, numbers, strings) of a dataclass tree; ``from_mapping`` reads it back."""
-    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config) if f.init}
 
 
 def _plain(value: Any) -> Any:
@@ -76,68 +238,75 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _convert(hint: Any, value: object, source: str, name: str) -> Any:
+def _convert(hint: Any, value: object, source: str, name: str, *, complete: bool = False) -> Any:
     origin = typing.get_origin(hint)
     if dataclasses.is_dataclass(hint):
-        return from_mapping(typing.cast(type[Any], hint), value, source, name)
-    if origin is Literal:
-        if value in typing.get_args(hint):
+        if isinstance(value, typing.cast(type, hint)):
             return value
-        raise _ill_typed(source, name, value, "one of " + ", ".join(map(repr, typing.get_args(hint))))
+        return from_mapping(typing.cast(type[Any], hint), value, source, name, complete=complete)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if value in choices and type(value) in map(type, choices):
+            return value
+        raise not_expected(name, value, "one of " + ", ".join(map(repr, choices)), source)
     if origin in (UnionType, typing.Union):
-        return _convert_optional(hint, value, source, name)
+        choices = typing.get_args(hint)
+        if value is None and NoneType in choices:
+            return None
+        inner = next(choice for choice in choices if choice is not NoneType)
+        return _convert(inner, value, source, name, complete=complete)
     if origin is tuple:
-        return _convert_tuple(typing.get_args(hint), value, source, name)
-    if origin is dict or hint is dict:
+        return _convert_tuple(typing.get_args(hint), value, source, name, complete=complete)
+    if origin in (dict, Mapping) or hint is dict:
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             kind = (typing.get_args(hint) or (str, Any))[1]
-            return {key: _convert(kind, item, source, f"{name}.{key}") for key, item in value.items()}
-        raise _ill_typed(source, name, value, "a mapping")
+            return {k: _convert(kind, item, source, f"{name}.{k}", complete=complete) for k, item in value.items()}
+        raise not_expected(name, value, "a mapping", source)
     return _convert_scalar(hint, value, source, name)
 
 
-def _convert_optional(hint: Any, value: object, source: str, name: str) -> Any:
-    choices = typing.get_args(hint)
-    if value is None and NoneType in choices:
-        return None
-    inner = [choice for choice in choices if choice is not NoneType]
-    return _convert(inner[0], value, source, name)
-
-
-def _convert_tuple(parts: tuple[Any, ...], value: object, source: str, name: str) -> tuple[Any, ...]:
-    if isinstance(value, str) and parts and parts[-1] is Ellipsis:
+def _convert_tuple(parts: tuple[Any, ...], value: object, source: str, name: str, *, complete: bool) -> tuple[Any, ...]:
+    if isinstance(value, str) and parts[-1] is Ellipsis and parts[0] is str:
         value = [item for item in value.split(",") if item]  # --data.tasks a,b
     if not isinstance(value, (list, tuple)):
-        raise _ill_typed(source, name, value, "a list")
+        raise not_expected(name, value, "a list", source)
     if parts[-1] is Ellipsis:
-        return tuple(_convert(parts[0], item, source, f"{name}[{i}]") for i, item in enumerate(value))
+        parts = parts[:1] * len(value)
     if len(parts) != len(value):
-        raise _ill_typed(source, name, value, f"a list of {len(parts)}")
+        raise not_expected(name, value, f"a list of {len(parts)}", source)
     items = zip(parts, value, strict=True)
-    return tuple(_convert(part, item, source, f"{name}[{i}]") for i, (part, item) in enumerate(items))
+    return tuple(
+        _convert(part, item, source, f"{name}[{i}]", complete=complete) for i, (part, item) in enumerate(items)
+    )
 
 
 def _convert_scalar(hint: Any, value: object, source: str, name: str) -> Any:
-    if hint is float and isinstance(value, str):
-        # YAML 1.1 reads 1e-3 (no dot) as a string, which is how everybody writes a learning rate.
-        try:
-            return float(value)
-        except ValueError:
-            raise _ill_typed(source, name, value, "a number") from None
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
     if hint is Any:
         return value
+    if hint is float:
+        return _convert_float(value, source, name)
     if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    raise _ill_typed(source, name, value, words.get(hint, str(hint)))
+    words = {int: "a whole number", bool: "true or false", str: "a text"}
+    raise not_expected(name, value, words.get(hint, str(hint)), source)
 
 
-def _ill_typed(source: str, name: str, value: object, expected: str) -> ConfigError:
-    return ConfigError(f"{source}: {name} is {value!r}, expected {expected}")
+def _convert_float(value: object, source: str, name: str) -> float:
+    number = value
+    if isinstance(value, str):
+        # YAML 1.1 reads 1e-3 (no dot) as a string, which is how everybody writes a learning rate.
+        try:
+            number = float(value)
+        except ValueError:
+            raise not_expected(name, value, "a number", source) from None
+    if not isinstance(number, (int, float)) or isinstance(number, bool):
+        raise not_expected(name, value, "a number", source)
+    if not math.isfinite(number):
+        raise not_expected(name, value, "a finite number", source)
+    return float(number)
 
 
-def _suggest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known)
+def _yaml_cause(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "unreadable"
+    return f"{problem} in line {mark.line + 1}" if mark else str(problem)

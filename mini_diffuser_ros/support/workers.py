@@ -1,4 +1,4 @@
-"""One function for every episode of a data set, in several processes."""
+"""One function for each of many items, in worker processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -6,61 +6,68 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import partial
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext
 from typing import TypeVar
 
-from mini_diffuser_ros.data.episodes import StoredEpisode
-from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.support.errors import UserError
 
-T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-_AHEAD = 4  # Results a process may have ready: enough to keep it busy, too few to fill the memory.
+_AHEAD = 4  # results a process may have ready: enough to keep it busy, too few to fill the memory
 
 
-def for_each(
-    function: Callable[[StoredEpisode], T], stored: Sequence[StoredEpisode], workers: int
-) -> Iterator[tuple[StoredEpisode, T | DataError]]:
-    """Each episode with what the function returned for it, or the DataError that it raised, in order.
+class WorkerDiedError(UserError, RuntimeError):
+    """A worker process was killed or crashed; the text names the item whose result is missing."""
+
+
+def map_in_workers(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """What a function returns for each item, in the items' order.
 
     Args:
-        function: of a module, so that it can be sent to a process.
-        stored: the episodes.
-        workers: processes; 1 works in this one.
+        function: of a module, so that it can be sent to a process. What it raises is raised here.
+        items: read as results are taken, no more than a few ahead.
+        workers: processes; 1 works in this one. They are spawned, as threads of torch and MuJoCo do not survive a
+            fork, and they end when this process ends, even by ``kill -9``.
+
+    Raises:
+        WorkerDiedError: if a worker ended before it had an item's result.
     """
-    attempt = partial(_attempt, function)
     if workers <= 1:
-        yield from zip(stored, map(attempt, stored), strict=True)
+        yield from map(function, items)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        waiting = iter(stored)
-        pending: deque[tuple[StoredEpisode, Future[T | DataError]]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=spawning(), initializer=end_with_parent) as pool:
+        waiting = iter(items)
+        pending: deque[tuple[Item, Future[Result]]] = deque()
         try:
             while True:
-                for episode in islice(waiting, _AHEAD * workers - len(pending)):
-                    pending.append((episode, pool.submit(attempt, episode)))
+                for item in islice(waiting, _AHEAD * workers - len(pending)):
+                    pending.append((item, pool.submit(function, item)))
                 if not pending:
                     return
-                episode, result = pending.popleft()
-                yield episode, result.result()
+                item, result = pending.popleft()
+                try:
+                    value = result.result()
+                except BrokenProcessPool as error:
+                    raise WorkerDiedError(f"a worker process died (killed, or out of memory?) at {item!r}") from error
+                yield value
         finally:
             for _, result in pending:
                 result.cancel()
 
 
-def _attempt(function: Callable[[StoredEpisode], T], stored: StoredEpisode) -> T | DataError:
-    try:
-        return function(stored)
-    except DataError as error:
-        return error
+def spawning() -> SpawnContext:
+    """How this package starts processes: anew, with nothing inherited."""
+    return multiprocessing.get_context("spawn")
 
 
-def _end_with_parent() -> None:
-    """A worker of a killed parent would wait for work for ever."""
+def end_with_parent() -> None:
+    """To be called in a worker: a worker of a killed parent would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from mini_diffuser_ros.support.settings import from_mapping, override, to_mapping
-from mini_diffuser_ros.training.errors import ConfigError
+from mini_diffuser_ros.support.settings import SettingsError, not_expected, read_settings, write_settings
 
 
 @dataclass(frozen=True)
@@ -258,13 +255,15 @@ class TrainConfig:
         _within("seed", self.seed, 0, 2**63 - 1)
         _within("shards", self.shards, 1, 1024)
         if self.batch.scenes % self.shards:
-            raise ConfigError(f"shards is {self.shards}, expected a divisor of batch.scenes, {self.batch.scenes}")
+            raise not_expected("shards", self.shards, f"a divisor of batch.scenes, {self.batch.scenes}")
         if self.compile and self.shards > 1:
-            raise ConfigError(f"compile is on with {self.shards} shards, which it knows nothing of; set shards to 1")
+            raise SettingsError(
+                "compile", f"is on with {self.shards} shards, which it knows nothing of; set shards to 1"
+            )
         _within("threads", self.threads, 0, 1024)
         _within("loaders", self.loaders, 0, 1024)
         if not self.budget.steps and not self.budget.minutes:
-            raise ConfigError("budget has neither steps nor minutes, set one of the two above zero")
+            raise SettingsError("budget", "has neither steps nor minutes, set one of the two above zero")
 
     @property
     def policy_directory(self) -> Path:
@@ -285,43 +284,16 @@ def read_config(path: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> 
         overrides: (dotted name, value as YAML text), e.g. ``("optim.lr", "1e-3")``.
 
     Raises:
-        ConfigError: one line that names the file and the field.
+        SettingsError: one line that names the file and the field.
     """
-    source = str(path)
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{source}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{source}: not a text file ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not YAML: {_yaml_cause(error)}") from error
-    values = {} if values is None else values
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: the top level is {type(values).__name__}, expected a mapping of fields")
-    config = from_mapping(TrainConfig, values, source)
-    if not overrides:
-        return config
-    merged = to_mapping(config)
-    for dotted, text in overrides:
-        try:
-            override(merged, dotted, yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"command line: --{dotted} {text!r} is not YAML: {_yaml_cause(error)}") from error
-    return from_mapping(TrainConfig, merged, "command line")
+    return read_settings(TrainConfig, path, overrides)
 
 
 def write_config(config: TrainConfig, path: Path) -> None:
     """Write the recipe as YAML that :func:`read_config` reads back to an equal one."""
-    path.write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
+    write_settings(config, path)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}, expected a value in [{low:g}, {high:g}]")
-
-
-def _yaml_cause(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "unreadable"
-    return f"{problem} in line {mark.line + 1}" if mark else str(problem)
+        raise not_expected(name, value, f"a value in [{low:g}, {high:g}]")

@@ -1,12 +1,10 @@
 """What can go wrong in training through the user's doing; every message is one line that names thing and remedy."""
 
+from mini_diffuser_ros.support.errors import UserError
 
-class TrainingError(ValueError):
+
+class TrainingError(UserError, ValueError):
     """Base of the errors of this room."""
-
-
-class ConfigError(TrainingError):
-    """A recipe (YAML file or command-line override) is not usable; names the file and the field."""
 
 
 class DatasetError(TrainingError):
@@ -17,5 +15,5 @@ class CheckpointError(TrainingError):
     """An output directory or checkpoint cannot be resumed from; names the file."""
 
 
-class DivergedError(RuntimeError):
+class DivergedError(UserError, RuntimeError):
     """The loss is no longer finite; names the step."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.support.settings import from_mapping
-from mini_diffuser_ros.training.errors import CheckpointError, ConfigError
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping
+from mini_diffuser_ros.training.errors import CheckpointError
 
 FUSION_FILE = "perception.json"
 
@@ -23,7 +23,7 @@ def changed_fusion(fusion: FusionConfig, changes: Mapping[str, Any]) -> FusionCo
     """The settings with some fields replaced.
 
     Raises:
-        ConfigError: on an unknown field or a value that it cannot have, naming it.
+        SettingsError: on an unknown field or a value that it cannot have, naming it.
     """
     return from_mapping(FusionConfig, asdict(fusion) | dict(changes), "data.fusion")
 
@@ -46,7 +46,7 @@ def read_fusion(directory: str | Path) -> FusionConfig | None:
         return None
     try:
         return from_mapping(FusionConfig, json.loads(file.read_text(encoding="utf-8")), str(file))
-    except ConfigError as error:
+    except SettingsError as error:
         raise CheckpointError(str(error)) from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: not readable as JSON ({error})") from error

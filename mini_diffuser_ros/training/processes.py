@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from mini_diffuser_ros.training.errors import ConfigError
+from mini_diffuser_ros.support.settings import not_expected
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Processes:
         """The slots of each step that this process trains on.
 
         Raises:
-            ConfigError: if the scenes cannot be shared out equally.
+            SettingsError: if the scenes cannot be shared out equally.
         """
         if scenes % self.size:
-            raise ConfigError(f"batch.scenes is {scenes}, expected a multiple of the {self.size} processes")
+            raise not_expected("batch.scenes", scenes, f"a multiple of the {self.size} processes")
         share = scenes // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 

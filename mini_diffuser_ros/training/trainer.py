@@ -17,11 +17,11 @@ from torch import nn
 from tqdm import tqdm
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
-from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.settings import SettingsError, to_mapping
 from mini_diffuser_ros.training.checkpoints import CheckpointStore, Progress, Trainee
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, TokenStates, batches
-from mini_diffuser_ros.training.errors import ConfigError, DivergedError
+from mini_diffuser_ros.training.errors import DivergedError
 from mini_diffuser_ros.training.gradients import Gradients, ShardedStep, WholeStep
 from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
 from mini_diffuser_ros.training.metrics_log import MetricsLog
@@ -76,7 +76,7 @@ class Trainer:
 
         Raises:
             CheckpointError: if the output directory's checkpoint is damaged or of another network.
-            ConfigError: if the batch cannot be shared out as the recipe says.
+            SettingsError: if the batch cannot be shared out as the recipe says.
         """
         self._config = config
         self._held_out = held_out
@@ -154,7 +154,7 @@ class Trainer:
         precision = _precision(config, self._device)
         if config.shards > 1 and self._device.type == "cpu" and self._processes.size == 1:
             if self._model.config.dropout:
-                raise ConfigError("shards is above 1 with dropout in the network; set one of them to 1 or 0")
+                raise SettingsError("shards", "is above 1 with dropout in the network; set one of them to 1 or 0")
             width = len(slots) // config.shards
             parts = [slots[start : start + width] for start in range(0, len(slots), width)]
             sources = [batches(self._samples, first, part, loaders=0) for part in parts]

@@ -10,8 +10,8 @@ import pytest
 from rclpy.task import Future
 
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out
-from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 
 class Handle:
@@ -47,38 +47,38 @@ class Client:
         return accepted
 
 
-def send(client: Any, watch: Watch, timeout: float = 60.0, max_silence: float | None = None) -> Any:
-    return carry_out(client, "goal", watch, name="move", timeout=timeout, max_silence=max_silence)
+def send(client: Any, token: CancellationToken, timeout: float = 60.0, max_silence: float | None = None) -> Any:
+    return carry_out(client, "goal", token, name="move", timeout=timeout, max_silence=max_silence)
 
 
 def test_a_result_is_returned() -> None:
     client = Client()
     client.handle.ended.set_result(SimpleNamespace(status=4, result="done"))
-    assert send(client, Watch()).result == "done"
+    assert send(client, CancellationToken()).result == "done"
 
 
 def test_a_rejected_goal_is_told() -> None:
     with pytest.raises(ActionRejectedError, match="move rejected the goal"):
-        send(Client(accepts=False), Watch())
+        send(Client(accepts=False), CancellationToken())
 
 
 def test_a_server_without_a_sign_of_life_is_given_up_and_told_so() -> None:
     client = Client()
     with pytest.raises(ActionUnavailableError, match="move gave no sign of life for"):
-        send(client, Watch(), max_silence=0.05)
+        send(client, CancellationToken(), max_silence=0.05)
     assert client.handle.canceled
 
 
 def test_a_goal_that_takes_too_long_is_canceled() -> None:
     client = Client()
     with pytest.raises(ActionUnavailableError, match=r"move gave no result within 0\.1 s; canceled"):
-        send(client, Watch(), timeout=0.1)
+        send(client, CancellationToken(), timeout=0.1)
     assert client.handle.canceled
 
 
 def test_an_interruption_cancels_the_goal() -> None:
-    client, watch = Client(), Watch()
-    client.on_sent = lambda: watch.interrupt(3, "a stop was called")
+    client, token = Client(), CancellationToken()
+    client.on_sent = lambda: token.interrupt(3, "a stop was called")
     with pytest.raises(InterruptionError, match="a stop was called"):
-        send(client, watch)
+        send(client, token)
     assert client.handle.canceled

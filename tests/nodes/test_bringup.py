@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.nodes.bringup import RVIZ_TOPICS, Bringup, plan_bringup
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.support.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / "config"
 SESSION = Path("/session")
@@ -84,7 +84,7 @@ def test_a_lab(arguments: dict[str, str]) -> None:
 def test_what_cannot_be_followed_is_named_in_one_line(
     arguments: dict[str, str], changed: dict[str, str], reason: str
 ) -> None:
-    with pytest.raises(NodeError) as refused:
+    with pytest.raises(UserError) as refused:
         plan_bringup({**arguments, **changed}, SESSION)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)

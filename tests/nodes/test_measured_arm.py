@@ -6,9 +6,10 @@ import pytest
 from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.ros.errors import NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 ROBOT = load_robot("panda")
 NAMES = [*ROBOT.arm_joint_names, *ROBOT.finger_joint_names]
@@ -31,10 +32,10 @@ def feed_until_rest(arm: MeasuredArm, message: JointState) -> None:
         arm.take(message)
         return arm.rests()
 
-    watch = Watch()
+    token = CancellationToken()
     for _ in range(1000):
         try:
-            arm.wait_for(watch, rests, 0.02)
+            arm.wait_for(token, rests, 0.02)
         except TimeoutError:
             continue
         return
@@ -76,4 +77,4 @@ def test_a_motion_does_not_begin_on_a_moving_arm(arm: MeasuredArm, monkeypatch: 
     monkeypatch.setattr("mini_diffuser_ros.nodes.motion.measured_arm.REST_TIMEOUT", 0.01)
     arm.take(state(speed=0.5))
     with pytest.raises(NodeError, match=r"the arm moves at 0\.50 rad/s"):
-        arm.await_rest(Watch())
+        arm.await_rest(CancellationToken())

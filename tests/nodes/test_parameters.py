@@ -7,9 +7,9 @@ from dataclasses import fields
 import pytest
 
 from mini_diffuser_ros.motion import MotionConfig
-from mini_diffuser_ros.nodes.ros.parameters import attribute_descriptions
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.sensing.camera_frames import SyncConfig
+from mini_diffuser_ros.support.settings import attribute_descriptions
 
 
 @pytest.mark.parametrize("kind", [FusionConfig, MotionConfig, SyncConfig])

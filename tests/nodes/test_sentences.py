@@ -12,8 +12,7 @@ from rclpy.action import CancelResponse
 from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.policy.sentences import Result, Sentences
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 
 class Goal:
@@ -25,10 +24,10 @@ class Goal:
         self.status = GoalStatus.STATUS_ACCEPTED
 
 
-def outcome_of(watch: Watch) -> int | None:
-    """With which outcome a watch was interrupted."""
+def outcome_of(token: CancellationToken) -> int | None:
+    """With which outcome a token was interrupted."""
     try:
-        watch.check()
+        token.check()
     except InterruptionError as interruption:
         return interruption.outcome
     return None
@@ -45,10 +44,10 @@ def test_a_newer_sentence_preempts_and_a_refused_one_does_not() -> None:
 
 def test_a_goal_can_be_canceled_from_its_acceptance_to_its_end() -> None:
     sentences, goal = Sentences(20), Goal("press")
-    watch = sentences.begin(goal)
+    token = sentences.begin(goal)
     goal.status = GoalStatus.STATUS_EXECUTING
     assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.ACCEPT
-    assert outcome_of(watch) == Result.CANCELED
+    assert outcome_of(token) == Result.CANCELED
     with sentences.of(goal):
         pass
     assert sentences.cancel(goal, Result.CANCELED) == CancelResponse.REJECT
@@ -62,7 +61,7 @@ def test_a_goal_that_is_canceled_as_soon_as_its_client_knows_of_it_ends() -> Non
 
 def test_turns_follow_each_other_and_an_interrupted_wait_ends_at_once() -> None:
     sentences = Sentences(20)
-    first, second, third = Watch(), Watch(), Watch()
+    first, second, third = CancellationToken(), CancellationToken(), CancellationToken()
     order: list[str] = []
     goal = Goal("third")
     third = sentences.begin(goal)
@@ -84,7 +83,7 @@ def test_turns_follow_each_other_and_an_interrupted_wait_ends_at_once() -> None:
 
 def test_a_turn_that_raises_is_given_back() -> None:
     sentences = Sentences(20)
-    with pytest.raises(ValueError, match="bug"), sentences.turn(Watch()):
+    with pytest.raises(ValueError, match="bug"), sentences.turn(CancellationToken()):
         raise ValueError("bug")
-    with sentences.turn(Watch()):
+    with sentences.turn(CancellationToken()):
         pass

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running.deciding import Decider
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 CLOUD = Cloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), "base")
 MODE = KeyframeMode(np.zeros(7), True, False, 1.0, 0.0)
@@ -50,42 +50,42 @@ def test_modes_come_back_and_each_decision_draws_other_noise(policy: ScriptedPol
     policy.allowed.set()
     deciding = decider(policy)
     for count in (0, 3):
-        assert deciding.decide(CLOUD, "press", count, Watch()) == [MODE]
+        assert deciding.decide(CLOUD, "press", count, CancellationToken()) == [MODE]
     assert policy.seeds == [100, 103]
     assert "decision p50 (ms)" in deciding.latencies()
 
 
 def test_what_the_policy_cannot_decide_on_is_told(policy: ScriptedPolicy) -> None:
-    with pytest.raises(NodeError, match="the policy cannot decide: no finite point in the workspace"):
-        decider(policy).decide(CLOUD, "nonsense", 0, Watch())
+    with pytest.raises(UserError, match="the policy cannot decide: no finite point in the workspace"):
+        decider(policy).decide(CLOUD, "nonsense", 0, CancellationToken())
 
 
 def test_an_interruption_ends_the_wait_while_the_decision_goes_on(policy: ScriptedPolicy) -> None:
-    deciding, watch = decider(policy), Watch()
+    deciding, token = decider(policy), CancellationToken()
 
     def interrupt() -> None:
         policy.begun.wait(60.0)
-        watch.interrupt(3, "a stop was called")
+        token.interrupt(3, "a stop was called")
 
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(InterruptionError, match="a stop was called"):
-        deciding.decide(CLOUD, "press", 0, watch)
+        deciding.decide(CLOUD, "press", 0, token)
     thread.join()
     assert not policy.allowed.is_set()
     assert deciding.latencies() == {}
 
 
 def test_a_decision_that_has_not_begun_is_not_made(policy: ScriptedPolicy) -> None:
-    deciding, first = decider(policy), Watch()
+    deciding, first = decider(policy), CancellationToken()
     waiting = threading.Thread(target=lambda: deciding.decide(CLOUD, "press", 0, first))
     waiting.start()
     policy.begun.wait(60.0)
-    second = Watch()
+    second = CancellationToken()
     second.interrupt(4, "preempted")
     with pytest.raises(InterruptionError):
         deciding.decide(CLOUD, "press", 1, second)
     policy.allowed.set()
     waiting.join(60.0)
-    assert deciding.decide(CLOUD, "press", 2, Watch()) == [MODE]
+    assert deciding.decide(CLOUD, "press", 2, CancellationToken()) == [MODE]
     assert policy.seeds == [100, 102]

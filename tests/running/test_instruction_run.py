@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport, refusal_of
+from mini_diffuser_ros.support.errors import UserError
 
 CLOUD = Cloud(np.zeros((3, 3), np.float32), np.zeros((3, 3), np.uint8), "base")
 
@@ -80,10 +80,10 @@ def test_what_interrupts_a_wait_passes_through() -> None:
     script = Script([[mode()]], [])
 
     def blind() -> Cloud:
-        raise NodeError("no cloud")
+        raise UserError("no cloud")
 
     run = InstructionRun(blind, script.decide, script.move, lambda *_: None, 5, 2)
-    with pytest.raises(NodeError, match="no cloud"):
+    with pytest.raises(UserError, match="no cloud"):
         run.obey()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_history import SPAN, JointHistory
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_tracker import JointTracker
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 
 class SettableFuture:
@@ -42,36 +41,36 @@ def in_thread(action: Callable[[], None]) -> threading.Thread:
 
 
 def test_a_result_that_comes_from_another_thread_ends_the_wait() -> None:
-    watch, future = Watch(), SettableFuture()
+    token, future = CancellationToken(), SettableFuture()
     thread = in_thread(lambda: future.set(7))
-    assert watch.result_of(future, 30.0) == 7
+    assert token.result_of(future, 30.0) == 7
     thread.join()
 
 
 def test_an_interruption_from_another_thread_ends_the_wait_with_its_reason() -> None:
-    watch = Watch()
-    thread = in_thread(lambda: watch.interrupt(3, "a stop was called"))
+    token = CancellationToken()
+    thread = in_thread(lambda: token.interrupt(3, "a stop was called"))
     with pytest.raises(InterruptionError, match="a stop was called") as caught:
-        watch.result_of(SettableFuture(), 30.0)
+        token.result_of(SettableFuture(), 30.0)
     assert caught.value.outcome == 3
     thread.join()
 
 
 def test_the_first_interruption_is_the_one_that_counts_and_it_stays() -> None:
-    watch = Watch()
-    watch.interrupt(1, "first")
-    watch.interrupt(2, "second")
+    token = CancellationToken()
+    token.interrupt(1, "first")
+    token.interrupt(2, "second")
     for _ in range(2):
         with pytest.raises(InterruptionError, match="first"):
-            watch.check()
+            token.check()
     with pytest.raises(InterruptionError, match="first"):
-        watch.wait_for(lambda: True, 30.0)
+        token.wait_for(lambda: True, 30.0)
 
 
 def test_a_wait_for_nothing_times_out() -> None:
     with pytest.raises(TimeoutError):
-        Watch().wait_for(lambda: None, 0.01)
+        CancellationToken().wait_for(lambda: None, 0.01)
 
 
 def test_what_was_looked_for_is_returned() -> None:
-    assert Watch().wait_for(lambda: "cloud", 1.0) == "cloud"
+    assert CancellationToken().wait_for(lambda: "cloud", 1.0) == "cloud"

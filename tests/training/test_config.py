@@ -7,8 +7,8 @@ import pytest
 from mini_diffuser_ros.commands.train import model_configuration
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser
+from mini_diffuser_ros.support.settings import SettingsError
 from mini_diffuser_ros.training.config import read_config, write_config
-from mini_diffuser_ros.training.errors import ConfigError
 from mini_diffuser_ros.training.fusion_settings import changed_fusion
 
 RECIPES = Path(__file__).parents[2] / "config" / "train"
@@ -77,7 +77,7 @@ def test_overrides_reach_nested_fields_and_leave_the_others(tmp_path: Path) -> N
 )
 def test_faults_are_one_line_with_file_and_field(tmp_path: Path, text: str, named: str) -> None:
     recipe = written(tmp_path, text)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingsError) as caught:
         read_config(recipe)
     message = str(caught.value)
     assert named in message
@@ -86,9 +86,9 @@ def test_faults_are_one_line_with_file_and_field(tmp_path: Path, text: str, name
 
 
 def test_missing_file_and_faulty_override_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+    with pytest.raises(SettingsError, match=r"absent\.yaml"):
         read_config(tmp_path / "absent.yaml")
-    with pytest.raises(ConfigError, match=r"command line.*optim\.lrr.*'lr'"):
+    with pytest.raises(SettingsError, match=r"command line.*optim\.lrr.*'lr'"):
         read_config(RECIPE, [("optim.lrr", "1")])
-    with pytest.raises(ConfigError, match=r"seed\.low"):
+    with pytest.raises(SettingsError, match=r"seed\.low"):
         read_config(RECIPE, [("seed.low", "1")])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.training.errors import CheckpointError, ConfigError
+from mini_diffuser_ros.support.settings import SettingsError
+from mini_diffuser_ros.training.errors import CheckpointError
 from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, changed_fusion, read_fusion, write_fusion
 
 
@@ -22,7 +23,7 @@ def test_written_settings_are_read_back(tmp_path: Path) -> None:
     ("changes", "named"), [({"voxel": 1}, "voxel"), ({"voxel_size": -1}, "voxel_size"), ({"keep_hand": 3}, "keep_hand")]
 )
 def test_unknown_and_impossible_fields_are_named(changes: dict, named: str) -> None:
-    with pytest.raises(ConfigError, match=rf"data\.fusion.*{named}"):
+    with pytest.raises(SettingsError, match=rf"data\.fusion.*{named}"):
         changed_fusion(FusionConfig(), changes)
 
 

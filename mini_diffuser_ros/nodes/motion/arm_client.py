@@ -17,10 +17,11 @@ from mini_diffuser_ros.motion.braking import Progress, braking_trajectory, is_fo
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal, cancel_on_acceptance, send_goal
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.nodes.ros.messages import seconds, trajectory_to_message
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
 REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory
@@ -60,11 +61,13 @@ class ArmClient(ControllerClient):
         self._measured = measured
         self._arrival_tolerance = arrival_tolerance
 
-    def follow(self, trajectory: JointTrajectory, watch: Watch, on_progress: Callable[[float], None]) -> None:
+    def follow(
+        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
+    ) -> None:
         """Follow a trajectory to its end and check by measurement that the arm arrived.
 
         Raises:
-            InterruptionError: when the watch is interrupted, after the arm has been brought to rest.
+            InterruptionError: when the token is interrupted, after the arm has been brought to rest.
             NodeError: if the controller is absent, refuses or fails, or the arm is not where it should be.
         """
 
@@ -76,20 +79,20 @@ class ArmClient(ControllerClient):
                 self._take_reference(progress, trajectory, feedback)
                 on_progress(min(1.0, seconds(feedback.desired.time_from_start) / max(trajectory.duration, 1e-3)))
 
-            sent = send_goal(self.client, goal, watch, name=self.name, on_feedback=on_feedback)
+            sent = send_goal(self.client, goal, token, name=self.name, on_feedback=on_feedback)
             try:
-                wrapped = sent.result(watch, 2.0 * trajectory.duration + TRAJECTORY_GRACE)
+                wrapped = sent.result(token, 2.0 * trajectory.duration + TRAJECTORY_GRACE)
             except InterruptionError as interruption:
                 problem = self._bring_to_rest(trajectory, progress, sent)
                 raise InterruptionError(interruption.outcome, f"{interruption}{problem}") from interruption
         result = wrapped.result
         if wrapped.status != GoalStatus.STATUS_SUCCEEDED or result.error_code != result.SUCCESSFUL:
             raise NodeError(f"{self.name}: error {result.error_code} {result.error_string}".rstrip())
-        self._check_arrival(trajectory, watch)
+        self._check_arrival(trajectory, token)
 
-    def _check_arrival(self, trajectory: JointTrajectory, watch: Watch) -> None:
+    def _check_arrival(self, trajectory: JointTrajectory, token: CancellationToken) -> None:
         """What the controller reports is checked against what is measured."""
-        misses = np.abs(self._measured.await_rest(watch) - trajectory.positions[-1])
+        misses = np.abs(self._measured.await_rest(token) - trajectory.positions[-1])
         worst = int(np.argmax(misses))
         if misses[worst] > self._arrival_tolerance:
             raise NodeError(
@@ -126,14 +129,14 @@ class ArmClient(ControllerClient):
         """Whether the controller took the stop up and the arm is known to rest."""
         goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop))
         accepted = self.client.send_goal_async(goal)
-        watch = Watch()  # nothing interrupts a stop
+        token = CancellationToken()  # nothing interrupts a stop
         stop_time = float(stop.times[-1])
         try:
-            handle = watch.result_of(accepted, stop_time)
+            handle = token.result_of(accepted, stop_time)
             if not handle.accepted:
                 self._logger.warning(f"{self.name} rejected a braking trajectory; canceling instead")
                 return False
-            self._measured.wait_for(watch, self._measured.rests, stop_time + REST_GRACE)
+            self._measured.wait_for(token, self._measured.rests, stop_time + REST_GRACE)
         except TimeoutError:
             self._logger.warning(f"{self.name} did not brake within {stop_time:.2f} s; canceling instead")
             cancel_on_acceptance(accepted)
@@ -142,7 +145,7 @@ class ArmClient(ControllerClient):
 
     def _unrest(self) -> str:
         try:
-            self._measured.wait_for(Watch(), self._measured.rests, CANCELED_GRACE)
+            self._measured.wait_for(CancellationToken(), self._measured.rests, CANCELED_GRACE)
         except TimeoutError:
             try:
                 return f"; {self._measured.describe_unrest()}"

@@ -14,7 +14,7 @@ from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.ros.action_goal import ACCEPT_TIMEOUT, poll, wait_for_server
 from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 
 class ControllerClient:
@@ -41,15 +41,15 @@ class ControllerClient:
         """Whether a server of the action is known."""
         return self.client.server_is_ready()
 
-    def await_server(self, watch: Watch) -> None:
+    def await_server(self, token: CancellationToken) -> None:
         """Wait a while for a server of the action, and until it follows nobody else's goals.
 
         Raises:
             ActionUnavailableError: if none comes.
-            InterruptionError: when the watch is interrupted.
+            InterruptionError: when the token is interrupted.
         """
-        wait_for_server(self.client, self.name, watch, ACCEPT_TIMEOUT)
-        if not poll(self.take_over, watch, ACCEPT_TIMEOUT):
+        wait_for_server(self.client, self.name, token, ACCEPT_TIMEOUT)
+        if not poll(self.take_over, token, ACCEPT_TIMEOUT):
             raise ActionUnavailableError(f"{self.name} did not answer to a cancel request within {ACCEPT_TIMEOUT} s")
 
     def take_over(self) -> bool:

@@ -10,7 +10,7 @@ from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out
 from mini_diffuser_ros.nodes.ros.errors import NodeError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 GRIPPER_TIMEOUT = 10.0  # seconds
 MEASURED_WITHIN = 1.0  # seconds that joint states may lag behind a gripper's result
@@ -36,11 +36,11 @@ class GripperClient(ControllerClient):
         """Whether the measured state is another; where none is measured the gripper is always commanded."""
         return self._measured.gripper_is_open() != wanted_open
 
-    def take_state(self, wanted_open: bool, watch: Watch) -> None:
+    def take_state(self, wanted_open: bool, token: CancellationToken) -> None:
         """Open or close.
 
         Raises:
-            InterruptionError: when the watch is interrupted.
+            InterruptionError: when the token is interrupted.
             NodeError: if the gripper is absent, or did not do it by its own word or by measurement.
         """
         command = GripperCommand.Goal()
@@ -48,14 +48,14 @@ class GripperClient(ControllerClient):
         command.command.position = float(self._measured.robot.finger_position_limits[1]) if wanted_open else 0.0
         command.command.max_effort = self._effort
         with self.busy():
-            wrapped = carry_out(self.client, command, watch, name=self.name, timeout=GRIPPER_TIMEOUT)
+            wrapped = carry_out(self.client, command, token, name=self.name, timeout=GRIPPER_TIMEOUT)
         result = wrapped.result
         verb = "open" if wanted_open else "close"
         # A closing gripper that stalls has something between its fingers, which is what closing is for.
         if not (result.reached_goal or (result.stalled and not wanted_open)):
             raise NodeError(f"{self.name}: the gripper did not {verb}, finger at {result.position:.3f} m")
         try:
-            self._measured.wait_for(watch, lambda: self._is_as(wanted_open), MEASURED_WITHIN)
+            self._measured.wait_for(token, lambda: self._is_as(wanted_open), MEASURED_WITHIN)
         except TimeoutError:
             width = self._measured.finger_width() or 0.0
             raise NodeError(

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_tracker import JointTracker
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -41,7 +42,7 @@ class MeasuredArm:
         self._joints = JointTracker()
         self._resting_since: float | None = None
         self._lock = threading.Lock()
-        self._waiting: list[Watch] = []
+        self._waiting: list[CancellationToken] = []
 
     def take(self, message: JointState) -> None:
         """A new joint state.
@@ -61,8 +62,8 @@ class MeasuredArm:
             self._resting_since = now
         with self._lock:
             waiting = list(self._waiting)
-        for watch in waiting:
-            watch.notify()
+        for token in waiting:
+            token.notify()
 
     def positions(self) -> Array:
         """(7,) radians.
@@ -106,26 +107,26 @@ class MeasuredArm:
         width = self.finger_width()
         return None if width is None else width >= self._open_width
 
-    def wait_for(self, watch: Watch, look: Callable[[], T | None], timeout: float) -> T:
-        """As :meth:`Watch.wait_for`; ``look`` is called on each joint state."""
+    def wait_for(self, token: CancellationToken, look: Callable[[], T | None], timeout: float) -> T:
+        """As :meth:`CancellationToken.wait_for`; ``look`` is called on each joint state."""
         with self._lock:
-            self._waiting.append(watch)
+            self._waiting.append(token)
         try:
-            return watch.wait_for(look, timeout)
+            return token.wait_for(look, timeout)
         finally:
             with self._lock:
-                self._waiting.remove(watch)
+                self._waiting.remove(token)
 
-    def await_rest(self, watch: Watch) -> Array:
+    def await_rest(self, token: CancellationToken) -> Array:
         """(7,) positions of the arm, once it is known to be at rest.
 
         Raises:
             StaleJointsError: if there are no fresh joint states.
             NodeError: if it keeps moving.
-            InterruptionError: when the watch is interrupted.
+            InterruptionError: when the token is interrupted.
         """
         try:
-            self.wait_for(watch, self.rests, REST_TIMEOUT)
+            self.wait_for(token, self.rests, REST_TIMEOUT)
         except TimeoutError:
             raise NodeError(self.describe_unrest()) from None
         return self.positions()

@@ -14,8 +14,8 @@ from std_msgs.msg import Empty
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result
-from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 PERIOD = 0.05  # seconds between two looks
 REPEAT_EVERY = 10  # looks between two signs of life
@@ -25,7 +25,7 @@ REPEAT_EVERY = 10  # looks between two signs of life
 class _Guarded:
     """A goal that is looked after."""
 
-    watch: Watch
+    token: CancellationToken
     progress: GoalProgress
     has_heartbeat: bool
 
@@ -57,10 +57,10 @@ class MotionGuard:
         node.create_timer(PERIOD, self._look, callback_group=MutuallyExclusiveCallbackGroup())
 
     @contextmanager
-    def guarding(self, watch: Watch, progress: GoalProgress) -> Iterator[None]:
+    def guarding(self, token: CancellationToken, progress: GoalProgress) -> Iterator[None]:
         """Around a motion."""
         # Goals from the command line have no heart to beat.
-        self._guarded = _Guarded(watch, progress, self._silence() < self._client_timeout)
+        self._guarded = _Guarded(token, progress, self._silence() < self._client_timeout)
         try:
             yield
         finally:
@@ -83,6 +83,6 @@ class MotionGuard:
             if self._arm.is_busy():
                 self._measured.positions()
         except StaleJointsError as error:
-            guarded.watch.interrupt(Result.STALE, str(error))
+            guarded.token.interrupt(Result.STALE, str(error))
         if guarded.has_heartbeat and (silence := self._silence()) > self._client_timeout:
-            guarded.watch.interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")
+            guarded.token.interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")

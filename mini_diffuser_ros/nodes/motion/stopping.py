@@ -11,10 +11,10 @@ from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.ros.errors import StaleJointsError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.running.stop_latch import StopLatch
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
 
@@ -68,7 +68,7 @@ class Stopping:
 
     def _await_rest(self) -> tuple[bool, str]:
         try:
-            self._measured.wait_for(Watch(), self._measured.rests, TIMEOUT)
+            self._measured.wait_for(CancellationToken(), self._measured.rests, TIMEOUT)
         except TimeoutError:
             try:
                 return False, f"stopped, but {self._measured.describe_unrest()}"

@@ -11,11 +11,10 @@ from std_msgs.msg import Header
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message
 from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.running.instruction_run import MotionReport
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 NAME = "mini_diffuser/move_to_keyframe"
 TIMEOUT = 120.0  # seconds for one keyframe, planning and gripper included
@@ -38,29 +37,29 @@ class MotionClient(ControllerClient):
         self._max_silence = max_silence
 
     def move(
-        self, modes: Sequence[KeyframeMode], frame: str, watch: Watch, tell: Callable[[str, str], None]
+        self, modes: Sequence[KeyframeMode], frame: str, token: CancellationToken, tell: Callable[[str, str], None]
     ) -> MotionReport:
         """Have motion try the most probable modes in order.
 
         Args:
             modes: the most probable first.
             frame: of their poses.
-            watch: what may interrupt; motion has brought the arm to rest then.
+            token: what may interrupt; motion has brought the arm to rest then.
             tell: takes phases and their progress.
 
         Raises:
-            InterruptionError: when the watch is interrupted, or motion ended the keyframe for another reason than
+            InterruptionError: when the token is interrupted, or motion ended the keyframe for another reason than
                 that it refuses every candidate.
             NodeError: if motion_node is absent or falls silent.
         """
-        self.await_server(watch)
+        self.await_server(token)
         goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()))
         goal.candidates = [mode_to_message(mode) for mode in modes[: self._candidates]]
         with self.busy():
             wrapped = carry_out(
                 self.client,
                 goal,
-                watch,
+                token,
                 name=self.name,
                 timeout=TIMEOUT,
                 on_feedback=lambda feedback: tell(feedback.phase, f"{feedback.progress:.0%}"),

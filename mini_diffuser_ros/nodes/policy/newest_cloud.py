@@ -11,7 +11,7 @@ from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
 from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 from mini_diffuser_ros.records import Cloud
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 TOPIC = "mini_diffuser/cloud"
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent
@@ -47,12 +47,12 @@ class NewestCloud:
         """Whether clouds arrive."""
         return self._arrived is not None and time.monotonic() - self._arrived < STALE_AFTER
 
-    def await_newer(self, watch: Watch, settle_time: float) -> Cloud:
+    def await_newer(self, token: CancellationToken, settle_time: float) -> Cloud:
         """A cloud whose every image was taken after now plus the settle time, seconds.
 
         Raises:
             NodeError: if none comes.
-            InterruptionError: when the watch is interrupted.
+            InterruptionError: when the token is interrupted.
         """
         newer_than = self._now() + settle_time
 
@@ -61,7 +61,7 @@ class NewestCloud:
             return cloud if cloud is not None and cloud.stamp >= newer_than else None
 
         try:
-            return watch.wait_for(newer, self._timeout)
+            return token.wait_for(newer, self._timeout)
         except TimeoutError:
             what = "no cloud" if self._cloud is None else "no new cloud"
             raise NodeError(

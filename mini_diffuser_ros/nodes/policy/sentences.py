@@ -10,15 +10,15 @@ from typing import Any
 from mini_diffuser_msgs.action import ExecuteInstruction
 
 from mini_diffuser_ros.nodes.ros.errors import NodeError
-from mini_diffuser_ros.nodes.ros.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
 from mini_diffuser_ros.running.instruction_run import refusal_of
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 Result = ExecuteInstruction.Result
 TURN_TIMEOUT = 60.0  # seconds; a preempted sentence gives its turn back as soon as motion has ended
 
 
-class Sentences(GoalWatches):
+class Sentences(GoalTokens):
     """Watches of the sentences that have not ended.
 
     Args:
@@ -28,50 +28,50 @@ class Sentences(GoalWatches):
     def __init__(self, max_length: int) -> None:
         super().__init__()
         self._max_length = max_length
-        self._obeyed: Watch | None = None  # whose turn it is
+        self._obeyed: CancellationToken | None = None  # whose turn it is
         self._turn_lock = threading.Lock()
 
-    def begin(self, goal: Any) -> Watch:
-        """The watch of a goal: one that is refused is interrupted at once, any other preempts all before it."""
+    def begin(self, goal: Any) -> CancellationToken:
+        """The token of a goal: one that is refused is interrupted at once, any other preempts all before it."""
         sentence = goal.request.instruction.strip()
         refusal = refusal_of(sentence, self._max_length)
         if refusal is None:
             self.interrupt_all(Result.PREEMPTED, f"preempted by '{sentence}'")
-        watch = super().begin(goal)
+        token = super().begin(goal)
         if refusal is not None:
-            watch.interrupt(Result.REFUSED, refusal)
-        return watch
+            token.interrupt(Result.REFUSED, refusal)
+        return token
 
     @contextmanager
-    def turn(self, watch: Watch) -> Iterator[None]:
+    def turn(self, token: CancellationToken) -> Iterator[None]:
         """Around obeying: only one sentence at a time may move the arm.
 
         Raises:
-            InterruptionError: when the watch is interrupted before its turn has come.
+            InterruptionError: when the token is interrupted before its turn has come.
             NodeError: if the sentence before it does not end.
         """
         try:
             # An interruption may come just after the turn was taken.
-            self._await_turn(watch)
+            self._await_turn(token)
             yield
         finally:
-            self._give_back(watch)
+            self._give_back(token)
 
-    def _await_turn(self, watch: Watch) -> None:
+    def _await_turn(self, token: CancellationToken) -> None:
         try:
-            watch.wait_for(lambda: self._take_turn(watch), TURN_TIMEOUT)
+            token.wait_for(lambda: self._take_turn(token), TURN_TIMEOUT)
         except TimeoutError:
             raise NodeError(f"the sentence before it did not end within {TURN_TIMEOUT:.0f} s") from None
 
-    def _give_back(self, watch: Watch) -> None:
+    def _give_back(self, token: CancellationToken) -> None:
         with self._turn_lock:
-            if self._obeyed is not watch:
+            if self._obeyed is not token:
                 return
             self._obeyed = None
         self.notify_all()
 
-    def _take_turn(self, watch: Watch) -> bool:
+    def _take_turn(self, token: CancellationToken) -> bool:
         with self._turn_lock:
             if self._obeyed is None:
-                self._obeyed = watch
-            return self._obeyed is watch
+                self._obeyed = token
+            return self._obeyed is token

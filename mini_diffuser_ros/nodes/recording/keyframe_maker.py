@@ -15,17 +15,19 @@ from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError, StaleJointsError
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.messages import intrinsics_from_info, seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Keyframe
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sensing.arm_rest import RestConfig, RestTracker
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.sensing.joint_tracker import JointTracker
 from mini_diffuser_ros.sensing.keyframe_capture import ImagePair
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class KeyframeMaker:
         robot: the arm's description.
         cameras: what is seen.
         frames: TF.
-        watch: ends waits; it has to be notified of joint states and images.
+        token: ends waits; it has to be notified of joint states and images.
         config: how a keyframe is made.
         rest: what counts as rest.
         fusion: tells whether anything is seen in the workspace.
@@ -91,12 +93,12 @@ class KeyframeMaker:
         robot: RobotDescription,
         cameras: RecorderCameras,
         frames: FrameLookup,
-        watch: Watch,
+        token: CancellationToken,
         config: KeyframeConfig,
         rest: RestConfig,
         fusion: FusionConfig,
     ) -> None:
-        self._robot, self._cameras, self._frames, self._watch = robot, cameras, frames, watch
+        self._robot, self._cameras, self._frames, self._token = robot, cameras, frames, token
         self._config, self._settle_time, self._fusion = config, rest.settle_time, fusion
         self._received, self._history = JointTracker(), JointHistory()
         self.rest = RestTracker(robot.arm_joint_names, robot.finger_joint_names, rest, max(config.max_joint_age, 0.5))
@@ -131,7 +133,7 @@ class KeyframeMaker:
             NodeError: in one line what was missing: a camera, a transform, joint states, rest.
         """
         try:
-            pairs = self._watch.wait_for(lambda: capture.taken(self.rest.rests()), self._config.timeout)
+            pairs = self._token.wait_for(lambda: capture.taken(self.rest.rests()), self._config.timeout)
         except TimeoutError:
             raise NodeError(f"no keyframe: {self._what_lacks(capture)}") from None
         finally:
@@ -141,7 +143,7 @@ class KeyframeMaker:
     def catch_up(self, stamp: float) -> None:
         """Wait for joint states of a time, seconds, but no longer than they may be old."""
         with suppress(TimeoutError):
-            self._watch.wait_for(lambda: self.rest.newest() >= stamp, self._config.max_joint_age)
+            self._token.wait_for(lambda: self.rest.newest() >= stamp, self._config.max_joint_age)
 
     def joint_problem(self) -> str:
         """What is wrong with the joint states, in one line; empty if they are there and fresh."""
@@ -226,7 +228,7 @@ class KeyframeMaker:
                 base_from_camera=self._frames.parent_from_child(self._robot.base_frame, header.frame_id, header.stamp),
                 stamp=pair.stamp,
             )
-        except NodeError as error:
+        except UserError as error:
             raise NodeError(f"no keyframe: camera {camera}: {error}") from error
 
     def _base_from_tool(self, stamp: Time, positions: Mapping[str, float]) -> NDArray[np.float64]:
@@ -236,7 +238,7 @@ class KeyframeMaker:
             return computed
         try:
             measured = self._frames.parent_from_child(robot.base_frame, robot.tcp_frame, stamp)
-        except NodeError as error:
+        except UserError as error:
             raise NodeError(f"no keyframe: {error}; keyframe.tool_pose:=joints does without") from error
         difference = float(np.linalg.norm(measured[:3, 3] - computed[:3, 3]))
         if difference > self._config.max_tool_difference:

@@ -15,12 +15,12 @@ from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, Progress, R
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.perception import PerceptionError
 from mini_diffuser_ros.sensing.arm_rest import Rest
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
+from mini_diffuser_ros.support.errors import UserError
 
 BASE = "mini_diffuser/recorder"
 STATES = {
@@ -65,7 +65,7 @@ class RecordingSession:
         with self._lock:
             try:
                 done, message = True, action()
-            except (NodeError, DataError, PerceptionError) as error:
+            except (UserError, DataError, PerceptionError) as error:
                 done, message = False, str(error)
             if done:
                 self._node.get_logger().info(message)
@@ -108,7 +108,7 @@ class RecordingSession:
         capture = capture or self.open()
         try:
             self._recorder.check_recording()
-        except NodeError:
+        except UserError:
             self._maker.give_up(capture)
             raise
         self.tell("waiting for the arm to rest and for the cameras", marking=True)

@@ -21,7 +21,7 @@ from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
@@ -81,7 +81,7 @@ class RunRecorder:
         recorder: writes it.
         maker: gives up captures that nobody waits for any more.
         jobs: where keyframes are waited for.
-        watch: notified when the world says something.
+        token: notified when the world says something.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class RunRecorder:
         recorder: EpisodeRecorder,
         maker: KeyframeMaker,
         jobs: JobQueue,
-        watch: Watch,
+        token: CancellationToken,
     ) -> None:
         self._node, self._config, self._session = node, config, session
-        self._recorder, self._maker, self._jobs, self._watch = recorder, maker, jobs, watch
+        self._recorder, self._maker, self._jobs, self._token = recorder, maker, jobs, token
         self._run = FollowedRun()
         self._fault = ""  # why the run under way cannot be kept
         self._world_task, self._world_success = "", False
@@ -115,8 +115,8 @@ class RunRecorder:
         if self._session.progress.state == RecorderState.IDLE:
             return
         with suppress(TimeoutError):
-            self._watch.wait_for(lambda: not self._run.sentence, END_TIMEOUT)
-            self._watch.wait_for(lambda: self._session.progress.state == RecorderState.IDLE, WRITE_TIMEOUT)
+            self._token.wait_for(lambda: not self._run.sentence, END_TIMEOUT)
+            self._token.wait_for(lambda: self._session.progress.state == RecorderState.IDLE, WRITE_TIMEOUT)
 
     def _on_instruction(self, message: String) -> None:
         self._follow(self._run.instructed(message.data))
@@ -132,12 +132,12 @@ class RunRecorder:
 
     def _on_success(self, message: Bool) -> None:
         self._world_success = message.data
-        self._watch.notify()
+        self._token.notify()
 
     def _follow(self, events: list[RunEvent]) -> None:
         for event in events:
             self._jobs.put(self._job(event))
-        self._watch.notify()
+        self._token.notify()
 
     def _job(self, event: RunEvent) -> Callable[[], None]:
         """What is to be done about an event. Images are collected from now on, whenever its turn comes."""
@@ -169,7 +169,7 @@ class RunRecorder:
 
     def _end(self, terminated: bool) -> None:
         self._session.attempt(lambda: self._keep_or_drop(terminated))
-        self._watch.notify()
+        self._token.notify()
         if self._config.exit_on_done:
             self._node.finish()
 
@@ -187,7 +187,7 @@ class RunRecorder:
         """What the simulated world has against the run, empty if it confirms it or if there is none."""
         if self._config.simulated:
             try:
-                self._watch.wait_for(lambda: self._world_success, self._config.confirm_timeout)
+                self._token.wait_for(lambda: self._world_success, self._config.confirm_timeout)
             except TimeoutError:
                 return "the world does not confirm success"
         return ""

@@ -9,38 +9,38 @@ from typing import Any, NoReturn
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError, InterruptionError
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
 POLL_PERIOD = 0.1  # seconds
 CANCEL_TIMEOUT = 1.5  # seconds for a server to end a canceled goal; Ctrl-C may have to wait for it
 
 
-def poll(ready: Callable[[], bool], watch: Watch, timeout: float) -> bool:
+def poll(ready: Callable[[], bool], token: CancellationToken, timeout: float) -> bool:
     """Wait for something in the graph, which has no event for it in every distribution; whether it came in time.
 
     Raises:
-        InterruptionError: when the watch is interrupted.
+        InterruptionError: when the token is interrupted.
     """
     for _ in range(max(1, round(timeout / POLL_PERIOD))):
         if ready():
             return True
         try:
-            watch.wait_for(lambda: None, POLL_PERIOD)
+            token.wait_for(lambda: None, POLL_PERIOD)
         except TimeoutError:
             continue
     return False
 
 
-def wait_for_server(client: ActionClient, name: str, watch: Watch, timeout: float) -> None:
+def wait_for_server(client: ActionClient, name: str, token: CancellationToken, timeout: float) -> None:
     """Wait until a server of the action is there.
 
     Raises:
         ActionUnavailableError: after ``timeout`` seconds.
-        InterruptionError: when the watch is interrupted.
+        InterruptionError: when the token is interrupted.
     """
-    if not poll(client.server_is_ready, watch, timeout):
+    if not poll(client.server_is_ready, token, timeout):
         raise ActionUnavailableError(f"no action server on {name} within {timeout:.1f} s")
 
 
@@ -66,27 +66,27 @@ class SentGoal:
         self.sent_at, self.accepted_at = sent_at, time.monotonic()
         self._result = handle.get_result_async()
 
-    def result(self, watch: Watch, timeout: float, max_silence: float | None = None) -> Any:
+    def result(self, token: CancellationToken, timeout: float, max_silence: float | None = None) -> Any:
         """The wrapped result (``.status``, ``.result``).
 
         Args:
-            watch: what may interrupt; the goal goes on then.
+            token: what may interrupt; the goal goes on then.
             timeout: seconds from now.
             max_silence: seconds without feedback after which the server counts as gone; None for servers that give
                 none.
 
         Raises:
             ActionUnavailableError: no result in time, or a server that fell silent; the goal is canceled.
-            InterruptionError: the watch was interrupted.
+            InterruptionError: the token was interrupted.
         """
         deadline = time.monotonic() + timeout
-        self._result.add_done_callback(lambda _: watch.notify())
+        self._result.add_done_callback(lambda _: token.notify())
         while True:
             left = deadline - time.monotonic()
             if max_silence is not None:
                 left = min(left, max_silence - self._life.silence())
             try:
-                watch.wait_for(self._result.done, max(left, 0.0))
+                token.wait_for(self._result.done, max(left, 0.0))
                 return self._result.result()
             except TimeoutError:
                 if time.monotonic() >= deadline:
@@ -98,7 +98,7 @@ class SentGoal:
         """Cancel it and wait a while for its end."""
         self._handle.cancel_goal_async()
         try:
-            Watch().result_of(self._result, CANCEL_TIMEOUT)
+            CancellationToken().result_of(self._result, CANCEL_TIMEOUT)
         except TimeoutError:
             return  # the server is gone or stuck: the caller's own message says what was under way
 
@@ -108,28 +108,33 @@ class SentGoal:
 
 
 def send_goal(
-    client: ActionClient, goal: Any, watch: Watch, *, name: str, on_feedback: Callable[[Any], None] | None = None
+    client: ActionClient,
+    goal: Any,
+    token: CancellationToken,
+    *,
+    name: str,
+    on_feedback: Callable[[Any], None] | None = None,
 ) -> SentGoal:
     """Send a goal and wait until it is accepted; one that is interrupted before that is canceled.
 
     Args:
         client: of the action.
         goal: goal message.
-        watch: what may interrupt.
+        token: what may interrupt.
         name: of the action, for messages.
         on_feedback: takes each feedback message.
 
     Raises:
         ActionUnavailableError: no server, or no answer.
         ActionRejectedError: the server did not accept the goal.
-        InterruptionError: the watch was interrupted.
+        InterruptionError: the token was interrupted.
     """
-    watch.check()
-    wait_for_server(client, name, watch, ACCEPT_TIMEOUT)
+    token.check()
+    wait_for_server(client, name, token, ACCEPT_TIMEOUT)
     life, sent_at = _SignsOfLife(on_feedback), time.monotonic()
     accepted = client.send_goal_async(goal, feedback_callback=life.on_feedback)
     try:
-        handle = watch.result_of(accepted, ACCEPT_TIMEOUT)
+        handle = token.result_of(accepted, ACCEPT_TIMEOUT)
     except TimeoutError:
         cancel_on_acceptance(accepted)
         raise ActionUnavailableError(f"{name} did not answer to a goal within {ACCEPT_TIMEOUT:.1f} s") from None
@@ -144,7 +149,7 @@ def send_goal(
 def carry_out(
     client: ActionClient,
     goal: Any,
-    watch: Watch,
+    token: CancellationToken,
     *,
     name: str,
     timeout: float,
@@ -156,9 +161,9 @@ def carry_out(
     An interruption cancels the goal and waits for its end before it is passed on, so that whoever called knows the
     server is at rest.
     """
-    sent = send_goal(client, goal, watch, name=name, on_feedback=on_feedback)
+    sent = send_goal(client, goal, token, name=name, on_feedback=on_feedback)
     try:
-        return sent.result(watch, timeout, max_silence)
+        return sent.result(token, timeout, max_silence)
     except InterruptionError:
         sent.cancel()
         raise
@@ -181,7 +186,7 @@ def cancel_on_acceptance(accepted: Any) -> None:
 
 def _await_acceptance_and_cancel(accepted: Any, name: str) -> None:
     try:
-        handle = Watch().result_of(accepted, CANCEL_TIMEOUT)
+        handle = CancellationToken().result_of(accepted, CANCEL_TIMEOUT)
     except TimeoutError:
         cancel_on_acceptance(accepted)
         return

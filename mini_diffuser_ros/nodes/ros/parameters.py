@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.parameter import Parameter
+
+from mini_diffuser_ros.support.settings import attribute_descriptions
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -96,16 +96,3 @@ def _ranges(default: object, bounds: tuple[float, float] | None) -> dict[str, An
     if isinstance(default, int):
         return {"integer_range": [IntegerRange(from_value=int(low), to_value=int(high), step=1)]}
     return {"floating_point_range": [FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)]}
-
-
-def attribute_descriptions(kind: type) -> dict[str, str]:
-    """Descriptions from the ``Attributes:`` section of a class's docstring, each on one line."""
-    text = inspect.getdoc(kind) or ""
-    _, _, section = text.partition("Attributes:\n")
-    descriptions: dict[str, str] = {}
-    for entry in re.split(r"\n    (?=\w)", "\n" + section):
-        names, colon, description = entry.strip().partition(":")
-        if colon:
-            for name in names.split(","):
-                descriptions[name.strip()] = " ".join(description.split())
-    return descriptions

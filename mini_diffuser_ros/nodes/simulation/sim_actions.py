@@ -15,14 +15,14 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.ros.errors import InterruptionError, MalformedMessageError
+from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
 from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
-from mini_diffuser_ros.nodes.ros.goal_watches import GoalWatches
+from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
 from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_from_message
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation.trajectory_sampling import degree_of
 from mini_diffuser_ros.simulation.world_driver import FINGER_TOLERANCE, WorldDriver
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ArmResult = FollowJointTrajectory.Result
 
@@ -40,8 +40,8 @@ class _Serving(ABC):
     def __init__(self, node: Node, kind: type, name: str, driver: WorldDriver) -> None:
         self._node = node
         self._driver = driver
-        self._goals = GoalWatches()
-        self._newest: Watch | None = None
+        self._goals = GoalTokens()
+        self._newest: CancellationToken | None = None
         self._commands = threading.Lock()  # held while the world is told what to do
         self._server = ActionServer(
             node,
@@ -79,10 +79,10 @@ class _Serving(ABC):
         return self._goals.cancel(goal, CANCELED)
 
     @contextmanager
-    def _commanding(self, watch: Watch) -> Iterator[bool]:
-        """Around telling the world something; whether the goal of this watch still has a say."""
+    def _commanding(self, token: CancellationToken) -> Iterator[bool]:
+        """Around telling the world something; whether the goal of this token still has a say."""
         with self._commands:
-            yield self._newest is watch
+            yield self._newest is token
 
 
 class ArmActionServer(_Serving):
@@ -110,26 +110,26 @@ class ArmActionServer(_Serving):
         """Runs in a thread of the executor until the arm has arrived or the goal was taken away."""
         trajectory = trajectory_from_message(goal.request.trajectory, self._joint_names)
         canceled = False
-        with self._goals.of(goal) as watch:
+        with self._goals.of(goal) as token:
             try:
-                self._follow(goal, trajectory, watch)
+                self._follow(goal, trajectory, token)
                 result = self._judge(trajectory.positions[-1])
             except InterruptionError as interruption:
                 canceled = interruption.outcome == CANCELED
                 result = ArmResult(error_code=ArmResult.INVALID_GOAL, error_string=str(interruption))
         if canceled:
-            self._brake(watch)
+            self._brake(token)
         end_goal(goal, succeeded=result.error_code == ArmResult.SUCCESSFUL, canceled=canceled)
         return result
 
-    def _follow(self, goal: Any, trajectory: JointTrajectory, watch: Watch) -> None:
-        with self._commanding(watch) as has_a_say:
-            watch.check()
+    def _follow(self, goal: Any, trajectory: JointTrajectory, token: CancellationToken) -> None:
+        with self._commanding(token) as has_a_say:
+            token.check()
             if has_a_say:
                 self._driver.follow(trajectory, degree_of(goal.request.trajectory))
         while True:
             try:
-                watch.wait_for(self._driver.has_arrived, FEEDBACK_PERIOD)
+                token.wait_for(self._driver.has_arrived, FEEDBACK_PERIOD)
                 return
             except TimeoutError:
                 self._publish_feedback(goal)
@@ -144,7 +144,7 @@ class ArmActionServer(_Serving):
             error_string=f"{self._joint_names[worst]} misses its goal by {misses[worst]:.3f} rad",
         )
 
-    def _brake(self, canceled: Watch) -> None:
+    def _brake(self, canceled: CancellationToken) -> None:
         """Bring the arm to rest, and wait for it: a canceled goal has ended when nothing moves any more."""
         with self._commanding(canceled) as has_a_say:
             if not has_a_say:
@@ -193,15 +193,15 @@ class GripperActionServer(_Serving):
         """Runs in a thread of the executor until the fingers rest or the goal was taken away."""
         wanted = float(np.clip(goal.request.command.position, *self._driver.robot.finger_position_limits))
         outcome: int | None = None
-        with self._goals.of(goal) as watch:
+        with self._goals.of(goal) as token:
             try:
-                self._move(wanted, watch)
+                self._move(wanted, token)
             except InterruptionError as interruption:
                 outcome = interruption.outcome
             except TimeoutError:
                 self._node.get_logger().warning("the gripper did not come to rest")
         if outcome == CANCELED:
-            with self._commanding(watch) as has_a_say:
+            with self._commanding(token) as has_a_say:
                 if has_a_say:
                     self._driver.move_fingers(self._driver.finger_position())
         position = self._driver.finger_position()
@@ -209,8 +209,8 @@ class GripperActionServer(_Serving):
         end_goal(goal, succeeded=outcome is None, canceled=outcome == CANCELED)
         return GripperCommand.Result(position=position, effort=0.0, stalled=not reached, reached_goal=reached)
 
-    def _move(self, wanted: float, watch: Watch) -> None:
-        with self._commanding(watch) as has_a_say:
-            watch.check()
+    def _move(self, wanted: float, token: CancellationToken) -> None:
+        with self._commanding(token) as has_a_say:
+            token.check()
             arrival = self._driver.move_fingers(wanted) if has_a_say else 0.0
-        watch.wait_for(lambda: self._driver.fingers_rest(wanted, arrival), GRIPPER_TIMEOUT)
+        token.wait_for(lambda: self._driver.fingers_rest(wanted, arrival), GRIPPER_TIMEOUT)

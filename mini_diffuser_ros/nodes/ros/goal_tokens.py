@@ -1,4 +1,4 @@
-"""One watch for every goal of an action server, from its acceptance to its end."""
+"""One token for every goal of an action server, from its acceptance to its end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 from rclpy.action import CancelResponse
 
-from mini_diffuser_ros.support.cancellation import Watch
+from mini_diffuser_ros.support.cancellation import CancellationToken
 
 
-class GoalWatches:
+class GoalTokens:
     """Lets cancel requests, stops and newer goals reach the thread that carries a goal out, however early they come.
 
     A goal whose ``handle_accepted_callback`` calls :meth:`begin` can be interrupted before its execution has begun, and
@@ -22,16 +22,16 @@ class GoalWatches:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[bytes, Watch] = {}
+        self._watches: dict[bytes, CancellationToken] = {}
 
-    def begin(self, goal: Any) -> Watch:
-        """The watch of a goal that was accepted just now."""
+    def begin(self, goal: Any) -> CancellationToken:
+        """The token of a goal that was accepted just now."""
         with self._lock:
-            return self._watches.setdefault(_key(goal), Watch())
+            return self._watches.setdefault(_key(goal), CancellationToken())
 
     @contextmanager
-    def of(self, goal: Any) -> Iterator[Watch]:
-        """The watch of a goal that is carried out; afterwards nothing can interrupt it any more."""
+    def of(self, goal: Any) -> Iterator[CancellationToken]:
+        """The token of a goal that is carried out; afterwards nothing can interrupt it any more."""
         try:
             yield self._watches[_key(goal)]
         finally:
@@ -42,24 +42,24 @@ class GoalWatches:
         """Answer to a cancel request: the goal is interrupted with this outcome, unless it has ended."""
         with self._lock:
             if goal.status == GoalStatus.STATUS_ACCEPTED:
-                self._watches.setdefault(_key(goal), Watch())
-            watch = self._watches.get(_key(goal))
-        if watch is None:
+                self._watches.setdefault(_key(goal), CancellationToken())
+            token = self._watches.get(_key(goal))
+        if token is None:
             return CancelResponse.REJECT
-        watch.interrupt(outcome, "canceled by its client")
+        token.interrupt(outcome, "canceled by its client")
         return CancelResponse.ACCEPT
 
     def interrupt_all(self, outcome: int, message: str) -> None:
         """Interrupt every goal that has not ended."""
-        for watch in self._snapshot():
-            watch.interrupt(outcome, message)
+        for token in self._snapshot():
+            token.interrupt(outcome, message)
 
     def notify_all(self) -> None:
         """Let every goal look again at what it waits for."""
-        for watch in self._snapshot():
-            watch.notify()
+        for token in self._snapshot():
+            token.notify()
 
-    def _snapshot(self) -> list[Watch]:
+    def _snapshot(self) -> list[CancellationToken]:
         # Watches are called without the lock: what they wait for may need it.
         with self._lock:
             return list(self._watches.values())

@@ -1,0 +1,53 @@
+"""Files that appear whole or not at all, and are on the disk when they do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new file beside ``path`` to be written in the block; it takes the place of ``path`` when the block ends.
+
+    The contents are flushed to the disk before, the folder after the file has its name, so that neither a killed
+    process nor a power cut leaves half a file under the name. Where the block raises, ``path`` stays as it was.
+
+    Args:
+        path: the file; its folder exists.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    flush_folder(target.parent)
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a text (UTF-8) or bytes as :func:`whole_file` does.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with whole_file(path) as partial:
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def flush_folder(folder: str | os.PathLike[str]) -> None:
+    """Have the names in a folder on the disk: those of new, renamed and removed files."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
