@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import reprlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,8 @@ def map_in_workers(function: Callable[[Item], Result], items: Iterable[Item], wo
                 try:
                     value = result.result()
                 except BrokenProcessPool as error:
-                    raise WorkerDiedError(f"a worker process died (killed, or out of memory?) at {item!r}") from error
+                    what = reprlib.repr(item)
+                    raise WorkerDiedError(f"a worker process died (killed, or out of memory?) at {what}") from error
                 yield value
         finally:
             for _, result in pending:

@@ -1,0 +1,66 @@
+"""Workers give results in order, pass on what is raised, and end with the process that started them."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers
+
+DEADLINE = 60.0  # seconds, on a busy machine
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_items(workers: int) -> None:
+    assert list(map_in_workers(math.factorial, range(40), workers)) == [math.factorial(number) for number in range(40)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_function_raises_is_raised_where_its_result_is_due(workers: int) -> None:
+    results = map_in_workers(math.factorial, (0, 1, 2, -3, 4, 5), workers)
+    assert [next(results) for _ in range(3)] == [1, 1, 2]
+    with pytest.raises(ValueError, match="negative"):
+        next(results)
+
+
+def test_items_are_read_only_a_little_ahead() -> None:
+    read: list[int] = []
+    results = map_in_workers(math.factorial, (read.append(number) or number for number in range(1000)), 2)
+    assert next(results) == 1
+    assert len(read) < 50
+    results.close()
+
+
+def test_a_worker_that_dies_is_named_with_its_item() -> None:
+    with pytest.raises(WorkerDiedError, match=r"died .* at 9$"):
+        list(map_in_workers(os._exit, [9], 2))
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, str(Path(__file__).with_name("lingering.py")), str(tmp_path)])
+    workers = _await(lambda: [int(path.name) for path in tmp_path.iterdir()], count=2)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _await(lambda: [worker for worker in workers if not _runs(worker)], count=2)
+
+
+def _await(look: Callable[[], list[int]], count: int) -> list[int]:
+    until = time.monotonic() + DEADLINE
+    while len(found := look()) < count:
+        assert time.monotonic() < until, f"only {found} of {count}"
+        time.sleep(0.02)
+    return list(found)
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z" and os.getpid() != process
