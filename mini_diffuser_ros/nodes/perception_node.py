@@ -77,7 +77,7 @@ class PerceptionNode(ManagedNode):
                 60.0,
             ),
         )
-        sync = parameters.config(SyncConfig, "sync")
+        sync = parameters.settings(SyncConfig(), "sync")
         self._robot = load_robot(robot)
         self._fusion = self._fusion_settings(parameters)
 
@@ -121,7 +121,7 @@ class PerceptionNode(ManagedNode):
             if not Path(checkpoint).is_dir():
                 raise ValueError(f"parameter checkpoint is '{checkpoint}', which is no directory")
             trained = read_fusion(checkpoint)
-        given = parameters.config(FusionConfig, "fusion", without=("frame",), defaults=trained)
+        given = parameters.settings(trained or FusionConfig(), "fusion", without=("frame",))
         for entry in fields(FusionConfig):
             served = getattr(given, entry.name)
             if trained is not None and served != getattr(trained, entry.name):

@@ -59,7 +59,7 @@ class RealsenseNode(ManagedNode):
             "publish <camera>_link -> <camera>_color_optical_frame from the camera's factory calibration; only where "
             "nobody else publishes a parent of the optical frame",
         )
-        feed = parameters.config(FeedConfig, "feed")
+        feed = parameters.settings(FeedConfig(), "feed")
         self._serials = _one_each(cameras, serials, "serials")
         files = _one_each(cameras, recordings, "recordings")
         self._config = config

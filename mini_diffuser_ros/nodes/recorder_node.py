@@ -58,8 +58,8 @@ class RecorderNode(ManagedNode):
         )
         if self._mode not in MODES:
             raise NodeError(f"parameter mark is '{self._mode}', expected one of {', '.join(MODES)}")
-        rest = parameters.config(RestConfig, "rest")
-        auto = parameters.config(AutoConfig, "auto")
+        rest = parameters.settings(RestConfig(), "rest")
+        auto = parameters.settings(AutoConfig(), "auto")
         runs = RunConfig.declare(parameters, rest.settle_time)
 
         self._token = CancellationToken()
@@ -113,7 +113,7 @@ class RecorderNode(ManagedNode):
         if not names:
             raise NodeError("parameter cameras is empty, expected at least one name")
         transports = transports_from_parameters(parameters)
-        limits = parameters.config(CameraLimits, "camera")
+        limits = parameters.settings(CameraLimits(), "camera")
         return RecorderCameras(self, names, transports, limits, self._token.notify)
 
     def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig) -> KeyframeMaker:
@@ -131,8 +131,8 @@ class RecorderNode(ManagedNode):
             ),
         )
         others = ("max_joint_age", "gripper_open_fraction")
-        config = parameters.config(KeyframeConfig, "keyframe", without=others, defaults=of_the_arm)
-        fusion = parameters.config(FusionConfig, "fusion", without=("frame",))
+        config = parameters.settings(of_the_arm, "keyframe", without=others)
+        fusion = parameters.settings(FusionConfig(), "fusion", without=("frame",))
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
         frames = FrameLookup(self, tf_timeout)
         return KeyframeMaker(load_robot(robot), self._cameras, frames, self._token, config, rest, fusion)

@@ -192,8 +192,14 @@ def leaves(settings: Any, prefix: str = "") -> Iterator[Leaf]:
             yield Leaf(name, value, descriptions.get(entry.name, entry.name), entry.metadata.get("bounds"))
 
 
-def with_values(settings: T, values: Mapping[str, Any], source: str) -> T:
+def with_values(settings: T, values: Mapping[str, Any], source: str, prefix: str = "") -> T:
     """The same settings with the values of some leaves replaced, by dotted name.
+
+    Args:
+        settings: an instance of a settings dataclass.
+        values: dotted name to value.
+        source: file or origin named in messages.
+        prefix: dotted name of these settings in the source, for messages.
 
     Raises:
         SettingsError: as :func:`from_mapping`.
@@ -201,7 +207,7 @@ def with_values(settings: T, values: Mapping[str, Any], source: str) -> T:
     merged = to_mapping(settings)
     for dotted, value in values.items():
         _override(merged, dotted, _plain(value))
-    return from_mapping(type(settings), merged, source)
+    return from_mapping(type(settings), merged, source, prefix)
 
 
 def attribute_descriptions(kind: type) -> dict[str, str]:

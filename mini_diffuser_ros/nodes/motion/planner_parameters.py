@@ -24,7 +24,7 @@ def planner_config(parameters: Parameters, max_state_age: float) -> MotionConfig
     Raises:
         MotionConfigError: if a value, or the number of values of the boxes, makes no sense.
     """
-    limits = parameters.config(MotionConfig, "planner", without=("boxes", "max_state_age"))
+    limits = parameters.settings(MotionConfig(), "planner", without=("boxes", "max_state_age"))
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
     return replace(limits, max_state_age=max_state_age, boxes=boxes)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.parameter import Parameter
 
-from mini_diffuser_ros.support.settings import attribute_descriptions
+from mini_diffuser_ros.support.settings import leaves, with_values
 
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-Config = TypeVar("Config")
+Settings = TypeVar("Settings")
 
 
 class Parameters:
@@ -51,37 +50,24 @@ class Parameters:
         # Declared by its type: rclpy takes an empty list for one of bytes.
         return tuple(float(value) for value in self._declare(name, Parameter.Type.DOUBLE_ARRAY, description) or ())
 
-    def config(
-        self, kind: type[Config], prefix: str, without: tuple[str, ...] = (), defaults: Config | None = None
-    ) -> Config:
-        """A configuration dataclass: one parameter a field, described by the class's own docstring.
+    def settings(self, defaults: Settings, prefix: str, without: tuple[str, ...] = ()) -> Settings:
+        """Typed settings: one parameter a value, nested ones by dotted names, described by the classes' docstrings.
 
         Args:
-            kind: the dataclass; its fields are numbers, texts, truth values and tuples of one of them. A number's
-                ``metadata["bounds"]``, (low, high), becomes its range.
+            defaults: an instance of the settings dataclass, with what holds where nothing is given.
             prefix: of the parameters' names.
-            without: fields that keep their defaults.
-            defaults: values instead of those of the class.
+            without: dotted names, below the prefix, of values that are no parameters; they keep their defaults.
+
+        Raises:
+            SettingsError: naming the parameter whose value the dataclass refuses.
         """
-        descriptions = attribute_descriptions(kind)
-        values: dict[str, Any] = {}
-        for entry in fields(kind):  # type: ignore[arg-type]
-            if entry.name in without:
-                if defaults is not None:
-                    values[entry.name] = getattr(defaults, entry.name)
-                continue
-            default: Any = entry.default if entry.default_factory is MISSING else entry.default_factory()
-            if defaults is not None:
-                default = getattr(defaults, entry.name)
-            as_list = isinstance(default, tuple)
-            value = self._declare(
-                f"{prefix}.{entry.name}",
-                list(default) if as_list else default,
-                descriptions.get(entry.name, entry.name),
-                **_ranges(default, entry.metadata.get("bounds")),
-            )
-            values[entry.name] = tuple(value) if as_list else value
-        return kind(**values)
+        given = {}
+        for leaf in leaves(defaults):
+            if leaf.name not in without:
+                default = list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
+                ranges = _ranges(default, leaf.bounds)
+                given[leaf.name] = self._declare(f"{prefix}.{leaf.name}", default, leaf.description, **ranges)
+        return with_values(defaults, given, "parameters", prefix)
 
     def _declare(self, name: str, default: Any, description: str, **ranges: Any) -> Any:
         descriptor = ParameterDescriptor(description=description, read_only=True, **ranges)
