@@ -78,7 +78,7 @@ setup(
     entry_points={
         "console_scripts": [
             "mini-diffuser = mini_diffuser_ros.commands.main:main",
-            *(f"{name} = {PACKAGE}.nodes.core.executables:{name}" for name in EXECUTABLES),
+            *(f"{name} = {PACKAGE}.commands.executables:{name}" for name in EXECUTABLES),
         ],
     },
 )

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError

@@ -30,7 +30,7 @@ class RecorderState(Enum):
 
 
 @dataclass(frozen=True)
-class Progress:
+class EpisodeProgress:
     """The episode that the recorder holds; names as in RecorderStatus."""
 
     state: RecorderState
@@ -64,11 +64,11 @@ class EpisodeRecorder:
         self._unusable: set[Path] = set()
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> EpisodeProgress:
         """The episode that is held now."""
         if self._episode is None:
-            return Progress(RecorderState.IDLE)
-        return Progress(
+            return EpisodeProgress(RecorderState.IDLE)
+        return EpisodeProgress(
             RecorderState.UNFINISHED if self._interrupted else RecorderState.RECORDING,
             self._episode.task,
             self._episode.sentences,

@@ -6,6 +6,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,23 +16,20 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.motion import AllRefused, MotionPlanner
+from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionConfigError, MotionPlanner, StaticBox
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
 from mini_diffuser_ros.nodes.motion.motion_guard import MotionGuard
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
-from mini_diffuser_ros.nodes.motion.planner_parameters import planner_config
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
-from mini_diffuser_ros.nodes.ros.action_goal import actions_of_kind
+from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
-from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError, NodeError
-from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
-from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
+from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
 from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
@@ -41,6 +39,12 @@ from mini_diffuser_ros.support.errors import UserError
 
 TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest
+
+BOX_NUMBERS = 7
+BOXES = (
+    "obstacles: seven numbers a box, center x y z, half extents x y z (metres, robot's base frame) and yaw (radians), "
+    "one box after another"
+)
 
 
 class MotionNode(ManagedNode):
@@ -221,6 +225,36 @@ class MotionNode(ManagedNode):
         arms = actions_of_kind(self, "control_msgs/action/FollowJointTrajectory")
         grippers = actions_of_kind(self, "control_msgs/action/GripperCommand")
         return f"arms found: {', '.join(arms) or 'none'}; grippers found: {', '.join(grippers) or 'none'}"
+
+
+def planner_config(parameters: Parameters, max_state_age: float) -> MotionConfig:
+    """Declare ``planner.*`` and return what they say.
+
+    Args:
+        parameters: of the node.
+        max_state_age: seconds; the node has a parameter of its own for it.
+
+    Raises:
+        MotionConfigError: if a value, or the number of values of the boxes, makes no sense.
+    """
+    limits = parameters.settings(MotionConfig(), "planner", without=("boxes", "max_state_age"))
+    boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
+    return replace(limits, max_state_age=max_state_age, boxes=boxes)
+
+
+def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:
+    """Boxes, named after their place in the list, of a flat list as :data:`BOXES` describes it.
+
+    Raises:
+        MotionConfigError: if it does not hold seven numbers a box.
+    """
+    if len(numbers) % BOX_NUMBERS:
+        raise MotionConfigError("boxes", f"{len(numbers)} numbers", "seven numbers a box: center, half extents, yaw")
+    rows = [numbers[start : start + BOX_NUMBERS] for start in range(0, len(numbers), BOX_NUMBERS)]
+    return tuple(
+        StaticBox(f"box_{number}", (x, y, z), (half_x, half_y, half_z), yaw)
+        for number, (x, y, z, half_x, half_y, half_z, yaw) in enumerate(rows, start=1)
+    )
 
 
 def main() -> NoReturn:

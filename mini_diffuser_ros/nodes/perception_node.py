@@ -15,10 +15,15 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.ros.diagnostics import WINDOW, Diagnostics, Health, Level, RecentValues
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, cloud_to_message, intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.ros.messages import (
+    NANOSECONDS,
+    MalformedMessageError,
+    cloud_to_message,
+    intrinsics_from_info,
+    seconds,
+)
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
@@ -28,6 +33,7 @@ from mini_diffuser_ros.sensing.camera_frames import AgeLimits, Frame, FrameColle
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
 from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, read_fusion
 
 ImageFrame = Frame[Any, CameraInfo]
@@ -257,13 +263,13 @@ class PerceptionNode(ManagedNode):
             **self._latencies.summary("stamp to cloud", "ms"),
         }
         if self._publisher.get_subscription_count() == 0:
-            return Health(Level.OK, "idle: nobody subscribes to the cloud", values)
+            return Health(HealthLevel.OK, "idle: nobody subscribes to the cloud", values)
         if self._fusion_problem:
-            return Health(Level.ERROR, f"no cloud: {self._fusion_problem}", values)
+            return Health(HealthLevel.ERROR, f"no cloud: {self._fusion_problem}", values)
         if rate == 0.0:
             reason = f": {self._collector.hindrance}" if self._collector.hindrance else ""
-            return Health(Level.WARN, f"no cloud within {WINDOW:g} s{reason}", values)
-        return Health(Level.OK, f"{rate:.1f} clouds a second", values)
+            return Health(HealthLevel.WARN, f"no cloud within {WINDOW:g} s{reason}", values)
+        return Health(HealthLevel.OK, f"{rate:.1f} clouds a second", values)
 
 
 def _check_sizes(color: tuple[int, ...], depth: tuple[int, ...], info: tuple[int, int]) -> None:

@@ -22,8 +22,8 @@ from mini_diffuser_ros.nodes.policy.markers import mode_markers
 from mini_diffuser_ros.nodes.policy.motion_client import MotionClient
 from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
-from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics, Health, Level
-from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
@@ -34,6 +34,7 @@ from mini_diffuser_ros.running.deciding import Decider
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import Health, HealthLevel
 
 Result = ExecuteInstruction.Result
 ACTION = "mini_diffuser/execute"
@@ -190,10 +191,12 @@ class PolicyNode(ManagedNode):
         values: dict[str, float | str] = {"device": self._hardware, **self._decider.latencies()}
         values["sentence"] = self._sentence or "none"
         if self._arm_stopped:
-            return Health(Level.WARN, "the arm is stopped", values)
+            return Health(HealthLevel.WARN, "the arm is stopped", values)
         if not self._motion.is_there():
-            return Health(Level.ERROR, f"no action server on {self._motion.name}", values)
-        return Health(Level.OK, f"obeying '{self._sentence}'" if self._sentence else "ready for instructions", values)
+            return Health(HealthLevel.ERROR, f"no action server on {self._motion.name}", values)
+        return Health(
+            HealthLevel.OK, f"obeying '{self._sentence}'" if self._sentence else "ready for instructions", values
+        )
 
     # The action
 

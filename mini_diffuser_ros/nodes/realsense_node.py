@@ -70,7 +70,7 @@ class RealsenseNode(ManagedNode):
         diagnostics = Diagnostics(self, "realsense")
         self._feeds = []
         for name in cameras:
-            output = CameraOutput(self, name, self._static_tf if publish_tf else None)
+            output = RealSenseOutput(self, name, self._static_tf if publish_tf else None)
             opens: Callable[[], RealSenseCamera] = partial(self._open, name)
             if files[name]:
                 opens = partial(self._devices.play, Path(files[name]))
@@ -94,7 +94,7 @@ class RealsenseNode(ManagedNode):
             return camera
 
 
-class CameraOutput:
+class RealSenseOutput:
     """The topics of one camera, named as realsense2_camera names them.
 
     Args:

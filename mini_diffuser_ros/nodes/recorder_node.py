@@ -15,22 +15,22 @@ from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.recording.job_queue import JobQueue
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import CameraLimits, RecorderCameras
 from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
-from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics, Health, Level
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.arm_rest import RestConfig
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import Health, HealthLevel
+from mini_diffuser_ros.support.jobs import JobQueue
 
 MODES = ("manual", "auto", "runs")
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written
@@ -68,7 +68,7 @@ class RecorderNode(ManagedNode):
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
         self._recorder = EpisodeRecorder(folder, robot, source)
         self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
-        self._jobs = JobQueue(self)
+        self._jobs = JobQueue(self._fail)
         self._mark_pending = False
         self.create_subscription(
             JointState,
@@ -192,6 +192,11 @@ class RecorderNode(ManagedNode):
         if self._mode == "runs":
             raise RecorderError("mark:=runs records what the stack does; start a recorder with mark:=manual or auto")
 
+    def _fail(self, traceback: str) -> None:
+        """A job raised something unforeseen: nobody would know what is recorded from then on."""
+        self.get_logger().fatal(traceback)
+        self.finish(1)
+
     # Joint states
 
     def _on_joints(self, message: JointState) -> None:
@@ -225,8 +230,8 @@ class RecorderNode(ManagedNode):
     def _joint_health(self) -> Health:
         problem = self._maker.joint_problem()
         if problem:
-            return Health(Level.ERROR, problem)
-        return Health(Level.OK, self._maker.rest.motion() or "the arm rests")
+            return Health(HealthLevel.ERROR, problem)
+        return Health(HealthLevel.OK, self._maker.rest.motion() or "the arm rests")
 
 
 def main() -> NoReturn:

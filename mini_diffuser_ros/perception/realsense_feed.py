@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
 from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseError, RgbdFrame
+from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 POLL = 0.2  # seconds within which a feed notices that it is to end
 
@@ -76,8 +76,8 @@ class RealSenseFeed:
             **self._facts,
         }
         if self._problem:
-            return Health(Level.ERROR, f"camera {self.name}: {self._problem}", values)
-        return Health(Level.OK, f"camera {self.name} streams", values)
+            return Health(HealthLevel.ERROR, f"camera {self.name}: {self._problem}", values)
+        return Health(HealthLevel.OK, f"camera {self.name} streams", values)
 
     def _run(self) -> None:
         while not self._ended.is_set():

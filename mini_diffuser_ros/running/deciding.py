@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from mini_diffuser_ros.nodes.ros.diagnostics import RecentValues
 from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import RecentValues
 
 LONGEST = 600.0  # seconds; a decision that takes longer hangs
 WINDOW = 600.0  # seconds that latencies look back; decisions are rare

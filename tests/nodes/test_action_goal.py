@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from rclpy.task import Future
 
-from mini_diffuser_ros.nodes.ros.action_goal import carry_out
-from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.action_goal import ActionRejectedError, ActionUnavailableError, carry_out
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 

@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from sensor_msgs.msg import CompressedImage
 
 from mini_diffuser_ros.nodes.cameras.compressed_images import color_from_compressed, depth_from_compressed
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError
 
 
 def packed(picture: np.ndarray, kind: str, how: str, header: bytes = b"") -> CompressedImage:

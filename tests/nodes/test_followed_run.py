@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from action_msgs.msg import GoalStatus
 
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, Goal, RunEvent, task_of
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent, task_of
 
 EXECUTING, SUCCEEDED, ABORTED = GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED
 
 
-def goal(name: str, accepted: float, status: int) -> Goal:
-    return Goal(name.encode(), accepted, status)
+def goal(name: str, accepted: float, status: int) -> GoalState:
+    return GoalState(name.encode(), accepted, status)
 
 
 def test_a_run_from_its_sentence_to_its_end() -> None:

@@ -6,7 +6,7 @@ import pytest
 from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 
 from mini_diffuser_ros.nodes.ros import messages
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError
 from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
 
 HEADER = Header(frame_id="camera")

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from mini_diffuser_ros.motion import MotionConfigError, StaticBox
 from mini_diffuser_ros.nodes.motion.motion_goal import refusal_of
-from mini_diffuser_ros.nodes.motion.planner_parameters import boxes_from
+from mini_diffuser_ros.nodes.motion_node import boxes_from
 
 NAN, INF = float("nan"), float("inf")
 

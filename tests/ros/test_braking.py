@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError
 from mini_diffuser_ros.nodes.ros.messages import trajectory_from_message
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.arm_controller import ArmController

@@ -14,10 +14,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from mini_diffuser_ros.nodes.ros.diagnostics import Level
 from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
 from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseError, RgbdFrame, StreamConfig, load_sdk
 from mini_diffuser_ros.perception.realsense_feed import FeedConfig, RealSenseFeed
+from mini_diffuser_ros.support.health import HealthLevel
 
 from .conftest import DISCOVERY, Peer, Process
 from .software_camera import BASELINE, COLOR, FPS, HEIGHT, METRES, WIDTH, SoftwareCamera, record
@@ -94,13 +94,13 @@ def test_a_camera_that_falls_silent_is_named_and_opened_again(
     )
     feed.start()
     try:
-        peer.await_that(lambda: len(frames) > 3 and feed.health().level == Level.OK)
+        peer.await_that(lambda: len(frames) > 3 and feed.health().level == HealthLevel.OK)
         opened.clear()
         software.sends = False
-        peer.await_that(lambda: feed.health().level == Level.ERROR)
+        peer.await_that(lambda: feed.health().level == HealthLevel.ERROR)
         assert "camera front: Software D4 7 has sent no images for" in feed.health().message
         software.sends = True
-        peer.await_that(lambda: feed.health().level == Level.OK)
+        peer.await_that(lambda: feed.health().level == HealthLevel.OK)
         assert opened.is_set()
         assert feed.health().values["times lost"] >= 1.0
     finally:

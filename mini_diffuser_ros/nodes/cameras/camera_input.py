@@ -12,9 +12,9 @@ from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
 from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.sensing.camera_frames import CameraHealth, FrameCollector, Instant
+from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 AddImage = Callable[[str, float, Any, Instant], bool]
 
@@ -74,7 +74,7 @@ class CameraInput:
         if self._newest > float("-inf"):
             values["age of the newest image (s)"] = self._now().clock - self._newest
         if not state.live:
-            return Health(Level.ERROR, state.message, values)
+            return Health(HealthLevel.ERROR, state.message, values)
         if self.problem:
-            return Health(Level.WARN, f"camera {self.camera}: {self.problem}", values)
-        return Health(Level.OK if state.well else Level.WARN, state.message, values)
+            return Health(HealthLevel.WARN, f"camera {self.camera}: {self.problem}", values)
+        return Health(HealthLevel.OK if state.well else HealthLevel.WARN, state.message, values)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from sensor_msgs.msg import CompressedImage
 
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
-from mini_diffuser_ros.nodes.ros.messages import DEPTH_TYPES
+from mini_diffuser_ros.nodes.ros.messages import DEPTH_TYPES, MalformedMessageError
 
 # enum of the compression, and the two parameters by which 32FC1 depth is made integers
 DEPTH_HEADER = struct.Struct("<iff")

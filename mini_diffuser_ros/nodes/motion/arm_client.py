@@ -17,8 +17,8 @@ from mini_diffuser_ros.motion.braking import Progress, braking_trajectory, is_fo
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal, cancel_on_acceptance, send_goal
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.nodes.ros.messages import seconds, trajectory_to_message
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError

@@ -12,8 +12,7 @@ from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.ros.action_goal import ACCEPT_TIMEOUT, poll, wait_for_server
-from mini_diffuser_ros.nodes.ros.errors import ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.action_goal import ACCEPT_TIMEOUT, ActionUnavailableError, poll, wait_for_server
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 GRIPPER_TIMEOUT = 10.0  # seconds

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_tracker import JointTracker

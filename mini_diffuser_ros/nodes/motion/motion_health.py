@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from mini_diffuser_msgs.action import MoveToKeyframe
+
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome, Result
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
+from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome
 from mini_diffuser_ros.running.stop_latch import StopLatch
+from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
+Result = MoveToKeyframe.Result
 PLANNING_WINDOW = 600.0  # seconds; keyframes are rare
 
 
@@ -53,19 +56,19 @@ class MotionHealth:
         age = self._measured.age()
         values: dict[str, float | str] = {"rate (Hz)": self._arrivals.rate()}
         if age is None:
-            return Health(Level.ERROR, "no joint states of the arm", values)
+            return Health(HealthLevel.ERROR, "no joint states of the arm", values)
         values["age (s)"] = age
         if age > self._max_joint_age:
-            return Health(Level.ERROR, f"joint states are {age:.2f} s old", values)
-        return Health(Level.OK, "fresh", values)
+            return Health(HealthLevel.ERROR, f"joint states are {age:.2f} s old", values)
+        return Health(HealthLevel.OK, "fresh", values)
 
     def controllers(self) -> Health:
         """Which of the controllers are there."""
         values = {part: controller.name for part, controller in self._controllers.items()}
         missing = [controller.name for controller in self._controllers.values() if not controller.is_there()]
         if missing:
-            return Health(Level.ERROR, f"no action server on {', '.join(missing)}", values)
-        return Health(Level.OK, "arm and gripper are there", values)
+            return Health(HealthLevel.ERROR, f"no action server on {', '.join(missing)}", values)
+        return Health(HealthLevel.OK, "arm and gripper are there", values)
 
     def motion(self) -> Health:
         """Whether the arm is stopped, how the last goal ended, and how long planning takes."""
@@ -74,7 +77,7 @@ class MotionHealth:
         if self._last is not None:
             values["last goal"] = self._last.message
         if self._latch.reason:
-            return Health(Level.WARN, f"stopped: {self._latch.reason}", values)
+            return Health(HealthLevel.WARN, f"stopped: {self._latch.reason}", values)
         if self._last is not None and self._last.outcome in (Result.FAILED, Result.STALE):
-            return Health(Level.WARN, f"the last goal failed: {self._last.message}", values)
-        return Health(Level.OK, "ready", values)
+            return Health(HealthLevel.WARN, f"the last goal failed: {self._last.message}", values)
+        return Health(HealthLevel.OK, "ready", values)

@@ -7,11 +7,11 @@ import time
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError
-from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 TOPIC = "mini_diffuser/cloud"
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent
@@ -72,12 +72,12 @@ class NewestCloud:
         """Age and rate of the clouds."""
         values: dict[str, float | str] = {"rate (Hz)": self._ages.rate(), **self._ages.summary("age on arrival", "ms")}
         if self._arrived is None or self._cloud is None:
-            return Health(Level.ERROR, f"no cloud on {TOPIC} yet", values)
+            return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} yet", values)
         values["points"] = len(self._cloud)
         if not self.is_fresh():
             silence = time.monotonic() - self._arrived
-            return Health(Level.ERROR, f"no cloud on {TOPIC} for {silence:.1f} s", values)
-        return Health(Level.OK, "clouds arrive", values)
+            return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} for {silence:.1f} s", values)
+        return Health(HealthLevel.OK, "clouds arrive", values)
 
     def _now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds) * 1e-9

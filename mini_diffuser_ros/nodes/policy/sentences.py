@@ -9,8 +9,8 @@ from typing import Any
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.running.instruction_run import refusal_of
 from mini_diffuser_ros.support.cancellation import CancellationToken
 

@@ -13,7 +13,7 @@ _ACTIVE = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.S
 
 
 @dataclass(frozen=True)
-class Goal:
+class GoalState:
     """What an action server says about one goal on its status topic.
 
     Attributes:
@@ -56,7 +56,7 @@ class FollowedRun:
     def __init__(self) -> None:
         self.sentence = ""
         self._obeyed: bytes | None = None  # identity of the goal
-        self._executions: Sequence[Goal] = ()
+        self._executions: Sequence[GoalState] = ()
         self._reached: set[bytes] = set()
 
     def instructed(self, sentence: str) -> list[RunEvent]:
@@ -66,7 +66,7 @@ class FollowedRun:
         self._bind()
         return [*ended, RunEvent.STARTED]
 
-    def executions(self, goals: Sequence[Goal]) -> list[RunEvent]:
+    def executions(self, goals: Sequence[GoalState]) -> list[RunEvent]:
         """States of the goals of ``execute``."""
         self._executions = goals
         if not self.sentence:
@@ -78,7 +78,7 @@ class FollowedRun:
         self.sentence = ""
         return [RunEvent.TERMINATED if goal.has_succeeded else RunEvent.FAILED]
 
-    def motions(self, goals: Sequence[Goal]) -> list[RunEvent]:
+    def motions(self, goals: Sequence[GoalState]) -> list[RunEvent]:
         """States of the goals of ``move_to_keyframe``."""
         new = [goal.identity for goal in goals if goal.has_succeeded and goal.identity not in self._reached]
         self._reached.intersection_update(goal.identity for goal in goals)

@@ -15,9 +15,9 @@ from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError, NodeError
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
-from mini_diffuser_ros.nodes.ros.messages import intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Keyframe
 from mini_diffuser_ros.robots import RobotDescription

@@ -17,9 +17,9 @@ from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
 from mini_diffuser_ros.sensing.keyframe_capture import ImagePair, KeyframeCapture
+from mini_diffuser_ros.support.health import Health, HealthLevel
 
 Capture = KeyframeCapture[Any]
 """Of messages of whatever kind the images travel as."""
@@ -127,7 +127,7 @@ class RecorderCameras:
     def health(self, camera: str) -> Health:
         """For diagnostics."""
         problem = self.problem(camera)
-        return Health(Level.ERROR, problem) if problem else Health(Level.OK, f"camera {camera}: delivers")
+        return Health(HealthLevel.ERROR, problem) if problem else Health(HealthLevel.OK, f"camera {camera}: delivers")
 
     def what_lacks(self, capture: Capture) -> list[str]:
         """Why a capture has not got its images from every camera, one line a camera."""

@@ -11,16 +11,16 @@ from mini_diffuser_msgs.msg import RecorderStatus
 from rclpy.node import Node
 
 from mini_diffuser_ros.data import DataError
-from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, Progress, RecorderState
+from mini_diffuser_ros.data.episode_recorder import EpisodeProgress, EpisodeRecorder, RecorderState
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.perception import PerceptionError
 from mini_diffuser_ros.sensing.arm_rest import Rest
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import Health, HealthLevel
 
 BASE = "mini_diffuser/recorder"
 STATES = {
@@ -52,7 +52,7 @@ class RecordingSession:
         self._status = node.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED)
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> EpisodeProgress:
         """The episode that is held now."""
         return self._recorder.progress
 
@@ -170,8 +170,10 @@ class RecordingSession:
         try:
             free = shutil.disk_usage(self._folder).free
         except OSError as error:
-            return Health(Level.ERROR, f"{self._folder}: {error.strerror or error}", values)
+            return Health(HealthLevel.ERROR, f"{self._folder}: {error.strerror or error}", values)
         values["free disk (MB)"] = free / 1e6
         if free < SCARCE_DISK:
-            return Health(Level.WARN, f"{self._folder}: {free / 1e6:.0f} MB of disk are left", values)
-        return Health(Level.WARN if progress.state == RecorderState.UNFINISHED else Level.OK, self._message, values)
+            return Health(HealthLevel.WARN, f"{self._folder}: {free / 1e6:.0f} MB of disk are left", values)
+        return Health(
+            HealthLevel.WARN if progress.state == RecorderState.UNFINISHED else HealthLevel.OK, self._message, values
+        )

@@ -12,8 +12,7 @@ from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.data import check_task
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderState
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, Goal, RunEvent, task_of
-from mini_diffuser_ros.nodes.recording.job_queue import JobQueue
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent, task_of
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.recording.recording_session import RecordingSession
@@ -22,6 +21,7 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.jobs import JobQueue
 
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
@@ -193,7 +193,8 @@ class RunRecorder:
         return ""
 
 
-def _goals(message: GoalStatusArray) -> list[Goal]:
+def _goals(message: GoalStatusArray) -> list[GoalState]:
     return [
-        Goal(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status) for one in message.status_list
+        GoalState(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status)
+        for one in message.status_list
     ]

@@ -9,12 +9,20 @@ from typing import Any, NoReturn
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.ros.errors import ActionRejectedError, ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
 POLL_PERIOD = 0.1  # seconds
 CANCEL_TIMEOUT = 1.5  # seconds for a server to end a canceled goal; Ctrl-C may have to wait for it
+
+
+class ActionUnavailableError(NodeError):
+    """No server answers on an action's name, or not in time."""
+
+
+class ActionRejectedError(NodeError):
+    """A server did not accept a goal."""
 
 
 def poll(ready: Callable[[], bool], token: CancellationToken, timeout: float) -> bool:

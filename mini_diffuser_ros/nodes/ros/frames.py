@@ -10,8 +10,8 @@ from rclpy.node import Node
 from rclpy.time import Time as ClockTime
 from tf2_ros import Buffer, ExtrapolationException, TransformException, TransformListener
 
-from mini_diffuser_ros.nodes.ros.errors import NodeError
 from mini_diffuser_ros.nodes.ros.messages import matrix_from_transform
+from mini_diffuser_ros.nodes.ros.process import NodeError
 
 
 class FrameLookup:

@@ -1,8 +1,9 @@
-"""One token for every goal of an action server, from its acceptance to its end."""
+"""Goals of an action server: one token for each, from its acceptance to its end, and bringing it there."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from action_msgs.msg import GoalStatus
 from rclpy.action import CancelResponse
 
 from mini_diffuser_ros.support.cancellation import CancellationToken
+
+CANCELING_TIMEOUT = 1.0  # seconds
 
 
 class GoalTokens:
@@ -22,28 +25,28 @@ class GoalTokens:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: dict[bytes, CancellationToken] = {}
+        self._tokens: dict[bytes, CancellationToken] = {}
 
     def begin(self, goal: Any) -> CancellationToken:
         """The token of a goal that was accepted just now."""
         with self._lock:
-            return self._watches.setdefault(_key(goal), CancellationToken())
+            return self._tokens.setdefault(_key(goal), CancellationToken())
 
     @contextmanager
     def of(self, goal: Any) -> Iterator[CancellationToken]:
         """The token of a goal that is carried out; afterwards nothing can interrupt it any more."""
         try:
-            yield self._watches[_key(goal)]
+            yield self._tokens[_key(goal)]
         finally:
             with self._lock:
-                del self._watches[_key(goal)]
+                del self._tokens[_key(goal)]
 
     def cancel(self, goal: Any, outcome: int) -> CancelResponse:
         """Answer to a cancel request: the goal is interrupted with this outcome, unless it has ended."""
         with self._lock:
             if goal.status == GoalStatus.STATUS_ACCEPTED:
-                self._watches.setdefault(_key(goal), CancellationToken())
-            token = self._watches.get(_key(goal))
+                self._tokens.setdefault(_key(goal), CancellationToken())
+            token = self._tokens.get(_key(goal))
         if token is None:
             return CancelResponse.REJECT
         token.interrupt(outcome, "canceled by its client")
@@ -60,10 +63,37 @@ class GoalTokens:
             token.notify()
 
     def _snapshot(self) -> list[CancellationToken]:
-        # Watches are called without the lock: what they wait for may need it.
+        # Tokens are called without the lock: what they wait for may need it.
         with self._lock:
-            return list(self._watches.values())
+            return list(self._tokens.values())
 
 
 def _key(goal: Any) -> bytes:
     return bytes(goal.goal_id.uuid)
+
+
+def end_goal(goal: Any, *, succeeded: bool, canceled: bool) -> None:
+    """Succeed, cancel or abort a goal.
+
+    Args:
+        goal: handle of the server's side.
+        succeeded: the goal was reached.
+        canceled: it ended because its client canceled it.
+    """
+    if succeeded:
+        goal.succeed()
+    elif canceled and _is_canceling(goal):
+        goal.canceled()
+    else:
+        goal.abort()
+
+
+def _is_canceling(goal: Any) -> bool:
+    """Whether the goal has entered its canceling state.
+
+    rclpy changes the state only after the cancel callback, which ended the work, has returned.
+    """
+    deadline = time.monotonic() + CANCELING_TIMEOUT
+    while not goal.is_cancel_requested and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return bool(goal.is_cancel_requested)

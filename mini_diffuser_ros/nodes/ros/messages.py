@@ -17,8 +17,8 @@ from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
 from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
+from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,10 @@ DEPTH_TYPES: dict[str, tuple[np.dtype[Any], float]] = {
 }
 """Sample type and metres per unit of each depth encoding (REP 118)."""
 POINT_DTYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4")])
+
+
+class MalformedMessageError(UserError, RuntimeError):
+    """A received message contradicts itself or has a layout that is not understood."""
 
 
 def seconds(stamp: Time) -> float:

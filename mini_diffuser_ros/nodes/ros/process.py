@@ -25,12 +25,18 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from mini_diffuser_ros.support.errors import UserError, one_line
+
 EXECUTOR_TIMEOUT = 1.0  # seconds that callbacks may go on after the nodes were closed
 # Seconds: Python runs a signal's handler in the main thread, which a signal that another thread received does not wake.
 LONGEST_WAIT = 1.0
 FAILED = 1  # exit code of a node that could not start, or whose callback raised
 # Parameters that rclpy declares by itself on one distribution or another.
 OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
+
+class NodeError(UserError, RuntimeError):
+    """What a node reports in one line before it ends or refuses something."""
 
 
 class ManagedNode(Node):
@@ -247,7 +253,7 @@ class _Process:
 
 
 def _in_one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error)
     if isinstance(error, ModuleNotFoundError):
         text += f"; install it for {sys.executable}, which runs this node: pip install -r requirements.txt"
     return text

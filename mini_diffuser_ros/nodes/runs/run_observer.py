@@ -17,8 +17,13 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState, PointCloud2
 
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
-from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, color_from_image, mode_from_message, seconds
+from mini_diffuser_ros.nodes.ros.messages import (
+    MalformedMessageError,
+    cloud_from_message,
+    color_from_image,
+    mode_from_message,
+    seconds,
+)
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.viewing.run_report import Decision, RunReport, draw_decision, logged
 from mini_diffuser_ros.viewing.run_video import RunVideo

@@ -15,10 +15,8 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
-from mini_diffuser_ros.nodes.ros.errors import MalformedMessageError
-from mini_diffuser_ros.nodes.ros.goal_ending import end_goal
-from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
-from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_from_message
+from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, duration_from_seconds, trajectory_from_message
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation.trajectory_sampling import degree_of
 from mini_diffuser_ros.simulation.world_driver import FINGER_TOLERANCE, WorldDriver

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from mini_diffuser_ros.nodes.ros.diagnostics import Health, Level, RecentValues
 from mini_diffuser_ros.simulation.world_driver import WorldDriver
+from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 SLOW = 0.8  # of the wanted pace, below which the world does not keep up
 
@@ -34,13 +34,15 @@ class SimHealth:
         self._looked = now
         pace = (now[1] - before[1]) / (now[0] - before[0]) if now[0] > before[0] else self._pace
         if pace < 0.0:
-            return Health(Level.OK, "the table was laid anew")
+            return Health(HealthLevel.OK, "the table was laid anew")
         values = {"real-time factor": pace, "wanted": self._pace}
         if pace < SLOW * self._pace:
-            return Health(Level.WARN, f"physics runs at {pace:.2f} of real time, wanted is {self._pace:.2f}", values)
-        return Health(Level.OK, "keeps up", values)
+            return Health(
+                HealthLevel.WARN, f"physics runs at {pace:.2f} of real time, wanted is {self._pace:.2f}", values
+            )
+        return Health(HealthLevel.OK, "keeps up", values)
 
     def cameras(self) -> Health:
         """How often and how fast the cameras are drawn."""
         values = {"rate (Hz)": self._rendering.rate(), **self._rendering.summary("all cameras", "ms")}
-        return Health(Level.OK, "drawn", values)
+        return Health(HealthLevel.OK, "drawn", values)

@@ -7,18 +7,16 @@ import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from mini_diffuser_ros.nodes.ros.process import ManagedNode
-
 
 class JobQueue:
-    """Does jobs one after another on a thread of its own. One that raises something unforeseen ends the process.
+    """Does jobs one after another on a thread of its own.
 
     Args:
-        node: in whose name.
+        on_failure: called with the traceback of a job that raised something; no job is done after it.
     """
 
-    def __init__(self, node: ManagedNode) -> None:
-        self._node = node
+    def __init__(self, on_failure: Callable[[str], None]) -> None:
+        self._on_failure = on_failure
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
@@ -37,5 +35,4 @@ class JobQueue:
             while (job := self._jobs.get()) is not None:
                 job()
         except Exception:
-            self._node.get_logger().fatal(traceback.format_exc())
-            self._node.finish(1)
+            self._on_failure(traceback.format_exc())

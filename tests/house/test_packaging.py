@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from mini_diffuser_ros.nodes.ros.executables import CLASSES
+from mini_diffuser_ros.commands.executables import CLASSES
 
 REPOSITORY = Path(__file__).parents[2]
 INTERFACES = re.compile(r"^\s*from (\w+)\.(?:msg|srv|action) import", re.MULTILINE)
