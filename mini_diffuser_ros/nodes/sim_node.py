@@ -29,12 +29,12 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
-from mini_diffuser_ros.nodes.simulation.sim_health import SimHealth
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
+from mini_diffuser_ros.simulation.realtime.sim_health import SimHealth
+from mini_diffuser_ros.simulation.realtime.table import Table
+from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 from mini_diffuser_ros.simulation.rendering import make_renderer
-from mini_diffuser_ros.simulation.table import Table
-from mini_diffuser_ros.simulation.world_driver import WorldDriver
 
 
 class SimNode(ManagedNode):

@@ -11,7 +11,7 @@ from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.motion.braking import LEAD, Progress, braking_trajectory, is_followed
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.simulation.arm_controller import ArmController
+from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 
 ROBOT = load_robot("panda")
 PLANNER = MotionPlanner(ROBOT)

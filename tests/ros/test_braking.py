@@ -20,7 +20,7 @@ from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError
 from mini_diffuser_ros.nodes.ros.messages import trajectory_from_message
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.simulation.arm_controller import ArmController
+from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 
 from .arm import LEFT, MOVE, RIGHT, is_moving, stays_at_rest
 from .conftest import Peer, Process

@@ -1,1 +1,1 @@
-"""The simulated table in real time, and the controllers that the hardware would have."""
+"""The actions that a Franka's drivers serve, on the simulated arm and gripper."""

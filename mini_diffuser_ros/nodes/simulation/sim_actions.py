@@ -14,12 +14,13 @@ from control_msgs.action import FollowJointTrajectory, GripperCommand
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, duration_from_seconds, trajectory_from_message
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.simulation.trajectory_sampling import degree_of
-from mini_diffuser_ros.simulation.world_driver import FINGER_TOLERANCE, WorldDriver
+from mini_diffuser_ros.simulation.realtime.trajectory_sampling import CUBIC, LINEAR, QUINTIC
+from mini_diffuser_ros.simulation.realtime.world_driver import FINGER_TOLERANCE, WorldDriver
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ArmResult = FollowJointTrajectory.Result
@@ -30,6 +31,13 @@ GOAL_TOLERANCE = 0.03  # radians by which a joint may miss the end of a trajecto
 BRAKE_TIMEOUT = 2.0  # seconds
 BRAKE_POLL = 0.01  # seconds
 GRIPPER_TIMEOUT = 5.0  # seconds
+
+
+def degree_of(message: JointTrajectoryMessage) -> int:
+    """Of the polynomials between the points: what is given at the points is what they pass through."""
+    if any(not len(point.velocities) for point in message.points):
+        return LINEAR
+    return CUBIC if any(not len(point.accelerations) for point in message.points) else QUINTIC
 
 
 class _Serving(ABC):

@@ -7,7 +7,7 @@ import pytest
 
 from mini_diffuser_ros.motion import MotionPlanner
 from mini_diffuser_ros.simulation import TabletopWorld
-from mini_diffuser_ros.simulation.world_driver import WorldDriver
+from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 
 PERIOD = 0.02
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.simulation.trajectory_sampling import QUINTIC, JointReference, preceded, sample
+from mini_diffuser_ros.simulation.realtime.trajectory_sampling import QUINTIC, JointReference, preceded, sample
 
 Array = NDArray[np.float64]
 

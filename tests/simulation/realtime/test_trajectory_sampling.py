@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
-from trajectory_msgs.msg import JointTrajectoryPoint
 
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.simulation.trajectory_sampling import CUBIC, LINEAR, QUINTIC, degree_of, sample
+from mini_diffuser_ros.simulation.realtime.trajectory_sampling import CUBIC, LINEAR, QUINTIC, sample
 
 COEFFICIENTS = (0.3, -0.7, 0.4, 0.9, -0.5, 0.2)
 
@@ -39,12 +37,3 @@ def test_the_ends_are_held(degree: int) -> None:
     trajectory = polynomial(degree)
     assert sample(trajectory, -1.0, degree).positions == pytest.approx(trajectory.positions[0])
     assert sample(trajectory, 9.0, degree).positions == pytest.approx(trajectory.positions[-1])
-
-
-@pytest.mark.parametrize(
-    ("given_fields", "degree"),
-    [({}, LINEAR), ({"velocities": [0.0]}, CUBIC), ({"velocities": [0.0], "accelerations": [0.0]}, QUINTIC)],
-)
-def test_what_the_points_give_decides_the_degree(given_fields: dict[str, list[float]], degree: int) -> None:
-    point = JointTrajectoryPoint(positions=[1.0], **given_fields)
-    assert degree_of(JointTrajectoryMessage(joint_names=["a"], points=[point, point])) == degree

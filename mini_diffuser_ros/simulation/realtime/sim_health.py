@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mini_diffuser_ros.simulation.world_driver import WorldDriver
+from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 SLOW = 0.8  # of the wanted pace, below which the world does not keep up

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation import TabletopWorld
-from mini_diffuser_ros.simulation.arm_controller import ArmController
-from mini_diffuser_ros.simulation.trajectory_sampling import QUINTIC
+from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
+from mini_diffuser_ros.simulation.realtime.trajectory_sampling import QUINTIC
 
 Array = NDArray[np.float64]
 T = TypeVar("T")

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 
 from mini_diffuser_ros.motion import interpolate
 from mini_diffuser_ros.records import JointTrajectory
@@ -22,13 +21,6 @@ class JointReference(NamedTuple):
     positions: Array
     velocities: Array
     accelerations: Array
-
-
-def degree_of(message: JointTrajectoryMessage) -> int:
-    """Of the polynomials between the points: what is given at the points is what they pass through."""
-    if any(not len(point.velocities) for point in message.points):
-        return LINEAR
-    return CUBIC if any(not len(point.accelerations) for point in message.points) else QUINTIC
 
 
 def sample(trajectory: JointTrajectory, time: float, degree: int) -> JointReference:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.simulation.arm_controller import ArmController
+from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 
 BRAKING = np.array([10.0, 5.0])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
-from mini_diffuser_ros.simulation.table import Table
+from mini_diffuser_ros.simulation.realtime.table import Table
 
 
 @pytest.fixture
