@@ -31,7 +31,7 @@ from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion
+from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
@@ -68,7 +68,11 @@ class MotionNode(ManagedNode):
         )
         effort = parameters.number("gripper_effort", 20.0, "newtons that the gripper may squeeze with", 0.0, 140.0)
         open_fraction = parameters.number(
-            "gripper_open_fraction", 0.9, "of the largest width, from which the gripper counts as open", 0.1, 1.0
+            "gripper_open_fraction",
+            OPEN_FRACTION,
+            "of the largest width, from which the gripper counts as open",
+            0.1,
+            1.0,
         )
         max_joint_age = parameters.number(
             "max_joint_age", 0.25, "seconds without joint states after which motion stops", 0.02, 5.0
@@ -78,7 +82,11 @@ class MotionNode(ManagedNode):
             "client_timeout", 1.0, "seconds without the policy's heartbeat after which its motion stops", 0.2, 30.0
         )
         arrival_tolerance = parameters.number(
-            "arrival_tolerance", 0.05, "radians by which a joint may miss the end of a trajectory", 0.001, 1.0
+            "arrival_tolerance",
+            ARRIVAL_TOLERANCE,
+            "radians by which a joint may miss the end of a trajectory",
+            0.001,
+            1.0,
         )
         self._max_candidates = parameters.integer("max_candidates", 100, "candidates that a goal may have", 1, 10000)
         stop_file = parameters.text(
@@ -191,7 +199,8 @@ class MotionNode(ManagedNode):
         try:
             self._planner.check_poses(candidates)
             with self._turn_of(token), self._guard.guarding(token, progress):
-                return self._motion.carry_out(candidates, token, progress.tell)
+                report = self._motion.carry_out(candidates, token, progress.tell)
+            return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
         except StaleJointsError as error:

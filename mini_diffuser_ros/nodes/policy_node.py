@@ -30,8 +30,8 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
 from mini_diffuser_ros.running.deciding import Decider
-from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
@@ -43,6 +43,7 @@ TAKEOVER_PERIOD = 0.2  # seconds between looks for a motion that an earlier proc
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for its sentence to end
 OUTCOMES = {
     Ending.TERMINATED: Result.TERMINATED,
+    Ending.REWARDED: Result.TERMINATED,
     Ending.KEYFRAME_LIMIT: Result.KEYFRAME_LIMIT,
     Ending.FAILED: Result.FAILED,
 }
@@ -64,22 +65,10 @@ class PolicyNode(ManagedNode):
         threads = parameters.integer(
             "threads", 1, "CPU threads of the policy; they wait for each other, so spare cores are needed", 1, 64
         )
-        samples = parameters.integer("samples", 64, "hypotheses drawn for a decision", 1, 4096)
-        steps = parameters.integer("steps", 20, "DDIM steps of a decision", 1, 1000)
-        seed = parameters.integer("seed", 0, "of the decisions' noise", 0, 2**31 - 1)
-        candidates = parameters.integer("candidates", 8, "modes that motion may try for a keyframe", 1, 100)
-        self._keyframe_limit = parameters.integer("keyframe_limit", 15, "keyframes a sentence may take", 1, 1000)
-        self._decisions = parameters.integer(
-            "decisions_per_keyframe", 2, "decisions before a keyframe is given up as refused by motion", 1, 20
-        )
+        self._seed = parameters.integer("seed", 0, "of the decisions' noise", 0, 2**31 - 1)
+        # Nobody rewards a sentence, and motion_node fails where the arm has not arrived.
+        self._loop = parameters.settings(LoopSettings(), without=("max_tries", "ends_on"))
         max_length = parameters.integer("max_instruction_length", 200, "characters of a sentence", 1, 2000)
-        self._settle_time = parameters.number(
-            "settle_time",
-            0.35,
-            "seconds after a sentence or a motion from which on images show the scene at rest",
-            0.0,
-            10.0,
-        )
         cloud_timeout = parameters.number("cloud_timeout", 10.0, "seconds to wait for a cloud", 0.1, 600.0)
         motion_silence = parameters.number(
             "motion_silence", 5.0, "seconds without a sign of life of motion_node after which it is given up", 1.0, 60.0
@@ -90,16 +79,16 @@ class PolicyNode(ManagedNode):
         self._sentence = ""  # that is obeyed
         self._hardware = device
         # Endpoints first: they are discovered while the checkpoint is loaded.
-        self._motion = MotionClient(self, ReentrantCallbackGroup(), candidates, motion_silence)
+        self._motion = MotionClient(self, ReentrantCallbackGroup(), motion_silence)
         self._make_topics()
-        self._decider = self._load(checkpoint, device, threads, samples, steps, seed)
+        self._decider = self._load(checkpoint, device, threads)
         self._start()
         self.get_logger().info("ready for instructions")
 
-    def _load(self, checkpoint: str, device: str, threads: int, samples: int, steps: int, seed: int) -> Decider:
+    def _load(self, checkpoint: str, device: str, threads: int) -> Decider:
         tune_cpu(threads)
         self.get_logger().info(f"loading {checkpoint} on {device}")
-        decider = Decider(load_policy(checkpoint, device=device), samples, steps, seed)
+        decider = Decider(load_policy(checkpoint, device=device), self._loop)
         self.get_logger().info(f"warmed up in {decider.warm_up():.1f} s")
         return decider
 
@@ -234,10 +223,10 @@ class PolicyNode(ManagedNode):
         self._sentence = sentence
         self._active.publish(String(data=sentence))
         try:
-            report = run.obey()
+            result = run.obey()
         finally:
             self._sentence = ""
-        return OUTCOMES[report.ending], report.message
+        return OUTCOMES[result.ending], result.message
 
     def _make_run(self, goal: Any, token: CancellationToken) -> InstructionRun:
         sentence = goal.request.instruction.strip()
@@ -248,21 +237,21 @@ class PolicyNode(ManagedNode):
             number = keyframe
             goal.publish_feedback(ExecuteInstruction.Feedback(phase=phase, keyframe=keyframe, message=message))
 
-        def look() -> Cloud:
+        def look(settle_time: float) -> Cloud:
             if not self._cloud.is_fresh():
                 tell("waiting", number, "no cloud yet")
-            return self._cloud.await_newer(token, self._settle_time)
+            return self._cloud.await_newer(token, settle_time)
 
-        def decide(cloud: Cloud, count: int) -> Sequence[KeyframeMode]:
+        def decide(cloud: Cloud, seed: int) -> Sequence[KeyframeMode]:
             start = time.monotonic()
-            modes = self._decider.decide(cloud, sentence, count, token)
+            modes = self._decider.decide(cloud, sentence, seed, token)
             self._publish(modes, cloud, sentence, time.monotonic() - start)
             return modes
 
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
             return self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done))
 
-        return InstructionRun(look, decide, move, tell, self._keyframe_limit, self._decisions)
+        return InstructionRun(look, decide, move, tell, self._loop, self._seed)
 
     def _publish(self, modes: Sequence[KeyframeMode], cloud: Cloud, sentence: str, took: float) -> None:
         header = Header(frame_id=cloud.frame, stamp=stamp_from_seconds(cloud.stamp))

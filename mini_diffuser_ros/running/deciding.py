@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
-from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import RecentValues
@@ -22,21 +23,39 @@ class DecisionError(UserError, RuntimeError):
     """The policy has no answer for a cloud and a sentence, or not in time."""
 
 
+class DecidingPolicy(Protocol):
+    """What the loop needs of a policy."""
+
+    def decide(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> Sequence[KeyframeMode]:
+        """See :meth:`mini_diffuser_ros.policy.Policy.decide`."""
+        ...
+
+
+def decide(
+    policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSettings, seed: int
+) -> Sequence[KeyframeMode]:
+    """Modes of a policy, the most probable first.
+
+    Raises:
+        DecisionError: it cannot decide on this cloud or sentence.
+    """
+    try:
+        return policy.decide(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
+    except ValueError as error:
+        raise DecisionError(f"the policy cannot decide: {error}") from error
+
+
 class Decider:
     """Makes one decision at a time. One that is interrupted is left to end by itself, and its modes are dropped.
 
     Args:
         policy: decides.
-        samples: hypotheses drawn for a decision.
-        steps: DDIM steps of a decision.
-        seed: of the noise.
+        settings: samples and steps of a decision.
     """
 
-    def __init__(self, policy: Policy, samples: int, steps: int, seed: int) -> None:
+    def __init__(self, policy: DecidingPolicy, settings: LoopSettings) -> None:
         self._policy = policy
-        self._samples = samples
-        self._steps = steps
-        self._seed = seed
+        self._settings = settings
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
         self._latencies = RecentValues(WINDOW)
 
@@ -45,23 +64,23 @@ class Decider:
         points = np.random.default_rng(0).uniform((0.4, -0.2, 0.0), (0.6, 0.2, 0.1), (400, 3)).astype(np.float32)
         cloud = Cloud(points, np.full(points.shape, 128, np.uint8), "warm_up")
         start = time.monotonic()
-        self._policy.decide(cloud, "warm up", samples=self._samples, steps=self._steps, seed=0)
+        decide(self._policy, cloud, "warm up", self._settings, seed=0)
         return time.monotonic() - start
 
-    def decide(self, cloud: Cloud, sentence: str, count: int, token: CancellationToken) -> Sequence[KeyframeMode]:
+    def decide(self, cloud: Cloud, sentence: str, seed: int, token: CancellationToken) -> Sequence[KeyframeMode]:
         """Modes, the most probable first.
 
         Args:
             cloud: what is seen.
             sentence: what is wanted.
-            count: number of the decision; each draws other noise.
+            seed: of the noise.
             token: what may interrupt.
 
         Raises:
             DecisionError: the policy cannot decide on this cloud or sentence.
             InterruptionError: when the token is interrupted.
         """
-        decision = self._worker.submit(self._decide, cloud, sentence, self._seed + count)
+        decision = self._worker.submit(self._decide, cloud, sentence, seed)
         try:
             modes: Sequence[KeyframeMode] = token.result_of(decision, LONGEST)
         except InterruptionError:
@@ -69,8 +88,6 @@ class Decider:
             raise
         except TimeoutError:
             raise DecisionError(f"the policy did not decide within {LONGEST:.0f} s") from None
-        except ValueError as error:
-            raise DecisionError(f"the policy cannot decide: {error}") from error
         return modes
 
     def latencies(self) -> dict[str, float | str]:
@@ -83,6 +100,6 @@ class Decider:
 
     def _decide(self, cloud: Cloud, sentence: str, seed: int) -> Sequence[KeyframeMode]:
         start = time.monotonic()
-        modes = self._policy.decide(cloud, sentence, samples=self._samples, steps=self._steps, seed=seed)
+        modes = decide(self._policy, cloud, sentence, self._settings, seed)
         self._latencies.add(1e3 * (time.monotonic() - start))
         return modes

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running.settings import LoopSettings
+from mini_diffuser_ros.support.errors import UserError
 
-Look = Callable[[], Cloud]
-"""A cloud newer than the sentence and the last motion."""
+Look = Callable[[float], Cloud]
+"""Takes the settle time, seconds, and returns a cloud that shows the scene from then on."""
 Decide = Callable[[Cloud, int], Sequence[KeyframeMode]]
-"""Ranked modes for a cloud; the number counts decisions, for the seed."""
+"""Takes a cloud and the seed of the noise, and returns ranked modes."""
 Move = Callable[[Sequence[KeyframeMode], Cloud], "MotionReport"]
 """Tries the candidates, decided on that cloud, in order and executes the first that motion accepts."""
 Tell = Callable[[str, int, str], None]
@@ -25,33 +28,66 @@ class MotionReport:
     Attributes:
         chosen: index of the candidate that was executed, None if all were refused.
         message: one line.
+        refusals: why candidates were refused, in order.
+        missed: the arm ended short of the candidate's pose, and may be sent there again.
+        rewarded: the world judges that the task is done; False where nobody judges.
     """
 
     chosen: int | None
     message: str
+    refusals: tuple[str, ...] = ()
+    missed: bool = False
+    rewarded: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A decision, and what motion did with its modes.
+
+    Attributes:
+        keyframe: number of the keyframe that it was made for, 1 for the first.
+        seed: of its noise.
+        seconds: that the policy took.
+        modes: ranked, the most probable first.
+        report: of motion; where motion failed, with the reason and without a chosen candidate.
+    """
+
+    keyframe: int
+    seed: int
+    seconds: float
+    modes: tuple[KeyframeMode, ...]
+    report: MotionReport
+
+    @property
+    def executed(self) -> KeyframeMode | None:
+        """The mode that was executed, None if none was."""
+        return None if self.report.chosen is None else self.modes[self.report.chosen]
 
 
 class Ending(Enum):
     """How a sentence ended when nothing interrupted it."""
 
     TERMINATED = "terminated"
+    REWARDED = "rewarded"
     KEYFRAME_LIMIT = "keyframe limit"
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class RunReport:
+@dataclass(frozen=True, eq=False)
+class RunResult:
     """How a sentence ended.
 
     Attributes:
-        ending: which of the three ways.
+        ending: which of the ways.
         message: one line.
         keyframes: reached.
+        decisions: in order, those included that motion refused.
     """
 
     ending: Ending
     message: str
     keyframes: int
+    decisions: tuple[Decision, ...]
 
 
 def refusal_of(instruction: str, max_length: int) -> str | None:
@@ -67,61 +103,86 @@ def refusal_of(instruction: str, max_length: int) -> str | None:
 
 
 class InstructionRun:
-    """The loop over keyframes. Waits, services and messages stay outside, behind three functions.
+    """The loop over keyframes. Waits, services and messages stay outside, behind four functions.
+
+    Decision number k of a sentence that is made for the first time for a keyframe has the noise of ``seed`` + k, its
+    repetitions that of seeds beyond all of those.
 
     Args:
         look: see :data:`Look`.
         decide: see :data:`Decide`.
         move: see :data:`Move`.
         tell: see :data:`Tell`.
-        keyframe_limit: keyframes after which the run ends.
-        decisions_per_keyframe: looks and decisions, each with other noise, before a keyframe is given up because
-            motion refuses every candidate.
+        settings: how often, how many, how long.
+        seed: of the decisions' noise.
+
+    Attributes:
+        keyframes: reached so far.
+        decisions: made so far.
     """
 
     def __init__(
-        self,
-        look: Look,
-        decide: Decide,
-        move: Move,
-        tell: Tell,
-        keyframe_limit: int,
-        decisions_per_keyframe: int,
+        self, look: Look, decide: Decide, move: Move, tell: Tell, settings: LoopSettings, seed: int = 0
     ) -> None:
         self._look = look
         self._decide = decide
         self._move = move
         self._tell = tell
-        self._keyframe_limit = keyframe_limit
-        self._decisions_per_keyframe = decisions_per_keyframe
+        self._settings = settings
+        self._seed = seed
         self.keyframes = 0
+        self.decisions: list[Decision] = []
 
-    def obey(self) -> RunReport:
-        """Run to the end. Whatever the three functions raise passes through."""
-        while self.keyframes < self._keyframe_limit:
-            done, problem = self._next_keyframe()
-            if problem:
-                return RunReport(Ending.FAILED, problem, self.keyframes)
+    def obey(self) -> RunResult:
+        """Run to the end. Whatever the four functions raise passes through."""
+        while self.keyframes < self._settings.keyframe_limit:
+            decision = self._next_keyframe()
+            mode = decision.executed
+            if mode is None:
+                return self.result(Ending.FAILED, decision.report.message)
             self.keyframes += 1
-            if done:
-                return RunReport(Ending.TERMINATED, "the policy ended its task", self.keyframes)
-        message = f"{self.keyframes} keyframes without the policy's end signal"
-        return RunReport(Ending.KEYFRAME_LIMIT, message, self.keyframes)
+            if self._settings.ends_on == "reward" and decision.report.rewarded:
+                return self.result(Ending.REWARDED, "the world rewards the task")
+            if self._settings.ends_on == "termination" and mode.terminate:
+                return self.result(Ending.TERMINATED, "the policy ended its task")
+        return self.result(Ending.KEYFRAME_LIMIT, f"{self.keyframes} keyframes without the policy's end signal")
 
-    def _next_keyframe(self) -> tuple[bool, str]:
-        """Whether the executed keyframe was the last, and why none was executed (empty if one was)."""
+    def result(self, ending: Ending, message: str) -> RunResult:
+        """How it ended, with what was done until now."""
+        return RunResult(ending, message, self.keyframes, tuple(self.decisions))
+
+    def _next_keyframe(self) -> Decision:
+        """The decision of which a candidate was executed, or the last one if motion refused them all."""
+        for attempt in range(self._settings.decisions_per_keyframe):
+            decision = self._decide_and_move(attempt)
+            if decision.executed is not None:
+                break
+            self._tell("deciding", decision.keyframe, decision.report.message)
+        return decision
+
+    def _decide_and_move(self, attempt: int) -> Decision:
         number = self.keyframes + 1
-        message = ""
-        for attempt in range(self._decisions_per_keyframe):
-            cloud = self._look()
-            self._tell("deciding", number, f"{len(cloud)} points")
-            modes = self._decide(cloud, self.keyframes + attempt * self._keyframe_limit)
-            if not modes:
-                message = "the policy has no keyframe for this cloud"
-                continue
-            report = self._move(modes, cloud)
-            if report.chosen is not None:
-                return modes[report.chosen].terminate, ""
-            message = report.message
-            self._tell("deciding", number, message)
-        return False, message
+        cloud = self._look(self._settings.settle_time)
+        self._tell("deciding", number, f"{len(cloud)} points")
+        seed = self._seed + self.keyframes + attempt * self._settings.keyframe_limit
+        began = time.monotonic()
+        modes = tuple(self._decide(cloud, seed))
+        seconds = time.monotonic() - began
+        try:
+            report = self._move_with_retries(modes[: self._settings.candidates], cloud)
+        except UserError as error:
+            self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, str(error))))
+            raise
+        self.decisions.append(Decision(number, seed, seconds, modes, report))
+        return self.decisions[-1]
+
+    def _move_with_retries(self, candidates: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
+        if not candidates:
+            return MotionReport(None, "the policy has no keyframe for this cloud")
+        report = self._move(candidates, cloud)
+        chosen = report.chosen
+        for _ in range(self._settings.max_tries - 1):
+            if chosen is None or report.chosen is None or not report.missed or report.rewarded:
+                break
+            report = self._move(candidates[chosen : chosen + 1], cloud)
+        return report if report.chosen is None else replace(report, chosen=chosen)

@@ -4,22 +4,67 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mini_diffuser_ros.motion import MotionPlanner, PlannedKeyframe
-from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
-from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
-from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
-from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome, Result
-from mini_diffuser_ros.records import KeyframeMode
+from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
+from mini_diffuser_ros.running.instruction_run import MotionReport
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 Tell = Callable[[str, float], None]
 """Takes a phase and its progress, 0 to 1."""
 
+ARRIVAL_TOLERANCE = 0.05
+"""Radians by which a joint may miss the end of a trajectory."""
+
+OPEN_FRACTION = 0.9
+"""Of the largest width, from which the gripper counts as open."""
+
+
+class Measured(Protocol):
+    """Where the arm is."""
+
+    def await_rest(self, token: CancellationToken) -> NDArray[np.float64]:
+        """(J,) joint positions, radians, once the arm is known to be at rest, or an error that says why not."""
+        ...
+
+
+class Arm(Protocol):
+    """Follows trajectories."""
+
+    def await_server(self, token: CancellationToken) -> None:
+        """Return once the arm can be commanded, or raise an error that says why not."""
+        ...
+
+    def follow(
+        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
+    ) -> None:
+        """Follow a trajectory and check that the arm has arrived; an error where it has not."""
+        ...
+
+
+class Gripper(Protocol):
+    """Opens and closes."""
+
+    def await_server(self, token: CancellationToken) -> None:
+        """Return once the gripper can be commanded, or raise an error that says why not."""
+        ...
+
+    def has_to_act(self, wanted_open: bool) -> bool:
+        """Whether the measured state is another."""
+        ...
+
+    def take_state(self, wanted_open: bool, token: CancellationToken) -> None:
+        """Open or close, and check by measurement that it was done; an error where it was not."""
+        ...
+
 
 class KeyframeMotion:
-    """Carries out one goal at a time.
+    """Carries out one keyframe at a time.
 
     Args:
         planner: makes the trajectories.
@@ -33,11 +78,11 @@ class KeyframeMotion:
     def __init__(
         self,
         planner: MotionPlanner,
-        measured: MeasuredArm,
+        measured: Measured,
         latch: StopLatch,
-        arm: ArmClient,
-        gripper: GripperClient,
-        on_planned: Callable[[float], None],
+        arm: Arm,
+        gripper: Gripper,
+        on_planned: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._planner = planner
         self._measured = measured
@@ -46,13 +91,15 @@ class KeyframeMotion:
         self._gripper = gripper
         self._on_planned = on_planned
 
-    def carry_out(self, candidates: Sequence[KeyframeMode], token: CancellationToken, tell: Tell) -> MotionOutcome:
+    def carry_out(
+        self, candidates: Sequence[KeyframeMode], token: CancellationToken, tell: Tell = lambda *_: None
+    ) -> MotionReport:
         """Move to the first candidate that can be reached.
 
         Raises:
             InterruptionError: when the token is interrupted; the arm rests then.
             AllRefused: no candidate passed the checks.
-            NodeError: a controller is absent or failed, or the arm is not where it should be.
+            UserError: a controller is absent or failed, or the arm is not where it should be.
         """
         tell("planning", 0.0)
         self._arm.await_server(token)
@@ -68,7 +115,7 @@ class KeyframeMotion:
             tell("gripper", 0.0)
             self._gripper.take_state(mode.gripper_open, token)
         message = f"reached candidate {planned.index + 1} of {len(candidates)}"
-        return MotionOutcome(Result.REACHED, message, planned.index, tuple(map(str, planned.refusals)))
+        return MotionReport(planned.index, message, tuple(map(str, planned.refusals)))
 
     def _plan(self, candidates: Sequence[KeyframeMode], token: CancellationToken) -> PlannedKeyframe:
         start = self._measured.await_rest(token)
@@ -77,3 +124,21 @@ class KeyframeMotion:
             return self._planner.plan_first(start, candidates, before_each=token.check)
         finally:
             self._on_planned(time.monotonic() - began)
+
+
+def missed_joint(trajectory: JointTrajectory, positions: NDArray[np.floating], tolerance: float) -> str | None:
+    """What to say of the joint that is farthest from the end of a trajectory; None if all have arrived.
+
+    Args:
+        trajectory: that was followed.
+        positions: (J,) radians, measured at rest, in the order of its joints.
+        tolerance: radians.
+    """
+    misses = np.abs(positions - trajectory.positions[-1])
+    worst = int(np.argmax(misses))
+    if misses[worst] <= tolerance:
+        return None
+    return (
+        f"{trajectory.joint_names[worst]} is {misses[worst]:.3f} rad from its goal, allowed are {tolerance:.3f} rad: "
+        "something holds the arm, or the controller lags"
+    )

@@ -37,7 +37,7 @@ class LoggedMode:
 
 
 @dataclass(frozen=True)
-class Decision:
+class LoggedDecision:
     """One decision: seconds since the sentence, size of the cloud (None if it was not seen here), candidates."""
 
     seconds: float
@@ -75,7 +75,7 @@ class RunReport:
     seconds: float = 0.0
     sentence_to_first_motion_s: float | None = None
     events: list[Event] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[LoggedDecision] = field(default_factory=list)
 
     def conclude(self) -> None:
         """Judge success from the outcome and what the world says, and say why it is none."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.running.deciding import Decider
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
@@ -43,14 +44,14 @@ def policy() -> Iterator[ScriptedPolicy]:
 
 
 def decider(policy: Any) -> Decider:
-    return Decider(policy, samples=8, steps=2, seed=100)
+    return Decider(policy, LoopSettings(samples=8, steps=2))
 
 
 def test_modes_come_back_and_each_decision_draws_other_noise(policy: ScriptedPolicy) -> None:
     policy.allowed.set()
     deciding = decider(policy)
-    for count in (0, 3):
-        assert deciding.decide(CLOUD, "press", count, CancellationToken()) == [MODE]
+    for seed in (100, 103):
+        assert deciding.decide(CLOUD, "press", seed, CancellationToken()) == [MODE]
     assert policy.seeds == [100, 103]
     assert "decision p50 (ms)" in deciding.latencies()
 
@@ -78,14 +79,14 @@ def test_an_interruption_ends_the_wait_while_the_decision_goes_on(policy: Script
 
 def test_a_decision_that_has_not_begun_is_not_made(policy: ScriptedPolicy) -> None:
     deciding, first = decider(policy), CancellationToken()
-    waiting = threading.Thread(target=lambda: deciding.decide(CLOUD, "press", 0, first))
+    waiting = threading.Thread(target=lambda: deciding.decide(CLOUD, "press", 100, first))
     waiting.start()
     policy.begun.wait(60.0)
     second = CancellationToken()
     second.interrupt(4, "preempted")
     with pytest.raises(InterruptionError):
-        deciding.decide(CLOUD, "press", 1, second)
+        deciding.decide(CLOUD, "press", 101, second)
     policy.allowed.set()
     waiting.join(60.0)
-    assert deciding.decide(CLOUD, "press", 2, CancellationToken()) == [MODE]
+    assert deciding.decide(CLOUD, "press", 102, CancellationToken()) == [MODE]
     assert policy.seeds == [100, 102]

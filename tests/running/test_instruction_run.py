@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport, refusal_of
+from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
+from mini_diffuser_ros.running.instruction_run import refusal_of
 from mini_diffuser_ros.support.errors import UserError
 
 CLOUD = Cloud(np.zeros((3, 3), np.float32), np.zeros((3, 3), np.uint8), "base")
@@ -21,28 +22,37 @@ def mode(terminate: bool = False) -> KeyframeMode:
 class Script:
     """Decisions and what motion says to them, in order; remembers what happened."""
 
-    def __init__(self, decisions: Sequence[Sequence[KeyframeMode]], motions: Sequence[int | None]) -> None:
+    def __init__(
+        self, decisions: Sequence[Sequence[KeyframeMode]], motions: Sequence[int | MotionReport | None]
+    ) -> None:
         self.decisions = list(decisions)
         self.motions = list(motions)
         self.log: list[str] = []
         self.seeds: list[int] = []
+        self.settled: list[float] = []
+        self.offered: list[Sequence[KeyframeMode]] = []
 
-    def look(self) -> Cloud:
+    def look(self, settle_time: float) -> Cloud:
         self.log.append("look")
+        self.settled.append(settle_time)
         return CLOUD
 
-    def decide(self, cloud: Cloud, count: int) -> Sequence[KeyframeMode]:
+    def decide(self, cloud: Cloud, seed: int) -> Sequence[KeyframeMode]:
         self.log.append("decide")
-        self.seeds.append(count)
+        self.seeds.append(seed)
         return self.decisions.pop(0)
 
     def move(self, modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
         self.log.append("move")
-        chosen = self.motions.pop(0)
-        return MotionReport(chosen, "reached" if chosen is not None else "out of reach")
+        self.offered.append(modes)
+        motion = self.motions.pop(0)
+        if isinstance(motion, MotionReport):
+            return motion
+        return MotionReport(motion, "reached" if motion is not None else "out of reach")
 
-    def run(self, limit: int = 10) -> InstructionRun:
-        return InstructionRun(self.look, self.decide, self.move, lambda *_: None, limit, 2)
+    def run(self, limit: int = 10, settings: LoopSettings | None = None, seed: int = 0) -> InstructionRun:
+        settings = settings or LoopSettings(keyframe_limit=limit)
+        return InstructionRun(self.look, self.decide, self.move, lambda *_: None, settings, seed)
 
 
 def test_the_end_signal_counts_after_its_keyframe_was_executed() -> None:
@@ -79,12 +89,72 @@ def test_when_everything_is_refused_the_run_fails_with_the_reason() -> None:
 def test_what_interrupts_a_wait_passes_through() -> None:
     script = Script([[mode()]], [])
 
-    def blind() -> Cloud:
+    def blind(settle_time: float) -> Cloud:
         raise UserError("no cloud")
 
-    run = InstructionRun(blind, script.decide, script.move, lambda *_: None, 5, 2)
+    run = InstructionRun(blind, script.decide, script.move, lambda *_: None, LoopSettings())
     with pytest.raises(UserError, match="no cloud"):
         run.obey()
+
+
+def test_only_so_many_candidates_are_offered_after_the_settle_time() -> None:
+    script = Script([[mode(), mode(), mode(terminate=True)]], [0])
+    script.run(settings=LoopSettings(candidates=2, settle_time=0.7, keyframe_limit=1)).obey()
+    assert [len(modes) for modes in script.offered] == [2]
+    assert script.settled == [0.7]
+
+
+def test_decisions_are_kept_with_what_became_of_them() -> None:
+    refused = MotionReport(None, "out of reach", refusals=("too far", "too near"))
+    script = Script([[mode(), mode()], [], [mode(terminate=True)]], [0, refused, 0])
+    settings = LoopSettings(keyframe_limit=5, decisions_per_keyframe=3)
+    script.decisions.insert(0, [mode()])
+    result = script.run(settings=settings, seed=40).obey()
+    assert [decision.keyframe for decision in result.decisions] == [1, 2, 2, 2]
+    assert [decision.seed for decision in result.decisions] == script.seeds == [40, 41, 46, 51]
+    assert [decision.executed is None for decision in result.decisions] == [False, True, True, False]
+    assert result.decisions[1].report == refused
+    assert "no keyframe" in result.decisions[2].report.message
+
+
+def test_a_motion_that_fails_leaves_its_decision_behind() -> None:
+    script = Script([[mode()]], [])
+
+    def fail(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
+        raise UserError("joint2 is 0.3 rad from its goal")
+
+    run = InstructionRun(script.look, script.decide, fail, lambda *_: None, LoopSettings())
+    with pytest.raises(UserError, match="joint2"):
+        run.obey()
+    assert [decision.report.message for decision in run.decisions] == ["joint2 is 0.3 rad from its goal"]
+
+
+def test_a_candidate_that_was_missed_is_tried_again_on_its_own() -> None:
+    first, second = mode(), mode(terminate=True)
+    script = Script([[first, second]], [MotionReport(1, "missed", missed=True), MotionReport(0, "there")])
+    result = script.run(settings=LoopSettings(max_tries=3)).obey()
+    assert (result.ending, result.keyframes) == (Ending.TERMINATED, 1)
+    assert script.offered == [(first, second), (second,)]
+    assert result.decisions[0].executed is second
+
+
+def test_in_the_published_protocol_a_reward_ends_and_the_policy_does_not() -> None:
+    rewarded = MotionReport(0, "there", rewarded=True)
+    script = Script([[mode(terminate=True)]] * 3, [0, rewarded])
+    result = script.run(settings=LoopSettings.published_rlbench()).obey()
+    assert (result.ending, result.keyframes) == (Ending.REWARDED, 2)
+
+
+def test_in_the_published_protocol_the_first_refusal_ends() -> None:
+    script = Script([[mode(), mode()]], [None])
+    result = script.run(settings=LoopSettings.published_rlbench()).obey()
+    assert (result.ending, result.keyframes) == (Ending.FAILED, 0)
+    assert [len(modes) for modes in script.offered] == [1]
+
+
+def test_without_the_published_protocol_a_reward_does_not_end() -> None:
+    script = Script([[mode()], [mode(terminate=True)]], [MotionReport(0, "there", rewarded=True), 0])
+    assert script.run().obey().ending is Ending.TERMINATED
 
 
 @pytest.mark.parametrize("sentence", ["", "  \t ", "x" * 201, "press\x00it"])

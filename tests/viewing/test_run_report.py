@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.viewing.run_report import Decision, Event, RunReport, draw_decision, logged, make_run_folder
+from mini_diffuser_ros.viewing.run_report import (
+    Event,
+    LoggedDecision,
+    RunReport,
+    draw_decision,
+    logged,
+    make_run_folder,
+)
 from mini_diffuser_ros.viewing.run_video import RunVideo
 
 MODES = [
@@ -50,7 +57,7 @@ def test_the_summary_is_one_line_with_everything_that_counts() -> None:
 def test_the_log_holds_decisions_and_events(tmp_path: Path) -> None:
     report = RunReport("press it", sentence_to_first_motion_s=1.5)
     report.events.append(Event(0.1, "waiting", 1, "no cloud yet"))
-    report.decisions.append(Decision(0.9, 512, logged(MODES)))
+    report.decisions.append(LoggedDecision(0.9, 512, logged(MODES)))
     report.write(tmp_path)
     document = json.loads((tmp_path / "run.json").read_text())
     assert document["sentence_to_first_motion_s"] == 1.5

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from action_msgs.msg import GoalStatus
 from control_msgs.action import FollowJointTrajectory
 from rclpy.callback_groups import CallbackGroup
@@ -20,6 +19,7 @@ from mini_diffuser_ros.nodes.ros.action_goal import SentGoal, cancel_on_acceptan
 from mini_diffuser_ros.nodes.ros.messages import seconds, trajectory_to_message
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.running.keyframe_motion import missed_joint
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
@@ -92,13 +92,9 @@ class ArmClient(ControllerClient):
 
     def _check_arrival(self, trajectory: JointTrajectory, token: CancellationToken) -> None:
         """What the controller reports is checked against what is measured."""
-        misses = np.abs(self._measured.await_rest(token) - trajectory.positions[-1])
-        worst = int(np.argmax(misses))
-        if misses[worst] > self._arrival_tolerance:
-            raise NodeError(
-                f"{trajectory.joint_names[worst]} is {misses[worst]:.3f} rad from its goal, allowed are "
-                f"{self._arrival_tolerance:.3f} rad: something holds the arm, or the controller lags"
-            )
+        problem = missed_joint(trajectory, self._measured.await_rest(token), self._arrival_tolerance)
+        if problem:
+            raise NodeError(problem)
 
     @staticmethod
     def _take_reference(progress: Progress, trajectory: JointTrajectory, feedback: Any) -> None:

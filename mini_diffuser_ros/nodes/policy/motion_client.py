@@ -13,7 +13,7 @@ from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message
 from mini_diffuser_ros.records import KeyframeMode
-from mini_diffuser_ros.running.instruction_run import MotionReport
+from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 NAME = "mini_diffuser/move_to_keyframe"
@@ -26,20 +26,18 @@ class MotionClient(ControllerClient):
     Args:
         node: that sends the goals.
         group: of all callbacks.
-        candidates: modes that motion may try for a keyframe.
         max_silence: seconds without a sign of life of motion_node after which its goal counts as lost.
     """
 
-    def __init__(self, node: Node, group: CallbackGroup, candidates: int, max_silence: float) -> None:
+    def __init__(self, node: Node, group: CallbackGroup, max_silence: float) -> None:
         super().__init__(node, MoveToKeyframe, NAME, group)
         self._clock = node.get_clock()
-        self._candidates = candidates
         self._max_silence = max_silence
 
     def move(
         self, modes: Sequence[KeyframeMode], frame: str, token: CancellationToken, tell: Callable[[str, str], None]
     ) -> MotionReport:
-        """Have motion try the most probable modes in order.
+        """Have motion try modes in order.
 
         Args:
             modes: the most probable first.
@@ -54,7 +52,7 @@ class MotionClient(ControllerClient):
         """
         self.await_server(token)
         goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()))
-        goal.candidates = [mode_to_message(mode) for mode in modes[: self._candidates]]
+        goal.candidates = [mode_to_message(mode) for mode in modes]
         with self.busy():
             wrapped = carry_out(
                 self.client,
@@ -67,8 +65,8 @@ class MotionClient(ControllerClient):
             )
         result, motion = wrapped.result, MoveToKeyframe.Result
         if result.outcome == motion.REACHED:
-            return MotionReport(result.chosen, result.message)
+            return MotionReport(result.chosen, result.message, tuple(result.refusals))
         if result.outcome == motion.REFUSED:
-            return MotionReport(None, result.message)
+            return MotionReport(None, result.message, tuple(result.refusals))
         ended = ExecuteInstruction.Result
         raise InterruptionError(ended.STOPPED if result.outcome == motion.STOPPED else ended.FAILED, result.message)

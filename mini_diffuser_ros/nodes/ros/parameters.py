@@ -50,12 +50,12 @@ class Parameters:
         # Declared by its type: rclpy takes an empty list for one of bytes.
         return tuple(float(value) for value in self._declare(name, Parameter.Type.DOUBLE_ARRAY, description) or ())
 
-    def settings(self, defaults: Settings, prefix: str, without: tuple[str, ...] = ()) -> Settings:
+    def settings(self, defaults: Settings, prefix: str = "", without: tuple[str, ...] = ()) -> Settings:
         """Typed settings: one parameter a value, nested ones by dotted names, described by the classes' docstrings.
 
         Args:
             defaults: an instance of the settings dataclass, with what holds where nothing is given.
-            prefix: of the parameters' names.
+            prefix: of the parameters' names; empty for none.
             without: dotted names, below the prefix, of values that are no parameters; they keep their defaults.
 
         Raises:
@@ -66,7 +66,9 @@ class Parameters:
             if leaf.name not in without:
                 default = list(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
                 ranges = _ranges(default, leaf.bounds)
-                given[leaf.name] = self._declare(f"{prefix}.{leaf.name}", default, leaf.description, **ranges)
+                given[leaf.name] = self._declare(
+                    f"{prefix}.{leaf.name}" if prefix else leaf.name, default, leaf.description, **ranges
+                )
         return with_values(defaults, given, "parameters", prefix)
 
     def _declare(self, name: str, default: Any, description: str, **ranges: Any) -> Any:

@@ -25,7 +25,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
     seconds,
 )
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.viewing.run_report import Decision, RunReport, draw_decision, logged
+from mini_diffuser_ros.viewing.run_report import LoggedDecision, RunReport, draw_decision, logged
 from mini_diffuser_ros.viewing.run_video import RunVideo
 
 MOVING = 0.02  # rad/s; joints at rest stay well below
@@ -115,7 +115,7 @@ class RunObserver:
         stamp = seconds(message.header.stamp)
         seen = next((cloud for cloud in self._clouds if abs(cloud.stamp - stamp) < 1e-6), None)
         points = None if seen is None else len(seen)
-        self._report.decisions.append(Decision(round(self.elapsed(), 3), points, logged(modes)))
+        self._report.decisions.append(LoggedDecision(round(self.elapsed(), 3), points, logged(modes)))
         if self._picture is None and seen is not None and modes:
             self._picture = (seen, modes)
 

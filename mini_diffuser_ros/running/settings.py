@@ -1,0 +1,51 @@
+"""How a sentence is obeyed: the settings of the loop, the same for policy_node and every evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mini_diffuser_ros.support.settings import bounded, check_fields
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """Everything that the way from a sentence to its end depends on, besides the world and the policy.
+
+    The defaults are what policy_node does.
+
+    Attributes:
+        samples: hypotheses drawn for a decision.
+        steps: DDIM steps of a decision.
+        candidates: modes that motion may try for a keyframe, the most probable first.
+        decisions_per_keyframe: decisions before a keyframe is given up as refused by motion, each on a new look and
+            with other noise.
+        keyframe_limit: keyframes a sentence may take.
+        settle_time: seconds after a sentence or a motion from which on images show the scene at rest.
+        max_tries: moves to the same keyframe, as long as a world says that the arm ended short of it.
+        ends_on: ``termination``, the policy's own signal, or ``reward``, the world's judgement, whatever the policy
+            says.
+    """
+
+    samples: int = bounded(64, 1, 4096)
+    steps: int = bounded(20, 1, 1000)
+    candidates: int = bounded(8, 1, 100)
+    decisions_per_keyframe: int = bounded(2, 1, 20)
+    keyframe_limit: int = bounded(15, 1, 1000)
+    settle_time: float = bounded(0.35, 0.0, 10.0)
+    max_tries: int = bounded(1, 1, 100)
+    ends_on: Literal["termination", "reward"] = "termination"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @classmethod
+    def published_rlbench(cls) -> LoopSettings:
+        """RLBench's published protocol.
+
+        Only the most probable keyframe counts, the move to it is repeated while it is missed, a refusal ends the
+        episode, and so does a reward at any time.
+        """
+        return cls(
+            candidates=1, decisions_per_keyframe=1, keyframe_limit=25, settle_time=0.0, max_tries=10, ends_on="reward"
+        )
