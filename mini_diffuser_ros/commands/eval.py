@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,24 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
-from mini_diffuser_ros.evaluation.rlbench import rlbench_episodes, run_rlbench_episode
-from mini_diffuser_ros.evaluation.rlbench_rollout import RlbenchProtocol
+from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials, run_rlbench_trial
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult
-from mini_diffuser_ros.evaluation.tabletop import run_tabletop_episode, tabletop_episodes
-from mini_diffuser_ros.policy import CheckpointError, load_policy
-from mini_diffuser_ros.simulation import TASKS, SimulationError
-from mini_diffuser_ros.training.errors import TrainingError
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
+from mini_diffuser_ros.policy import load_policy
+from mini_diffuser_ros.running import LoopSettings
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import whole_file
+from mini_diffuser_ros.support.settings import leaves, with_values
+from mini_diffuser_ros.support.workers import map_in_workers
 from mini_diffuser_ros.training.fusion_settings import read_fusion
 
-WORLDS = ("tabletop", "rlbench")
+WORLDS: Mapping[str, type[EvaluationProtocol]] = {"tabletop": TabletopProtocol, "rlbench": RlbenchProtocol}
+OWN_OPTIONS = {
+    "tabletop": ("renderer", "settle_time"),
+    "rlbench": ("demonstrations", "cameras", "image_size"),
+}
+LOOPS = {"deployed": LoopSettings(), "published": LoopSettings.published_rlbench()}
+"""What ``--protocol`` names: the loop of policy_node, and RLBench's."""
 
 
 def main(arguments: list[str]) -> int:
@@ -33,24 +41,22 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         protocol = _protocol(options)
-        load_policy(options.checkpoint)
-        read_fusion(options.checkpoint)
-        results = _evaluate(options.checkpoint, protocol, options.workers)
-        report = evaluation_report(options.checkpoint, protocol, results)
-        if options.json:
-            Path(options.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    except (EvaluationError, SimulationError, CheckpointError, TrainingError) as error:
+        with _report_file(options.json) as out:
+            load_policy(options.checkpoint)
+            read_fusion(options.checkpoint)
+            results = _evaluate(options.checkpoint, protocol, options.workers)
+            report = evaluation_report(options.checkpoint, protocol, results)
+            if out is not None:
+                out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except UserError as error:
         sys.stderr.write(f"mini-diffuser eval: {error}\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"mini-diffuser eval: {error.filename}: {error.strerror}\n")
         return 2
     sys.stdout.write(_table(report))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    table, rlbench = EvaluationProtocol(), RlbenchProtocol()
+    table, rlbench = TabletopProtocol(), RlbenchProtocol()
     parser = argparse.ArgumentParser(prog="mini-diffuser eval", description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint directory, e.g. models/tabletop")
     parser.add_argument("--world", default="tabletop", help=f"{' or '.join(WORLDS)} (default: %(default)s)")
@@ -58,72 +64,102 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--episodes", type=int, help=f"episodes of each task (tabletop: {table.episodes}, rlbench: {rlbench.episodes})"
     )
-    parser.add_argument("--seed", type=int, default=table.seed, help="seed of the first layout")
+    parser.add_argument("--seed", type=int, default=table.seed, help="seed of the first layout (default: %(default)s)")
     parser.add_argument(
         "--sentences",
         help=f"tabletop: held-out, training, or a YAML file: task -> templates with the task's slots (default: "
         f"{table.sentences}); rlbench: environment, or a JSON file: task+variation -> sentences (default: "
         f"{rlbench.sentences})",
     )
-    parser.add_argument("--samples", type=int, default=table.samples, help="hypotheses a decision")
-    parser.add_argument("--steps", type=int, help=f"DDIM steps (tabletop: {table.steps}, rlbench: {rlbench.steps})")
-    parser.add_argument(
-        "--max-keyframes",
-        type=int,
-        help=f"limit of an episode (tabletop: {table.max_keyframes}, rlbench: {rlbench.max_keyframes})",
-    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument("--json", metavar="OUT", help="file for the figures and the outcome of every episode")
+    parser.add_argument("--json", metavar="OUT", help="file for the figures and every decision of every episode")
     parser.add_argument("--renderer", help=f"tabletop: rays or egl (default: {table.renderer})")
     parser.add_argument(
         "--demonstrations", metavar="DIR", help="rlbench: stored test demonstrations to take layouts of"
     )
-    parser.add_argument("--max-tries", type=int, help=f"rlbench: moves to a keyframe (default: {rlbench.max_tries})")
     parser.add_argument("--cameras", help=f"rlbench: names separated by commas (default: {','.join(rlbench.cameras)})")
     parser.add_argument("--image-size", type=int, help=f"rlbench: pixels (default: {rlbench.image_size})")
+    _add_loop(parser)
     return parser
 
 
-def _protocol(options: argparse.Namespace) -> EvaluationProtocol | RlbenchProtocol:
+def _add_loop(parser: argparse.ArgumentParser) -> None:
+    loop = parser.add_argument_group(
+        "the loop", "how a sentence is obeyed; options change single settings of what --protocol names"
+    )
+    loop.add_argument(
+        "--protocol",
+        help="deployed, as policy_node does, or published, as RLBench's results are made (default: tabletop deployed, "
+        "rlbench published)",
+    )
+    published = {leaf.name: leaf.default for leaf in leaves(LOOPS["published"])}
+    for leaf in leaves(LOOPS["deployed"]):
+        names = ["--" + leaf.name.replace("_", "-")] + ["--max-keyframes"] * (leaf.name == "keyframe_limit")
+        values = f"deployed: {leaf.default}, published: {published[leaf.name]}"
+        text = f"{leaf.description.rstrip('.')} ({values})"
+        loop.add_argument(*names, dest=leaf.name, type=type(leaf.default), help=text)
+
+
+def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
     if options.workers < 1:
         raise EvaluationError(f"workers is {options.workers}, expected at least 1")
-    own = {"tabletop": ("renderer",), "rlbench": ("demonstrations", "max_tries", "cameras", "image_size")}
     if options.world not in WORLDS:
         raise EvaluationError(f"unknown world '{options.world}'; known: {', '.join(WORLDS)}")
-    for world, names in own.items():
+    for world, names in OWN_OPTIONS.items():
         for name in names:
             if world != options.world and getattr(options, name) is not None:
                 raise EvaluationError(f"--{name.replace('_', '-')} is an option of --world {world} alone")
-    names = ("episodes", "seed", "sentences", "samples", "steps", "max_keyframes", *own[options.world])
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    if options.tasks != "all":
-        given["tasks"] = tuple(options.tasks.split(","))
-    if options.world == "tabletop":
-        return EvaluationProtocol(**({"tasks": tuple(TASKS)} | given))
-    if "cameras" in given:
-        given["cameras"] = tuple(given["cameras"].split(","))
-    return RlbenchProtocol(**given)
+    names = ("episodes", "seed", "sentences", "tasks", "renderer", "demonstrations", "cameras", "image_size")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.tasks == "all":
+        del given["tasks"]
+    protocol = WORLDS[options.world]()
+    protocol = replace(protocol, loop=_loop(options, protocol.loop))
+    return with_values(protocol, given, "command line")
 
 
-def _evaluate(checkpoint: str, protocol: EvaluationProtocol | RlbenchProtocol, workers: int) -> list[EpisodeResult]:
-    if isinstance(protocol, RlbenchProtocol):
-        return _run(run_rlbench_episode, rlbench_episodes(checkpoint, protocol), workers)
-    return _run(run_tabletop_episode, tabletop_episodes(checkpoint, protocol), workers)
+def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
+    """The settings that ``--protocol`` names, with those that have options of their own."""
+    loop = default
+    if options.protocol is not None:
+        if options.protocol not in LOOPS:
+            raise EvaluationError(f"unknown protocol '{options.protocol}'; known: {', '.join(LOOPS)}")
+        # A world keeps its own settle time: RLBench's simulator stands still between moves.
+        loop = replace(LOOPS[options.protocol], settle_time=default.settle_time)
+    given = {leaf.name: getattr(options, leaf.name) for leaf in leaves(loop)}
+    return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
 
 
-def _run(run: Callable[[Any], EpisodeResult], episodes: Sequence[Any], workers: int) -> list[EpisodeResult]:
-    """The results of all episodes, in order, with a progress bar."""
-    return list(tqdm(_results(run, episodes, workers), total=len(episodes), desc="episodes", unit="episode"))
+@contextmanager
+def _report_file(path: str | None) -> Iterator[Path | None]:
+    """Where to write the report; it is opened first, as nobody wants to hear after hours that it cannot be.
 
-
-def _results(run: Callable[[Any], EpisodeResult], episodes: Sequence[Any], workers: int) -> Iterator[EpisodeResult]:
-    if workers == 1:
-        yield from map(run, episodes)
+    Raises:
+        EvaluationError: naming the file.
+    """
+    if path is None:
+        yield None
         return
-    # Spawned, not forked: torch's and MuJoCo's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(run, episodes)
+    if Path(path).is_dir():
+        raise EvaluationError(f"--json {path}: is a directory")
+    try:
+        with whole_file(path) as partial:
+            partial.touch()
+            yield partial
+    except OSError as error:
+        raise EvaluationError(f"--json {path}: cannot be written: {error.strerror or error}") from error
+
+
+def _evaluate(checkpoint: str, protocol: EvaluationProtocol, workers: int) -> list[EpisodeResult]:
+    """The results of all episodes, in order, with a progress bar."""
+    results: Iterator[EpisodeResult]
+    if isinstance(protocol, RlbenchProtocol):
+        rlbench = rlbench_trials(checkpoint, protocol)
+        results, count = map_in_workers(run_rlbench_trial, rlbench, workers), len(rlbench)
+    elif isinstance(protocol, TabletopProtocol):
+        tabletop = tabletop_trials(checkpoint, protocol)
+        results, count = map_in_workers(run_tabletop_trial, tabletop, workers), len(tabletop)
+    return list(tqdm(results, total=count, desc="episodes", unit="episode"))
 
 
 def _table(report: Mapping[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import bounded, check_fields
 
 
 class EvaluationError(UserError, ValueError):
@@ -13,31 +15,23 @@ class EvaluationError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """Everything besides the checkpoint that a success rate depends on.
+    """Everything besides the checkpoint that a success rate depends on, in any world; each world adds its own.
 
     Attributes:
-        world: name of the world; ``tabletop`` is the MuJoCo table-top.
+        world: name of the world.
         tasks: names of the tasks, in order of the report.
         episodes: episodes of each task.
-        seed: episode i of every task is laid out with seed ``seed + i``.
-        sentences: ``held-out`` (templates never used in training), ``training``, or the name of a YAML file.
-        max_keyframes: an episode that has not ended by itself after so many keyframes is stopped, and judged.
-        samples: hypotheses a decision.
-        steps: DDIM steps a decision.
-        renderer: ``rays`` or ``egl``.
+        seed: episode i of every task is laid out with seed ``seed + i``, which is that of its decisions' noise, too.
+        sentences: what the policy is told; each world says what can be named here.
+        loop: how a sentence is obeyed.
     """
 
-    world: str = "tabletop"
+    world: str = ""
     tasks: tuple[str, ...] = ()
-    episodes: int = 50
-    seed: int = 0
-    sentences: str = "held-out"
-    max_keyframes: int = 15
-    samples: int = 64
-    steps: int = 20
-    renderer: str = "rays"
+    episodes: int = bounded(50, 1, 1_000_000)
+    seed: int = bounded(0, 0, 2**31 - 1)
+    sentences: str = ""
+    loop: LoopSettings = field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "max_keyframes", "samples", "steps"):
-            if getattr(self, name) < 1:
-                raise EvaluationError(f"{name} is {getattr(self, name)}, expected at least 1")
+        check_fields(self)

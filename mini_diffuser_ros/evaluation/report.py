@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
-from mini_diffuser_ros.evaluation.rlbench_rollout import RlbenchProtocol
-from mini_diffuser_ros.evaluation.rollout import Decision, EpisodeResult
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult, JudgedDecision
+from mini_diffuser_ros.running import Decision
+from mini_diffuser_ros.support.settings import to_mapping
 
 RIGHT_OBJECT = 0.03
 """Metres; a decision within this distance of the expert's keyframe has chosen the right object."""
@@ -31,14 +31,14 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
 
 
 def evaluation_report(
-    checkpoint: str, protocol: EvaluationProtocol | RlbenchProtocol, results: Sequence[EpisodeResult]
+    checkpoint: str, protocol: EvaluationProtocol, results: Sequence[EpisodeResult]
 ) -> dict[str, Any]:
     """The JSON document that ``mini-diffuser eval`` writes; its keys are a public contract."""
     tasks = {task: _task_figures([result for result in results if result.task == task]) for task in protocol.tasks}
     return {
         "mean_success": float(np.mean([figures["success_rate"] for figures in tasks.values()])),
         "tasks": tasks,
-        "protocol": {"checkpoint": checkpoint, **asdict(protocol)},
+        "protocol": {"checkpoint": checkpoint, **to_mapping(protocol)},
         "episodes": [_episode(result) for result in results],
     }
 
@@ -46,17 +46,18 @@ def evaluation_report(
 def _task_figures(results: Sequence[EpisodeResult]) -> dict[str, Any]:
     successes = sum(result.success for result in results)
     decisions = [decision for result in results for decision in result.decisions]
+    seconds = [decision.made.seconds for decision in decisions]
     return {
         "success_rate": successes / len(results) if results else 0.0,
         "episodes": len(results),
         "interval": list(wilson_interval(successes, len(results))),
         "decision_frames": _decision_figures([decision for decision in decisions if decision.chooses_object]),
         "other_frames": _decision_figures([decision for decision in decisions if not decision.chooses_object]),
-        "seconds_per_decision": float(np.median([decision.seconds for decision in decisions])) if decisions else None,
+        "seconds_per_decision": float(np.median(seconds)) if seconds else None,
     }
 
 
-def _decision_figures(decisions: Sequence[Decision]) -> dict[str, Any]:
+def _decision_figures(decisions: Sequence[JudgedDecision]) -> dict[str, Any]:
     """Distances to the expert's keyframe, over the decisions made while the episode ran as the expert's."""
     distances = np.array([decision.distance for decision in decisions if decision.distance is not None])
     if not len(distances):
@@ -77,5 +78,24 @@ def _episode(result: EpisodeResult) -> dict[str, Any]:
         "sentence": result.sentence,
         "success": result.success,
         "outcome": result.outcome,
-        "keyframes": len(result.decisions),
+        "keyframes": result.keyframes,
+        "decisions": [_decision(decision.made) for decision in result.decisions],
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    """What was decided for a keyframe and what became of it, for whoever looks at an episode that failed."""
+    mode = decision.executed
+    return {
+        "keyframe": decision.keyframe,
+        "seed": decision.seed,
+        "seconds": round(decision.seconds, 3),
+        "modes": len(decision.modes),
+        "chosen": decision.report.chosen,
+        "pose": None if mode is None else [round(float(value), 4) for value in mode.pose],
+        "gripper_open": None if mode is None else bool(mode.gripper_open),
+        "terminate": None if mode is None else bool(mode.terminate),
+        "share": None if mode is None else round(float(mode.share), 3),
+        "message": decision.report.message,
+        "refusals": list(decision.report.refusals),
     }

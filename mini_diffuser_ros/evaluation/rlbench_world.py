@@ -1,4 +1,4 @@
-"""RLBench as a world to evaluate in: its simulator in this process, what it is told and what it shows.
+"""RLBench as a world to run sentences in: its simulator in this process, what it is told and what it shows.
 
 RLBench and PyRep are imported when a world is made and nowhere else: everything but this evaluation works without them.
 """
@@ -19,8 +19,15 @@ from mini_diffuser_ros.data import DataError, arm_boxes, camera_view, rlbench_cl
 from mini_diffuser_ros.data.restricted_pickle import read_pickle
 from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.support.errors import UserError
+
+NEAR = 0.05
+"""Metres; a move that ends within this distance of its goal has arrived."""
+
+NEAR_TO_GRIP = 0.02
+"""Metres; the same where the gripper is going to open or close."""
 
 CAMERAS = ("left_shoulder", "right_shoulder", "overhead", "wrist", "front")
 
@@ -60,9 +67,14 @@ class RlbenchWorld:
         image_size: width and height of their images, pixels.
         fusion: how images become a cloud, as in training.
 
+    Attributes:
+        sight: what the last instant showed; there is none before the first ``reset``.
+
     Raises:
         EvaluationError: if RLBench is not installed, or it has no such camera.
     """
+
+    sight: Sight
 
     def __init__(self, cameras: Sequence[str], image_size: int, fusion: FusionConfig) -> None:
         unknown = [camera for camera in cameras if camera not in CAMERAS]
@@ -95,8 +107,8 @@ class RlbenchWorld:
         self._task = self._environment.get_task(task_class)
         return int(self._task.variation_count())
 
-    def reset(self, variation: int, state: int | tuple[Any, ...]) -> tuple[tuple[str, ...], Sight]:
-        """Lay out the chosen task; returns RLBench's own sentences for it, and what is seen.
+    def reset(self, variation: int, state: int | tuple[Any, ...]) -> tuple[str, ...]:
+        """Lay out the chosen task; returns RLBench's own sentences for it.
 
         Args:
             variation: number of the variation.
@@ -109,9 +121,45 @@ class RlbenchWorld:
             np.random.set_state(state)
         self._task.set_variation(variation)
         sentences, observation = self._task.reset()
-        return tuple(sentences), self._sight(observation, 0.0)
+        self.sight = self._sight(observation, 0.0)
+        return tuple(sentences)
 
-    def step(self, pose: NDArray[np.floating], gripper_open: bool) -> Sight:
+    def look(self, settle_time: float) -> Cloud:
+        """The scene after the last move, world frame.
+
+        The simulator shows what the published protocol judges, the instant at which a move has ended; nothing can be
+        waited for.
+        """
+        return self.sight.cloud
+
+    def move(self, candidates: Sequence[KeyframeMode]) -> MotionReport:
+        """Move, with the gripper as it is, to the first candidate that the simulator accepts; there, the gripper."""
+        refusals: list[str] = []
+        for index, candidate in enumerate(candidates):
+            try:
+                arrived = self._move_to(candidate)
+            except RefusedMoveError as refusal:
+                refusals.append(str(refusal))
+                continue
+            message = f"candidate {index + 1} of {len(candidates)} {'reached' if arrived else 'missed'}"
+            return MotionReport(index, message, tuple(refusals), missed=not arrived, rewarded=self.success())
+        return MotionReport(None, f"the simulator refused: {'; '.join(refusals)}", tuple(refusals))
+
+    def success(self) -> bool:
+        """Whether the last move was rewarded."""
+        return self.sight.reward == 1.0
+
+    def _move_to(self, mode: KeyframeMode) -> bool:
+        """Whether the gripper got there, where it changes unless the move alone was rewarded."""
+        held = self.sight.gripper_open
+        near = NEAR if mode.gripper_open == held else NEAR_TO_GRIP
+        self.step(mode.pose, held)
+        arrived = float(np.linalg.norm(self.sight.pose[:3] - mode.pose[:3])) < near
+        if arrived and mode.gripper_open != held and not self.success():
+            self.step(mode.pose, mode.gripper_open)
+        return arrived
+
+    def step(self, pose: NDArray[np.floating], gripper_open: bool) -> None:
         """Move the gripper to a pose (7,) xyz + xyzw, world frame, then open or close it.
 
         Raises:
@@ -122,7 +170,7 @@ class RlbenchWorld:
             observation, reward, _ = self._task.step(action)
         except self._refusals as error:
             raise RefusedMoveError(" ".join(str(error).split()) or type(error).__name__) from error
-        return self._sight(observation, float(reward))
+        self.sight = self._sight(observation, float(reward))
 
     def close(self) -> None:
         """End the simulator."""

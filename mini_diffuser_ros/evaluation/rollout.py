@@ -1,121 +1,105 @@
-"""One episode in closed loop: look, decide, move, until the policy says that it is done."""
+"""One episode: the loop of policy_node in a world that judges how it went."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from mini_diffuser_ros.running import (
+    DecidingPolicy,
+    Decision,
+    Ending,
+    LoopSettings,
+    RunResult,
+    World,
+    run_instruction,
+)
 
-from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
-from mini_diffuser_ros.motion import AllRefused, MotionPlanner
-from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.policy import Policy
-from mini_diffuser_ros.records import KeyframeMode
-from mini_diffuser_ros.simulation import TASKS, Goal, TabletopWorld
-from mini_diffuser_ros.training.frames import frame_kinds
+
+class JudgedWorld(World, Protocol):
+    """A world that knows whether its task is done."""
+
+    def success(self) -> bool:
+        """Whether it is, as the world stands now."""
+        ...
 
 
-@dataclass(frozen=True)
-class Decision:
-    """One decision of the policy.
+@dataclass(frozen=True, eq=False)
+class JudgedDecision:
+    """One decision, compared with an expert where there is one.
 
     Attributes:
-        seconds: from the images to the ranked modes.
+        made: the decision.
         chooses_object: True if only the sentence tells which object the keyframe goes to.
-        distance: metres between the chosen position and the expert's, None once the episode has left the expert's
-            course (a second attempt, say), where the two are no longer about the same step.
+        distance: metres between the executed position and the expert's; None without an expert, for a decision that
+            was refused, and once the episode has left the expert's course (a second attempt, say), where the two are
+            no longer about the same step.
     """
 
-    seconds: float
-    chooses_object: bool
-    distance: float | None
+    made: Decision
+    chooses_object: bool = False
+    distance: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EpisodeResult:
-    """How an episode went."""
+    """How an episode went.
+
+    Attributes:
+        task: its task.
+        seed: of layout and noise.
+        sentence: all that the policy was told.
+        success: what the world says at the end.
+        outcome: how the run ended; where it failed, why.
+        decisions: in order, those included that motion refused.
+    """
 
     task: str
     seed: int
     sentence: str
     success: bool
     outcome: str
-    decisions: tuple[Decision, ...]
+    decisions: tuple[JudgedDecision, ...]
+
+    @property
+    def keyframes(self) -> int:
+        """Keyframes that were executed."""
+        return sum(decision.made.executed is not None for decision in self.decisions)
 
 
-@dataclass(frozen=True, eq=False)
-class _ExpertCourse:
-    """What the expert would do from the start, to compare decisions with."""
+Judge = Callable[[Sequence[Decision]], tuple[JudgedDecision, ...]]
+"""Compares the decisions of an episode with an expert's."""
 
-    positions: NDArray[np.floating]
-    gripper_open: NDArray[np.bool_]
-    chooses_object: tuple[bool, ...]
 
-    @classmethod
-    def of(cls, world: TabletopWorld, goal: Goal) -> _ExpertCourse:
-        waypoints = TASKS[goal.task].expert(world, goal.slots)
-        poses = np.array([world.tcp_pose(), *(waypoint.pose for waypoint in waypoints)])
-        opens = np.array([world.gripper_is_open(), *(waypoint.gripper_open for waypoint in waypoints)])
-        return cls(poses[1:, :3], opens[1:], tuple(kind.decides_object for kind in frame_kinds(poses, opens)))
-
-    def compare(self, index: int, history: Sequence[KeyframeMode]) -> tuple[bool, float | None]:
-        """Whether decision ``index`` chooses an object, and its distance from the expert's, metres."""
-        followed = all(mode.gripper_open == self.gripper_open[i] for i, mode in enumerate(history[:-1][: len(self)]))
-        if index >= len(self) or not followed:
-            return False, None
-        return self.chooses_object[index], float(np.linalg.norm(history[-1].pose[:3] - self.positions[index]))
-
-    def __len__(self) -> int:
-        return len(self.positions)
+def no_expert(decisions: Sequence[Decision]) -> tuple[JudgedDecision, ...]:
+    """The judge of a world without an expert."""
+    return tuple(map(JudgedDecision, decisions))
 
 
 def roll_out(
-    policy: Policy,
-    world: TabletopWorld,
-    planner: MotionPlanner,
-    goal: Goal,
+    world: JudgedWorld,
+    policy: DecidingPolicy,
+    task: str,
     sentence: str,
     seed: int,
-    protocol: EvaluationProtocol,
-    fusion: FusionConfig,
+    loop: LoopSettings,
+    judge: Judge = no_expert,
 ) -> EpisodeResult:
-    """Run the policy on a table that has been laid, until it ends the task, the limit or a refusal.
+    """Run the policy on a task that has been laid out.
 
     Args:
+        world: laid out.
         policy: the checkpoint.
-        world: laid for ``goal`` by its ``reset``.
-        planner: motion for the world's robot.
-        goal: what the world judges success by.
+        task: its name, for the result.
         sentence: all that the policy is told of it.
         seed: of the decisions' noise.
-        protocol: samples, DDIM steps, limit of keyframes.
-        fusion: how images become a cloud, as in training.
+        loop: how the sentence is obeyed.
+        judge: see :data:`Judge`.
     """
-    course = _ExpertCourse.of(world, goal)
-    history: list[KeyframeMode] = []
-    decisions: list[Decision] = []
-    outcome = "keyframe limit"
-    for index in range(protocol.max_keyframes):
-        started = time.perf_counter()
-        positions = world.joint_positions()
-        cloud = fuse_views(world.views(), fusion, world.robot, positions)
-        modes = policy.decide(cloud, sentence, samples=protocol.samples, steps=protocol.steps, seed=seed + index)
-        seconds = time.perf_counter() - started
-        try:
-            planned = planner.plan_first(world.arm_positions(), modes)
-        except AllRefused as refusal:
-            outcome = f"no keyframe could be reached: {refusal}"
-            break
-        mode = modes[planned.index]
-        history.append(mode)
-        decisions.append(Decision(seconds, *course.compare(index, history)))
-        world.execute(planned.trajectory)
-        if mode.gripper_open != world.gripper_is_open():
-            world.set_gripper(mode.gripper_open)
-        if mode.terminate:
-            outcome = "terminated"
-            break
-    return EpisodeResult(goal.task, seed, sentence, world.success(), outcome, tuple(decisions))
+    result = run_instruction(world, policy, sentence, loop, seed=seed)
+    return EpisodeResult(task, seed, sentence, world.success(), _outcome(result), judge(result.decisions))
+
+
+def _outcome(result: RunResult) -> str:
+    return result.message if result.ending is Ending.FAILED else result.ending.value

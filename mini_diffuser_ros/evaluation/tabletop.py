@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from mini_diffuser_ros.evaluation.expert_course import ExpertCourse
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
-from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
+from mini_diffuser_ros.evaluation.tabletop_cell import TabletopCell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld
@@ -20,7 +21,22 @@ Templates = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class TabletopEpisode:
+class TabletopProtocol(EvaluationProtocol):
+    """Everything besides the checkpoint that a success rate on the table-top depends on.
+
+    Attributes:
+        sentences: ``held-out`` (templates never used in training), ``training``, or the name of a YAML file.
+        renderer: ``rays`` or ``egl``.
+    """
+
+    world: str = "tabletop"
+    tasks: tuple[str, ...] = tuple(TASKS)
+    sentences: str = "held-out"
+    renderer: str = "rays"
+
+
+@dataclass(frozen=True)
+class TabletopTrial:
     """One episode to be run.
 
     Attributes:
@@ -32,13 +48,13 @@ class TabletopEpisode:
     """
 
     checkpoint: str
-    protocol: EvaluationProtocol
+    protocol: TabletopProtocol
     task: str
     seed: int
     template: str
 
 
-def tabletop_episodes(checkpoint: str, protocol: EvaluationProtocol) -> list[TabletopEpisode]:
+def tabletop_trials(checkpoint: str, protocol: TabletopProtocol) -> list[TabletopTrial]:
     """The episodes of an evaluation.
 
     Raises:
@@ -48,19 +64,19 @@ def tabletop_episodes(checkpoint: str, protocol: EvaluationProtocol) -> list[Tab
     for task in protocol.tasks:
         if task not in TASKS:
             raise EvaluationError(f"unknown task '{task}'; tasks of {protocol.world}: {', '.join(TASKS)}")
-    return list(_episodes(checkpoint, protocol, _templates(protocol)))
+    return list(_trials(checkpoint, protocol, _templates(protocol)))
 
 
-def run_tabletop_episode(episode: TabletopEpisode) -> EpisodeResult:
+def run_tabletop_trial(trial: TabletopTrial) -> EpisodeResult:
     """Run one, with what this process keeps for all of its episodes."""
-    protocol = episode.protocol
-    policy, world, planner, fusion = _bench(episode.checkpoint, protocol.renderer)
-    goal = world.reset(episode.task, episode.seed)
-    sentence = fill(episode.template, goal.slots)
-    return roll_out(policy, world, planner, goal, sentence, episode.seed, protocol, fusion)
+    policy, cell = _bench(trial.checkpoint, trial.protocol.renderer)
+    goal = cell.world.reset(trial.task, trial.seed)
+    sentence = fill(trial.template, goal.slots)
+    course = ExpertCourse.of(cell.world, goal)
+    return roll_out(cell, policy, trial.task, sentence, trial.seed, trial.protocol.loop, course.judge)
 
 
-def _templates(protocol: EvaluationProtocol) -> Templates:
+def _templates(protocol: TabletopProtocol) -> Templates:
     if protocol.sentences in ("held-out", "training"):
         shipped = load_templates()
         held_out = protocol.sentences == "held-out"
@@ -76,19 +92,18 @@ def _templates(protocol: EvaluationProtocol) -> Templates:
     return templates
 
 
-def _episodes(checkpoint: str, protocol: EvaluationProtocol, templates: Templates) -> Iterator[TabletopEpisode]:
+def _trials(checkpoint: str, protocol: TabletopProtocol, templates: Templates) -> Iterator[TabletopTrial]:
     """Tasks in turn, so that the bar's first minutes already say something about each."""
     for index in range(protocol.episodes):
         for task in protocol.tasks:
             # Templates in turn rather than at random: each is used equally often.
             template = templates[task][index % len(templates[task])]
-            yield TabletopEpisode(checkpoint, protocol, task, protocol.seed + index, template)
+            yield TabletopTrial(checkpoint, protocol, task, protocol.seed + index, template)
 
 
 @cache
-def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopWorld, MotionPlanner, FusionConfig]:
+def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopCell]:
     """What a worker process needs for every episode, made once."""
     tune_cpu(threads=1)
-    world = TabletopWorld(renderer=renderer)
     fusion = read_fusion(checkpoint) or FusionConfig()
-    return load_policy(checkpoint), world, MotionPlanner(world.robot, MotionConfig()), fusion
+    return load_policy(checkpoint), TabletopCell(TabletopWorld(renderer=renderer), fusion)

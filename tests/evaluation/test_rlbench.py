@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 from mini_diffuser_ros.commands.eval import main
 from mini_diffuser_ros.data import RLBENCH_FUSION
-from mini_diffuser_ros.evaluation import EvaluationError, EvaluationProtocol, evaluation_report
-from mini_diffuser_ros.evaluation.rlbench_rollout import PERACT_TASKS, RlbenchProtocol, roll_out_rlbench
-from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, Sight, stored_layouts
-from mini_diffuser_ros.evaluation.rollout import EpisodeResult
+from mini_diffuser_ros.evaluation import EpisodeResult, EvaluationError, evaluation_report, roll_out
+from mini_diffuser_ros.evaluation.rlbench import PERACT_TASKS, RlbenchProtocol
+from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, stored_layouts
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.training.fusion_settings import write_fusion
 
 from . import rlbench_double as double
@@ -53,15 +55,18 @@ def world(behaviour: double.Behaviour) -> RlbenchWorld:
     return made
 
 
-def run(world: RlbenchWorld, seed: int = 0, policy: Finder | None = None) -> EpisodeResult:
-    sentences, sight = world.reset(0, seed)
-    return roll_out_rlbench(policy or Finder(), world, "touch_ball", seed, sentences[0], sight, PROTOCOL)
+def run(
+    world: RlbenchWorld, seed: int = 0, policy: Finder | None = None, loop: LoopSettings | None = None
+) -> EpisodeResult:
+    sentences = world.reset(0, seed)
+    return roll_out(world, policy or Finder(), "touch_ball", sentences[0], seed, loop or PROTOCOL.loop)
 
 
 def test_defaults_are_the_published_protocol() -> None:
     protocol = RlbenchProtocol()
     assert len(protocol.tasks) == len(set(PERACT_TASKS)) == 18
-    assert (protocol.episodes, protocol.max_keyframes, protocol.max_tries, protocol.image_size) == (25, 25, 10, 256)
+    assert (protocol.episodes, protocol.loop.keyframe_limit, protocol.loop.max_tries) == (25, 25, 10)
+    assert protocol.image_size == 256
     assert protocol.cameras == ("left_shoulder", "right_shoulder", "wrist", "front")
 
 
@@ -76,10 +81,11 @@ def test_the_simulator_is_asked_for_metric_depth_and_planned_absolute_poses(
 
 
 def test_the_cloud_lies_where_the_ball_is(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
-    _, sight = world.reset(0, 5)
-    red = sight.cloud.points[sight.cloud.colors[:, 0] > 150]
+    world.reset(0, 5)
+    cloud = world.look(0.0)
+    red = cloud.points[cloud.colors[:, 0] > 150]
     np.testing.assert_allclose(red.mean(axis=0), behaviour.calls[-1][2], atol=0.01)
-    assert sight.cloud.frame == "world"
+    assert cloud.frame == "world"
 
 
 def test_a_reward_at_any_step_is_success(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
@@ -119,11 +125,27 @@ def test_a_refusal_of_the_simulator_fails_the_episode(behaviour: double.Behaviou
 
 
 def test_nothing_to_decide_on_fails_the_episode(world: RlbenchWorld) -> None:
-    sentences, sight = world.reset(0, 0)
-    nothing = Sight(Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "world"), sight.pose, True, 0.0)
-    result = roll_out_rlbench(Finder(), world, "touch_ball", 0, sentences[0], nothing, PROTOCOL)
+    world.reset(0, 0)
+    nothing = Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "world")
+    world.sight = replace(world.sight, cloud=nothing)
+    result = roll_out(world, Finder(), "touch_ball", "touch the ball", 0, PROTOCOL.loop)
     assert not result.success
-    assert result.outcome == "no decision: nothing red"
+    assert result.outcome == "the policy cannot decide: nothing red"
+
+
+def test_in_the_loop_of_the_nodes_a_refused_candidate_gives_way_to_the_next(
+    behaviour: double.Behaviour, world: RlbenchWorld
+) -> None:
+    class Hesitant(Finder):
+        def decide(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> list[KeyframeMode]:
+            (mode,) = super().decide(cloud, sentence, samples, steps, seed)
+            return [mode, replace(mode, terminate=not mode.gripper_open)]
+
+    behaviour.refuse_at = 1
+    result = run(world, policy=Hesitant(), loop=LoopSettings(settle_time=0.0))
+    assert (result.success, result.outcome, result.keyframes) == (True, "terminated", 2)
+    assert [decision.made.report.chosen for decision in result.decisions] == [0, 1]
+    assert "IK" in result.decisions[1].made.report.refusals[0]
 
 
 def test_seeds_and_stored_states_lay_out_alike(
@@ -170,12 +192,12 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
     words += ["--image-size", "64", "--samples", "2", "--steps", "1", "--max-keyframes", "2", "--seed", "7"]
     assert main([str(checkpoint), *words, "--json", str(tmp_path / "report.json")]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
-    like = evaluation_report("c", EvaluationProtocol(tasks=("t",)), [EpisodeResult("t", 0, "s", True, "o", ())])
+    like = evaluation_report("c", TabletopProtocol(tasks=("t",)), [EpisodeResult("t", 0, "s", True, "o", ())])
     assert report.keys() == like.keys()
     assert report["tasks"]["touch_ball"].keys() == like["tasks"]["t"].keys()
     assert report["episodes"][0].keys() == like["episodes"][0].keys()
     assert report["tasks"]["touch_ball"]["episodes"] == 2
-    assert report["protocol"]["max_keyframes"] == 2
+    assert report["protocol"]["loop"]["keyframe_limit"] == 2
     assert [episode["sentence"] for episode in report["episodes"]] == [
         "touch the ball, variation 0",
         "touch the ball, variation 1",
@@ -187,6 +209,11 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
         (["--sentences", "absent.json"], "absent.json"),
         (["--demonstrations", str(tmp_path)], "touch_ball"),
         (["--renderer", "rays"], "renderer"),
+        (["--settle-time", "0.1"], "settle-time"),
+        (["--protocol", "mine"], "known: deployed, published"),
+        (["--candidates", "0"], "candidates is 0"),
+        (["--json", str(tmp_path / "absent" / "report.json")], "absent/report.json: cannot be written"),
+        (["--json", str(tmp_path)], "is a directory"),
     ):
         assert main([str(checkpoint), *words, *extra]) == 2
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser eval:")]
