@@ -9,7 +9,8 @@ from mini_diffuser_ros.simulation.sentences import (
     match_sentence,
     read_templates,
 )
-from mini_diffuser_ros.simulation.tasks import TASKS, Goal
+from mini_diffuser_ros.simulation.task import Goal, Task
+from mini_diffuser_ros.simulation.tasks import TASKS
 from mini_diffuser_ros.simulation.world import GripperResult, TabletopWorld
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Instruction",
     "SimulationError",
     "TabletopWorld",
+    "Task",
     "demonstrate",
     "load_templates",
     "make_goal",

@@ -12,7 +12,7 @@ from mini_diffuser_ros.geometry import gripper_symmetric_pose, quaternion_angle
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Cloud, Episode, JointTrajectory, Keyframe
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed
-from mini_diffuser_ros.simulation.tasks import TASKS, Task, Waypoint
+from mini_diffuser_ros.simulation.task import Waypoint
 from mini_diffuser_ros.simulation.world import TabletopWorld
 
 Array = NDArray[np.float64]
@@ -51,9 +51,9 @@ def demonstrate(world: TabletopWorld, planner: Planner, task: str, seed: int) ->
         DemonstrationFailed: if a motion is refused or blocked, or if the goal is not reached at the end.
     """
     goal = world.reset(task, seed)
-    rng = np.random.default_rng([seed, list(TASKS).index(task), 1])
+    rng = world.tasks[task].generator(seed, "mishap")
     if rng.random() < MISHAP_PROBABILITY:
-        _follow(world, planner, TASKS[task].mishap(world, goal.slots, rng))
+        _follow(world, planner, world.tasks[task].mishap(world, goal.slots, rng))
     keyframes = [_observe(world)]
     keyframes += run_expert(world, planner)
     if not world.success():
@@ -67,7 +67,7 @@ def run_expert(world: TabletopWorld, planner: Planner) -> list[Keyframe]:
     Raises:
         DemonstrationFailed: if a motion is refused or blocked.
     """
-    task: Task = TASKS[world.goal.task]
+    task = world.tasks[world.goal.task]
     keyframes = []
     for waypoint in task.expert(world, world.goal.slots):
         _follow(world, planner, [waypoint])

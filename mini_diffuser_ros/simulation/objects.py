@@ -106,17 +106,17 @@ def bowl(name: str, xy: Sequence[float]) -> ElementTree.Element:
 def button(name: str, rgb: Rgb, xy: Sequence[float]) -> ElementTree.Element:
     """A grey base screwed to the table with a coloured cap on a spring.
 
-    The cap slides on the joint ``<name>_cap`` from 0 (released) to minus :data:`BUTTON_TRAVEL` metres.
+    The cap slides on the joint :func:`cap_joint` from 0 (released) to minus :data:`BUTTON_TRAVEL` metres.
     """
     body = ElementTree.Element("body", name=name, pos=_text((xy[0], xy[1], 0.0)))
     half = BUTTON_BASE_SIZE / 2.0
     base = _geom(body, "box", (half, half, BUTTON_BASE_HEIGHT / 2.0), GREY)
     base.set("pos", _text((0, 0, BUTTON_BASE_HEIGHT / 2.0)))
-    cap = ElementTree.SubElement(body, "body", name=f"{name}_cap")
+    cap = ElementTree.SubElement(body, "body", name=cap_joint(name))
     ElementTree.SubElement(
         cap,
         "joint",
-        name=f"{name}_cap",
+        name=cap_joint(name),
         type="slide",
         axis="0 0 1",
         limited="true",
@@ -133,6 +133,11 @@ def button(name: str, rgb: Rgb, xy: Sequence[float]) -> ElementTree.Element:
     for touching in (base, geom):
         touching.set("conaffinity", "0")
     return body
+
+
+def cap_joint(button: str) -> str:
+    """Name of the joint of a button's cap."""
+    return f"{button}_cap"
 
 
 def _free_body(name: str, position: Sequence[float], yaw: float) -> ElementTree.Element:

@@ -17,13 +17,12 @@ from mini_diffuser_ros.simulation.cameras import CameraMount, tabletop_cameras
 from mini_diffuser_ros.simulation.errors import SimulationError
 from mini_diffuser_ros.simulation.rendering import make_renderer
 from mini_diffuser_ros.simulation.scene import compile_scene
-from mini_diffuser_ros.simulation.sentences import make_goal
 from mini_diffuser_ros.simulation.start_pose import draw_start
-from mini_diffuser_ros.simulation.tasks import TASKS, Goal, Slots
+from mini_diffuser_ros.simulation.task import Goal, Slots, Task
+from mini_diffuser_ros.simulation.tasks import TASKS, task_named
 
 Array = NDArray[np.float64]
 
-_PRESSED: Final = -0.005
 _STARTS_CLOSED: Final = 0.3
 _SETTLE_OBJECTS_S: Final = 0.1
 _SETTLE_ARM_S: Final = 0.5
@@ -57,12 +56,19 @@ class TabletopWorld:
     Args:
         renderer: ``rays`` (needs nothing but MuJoCo) or ``egl`` (faster, needs libegl1 and libgl1).
         image_size: height and width of the camera images, pixels.
+        tasks: what can be laid out, by name.
 
     Raises:
         SimulationError: if the renderer is unknown or cannot start here.
     """
 
-    def __init__(self, renderer: str = "rays", image_size: tuple[int, int] = (256, 256)) -> None:
+    def __init__(
+        self,
+        renderer: str = "rays",
+        image_size: tuple[int, int] = (256, 256),
+        tasks: Mapping[str, Task] = TASKS,
+    ) -> None:
+        self.tasks = tasks
         self.robot = load_robot("panda")
         self.cameras = tabletop_cameras(self.robot)
         self._image_size = image_size
@@ -76,7 +82,7 @@ class TabletopWorld:
         """Lays a task out anew: objects, colours and the arm's start are drawn from ``seed``.
 
         Args:
-            task: a name in :data:`TASKS`.
+            task: a name in ``tasks``.
             seed: the same seed gives the same world.
             goal: what is to be done; drawn from the seed where None.
 
@@ -86,37 +92,34 @@ class TabletopWorld:
         Raises:
             SimulationError: if the task is unknown or the goal belongs to another one.
         """
-        if task not in TASKS:
-            raise SimulationError(f"unknown task '{task}'; tasks: {', '.join(TASKS)}")
+        laid = task_named(task, self.tasks)
         if goal is not None and goal.task != task:
             raise SimulationError(f"a goal of task '{goal.task}' was given for task '{task}'")
-        rng = np.random.default_rng([seed, list(TASKS).index(task)])
-        drawn = TASKS[task].draw_slots(rng)
-        goal = goal if goal is not None else make_goal(task, drawn)
-        bodies = TASKS[task].layout(rng, goal.slots)
+        rng = laid.generator(seed, "layout")
+        drawn = laid.draw_slots(rng)
+        goal = goal if goal is not None else laid.goal(drawn)
+        bodies = laid.layout(rng, goal.slots)
         model = compile_scene(self._robot_document, self.cameras, bodies)
         self._elapsed = self.time
         self._load(model, draw_start(rng, self.robot, model), closed=bool(rng.random() < _STARTS_CLOSED))
         self.step(_SETTLE_OBJECTS_S)
-        self._goal = goal
-        self._pressed.clear()
+        self._pursue(goal)
         return goal
 
     def has_objects_for(self, task: str, slots: Slots) -> bool:
         """Whether everything that a goal names lies on the table now."""
         present = {self.model.body(index).name for index in range(self.model.nbody)}
-        return present.issuperset(TASKS[task].required_bodies(slots))
+        return present.issuperset(task_named(task, self.tasks).required_bodies(slots))
 
     def pursue(self, goal: Goal) -> None:
-        """Takes a new goal with the table as it is; buttons pressed so far are forgotten.
+        """Takes a new goal with the table as it is; what was moved so far, a button say, is forgotten.
 
         Raises:
             SimulationError: if something the goal names is not on the table.
         """
         if not self.has_objects_for(goal.task, goal.slots):
             raise SimulationError(f"task '{goal.task}' with {dict(goal.slots)}: not everything is on the table")
-        self._goal = goal
-        self._pressed.clear()
+        self._pursue(goal)
 
     @property
     def goal(self) -> Goal:
@@ -131,7 +134,7 @@ class TabletopWorld:
 
     def success(self) -> bool:
         """Whether the present goal is reached, judged on the physics state."""
-        return TASKS[self.goal.task].succeeded(self, self.goal.slots)
+        return self.tasks[self.goal.task].succeeded(self, self.goal.slots)
 
     @property
     def time(self) -> float:
@@ -209,9 +212,20 @@ class TabletopWorld:
         address = self.model.joint(name).dofadr[0]
         return float(np.linalg.norm(self.data.qvel[address : address + 3]))
 
-    def pressed_buttons(self) -> frozenset[str]:
-        """Names of the buttons that were pressed since the goal was set."""
-        return frozenset(self._pressed)
+    def object_joints(self) -> tuple[str, ...]:
+        """Names of the joints with which objects are fixed to the table."""
+        return tuple(self._object_joints)
+
+    def joint_range(self, name: str) -> tuple[float, float]:
+        """Lowest and highest position of an object's joint since the goal was set, metres or radians.
+
+        Raises:
+            SimulationError: if there is no such joint.
+        """
+        if name not in self._object_joints:
+            raise SimulationError(f"no object has a joint '{name}'; joints: {', '.join(self._object_joints) or 'none'}")
+        index = self._object_joints[name]
+        return float(self._lowest[index]), float(self._highest[index])
 
     def set_arm_target(self, positions: Array, velocities: Array | None = None) -> None:
         """Sets what the joint servos hold from now on: positions (7,) rad, moving at velocities (7,) rad/s."""
@@ -281,7 +295,6 @@ class TabletopWorld:
         self.model = model
         self.data = mujoco.MjData(model)
         self._bind_joints()
-        self._pressed: set[str] = set()
         self._owed = 0.0
         self._gripper_goal = 0.0 if closed else float(self.robot.finger_position_limits[1])
         self.data.qpos[self._arm_qpos] = arm
@@ -304,9 +317,19 @@ class TabletopWorld:
         self._velocity_lead = -model.actuator_biasprm[self._arm_actuators, 2] / stiffness
         joints = [model.joint(index) for index in range(model.njnt)]
         self._free_bodies = tuple(joint.name for joint in joints if joint.type[0] == mujoco.mjtJoint.mjJNT_FREE)
-        self._caps = {
-            joint.name.removesuffix("_cap"): int(joint.qposadr[0]) for joint in joints if joint.name.endswith("_cap")
-        }
+        own = [j for j in joints if j.type[0] != mujoco.mjtJoint.mjJNT_FREE and j.name not in self._qpos_addresses]
+        self._object_joints = {joint.name: index for index, joint in enumerate(own)}
+        self._object_qpos = np.array([int(joint.qposadr[0]) for joint in own], dtype=np.intp)
+        self._forget_motion()
+
+    def _pursue(self, goal: Goal) -> None:
+        self._goal = goal
+        self._forget_motion()
+
+    def _forget_motion(self) -> None:
+        """Objects' joints have been nowhere but where they are."""
+        self._lowest = self.data.qpos[self._object_qpos]
+        self._highest = self._lowest.copy()
 
     def _advance(self) -> None:
         """One step of physics."""
@@ -315,9 +338,9 @@ class TabletopWorld:
         if target != self._gripper_goal:
             self.data.ctrl[self._gripper_actuator] = target + np.clip(self._gripper_goal - target, -travel, travel)
         mujoco.mj_step(self.model, self.data)
-        for button, address in self._caps.items():
-            if self.data.qpos[address] < _PRESSED:
-                self._pressed.add(button)
+        positions = self.data.qpos[self._object_qpos]
+        np.minimum(self._lowest, positions, out=self._lowest)
+        np.maximum(self._highest, positions, out=self._highest)
 
     def _settle_arm(self, goal: NDArray[np.floating]) -> float:
         """Holds the goal (7,) until the arm rests there, for half a second at most; returns the largest error."""

@@ -7,7 +7,7 @@ import pytest
 
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld, make_goal
 from mini_diffuser_ros.simulation.objects import BLOCK_SIZE
-from mini_diffuser_ros.simulation.tasks.base import REGION, scatter, smallest_yaw
+from mini_diffuser_ros.simulation.placing import REGION, scatter, smallest_yaw
 
 
 def place(world: TabletopWorld, body: str, position: tuple[float, float, float]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mini_diffuser_ros.simulation import Goal, SimulationError, TabletopWorld
-from mini_diffuser_ros.simulation.sentences import make_goal, match_sentence
-from mini_diffuser_ros.simulation.tasks import TASKS
+from mini_diffuser_ros.simulation.sentences import match_sentence
+from mini_diffuser_ros.simulation.tasks import task_named
 
 
 class Table:
@@ -20,8 +20,7 @@ class Table:
     """
 
     def __init__(self, world: TabletopWorld, task: str, seed: int) -> None:
-        if task not in TASKS:
-            raise SimulationError(f"unknown task '{task}'; tasks: {', '.join(TASKS)}")
+        task_named(task, world.tasks)
         self._world = world
         self._task = task
         self._seed = seed - 1
@@ -43,13 +42,13 @@ class Table:
 
     def lay_for(self, sentence: str) -> str:
         """Lay the table anew for a sentence, or a random goal of the default task if it is empty or not understood."""
-        goal = _goal_of(sentence)
+        goal = self._goal_of(sentence)
         problem = f"'{sentence}' is no task of this world; " if sentence and goal is None else ""
         return problem + self._reset(goal.task if goal is not None else self._task, self._seed + 1, goal)
 
     def take_up(self, sentence: str) -> str:
         """Make a sentence the goal: with the table as it is where that is possible, else with a new one."""
-        goal = _goal_of(sentence)
+        goal = self._goal_of(sentence)
         if goal is None:
             self._judged = False
             return f"'{sentence}' is no task of this world: the table stays, and success is not judged"
@@ -72,9 +71,9 @@ class Table:
         Raises:
             SimulationError: if the task is unknown or is not that of the sentence.
         """
-        goal = _goal_of(sentence)
+        goal = self._goal_of(sentence)
         if sentence and goal is None:
-            raise SimulationError(f"'{sentence}' is no task of this world; tasks: {', '.join(TASKS)}")
+            raise SimulationError(f"'{sentence}' is no task of this world; tasks: {', '.join(self._world.tasks)}")
         wanted = task or (goal.task if goal is not None else self._task)
         return self._reset(wanted, seed if seed >= 0 else self._seed + 1, goal)
 
@@ -83,10 +82,6 @@ class Table:
         self._seed, self._judged = seed, True
         return f"laid {laid.task} with seed {seed}, e.g. '{laid.sentences[0]}'"
 
-
-def _goal_of(sentence: str) -> Goal | None:
-    matched = match_sentence(sentence)
-    try:
-        return None if matched is None else make_goal(matched.task, matched.slots)
-    except SimulationError:
-        return None  # a block on itself, say
+    def _goal_of(self, sentence: str) -> Goal | None:
+        matched = match_sentence(sentence, self._world.tasks)
+        return None if matched is None else task_named(matched.task, self._world.tasks).goal(matched.slots)

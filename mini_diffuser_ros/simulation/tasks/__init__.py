@@ -1,18 +1,51 @@
-"""The tasks of the table-top world, one file each."""
+"""The tasks of the table-top world: a file each, with its sentences beside. A file more is a task more."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
+import importlib
+import pkgutil
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 from typing import Final
 
-from mini_diffuser_ros.simulation.tasks.base import Goal, Scene, Slots, Task, Waypoint
-from mini_diffuser_ros.simulation.tasks.push_buttons import PushButtons
-from mini_diffuser_ros.simulation.tasks.put_item_in_bowl import PutItemInBowl
-from mini_diffuser_ros.simulation.tasks.stack_blocks import StackBlocks
+from mini_diffuser_ros.simulation.errors import SimulationError
+from mini_diffuser_ros.simulation.task import Task
 
-TASKS: Final = MappingProxyType[str, Task](
-    {task.name: task for task in (PushButtons(), StackBlocks(), PutItemInBowl())}
-)
-"""Every task by name."""
 
-__all__ = ["TASKS", "Goal", "Scene", "Slots", "Task", "Waypoint"]
+def find_tasks(package: ModuleType) -> Mapping[str, Task]:
+    """The tasks that the modules of a package define, by name, in the order of the modules' names.
+
+    Raises:
+        SimulationError: if a module does not define exactly one, or two have the same name.
+    """
+    tasks: dict[str, Task] = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
+        module = importlib.import_module(f"{package.__name__}.{name}")
+        own = [kind for kind in vars(module).values() if _is_task(kind) and kind.__module__ == module.__name__]
+        if len(own) != 1:
+            raise SimulationError(f"{module.__file__}: defines {len(own)} tasks, expected one")
+        task = own[0]()
+        if task.name in tasks:
+            raise SimulationError(f"{module.__file__}: there is a task '{task.name}' already")
+        tasks[task.name] = task
+    return MappingProxyType(tasks)
+
+
+def _is_task(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Task)
+
+
+TASKS: Final = find_tasks(sys.modules[__name__])
+"""Every shipped task by name."""
+
+
+def task_named(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
+    """The task of a name, of the shipped ones where no others are given.
+
+    Raises:
+        SimulationError: if there is none, naming those that there are.
+    """
+    if name not in tasks:
+        raise SimulationError(f"unknown task '{name}'; tasks: {', '.join(tasks)}")
+    return tasks[name]

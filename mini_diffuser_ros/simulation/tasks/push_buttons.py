@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from types import MappingProxyType
 from typing import Final
 from xml.etree import ElementTree
 
@@ -10,28 +11,31 @@ import numpy as np
 
 from mini_diffuser_ros.simulation import objects
 from mini_diffuser_ros.simulation.palette import COLORS
-from mini_diffuser_ros.simulation.tasks.base import Scene, Slots, Waypoint, scatter, top_down
+from mini_diffuser_ros.simulation.placing import scatter, top_down
+from mini_diffuser_ros.simulation.task import Scene, Slots, Task, Waypoint
+from mini_diffuser_ros.simulation.templates import named
 
 _COUNT: Final = 3
 _APART: Final = 0.13
 # Fingers end 8.5 mm below the tool centre point and push the cap 8 of its 10 mm down.
 _PRESS: Final = objects.BUTTON_TOP + 0.0085 - 0.008
 _ABOVE: Final = 0.13
+# A button counts as pressed from half of its travel on.
+_PRESSED: Final = -objects.BUTTON_TRAVEL / 2.0
 
 
-class PushButtons:
+class PushButtons(Task):
     """``push_buttons``, slot ``color``."""
 
     name = "push_buttons"
 
-    @property
-    def variations(self) -> Sequence[Slots]:
-        """One a colour."""
-        return [{"color": color} for color in COLORS]
+    slots = MappingProxyType({"color": tuple(COLORS)})
+    cues = r"buttons?|press|push|hit|tap|click|poke|touch|depress|activate|trigger|switch"
 
-    def draw_slots(self, rng: np.random.Generator) -> Slots:
-        """Any colour."""
-        return {"color": str(rng.choice(list(COLORS)))}
+    def read(self, words: str) -> Slots | None:
+        """One colour with a word for pressing."""
+        colors = set(named(words, self.slots["color"]))
+        return {"color": colors.pop()} if len(colors) == 1 and re.search(rf"\b(?:{self.cues})\b", words) else None
 
     def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
         """The named button and two of other colours."""
@@ -46,7 +50,8 @@ class PushButtons:
 
     def succeeded(self, scene: Scene, slots: Slots) -> bool:
         """Exactly the named button was pressed."""
-        return scene.pressed_buttons() == {_body(slots["color"])}
+        pressed = {cap for cap in scene.object_joints() if scene.joint_range(cap)[0] < _PRESSED}
+        return pressed == {objects.cap_joint(_body(slots["color"]))}
 
     def expert(self, scene: Scene, slots: Slots) -> list[Waypoint]:
         """Above, press, retreat, all with the gripper closed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 from xml.etree import ElementTree
@@ -11,19 +10,9 @@ import numpy as np
 
 from mini_diffuser_ros.simulation import objects
 from mini_diffuser_ros.simulation.objects import ItemShape
-from mini_diffuser_ros.simulation.tasks.base import (
-    ABOVE,
-    LOWEST_GRASP,
-    Array,
-    Scene,
-    Slots,
-    Waypoint,
-    grasp_air,
-    scatter,
-    smallest_yaw,
-    top_down,
-    yaw_of,
-)
+from mini_diffuser_ros.simulation.placing import ABOVE, LOWEST_GRASP, grasp_air, scatter, smallest_yaw, top_down, yaw_of
+from mini_diffuser_ros.simulation.task import Array, Scene, Slots, Task, Waypoint
+from mini_diffuser_ros.simulation.templates import named
 
 # Several share a colour, so that shape and size have to tell them apart.
 ITEMS: Final = MappingProxyType[str, ItemShape](
@@ -54,19 +43,18 @@ _GRIPPER_OPEN: Final = 0.06
 _INSIDE_HEIGHT: Final = objects.BOWL_HEIGHT + 0.01
 
 
-class PutItemInBowl:
+class PutItemInBowl(Task):
     """``put_item_in_bowl``, slot ``item``."""
 
     name = "put_item_in_bowl"
 
-    @property
-    def variations(self) -> Sequence[Slots]:
-        """One an item."""
-        return [{"item": item} for item in ITEMS]
+    slots = MappingProxyType({"item": tuple(ITEMS)})
+    cues = r"bowl|dish|basin|container|in|into|inside"
 
-    def draw_slots(self, rng: np.random.Generator) -> Slots:
-        """Any item."""
-        return {"item": str(rng.choice(list(ITEMS)))}
+    def read(self, words: str) -> Slots | None:
+        """One item: it belongs into the bowl, whatever else is said."""
+        items = set(named(words, self.slots["item"]))
+        return {"item": items.pop()} if len(items) == 1 else None
 
     def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
         """The bowl, the named item and two others."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from types import MappingProxyType
 from typing import Final
 from xml.etree import ElementTree
 
@@ -10,17 +11,9 @@ import numpy as np
 
 from mini_diffuser_ros.simulation import objects
 from mini_diffuser_ros.simulation.palette import COLORS
-from mini_diffuser_ros.simulation.tasks.base import (
-    ABOVE,
-    Scene,
-    Slots,
-    Waypoint,
-    grasp_air,
-    scatter,
-    smallest_yaw,
-    top_down,
-    yaw_of,
-)
+from mini_diffuser_ros.simulation.placing import ABOVE, grasp_air, scatter, smallest_yaw, top_down, yaw_of
+from mini_diffuser_ros.simulation.task import Scene, Slots, Task, Waypoint
+from mini_diffuser_ros.simulation.templates import named
 
 _COUNT: Final = 4
 # An open gripper beside a block must not touch the next one.
@@ -33,21 +26,28 @@ _RESTING_SPEED: Final = 0.02
 _GRIPPER_OPEN: Final = 0.06
 _GRIPPER_AWAY: Final = 0.05
 
+_ON: Final = r"(?:on|onto|upon|over|above|atop)"
+_UNDER: Final = r"(?:under|underneath|below|beneath)"
+_TO_NEXT: Final = r"(?: top)?(?: of)?(?: the| a)?"
 
-class StackBlocks:
+
+class StackBlocks(Task):
     """``stack_blocks``, slots ``top`` and ``bottom``."""
 
     name = "stack_blocks"
 
-    @property
-    def variations(self) -> Sequence[Slots]:
-        """Every ordered pair of colours."""
-        return [{"top": top, "bottom": bottom} for top in COLORS for bottom in COLORS if top != bottom]
+    slots = MappingProxyType({"top": tuple(COLORS), "bottom": tuple(COLORS)})
+    cues = rf"blocks?|cubes?|bricks?|pieces?|stack|tower|{_ON}|{_UNDER}|cover|covered|top|base|bottom"
 
-    def draw_slots(self, rng: np.random.Generator) -> Slots:
-        """Any two colours."""
-        top, bottom = map(str, rng.choice(list(COLORS), 2, replace=False))
-        return {"top": top, "bottom": bottom}
+    def read(self, words: str) -> Slots | None:
+        """Two colours, whose order words such as "on", "under" and "cover" tell."""
+        distinct = list(dict.fromkeys(named(words, tuple(COLORS))))
+        if len(distinct) != 2:
+            return None
+        first, second = distinct
+        if _support_comes_first(words, first, second):
+            first, second = second, first
+        return {"top": first, "bottom": second}
 
     def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
         """The two named blocks and two of other colours."""
@@ -105,3 +105,31 @@ class StackBlocks:
 
 def _body(color: str) -> str:
     return f"block_{color}"
+
+
+def _support_comes_first(words: str, first: str, second: str) -> bool:
+    """Whether of two colours in a sentence the first one named is the block below."""
+    before, rest = re.split(rf"\b{first}\b", words, maxsplit=1)
+    between, after = re.split(rf"\b{second}\b", rest, maxsplit=1)
+    if re.search(rf"\b{_ON}{_TO_NEXT} $", between):
+        return False
+    if re.search(rf"\b{_UNDER}{_TO_NEXT} $", between):
+        return True
+    if re.search(rf"\b{_UNDER}{_TO_NEXT} $", before):
+        return False
+    if re.search(rf"\b{_ON}{_TO_NEXT} $", before):
+        return True
+    if re.search(r"\b(?:cover|top|cap|crown)\b", before) and re.search(r"\bwith\b", between):
+        return True
+    if re.search(r"\b(?:(?:covered|topped|capped|crowned) (?:by|with)|where)\b", between):
+        return True
+    if re.search(r"\b(?:supported|carried|held)\b", between):
+        return False
+    # "find the red one and put the blue one on it"; but "take the red one to the blue one and put it on top".
+    if re.search(rf"\b{_ON}(?: top of)? (?:it|that)\b", after) or (after.endswith(" on top") and " it " not in after):
+        return True
+    # "the red one is the base", "the red one gets the blue one", "keep the red one and ..."
+    return bool(
+        re.search(rf"\b(?:base|bottom|foundation|{_UNDER}|gets?|has|have|holds?|carry|carries|supports?)\b", between)
+        or re.search(r"\b(?:keep|leave|base|bottom|have)\b", before)
+    )

@@ -1,20 +1,18 @@
-"""What a task is: a goal in words, a layout of the table, a test of success and a scripted expert."""
+"""Where things lie on the table and where the gripper goes to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
-from xml.etree import ElementTree
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.simulation.errors import SimulationError
+from mini_diffuser_ros.simulation.task import Waypoint
 
 Array = NDArray[np.float64]
-Slots = Mapping[str, str]
 
 # Where objects lie, metres in the base frame: the arm reaches every point of it from above at any grasp yaw.
 REGION: Final = ((0.36, 0.66), (-0.27, 0.27))
@@ -22,97 +20,6 @@ REGION: Final = ((0.36, 0.66), (-0.27, 0.27))
 # Fingers end 8.5 mm below the tool centre point; lower than this they would scrape over the table.
 LOWEST_GRASP: Final = 0.010
 ABOVE: Final = 0.14
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What has to be done.
-
-    Attributes:
-        task: name of the task.
-        slots: what the sentence names: ``color``; ``top`` and ``bottom``; ``item``.
-        sentences: the instruction in words, several times.
-        variation: number of this combination of slots within the task.
-    """
-
-    task: str
-    slots: Slots
-    sentences: tuple[str, ...]
-    variation: int
-
-
-@dataclass(frozen=True, eq=False)
-class Waypoint:
-    """Where the expert brings the tool centre point, (7,) xyz + xyzw, and how the gripper stands afterwards."""
-
-    pose: Array
-    gripper_open: bool
-
-
-class Scene(Protocol):
-    """The state of the table that tasks may look at."""
-
-    def free_bodies(self) -> tuple[str, ...]:
-        """Names of the objects that can be moved."""
-        ...
-
-    def body_pose(self, name: str) -> Array:
-        """(4, 4) ``base_from_body``."""
-        ...
-
-    def body_speed(self, name: str) -> float:
-        """Speed of a free body's centre, m/s."""
-        ...
-
-    def pressed_buttons(self) -> frozenset[str]:
-        """Names of the buttons that were pressed since the goal was set."""
-        ...
-
-    def gripper_width(self) -> float:
-        """Metres between the finger pads."""
-        ...
-
-    def tcp_pose(self) -> Array:
-        """(7,) pose of the tool centre point."""
-        ...
-
-
-class Task(Protocol):
-    """One kind of thing to do on the table."""
-
-    @property
-    def name(self) -> str:
-        """Name on command lines, in records and reports."""
-        ...
-
-    @property
-    def variations(self) -> Sequence[Slots]:
-        """Every combination of slots, in a fixed order."""
-        ...
-
-    def draw_slots(self, rng: np.random.Generator) -> Slots:
-        """A random goal."""
-        ...
-
-    def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
-        """Bodies on the table: what the goal names and distractors."""
-        ...
-
-    def required_bodies(self, slots: Slots) -> tuple[str, ...]:
-        """Bodies without which the goal makes no sense."""
-        ...
-
-    def succeeded(self, scene: Scene, slots: Slots) -> bool:
-        """Whether the goal is reached."""
-        ...
-
-    def expert(self, scene: Scene, slots: Slots) -> list[Waypoint]:
-        """Waypoints that reach the goal from anywhere above the table; the last one ends the task."""
-        ...
-
-    def mishap(self, scene: Scene, slots: Slots, rng: np.random.Generator) -> list[Waypoint]:
-        """Waypoints of an attempt that fails and leaves the objects where they are."""
-        ...
 
 
 def scatter(
