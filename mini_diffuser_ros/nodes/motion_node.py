@@ -13,13 +13,10 @@ from typing import Any, NoReturn
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionServer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionConfigError, MotionPlanner, StaticBox
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
-from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
 from mini_diffuser_ros.nodes.motion.motion_guard import MotionGuard
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
@@ -27,6 +24,7 @@ from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
+from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
@@ -34,6 +32,8 @@ from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 
@@ -97,39 +97,34 @@ class MotionNode(ManagedNode):
         )
         robot = load_robot(robot_name)
         self._planner = MotionPlanner(robot, planner_config(parameters, max_joint_age))
-        self._measured = MeasuredArm(robot, max_joint_age, rest_speed, open_fraction)
+        rest = RestConfig(speed=rest_speed)
+        self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction, with_fingers=False)
         self._latch = StopLatch(Path(stop_file) if stop_file else None, self.get_logger().error)
         self._goals = GoalTokens()
         self._turn = threading.Lock()  # held by the goal that may move the arm
 
         group = ReentrantCallbackGroup()
-        self._arm = ArmClient(self, arm_action, group, self._planner, self._measured, arrival_tolerance)
-        self._gripper = GripperClient(self, gripper_action, group, self._measured, effort)
-        self._guard = MotionGuard(self, self._arm, self._measured, client_timeout)
+        self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, arrival_tolerance)
+        self._gripper = GripperClient(self, gripper_action, group, self._joints, effort)
+        self._guard = MotionGuard(self, self._arm, self._joints, client_timeout)
         controllers = {"arm": self._arm, "gripper": self._gripper}
-        self._health = MotionHealth(self._measured, max_joint_age, self._latch, controllers)
+        self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         self._motion = KeyframeMotion(
-            self._planner, self._measured, self._latch, self._arm, self._gripper, self._health.planned
+            self._planner, self._joints, self._latch, self._arm, self._gripper, self._health.planned
         )
         self._stopping = Stopping(
             self,
             self._latch,
             self._arm,
             self._gripper,
-            self._measured,
+            self._joints,
             lambda reason: self._goals.interrupt_all(Result.STOPPED, reason),
         )
         self._start_listening(robot_name)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
 
     def _start_listening(self, hardware: str) -> None:
-        self.create_subscription(
-            JointState,
-            "joint_states",
-            self._on_joints,
-            qos_profile_sensor_data,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        subscribe_joint_states(self, self._on_joints)
         self._server = ActionServer(
             self,
             MoveToKeyframe,
@@ -154,12 +149,9 @@ class MotionNode(ManagedNode):
             self._turn.release()
             self._latch.forget()
 
-    def _on_joints(self, message: JointState) -> None:
+    def _on_joints(self, *state: Any) -> None:
         self._health.joint_state_arrived()
-        try:
-            self._measured.take(message)
-        except ValueError as error:
-            self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
+        self._joints.take(*state)
 
     def _take_over(self) -> None:
         if all([self._arm.take_over(), self._gripper.take_over()]):

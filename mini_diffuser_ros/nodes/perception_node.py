@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import (
     NANOSECONDS,
     MalformedMessageError,
     cloud_to_message,
     intrinsics_from_info,
-    seconds,
 )
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
@@ -102,13 +102,7 @@ class PerceptionNode(ManagedNode):
             camera: CameraInput(self, camera, self._transports, self._collector, self._now, self._on_pair)
             for camera in cameras
         }
-        self.create_subscription(
-            JointState,
-            "joint_states",
-            self._on_joints,
-            qos_profile_sensor_data,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        subscribe_joint_states(self, self._joints.add)
         diagnostics = Diagnostics(self, self._robot.name)
         for camera in cameras:
             diagnostics.add(f"camera {camera}", partial(self._camera_health, camera))
@@ -146,14 +140,6 @@ class PerceptionNode(ManagedNode):
         # Nobody listens, nothing is computed.
         if time.monotonic() >= self._next_cloud and self._publisher.get_subscription_count() > 0:
             self._fuse.trigger()
-
-    def _on_joints(self, message: JointState) -> None:
-        # Some drivers leave the stamp 0.
-        stamp = seconds(message.header.stamp) or self._now().clock
-        try:
-            self._joints.add(message.name, message.position, stamp)
-        except ValueError as error:
-            self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
 
     def _fuse_newest(self) -> None:
         now = self._now()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
@@ -21,12 +19,14 @@ from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingS
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.sensing.arm_rest import RestConfig
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
@@ -70,13 +70,7 @@ class RecorderNode(ManagedNode):
         self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
         self._jobs = JobQueue(self._fail)
         self._mark_pending = False
-        self.create_subscription(
-            JointState,
-            "joint_states",
-            self._on_joints,
-            qos_profile_sensor_data,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        subscribe_joint_states(self, self._on_joints)
         self._runs: RunRecorder | None = None
         if self._mode == "runs":
             self._runs = RunRecorder(self, runs, self._session, self._recorder, self._maker, self._jobs, self._token)
@@ -117,25 +111,19 @@ class RecorderNode(ManagedNode):
         return RecorderCameras(self, names, transports, limits, self._token.notify)
 
     def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig) -> KeyframeMaker:
-        # Their names are those of motion_node's parameters, so that one file serves both.
-        of_the_arm = KeyframeConfig(
-            max_joint_age=parameters.number(
-                "max_joint_age",
-                0.25,
-                "seconds without joint states after which the arm's state is not known",
-                0.02,
-                5.0,
-            ),
-            gripper_open_fraction=parameters.number(
-                "gripper_open_fraction", 0.9, "of the largest width, from which the gripper counts as open", 0.1, 1.0
-            ),
+        # Two names are those of motion_node's parameters, so that one file serves both.
+        max_joint_age = parameters.number(
+            "max_joint_age", 0.25, "seconds without joint states after which the arm's state is not known", 0.02, 5.0
         )
-        others = ("max_joint_age", "gripper_open_fraction")
-        config = parameters.settings(of_the_arm, "keyframe", without=others)
+        open_fraction = parameters.number(
+            "gripper_open_fraction", 0.9, "of the largest width, from which the gripper counts as open", 0.1, 1.0
+        )
+        config = parameters.settings(KeyframeConfig(), "keyframe")
         fusion = parameters.settings(FusionConfig(), "fusion", without=("frame",))
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
+        self._joints = JointStateMonitor(load_robot(robot), max_joint_age, rest, open_fraction)
         frames = FrameLookup(self, tf_timeout)
-        return KeyframeMaker(load_robot(robot), self._cameras, frames, self._token, config, rest, fusion)
+        return KeyframeMaker(self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion)
 
     def _serve(self) -> None:
         group = MutuallyExclusiveCallbackGroup()
@@ -199,18 +187,14 @@ class RecorderNode(ManagedNode):
 
     # Joint states
 
-    def _on_joints(self, message: JointState) -> None:
-        try:
-            self._maker.on_joints(message)
-        except ValueError as error:
-            self.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
-            return
+    def _on_joints(self, *state: Any) -> None:
+        self._joints.take(*state)
         self._token.notify()
         if self._mode == "auto" and not self._mark_pending:
             self._mark_if_due()
 
     def _mark_if_due(self) -> None:
-        rest = self._maker.rest.present()
+        rest = self._joints.rest.present()
         if rest is None or self._recorder.progress.state != RecorderState.RECORDING:
             return
         try:
@@ -228,10 +212,10 @@ class RecorderNode(ManagedNode):
         self._mark_pending = False
 
     def _joint_health(self) -> Health:
-        problem = self._maker.joint_problem()
+        problem = self._joints.problem()
         if problem:
             return Health(HealthLevel.ERROR, problem)
-        return Health(HealthLevel.OK, self._maker.rest.motion() or "the arm rests")
+        return Health(HealthLevel.OK, self._joints.rest.motion() or "the arm rests")
 
 
 def main() -> NoReturn:

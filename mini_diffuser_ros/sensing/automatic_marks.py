@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mini_diffuser_ros.sensing.arm_rest import Rest
+from mini_diffuser_ros.sensing.rest import Rest
+from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class AutoConfig:
     least_motion: float = 0.05
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("rest_time", "least_motion"):
             if not getattr(self, name) > 0.0:
-                raise ValueError(f"auto.{name} is {getattr(self, name)}, expected a number above 0")
+                raise not_expected(name, getattr(self, name), "a number above 0")
 
 
 class AutomaticMarks:

@@ -1,4 +1,4 @@
-"""What sensors cannot tell, each in one line."""
+"""What sensors cannot tell, or tell against what is wanted, each in one line."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from mini_diffuser_ros.support.errors import UserError
 
 class StaleJointsError(UserError, RuntimeError):
     """Joint positions are missing or too old to move by."""
+
+
+class ArmMovesError(UserError, RuntimeError):
+    """The arm does not come to rest."""

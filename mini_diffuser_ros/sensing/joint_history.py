@@ -1,11 +1,12 @@
-"""Where the joints were a moment ago: images are older than the newest joint states."""
+"""What the joints did in the last seconds: where they are, where they were at an image's stamp, how fast they move."""
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,40 +16,176 @@ from mini_diffuser_ros.sensing.errors import StaleJointsError
 Array = NDArray[np.float64]
 
 SPAN = 2.0  # seconds of history
-MOST = 4000  # messages of one publisher, whatever its rate
+MOST = 4000  # states of one publisher, whatever its rate
+MOTION_WINDOW = 0.1  # seconds over which a change of position counts as motion whatever the velocity says
+CLOCK_SET_BACK = 3  # states in a row that are older than the newest: no network reorders so many
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """One message: seconds, then one entry a joint; velocities are NaN where the driver gives none."""
+
+    stamp: float
+    positions: Array
+    velocities: Array
+
+
+@dataclass(frozen=True)
+class JointMotion:
+    """How one joint has moved lately.
+
+    Attributes:
+        stamp: seconds, of its newest state.
+        since: seconds, the stamp from which on it has been watched without a gap, ``MOTION_WINDOW`` back if it can be.
+        speed: rad/s (m/s for fingers), the larger of the velocity that is reported and of that by its positions.
+    """
+
+    stamp: float
+    since: float
+    speed: float
+
+
+@dataclass(eq=False)
+class _Publisher:
+    """The states of one driver; the arm's and the gripper's are told apart by the names that they publish."""
+
+    states: deque[_State] = field(default_factory=lambda: deque(maxlen=MOST))
+    window: deque[_State] = field(default_factory=lambda: deque(maxlen=MOST))  # those since MOTION_WINDOW ago
+    received: float = -np.inf
+    behind: int = 0  # states in a row that were older than the newest
+
+    def take(self, state: _State, received: float, longest_gap: float) -> bool:
+        """Whether the state was of use: one that has been overtaken is not."""
+        gap = state.stamp - self.states[-1].stamp if self.states else 0.0
+        if gap < 0.0:
+            self.behind += 1
+            if gap >= -SPAN and self.behind < CLOCK_SET_BACK:
+                return False
+            # Time ran back: another world, a bag that began again, a clock that was set.
+            self.states.clear()
+        if gap < 0.0 or gap > longest_gap:
+            self.window.clear()
+        self.behind, self.received = 0, received
+        self.states.append(state)
+        self.window.append(state)
+        while state.stamp - self.states[0].stamp > SPAN:
+            self.states.popleft()
+        while len(self.window) > 2 and self.window[1].stamp <= state.stamp - MOTION_WINDOW:
+            self.window.popleft()
+        return True
+
+    def speeds(self) -> Array:
+        """Of each joint: the larger of what is reported and what the positions say. No driver is believed alone.
+
+        Gripper drivers publish a velocity that is always zero, others none at all.
+        """
+        newest, first = self.window[-1], self.window[0]
+        middle = self.window[len(self.window) // 2]  # a joint that turns round comes back to where it was
+        travel = np.maximum(
+            np.abs(newest.positions - first.positions), np.abs(newest.positions - middle.positions)
+        ) / max(newest.stamp - first.stamp, MOTION_WINDOW)
+        return np.fmax(travel, np.abs(newest.velocities))
+
+    def velocities(self) -> Array:
+        """Of each joint: as reported, or by its last positions; NaN where neither is known."""
+        newest, first = self.window[-1], self.window[0]
+        elapsed = newest.stamp - first.stamp
+        by_positions = (newest.positions - first.positions) / elapsed if elapsed > 0.0 else np.nan
+        return np.where(np.isfinite(newest.velocities), newest.velocities, by_positions)
 
 
 class JointHistory:
     """The joint states of the last two seconds, from every publisher on the topic. Thread-safe.
 
-    Publishers are told apart by the names they publish: the arm's and the gripper's drivers each have theirs.
+    Times are seconds on two clocks: *stamps* say when the joints were where, by whatever clock the drivers have;
+    *received* is the receiver's steady clock, by which a publisher that stopped is noticed, even if the stamps come
+    from another machine or from a simulation that stands still.
+
+    Args:
+        longest_gap: seconds between the stamps of two states in which a motion could have been missed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_gap: float = 0.5) -> None:
+        self._longest_gap = longest_gap
         self._lock = threading.Lock()
-        self._states: dict[tuple[str, ...], deque[tuple[float, Array]]] = {}
+        self._publishers: dict[tuple[str, ...], _Publisher] = {}
+        self._newest: dict[str, tuple[_Publisher, int]] = {}  # of each joint: who spoke of it last, and its place there
 
-    def add(self, names: Sequence[str], positions: Sequence[float], stamp: float) -> None:
-        """Take a joint state message: radians (metres for fingers), seconds.
+    def add(
+        self,
+        names: Sequence[str],
+        positions: Sequence[float],
+        velocities: Sequence[float],
+        stamp: float,
+        received: float,
+    ) -> None:
+        """Take a joint state message: radians (metres for fingers), per second.
+
+        Velocities may be absent, or NaN, as some drivers have none.
 
         Raises:
             ValueError: if the lengths differ or a position is not finite.
         """
         values = np.array(positions, dtype=np.float64)
-        if len(values) != len(names):
-            raise ValueError(f"joint state of {len(names)} names and {len(values)} positions")
+        if len(values) != len(names) or len(velocities) not in (0, len(names)):
+            raise ValueError(
+                f"joint state of {len(names)} names, {len(values)} positions and {len(velocities)} velocities"
+            )
         if not np.all(np.isfinite(values)):
             raise ValueError(f"joint state with a position that is not finite: {list(positions)}")
+        known = np.array(velocities, dtype=np.float64) if len(velocities) else np.full(len(names), np.nan)
         with self._lock:
-            states = self._states.setdefault(tuple(names), deque(maxlen=MOST))
-            if states and stamp < states[-1][0]:
-                if states[-1][0] - stamp <= SPAN:
-                    return
-                # Time ran back: another world, or a bag that began again.
-                states.clear()
-            states.append((stamp, values))
-            while stamp - states[0][0] > SPAN:
-                states.popleft()
+            publisher = self._publishers.setdefault(tuple(names), _Publisher())
+            if publisher.take(_State(stamp, values, known), received, self._longest_gap):
+                self._newest.update({name: (publisher, index) for index, name in enumerate(names)})
+
+    def positions(self, names: Sequence[str], now: float, max_age: float) -> Array:
+        """(J,) newest positions of the named joints.
+
+        Args:
+            names: of the joints.
+            now: seconds of the steady clock.
+            max_age: seconds since a joint was heard of, at most.
+
+        Raises:
+            StaleJointsError: naming the joints that were never heard of, or how old their states are.
+        """
+        with self._lock:
+            self._check_age(names, now, max_age)
+            found = [self._newest[name] for name in names]
+            return np.array([publisher.states[-1].positions[index] for publisher, index in found])
+
+    def velocities(self, names: Sequence[str], now: float, max_age: float) -> Array:
+        """(J,) velocities, NaN where they are not known yet; arguments and errors as of :meth:`positions`."""
+        with self._lock:
+            self._check_age(names, now, max_age)
+            found = [self._newest[name] for name in names]
+            return np.array([publisher.velocities()[index] for publisher, index in found])
+
+    def age(self, names: Sequence[str], now: float) -> float | None:
+        """Seconds since the oldest of the named joints was heard of, None if one never was."""
+        with self._lock:
+            if not all(name in self._newest for name in names):
+                return None
+            return max(now - self._newest[name][0].received for name in names)
+
+    def known_positions(self) -> dict[str, float]:
+        """Every position received so far, however old."""
+        with self._lock:
+            newest = self._newest.items()
+            return {name: float(publisher.states[-1].positions[index]) for name, (publisher, index) in newest}
+
+    def motions(self, names: Iterable[str]) -> dict[str, JointMotion]:
+        """How those of the named joints move that have been heard of."""
+        with self._lock:
+            found = {name: self._newest[name] for name in names if name in self._newest}
+            speeds = {id(publisher): publisher.speeds() for publisher, _ in found.values()}
+            return {
+                name: JointMotion(
+                    publisher.window[-1].stamp, publisher.window[0].stamp, float(speeds[id(publisher)][index])
+                )
+                for name, (publisher, index) in found.items()
+            }
 
     def positions_at(self, stamp: float, names: Sequence[str], max_gap: float) -> dict[str, float]:
         """Position of every joint ever heard of at a time, interpolated.
@@ -65,8 +202,8 @@ class JointHistory:
         positions: dict[str, float] = {}
         gaps: dict[str, float] = {}
         with self._lock:
-            for group, states in self._states.items():
-                values, gap = _interpolated(states, stamp, max_gap)
+            for group, publisher in self._publishers.items():
+                values, gap = _interpolated(publisher.states, stamp, max_gap)
                 for name, value in zip(group, values, strict=True):
                     if gap <= gaps.get(name, np.inf):
                         positions[name], gaps[name] = float(value), gap
@@ -80,17 +217,25 @@ class JointHistory:
             )
         return positions
 
+    def _check_age(self, names: Sequence[str], now: float, max_age: float) -> None:
+        missing = [name for name in names if name not in self._newest]
+        if missing:
+            raise StaleJointsError(f"no joint state of {', '.join(missing)}")
+        oldest = max(now - self._newest[name][0].received for name in names)
+        if oldest > max_age:
+            raise StaleJointsError(f"joint states are {oldest:.2f} s old, allowed are {max_age:.2f} s")
 
-def _interpolated(states: deque[tuple[float, Array]], stamp: float, max_gap: float) -> tuple[Array, float]:
+
+def _interpolated(states: deque[_State], stamp: float, max_gap: float) -> tuple[Array, float]:
     """Positions at a time, and how many seconds it lies away from the states."""
-    position = bisect_left(states, stamp, key=lambda state: state[0])
-    if position == len(states):
-        return states[-1][1], stamp - states[-1][0]
-    after, later = states[position]
-    if position == 0:
-        return later, after - stamp
-    before, earlier = states[position - 1]
-    if after - before > 2.0 * max_gap:  # states were lost, and with them what the arm did
-        return (earlier, stamp - before) if stamp - before < after - stamp else (later, after - stamp)
-    share = (stamp - before) / (after - before)
-    return earlier + share * (later - earlier), 0.0
+    place = bisect_left(states, stamp, key=lambda state: state.stamp)
+    if place == len(states):
+        return states[-1].positions, stamp - states[-1].stamp
+    later = states[place]
+    if place == 0:
+        return later.positions, later.stamp - stamp
+    earlier = states[place - 1]
+    before, after = stamp - earlier.stamp, later.stamp - stamp
+    if before + after > 2.0 * max_gap:  # states were lost, and with them what the arm did
+        return (earlier.positions, before) if before < after else (later.positions, after)
+    return earlier.positions + before / (before + after) * (later.positions - earlier.positions), 0.0

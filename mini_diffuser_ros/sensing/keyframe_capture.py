@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from mini_diffuser_ros.sensing.arm_rest import Rest
+from mini_diffuser_ros.sensing.rest import Rest
 
 Image = TypeVar("Image")
 

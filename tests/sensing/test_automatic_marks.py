@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mini_diffuser_ros.sensing.arm_rest import Rest
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
+from mini_diffuser_ros.sensing.rest import Rest
 
 HERE, THERE = {"j1": 0.0, "j2": 0.5}, {"j1": 0.3, "j2": 0.5}
 

@@ -1,7 +1,8 @@
-"""Where the joints were at the time of an image."""
+"""Where the joints are, and where they were at the time of an image."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,18 +11,22 @@ from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_history import SPAN, JointHistory
 
 
+def add(history: JointHistory, names: list[str], positions: list[float], stamp: float) -> None:
+    history.add(names, positions, [], stamp, received=stamp)
+
+
 def test_positions_between_two_states_are_interpolated_and_publishers_are_merged() -> None:
     history = JointHistory()
-    history.add(["a", "b"], [0.0, 1.0], 10.0)
-    history.add(["finger"], [0.04], 10.05)
-    history.add(["a", "b"], [1.0, 3.0], 10.1)
+    add(history, ["a", "b"], [0.0, 1.0], 10.0)
+    add(history, ["finger"], [0.04], 10.05)
+    add(history, ["a", "b"], [1.0, 3.0], 10.1)
     assert history.positions_at(10.025, ["a"], 0.05) == pytest.approx({"a": 0.25, "b": 1.5, "finger": 0.04})
 
 
 def test_the_nearest_state_counts_a_little_beyond_what_is_known_and_no_further() -> None:
     history = JointHistory()
-    history.add(["a"], [1.0], 10.0)
-    history.add(["a"], [2.0], 10.1)
+    add(history, ["a"], [1.0], 10.0)
+    add(history, ["a"], [2.0], 10.1)
     assert history.positions_at(10.2, ["a"], 0.15) == {"a": 2.0}
     assert history.positions_at(9.9, ["a"], 0.15) == {"a": 1.0}
     with pytest.raises(StaleJointsError, match=r"0\.30 s away from the images, allowed are 0\.15 s"):
@@ -32,8 +37,8 @@ def test_the_nearest_state_counts_a_little_beyond_what_is_known_and_no_further()
 
 def test_what_happened_while_states_were_lost_is_not_made_up() -> None:
     history = JointHistory()
-    history.add(["a"], [1.0], 10.0)
-    history.add(["a"], [2.0], 11.0)
+    add(history, ["a"], [1.0], 10.0)
+    add(history, ["a"], [2.0], 11.0)
     assert history.positions_at(10.1, ["a"], 0.15) == {"a": 1.0}
     assert history.positions_at(10.9, ["a"], 0.15) == {"a": 2.0}
     with pytest.raises(StaleJointsError, match=r"0\.50 s away from the images, allowed are 0\.15 s"):
@@ -42,22 +47,73 @@ def test_what_happened_while_states_were_lost_is_not_made_up() -> None:
 
 def test_time_that_runs_back_begins_a_new_history() -> None:
     history = JointHistory()
-    history.add(["a"], [1.0], 100.0)
-    history.add(["a"], [2.0], 10.0)
+    add(history, ["a"], [1.0], 100.0)
+    add(history, ["a"], [2.0], 10.0)
     assert history.positions_at(10.0, ["a"], 0.1) == {"a": 2.0}
 
 
 @pytest.mark.parametrize(("positions", "word"), [([1.0], "1 positions"), ([1.0, float("nan")], "not finite")])
 def test_malformed_states_are_refused(positions: list[float], word: str) -> None:
     with pytest.raises(ValueError, match=word):
-        JointHistory().add(["a", "b"], positions, 10.0)
+        add(JointHistory(), ["a", "b"], positions, 10.0)
 
 
 @given(st.lists(st.floats(0.0, 10.0), min_size=1, max_size=50), st.floats(0.0, 10.0))
 def test_an_arm_at_constant_speed_is_where_it_was(stamps: list[float], stamp: float) -> None:
     history = JointHistory()
     for one in sorted(stamps):
-        history.add(["a"], [3.0 * one], one)
+        add(history, ["a"], [3.0 * one], one)
     known = [one for one in stamps if max(stamps) - one <= SPAN]
     nearest = min(max(stamp, min(known)), max(known))
     assert history.positions_at(stamp, ["a"], 20.0)["a"] == pytest.approx(3.0 * nearest)
+
+
+def test_the_newest_states_of_all_publishers_are_merged() -> None:
+    history = JointHistory()
+    history.add(["a", "b"], [1.0, 2.0], [0.1, 0.2], 10.0, received=10.0)
+    history.add(["finger"], [0.04], [], 10.1, received=10.1)
+    assert history.positions(["b", "finger"], 10.1, 0.5) == pytest.approx([2.0, 0.04])
+    assert np.isnan(history.velocities(["finger"], 10.1, 0.5)[0])
+    assert history.known_positions() == {"a": 1.0, "b": 2.0, "finger": 0.04}
+
+
+def test_the_oldest_joint_decides_whether_a_state_is_stale() -> None:
+    history = JointHistory()
+    history.add(["a"], [1.0], [], 10.0, received=10.0)
+    history.add(["b"], [1.0], [], 10.3, received=10.3)
+    with pytest.raises(StaleJointsError, match=r"0\.30 s old, allowed are 0\.25 s"):
+        history.positions(["a", "b"], 10.3, 0.25)
+
+
+def test_joints_never_heard_of_are_named() -> None:
+    history = JointHistory()
+    history.add(["a"], [1.0], [], 10.0, received=10.0)
+    with pytest.raises(StaleJointsError, match="panda_joint7"):
+        history.positions(["a", "panda_joint7"], 10.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "positions", "velocities"),
+    [(["a"], [1.0, 2.0], []), (["a", "b"], [1.0, 2.0], [0.0]), (["a"], [float("nan")], [0.0])],
+)
+def test_malformed_messages_are_refused(names: list[str], positions: list[float], velocities: list[float]) -> None:
+    with pytest.raises(ValueError, match="joint state"):
+        JointHistory().add(names, positions, velocities, 0.0, 0.0)
+
+
+def test_velocities_that_are_left_out_or_nan_are_taken_from_the_positions() -> None:
+    history = JointHistory()
+    for stamp, position in ((10.0, 0.0), (10.05, 0.1)):
+        history.add(["a", "b"], [position, position], [np.nan, 7.0], stamp, received=stamp)
+    assert history.velocities(["a", "b"], 10.05, 1.0) == pytest.approx([2.0, 7.0])
+
+
+def test_a_state_that_another_has_overtaken_changes_nothing_and_a_clock_that_was_set_back_does() -> None:
+    history = JointHistory()
+    add(history, ["a"], [1.0], 10.0)
+    add(history, ["a"], [5.0], 9.9)
+    assert history.positions(["a"], 10.0, 1.0) == pytest.approx([1.0])
+    for number in range(5):
+        add(history, ["a"], [5.0], 9.0 + 0.01 * number)
+    assert history.positions(["a"], 9.04, 1.0) == pytest.approx([5.0])
+    assert history.positions_at(9.04, ["a"], 0.1) == {"a": 5.0}

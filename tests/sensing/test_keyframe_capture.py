@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.sensing.arm_rest import Rest
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
+from mini_diffuser_ros.sensing.rest import Rest
 
 
 def capture(cameras: tuple[str, ...] = ("front", "wrist"), not_before: float = 10.0) -> KeyframeCapture[str]:

@@ -14,13 +14,13 @@ from rclpy.node import Node
 from mini_diffuser_ros.motion import MotionPlanner
 from mini_diffuser_ros.motion.braking import Progress, braking_trajectory, is_followed
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal, cancel_on_acceptance, send_goal
 from mini_diffuser_ros.nodes.ros.messages import seconds, trajectory_to_message
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.running.keyframe_motion import missed_joint
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 TRAJECTORY_GRACE = 10.0  # seconds that a controller may take longer than its trajectory
@@ -43,7 +43,7 @@ class ArmClient(ControllerClient):
         name: of the action.
         group: of all callbacks.
         planner: for stops.
-        measured: where the arm is.
+        joints: where the arm is.
         arrival_tolerance: radians by which a joint may miss the end of a trajectory.
     """
 
@@ -53,12 +53,12 @@ class ArmClient(ControllerClient):
         name: str,
         group: CallbackGroup,
         planner: MotionPlanner,
-        measured: MeasuredArm,
+        joints: JointStateMonitor,
         arrival_tolerance: float,
     ) -> None:
         super().__init__(node, FollowJointTrajectory, name, group)
         self._planner = planner
-        self._measured = measured
+        self._joints = joints
         self._arrival_tolerance = arrival_tolerance
 
     def follow(
@@ -92,7 +92,7 @@ class ArmClient(ControllerClient):
 
     def _check_arrival(self, trajectory: JointTrajectory, token: CancellationToken) -> None:
         """What the controller reports is checked against what is measured."""
-        problem = missed_joint(trajectory, self._measured.await_rest(token), self._arrival_tolerance)
+        problem = missed_joint(trajectory, self._joints.await_rest(token), self._arrival_tolerance)
         if problem:
             raise NodeError(problem)
 
@@ -117,7 +117,7 @@ class ArmClient(ControllerClient):
 
     def _is_followed(self, trajectory: JointTrajectory, elapsed: float) -> bool:
         try:
-            return is_followed(trajectory, elapsed, self._measured.positions())
+            return is_followed(trajectory, elapsed, self._joints.positions())
         except StaleJointsError:
             return False
 
@@ -132,7 +132,7 @@ class ArmClient(ControllerClient):
             if not handle.accepted:
                 self._logger.warning(f"{self.name} rejected a braking trajectory; canceling instead")
                 return False
-            self._measured.wait_for(token, self._measured.rests, stop_time + REST_GRACE)
+            self._joints.wait_for(token, self._joints.rests, stop_time + REST_GRACE)
         except TimeoutError:
             self._logger.warning(f"{self.name} did not brake within {stop_time:.2f} s; canceling instead")
             cancel_on_acceptance(accepted)
@@ -141,10 +141,10 @@ class ArmClient(ControllerClient):
 
     def _unrest(self) -> str:
         try:
-            self._measured.wait_for(CancellationToken(), self._measured.rests, CANCELED_GRACE)
+            self._joints.wait_for(CancellationToken(), self._joints.rests, CANCELED_GRACE)
         except TimeoutError:
             try:
-                return f"; {self._measured.describe_unrest()}"
+                return f"; {self._joints.describe_unrest()}"
             except StaleJointsError as error:
                 return f"; whether the arm rests is not known: {error}"
         return ""

@@ -12,9 +12,9 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 PERIOD = 0.05  # seconds between two looks
@@ -36,13 +36,13 @@ class MotionGuard:
     Args:
         node: that subscribes to the heartbeat.
         arm: moves.
-        measured: joint states.
+        joints: joint states.
         client_timeout: seconds without the policy's heartbeat.
     """
 
-    def __init__(self, node: Node, arm: ControllerClient, measured: MeasuredArm, client_timeout: float) -> None:
+    def __init__(self, node: Node, arm: ControllerClient, joints: JointStateMonitor, client_timeout: float) -> None:
         self._arm = arm
-        self._measured = measured
+        self._joints = joints
         self._client_timeout = client_timeout
         self._heard: float | None = None  # when the last heartbeat was received
         self._guarded: _Guarded | None = None
@@ -81,7 +81,7 @@ class MotionGuard:
             guarded.progress.repeat()
         try:
             if self._arm.is_busy():
-                self._measured.positions()
+                self._joints.positions()
         except StaleJointsError as error:
             guarded.token.interrupt(Result.STALE, str(error))
         if guarded.has_heartbeat and (silence := self._silence()) > self._client_timeout:

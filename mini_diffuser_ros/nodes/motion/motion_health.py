@@ -5,9 +5,9 @@ from __future__ import annotations
 from mini_diffuser_msgs.action import MoveToKeyframe
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome
 from mini_diffuser_ros.running.stop_latch import StopLatch
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 Result = MoveToKeyframe.Result
@@ -18,7 +18,7 @@ class MotionHealth:
     """Joint states, controllers, and the motion itself.
 
     Args:
-        measured: the joint states.
+        joints: the joint states.
         max_joint_age: seconds after which they are stale.
         latch: whether the arm is stopped.
         controllers: of arm and gripper, by what they move.
@@ -26,12 +26,12 @@ class MotionHealth:
 
     def __init__(
         self,
-        measured: MeasuredArm,
+        joints: JointStateMonitor,
         max_joint_age: float,
         latch: StopLatch,
         controllers: dict[str, ControllerClient],
     ) -> None:
-        self._measured = measured
+        self._joints = joints
         self._max_joint_age = max_joint_age
         self._latch = latch
         self._controllers = controllers
@@ -53,7 +53,7 @@ class MotionHealth:
 
     def joint_states(self) -> Health:
         """Age and rate of the joint states."""
-        age = self._measured.age()
+        age = self._joints.age()
         values: dict[str, float | str] = {"rate (Hz)": self._arrivals.rate()}
         if age is None:
             return Health(HealthLevel.ERROR, "no joint states of the arm", values)

@@ -10,10 +10,10 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.motion.measured_arm import MeasuredArm
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
@@ -26,7 +26,7 @@ class Stopping:
         node: that serves.
         latch: holds the stop.
         arm, gripper: whose goals end.
-        measured: tells whether the arm rests.
+        joints: tells whether the arm rests.
         interrupt: ends the goals of this node; called after the latch is closed.
     """
 
@@ -36,14 +36,14 @@ class Stopping:
         latch: StopLatch,
         arm: ControllerClient,
         gripper: ControllerClient,
-        measured: MeasuredArm,
+        joints: JointStateMonitor,
         interrupt: Callable[[str], None],
     ) -> None:
         self._logger = node.get_logger()
         self._latch = latch
         self._arm = arm
         self._gripper = gripper
-        self._measured = measured
+        self._joints = joints
         self._interrupt = interrupt
         self._state = node.create_publisher(Bool, "mini_diffuser/stopped", LATCHED)
         self._state.publish(Bool(data=bool(latch.reason)))
@@ -68,10 +68,10 @@ class Stopping:
 
     def _await_rest(self) -> tuple[bool, str]:
         try:
-            self._measured.wait_for(CancellationToken(), self._measured.rests, TIMEOUT)
+            self._joints.wait_for(CancellationToken(), self._joints.rests, TIMEOUT)
         except TimeoutError:
             try:
-                return False, f"stopped, but {self._measured.describe_unrest()}"
+                return False, f"stopped, but {self._joints.describe_unrest()}"
             except StaleJointsError as error:
                 return False, f"stopped, but whether the arm rests is not known: {error}"
         return True, "stopped, the arm rests"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,23 +10,19 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, intrinsics_from_info, seconds
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, intrinsics_from_info
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Keyframe
-from mini_diffuser_ros.robots import RobotDescription
-from mini_diffuser_ros.sensing.arm_rest import RestConfig, RestTracker
-from mini_diffuser_ros.sensing.errors import StaleJointsError
-from mini_diffuser_ros.sensing.joint_history import JointHistory
-from mini_diffuser_ros.sensing.joint_tracker import JointTracker
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.keyframe_capture import ImagePair
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 
 @dataclass(frozen=True)
@@ -36,21 +31,18 @@ class KeyframeConfig:
 
     Attributes:
         timeout: seconds that may pass until the arm rests and every camera has delivered.
-        max_joint_age: seconds without joint states after which the arm's state is not known.
-        gripper_open_fraction: of the largest width, from which the gripper counts as open.
         tool_pose: tf, or joints: forward kinematics of the robot description, where nobody publishes the arm's TF.
         max_tool_difference: metres that the two may differ by; more means a wrong robot description or another tool.
     """
 
     timeout: float = 5.0
-    max_joint_age: float = 0.25
-    gripper_open_fraction: float = 0.9
     tool_pose: str = "tf"
     max_tool_difference: float = 0.01
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.tool_pose not in ("tf", "joints"):
-            raise ValueError(f"keyframe.tool_pose is '{self.tool_pose}', expected tf or joints")
+            raise not_expected("tool_pose", self.tool_pose, "tf or joints")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,40 +71,27 @@ class KeyframeMaker:
     """Waits for the arm and the cameras, and makes keyframes.
 
     Args:
-        robot: the arm's description.
+        joints: the arm's and the gripper's.
         cameras: what is seen.
         frames: TF.
         token: ends waits; it has to be notified of joint states and images.
         config: how a keyframe is made.
-        rest: what counts as rest.
+        settle_time: seconds that the arm has to rest before an image of it is used.
         fusion: tells whether anything is seen in the workspace.
     """
 
     def __init__(
         self,
-        robot: RobotDescription,
+        joints: JointStateMonitor,
         cameras: RecorderCameras,
         frames: FrameLookup,
         token: CancellationToken,
         config: KeyframeConfig,
-        rest: RestConfig,
+        settle_time: float,
         fusion: FusionConfig,
     ) -> None:
-        self._robot, self._cameras, self._frames, self._token = robot, cameras, frames, token
-        self._config, self._settle_time, self._fusion = config, rest.settle_time, fusion
-        self._received, self._history = JointTracker(), JointHistory()
-        self.rest = RestTracker(robot.arm_joint_names, robot.finger_joint_names, rest, max(config.max_joint_age, 0.5))
-
-    def on_joints(self, message: JointState) -> None:
-        """Take a joint state message.
-
-        Raises:
-            ValueError: if it contradicts itself.
-        """
-        stamp = seconds(message.header.stamp)
-        self._received.update(message.name, message.position, message.velocity, time.monotonic())
-        self._history.add(message.name, message.position, stamp)
-        self.rest.update(message.name, message.position, message.velocity, stamp)
+        self._joints, self._cameras, self._frames, self._token = joints, cameras, frames, token
+        self._robot, self._config, self._settle_time, self._fusion = joints.robot, config, settle_time, fusion
 
     def open(self, not_before: float) -> Capture:
         """Begin to collect images for a keyframe; :meth:`make` or :meth:`give_up` has to follow.
@@ -133,59 +112,43 @@ class KeyframeMaker:
             NodeError: in one line what was missing: a camera, a transform, joint states, rest.
         """
         try:
-            pairs = self._token.wait_for(lambda: capture.taken(self.rest.rests()), self._config.timeout)
+            pairs = self._token.wait_for(lambda: capture.taken(self._joints.rest.rests()), self._config.timeout)
         except TimeoutError:
             raise NodeError(f"no keyframe: {self._what_lacks(capture)}") from None
         finally:
             self._cameras.remove(capture)
         return self._keyframe(pairs)
 
-    def catch_up(self, stamp: float) -> None:
-        """Wait for joint states of a time, seconds, but no longer than they may be old."""
-        with suppress(TimeoutError):
-            self._token.wait_for(lambda: self.rest.newest() >= stamp, self._config.max_joint_age)
+    def state(self) -> tuple[dict[str, float], bool]:
+        """Where the arm is now, joint name to radians, and whether the gripper is open.
 
-    def joint_problem(self) -> str:
-        """What is wrong with the joint states, in one line; empty if they are there and fresh."""
-        joints = (*self._robot.arm_joint_names, *self._robot.finger_joint_names)
-        try:
-            self._received.positions(joints, time.monotonic(), self._config.max_joint_age)
-        except StaleJointsError as error:
-            known = set(self._received.known_positions())
-            others = "" if known.issuperset(joints) else ", ".join(sorted(known.difference(joints)))
-            return f"{error}; published are {others}: is robot:={self._robot.name} right?" if others else str(error)
-        return ""
+        Raises:
+            StaleJointsError: if the gripper's joints are not published.
+        """
+        positions = self._joints.known_positions()
+        return self.arm(positions), self._joints.gripper_was_open(positions)
+
+    def state_at(self, stamp: float) -> tuple[dict[str, float], bool]:
+        """As :meth:`state`, once joint states of a time, seconds, have come; waits no longer than they may be old."""
+        with suppress(TimeoutError):
+            self._token.wait_for(lambda: self._joints.rest.newest() >= stamp, self._joints.max_age)
+        return self.state()
 
     def arm(self, positions: Mapping[str, float]) -> dict[str, float]:
         """Those of the positions that are of the arm's joints."""
         return {name: positions[name] for name in self._robot.arm_joint_names if name in positions}
 
-    def gripper_is_open(self, positions: Mapping[str, float]) -> bool:
-        """State of the gripper.
-
-        Args:
-            positions: joint name to metres; others are ignored.
-
-        Raises:
-            NodeError: if a finger joint is missing.
-        """
-        missing = [name for name in self._robot.finger_joint_names if name not in positions]
-        if missing:
-            raise NodeError(f"no joint state of {', '.join(missing)}: it is not known whether the gripper is open")
-        width = sum(positions[name] for name in self._robot.finger_joint_names)
-        return width >= self._config.gripper_open_fraction * self._robot.max_gripper_width
-
     def _what_lacks(self, capture: Capture) -> str:
-        problem = self.joint_problem()
+        problem = self._joints.problem()
         if problem:
             return problem
-        motion = self.rest.motion()
+        motion = self._joints.rest.motion()
         if motion:
             return f"the arm did not come to rest within {self._config.timeout:g} s: {motion}"
         cameras = self._cameras.what_lacks(capture)
         if cameras:
             return "; ".join(cameras)
-        known = max((rest.until for rest in self.rest.rests()), default=0.0)
+        known = max((rest.until for rest in self._joints.rest.rests()), default=0.0)
         behind = capture.not_before - known
         if behind > 0.0:
             return (
@@ -195,12 +158,10 @@ class KeyframeMaker:
 
     def _keyframe(self, pairs: Mapping[str, ImagePair[Any]]) -> MadeKeyframe:
         newest = max(pairs.values(), key=lambda pair: pair.stamp)
-        joints = (*self._robot.arm_joint_names, *self._robot.finger_joint_names)
-        known = self._history.positions_at(newest.stamp, joints, self._config.max_joint_age)
-        positions = {name: known[name] for name in joints}
+        positions = self._joints.positions_at(newest.stamp)
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
         pose = pose_from_matrix(self._base_from_tool(newest.color.header.stamp, positions))
-        gripper_open = self.gripper_is_open(positions)
+        gripper_open = self._joints.gripper_was_open(positions)
         cloud = fuse_views(views, self._fusion, self._robot, positions)
         if not len(cloud):
             raise NodeError(

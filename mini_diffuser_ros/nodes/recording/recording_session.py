@@ -17,8 +17,8 @@ from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.perception import PerceptionError
-from mini_diffuser_ros.sensing.arm_rest import Rest
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
+from mini_diffuser_ros.sensing.rest import Rest
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -119,12 +119,10 @@ class RecordingSession:
 
     def mark_end(self) -> str:
         """Record where the arm is if it has left the last keyframe, then end the episode."""
-        if self.progress.state == RecorderState.RECORDING:
-            # An arm that began to move before somebody asked for the end has left.
-            self._maker.catch_up(self.now())
-            positions = self._maker.rest.positions()
-            if self._marks.differs(self._maker.arm(positions), self._maker.gripper_is_open(positions)):
-                self._node.get_logger().info(f"the last one: {self.mark()}")
+        # An arm that began to move before somebody asked for the end has left.
+        recording = self.progress.state == RecorderState.RECORDING
+        if recording and self._marks.differs(*self._maker.state_at(self.now())):
+            self._node.get_logger().info(f"the last one: {self.mark()}")
         return self._recorder.end()
 
     def drop_keyframe(self) -> str:
@@ -156,10 +154,9 @@ class RecordingSession:
         """Whether this rest has just become a keyframe that nobody has marked yet.
 
         Raises:
-            NodeError: if the gripper's joints are not published.
+            StaleJointsError: if the gripper's joints are not published.
         """
-        positions = self._maker.rest.positions()
-        return self._marks.is_due(rest, self._maker.arm(positions), self._maker.gripper_is_open(positions))
+        return self._marks.is_due(rest, *self._maker.state())
 
     # Diagnostics
 

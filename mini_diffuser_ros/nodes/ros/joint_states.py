@@ -1,0 +1,34 @@
+"""The topic of the joint states, for every node that looks at them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
+
+TakeJoints = Callable[[Sequence[str], Sequence[float], Sequence[float], float, float], None]
+"""Takes names, positions, velocities, stamp and the steady clock's time, as ``JointHistory.add`` does."""
+
+
+def subscribe_joint_states(node: Node, take: TakeJoints) -> None:
+    """Hand every message on ``joint_states`` to ``take``, in a callback group of its own.
+
+    A message that ``take`` refuses with a ValueError is named in the log and has no consequence.
+    """
+
+    def on_joints(message: JointState) -> None:
+        # Some drivers leave the stamp 0.
+        stamp = seconds(message.header.stamp) or node.get_clock().now().nanoseconds / NANOSECONDS
+        try:
+            take(message.name, message.position, message.velocity, stamp, time.monotonic())
+        except ValueError as error:
+            node.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
+
+    group = MutuallyExclusiveCallbackGroup()
+    node.create_subscription(JointState, "joint_states", on_joints, qos_profile_sensor_data, callback_group=group)

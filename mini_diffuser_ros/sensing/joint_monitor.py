@@ -1,0 +1,184 @@
+"""The joint-state monitor of one robot: where arm and fingers are, whether the arm rests, how open the gripper is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.sensing.errors import ArmMovesError, StaleJointsError
+from mini_diffuser_ros.sensing.joint_history import JointHistory
+from mini_diffuser_ros.sensing.rest import RestConfig, RestDetector
+from mini_diffuser_ros.support.cancellation import CancellationToken
+
+Array = NDArray[np.float64]
+T = TypeVar("T")
+
+REST_TIMEOUT = 2.0  # seconds that a new motion waits for fresh joint states and for the arm to be at rest
+
+
+class JointStateMonitor:
+    """Joint states of one robot, for whoever has to look at them or to wait for something in them. Thread-safe.
+
+    Args:
+        robot: the arm.
+        max_age: seconds of the steady clock after which a joint state is too old to be used.
+        rest: what counts as rest.
+        open_fraction: of the largest width, from which the gripper counts as open.
+        with_fingers: whether moving fingers keep the arm from resting.
+
+    Attributes:
+        robot: the arm.
+        max_age: seconds after which a joint state is too old to be used.
+        rest: since when the arm rests.
+    """
+
+    def __init__(
+        self, robot: RobotDescription, max_age: float, rest: RestConfig, open_fraction: float, with_fingers: bool = True
+    ) -> None:
+        self.robot = robot
+        self.max_age = max_age
+        self._rest_speed = rest.speed
+        self._open_width = open_fraction * robot.max_gripper_width
+        self._joints = (*robot.arm_joint_names, *robot.finger_joint_names)
+        self._history = JointHistory(longest_gap=max(max_age, 0.5))
+        fingers = robot.finger_joint_names if with_fingers else ()
+        self.rest = RestDetector(self._history, robot.arm_joint_names, fingers, rest)
+        self._lock = threading.Lock()
+        self._waiting: list[CancellationToken] = []
+
+    def take(
+        self,
+        names: Sequence[str],
+        positions: Sequence[float],
+        velocities: Sequence[float],
+        stamp: float,
+        received: float,
+    ) -> None:
+        """A new joint state; arguments and errors as of :meth:`JointHistory.add`."""
+        self._history.add(names, positions, velocities, stamp, received)
+        self.rest.update(names)
+        with self._lock:
+            waiting = list(self._waiting)
+        for token in waiting:
+            token.notify()
+
+    # The arm
+
+    def positions(self) -> Array:
+        """(J,) radians.
+
+        Raises:
+            StaleJointsError: if a joint is missing or too old.
+        """
+        return self._history.positions(self.robot.arm_joint_names, time.monotonic(), self.max_age)
+
+    def speed(self) -> float:
+        """Of the arm's fastest joint, rad/s.
+
+        Raises:
+            StaleJointsError: as :meth:`positions`.
+        """
+        self.positions()
+        return max(motion.speed for motion in self._history.motions(self.robot.arm_joint_names).values())
+
+    def age(self) -> float | None:
+        """Seconds since the arm's oldest joint was heard of, None if one never was."""
+        return self._history.age(self.robot.arm_joint_names, time.monotonic())
+
+    def rests(self) -> bool:
+        """Whether the arm is known to be at rest now."""
+        age = self.age()
+        return age is not None and age <= self.max_age and self.rest.present() is not None
+
+    def describe_unrest(self) -> str:
+        """Why the arm does not count as at rest.
+
+        Raises:
+            StaleJointsError: if there are no fresh joint states.
+        """
+        return f"the arm moves at {self.speed():.2f} rad/s, at rest are {self._rest_speed:.2f} rad/s"
+
+    # All joints
+
+    def positions_at(self, stamp: float) -> dict[str, float]:
+        """Joint name to radians (metres for fingers) at a time, seconds by the stamps of the joint states.
+
+        Raises:
+            StaleJointsError: if a joint of arm or gripper is not known about that time.
+        """
+        known = self._history.positions_at(stamp, self._joints, self.max_age)
+        return {name: known[name] for name in self._joints}
+
+    def known_positions(self) -> dict[str, float]:
+        """Joint name to newest position, of those joints of arm and gripper that were ever heard of, however old."""
+        known = self._history.known_positions()
+        return {name: known[name] for name in self._joints if name in known}
+
+    def problem(self) -> str:
+        """What is wrong with the joint states of arm and gripper, in one line; empty if they are there and fresh."""
+        try:
+            self._history.positions(self._joints, time.monotonic(), self.max_age)
+        except StaleJointsError as error:
+            known = set(self._history.known_positions())
+            others = "" if known.issuperset(self._joints) else ", ".join(sorted(known.difference(self._joints)))
+            return f"{error}; published are {others}: is robot:={self.robot.name} right?" if others else str(error)
+        return ""
+
+    # The gripper
+
+    def finger_width(self) -> float | None:
+        """Metres between the fingers, None if their joints are not published."""
+        try:
+            return float(self._history.positions(self.robot.finger_joint_names, time.monotonic(), self.max_age).sum())
+        except StaleJointsError:
+            return None
+
+    def gripper_is_open(self) -> bool | None:
+        """Whether the fingers are as good as fully apart, None if their joints are not published."""
+        width = self.finger_width()
+        return None if width is None else width >= self._open_width
+
+    def gripper_was_open(self, positions: Mapping[str, float]) -> bool:
+        """Whether the fingers are as good as fully apart at these positions, joint name to metres.
+
+        Raises:
+            StaleJointsError: if a finger joint is missing.
+        """
+        missing = [name for name in self.robot.finger_joint_names if name not in positions]
+        if missing:
+            raise StaleJointsError(
+                f"no joint state of {', '.join(missing)}: it is not known whether the gripper is open"
+            )
+        return sum(positions[name] for name in self.robot.finger_joint_names) >= self._open_width
+
+    # Waiting
+
+    def wait_for(self, token: CancellationToken, look: Callable[[], T | None], timeout: float) -> T:
+        """As :meth:`CancellationToken.wait_for`; ``look`` is called on each joint state."""
+        with self._lock:
+            self._waiting.append(token)
+        try:
+            return token.wait_for(look, timeout)
+        finally:
+            with self._lock:
+                self._waiting.remove(token)
+
+    def await_rest(self, token: CancellationToken) -> Array:
+        """(J,) positions of the arm, once it is known to be at rest.
+
+        Raises:
+            StaleJointsError: if there are no fresh joint states.
+            ArmMovesError: if it keeps moving.
+            InterruptionError: when the token is interrupted.
+        """
+        try:
+            self.wait_for(token, self.rests, REST_TIMEOUT)
+        except TimeoutError:
+            raise ArmMovesError(self.describe_unrest()) from None
+        return self.positions()
