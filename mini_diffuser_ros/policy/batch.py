@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -48,13 +47,13 @@ class TrainingBatch:
             if actual != shape:
                 raise ValueError(f"TrainingBatch.{name} has shape {actual}, expected {shape} like text_lengths")
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> TrainingBatch:
         """The same batch on another device; a copy from pinned memory is awaited only by what uses it."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Self:
+    def pin_memory(self) -> TrainingBatch:
         """The same batch in page-locked memory, which a loader's pinning thread asks for."""
         return self._each(Tensor.pin_memory)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def _each(self, change: Callable[[Tensor], Tensor]) -> TrainingBatch:
         return type(self)(**{field.name: change(getattr(self, field.name)) for field in fields(self)})

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+from mini_diffuser_ros import __version__
 from mini_diffuser_ros.commands.executables import CLASSES
 
 REPOSITORY = Path(__file__).parents[2]
+MANIFESTS = ("package.xml", "interfaces/package.xml")
 INTERFACES = re.compile(r"^\s*from (\w+)\.(?:msg|srv|action) import", re.MULTILINE)
 LIBRARIES = re.compile(r"^\s*from (rclpy|launch|launch_ros|tf2_ros|ament_index_python)\b", re.MULTILINE)
 FROM_ROSDEP = {"numpy", "pyyaml"}  # installed with rclpy and launch
@@ -44,3 +46,24 @@ def test_an_executable_is_installed_for_every_node() -> None:
     (names,) = re.findall(r"^EXECUTABLES = \((.*?)^\)", (REPOSITORY / "setup.py").read_text(), re.DOTALL | re.MULTILINE)
     assert set(re.findall(r'"(\w+)"', names)) == nodes | {"stack"}
     assert set(CLASSES) == nodes
+
+
+def test_one_version_everywhere() -> None:
+    texts = [(REPOSITORY / name).read_text() for name in ("interfaces/pyproject.toml", "pocketros/pyproject.toml")]
+    versions = {re.findall(r'^version = "(.+)"', text, re.MULTILINE)[0] for text in texts}
+    versions |= {ElementTree.parse(REPOSITORY / name).findtext("version") for name in MANIFESTS}
+    assert versions == {__version__}
+    newest = re.findall(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert newest == __version__
+
+
+def test_both_packages_name_one_maintainer_and_licence() -> None:
+    manifests = [ElementTree.parse(REPOSITORY / name) for name in MANIFESTS]
+    assert (
+        len({(m.findtext("maintainer"), m.find("maintainer").get("email"), m.findtext("license")) for m in manifests})
+        == 1
+    )
+
+
+def test_the_stand_in_is_shipped_with_the_same_licence() -> None:
+    assert (REPOSITORY / "LICENSE").read_text() == (REPOSITORY / "pocketros" / "LICENSE").read_text()
