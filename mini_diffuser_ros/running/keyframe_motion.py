@@ -15,7 +15,7 @@ from mini_diffuser_ros.running.instruction_run import MotionReport
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
-Tell = Callable[[str, float], None]
+TellProgress = Callable[[str, float], None]
 """Takes a phase and its progress, 0 to 1."""
 
 ARRIVAL_TOLERANCE = 0.05
@@ -92,7 +92,7 @@ class KeyframeMotion:
         self._on_planned = on_planned
 
     def carry_out(
-        self, candidates: Sequence[KeyframeMode], token: CancellationToken, tell: Tell = lambda *_: None
+        self, candidates: Sequence[KeyframeMode], token: CancellationToken, tell: TellProgress = lambda *_: None
     ) -> MotionReport:
         """Move to the first candidate that can be reached.
 
