@@ -12,11 +12,12 @@ from rcl_interfaces.msg import ParameterDescriptor
 from mini_diffuser_ros.motion import MotionConfig
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.sensing.camera_frames import SyncConfig
 from mini_diffuser_ros.support.settings import SettingsError, attribute_descriptions, bounded, check_fields
 
 
-@pytest.mark.parametrize("kind", [FusionConfig, MotionConfig, SyncConfig])
+@pytest.mark.parametrize("kind", [FusionConfig, MotionConfig, SyncConfig, LoopSettings])
 def test_every_field_is_described_in_one_line(kind: type) -> None:
     descriptions = attribute_descriptions(kind)
     for entry in fields(kind):
@@ -105,3 +106,19 @@ def test_a_refused_value_is_named_by_its_parameter() -> None:
         read(FakeNode(**{"world.box.upper": [-1.0, 0.0, 0.0]}), Settings())
     with pytest.raises(SettingsError, match=r"parameters: world\.box\.lower is \[1\.0\], expected a list of 3"):
         read(FakeNode(**{"world.box.lower": [1.0]}), Settings())
+
+
+def test_settings_without_a_prefix_are_parameters_by_their_own_names() -> None:
+    node: Any = FakeNode(candidates=3, settle_time=1.5)
+    settings = Parameters(node).settings(LoopSettings(), without=("max_tries", "ends_on"))
+    assert settings == LoopSettings(candidates=3, settle_time=1.5)
+    assert list(node.declared) == [
+        "samples",
+        "steps",
+        "candidates",
+        "decisions_per_keyframe",
+        "keyframe_limit",
+        "settle_time",
+    ]
+    (bounds,) = node.declared["settle_time"].floating_point_range
+    assert (bounds.from_value, bounds.to_value) == (0.0, 10.0)
