@@ -1,4 +1,5 @@
-# Two commands for a machine with Python, make and a C compiler: `make bringup` and `make test`.
+# Two commands for a machine with Python, make and a C compiler: `make bringup` and `make test`. `make test-fast` leaves
+# out the tests that start processes or take long.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,7 @@ INSTRUCTION ?= stack the red block on the green block
 SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: bringup test lint install clean
+.PHONY: bringup test test-fast lint install clean
 
 bringup: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" ros2 launch mini_diffuser_ros bringup.launch.py \
@@ -14,6 +15,9 @@ bringup: install
 
 test: install lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+test-fast: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m fast
 
 lint: install
 	$(BIN)/ruff check .

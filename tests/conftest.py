@@ -1,8 +1,15 @@
-"""Settings for every room's tests."""
+"""Settings for every room's tests, and the marks by which they are chosen."""
 
 import signal
+import subprocess
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from hypothesis import settings
+
+NODES = Path(__file__).parent / "ros"  # every test there starts nodes or commands
 
 # What is started in the background of a script ignores Ctrl-C, and so would every process that a test starts and ends.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -11,3 +18,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Machines differ in speed and share their cores: a property holds or not, however long an example takes.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as fast what is neither slow nor starts a process."""
+    for item in items:
+        if NODES in item.path.parents:
+            item.add_marker("process")
+        if not any(mark.name in ("process", "slow") for mark in item.iter_markers()):
+            item.add_marker("fast")
+
+
+@pytest.fixture(autouse=True)
+def _only_marked_tests_start_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        pytest.fail(f"{request.node.nodeid} starts a process: mark it with @pytest.mark.process")
+
+    if request.node.get_closest_marker("process") is None:
+        monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+        monkeypatch.setattr(BaseProcess, "start", refuse)

@@ -65,6 +65,7 @@ STEP = COMMON | {
 }
 
 
+@pytest.mark.process
 def test_a_two_level_step_as_a_process() -> None:
     command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "bench", "step", *TINY]
     command += ["--batch", "2", "--level2", "3", "--dtype", "bfloat16", "--json"]
@@ -76,6 +77,7 @@ def test_a_two_level_step_as_a_process() -> None:
     assert (row["dtype"], row["config"], row["points"]) == ("bfloat16", "small", 60)
 
 
+@pytest.mark.process
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "bench", "encode", *TINY, "--json"]
     reader, writer = os.pipe()
@@ -85,24 +87,28 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.process
 def test_a_one_level_step(run: Run) -> None:
     (row,) = run("step", *TINY, "--batch", "2", "--level2", "3", "--scheme", "one-level", "--at-once", "4")
     _check(row, STEP)
     assert (row["scheme"], row["batch"], row["level2"], row["scenes"], row["at_once"]) == ("one-level", 2, 3, 6, 4)
 
 
+@pytest.mark.process
 def test_decide(run: Run) -> None:
     (row,) = run("decide", *TINY, "--samples", "3", "--steps", "2")
     _check(row, COMMON | {"samples": int, "steps": int})
     assert (row["samples"], row["steps"], row["batch"]) == (3, 2, 1)
 
 
+@pytest.mark.process
 def test_encode(run: Run) -> None:
     (row,) = run("encode", *TINY, "--batch", "2")
     _check(row, COMMON)
     assert (row["batch"], row["points"], row["config"]) == (2, 60, "small")
 
 
+@pytest.mark.process
 def test_saving_compares_with_one_scene_an_action(run: Run) -> None:
     one, two = run("saving", *TINY, "--actions", "4", "--level2", "4")
     assert (one["scheme"], one["batch"], one["level2"]) == ("one-level", 4, 1)
@@ -146,7 +152,7 @@ def test_the_table_names_its_columns(capsys: pytest.CaptureFixture[str]) -> None
         (("decide", "--seed", "-1"), "--seed: "),
         (("decide", "extra"), "unrecognized arguments: extra"),
         (("saving", "--actions", "10", "--level2", "4"), "--level2: 4 does not divide the 10 actions"),
-        (("decide", *TINY, "--steps", "101"), "steps is 101, expected 1 to 100"),
+        pytest.param(("decide", *TINY, "--steps", "101"), "steps is 101, expected 1 to 100", marks=pytest.mark.process),
     ],
 )
 def test_wrong_arguments_give_one_line(

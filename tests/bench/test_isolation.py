@@ -11,6 +11,8 @@ import pytest
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.bench.isolation import in_fresh_process, measure_each
 
+pytestmark = pytest.mark.process
+
 
 def test_rows_come_back_in_order() -> None:
     assert list(measure_each(operator.neg, [1, 2])) == [-1, -2]

@@ -92,6 +92,7 @@ def test_a_cloud_that_is_too_long_or_not_finite_is_refused() -> None:
         encode_positions(np.array([[0, np.nan, 0]]))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 def test_recordings_become_clouds(recordings: Path, tmp_path: Path, workers: int) -> None:
     assert main(["convert", str(recordings), str(tmp_path / "out"), "--workers", str(workers)]) == 0
@@ -184,6 +185,7 @@ def test_a_damaged_database_is_named(recordings: Path, tmp_path: Path) -> None:
         open_episodes(out)
 
 
+@pytest.mark.process
 def test_kill_9_loses_no_committed_episode_and_the_next_run_goes_on(tmp_path: Path, make_episode: EpisodeMaker) -> None:
     store, out = EpisodeStore(tmp_path / "recordings", "panda"), tmp_path / "out"
     for seed in range(40):
@@ -206,6 +208,7 @@ def test_kill_9_loses_no_committed_episode_and_the_next_run_goes_on(tmp_path: Pa
     assert_same(open_episodes(out), open_episodes(store.path))
 
 
+@pytest.mark.process
 def test_a_full_disk_is_one_line_and_what_was_committed_stays(recordings: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(["convert", str(recordings / "stack_blocks-seed00000000.zip"), str(out), "--workers", "1"]) == 0

@@ -51,6 +51,7 @@ def _write_some(path: Path, episode_maker: EpisodeMaker, count: int) -> None:
         store.write(episode_maker(number, keyframes=2, cameras=("front",)))
 
 
+@pytest.mark.process
 def test_two_processes_never_take_the_same_number(tmp_path: Path, make_episode: EpisodeMaker) -> None:
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_write_some, args=(tmp_path, make_episode, 15)) for _ in range(2)]
@@ -62,6 +63,7 @@ def test_two_processes_never_take_the_same_number(tmp_path: Path, make_episode: 
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"stack_blocks-{i:06d}.zip" for i in range(30)]
 
 
+@pytest.mark.process
 def test_kill_9_at_random_moments_leaves_whole_episodes_only(tmp_path: Path) -> None:
     rng = random.Random(0)
     committed: list[int] = []
@@ -98,6 +100,7 @@ def test_leftovers_are_removed_but_not_what_is_being_written(tmp_path: Path) -> 
         assert locked.exists()
 
 
+@pytest.mark.process
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, make_episode: EpisodeMaker) -> None:
     store = EpisodeStore(tmp_path)
     limit = 20_000  # bytes a file may have in the child: what a full disk looks like to a writer

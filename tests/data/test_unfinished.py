@@ -144,6 +144,7 @@ def test_a_recorder_killed_while_it_finishes_neither_loses_nor_doubles(
     assert not unfinished.folder.exists()
 
 
+@pytest.mark.process
 def test_kill_9_at_random_moments_loses_no_marked_keyframe(tmp_path: Path) -> None:
     rng = random.Random(0)
     marked = 0
@@ -168,6 +169,7 @@ def test_kill_9_at_random_moments_loses_no_marked_keyframe(tmp_path: Path) -> No
     assert marked <= kept <= marked + 6
 
 
+@pytest.mark.process
 def test_a_full_disk_is_named_and_the_earlier_keyframes_stay(store: EpisodeStore, make_episode: EpisodeMaker) -> None:
     unfinished = begin(store, make_episode())
     unfinished.add(make_episode(cameras=("front",)).keyframes[0])

@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 
 DEADLINE = 120.0  # seconds, on a busy machine
 QUICK = ["--tasks", "push_buttons", "--samples", "2", "--steps", "1", "--keyframe-limit", "1", "--episodes", "1000"]
 
 
+@pytest.mark.process
 def test_workers_end_with_a_killed_evaluation(tmp_path: Path) -> None:
     checkpoint, report = tmp_path / "policy", tmp_path / "report.json"
     save_policy(MiniDiffuser(MiniDiffuserConfig.small(voxel_size=0.02, heatmap_level=0)), checkpoint)

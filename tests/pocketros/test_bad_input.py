@@ -196,6 +196,7 @@ def test_malformed_ros_arguments(words: tuple[str, ...], message: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -55,6 +55,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 2), (signal.SIGTERM, 15)])
 def test_a_goal_is_canceled_with_the_command_that_waits_for_it(
     worker: subprocess.Popen[str], number: int, code: int
@@ -71,6 +72,7 @@ def test_a_goal_is_canceled_with_the_command_that_waits_for_it(
     assert worker.stdout.readline() == "canceled\n"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 59)))
@@ -83,6 +85,7 @@ def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: i
     assert (rest, process.returncode) == ("", number)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
@@ -164,6 +167,7 @@ def test_what_is_wrong_with_a_launch_file_is_said_in_one_line(
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.process
 def test_a_program_is_run_behind_a_prefix(tmp_path: Path) -> None:
     program = tmp_path / "lib" / "lab" / "go"
     for path in (program, tmp_path / "share" / "lab" / "package.xml"):

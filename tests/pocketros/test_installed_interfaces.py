@@ -47,6 +47,7 @@ def test_malformed_definitions_are_named(text: str) -> None:
         parse_message("lab/msg/Bad", text)
 
 
+@pytest.mark.process
 def test_a_genuine_ros_wins(prefix: Path) -> None:
     assert genuine_ros2() is None
     (prefix / "lib" / "python3.12" / "site-packages" / "rclpy").mkdir(parents=True)

@@ -58,6 +58,7 @@ def call(function: Callable[[LaunchContext], Any]) -> OpaqueFunction:
 SIDE = LaunchConfiguration("side")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("substitution", "expected"),
     [
@@ -71,6 +72,7 @@ def test_substitutions_have_values(substitution: Any, expected: str) -> None:
     assert substitution.describe().startswith(type(substitution).__name__)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("substitution", "reason"),
     [
@@ -127,6 +129,7 @@ def shell(text: str, **options: Any) -> ExecuteProcess:
     return ExecuteProcess(cmd=["/bin/sh", "-c", text], **options)
 
 
+@pytest.mark.process
 def test_output_completion_and_exit_are_told_to_handlers() -> None:
     heard: list[Any] = []
     process = shell("echo out; echo err >&2; exit 3", additional_env={"X": "1"})
@@ -161,6 +164,7 @@ def test_output_completion_and_exit_are_told_to_handlers() -> None:
     assert heard.index(("sh", 3)) < heard.index("done")
 
 
+@pytest.mark.process
 def test_processes_may_have_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     run(
         shell("test -t 1 && echo terminal", emulate_tty=True, output="screen"),
@@ -171,6 +175,7 @@ def test_processes_may_have_a_terminal(capfd: pytest.CaptureFixture[str]) -> Non
     assert "] pipe\n" in out
 
 
+@pytest.mark.process
 def test_namespaces_hold_to_the_end_of_the_group() -> None:
     heard: dict[str, bytes] = {}
     nodes = {name: Node(executable="/bin/echo", namespace=name) for name in ("inner", "/whole", "outer")}
@@ -200,6 +205,7 @@ def test_messages_of_a_launch_go_through_its_logger(capfd: pytest.CaptureFixture
     assert "[INFO] [launch.user]: side left\n" in capfd.readouterr().out
 
 
+@pytest.mark.process
 def test_what_cannot_be_started_is_not_tried_again(capfd: pytest.CaptureFixture[str]) -> None:
     ended: list[int] = []
     process = ExecuteProcess(

@@ -18,6 +18,8 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import Trigger
 
+pytestmark = pytest.mark.process
+
 ROS2 = Path(sys.executable).with_name("ros2")
 PATIENCE = 60.0  # seconds; a busy machine takes its time
 

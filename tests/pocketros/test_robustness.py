@@ -114,6 +114,7 @@ def survivor() -> Iterator[Survivor]:
     made.context.try_shutdown()
 
 
+@pytest.mark.process
 def test_a_killed_node_is_forgotten_and_rejoins(survivor: Survivor) -> None:
     survivor.start_mortal()
     survivor.use_mortal("first life")
@@ -159,6 +160,7 @@ def test_the_callbacks_of_a_busy_group_take_turns(threads: int) -> None:
     assert max(served) - min(served) <= 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("benchmark", "count"), [("ros_cycles", 100), ("ros_malformed", 500)])
 def test_the_small_version_of_a_benchmark_passes(benchmark: str, count: int) -> None:
     script = ROOT / "benchmarks" / f"{benchmark}.py"

@@ -57,6 +57,7 @@ def test_training_on_duplicates_stays_finite(preset: MiniDiffuser, make_batch: M
     assert all(value.grad.isfinite().all() for value in preset.parameters() if value.grad is not None)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_points_are_encoded(model: MiniDiffuser, make_batch: MakeBatch) -> None:
     batch = make_batch(counts=(1,))
     random = np.random.default_rng(0)

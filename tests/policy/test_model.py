@@ -137,6 +137,7 @@ def test_each_switch_turns_alone(switch: dict[str, Any], make_batch: MakeBatch) 
     assert all("heatmap_mlp" in name for name in unused), unused
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_one_batch_lower_the_loss(make_batch: MakeBatch) -> None:
     torch.manual_seed(0)
     model, batch = MiniDiffuser(MiniDiffuserConfig.small()), make_batch()

@@ -54,6 +54,7 @@ def test_hardly_any_success_ends_recording_with_the_reason() -> None:
         plan.finish("no path")
 
 
+@pytest.mark.process
 def test_record_keeps_what_is_there_and_adds_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +93,7 @@ def is_gone(process: int) -> bool:
         return True
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
     tmp_path: Path, number: signal.Signals, code: int

@@ -37,6 +37,7 @@ def test_what_raises_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["card.md"]
 
 
+@pytest.mark.process
 def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     write_whole(tmp_path / "model.bin", "old")
     program = (

@@ -16,11 +16,13 @@ from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers
 DEADLINE = 60.0  # seconds, on a busy machine
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_items(workers: int) -> None:
     assert list(map_in_workers(math.factorial, range(40), workers)) == [math.factorial(number) for number in range(40)]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_function_raises_is_raised_where_its_result_is_due(workers: int) -> None:
     results = map_in_workers(math.factorial, (0, 1, 2, -3, 4, 5), workers)
@@ -29,6 +31,7 @@ def test_what_a_function_raises_is_raised_where_its_result_is_due(workers: int) 
         next(results)
 
 
+@pytest.mark.process
 def test_items_are_read_only_a_little_ahead() -> None:
     read: list[int] = []
     results = map_in_workers(math.factorial, (read.append(number) or number for number in range(1000)), 2)
@@ -37,11 +40,13 @@ def test_items_are_read_only_a_little_ahead() -> None:
     results.close()
 
 
+@pytest.mark.process
 def test_a_worker_that_dies_is_named_with_its_item() -> None:
     with pytest.raises(WorkerDiedError, match=r"died .* at 9$"):
         list(map_in_workers(os._exit, [9], 2))
 
 
+@pytest.mark.process
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, str(Path(__file__).with_name("lingering.py")), str(tmp_path)])
     workers = _await(lambda: [int(path.name) for path in tmp_path.iterdir()], count=2)

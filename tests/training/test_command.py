@@ -101,6 +101,7 @@ def test_tasks_of_one_episode_cannot_be_validated_on(
     assert main([*words, "--data.validation_share", "0"]) == 0
 
 
+@pytest.mark.process
 def test_a_kill_loses_no_checkpoint_and_the_next_run_goes_on(words: list[str], tmp_path: Path) -> None:
     # Imports take seconds: the run is forked from a server that has done them.
     context = multiprocessing.get_context("forkserver")
@@ -170,6 +171,7 @@ def test_faults_are_one_line_and_exit_code_2(
     assert named in lines[0]
 
 
+@pytest.mark.process
 def test_processes_of_torchrun_train_like_shards_of_one(words: list[str], tmp_path: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     out = tmp_path / "torchrun"

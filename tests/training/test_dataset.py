@@ -58,6 +58,7 @@ def test_target_and_points_share_the_centred_frame(demonstrations: list[Demonstr
     assert under_target < 0.02
 
 
+@pytest.mark.process
 def test_batches_do_not_depend_on_the_processes_that_prepare_them(demonstrations: list[Demonstration]) -> None:
     samples = draws(demonstrations)
     alone = list(islice(batches(samples, 0, range(10), loaders=0), 3))

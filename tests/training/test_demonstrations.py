@@ -22,6 +22,7 @@ def assert_same(first: list[Demonstration], second: list[Demonstration]) -> None
             np.testing.assert_array_equal(mine.colors, theirs.colors)
 
 
+@pytest.mark.process
 def test_cache_and_processes_change_nothing(recordings: Path, tmp_path: Path) -> None:
     alone = load_demonstrations(str(recordings), tmp_path / "a", workers=1, progress=False)
     shared = load_demonstrations(str(recordings), tmp_path / "b", workers=2, progress=False)

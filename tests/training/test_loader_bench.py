@@ -7,6 +7,7 @@ import pytest
 from mini_diffuser_ros.bench.command import main
 
 
+@pytest.mark.process
 def test_samples_have_the_points_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--config", "small", "--points", "200", "--batch", "4", "--repeats", "2", "--json"]
     assert main(["loader", *words]) == 0

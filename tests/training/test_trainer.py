@@ -69,6 +69,7 @@ def losses(out: Path) -> list[tuple[int, float, float]]:
     return [(r["step"], r["position"], r["gradient"]) for r in records(out) if "position" in r]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2])
 def test_resuming_repeats_the_uninterrupted_run_exactly(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int

@@ -82,6 +82,7 @@ def test_a_decision_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "cloud.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.process
 def test_the_video_shows_the_views_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     video = RunVideo(path, ["front", "wrist"], (64, 48), 5.0)
