@@ -12,8 +12,72 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
+
 FloatArray = NDArray[np.floating]
 ByteArray = NDArray[np.uint8]
+Corner = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A box of space, axes along those of the base frame; its faces belong to it.
+
+    Attributes:
+        lower: corner with the least coordinates x, y, z, metres in the base frame.
+        upper: the opposite corner, metres in the base frame.
+    """
+
+    lower: Corner
+    upper: Corner
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
+            raise not_expected("upper", self.upper, f"each above lower {self.lower}")
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Settings of :func:`~mini_diffuser_ros.perception.fuse_views`; a policy is served with those it was trained with.
+
+    Attributes:
+        frame: ROS name of the base frame when no robot description is given; otherwise the robot's own is used.
+        workspace: box that is kept. Its lower z lies a little above the table top, so that the table is left out.
+        voxel_size: metres; one point a voxel is left, the mean of what fell into it. 0 keeps every point.
+        min_depth: metres; nearer measurements are dropped, as cameras are unreliable there.
+        max_depth: metres; farther measurements are dropped.
+        drop_flying_points: drop pixels whose depth lies between a near and a far neighbour: stereo and
+            time-of-flight cameras invent such points in the air behind every silhouette.
+        flying_point_jump: metres; the least step to both neighbours that makes a pixel a flying one. Surfaces seen
+            at grazing angles step as well: 0.02 corresponds to 81 degrees at a metre and 3 mrad a pixel.
+        link_margin: metres around the arm's links within which points count as the robot's.
+        hand_margin: metres around the hand, likewise. It is smaller, as the hand comes near to things.
+        keep_hand: leave the hand's points in the cloud.
+        keep_fingers: leave the fingers' points in the cloud: they show the gripper's state and height.
+        outlier_neighbors: number of neighbours for Open3D's statistical outlier removal; 0 turns it off.
+        outlier_std_ratio: points farther from their neighbours than the mean plus this many standard deviations
+            are outliers.
+    """
+
+    frame: str = "panda_link0"
+    workspace: Workspace = Workspace((0.25, -0.38, 0.004), (0.80, 0.38, 0.55))
+    voxel_size: float = bounded(0.005, 0.0, 1.0)
+    min_depth: float = bounded(0.05, 0.0, 100.0)
+    max_depth: float = bounded(3.0, 0.0, 100.0)
+    drop_flying_points: bool = True
+    flying_point_jump: float = bounded(0.02, 1e-4, 10.0)
+    link_margin: float = bounded(0.012, 0.0, 1.0)
+    hand_margin: float = bounded(0.006, 0.0, 1.0)
+    keep_hand: bool = False
+    keep_fingers: bool = True
+    outlier_neighbors: int = bounded(0, 0, 1000)
+    outlier_std_ratio: float = bounded(2.0, 0.01, 100.0)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not self.max_depth > self.min_depth:
+            raise not_expected("max_depth", self.max_depth, f"more than min_depth {self.min_depth}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,8 @@ from mini_diffuser_ros.data.episode_file import read_episode
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
-from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.records import Episode, FusionConfig
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
 FORMAT = "mini_diffuser_ros episodes"
 FORMAT_VERSION = 1
@@ -191,9 +191,9 @@ class EpisodeDatabase:
 def _fusion(fields: Fields) -> FusionConfig | None:
     settings = fields.optional_object("fusion")
     try:
-        return None if settings is None else FusionConfig(**settings)
-    except (TypeError, ValueError) as error:
-        raise EpisodeFileError(fields.file, f"fusion: {error}") from error
+        return None if settings is None else from_mapping(FusionConfig, settings, "", "fusion")
+    except SettingsError as error:
+        raise EpisodeFileError(fields.file, str(error)) from error
 
 
 def _cause(error: Exception) -> str:

@@ -13,16 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mini_diffuser_ros.data.arm_boxes import ArmBox, without_arm
 from mini_diffuser_ros.data.images import decode_color
-from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.records import CameraView, Cloud
+from mini_diffuser_ros.perception import fuse_views
+from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, Workspace
 
 RLBENCH_FRAME = "world"
 """Frame of all poses and clouds that come from RLBench: that of its simulator, z up, the table top at z = 0.75."""
 
 RLBENCH_FUSION = FusionConfig(
     frame=RLBENCH_FRAME,
-    workspace_min=(-0.5, -1.0, 0.2),
-    workspace_max=(1.5, 1.0, 2.0),
+    workspace=Workspace((-0.5, -1.0, 0.2), (1.5, 1.0, 2.0)),
     voxel_size=0.01,
     min_depth=0.0,
     max_depth=10.0,

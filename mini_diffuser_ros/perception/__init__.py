@@ -1,15 +1,14 @@
 """Perception: calibrated RGB-D images become one cloud in the base frame. Pure numpy; Open3D is optional."""
 
 from mini_diffuser_ros.perception.back_projection import back_project, check_view
-from mini_diffuser_ros.perception.config import FusionConfig
-from mini_diffuser_ros.perception.errors import InvalidFusionConfigError, InvalidViewError, PerceptionError
+from mini_diffuser_ros.perception.errors import InvalidViewError, PerceptionError
 from mini_diffuser_ros.perception.fusion import fuse_views
 from mini_diffuser_ros.perception.outliers import require_open3d
 from mini_diffuser_ros.perception.self_filter import self_filter
+from mini_diffuser_ros.records import FusionConfig
 
 __all__ = [
     "FusionConfig",
-    "InvalidFusionConfigError",
     "InvalidViewError",
     "PerceptionError",
     "back_project",

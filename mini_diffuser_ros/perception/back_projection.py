@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.perception.config import FusionConfig
 from mini_diffuser_ros.perception.errors import InvalidViewError, PerceptionError
-from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.records import CameraView, FusionConfig
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -88,7 +87,7 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     # Homogeneous pixels (u, v, 1), scaled by their depth, to points of the base frame.
     rays = base_from_camera[:3, :3] @ _inverse_intrinsics(view.intrinsics)
     origin = base_from_camera[:3, 3].astype(np.float32)
-    low, high = np.array([config.workspace_min, config.workspace_max], dtype=np.float32)
+    low, high = np.array([config.workspace.lower, config.workspace.upper], dtype=np.float32)
 
     # The ray through (u, v) is a term of u plus a term of v, an array (3, W) and one (3, H).
     along_u = (rays[:, :1] * np.arange(width)).astype(np.float32)

@@ -20,11 +20,3 @@ class InvalidViewError(PerceptionError):
     def __init__(self, camera: str, problem: str) -> None:
         super().__init__(f"view of camera {camera!r}: {problem}")
         self.camera = camera
-
-
-class InvalidFusionConfigError(PerceptionError):
-    """A field of FusionConfig has a value that makes no sense."""
-
-    def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"FusionConfig.{field} is {value!r}, expected {expected}")
-        self.field = field

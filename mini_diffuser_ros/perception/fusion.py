@@ -12,11 +12,10 @@ import numpy as np
 
 from mini_diffuser_ros.geometry import voxel_downsample
 from mini_diffuser_ros.perception.back_projection import points_in_workspace
-from mini_diffuser_ros.perception.config import FusionConfig
 from mini_diffuser_ros.perception.errors import PerceptionError
 from mini_diffuser_ros.perception.outliers import keep_inliers
 from mini_diffuser_ros.perception.self_filter import keep_foreign
-from mini_diffuser_ros.records import CameraView, Cloud
+from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig
 from mini_diffuser_ros.robots import RobotDescription
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import inverse_transform
-from mini_diffuser_ros.perception.config import FusionConfig
 from mini_diffuser_ros.perception.errors import PerceptionError
+from mini_diffuser_ros.records import FusionConfig
 from mini_diffuser_ros.robots import Box, Geom, RobotDescription
 
 Floats = NDArray[np.float32]

@@ -193,11 +193,11 @@ def leaves(settings: Any, prefix: str = "") -> Iterator[Leaf]:
 
 
 def with_values(settings: T, values: Mapping[str, Any], source: str, prefix: str = "") -> T:
-    """The same settings with the values of some leaves replaced, by dotted name.
+    """The same settings with the values of some leaves replaced.
 
     Args:
         settings: an instance of a settings dataclass.
-        values: dotted name to value.
+        values: dotted name to value; a group of fields may also be a mapping of those of its fields that change.
         source: file or origin named in messages.
         prefix: dotted name of these settings in the source, for messages.
 
@@ -205,7 +205,7 @@ def with_values(settings: T, values: Mapping[str, Any], source: str, prefix: str
         SettingsError: as :func:`from_mapping`.
     """
     merged = to_mapping(settings)
-    for dotted, value in values.items():
+    for dotted, value in _changes(settings, values):
         _override(merged, dotted, _plain(value))
     return from_mapping(type(settings), merged, source, prefix)
 
@@ -221,6 +221,16 @@ def attribute_descriptions(kind: type) -> dict[str, str]:
             for name in names.split(","):
                 descriptions[name.strip()] = " ".join(description.split())
     return descriptions
+
+
+def _changes(settings: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of each change, those inside groups of fields one by one."""
+    for name, value in values.items():
+        group = getattr(settings, name, None)
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(group):
+            yield from ((f"{name}.{inner}", change) for inner, change in _changes(group, value))
+        else:
+            yield name, value
 
 
 def _override(values: dict[str, Any], dotted: str, value: object) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.support.settings import SettingsError, from_mapping
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping, with_values
 from mini_diffuser_ros.training.errors import CheckpointError
 
 FUSION_FILE = "perception.json"
@@ -25,7 +25,7 @@ def changed_fusion(fusion: FusionConfig, changes: Mapping[str, Any]) -> FusionCo
     Raises:
         SettingsError: on an unknown field or a value that it cannot have, naming it.
     """
-    return from_mapping(FusionConfig, asdict(fusion) | dict(changes), "data.fusion")
+    return with_values(fusion, changes, "recipe", "data.fusion")
 
 
 def write_fusion(directory: Path, fusion: FusionConfig) -> None:

@@ -85,7 +85,9 @@ def test_a_peract_demonstration_comes_back_exactly(peract: Path) -> None:
 def test_all_points_lie_on_the_surfaces(raw: Path) -> None:
     [keyframe, *_] = open_episodes(raw)[2].keyframes
     points = views_as_points(keyframe)
-    points = points[np.all((points > RLBENCH_FUSION.workspace_min) & (points < RLBENCH_FUSION.workspace_max), axis=1)]
+    points = points[
+        np.all((points > RLBENCH_FUSION.workspace.lower) & (points < RLBENCH_FUSION.workspace.upper), axis=1)
+    ]
     assert len(points) > 10_000
     assert scene.distance_to_surfaces(points).max() < 1e-4
 

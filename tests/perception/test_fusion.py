@@ -12,22 +12,21 @@ from hypothesis import strategies as st
 from mini_diffuser_ros.geometry import matrix_from_pose, transform_points
 from mini_diffuser_ros.perception import (
     FusionConfig,
-    InvalidFusionConfigError,
     InvalidViewError,
     PerceptionError,
     back_project,
     fuse_views,
 )
-from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.records import CameraView, Workspace
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.settings import SettingsError
 
 ViewMaker = Callable[..., CameraView]
 
 EYES = {"front": (1.2, 0.1, 0.7), "left": (0.4, 0.9, 0.8), "above": (0.45, -0.1, 1.2)}
 SPHERES = (((0.5, 0.1, 0.04), 0.04), ((0.6, -0.15, 0.06), 0.06), ((0.38, -0.05, 0.03), 0.03))
 EVERYWHERE = FusionConfig(
-    workspace_min=(-100, -100, -100),
-    workspace_max=(100, 100, 100),
+    workspace=Workspace((-100, -100, -100), (100, 100, 100)),
     voxel_size=0,
     max_depth=90,
     drop_flying_points=False,
@@ -56,7 +55,7 @@ def test_the_early_crop_keeps_exactly_what_a_full_back_projection_has_in_the_wor
     expected = []
     for view in views:
         points = transform_points(view.base_from_camera, back_project(view.depth, view.intrinsics).reshape(-1, 3))
-        inside = np.all((points > config.workspace_min) & (points < config.workspace_max), axis=1)
+        inside = np.all((points > config.workspace.lower) & (points < config.workspace.upper), axis=1)
         expected.append(points[inside])
     np.testing.assert_allclose(fuse_views(views, config).points, np.concatenate(expected), atol=1e-6)
 
@@ -98,7 +97,7 @@ def test_one_point_a_voxel_is_left_and_lies_in_it(views: list[CameraView]) -> No
 
 
 def test_nothing_in_the_workspace_gives_an_empty_cloud(views: list[CameraView]) -> None:
-    cloud = fuse_views(views, FusionConfig(workspace_min=(0.3, -0.3, 0.4), workspace_max=(0.6, 0.3, 0.5)))
+    cloud = fuse_views(views, FusionConfig(workspace=Workspace((0.3, -0.3, 0.4), (0.6, 0.3, 0.5))))
     assert cloud.points.shape == cloud.colors.shape == (0, 3)
 
 
@@ -199,8 +198,10 @@ def test_outlier_removal_without_open3d_names_the_extra(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("workspace_min", (0.9, 0.0, 0.0)),
-        ("workspace_max", (0.5, 0.5)),
+        ("workspace", ((0.9, 0.0, 0.0), (0.8, 0.38, 0.55))),
+        ("workspace", {"lower": (0.5, 0.5), "upper": (1, 1, 1)}),
+        ("workspace", {"lower": (0.5, 0.5, float("nan")), "upper": (1, 1, 1)}),
+        ("workspace", {"lower": (0.9, 0.0, 0.0), "upper": (0.8, 0.38, 0.55)}),
         ("voxel_size", -0.01),
         ("max_depth", 0.01),
         ("link_margin", float("nan")),
@@ -208,9 +209,10 @@ def test_outlier_removal_without_open3d_names_the_extra(
     ],
 )
 def test_a_senseless_configuration_is_refused_by_its_field(field: str, value: object) -> None:
-    with pytest.raises(InvalidFusionConfigError, match="FusionConfig.workspace_max|FusionConfig." + field):
+    with pytest.raises(SettingsError, match=f"^{field}"):
         FusionConfig(**{field: value})
 
 
 def test_lists_from_yaml_become_tuples() -> None:
-    assert FusionConfig(workspace_min=[0, 0, 0]).workspace_min == (0.0, 0.0, 0.0)  # type: ignore[arg-type]
+    workspace = Workspace([0, 0, 0], [1, 1, 1])  # type: ignore[arg-type]
+    assert workspace == Workspace((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -1,5 +1,6 @@
 """The settings of the fusion travel with a policy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, changed_fusi
 
 def test_written_settings_are_read_back(tmp_path: Path) -> None:
     assert read_fusion(tmp_path) is None
-    settings = changed_fusion(FusionConfig(), {"voxel_size": 0.007, "workspace_min": [0.1, -0.2, 0.3]})
-    assert settings.workspace_min == (0.1, -0.2, 0.3)
+    settings = changed_fusion(FusionConfig(), {"voxel_size": 0.007, "workspace": {"lower": [0.1, -0.2, 0.3]}})
+    assert settings.workspace == replace(FusionConfig().workspace, lower=(0.1, -0.2, 0.3))
     write_fusion(tmp_path, settings)
     assert read_fusion(tmp_path) == settings
     assert [path.name for path in tmp_path.iterdir()] == [FUSION_FILE]

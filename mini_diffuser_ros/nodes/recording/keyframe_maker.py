@@ -165,8 +165,8 @@ class KeyframeMaker:
         cloud = fuse_views(views, self._fusion, self._robot, positions)
         if not len(cloud):
             raise NodeError(
-                f"no keyframe: no camera sees anything between {self._fusion.workspace_min} and "
-                f"{self._fusion.workspace_max} m in {self._robot.base_frame} (fusion.workspace_min, _max); is the "
+                f"no keyframe: no camera sees anything between {self._fusion.workspace.lower} and "
+                f"{self._fusion.workspace.upper} m in {self._robot.base_frame} (fusion.workspace); is the "
                 "cameras' calibration in TF right?"
             )
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
