@@ -96,7 +96,7 @@ def _add_loop(parser: argparse.ArgumentParser) -> None:
     for leaf in leaves(LOOPS["deployed"]):
         names = ["--" + leaf.name.replace("_", "-")] + ["--max-keyframes"] * (leaf.name == "keyframe_limit")
         values = f"deployed: {leaf.default}, published: {published[leaf.name]}"
-        text = f"{leaf.description.rstrip('.')} ({values})"
+        text = f"{leaf.description.rstrip('.').replace('``', '')} ({values})"
         loop.add_argument(*names, dest=leaf.name, type=type(leaf.default), help=text)
 
 
@@ -124,8 +124,9 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
     if options.protocol is not None:
         if options.protocol not in LOOPS:
             raise EvaluationError(f"unknown protocol '{options.protocol}'; known: {', '.join(LOOPS)}")
-        # A world keeps its own settle time: RLBench's simulator stands still between moves.
-        loop = replace(LOOPS[options.protocol], settle_time=default.settle_time)
+        loop = LOOPS[options.protocol]
+        # RLBench's simulator stands still between moves, whatever is asked for.
+        loop = replace(loop, settle_time=min(loop.settle_time, default.settle_time))
     given = {leaf.name: getattr(options, leaf.name) for leaf in leaves(loop)}
     return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
 
