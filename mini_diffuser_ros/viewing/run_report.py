@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.support.drawing import draw_cloud, glyphs_of_modes
+from mini_diffuser_ros.support.files import write_whole
 
 DRAWN_MODES = 8  # more hide each other
 
@@ -97,7 +98,7 @@ class RunReport:
         document = {key: value for key, value in asdict(self).items() if key not in ("events", "decisions")}
         document["decisions"] = [asdict(decision) for decision in self.decisions]
         document["events"] = [asdict(event) for event in self.events]
-        (folder / "run.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_whole(folder / "run.json", json.dumps(document, indent=2) + "\n")
 
 
 def logged(modes: Sequence[KeyframeMode]) -> list[LoggedMode]:

@@ -19,7 +19,7 @@ TURN_TIMEOUT = 60.0  # seconds; a preempted sentence gives its turn back as soon
 
 
 class Sentences(GoalTokens):
-    """Watches of the sentences that have not ended.
+    """Tokens of the sentences that have not ended.
 
     Args:
         max_length: characters of a sentence.
