@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Mapping
-from types import MappingProxyType, ModuleType
+from types import GenericAlias, MappingProxyType, ModuleType
 from typing import Final
 
 from mini_diffuser_ros.simulation.errors import SimulationError
@@ -33,7 +33,8 @@ def find_tasks(package: ModuleType) -> Mapping[str, Task]:
 
 
 def _is_task(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Task)
+    alias = isinstance(value, GenericAlias)  # Python 3.10 takes list[str] for a class
+    return isinstance(value, type) and not alias and issubclass(value, Task)
 
 
 TASKS: Final = find_tasks(sys.modules[__name__])
