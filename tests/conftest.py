@@ -1,5 +1,6 @@
 """Settings for every room's tests, and the marks by which they are chosen."""
 
+import re
 import signal
 import subprocess
 from multiprocessing.process import BaseProcess
@@ -10,6 +11,10 @@ import pytest
 from hypothesis import settings
 
 NODES = Path(__file__).parent / "ros"  # every test there starts nodes or commands
+NEED_TORCH = ("policy", "training", "evaluation", "bench", "examples")  # rooms
+IMPORTS_TORCH = re.compile(
+    rf"^\s*(?:from|import) (?:torch|tokenizers|mini_diffuser_ros\.(?:{'|'.join(NEED_TORCH)}))\b", re.MULTILINE
+)
 
 # What is started in the background of a script ignores Ctrl-C, and so would every process that a test starts and ends.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -18,6 +23,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Machines differ in speed and share their cores: a property holds or not, however long an example takes.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-torch", action="store_true", help="leave out the tests that import torch")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, if asked to, the rooms that need torch and the files elsewhere that import it or such a room."""
+    if not config.getoption("--without-torch"):
+        return None
+    if collection_path.is_dir():
+        return True if collection_path.name in NEED_TORCH else None
+    return True if IMPORTS_TORCH.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 @pytest.hookimpl(tryfirst=True)
