@@ -13,10 +13,12 @@ from rclpy.action import ActionClient
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
+from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 
 Result = ExecuteInstruction.Result
+TABLE_PATIENCE = 1.0  # seconds to look for a simulated world; a real table is as it is
 
 
 def main(arguments: list[str]) -> int:
@@ -41,12 +43,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say(node: Any, options: argparse.Namespace) -> int:
     client = ActionClient(node, ExecuteInstruction, "mini_diffuser/execute")
+    table = TableClient(node)
     token = CancellationToken()
     outcome: list[Any] = []
 
     def work() -> None:
         try:
             wait_for_server(client, "mini_diffuser/execute", token, options.wait)
+            if laid := table.prepare(options.sentence, token, TABLE_PATIENCE):
+                sys.stdout.write(f"{laid}\n")
             goal = ExecuteInstruction.Goal(instruction=options.sentence)
             show = _Progress()
             outcome.append(

@@ -1,4 +1,4 @@
-"""run_node: sends one sentence, tokens how it goes, writes it down, and ends with its success."""
+"""run_node: sends one sentence, watches how it goes, writes it down, and ends with its success."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
+from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
 
 ACTION = "mini_diffuser/execute"
+TABLE_PATIENCE = 5.0  # seconds to look for the simulated world, where one is expected
 
 
 class RunNode(ManagedNode):
@@ -70,6 +72,7 @@ class RunNode(ManagedNode):
         self._ready = False
         self.create_subscription(Bool, "mini_diffuser/ready", self._on_ready, LATCHED, callback_group=told)
         self._client = ActionClient(self, ExecuteInstruction, ACTION, callback_group=ReentrantCallbackGroup())
+        self._table = TableClient(self)
         self._worker = threading.Thread(target=self._work, name="run", daemon=True)
         self._worker.start()
 
@@ -112,6 +115,8 @@ class RunNode(ManagedNode):
 
     def _obey(self) -> None:
         instruction = self._report.instruction
+        if self._simulated:
+            self._table.prepare(instruction, self._token, TABLE_PATIENCE)
         self.get_logger().info(f"sending '{instruction}'")
         self._observer.sentence_sent()
         goal = ExecuteInstruction.Goal(instruction=instruction)
@@ -145,7 +150,7 @@ class RunNode(ManagedNode):
             self._observer.motion_commanded()
         event = Event(round(self._observer.elapsed(), 3), feedback.phase, feedback.keyframe, feedback.message)
         last = self._report.events[-1] if self._report.events else None
-        # Progress within a phase is for those who token, not for the record.
+        # Progress within a phase is for those who watch, not for the record.
         if last is None or (last.phase, last.keyframe) != (event.phase, event.keyframe):
             self._report.events.append(event)
             self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())

@@ -43,8 +43,8 @@ class SimNode(ManagedNode):
     Stamps are system time: at a real_time_factor of 1 the world keeps up with it, so that nodes need no use_sim_time.
     /clock carries the same time, for nodes that have it set.
 
-    A sentence that cannot be obeyed with what lies on the table has the table laid anew at once. The policy waits for
-    a cloud that is newer than the sentence by its settle time, so that it never sees the old table.
+    The table is laid by the service ``sim/reset`` alone. Who sends a sentence asks for its table first; the policy
+    waits for a cloud that is newer than the sentence by its settle time, so that it never sees the old table.
     """
 
     threads = 8
@@ -87,11 +87,7 @@ class SimNode(ManagedNode):
         self._static_tf.sendTransform(self._fixed_frames())
         self._outputs = {camera.name: CameraOutput(self, camera) for camera in self._cameras}
 
-        laying = MutuallyExclusiveCallbackGroup()
-        self.create_service(ResetWorld, "sim/reset", self._on_reset, callback_group=laying)
-        self.create_subscription(
-            String, "mini_diffuser/active_instruction", self._on_instruction, LATCHED, callback_group=laying
-        )
+        self.create_service(ResetWorld, "sim/reset", self._on_reset, callback_group=MutuallyExclusiveCallbackGroup())
         self._health = SimHealth(self._driver, self._speed)
         diagnostics = Diagnostics(self, "simulation")
         diagnostics.add("physics", self._health.physics)
@@ -107,12 +103,14 @@ class SimNode(ManagedNode):
 
     # The table
 
-    def _on_instruction(self, message: String) -> None:
-        self._lay(lambda: self._table.take_up(message.data))
-
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
+        def change() -> str:
+            if request.keep:
+                return self._table.take_up(request.instruction)
+            return self._table.reset(request.task, request.instruction, request.seed)
+
         try:
-            response.message = self._lay(lambda: self._table.reset(request.task, request.instruction, request.seed))
+            response.message = self._lay(change)
         except SimulationError as error:
             response.message = str(error)
             return response

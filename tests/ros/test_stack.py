@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,9 +102,25 @@ def test_a_stop_ends_a_sentence_that_waits_or_moves_and_the_next_is_told(peer: P
 
 
 @pytest.mark.usefixtures("stack")
+def test_a_sentence_on_the_topic_leaves_the_table_alone(peer: Peer) -> None:
+    tasks = peer.collect(String, "/sim/task", LATCHED)
+    active = peer.collect(String, "/mini_diffuser/active_instruction", LATCHED)
+    peer.await_that(lambda: tasks)
+    topic = peer.node.create_publisher(String, "/mini_diffuser/instruction", 10)
+    peer.await_that(lambda: topic.get_subscription_count() > 0)
+    topic.publish(String(data="press the white button"))
+    peer.await_that(lambda: [sentence.data for sentence in active][-1:] == ["press the white button"])
+    kept = peer.call(ResetWorld, "/sim/reset", instruction="stack the red block on the green block", keep=True)
+    assert "everything is on the table" in kept.message
+    assert {task.data for task in tasks} == {"stack_blocks"}
+
+
+@pytest.mark.usefixtures("stack")
 def test_a_sentence_that_the_table_does_not_allow_has_it_laid_anew(peer: Peer) -> None:
     tasks = peer.collect(String, "/sim/task", LATCHED)
-    peer.send(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+    command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "say", "press the blue button"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=DISCOVERY)
+    assert said.stdout.startswith("laid push_buttons with seed"), said.stdout + said.stderr
     peer.await_that(lambda: [task.data for task in tasks][-1:] == ["push_buttons"])
     success = peer.collect(Bool, "/sim/success", LATCHED)
     assert peer.await_that(lambda: success)[-1].data is False
