@@ -12,8 +12,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mini_diffuser_ros.data import DataError
-from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordingError, RecordSettings
+from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
 from mini_diffuser_ros.simulation.tasks import TASKS
+from mini_diffuser_ros.support.errors import UserError
 
 _INTERRUPTED = 130  # What shells report for a program ended by Ctrl-C.
 
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"mini-diffuser record: interrupted; run the same command again to go on in {settings.out}\n")
         return _INTERRUPTED
-    except (RecordingError, DataError) as error:
+    except UserError as error:
         sys.stderr.write(f"mini-diffuser record: {error}\n")
         return 1
     sys.stdout.write(_report(recorder, outcomes, settings, time.monotonic() - started))

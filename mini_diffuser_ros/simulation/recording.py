@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from functools import cache
 from pathlib import Path
 
-from mini_diffuser_ros.data import DataError, EpisodeStore
+from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.records import Episode, Keyframe
 from mini_diffuser_ros.simulation.episode import demonstrate
-from mini_diffuser_ros.simulation.errors import DemonstrationFailed, SimulationError
+from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.world import TabletopWorld
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers
 
 ROBOT = "panda"
 """The robot of the table-top world."""
-
-_LEAVE_S = 5.0  # How long a worker may take to finish its demonstration after it was told to leave.
 
 
 class RecordingError(UserError, RuntimeError):
@@ -144,28 +138,23 @@ class Recorder:
             one outcome a demonstration, as they end. Closing the iterator ends the workers.
 
         Raises:
-            RecordingError: if a worker cannot work or died, or if hardly any demonstration succeeds.
+            RecordingError: if a worker died, or if hardly any demonstration succeeds.
+            DataError, SimulationError: if a worker cannot work.
         """
-        job = self._next_job()
-        if job is None:
-            return
-        with _Workers(self._settings) as workers:
-            idle, busy = set(workers.connections), set[Connection]()
-            while job is not None or busy:
-                if job is not None and idle:
-                    connection = idle.pop()
-                    connection.send(job)
-                    busy.add(connection)
-                    job = self._next_job()
-                    continue
-                ready = wait(busy)
-                for connection in [connection for connection in busy if connection in ready]:
-                    outcome = _receive(connection)
-                    busy.remove(connection)
-                    idle.add(connection)
+        try:
+            while (job := self._next_job()) is not None:
+                # What failed at the end of a round is replaced in the next.
+                for outcome in map_in_workers(_demonstrate, self._jobs(job), self._settings.workers):
                     self.plans[outcome.task].finish(outcome.failure)
                     yield outcome
-                job = job or self._next_job()
+        except WorkerDiedError as error:
+            raise RecordingError(f"{error}; run the same command again to go on from here") from error
+
+    def _jobs(self, first: tuple[str, int]) -> Iterator[_Job]:
+        job: tuple[str, int] | None = first
+        while job is not None:
+            yield _Job(self._settings, *job)
+            job = self._next_job()
 
     def _next_job(self) -> tuple[str, int] | None:
         """Task and seed; the tasks advance together, so that an interrupted recording is balanced."""
@@ -176,95 +165,30 @@ class Recorder:
         return None
 
 
-class _Workers:
-    """Processes that demonstrate; leaving the block ends them.
-
-    A worker that loses its connection ends by itself, so that none survives a recorder that was killed.
-    """
-
-    def __init__(self, settings: RecordSettings) -> None:
-        self.connections: list[Connection] = []
-        self._processes: list[BaseProcess] = []
-        self._settings = settings
-
-    def __enter__(self) -> _Workers:
-        context = multiprocessing.get_context("spawn")
-        with _environment_for_workers():
-            for _ in range(self._settings.workers):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs, self._settings), daemon=True)
-                process.start()
-                theirs.close()
-                self.connections.append(ours)
-                self._processes.append(process)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for connection in self.connections:
-            connection.close()
-        for process in self._processes:
-            process.join(_LEAVE_S)
-            if process.is_alive():
-                process.terminate()
-                process.join()
-
-
-@contextmanager
-def _environment_for_workers() -> Iterator[None]:
-    """What processes started in this block inherit: they leave Ctrl-C to their parent, and use one thread each."""
-    threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(dict.fromkeys(threads, "1"))
-    try:
-        yield
-    finally:
-        for name, value in threads.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-        signal.signal(signal.SIGINT, handler)
-
-
 @dataclass(frozen=True)
-class _Fault:
-    """Why a worker cannot go on."""
+class _Job:
+    """One demonstration to be made."""
 
-    message: str
+    settings: RecordSettings
+    task: str
+    seed: int
 
 
-def _receive(connection: Connection) -> Outcome:
+def _demonstrate(job: _Job) -> Outcome:
+    world, planner, store = _bench(job.settings)
     try:
-        answer = connection.recv()
-    except (EOFError, ConnectionError) as error:
-        raise RecordingError("a worker process died; run the same command again to go on from here") from error
-    if isinstance(answer, _Fault):
-        raise RecordingError(answer.message)
-    return answer
-
-
-def _work(connection: Connection, settings: RecordSettings) -> None:
-    """A worker process: demonstrate what the connection asks for until it closes."""
-    try:
-        try:
-            world = TabletopWorld(settings.renderer, (settings.image_size, settings.image_size))
-            planner = MotionPlanner(world.robot, MotionConfig())
-            store = EpisodeStore(settings.out, ROBOT)
-            while True:
-                task, seed = connection.recv()
-                connection.send(_demonstrate(world, planner, store, task, seed))
-        except (DataError, SimulationError) as error:
-            connection.send(_Fault(str(error)))
-    except (EOFError, ConnectionError):
-        return  # The recorder has no more work, or is gone.
-
-
-def _demonstrate(world: TabletopWorld, planner: MotionPlanner, store: EpisodeStore, task: str, seed: int) -> Outcome:
-    try:
-        episode = demonstrate(world, planner, task, seed)
+        episode = demonstrate(world, planner, job.task, job.seed)
     except DemonstrationFailed as failure:
-        return Outcome(task, seed, str(failure))
-    store.write(_from_time_zero(episode), seed)
-    return Outcome(task, seed)
+        return Outcome(job.task, job.seed, str(failure))
+    store.write(_from_time_zero(episode), job.seed)
+    return Outcome(job.task, job.seed)
+
+
+@cache
+def _bench(settings: RecordSettings) -> tuple[TabletopWorld, MotionPlanner, EpisodeStore]:
+    """What a process needs for all of its demonstrations, made once."""
+    world = TabletopWorld(settings.renderer, (settings.image_size, settings.image_size))
+    return world, MotionPlanner(world.robot, MotionConfig()), EpisodeStore(settings.out, ROBOT)
 
 
 def _from_time_zero(episode: Episode) -> Episode:

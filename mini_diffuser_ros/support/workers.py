@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import reprlib
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext
 from typing import TypeVar
@@ -34,7 +37,7 @@ def map_in_workers(function: Callable[[Item], Result], items: Iterable[Item], wo
         function: of a module, so that it can be sent to a process. What it raises is raised here.
         items: read as results are taken, no more than a few ahead.
         workers: processes; 1 works in this one. They are spawned, as threads of torch and MuJoCo do not survive a
-            fork, and they end when this process ends, even by ``kill -9``.
+            fork, they leave Ctrl-C to this process, and they end when it ends, even by ``kill -9``.
 
     Raises:
         WorkerDiedError: if a worker ended before it had an item's result.
@@ -48,7 +51,8 @@ def map_in_workers(function: Callable[[Item], Result], items: Iterable[Item], wo
         try:
             while True:
                 for item in islice(waiting, _AHEAD * workers - len(pending)):
-                    pending.append((item, pool.submit(function, item)))
+                    with _leaving_interrupts_here():
+                        pending.append((item, pool.submit(function, item)))
                 if not pending:
                     return
                 item, result = pending.popleft()
@@ -73,6 +77,17 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+@contextmanager
+def _leaving_interrupts_here() -> Iterator[None]:
+    """Processes that are started in the block never see a Ctrl-C: they inherit that it is blocked."""
+    resource_tracker.ensure_running()  # which would unblock it when the first process is started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _exit_after(sentinel: int) -> None:

@@ -1,5 +1,6 @@
 """Recording is resumable, and what it records does not depend on how often it was interrupted."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -107,15 +108,20 @@ def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
         "--episodes",
         "500",
         "--workers",
-        "1",
+        "2",
     ]
-    recorder = subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    recorder = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert recorder.stderr is not None
     try:
         wait_until(lambda: any(tmp_path.glob("*.zip")), "an episode is recorded")
         workers = children(recorder.pid)
         assert workers
-        recorder.send_signal(number)
+        if number == signal.SIGINT:
+            os.killpg(recorder.pid, number)  # as a terminal does it
+        else:
+            recorder.send_signal(number)
         message = recorder.communicate(timeout=60)[1]
         assert recorder.returncode == code
     finally:
