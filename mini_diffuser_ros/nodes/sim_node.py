@@ -29,12 +29,13 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
-from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
+from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
 from mini_diffuser_ros.simulation.realtime.sim_health import SimHealth
 from mini_diffuser_ros.simulation.realtime.table import Table
 from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 from mini_diffuser_ros.simulation.rendering import make_renderer
+from mini_diffuser_ros.support.errors import UserError
 
 
 class SimNode(ManagedNode):
@@ -104,14 +105,9 @@ class SimNode(ManagedNode):
     # The table
 
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
-        def change() -> str:
-            if request.keep:
-                return self._table.take_up(request.instruction)
-            return self._table.reset(request.task, request.instruction, request.seed)
-
         try:
-            response.message = self._lay(change)
-        except SimulationError as error:
+            response.message = self._lay(lambda: self._table.reset(request.task, request.instruction, request.seed))
+        except UserError as error:
             response.message = str(error)
             return response
         goal = self._table.goal

@@ -11,6 +11,7 @@ from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 SERVICE = "sim/reset"
+KEEP = -1  # no seed: the table stays where it has what the sentence needs
 ANSWER_TIMEOUT = 30.0  # seconds; a busy machine takes its time to build a world
 
 
@@ -41,7 +42,7 @@ class TableClient:
         """
         if not poll(self._client.service_is_ready, token, patience):
             return None
-        answer = self._client.call_async(ResetWorld.Request(instruction=sentence, keep=True))
+        answer = self._client.call_async(ResetWorld.Request(instruction=sentence, seed=KEEP))
         try:
             return str(token.result_of(answer, ANSWER_TIMEOUT).message)
         except TimeoutError:

@@ -47,10 +47,14 @@ class Table:
         return problem + self._reset(goal.task if goal is not None else self._task, self._seed + 1, goal)
 
     def take_up(self, sentence: str) -> str:
-        """Make a sentence the goal: with the table as it is where that is possible, else with a new one."""
+        """Make a sentence the goal: with the table as it is where that is possible, else with a new one.
+
+        Raises:
+            SimulationError: if several tasks could be meant; success is not judged then.
+        """
+        self._judged = False
         goal = self._goal_of(sentence)
         if goal is None:
-            self._judged = False
             return f"'{sentence}' is no task of this world: the table stays, and success is not judged"
         if self._world.has_objects_for(goal.task, goal.slots):
             self._world.pursue(goal)
@@ -61,16 +65,19 @@ class Table:
         return self._reset(goal.task, self._seed + 1, goal)
 
     def reset(self, task: str, sentence: str, seed: int) -> str:
-        """Lay the table anew.
+        """Lay the table anew, or take a sentence up.
 
         Args:
             task: empty for that of the sentence, or the default.
             sentence: empty for a random goal.
-            seed: negative for the next one.
+            seed: negative for the next one; with a sentence and no task for :meth:`take_up`.
 
         Raises:
-            SimulationError: if the task is unknown or is not that of the sentence.
+            SimulationError: if the task is unknown or is not that of the sentence, or if the sentence is of no task or
+                of several.
         """
+        if sentence and not task and seed < 0:
+            return self.take_up(sentence)
         goal = self._goal_of(sentence)
         if sentence and goal is None:
             raise SimulationError(f"'{sentence}' is no task of this world; tasks: {', '.join(self._world.tasks)}")

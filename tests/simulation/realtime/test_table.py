@@ -59,6 +59,18 @@ def test_another_table_is_laid_for_a_sentence_that_needs_one(world: TabletopWorl
     assert table.task == "push_buttons"
 
 
+def test_a_sentence_without_a_seed_is_taken_up_and_with_one_has_the_table_laid_anew(world: TabletopWorld) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    table.lay_for("stack the red block on the green block")
+    model = world.model
+    table.reset("", "stack the green block on the red block", -1)
+    assert world.model is model
+    table.reset("", "stack the green block on the red block", 7)
+    assert world.model is not model
+    assert table.goal is not None
+    assert dict(table.goal.slots) == {"top": "green", "bottom": "red"}
+
+
 @pytest.mark.parametrize("sentence", ["make me a coffee", "stack the red block on the red block"])
 def test_a_sentence_of_no_task_leaves_the_table_and_is_never_a_success(world: TabletopWorld, sentence: str) -> None:
     table = Table(world, "push_buttons", seed=0)
