@@ -12,15 +12,15 @@ from typing import Any, NoReturn
 
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionServer
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import ReentrantCallbackGroup
 
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionConfigError, MotionPlanner, StaticBox
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
-from mini_diffuser_ros.nodes.motion.motion_guard import MotionGuard
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
+from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
@@ -106,7 +107,7 @@ class MotionNode(ManagedNode):
         group = ReentrantCallbackGroup()
         self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, arrival_tolerance)
         self._gripper = GripperClient(self, gripper_action, group, self._joints, effort)
-        self._guard = MotionGuard(self, self._arm, self._joints, client_timeout)
+        self._watchdog = MotionWatchdog(self, self._arm, self._joints, client_timeout)
         controllers = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         self._motion = KeyframeMotion(
@@ -134,9 +135,7 @@ class MotionNode(ManagedNode):
             cancel_callback=lambda goal: self._goals.cancel(goal, Result.CANCELED),
             callback_group=ReentrantCallbackGroup(),
         )
-        self._takeover = self.create_timer(
-            TAKEOVER_PERIOD, self._take_over, callback_group=MutuallyExclusiveCallbackGroup()
-        )
+        self._takeover = steady_timer(self, TAKEOVER_PERIOD, self._take_over)
         diagnostics = Diagnostics(self, hardware)
         diagnostics.add("joint states", self._health.joint_states)
         diagnostics.add("controllers", self._health.controllers)
@@ -190,7 +189,7 @@ class MotionNode(ManagedNode):
         candidates = [mode_from_message(message) for message in request.candidates]
         try:
             self._planner.check_poses(candidates)
-            with self._turn_of(token), self._guard.guarding(token, progress):
+            with self._turn_of(token), self._watchdog.watching(token, progress):
                 report = self._motion.carry_out(candidates, token, progress.tell)
             return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals)
         except InterruptionError as interruption:

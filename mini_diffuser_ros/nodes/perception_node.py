@@ -29,14 +29,15 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.sensing.camera_frames import AgeLimits, Frame, FrameCollector, Instant, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
 from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, read_fusion
 
-ImageFrame = Frame[Any, CameraInfo]
+ImageFrame = RgbdPair[Any, CameraInfo]
 Pose = Any
 
 

@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_sec
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
@@ -129,10 +130,8 @@ class PolicyNode(ManagedNode):
             10,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        self.create_timer(HEARTBEAT_PERIOD, self._beat, callback_group=MutuallyExclusiveCallbackGroup())
-        self._takeover = self.create_timer(
-            TAKEOVER_PERIOD, self._take_over, callback_group=MutuallyExclusiveCallbackGroup()
-        )
+        steady_timer(self, HEARTBEAT_PERIOD, self._beat)
+        self._takeover = steady_timer(self, TAKEOVER_PERIOD, self._take_over)
         diagnostics = Diagnostics(self, self._hardware)
         diagnostics.add("cloud", self._cloud.health)
         diagnostics.add("policy", self._health)

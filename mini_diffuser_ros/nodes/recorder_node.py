@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, KeyframeMaker
-from mini_diffuser_ros.nodes.recording.recorder_cameras import CameraLimits, RecorderCameras
+from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
@@ -25,6 +25,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
+from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
@@ -107,8 +108,11 @@ class RecorderNode(ManagedNode):
         if not names:
             raise NodeError("parameter cameras is empty, expected at least one name")
         transports = transports_from_parameters(parameters)
-        limits = parameters.settings(CameraLimits(), "camera")
-        return RecorderCameras(self, names, transports, limits, self._token.notify)
+        sync = parameters.settings(SyncConfig(), "camera", without=("set_tolerance",))
+        lead = parameters.number(
+            "camera.max_clock_lead", 0.05, "seconds that an image may be stamped in the future", 0.0, 60.0
+        )
+        return RecorderCameras(self, names, transports, sync, lead, self._token.notify)
 
     def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig) -> KeyframeMaker:
         # Two names are those of motion_node's parameters, so that one file serves both.

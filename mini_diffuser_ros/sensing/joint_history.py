@@ -221,7 +221,7 @@ class JointHistory:
         missing = [name for name in names if name not in self._newest]
         if missing:
             raise StaleJointsError(f"no joint state of {', '.join(missing)}")
-        oldest = max(now - self._newest[name][0].received for name in names)
+        oldest = max((now - self._newest[name][0].received for name in names), default=-np.inf)
         if oldest > max_age:
             raise StaleJointsError(f"joint states are {oldest:.2f} s old, allowed are {max_age:.2f} s")
 

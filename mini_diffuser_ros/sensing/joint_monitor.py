@@ -133,7 +133,9 @@ class JointStateMonitor:
     # The gripper
 
     def finger_width(self) -> float | None:
-        """Metres between the fingers, None if their joints are not published."""
+        """Metres between the fingers, None if their joints are not published, or if the robot has none."""
+        if not self.robot.finger_joint_names:
+            return None
         try:
             return float(self._history.positions(self.robot.finger_joint_names, time.monotonic(), self.max_age).sum())
         except StaleJointsError:

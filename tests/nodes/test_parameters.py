@@ -13,7 +13,7 @@ from mini_diffuser_ros.motion import MotionConfig
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.running import LoopSettings
-from mini_diffuser_ros.sensing.camera_frames import SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
 from mini_diffuser_ros.support.settings import SettingsError, attribute_descriptions, bounded, check_fields
 
 

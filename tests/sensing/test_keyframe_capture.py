@@ -5,15 +5,37 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, CameraMonitor, Instant, RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
 from mini_diffuser_ros.sensing.rest import Rest
 
 
-def capture(cameras: tuple[str, ...] = ("front", "wrist"), not_before: float = 10.0) -> KeyframeCapture[str]:
-    return KeyframeCapture(cameras, not_before, settle_time=0.3, pair_tolerance=0.01)
+class Waiting(KeyframeCapture[str, str]):
+    """A capture with the cameras that feed it."""
+
+    def __init__(self, cameras: tuple[str, ...], not_before: float) -> None:
+        super().__init__(cameras, not_before, settle_time=0.3)
+        limits = AgeLimits(oldest=float("inf"), lead=float("inf"))
+        self.cameras: CameraMonitor[str, str] = CameraMonitor(cameras, SyncConfig(pair_tolerance=0.01), limits, 0.0)
+        for camera in cameras:
+            self.cameras.add_info(camera, f"info of {camera}")
+
+    def add_color(self, camera: str, stamp: float, image: str) -> None:
+        self._take(self.cameras.add_color(camera, stamp, image, Instant(0.0, 0.0)))
+
+    def add_depth(self, camera: str, stamp: float, image: str) -> None:
+        self._take(self.cameras.add_depth(camera, stamp, image, Instant(0.0, 0.0)))
+
+    def _take(self, pair: RgbdPair[str, str] | None) -> None:
+        if pair is not None:
+            self.add(pair)
 
 
-def show(waiting: KeyframeCapture[str], camera: str, *stamps: float) -> None:
+def capture(cameras: tuple[str, ...] = ("front", "wrist"), not_before: float = 10.0) -> Waiting:
+    return Waiting(cameras, not_before)
+
+
+def show(waiting: Waiting, camera: str, *stamps: float) -> None:
     for stamp in stamps:
         waiting.add_color(camera, stamp, f"color {stamp}")
         waiting.add_depth(camera, stamp + 0.004, f"depth {stamp}")
@@ -72,8 +94,8 @@ def test_what_is_missing_is_told() -> None:
     show(waiting, "front", 7.5)
     waiting.add_color("wrist", 10.1, "color")
     waiting.add_depth("wrist", 10.3, "depth")
-    assert waiting.late() == {"front": 10.0 - 7.504, "rear": None}
-    assert waiting.unpaired() == ["wrist"]
+    assert waiting.late(waiting.cameras.newest()) == {"front": 10.0 - 7.504, "rear": None}
+    assert waiting.unpaired(waiting.cameras.newest()) == ["wrist"]
 
 
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=40, unique=True), st.floats(0.0, 30.0), st.floats(0.0, 5.0))

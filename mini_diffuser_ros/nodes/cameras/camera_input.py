@@ -13,7 +13,8 @@ from sensor_msgs.msg import CameraInfo
 from mini_diffuser_ros.nodes.cameras.camera_topics import subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import seconds
-from mini_diffuser_ros.sensing.camera_frames import CameraHealth, FrameCollector, Instant
+from mini_diffuser_ros.sensing.camera_monitor import CameraHealth, Instant
+from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 AddImage = Callable[[str, float, Any, Instant], bool]

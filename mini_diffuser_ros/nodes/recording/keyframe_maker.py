@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
@@ -18,11 +19,13 @@ from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, intrinsi
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Keyframe
+from mini_diffuser_ros.sensing.camera_monitor import RgbdPair
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
-from mini_diffuser_ros.sensing.keyframe_capture import ImagePair
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import check_fields, not_expected
+
+ImagePair = RgbdPair[Any, CameraInfo]
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ class KeyframeMaker:
             )
         return f"the arm rested and every camera delivered within {self._config.timeout:g} s, but not at the same time"
 
-    def _keyframe(self, pairs: Mapping[str, ImagePair[Any]]) -> MadeKeyframe:
+    def _keyframe(self, pairs: Mapping[str, ImagePair]) -> MadeKeyframe:
         newest = max(pairs.values(), key=lambda pair: pair.stamp)
         positions = self._joints.positions_at(newest.stamp)
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
@@ -172,11 +175,9 @@ class KeyframeMaker:
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
         return MadeKeyframe(keyframe, len(cloud), len(views))
 
-    def _view(self, camera: str, pair: ImagePair[Any]) -> CameraView:
-        header, info = pair.color.header, self._cameras.info(camera)
+    def _view(self, camera: str, pair: ImagePair) -> CameraView:
+        header, info = pair.color.header, pair.info
         try:
-            if info is None:
-                raise NodeError("no camera_info")
             color, depth = self._cameras.decode(pair)
             if info.width and (info.height, info.width) != color.shape[:2]:
                 size = f"{color.shape[1]}x{color.shape[0]}"

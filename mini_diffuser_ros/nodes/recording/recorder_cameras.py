@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,31 +17,14 @@ from sensor_msgs.msg import CameraInfo
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
-from mini_diffuser_ros.sensing.keyframe_capture import ImagePair, KeyframeCapture
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, CameraMonitor, Instant, RgbdPair, SyncConfig
+from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
-Capture = KeyframeCapture[Any]
+Capture = KeyframeCapture[Any, CameraInfo]
 """Of messages of whatever kind the images travel as."""
 
-
-@dataclass(frozen=True)
-class CameraLimits:
-    """Which images are used.
-
-    Attributes:
-        pair_tolerance: seconds between the stamps of colour and depth of one camera.
-        stale_after: seconds without an image after which a camera counts as silent.
-        max_clock_lead: seconds that an image may be stamped in the future.
-    """
-
-    pair_tolerance: float = 0.01
-    stale_after: float = 1.0
-    max_clock_lead: float = 0.05
-
-    def __post_init__(self) -> None:
-        for name in ("pair_tolerance", "stale_after", "max_clock_lead"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"camera.{name} is {getattr(self, name)}, expected seconds above 0")
+AddImage = Callable[[str, float, Any, Instant], "RgbdPair[Any, CameraInfo] | None"]
 
 
 class RecorderCameras:
@@ -52,7 +34,8 @@ class RecorderCameras:
         node: that subscribes.
         names: of the cameras.
         transports: how colour and how depth travel.
-        limits: what images are used.
+        sync: which images belong together, and when a camera counts as silent.
+        max_clock_lead: seconds that an image may be stamped in the future.
         notify: called when something arrives that somebody may wait for.
     """
 
@@ -61,26 +44,30 @@ class RecorderCameras:
         node: Node,
         names: Sequence[str],
         transports: tuple[ImageTransport, ImageTransport],
-        limits: CameraLimits,
+        sync: SyncConfig,
+        max_clock_lead: float,
         notify: Callable[[], None],
     ) -> None:
         self.names = tuple(names)
         self._transports = transports
-        self._node, self._limits, self._notify = node, limits, notify
+        self._node, self._notify = node, notify
+        self._stale_after, self._max_clock_lead = sync.stale_after, max_clock_lead
+        # However old: a keyframe waits until its images are known to show the arm at rest.
+        limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
+        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, time.monotonic())
         self._received: dict[tuple[str, str], float] = {}  # camera and topic: when, on the monotonic clock
         self._leads: dict[tuple[str, str], float] = {}  # camera and topic: seconds that the newest stamp lies ahead
-        self._infos: dict[str, CameraInfo] = {}
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
         for name in names:
-            on_color = partial(self._on_image, name, COLOR_TOPIC, Capture.add_color)
-            on_depth = partial(self._on_image, name, DEPTH_TOPIC, Capture.add_depth)
+            on_color = partial(self._on_image, name, COLOR_TOPIC, self._monitor.add_color)
+            on_depth = partial(self._on_image, name, DEPTH_TOPIC, self._monitor.add_depth)
             subscribe_camera(node, name, transports, on_color, on_depth, partial(self._on_info, name), group)
 
     def capture(self, not_before: float, settle_time: float) -> Capture:
         """A capture that gets every image from now on; arguments as those of KeyframeCapture."""
-        capture: Capture = KeyframeCapture(self.names, not_before, settle_time, self._limits.pair_tolerance)
+        capture: Capture = KeyframeCapture(self.names, not_before, settle_time)
         with self._lock:
             self._captures.append(capture)
         return capture
@@ -90,11 +77,7 @@ class RecorderCameras:
         with self._lock:
             self._captures.remove(capture)
 
-    def info(self, camera: str) -> CameraInfo | None:
-        """The newest calibration of a camera."""
-        return self._infos.get(camera)
-
-    def decode(self, pair: ImagePair[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def decode(self, pair: RgbdPair[Any, CameraInfo]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Colour (H, W, 3) and depth (H, W), metres, of a pair of messages.
 
         Raises:
@@ -114,10 +97,10 @@ class RecorderCameras:
                 faults.append(f"nothing on {camera}/{topic} yet")
             elif topic == INFO_TOPIC:
                 continue  # some drivers send the calibration only once
-            elif now - last > self._limits.stale_after:
+            elif now - last > self._stale_after:
                 faults.append(f"nothing on {camera}/{topic} for {now - last:.1f} s")
-            elif lead > self._limits.max_clock_lead:
-                allowed = f"{self._limits.max_clock_lead:g} s (camera.max_clock_lead)"
+            elif lead > self._max_clock_lead:
+                allowed = f"{self._max_clock_lead:g} s (camera.max_clock_lead)"
                 faults.append(
                     f"{camera}/{topic} is stamped {lead:.3f} s in the future, allowed are {allowed}: synchronise the "
                     "clocks of the machines"
@@ -131,30 +114,32 @@ class RecorderCameras:
 
     def what_lacks(self, capture: Capture) -> list[str]:
         """Why a capture has not got its images from every camera, one line a camera."""
+        newest = self._monitor.newest()
         lines = {camera: problem for camera in self.names if (problem := self.problem(camera))}
-        for camera, late in capture.late().items():
+        for camera, late in capture.late(newest).items():
             if camera not in lines and late is not None:
                 lines[camera] = (
                     f"camera {camera}: its newest image is stamped {late:.2f} s before the keyframe was asked for; "
                     "are the clocks of the machines synchronised?"
                 )
-        for camera in capture.unpaired():
+        for camera in capture.unpaired(newest):
             lines.setdefault(camera, f"camera {camera}: no colour and depth of the same time (camera.pair_tolerance)")
         return [lines[camera] for camera in self.names if camera in lines]
 
-    def _on_image(self, camera: str, topic: str, take: Callable[..., None], message: Any) -> None:
+    def _on_image(self, camera: str, topic: str, add: AddImage, message: Any) -> None:
         stamp = seconds(message.header.stamp)
-        self._received[camera, topic] = time.monotonic()
-        self._leads[camera, topic] = lead = stamp - self._node.get_clock().now().nanoseconds / NANOSECONDS
-        # An image from the future shows what was before its stamp, and maybe before it was asked for.
-        if lead <= self._limits.max_clock_lead:
+        now = Instant(time.monotonic(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
+        self._received[camera, topic], self._leads[camera, topic] = now.steady, stamp - now.clock
+        # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
+        pair = add(camera, stamp, message, now)
+        if pair is not None:
             for capture in self._waiting():
-                take(capture, camera, stamp, message)
+                capture.add(pair)
         self._notify()
 
     def _on_info(self, camera: str, message: CameraInfo) -> None:
         self._received[camera, INFO_TOPIC] = time.monotonic()
-        self._infos[camera] = message
+        self._monitor.add_info(camera, message)
 
     def _waiting(self) -> list[Capture]:
         with self._lock:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 PERIOD = 1.0  # seconds, the rate that diagnostic aggregators expect
@@ -25,7 +25,7 @@ class Diagnostics:
         self._node, self._hardware_id = node, hardware_id
         self._parts: dict[str, Callable[[], Health]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(PERIOD, self.publish, callback_group=MutuallyExclusiveCallbackGroup())
+        self._timer = steady_timer(node, PERIOD, self.publish)
 
     def add(self, name: str, check: Callable[[], Health]) -> None:
         """A part of the node; ``check`` is called once a second, in a thread of the executor."""

@@ -1,4 +1,4 @@
-"""Looking after the motion under way: joint states, the policy's heartbeat, signs of life for the client."""
+"""The watchdog of the motion under way: joint states, the policy's heartbeat, signs of life for the client."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from std_msgs.msg import Empty
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken
@@ -22,7 +23,7 @@ REPEAT_EVERY = 10  # looks between two signs of life
 
 
 @dataclass(frozen=True)
-class _Guarded:
+class _Watched:
     """A goal that is looked after."""
 
     token: CancellationToken
@@ -30,7 +31,7 @@ class _Guarded:
     has_heartbeat: bool
 
 
-class MotionGuard:
+class MotionWatchdog:
     """Interrupts a motion when the joint states or the policy that asked for it fall silent.
 
     Args:
@@ -45,7 +46,7 @@ class MotionGuard:
         self._joints = joints
         self._client_timeout = client_timeout
         self._heard: float | None = None  # when the last heartbeat was received
-        self._guarded: _Guarded | None = None
+        self._watched: _Watched | None = None
         self._looks = 0
         node.create_subscription(
             Empty,
@@ -54,17 +55,17 @@ class MotionGuard:
             1,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        node.create_timer(PERIOD, self._look, callback_group=MutuallyExclusiveCallbackGroup())
+        steady_timer(node, PERIOD, self._look)
 
     @contextmanager
-    def guarding(self, token: CancellationToken, progress: GoalProgress) -> Iterator[None]:
+    def watching(self, token: CancellationToken, progress: GoalProgress) -> Iterator[None]:
         """Around a motion."""
         # Goals from the command line have no heart to beat.
-        self._guarded = _Guarded(token, progress, self._silence() < self._client_timeout)
+        self._watched = _Watched(token, progress, self._silence() < self._client_timeout)
         try:
             yield
         finally:
-            self._guarded = None
+            self._watched = None
 
     def _on_heartbeat(self, _: Empty) -> None:
         self._heard = time.monotonic()
@@ -73,16 +74,16 @@ class MotionGuard:
         return float("inf") if self._heard is None else time.monotonic() - self._heard
 
     def _look(self) -> None:
-        guarded = self._guarded
-        if guarded is None:
+        watched = self._watched
+        if watched is None:
             return
         self._looks += 1
         if self._looks % REPEAT_EVERY == 0:
-            guarded.progress.repeat()
+            watched.progress.repeat()
         try:
             if self._arm.is_busy():
                 self._joints.positions()
         except StaleJointsError as error:
-            guarded.token.interrupt(Result.STALE, str(error))
-        if guarded.has_heartbeat and (silence := self._silence()) > self._client_timeout:
-            guarded.token.interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")
+            watched.token.interrupt(Result.STALE, str(error))
+        if watched.has_heartbeat and (silence := self._silence()) > self._client_timeout:
+            watched.token.interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.sensing.camera_frames import AgeLimits, FrameCollector, Instant, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncConfig
+from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 
 CONFIG = SyncConfig(pair_tolerance=0.01, set_tolerance=0.05, stale_after=1.0)
 LIMITS = AgeLimits(oldest=0.1, lead=0.02)

@@ -1,0 +1,208 @@
+"""The monitor of the cameras: pairs of colour and depth, their freshness, and what is to be said about each camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from mini_diffuser_ros.sensing.pairing import ImagePair, Pairing, PairLimits
+from mini_diffuser_ros.support.settings import check_fields, not_expected
+
+Image = TypeVar("Image")
+Info = TypeVar("Info")
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """When images belong together, when one is too old, and when a camera counts as gone.
+
+    Attributes:
+        pair_tolerance: seconds between the stamps of colour and depth of one camera that are always allowed; once the
+            camera's period is known, half of it is allowed as well, so that every phase pairs.
+        longest_pair_gap: seconds between the stamps of colour and depth that are never exceeded.
+        set_tolerance: seconds between the stamps of different cameras in one cloud.
+        stale_after: seconds without a new pair after which a camera is left out.
+    """
+
+    pair_tolerance: float = 0.015
+    longest_pair_gap: float = 0.1
+    set_tolerance: float = 0.05
+    stale_after: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("pair_tolerance", "longest_pair_gap", "set_tolerance", "stale_after"):
+            if not getattr(self, name) > 0.0:
+                raise not_expected(name, getattr(self, name), "seconds above 0")
+
+    @property
+    def pair_limits(self) -> PairLimits:
+        """How far apart colour and depth may be."""
+        return PairLimits(self.pair_tolerance, max(self.pair_tolerance, self.longest_pair_gap))
+
+
+class Instant(NamedTuple):
+    """One moment on two clocks, seconds.
+
+    Attributes:
+        steady: on the receiver's monotonic clock, by which silence is measured.
+        clock: on the clock that stamps are read from, by which ages are measured.
+    """
+
+    steady: float
+    clock: float
+
+
+@dataclass(frozen=True)
+class AgeLimits:
+    """Between which ages an image is used.
+
+    Attributes:
+        oldest: seconds from the stamp to now; older images are dropped.
+        lead: seconds that a stamp may lie in the future; beyond that the clocks disagree and no age can be told.
+    """
+
+    oldest: float
+    lead: float
+
+    def fault(self, age: float) -> str:
+        """What is wrong with an image of this age, in words that follow "images are"; empty if nothing is."""
+        if age > self.oldest:
+            return f"{age:.3f} s old when they could be used, allowed are {self.oldest:g} s (max_image_age)"
+        if age < -self.lead:
+            return (
+                f"stamped {-age:.3f} s in the future, allowed are {self.lead:g} s (max_clock_lead): synchronise the "
+                "clocks of the machines"
+            )
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class RgbdPair(ImagePair[Image], Generic[Image, Info]):
+    """Colour and depth of one camera at one time, with the camera's name and calibration."""
+
+    camera: str
+    info: Info
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """What is to be said about one camera.
+
+    Attributes:
+        camera: its name.
+        live: False if it counts as gone.
+        well: whether it is live and nothing was wrong with its newest images.
+        message: one line.
+        dropped: how many pairs of images were too old, or from the future, so far.
+    """
+
+    camera: str
+    live: bool
+    well: bool
+    message: str
+    dropped: int
+
+
+@dataclass(eq=False)
+class _Camera(Generic[Image, Info]):
+    pairing: Pairing[Image]
+    last_pair: float  # seconds of the steady clock; at first the start of the monitor
+    info: Info | None = None
+    ever_seen: bool = False
+    dropped: int = 0
+    fault: str = ""  # of the newest pair, and when it was noticed on the steady clock
+    fault_at: float = 0.0
+
+    def drop(self, fault: str, steady: float) -> None:
+        self.dropped, self.fault, self.fault_at = self.dropped + 1, fault, steady
+
+
+class CameraMonitor(Generic[Image, Info]):
+    """Takes the images of any number of cameras as they arrive, and hands out the pairs that can be used. Thread-safe.
+
+    Args:
+        cameras: names.
+        config: tolerances.
+        limits: which ages are used.
+        start: the steady clock's seconds now.
+    """
+
+    def __init__(self, cameras: Sequence[str], config: SyncConfig, limits: AgeLimits, start: float) -> None:
+        self._config, self._limits = config, limits
+        self._cameras = {name: _Camera[Image, Info](Pairing(config.pair_limits), start) for name in cameras}
+        self._lock = threading.Lock()
+
+    def add_info(self, camera: str, info: Info) -> None:
+        """Calibration of a camera."""
+        self._cameras[camera].info = info
+
+    def add_color(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
+        """The pair that a colour image completes, if it can be used; ``stamp`` in seconds."""
+        with self._lock:
+            return self._usable(camera, self._cameras[camera].pairing.add_color(stamp, image), now)
+
+    def add_depth(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
+        """The pair that a depth image, aligned to colour, completes, if it can be used; ``stamp`` in seconds."""
+        with self._lock:
+            return self._usable(camera, self._cameras[camera].pairing.add_depth(stamp, image), now)
+
+    def names_of_live(self, steady: float) -> list[str]:
+        """Cameras that have delivered a pair lately."""
+        with self._lock:
+            return [name for name, camera in self._cameras.items() if self._is_live(camera, steady)]
+
+    def newest(self) -> dict[str, float | None]:
+        """Newest stamp of an image of each camera, paired or not; None of those that have sent none."""
+        with self._lock:
+            return {name: camera.pairing.newest() for name, camera in self._cameras.items()}
+
+    def fault_of(self, pair: RgbdPair[Image, Info], clock: float) -> str:
+        """What is wrong with the age of a pair, empty if nothing is."""
+        return self._limits.fault(clock - pair.stamp)
+
+    def count_drop(self, camera: str, fault: str, steady: float) -> None:
+        """A pair that was handed out is not used after all."""
+        with self._lock:
+            self._cameras[camera].drop(fault, steady)
+
+    def health(self, steady: float) -> list[CameraHealth]:
+        """State of every camera, in the order in which they were named."""
+        with self._lock:
+            return [self._health(name, camera, steady) for name, camera in self._cameras.items()]
+
+    def _usable(self, name: str, pair: ImagePair[Image] | None, now: Instant) -> RgbdPair[Image, Info] | None:
+        camera = self._cameras[name]
+        if pair is None or camera.info is None:
+            return None
+        fault = self._limits.fault(now.clock - pair.stamp)
+        if fault:
+            camera.drop(fault, now.steady)
+            return None
+        camera.fault, camera.last_pair, camera.ever_seen = "", now.steady, True
+        return RgbdPair(pair.stamp, pair.newest, pair.color, pair.depth, name, camera.info)
+
+    def _is_live(self, camera: _Camera[Image, Info], steady: float) -> bool:
+        return steady - camera.last_pair <= self._config.stale_after
+
+    def _health(self, name: str, camera: _Camera[Image, Info], steady: float) -> CameraHealth:
+        silence, live = f"for {steady - camera.last_pair:.1f} s", self._is_live(camera, steady)
+        faulty = bool(camera.fault) and steady - camera.fault_at <= self._config.stale_after
+        if faulty:
+            message = f"images are {camera.fault}"
+        elif live:
+            message = "delivers" if camera.ever_seen else "awaited"
+        elif camera.ever_seen:
+            message = f"no images {silence}"
+        else:
+            message = f"{_what_is_missing(camera)} {silence}"
+        return CameraHealth(name, live, live and not faulty, f"camera {name}: {message}", camera.dropped)
+
+
+def _what_is_missing(camera: _Camera[Image, Info]) -> str:
+    missing = [*(["camera_info"] if camera.info is None else []), *camera.pairing.missing()]
+    if missing:
+        return f"no {', '.join(missing)}"
+    return f"no colour and depth within {camera.pairing.tolerance():g} s of each other (pair_tolerance)"
