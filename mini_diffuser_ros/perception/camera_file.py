@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import SettingsError, read_yaml
 
 KEYS = ("serial", "parent", "frame", "translation", "quaternion")
 UNIT_TOLERANCE = 1e-2  # a quaternion written with two digits is meant to be one of length 1
@@ -52,11 +51,9 @@ def read_camera_file(path: Path, names: Sequence[str]) -> list[FixedCamera]:
         CameraFileError: in one line, what is wrong where, and what is expected.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CameraFileError(f"camera file {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CameraFileError(f"camera file {path} is not YAML: {' '.join(str(error).split())}") from error
+        content = read_yaml(path)
+    except SettingsError as error:
+        raise CameraFileError(f"camera file {error}") from error
     if not isinstance(content, dict):
         raise CameraFileError(f"camera file {path} holds no cameras; config/cameras.yaml shows how it looks")
     missing = [name for name in names if name not in content]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseError, RgbdFrame
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
+from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 POLL = 0.2  # seconds within which a feed notices that it is to end
 
@@ -25,9 +26,10 @@ class FeedConfig:
     retry_period: float = 2.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("lost_after", "retry_period"):
             if not getattr(self, name) > 0.0:
-                raise ValueError(f"FeedConfig.{name} is {getattr(self, name)}, expected seconds above 0")
+                raise not_expected(name, getattr(self, name), "seconds above 0")
 
 
 class RealSenseFeed:

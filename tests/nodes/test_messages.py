@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -152,6 +154,21 @@ def test_trajectories_survive_and_columns_follow_the_wanted_joints() -> None:
     assert np.array_equal(back.positions, trajectory().positions[:, ::-1])
     assert np.array_equal(back.velocities, trajectory().velocities[:, ::-1])
     assert np.allclose(back.times, trajectory().times)
+
+
+@given(st.integers(1, 8), st.integers(1, 5), st.randoms())
+def test_an_arm_may_have_any_number_of_joints(joints: int, points: int, order: Random) -> None:
+    names = [f"joint{number}" for number in range(joints)]
+    shape = (points, joints)
+    values = np.arange(points * joints, dtype=np.float64).reshape(shape)
+    sent = JointTrajectory(tuple(names), np.arange(1.0, points + 1.0), values, values + 0.25, values + 0.5)
+    wanted = list(names)
+    order.shuffle(wanted)
+    back = messages.trajectory_from_message(messages.trajectory_to_message(sent), wanted)
+    columns = [names.index(name) for name in wanted]
+    assert back.joint_names == tuple(wanted)
+    assert np.array_equal(back.positions, sent.positions[:, columns])
+    assert np.array_equal(back.accelerations, sent.accelerations[:, columns])
 
 
 def test_a_trajectory_of_positions_alone_is_taken() -> None:
