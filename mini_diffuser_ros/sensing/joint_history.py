@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,7 @@ class _State:
     velocities: Array
 
 
-@dataclass(frozen=True)
-class JointMotion:
+class JointMotion(NamedTuple):
     """How one joint has moved lately.
 
     Attributes:
@@ -178,13 +178,11 @@ class JointHistory:
     def motions(self, names: Iterable[str]) -> dict[str, JointMotion]:
         """How those of the named joints move that have been heard of."""
         with self._lock:
-            found = {name: self._newest[name] for name in names if name in self._newest}
-            speeds = {id(publisher): publisher.speeds() for publisher, _ in found.values()}
+            found = [(name, *self._newest[name]) for name in names if name in self._newest]
+            speeds = {publisher: publisher.speeds().tolist() for publisher in {publisher for _, publisher, _ in found}}
             return {
-                name: JointMotion(
-                    publisher.window[-1].stamp, publisher.window[0].stamp, float(speeds[id(publisher)][index])
-                )
-                for name, (publisher, index) in found.items()
+                name: JointMotion(publisher.window[-1].stamp, publisher.window[0].stamp, speeds[publisher][index])
+                for name, publisher, index in found
             }
 
     def positions_at(self, stamp: float, names: Sequence[str], max_gap: float) -> dict[str, float]:
