@@ -87,6 +87,18 @@ class RgbdPair(ImagePair[Image], Generic[Image, Info]):
     info: Info
 
 
+class Arrival(NamedTuple):
+    """How the newest image of one kind came in.
+
+    Attributes:
+        steady: seconds of the steady clock, when it was received.
+        lead: seconds that its stamp lay in the future then; negative for its age.
+    """
+
+    steady: float
+    lead: float
+
+
 @dataclass(frozen=True)
 class CameraHealth:
     """What is to be said about one camera.
@@ -111,6 +123,8 @@ class _Camera(Generic[Image, Info]):
     pairing: Pairing[Image]
     last_pair: float  # seconds of the steady clock; at first the start of the monitor
     info: Info | None = None
+    color: Arrival | None = None
+    depth: Arrival | None = None
     ever_seen: bool = False
     dropped: int = 0
     fault: str = ""  # of the newest pair, and when it was noticed on the steady clock
@@ -142,12 +156,23 @@ class CameraMonitor(Generic[Image, Info]):
     def add_color(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
         """The pair that a colour image completes, if it can be used; ``stamp`` in seconds."""
         with self._lock:
+            self._cameras[camera].color = Arrival(now.steady, stamp - now.clock)
             return self._usable(camera, self._cameras[camera].pairing.add_color(stamp, image), now)
 
     def add_depth(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
         """The pair that a depth image, aligned to colour, completes, if it can be used; ``stamp`` in seconds."""
         with self._lock:
+            self._cameras[camera].depth = Arrival(now.steady, stamp - now.clock)
             return self._usable(camera, self._cameras[camera].pairing.add_depth(stamp, image), now)
+
+    def arrivals(self, camera: str) -> tuple[Arrival | None, Arrival | None]:
+        """Of colour and of depth; None as long as there is none."""
+        with self._lock:
+            return self._cameras[camera].color, self._cameras[camera].depth
+
+    def is_calibrated(self, camera: str) -> bool:
+        """Whether a calibration of the camera has come."""
+        return self._cameras[camera].info is not None
 
     def names_of_live(self, steady: float) -> list[str]:
         """Cameras that have delivered a pair lately."""

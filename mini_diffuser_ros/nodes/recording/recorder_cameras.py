@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
-from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, CameraMonitor, Instant, RgbdPair, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Arrival, CameraMonitor, Instant, RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -55,15 +55,14 @@ class RecorderCameras:
         # However old: a keyframe waits until its images are known to show the arm at rest.
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
         self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, time.monotonic())
-        self._received: dict[tuple[str, str], float] = {}  # camera and topic: when, on the monotonic clock
-        self._leads: dict[tuple[str, str], float] = {}  # camera and topic: seconds that the newest stamp lies ahead
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
         for name in names:
-            on_color = partial(self._on_image, name, COLOR_TOPIC, self._monitor.add_color)
-            on_depth = partial(self._on_image, name, DEPTH_TOPIC, self._monitor.add_depth)
-            subscribe_camera(node, name, transports, on_color, on_depth, partial(self._on_info, name), group)
+            on_color = partial(self._on_image, name, self._monitor.add_color)
+            on_depth = partial(self._on_image, name, self._monitor.add_depth)
+            on_info = partial(self._monitor.add_info, name)
+            subscribe_camera(node, name, transports, on_color, on_depth, on_info, group)
 
     def capture(self, not_before: float, settle_time: float) -> Capture:
         """A capture that gets every image from now on; arguments as those of KeyframeCapture."""
@@ -88,24 +87,29 @@ class RecorderCameras:
 
     def problem(self, camera: str) -> str:
         """Which of a camera's topics are silent or from the future, in one line; empty if none is."""
-        now = time.monotonic()
-        faults = []
-        for topic in (COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC):
-            last = self._received.get((camera, topic))
-            lead = self._leads.get((camera, topic), 0.0)
-            if last is None:
-                faults.append(f"nothing on {camera}/{topic} yet")
-            elif topic == INFO_TOPIC:
-                continue  # some drivers send the calibration only once
-            elif now - last > self._stale_after:
-                faults.append(f"nothing on {camera}/{topic} for {now - last:.1f} s")
-            elif lead > self._max_clock_lead:
-                allowed = f"{self._max_clock_lead:g} s (camera.max_clock_lead)"
-                faults.append(
-                    f"{camera}/{topic} is stamped {lead:.3f} s in the future, allowed are {allowed}: synchronise the "
-                    "clocks of the machines"
-                )
+        faults = [
+            fault
+            for topic, arrival in zip((COLOR_TOPIC, DEPTH_TOPIC), self._monitor.arrivals(camera), strict=True)
+            if (fault := self._fault(f"{camera}/{topic}", arrival))
+        ]
+        if not self._monitor.is_calibrated(camera):  # some drivers send the calibration only once
+            faults.append(f"nothing on {camera}/{INFO_TOPIC} yet")
         return f"camera {camera}: {', '.join(faults)}" if faults else ""
+
+    def _fault(self, topic: str, arrival: Arrival | None) -> str:
+        """What is wrong with the newest image on a topic, in words that name the topic; empty if nothing is."""
+        if arrival is None:
+            return f"nothing on {topic} yet"
+        silence = time.monotonic() - arrival.steady
+        if silence > self._stale_after:
+            return f"nothing on {topic} for {silence:.1f} s"
+        if arrival.lead > self._max_clock_lead:
+            allowed = f"{self._max_clock_lead:g} s (camera.max_clock_lead)"
+            return (
+                f"{topic} is stamped {arrival.lead:.3f} s in the future, allowed are {allowed}: synchronise the clocks "
+                "of the machines"
+            )
+        return ""
 
     def health(self, camera: str) -> Health:
         """For diagnostics."""
@@ -126,20 +130,14 @@ class RecorderCameras:
             lines.setdefault(camera, f"camera {camera}: no colour and depth of the same time (camera.pair_tolerance)")
         return [lines[camera] for camera in self.names if camera in lines]
 
-    def _on_image(self, camera: str, topic: str, add: AddImage, message: Any) -> None:
-        stamp = seconds(message.header.stamp)
+    def _on_image(self, camera: str, add: AddImage, message: Any) -> None:
         now = Instant(time.monotonic(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
-        self._received[camera, topic], self._leads[camera, topic] = now.steady, stamp - now.clock
         # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
-        pair = add(camera, stamp, message, now)
+        pair = add(camera, seconds(message.header.stamp), message, now)
         if pair is not None:
             for capture in self._waiting():
                 capture.add(pair)
         self._notify()
-
-    def _on_info(self, camera: str, message: CameraInfo) -> None:
-        self._received[camera, INFO_TOPIC] = time.monotonic()
-        self._monitor.add_info(camera, message)
 
     def _waiting(self) -> list[Capture]:
         with self._lock:
