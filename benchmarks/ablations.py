@@ -27,7 +27,7 @@ from held_out import HeldOutFrame, held_out_frames, token_states
 
 from mini_diffuser_ros.commands.train import train
 from mini_diffuser_ros.policy import MiniDiffuserConfig
-from mini_diffuser_ros.policy.checkpoint import load_model
+from mini_diffuser_ros.policy.storage import load_model
 from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig, read_config
 from mini_diffuser_ros.training.dataset import TokenStates
 from mini_diffuser_ros.training.processes import Processes

@@ -62,7 +62,7 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "checkpoint",
         default_value=str(SHARE / "models" / "tabletop"),
-        description="Directory of the policy's checkpoint; perception follows its perception.json.",
+        description="Directory of the policy's checkpoint; perception follows the fusion in it.",
     ),
     DeclareLaunchArgument("device", default_value="cpu", description="Where the policy computes: cpu or cuda."),
     DeclareLaunchArgument(

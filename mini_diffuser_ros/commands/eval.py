@@ -25,7 +25,6 @@ from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import whole_file
 from mini_diffuser_ros.support.settings import leaves, with_values
 from mini_diffuser_ros.support.workers import map_in_workers
-from mini_diffuser_ros.training.fusion_settings import read_fusion
 
 WORLDS: Mapping[str, type[EvaluationProtocol]] = {"tabletop": TabletopProtocol, "rlbench": RlbenchProtocol}
 OWN_OPTIONS = {
@@ -43,7 +42,6 @@ def main(arguments: list[str]) -> int:
         protocol = _protocol(options)
         with _report_file(options.json) as out:
             load_policy(options.checkpoint)
-            read_fusion(options.checkpoint)
             results = _evaluate(options.checkpoint, protocol, options.workers)
             report = evaluation_report(options.checkpoint, protocol, results)
             if out is not None:

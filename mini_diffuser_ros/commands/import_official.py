@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE, save_policy
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.official import DEAD_TENSORS, import_official
+from mini_diffuser_ros.policy.storage import save_policy
 
 _CARD = """# Mini Diffuser, published weights
 

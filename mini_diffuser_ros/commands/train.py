@@ -29,9 +29,8 @@ from mini_diffuser_ros.training.config import TrainConfig, read_config, write_co
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
 from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations
 from mini_diffuser_ros.training.errors import DivergedError
-from mini_diffuser_ros.training.fusion_settings import write_fusion
 from mini_diffuser_ros.training.processes import Processes, joined_processes
-from mini_diffuser_ros.training.sentences import encode_sentences
+from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences
 from mini_diffuser_ros.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -85,9 +84,8 @@ def _train_joined(config: TrainConfig, device: torch.device, processes: Processe
     if processes.leads:
         parameters = sum(parameter.numel() for parameter in outcome.model.parameters())
         card = model_card(config, training, held_out, outcome.progress, outcome.report, parameters, device)
-        save_policy(outcome.model, config.policy_directory, card)
-        if prepared.fusion is not None:
-            write_fusion(config.policy_directory, prepared.fusion)
+        tasks = taught_sentences(training)
+        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, tasks)
         phases = outcome.progress.phases().items()
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)

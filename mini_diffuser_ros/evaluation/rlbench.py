@@ -17,7 +17,6 @@ from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.support.settings import bounded
-from mini_diffuser_ros.training.fusion_settings import read_fusion
 
 PERACT_TASKS = (
     "close_jar",
@@ -131,10 +130,10 @@ def run_rlbench_trial(trial: RlbenchTrial) -> EpisodeResult:
 def _bench(checkpoint: str, protocol: RlbenchProtocol) -> tuple[Policy, RlbenchWorld]:
     """What a worker process needs for every episode, made once."""
     tune_cpu(threads=1)
-    fusion = read_fusion(checkpoint) or RLBENCH_FUSION
-    world = RlbenchWorld(protocol.cameras, protocol.image_size, fusion)
+    policy = load_policy(checkpoint)
+    world = RlbenchWorld(protocol.cameras, protocol.image_size, policy.fusion or RLBENCH_FUSION)
     atexit.register(world.close)
-    return load_policy(checkpoint), world
+    return policy, world
 
 
 def _sentence(protocol: RlbenchProtocol, task: str, variation: int) -> str:

@@ -15,7 +15,6 @@ from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld
 from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
-from mini_diffuser_ros.training.fusion_settings import read_fusion
 
 Templates = Mapping[str, tuple[str, ...]]
 
@@ -105,5 +104,5 @@ def _trials(checkpoint: str, protocol: TabletopProtocol, templates: Templates) -
 def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopCell]:
     """What a worker process needs for every episode, made once."""
     tune_cpu(threads=1)
-    fusion = read_fusion(checkpoint) or FusionConfig()
-    return load_policy(checkpoint), TabletopCell(TabletopWorld(renderer=renderer), fusion)
+    policy = load_policy(checkpoint)
+    return policy, TabletopCell(TabletopWorld(renderer=renderer), policy.fusion or FusionConfig())

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -27,6 +26,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
+from mini_diffuser_ros.policy.checkpoint import read_fusion
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, RgbdPair, SyncConfig
@@ -35,7 +35,6 @@ from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
-from mini_diffuser_ros.training.fusion_settings import FUSION_FILE, read_fusion
 
 ImageFrame = RgbdPair[Any, CameraInfo]
 Pose = Any
@@ -115,12 +114,10 @@ class PerceptionNode(ManagedNode):
         checkpoint = parameters.text(
             "checkpoint",
             "",
-            f"directory of a policy, whose {FUSION_FILE} gives the defaults of fusion.*; empty: the usual defaults",
+            "directory of a policy, whose fusion gives the defaults of fusion.*; empty: the usual defaults",
         )
         trained = None
         if checkpoint:
-            if not Path(checkpoint).is_dir():
-                raise ValueError(f"parameter checkpoint is '{checkpoint}', which is no directory")
             trained = read_fusion(checkpoint)
         given = parameters.settings(trained or FusionConfig(), "fusion", without=("frame",))
         for entry in fields(FusionConfig):

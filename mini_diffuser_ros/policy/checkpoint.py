@@ -1,143 +1,108 @@
-"""Checkpoints: a directory of config.json, model.safetensors and README.md."""
+"""Checkpoints: all that a policy must be served with, in a directory of config.json, model.safetensors and README.md.
+
+This module reads and writes config.json and no weights, so that whoever needs a policy's fusion alone loads no torch.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import Any, Literal
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.errors import CheckpointError, ConfigError
-from mini_diffuser_ros.policy.model import MiniDiffuser
-from mini_diffuser_ros.policy.policy import Policy, checked_device
-from mini_diffuser_ros.policy.text import SentenceEncoder
+from mini_diffuser_ros.policy.errors import CheckpointError
+from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.support.errors import one_line
+from mini_diffuser_ros.support.files import write_whole
+from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, to_mapping
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 
+_DIGEST_LENGTH = 64
 
-def save_policy(model: MiniDiffuser, directory: str | os.PathLike[str], card: str | None = None) -> None:
-    """Write a checkpoint directory; each file appears whole or not at all.
 
-    Args:
-        model: the network.
-        directory: made where it does not exist; files of an older checkpoint in it are replaced.
-        card: text of README.md (data, recipe, figures); a line with the size where None.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What config.json holds: every field, none of which has a default.
+
+    Attributes:
+        format_version: of this layout.
+        weights_sha256: digest of the content of model.safetensors, 64 hexadecimal digits.
+        network: configuration of the network.
+        fusion: how images became the clouds that it was trained on; None where its source held no images.
+        tasks: task to the sentences it was taught.
     """
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    partial = folder / f".{WEIGHTS_FILE}.partial"
-    save_file(weights, partial)
-    partial.replace(folder / WEIGHTS_FILE)
-    _write(folder / CONFIG_FILE, json.dumps(model.config.to_dict(), indent=2) + "\n")
-    parameters = sum(value.numel() for value in model.parameters())
-    _write(folder / CARD_FILE, card if card is not None else f"# Mini Diffuser\n\n{parameters} parameters.\n")
+
+    format_version: Literal[2]
+    weights_sha256: str
+    network: MiniDiffuserConfig
+    fusion: FusionConfig | None
+    tasks: dict[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if len(self.weights_sha256) != _DIGEST_LENGTH or set(self.weights_sha256) - set("0123456789abcdef"):
+            raise not_expected("weights_sha256", self.weights_sha256, f"{_DIGEST_LENGTH} hexadecimal digits")
 
 
-def load_policy(
-    directory: str | os.PathLike[str], device: str | torch.device = "cpu", text: SentenceEncoder | None = None
-) -> Policy:
-    """Read a checkpoint directory.
-
-    Args:
-        directory: as :func:`save_policy` wrote it.
-        device: where decisions are computed.
-        text: sentence encoder instead of the one the configuration names.
+def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:
+    """What config.json of a checkpoint directory says; the weights are not looked at.
 
     Raises:
-        CheckpointError: a file is missing or damaged, or a field or tensor does not fit; one line names it.
-        ValueError: an unknown device.
-    """
-    target = checked_device(device)
-    return Policy(load_model(directory), target, text)
-
-
-def load_model(directory: str | os.PathLike[str]) -> MiniDiffuser:
-    """The network of a checkpoint directory, on the CPU, without a sentence encoder.
-
-    Raises:
-        CheckpointError: as :func:`load_policy`.
+        CheckpointError: there is none, it is damaged or of the first format, or a field is missing, unknown or out of
+            range; one line names it.
     """
     folder = Path(directory)
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such directory, expected one with {CONFIG_FILE} and {WEIGHTS_FILE}")
-    model = MiniDiffuser(_read_config(folder / CONFIG_FILE))
-    weights = _read_weights(folder / WEIGHTS_FILE)
-    check_tensors(model.state_dict(), weights, str(folder / WEIGHTS_FILE))
-    model.load_state_dict(weights)
-    return model
+    values = read_config_file(folder)
+    if is_first_format(values):
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE}: of the first format; bring it over with 'mini-diffuser upgrade {folder}'"
+        )
+    try:
+        return from_mapping(Checkpoint, values, str(folder / CONFIG_FILE), complete=True)
+    except SettingsError as error:
+        raise CheckpointError(str(error)) from error
 
 
-def check_tensors(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:
-    """Compare tensors with what a network needs.
-
-    Args:
-        expected: tensors of the names, shapes and kinds of number that are wanted; their values do not matter.
-        weights: what a file holds.
-        source: the file's name, for the message.
+def read_fusion(directory: str | os.PathLike[str]) -> FusionConfig | None:
+    """The fusion that a policy must be served with; None if it was trained on clouds of unknown making.
 
     Raises:
-        CheckpointError: tensors are missing, unexpected, misshapen, of another kind of number (whole or floating
-            point) or not finite; all are named.
+        CheckpointError: as :func:`read_checkpoint`.
     """
-    problems = [f"{name} is missing" for name in expected if name not in weights]
-    problems += [f"{name} is unexpected" for name in weights if name not in expected]
-    for name in expected.keys() & weights.keys():
-        problem = _mismatch(expected[name], weights[name])
-        problems += [f"{name} {problem}"] if problem else []
-    if problems:
-        raise CheckpointError(f"{source}: " + "; ".join(sorted(problems)))
+    return read_checkpoint(directory).fusion
 
 
-def _mismatch(expected: Tensor, given: Tensor) -> str | None:
-    if given.shape != expected.shape:
-        return f"has shape {tuple(given.shape)}, expected {tuple(expected.shape)}"
-    if given.is_complex() or given.is_floating_point() != expected.is_floating_point():
-        return f"has numbers of type {_type(given)}, expected {_type(expected)}"
-    return None if bool(torch.isfinite(given).all()) else "has values that are not finite"
+def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
+    """Write config.json; it appears whole or not at all."""
+    write_whole(directory / CONFIG_FILE, json.dumps(to_mapping(checkpoint), indent=2, ensure_ascii=False) + "\n")
 
 
-def _type(values: Tensor) -> str:
-    return str(values.dtype).removeprefix("torch.")
+def read_config_file(folder: Path) -> Mapping[str, Any]:
+    """The fields of config.json as they stand there.
 
-
-def _read_config(path: Path) -> MiniDiffuserConfig:
+    Raises:
+        CheckpointError: there is none, or it is no JSON object.
+    """
+    path = folder / CONFIG_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: missing") from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON ({_first_line(error)})") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({one_line(error)})") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: holds a {type(values).__name__}, expected an object of fields")
-    try:
-        return MiniDiffuserConfig.from_dict(values)
-    except ConfigError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return values
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: missing")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable as safetensors ({_first_line(error)})") from error
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def is_first_format(values: Mapping[str, Any]) -> bool:
+    """Whether these are the fields of a config.json of the first format: those of the network, side by side."""
+    return "voxel_size" in values and "network" not in values and "format_version" not in values

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mini_diffuser_ros.policy.checkpoint import check_tensors
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.model import MiniDiffuser
+from mini_diffuser_ros.policy.weights import check_tensors
 
 DEAD_TENSORS: dict[str, tuple[int, ...]] = {"anchor_embeding": (1, 3)}
 """Tensors of a published file that its network registers and never reads (spelt as there): checked, then left out."""

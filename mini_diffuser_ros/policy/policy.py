@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
 from mini_diffuser_ros.policy.rotation import decode_rotation
 from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.policy.text import SentenceEncoder, sentence_encoder
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, KeyframeMode
+from mini_diffuser_ros.robots import RobotDescription
 
 _LOWEST_TARGET = 0.005  # metres above the table: the published floor under a decided position
 
@@ -25,6 +30,8 @@ class Policy:
         model: the network; it is put into evaluation mode and moved to ``device``.
         device: torch device, e.g. ``cpu`` or ``cuda``.
         text: sentence encoder; by default the one the model's configuration names.
+        fusion: how images became the clouds that it was trained on; None where its source held no images.
+        tasks: task to the sentences it was taught.
 
     Raises:
         ValueError: an unknown device.
@@ -32,16 +39,39 @@ class Policy:
     """
 
     def __init__(
-        self, model: MiniDiffuser, device: str | torch.device = "cpu", text: SentenceEncoder | None = None
+        self,
+        model: MiniDiffuser,
+        device: str | torch.device = "cpu",
+        text: SentenceEncoder | None = None,
+        fusion: FusionConfig | None = None,
+        tasks: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.device = checked_device(device)
         self.model = model.eval().to(self.device)
         self.text = sentence_encoder(model.config) if text is None else text
+        self.fusion = fusion
+        self.tasks: Mapping[str, tuple[str, ...]] = dict(tasks or {})
 
     @property
     def config(self) -> MiniDiffuserConfig:
         """Configuration of the network."""
         return self.model.config
+
+    def fuse(
+        self,
+        views: Sequence[CameraView],
+        robot: RobotDescription | None = None,
+        joint_positions: Mapping[str, float] | None = None,
+    ) -> Cloud:
+        """One cloud of all cameras, made as the policy was trained; arguments as of ``perception.fuse_views``.
+
+        Raises:
+            PolicyError: the policy was trained on clouds of unknown making.
+            PerceptionError: views that cannot be fused.
+        """
+        if self.fusion is None:
+            raise PolicyError("the policy was trained on clouds, so its fusion is not known; give one to fuse_views")
+        return fuse_views(views, self.fusion, robot, joint_positions)
 
     def decide(
         self, cloud: Cloud, sentence: str, samples: int = 64, steps: int = 20, seed: int = 0

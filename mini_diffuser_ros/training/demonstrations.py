@@ -29,9 +29,9 @@ from mini_diffuser_ros.data.cloud_codec import POSITION_UNIT, to_steps
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode
+from mini_diffuser_ros.support.settings import with_values
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.errors import DatasetError
-from mini_diffuser_ros.training.fusion_settings import changed_fusion
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,9 @@ def _open(data: DataConfig) -> Episodes:
     if not data.fusion:
         return episodes
     own = FusionConfig() if episodes.fusion is None else episodes.fusion
-    return open_episodes(data.path, changed_fusion(own, data.fusion), sentences=data.sentences or None)
+    return open_episodes(
+        data.path, with_values(own, data.fusion, "recipe", "data.fusion"), sentences=data.sentences or None
+    )
 
 
 @dataclass(frozen=True)

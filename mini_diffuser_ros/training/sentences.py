@@ -63,3 +63,11 @@ def _write(states: Sequence[Tensor], file: Path) -> None:
     lengths = torch.tensor([len(state) for state in states])
     save_file({"states": torch.cat(list(states)), "lengths": lengths}, part)
     os.replace(part, file)
+
+
+def taught_sentences(demonstrations: Sequence[Demonstration]) -> dict[str, tuple[str, ...]]:
+    """Task to the sentences of its demonstrations, each once, in alphabetical order."""
+    sentences: dict[str, set[str]] = {}
+    for demonstration in demonstrations:
+        sentences.setdefault(demonstration.task, set()).update(demonstration.sentences)
+    return {task: tuple(sorted(known)) for task, known in sorted(sentences.items())}

@@ -18,7 +18,6 @@ from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import LoopSettings
-from mini_diffuser_ros.training.fusion_settings import write_fusion
 
 from . import rlbench_double as double
 
@@ -186,8 +185,7 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
     checkpoint = tmp_path / "policy"
     workspace = ((-0.5, 1.5), (-1.0, 1.0), (0.7505, 2.0))
     config = MiniDiffuserConfig.small(workspace=workspace, table_height=0.7505, voxel_size=0.02, heatmap_level=0)
-    save_policy(MiniDiffuser(config), checkpoint)
-    write_fusion(checkpoint, RLBENCH_FUSION)
+    save_policy(MiniDiffuser(config), checkpoint, fusion=RLBENCH_FUSION)
     words = ["--world", "rlbench", "--tasks", "touch_ball", "--episodes", "2", "--cameras", "front", "--workers", "1"]
     words += ["--image-size", "64", "--samples", "2", "--steps", "1", "--max-keyframes", "2", "--seed", "7"]
     assert main([str(checkpoint), *words, "--json", str(tmp_path / "report.json")]) == 0

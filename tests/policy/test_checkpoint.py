@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from mini_diffuser_ros.policy import CheckpointError, MiniDiffuser, load_policy, save_policy
+from mini_diffuser_ros.perception import fuse_views
+from mini_diffuser_ros.policy import (
+    CheckpointError,
+    MiniDiffuser,
+    Policy,
+    PolicyError,
+    load_policy,
+    read_fusion,
+    save_policy,
+)
+from mini_diffuser_ros.records import CameraView, FusionConfig
+
+FUSION = FusionConfig(voxel_size=0.007)
+TASKS = {"press": ("press the red button", "push red"), "stack": ("red on blue",)}
+KILLED_SAVE = """
+import os, sys
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
+left = int(sys.argv[2])
+def count(event, arguments):
+    global left
+    if event == "os.rename":
+        left -= 1
+        if left < 0:
+            os._exit(9)
+sys.addaudithook(count)
+save_policy(MiniDiffuser(MiniDiffuserConfig.small()), sys.argv[1], card="# Another\\n")
+"""
 
 
 @pytest.fixture
 def folder(model: MiniDiffuser, tmp_path: Path) -> Path:
-    save_policy(model, tmp_path / "checkpoint", card="# A card\n")
+    save_policy(model, tmp_path / "checkpoint", "# A card\n", FUSION, TASKS)
     return tmp_path / "checkpoint"
 
 
 def test_a_policy_comes_back_as_it_was(model: MiniDiffuser, folder: Path) -> None:
     policy = load_policy(folder)
     assert policy.config == model.config
+    assert policy.fusion == read_fusion(folder) == FUSION
+    assert policy.tasks == TASKS
     for name, value in model.state_dict().items():
         assert torch.equal(policy.model.state_dict()[name], value)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
@@ -44,20 +80,121 @@ def test_a_missing_directory_or_file_is_named(folder: Path) -> None:
 def test_a_damaged_file_is_named(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert "model.safetensors: not readable" in _refused(folder)
+    assert "model.safetensors: damaged, or of another policy" in _refused(folder)
+    _sign(folder)
+    assert "model.safetensors: not readable as safetensors" in _refused(folder)
     (folder / "config.json").write_text('{"norm": ')
     assert "config.json: not readable as JSON" in _refused(folder)
     (folder / "config.json").write_text("[]")
     assert "config.json: holds a list" in _refused(folder)
 
 
-def test_a_bad_field_is_named(folder: Path) -> None:
+def _sign(folder: Path) -> None:
+    """Write the digest of the weights as they are into config.json."""
+    fields = json.loads((folder / "config.json").read_text())
+    fields["weights_sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "config.json").write_text(json.dumps(fields))
+
+
+def _leaves(fields: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in fields.items():
+        yield (*path, name)
+        if isinstance(value, dict) and name != "tasks":
+            yield from _leaves(value, (*path, name))
+
+
+def test_each_missing_and_each_unknown_field_is_named(folder: Path) -> None:
+    path = folder / "config.json"
+    text = path.read_text()
+    for place in list(_leaves(json.loads(text))):
+        fields = json.loads(text)
+        group = fields
+        for name in place[:-1]:
+            group = group[name]
+        value = group.pop(place[-1])
+        path.write_text(json.dumps(fields))
+        assert f"{'.'.join(place)} is missing" in _refused(folder)
+        group |= {place[-1]: value, "colour": 1}
+        path.write_text(json.dumps(fields))
+        assert f"{'.'.join((*place[:-1], 'colour'))} is unknown" in _refused(folder)
+
+
+def test_a_bad_value_is_named(folder: Path) -> None:
+    path = folder / "config.json"
+    text = path.read_text()
+    for place, value in (("format_version", 3), ("weights_sha256", "0"), ("fusion", 1), ("tasks", [1])):
+        path.write_text(json.dumps(json.loads(text) | {place: value}))
+        assert f"config.json: {place} is {value!r}, expected" in _refused(folder)
+
+
+@given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_flipped_bit_is_refused(folder: Path, position: float, bit: int) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(whole := path.read_bytes())
+    content[int(position * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    assert "model.safetensors: damaged" in _refused(folder)
+    path.write_bytes(whole)
+    load_policy(folder)
+
+
+def test_a_digest_of_other_weights_is_refused(folder: Path) -> None:
     path = folder / "config.json"
     fields = json.loads(path.read_text())
-    path.write_text(json.dumps(fields | {"norm": "group"}))
-    assert "config.json: norm: 'group'" in _refused(folder)
-    path.write_text(json.dumps(fields | {"colour": 1}))
-    assert "config.json: colour: not a field" in _refused(folder)
+    digest = fields["weights_sha256"]
+    path.write_text(json.dumps(fields | {"weights_sha256": digest[1:] + digest[0]}))
+    assert "model.safetensors: damaged, or of another policy" in _refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"), [(torch.nan, "not finite"), (-torch.inf, "not finite"), (1e38, "1e+38"), (0.0, "is zero")]
+)
+def test_absurd_weights_are_neither_read_nor_written(
+    model: MiniDiffuser, folder: Path, tmp_path: Path, value: float, named: str
+) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights["txt_fc.weight"].fill_(value)
+    save_file(weights, path)
+    _sign(folder)
+    assert "model.safetensors: txt_fc.weight" in (message := _refused(folder))
+    assert named in message
+    with torch.no_grad():
+        model.txt_fc.weight.fill_(value)
+    with pytest.raises(CheckpointError, match=r"txt_fc\.weight"):
+        save_policy(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("renames", range(5))
+def test_a_killed_save_leaves_the_old_checkpoint_or_the_new_one(
+    model: MiniDiffuser, folder: Path, renames: int
+) -> None:
+    words = [sys.executable, "-c", KILLED_SAVE, str(folder), str(renames)]
+    assert subprocess.run(words, check=False).returncode == (9 if renames < 4 else 0)
+    policy = load_policy(folder)
+    is_old = all(torch.equal(value, policy.model.state_dict()[name]) for name, value in model.state_dict().items())
+    assert is_old == (renames < 3)
+    assert policy.tasks == (TASKS if is_old else {})
+    save_policy(model, folder, "# A card\n", FUSION, TASKS)
+    assert sorted(path.name for path in folder.glob("*.*") if not path.name.endswith(".partial")) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_images_are_fused_as_in_training(model: MiniDiffuser) -> None:
+    depth = np.full((8, 8), 0.5, np.float32)
+    pose = np.array([[1.0, 0, 0, 0.5], [0, -1, 0, 0], [0, 0, -1, 0.6], [0, 0, 0, 1]])
+    view = CameraView("front", np.zeros((8, 8, 3), np.uint8), depth, np.diag([20.0, 20.0, 1.0]), pose)
+    cloud = Policy(model, fusion=FUSION).fuse([view])
+    assert len(cloud) > 0
+    assert np.array_equal(cloud.points, fuse_views([view], FUSION).points)
+    with pytest.raises(PolicyError, match="trained on clouds"):
+        Policy(model).fuse([view])
 
 
 def test_every_tensor_that_does_not_fit_is_named(folder: Path) -> None:
@@ -68,6 +205,7 @@ def test_every_tensor_that_does_not_fit_is_named(folder: Path) -> None:
     weights["extra"] = torch.zeros(1)
     weights["ptv3_model.mid_conv.conv.1.bias"][0] = torch.nan
     save_file(weights, path)
+    _sign(folder)
     message = _refused(folder)
     for part in ("txt_fc.bias is missing", "txt_fc.weight has shape", "extra is unexpected", "not finite"):
         assert part in message

@@ -16,9 +16,9 @@ from tf2_ros import StaticTransformBroadcaster
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, seconds, stamp_from_seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.training.fusion_settings import write_fusion
 
 from .conftest import DISCOVERY, Peer, Process
 from .fake_camera import BASE, CAMERA_HEIGHT, FakeCamera, Picture, view_of
@@ -170,7 +170,8 @@ def test_compressed_images_become_the_same_cloud(start: Callable[..., Process], 
 def test_the_checkpoints_settings_are_served_and_what_differs_is_warned_about(
     start: Callable[..., Process], peer: Peer, stage: Stage, tmp_path: Path
 ) -> None:
-    write_fusion(tmp_path, replace(FusionConfig(), voxel_size=0.05, link_margin=0.02))
+    fusion = replace(FusionConfig(), voxel_size=0.05, link_margin=0.02)
+    save_policy(MiniDiffuser(MiniDiffuserConfig.small()), tmp_path, fusion=fusion)
     stage.put_up({"far": Picture(RED, 0.95)}, "/coarse")
     clouds = peer.collect(PointCloud2, f"/coarse{CLOUD}", qos_profile_sensor_data)
     options = {"checkpoint": tmp_path, "fusion.link_margin": 0.03, "max_joint_age": MAX_AGE}

@@ -35,7 +35,7 @@ class Box:
     def __post_init__(self) -> None:
         check_fields(self)
         if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
-            raise SettingsError("upper", f"is {self.upper}, expected more than {self.lower}")
+            raise SettingsError("upper", f"is {self.upper}, expected more than lower, {self.lower}")
 
 
 @dataclass(frozen=True)

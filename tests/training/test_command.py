@@ -16,9 +16,8 @@ import pytest
 from mini_diffuser_ros.commands.train import main
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import MiniDiffuser, load_policy
+from mini_diffuser_ros.policy import MiniDiffuser, load_policy, read_fusion
 from mini_diffuser_ros.records import Episode
-from mini_diffuser_ros.training.fusion_settings import read_fusion
 
 RECIPE = """
 model:
@@ -65,7 +64,8 @@ def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_
         assert part in card
     assert str(tmp_path) not in card
     assert "fusing clouds" in card
-    assert read_fusion(tmp_path / "out" / "policy") == FusionConfig()
+    assert policy.fusion == read_fusion(tmp_path / "out" / "policy") == FusionConfig()
+    assert list(policy.tasks) == ["stack_blobs"]
     assert any((tmp_path / "out" / "tensorboard").iterdir())
 
 

@@ -7,9 +7,8 @@ import pytest
 from mini_diffuser_ros.commands.train import model_configuration
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser
-from mini_diffuser_ros.support.settings import SettingsError
+from mini_diffuser_ros.support.settings import SettingsError, with_values
 from mini_diffuser_ros.training.config import read_config, write_config
-from mini_diffuser_ros.training.fusion_settings import changed_fusion
 
 RECIPES = Path(__file__).parents[2] / "config" / "train"
 RECIPE = RECIPES / "tabletop.yaml"
@@ -31,7 +30,7 @@ def test_shipped_recipes_are_readable_and_survive_a_round_trip(recipe: Path, tmp
     (x_low, x_high), (y_low, y_high), _ = network.workspace
     assert x_low < x < x_high
     assert y_low < y < y_high
-    changed_fusion(FusionConfig(), config.data.fusion)
+    with_values(FusionConfig(), config.data.fusion, "recipe")
 
 
 def test_the_published_recipe_is_the_published_one() -> None:

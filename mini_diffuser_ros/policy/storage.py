@@ -1,0 +1,116 @@
+"""Policies to checkpoint directories and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from mini_diffuser_ros.policy.checkpoint import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    Checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.model import MiniDiffuser
+from mini_diffuser_ros.policy.policy import Policy, checked_device
+from mini_diffuser_ros.policy.text import SentenceEncoder
+from mini_diffuser_ros.policy.weights import (
+    digest_of,
+    pack_weights,
+    pending_file,
+    read_content,
+    settle_weights,
+    unpack_weights,
+)
+from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.support.files import write_whole
+
+
+def save_policy(
+    model: MiniDiffuser,
+    directory: str | os.PathLike[str],
+    card: str | None = None,
+    fusion: FusionConfig | None = None,
+    tasks: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Write a checkpoint directory.
+
+    Args:
+        model: the network.
+        directory: made where it does not exist; a checkpoint in it is replaced, as a whole or, if the process is
+            killed meanwhile, not at all.
+        card: text of README.md (data, recipe, figures); a line with the size where None.
+        fusion: how images became the clouds that it was trained on, None where its source held no images.
+        tasks: task to the sentences it was taught.
+
+    Raises:
+        CheckpointError: weights that are not finite or cannot be those of a trained network.
+        OSError: a file cannot be written.
+    """
+    folder = Path(directory)
+    content = pack_weights(model.state_dict(), str(folder / WEIGHTS_FILE))
+    parameters = sum(value.numel() for value in model.parameters())
+    text = card if card is not None else f"# Mini Diffuser\n\n{parameters} parameters.\n"
+    store(folder, content, model.config, fusion, tasks or {}, text)
+
+
+def store(
+    folder: Path,
+    weights: bytes,
+    network: MiniDiffuserConfig,
+    fusion: FusionConfig | None,
+    tasks: Mapping[str, Sequence[str]],
+    card: str,
+) -> None:
+    """Write the files of a checkpoint, of which ``weights`` is the content of model.safetensors.
+
+    At each moment the directory holds the old checkpoint or the new one: the weights come first, under a name of their
+    own; then config.json, with their digest, takes the place of the old one; then they get their usual name.
+    """
+    digest = digest_of(weights)
+    checkpoint = Checkpoint(2, digest, network, fusion, {task: tuple(known) for task, known in tasks.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(pending_file(folder, digest), weights)
+    write_whole(folder / CARD_FILE, card)
+    write_checkpoint(checkpoint, folder)
+    settle_weights(folder, digest)
+
+
+def load_policy(
+    directory: str | os.PathLike[str], device: str | torch.device = "cpu", text: SentenceEncoder | None = None
+) -> Policy:
+    """Read a checkpoint directory.
+
+    Args:
+        directory: as :func:`save_policy` wrote it.
+        device: where decisions are computed.
+        text: sentence encoder instead of the one the configuration names.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or a field or tensor does not fit; one line names it.
+        ValueError: an unknown device.
+    """
+    target = checked_device(device)
+    checkpoint = read_checkpoint(directory)
+    return Policy(_model(Path(directory), checkpoint), target, text, checkpoint.fusion, checkpoint.tasks)
+
+
+def load_model(directory: str | os.PathLike[str]) -> MiniDiffuser:
+    """The network of a checkpoint directory, on the CPU, without a sentence encoder.
+
+    Raises:
+        CheckpointError: as :func:`load_policy`.
+    """
+    return _model(Path(directory), read_checkpoint(directory))
+
+
+def _model(folder: Path, checkpoint: Checkpoint) -> MiniDiffuser:
+    content = read_content(folder, checkpoint.weights_sha256)
+    model = MiniDiffuser(checkpoint.network)
+    model.load_state_dict(unpack_weights(content, model.state_dict(), str(folder / WEIGHTS_FILE)))
+    return model
