@@ -18,7 +18,7 @@ HEARD_WITHIN = 0.3  # seconds that this word counts; controllers speak ten times
 MATCH_PERIOD = 0.002  # seconds between the places where a reference is looked for on its trajectory
 
 
-class Progress:
+class TrajectoryProgress:
     """How far a controller has come on a trajectory, by its own word.
 
     The clock alone does not tell: a controller may be slowed down, simulated or held up, and a braking trajectory that

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from mini_diffuser_ros.support.settings import to_mapping
-from mini_diffuser_ros.training.checkpoints import Progress
+from mini_diffuser_ros.training.checkpoints import TrainingProgress
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.report import Report, as_table
@@ -23,7 +23,7 @@ def model_card(
     config: TrainConfig,
     training: Sequence[Demonstration],
     held_out: Sequence[Demonstration],
-    progress: Progress,
+    progress: TrainingProgress,
     report: Report,
     parameters: int,
     device: torch.device,
@@ -81,7 +81,7 @@ def _figures(config: TrainConfig, report: Report) -> str:
     )
 
 
-def _times(progress: Progress) -> str:
+def _times(progress: TrainingProgress) -> str:
     phases = progress.phases()
     parts = ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases.items())
     return f"{sum(phases.values()) / 60.0:.1f} minutes: {parts}"

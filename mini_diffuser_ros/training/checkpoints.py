@@ -27,7 +27,7 @@ PROGRESS = "progress.json"
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a run has come.
 
     Attributes:
@@ -111,7 +111,7 @@ class CheckpointStore:
         self._root = out / "checkpoints"
         self._keep = keep
 
-    def save(self, trainee: Trainee, progress: Progress) -> Path:
+    def save(self, trainee: Trainee, progress: TrainingProgress) -> Path:
         """Write a checkpoint, then drop those beyond the latest ``keep`` and the best; a step is written once.
 
         Raises:
@@ -141,7 +141,7 @@ class CheckpointStore:
         steps = self._complete()
         return steps[-1] if steps else None
 
-    def load(self, directory: Path, trainee: Trainee) -> Progress:
+    def load(self, directory: Path, trainee: Trainee) -> TrainingProgress:
         """Put the checkpoint into the trainee.
 
         Raises:
@@ -149,7 +149,7 @@ class CheckpointStore:
         """
         try:
             values = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
-            progress = Progress(**{field.name: values[field.name] for field in fields(Progress)})
+            progress = TrainingProgress(**{field.name: values[field.name] for field in fields(TrainingProgress)})
             trainee.load(load_file(directory / STATE))
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
             cause = str(error).splitlines()[0]
@@ -161,7 +161,7 @@ class CheckpointStore:
     def _complete(self) -> list[Path]:
         return sorted(self._root.glob("step_*"))
 
-    def _drop_old(self, progress: Progress) -> None:
+    def _drop_old(self, progress: TrainingProgress) -> None:
         best = f"step_{progress.best_step:08d}" if progress.best_score is not None else ""
         for directory in self._complete()[: -self._keep]:
             if directory.name != best:

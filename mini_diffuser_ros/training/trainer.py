@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping
-from mini_diffuser_ros.training.checkpoints import CheckpointStore, Progress, Trainee
+from mini_diffuser_ros.training.checkpoints import CheckpointStore, Trainee, TrainingProgress
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, TokenStates, batches
 from mini_diffuser_ros.training.errors import DivergedError
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """How a training session ended.
 
     Attributes:
@@ -44,7 +44,7 @@ class Outcome:
         model: the network with the averaged weights.
     """
 
-    progress: Progress
+    progress: TrainingProgress
     report: Report
     interrupted: bool
     model: MiniDiffuser
@@ -90,13 +90,13 @@ class Trainer:
         average = WeightAverage(self._model, config.ema)
         self._trainee = Trainee(self._model, average, make_optimizer(self._model, config.optim))
         self._store = CheckpointStore(Path(config.out), config.checkpoint.keep)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         latest = self._store.latest()
         if latest is not None:
             self.progress = self._store.load(latest, self._trainee)
             log.info("going on from step %d", self.progress.step)
 
-    def run(self, progress_bar: bool = True) -> Outcome:
+    def run(self, progress_bar: bool = True) -> TrainingOutcome:
         """Train until the budget is spent or the user asks to stop; either way a checkpoint is left.
 
         Raises:
@@ -122,7 +122,7 @@ class Trainer:
         if leads:
             self._store.save(self._trainee, self.progress)
         self._processes.wait()
-        return Outcome(self.progress, report, interrupted, self._averaged_model())
+        return TrainingOutcome(self.progress, report, interrupted, self._averaged_model())
 
     def _train(self, gradients: Gradients, metrics: MetricsLog | None, bar: _ProgressBar, stop: StopRequest) -> bool:
         """Step until the budget is spent (False) or a stop is requested (True)."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
-from mini_diffuser_ros.motion.braking import LEAD, Progress, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.braking import LEAD, TrajectoryProgress, braking_trajectory, is_followed
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
@@ -60,7 +60,7 @@ def test_at_rest_there_is_nothing_to_brake() -> None:
 @settings(max_examples=25)
 @given(st.floats(0.05, 0.95))
 def test_a_controller_in_step_is_believed(part: float) -> None:
-    progress = Progress(TRAJECTORY, sent_at=100.0)
+    progress = TrajectoryProgress(TRAJECTORY, sent_at=100.0)
     assert progress.elapsed(100.1) is None
     at = part * TRAJECTORY.duration
     progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at + 0.01)
@@ -68,7 +68,7 @@ def test_a_controller_in_step_is_believed(part: float) -> None:
 
 
 def test_a_controller_that_is_late_or_silent_is_not_believed() -> None:
-    progress = Progress(TRAJECTORY, sent_at=100.0)
+    progress = TrajectoryProgress(TRAJECTORY, sent_at=100.0)
     at = TRAJECTORY.duration / 2.0
     progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at + 0.2)
     assert progress.elapsed(100.0 + at + 0.2) is None

@@ -18,7 +18,7 @@ from mini_diffuser_ros.training.config import BatchConfig, BudgetConfig, Checkpo
 from mini_diffuser_ros.training.dataset import frames_of, split
 from mini_diffuser_ros.training.demonstrations import fuse_episode
 from mini_diffuser_ros.training.errors import CheckpointError, DivergedError
-from mini_diffuser_ros.training.trainer import Outcome, Trainer
+from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome
 
 TINY = MiniDiffuserConfig.small(
     text_width=8,
@@ -35,7 +35,7 @@ TINY = MiniDiffuserConfig.small(
     heatmap_level=0,
 )
 
-Run = Callable[..., Outcome]
+Run = Callable[..., TrainingOutcome]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def run(make_episode: Callable[[int], Episode]) -> Run:
     tokens = {s: torch.randn(4, 8, generator=torch.Generator().manual_seed(i)) for i, s in enumerate(sentences)}
     training, held_out = (frames_of(part) for part in split(demonstrations, 0.3, seed=0))
 
-    def train(out: Path, steps: int, **changes: Any) -> Outcome:
+    def train(out: Path, steps: int, **changes: Any) -> TrainingOutcome:
         config = TrainConfig(
             batch=BatchConfig(scenes=4, level2=3),
             budget=BudgetConfig(steps=steps),

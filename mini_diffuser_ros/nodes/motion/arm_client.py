@@ -12,7 +12,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
 from mini_diffuser_ros.motion import MotionPlanner
-from mini_diffuser_ros.motion.braking import Progress, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.braking import TrajectoryProgress, braking_trajectory, is_followed
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal, cancel_on_acceptance, send_goal
 from mini_diffuser_ros.nodes.ros.messages import seconds, trajectory_to_message
@@ -73,7 +73,7 @@ class ArmClient(ControllerClient):
 
         goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory))
         with self.busy():
-            progress = Progress(trajectory, time.monotonic())
+            progress = TrajectoryProgress(trajectory, time.monotonic())
 
             def on_feedback(feedback: Any) -> None:
                 self._take_reference(progress, trajectory, feedback)
@@ -97,12 +97,12 @@ class ArmClient(ControllerClient):
             raise NodeError(problem)
 
     @staticmethod
-    def _take_reference(progress: Progress, trajectory: JointTrajectory, feedback: Any) -> None:
+    def _take_reference(progress: TrajectoryProgress, trajectory: JointTrajectory, feedback: Any) -> None:
         reference = dict(zip(feedback.joint_names, feedback.desired.positions, strict=False))
         if all(name in reference for name in trajectory.joint_names):
             progress.heard([reference[name] for name in trajectory.joint_names], time.monotonic())
 
-    def _bring_to_rest(self, trajectory: JointTrajectory, progress: Progress, sent: SentGoal) -> str:
+    def _bring_to_rest(self, trajectory: JointTrajectory, progress: TrajectoryProgress, sent: SentGoal) -> str:
         """Brake, and cancel if that is not safe or does not help; returns what remains to be said about it."""
         elapsed = progress.elapsed(time.monotonic())
         if (
