@@ -38,7 +38,6 @@ RECIPE = Path(__file__).parents[1] / "config" / "train" / "tabletop.yaml"
 SMALL: dict[str, Any] = {"voxel_size": 0.02, "heatmap_level": 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "all corrections": {},
-    "rectified flow": {"schedule": "rectified_flow", "step_spacing": "trailing"},
     "no heat-map": {"heatmap": False},
     "no rotation map": {"rotation_map": False},
     "frozen anchor index": {"anchor_index": "frozen"},
@@ -49,7 +48,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one grid a batch": {"grid_origin": "batch"},
     "no value coordinates": {"value_coordinates": False},
     "text in all heads": {"head_text": True},
-    "logit-normal flow": {"schedule": "rectified_flow", "step_spacing": "trailing", "noise_levels": "logit_normal"},
 }
 
 

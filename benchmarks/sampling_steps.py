@@ -36,8 +36,8 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.policy import MiniDiffuser, load_policy
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
-from mini_diffuser_ros.policy.network import EncodedScene
-from mini_diffuser_ros.policy.rotation import decode_rotation
+from mini_diffuser_ros.policy.network.rotation import decode_rotation
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.training.dataset import collate, make_sample
 
 Array = NDArray[np.float64]

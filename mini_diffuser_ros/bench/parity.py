@@ -12,8 +12,8 @@ from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_wei
 from mini_diffuser_ros.bench.output import write_rows
 from mini_diffuser_ros.bench.setting import make_parser
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, tune_cpu
-from mini_diffuser_ros.policy.diffusion import Spacing
-from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.network.diffusion import Spacing
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 BOUND = 1e-4
 """Largest relative error that passes."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mini_diffuser_ros.policy.config import MiniDiffuserConfig
     from mini_diffuser_ros.policy.cpu import tune_cpu
     from mini_diffuser_ros.policy.errors import CheckpointError, ConfigError, PolicyError, TextError
-    from mini_diffuser_ros.policy.model import MiniDiffuser
+    from mini_diffuser_ros.policy.network.model import MiniDiffuser
     from mini_diffuser_ros.policy.official import import_official
     from mini_diffuser_ros.policy.policy import Policy
     from mini_diffuser_ros.policy.scene import ScenePoints, scene_points, workspace_centre
@@ -27,7 +27,7 @@ _HOMES = {
     "config": ("MiniDiffuserConfig",),
     "cpu": ("tune_cpu",),
     "errors": ("CheckpointError", "ConfigError", "PolicyError", "TextError"),
-    "model": ("MiniDiffuser",),
+    "network.model": ("MiniDiffuser",),
     "official": ("import_official",),
     "policy": ("Policy",),
     "scene": ("ScenePoints", "scene_points", "workspace_centre"),

@@ -62,9 +62,6 @@ class MiniDiffuserConfig:
 
         input_features: ``raw``: the seven numbers of a point. ``fourier``: colour and height as Fourier features
             beside them, and the offset of the point in its voxel; tells similar colours apart sooner.
-        encoder_text: text cross-attention after each encoder block, as published. Off, only the bottleneck and the
-            decoder read the sentence: a quarter cheaper, but it takes more than twice the steps to learn which object
-            is meant.
         scene_rotary: rotary encoding of metric positions in the points' own window attention (not published).
         curves: space-filling curves a level may be serialised by, the first one by default.
         curve_shuffle: when a random curve is drawn for each level: ``always`` (published, also at inference),
@@ -103,10 +100,7 @@ class MiniDiffuserConfig:
 
         diffusion_steps: number of noise levels in training.
         schedule: how signal and noise are mixed at each level. ``scaled_linear`` (published; its last level keeps 48 %
-            of the signal), ``cosine`` (none is left), or ``rectified_flow``: straight lines from the target to the
-            noise, which DDIM follows by Euler steps.
-        noise_levels: which levels training draws: ``uniform`` (published) or ``logit_normal``, the middle ones more
-            often.
+            of the signal), or ``cosine`` (none is left).
         prediction: ``epsilon`` (published) or ``velocity``, the direction in which a sample moves as noise grows;
             needed where the last level keeps no signal.
         position_scale: metres per unit of the diffused variable; 1 as published, else about the standard deviation
@@ -150,7 +144,6 @@ class MiniDiffuserConfig:
     attention_dropout: float = 0.0
     norm: Literal["batch", "layer"] = "layer"
     input_features: Literal["raw", "fourier"] = "fourier"
-    encoder_text: bool = True
     scene_rotary: bool = True
     curves: tuple[Curve, ...] = ("z", "z-trans", "hilbert", "hilbert-trans")
     curve_shuffle: Literal["always", "training", "never"] = "training"
@@ -176,8 +169,7 @@ class MiniDiffuserConfig:
     head_position_noise: float = 0.004
     # Diffusion
     diffusion_steps: int = 100
-    schedule: Literal["scaled_linear", "cosine", "rectified_flow"] = "cosine"
-    noise_levels: Literal["uniform", "logit_normal"] = "uniform"
+    schedule: Literal["scaled_linear", "cosine"] = "cosine"
     prediction: Literal["epsilon", "velocity"] = "velocity"
     position_scale: float = 0.2
     clip_sample: float = 4.0

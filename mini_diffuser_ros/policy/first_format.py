@@ -14,13 +14,16 @@ from typing import Any
 from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, is_first_format, read_config_file
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError, PolicyError
-from mini_diffuser_ros.policy.model import MiniDiffuser
+from mini_diffuser_ros.policy.network.model import MiniDiffuser
 from mini_diffuser_ros.policy.storage import store
 from mini_diffuser_ros.policy.weights import unpack_weights
 from mini_diffuser_ros.records import FusionConfig
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping, to_mapping
 
 FUSION_FILE = "perception.json"
+_ONE_CHOICE = {"encoder_text": True, "noise_levels": "uniform"}
+"""Fields that are gone, and the value that the network now has for good."""
+
 _REMEDY = (
     "say with --fusion default that it was trained with the default one, or with none that it was trained on clouds"
 )
@@ -75,7 +78,7 @@ def _fusion(path: Path) -> FusionConfig | None:
 
 def first_format_fields(network: MiniDiffuserConfig) -> dict[str, Any]:
     """What config.json of the first format held for a network."""
-    return to_mapping(network)
+    return to_mapping(network) | _ONE_CHOICE
 
 
 def _network(folder: Path) -> MiniDiffuserConfig:
@@ -83,8 +86,13 @@ def _network(folder: Path) -> MiniDiffuserConfig:
     path = folder / CONFIG_FILE
     if not is_first_format(values):
         raise CheckpointError(f"{path}: not a checkpoint of the first format, there is nothing to bring over")
+    for name, kept in _ONE_CHOICE.items():
+        if values.get(name, kept) != kept:
+            raise CheckpointError(
+                f"{path}: {name} is {values[name]!r}, which was measured, lost and left out; train anew"
+            )
     try:
-        return MiniDiffuserConfig.from_dict(values)
+        return MiniDiffuserConfig.from_dict({name: value for name, value in values.items() if name not in _ONE_CHOICE})
     except PolicyError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

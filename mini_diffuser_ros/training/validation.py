@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mini_diffuser_ros.policy import MiniDiffuser, TrainingBatch
-from mini_diffuser_ros.policy.rotation import decode_rotation
+from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.training.config import ValidateConfig
 from mini_diffuser_ros.training.dataset import Frame, TokenStates, collate, make_sample
 from mini_diffuser_ros.training.processes import Processes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from mini_diffuser_ros.policy.attention import attend_masked_by_channel
+from mini_diffuser_ros.policy.network.attention import attend_masked_by_channel
 
 
 def test_a_masking_channel_leaves_out_the_same_keys() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy, TrainingBatch
-from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.records import Cloud
 
 MakeBatch = Callable[..., TrainingBatch]

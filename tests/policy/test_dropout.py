@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mini_diffuser_ros.policy.dropout import dropout
+from mini_diffuser_ros.policy.network.dropout import dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])

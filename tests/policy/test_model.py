@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, TrainingBatch
-from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 MakeBatch = Callable[..., TrainingBatch]
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}
@@ -106,8 +106,6 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"text_pairing": "tiled", "film_text": True},
     {"curve_shuffle": "always"},
     {"schedule": "scaled_linear", "prediction": "epsilon", "position_scale": 1.0, "clip_sample": 1.0},
-    {"schedule": "rectified_flow"},
-    {"noise_levels": "logit_normal"},
     {"decoder_position_input": "skip"},
     {"termination": False},
     {"heatmap": False},
@@ -116,7 +114,6 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"norm": "batch"},
     {"head_context": "scene"},
     {"head_text": True},
-    {"encoder_text": False},
     {"scene_rotary": False},
     {"input_features": "raw", "anchor_features": "raw", "value_coordinates": False},
     {"dropout": 0.1},

@@ -7,7 +7,7 @@ import torch
 
 from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_weights
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
-from mini_diffuser_ros.policy.network import EncodedScene
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 Values = dict[str, torch.Tensor]
 

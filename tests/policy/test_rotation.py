@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from mini_diffuser_ros.geometry import gripper_symmetric_pose, top_down_quaternion
-from mini_diffuser_ros.policy.rotation import (
+from mini_diffuser_ros.policy.network.rotation import (
     decode_rotation,
     euler_degrees,
     quaternion_from_euler,

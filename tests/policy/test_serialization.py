@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.policy.serialization import curve_code, cut_windows
+from mini_diffuser_ros.policy.network.serialization import curve_code, cut_windows
 
 CURVES = ("z", "z-trans", "hilbert", "hilbert-trans")
 

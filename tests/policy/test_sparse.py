@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mini_diffuser_ros.policy.sparse import (
+from mini_diffuser_ros.policy.network.sparse import (
     Rulebook,
     SubmanifoldConv,
     VoxelIndex,

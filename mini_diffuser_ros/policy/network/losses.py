@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mini_diffuser_ros.policy.batch import TrainingBatch
-from mini_diffuser_ros.policy.heads import ActionLogits
-from mini_diffuser_ros.policy.network import EncodedScene
-from mini_diffuser_ros.policy.pyramid import Level
-from mini_diffuser_ros.policy.rotation import rotation_labels
+from mini_diffuser_ros.policy.network.heads import ActionLogits
+from mini_diffuser_ros.policy.network.pyramid import Level
+from mini_diffuser_ros.policy.network.rotation import rotation_labels
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 if TYPE_CHECKING:
-    from mini_diffuser_ros.policy.model import MiniDiffuser
+    from mini_diffuser_ros.policy.network.model import MiniDiffuser
 
 _ROTATION_MAP_POINTS = 8  # about one face of a block at 2 cm
 

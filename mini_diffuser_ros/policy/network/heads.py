@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.dropout import Dropout
-from mini_diffuser_ros.policy.rotation import BINS
+from mini_diffuser_ros.policy.network.dropout import Dropout
+from mini_diffuser_ros.policy.network.rotation import BINS
 
 _SLOPE = 0.02
 _PUBLISHED_HEATMAP_CHANNELS = 4

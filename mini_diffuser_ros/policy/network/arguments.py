@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mini_diffuser_ros.policy.backbone import POINT_CHANNELS
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.serialization import MAX_DEPTH
+from mini_diffuser_ros.policy.network.backbone import POINT_CHANNELS
+from mini_diffuser_ros.policy.network.serialization import MAX_DEPTH
 
 
 def check_scene(points: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor, config: MiniDiffuserConfig) -> None:

@@ -11,7 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.backbone import (
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.network.backbone import (
     DecoderStage,
     EncoderStage,
     LocalQuery,
@@ -21,9 +22,8 @@ from mini_diffuser_ros.policy.backbone import (
     Words,
     input_features,
 )
-from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
-from mini_diffuser_ros.policy.pyramid import Level
+from mini_diffuser_ros.policy.network.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
+from mini_diffuser_ros.policy.network.pyramid import Level
 
 _FEW_POINTS = 128  # a scene at a level; what is local to each of them is then computed with the scene
 _STATE_BLOCKS = 2  # one to find hand and objects, one to relate them

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.attention import (
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.network.attention import (
     Mlp,
     TextCrossAttention,
     WindowAttention,
     fourier_features,
 )
-from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.pyramid import Level
-from mini_diffuser_ros.policy.sparse import SubmanifoldConv
+from mini_diffuser_ros.policy.network.pyramid import Level
+from mini_diffuser_ros.policy.network.sparse import SubmanifoldConv
 
 POINT_CHANNELS = 7
 _BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM = 1e-3, 0.01
@@ -157,23 +157,21 @@ class Unpool(nn.Module):
 
 
 class EncoderStage(nn.Module):
-    """Pooling (from level 1 on), block and, where the sentence is read, text block."""
+    """Pooling (from level 1 on), block and text block."""
 
     def __init__(self, number: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         channels, heads = config.encoder_channels[number], config.encoder_heads[number]
-        is_bottleneck = number == config.levels - 1
         self.down = Pool(config.encoder_channels[number - 1], channels, config) if number > 0 else None
         self.block0 = Block(channels, heads, config)
-        reads_text = config.encoder_text or is_bottleneck
-        self.ca_block0 = TextBlock(channels, heads, config) if reads_text else None
+        self.ca_block0 = TextBlock(channels, heads, config)
 
     def forward(self, x: Tensor, level: Level, words: Words) -> tuple[Tensor, Tensor]:
         """Features (N, C) before and after the text block; x (N', C') are those of the finer level, or the stem's."""
         if self.down is not None:
             x = self.down(x, level)
         x = self.block0(x, level)
-        return x, x if self.ca_block0 is None else self.ca_block0(x, level, words)
+        return x, self.ca_block0(x, level, words)
 
 
 class DecoderStage(nn.Module):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.attention import Mlp, Rotary, attend, fourier_features, rotate, split_linear
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.dropout import dropout
-from mini_diffuser_ros.policy.pyramid import Level
+from mini_diffuser_ros.policy.network.attention import Mlp, Rotary, attend, fourier_features, rotate, split_linear
+from mini_diffuser_ros.policy.network.dropout import dropout
+from mini_diffuser_ros.policy.network.pyramid import Level
 
 _NORM_EPS = 1e-6
 _PUBLISHED_ANCHOR_HIDDEN = 12

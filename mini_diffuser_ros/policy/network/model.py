@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mini_diffuser_ros.policy.arguments import check_queries, check_scene
-from mini_diffuser_ros.policy.backbone import Words
 from mini_diffuser_ros.policy.batch import TrainingBatch
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.diffusion import NoiseSchedule
-from mini_diffuser_ros.policy.heads import ActionHead, ActionLogits
-from mini_diffuser_ros.policy.losses import training_losses
-from mini_diffuser_ros.policy.neck import TokenContext, step_embedding
-from mini_diffuser_ros.policy.network import EncodedScene, SceneNetwork
-from mini_diffuser_ros.policy.pyramid import build_pyramid
+from mini_diffuser_ros.policy.network.arguments import check_queries, check_scene
+from mini_diffuser_ros.policy.network.backbone import Words
+from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule
+from mini_diffuser_ros.policy.network.heads import ActionHead, ActionLogits
+from mini_diffuser_ros.policy.network.losses import training_losses
+from mini_diffuser_ros.policy.network.neck import TokenContext, step_embedding
+from mini_diffuser_ros.policy.network.pyramid import build_pyramid
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene, SceneNetwork
 
 _WORDS_ALIGNED = 16  # vector width of the attention kernels: 12 words take four times as long as 16
 

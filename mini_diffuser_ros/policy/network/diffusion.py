@@ -1,11 +1,10 @@
 """The diffusion of positions: noise levels, training targets and DDIM sampling.
 
 Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Salimans and Ho 2022 (velocity prediction), Lin et al. 2024 (why the
-last noise level should keep no signal), Liu et al. 2023 (rectified flow), Esser et al. 2024 (logit-normal levels).
+last noise level should keep no signal).
 
-A schedule is a path from the clean sample to the noise, ``x_k = signal_k x_0 + noise_k noise``: a quarter of a circle
-for diffusion, the straight line for rectified flow. DDIM moves along it by what the network says about both ends; on
-the straight line that is an Euler step.
+A schedule is a path from the clean sample to the noise, ``x_k = signal_k x_0 + noise_k noise``, along a quarter of a
+circle: ``signal_k^2 + noise_k^2 = 1``. DDIM moves along it by what the network says about both ends.
 """
 
 from __future__ import annotations
@@ -34,23 +33,20 @@ class Denoised(NamedTuple):
 class NoiseSchedule(nn.Module):
     """How signal and noise are mixed at each step k: ``x_k = signal[k] x_0 + noise[k] noise``.
 
-    ``velocity[k]`` holds the two rates of change along the path, (of signal, of noise): the velocity of a sample is
-    ``velocity[k, 0] x_0 + velocity[k, 1] noise``. All samples are in units of ``config.position_scale``.
+    The velocity of a sample, its direction along the path, is ``signal[k] noise - noise[k] x_0``. All samples are in
+    units of ``config.position_scale``.
     """
 
     signal: Tensor
     noise: Tensor
-    velocity: Tensor
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
         self.prediction = config.prediction
-        self.levels = config.noise_levels
         self.clip = config.clip_sample
-        signal, noise, velocity = _path(config)
+        signal, noise = _path(config)
         self.register_buffer("signal", signal, persistent=False)
         self.register_buffer("noise", noise, persistent=False)
-        self.register_buffer("velocity", velocity, persistent=False)
 
     @property
     def steps(self) -> int:
@@ -59,10 +55,7 @@ class NoiseSchedule(nn.Module):
 
     def draw_steps(self, shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
         """Steps to train at, int64 on the CPU."""
-        if self.levels == "uniform":
-            return torch.randint(self.steps, shape, generator=generator)
-        drawn = torch.sigmoid(torch.randn(shape, generator=generator)) * self.steps
-        return drawn.long().clamp(max=self.steps - 1)
+        return torch.randint(self.steps, shape, generator=generator)
 
     def add_noise(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """Samples (..., 3) at steps (...,)."""
@@ -72,17 +65,15 @@ class NoiseSchedule(nn.Module):
         """What the network should predict (..., 3) at steps (...,)."""
         if self.prediction == "epsilon":
             return noise
-        of_signal, of_noise = self.velocity[steps][..., None].unbind(-2)
-        return of_noise * noise + of_signal * clean
+        return self.signal[steps][..., None] * noise - self.noise[steps][..., None] * clean
 
     def denoised(self, predicted: Tensor, sample: Tensor, steps: Tensor | int) -> Denoised:
         """Read a prediction (..., 3) for samples (..., 3) at steps (...,), or all at one step."""
         signal, noise = self.signal[steps][..., None], self.noise[steps][..., None]
         if self.prediction == "epsilon":
             return Denoised((sample - noise * predicted) / signal, predicted)
-        # Position and velocity are two equations for the two ends; on both paths their determinant is 1.
-        of_signal, of_noise = self.velocity[steps][..., None].unbind(-2)
-        return Denoised(of_noise * sample - noise * predicted, signal * predicted - of_signal * sample)
+        # Position and velocity are two equations for the two ends; on the circle their determinant is 1.
+        return Denoised(signal * sample - noise * predicted, signal * predicted + noise * sample)
 
     def sampling_steps(self, count: int, spacing: Spacing) -> list[int]:
         """Noise levels that ``count`` sampling steps visit, noisiest first.
@@ -165,18 +156,14 @@ class NoiseSchedule(nn.Module):
         return kept / self.noise[step] * (self.noise[step] ** 2 - carried**2).clamp(min=0).sqrt()
 
 
-def _path(config: MiniDiffuserConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Signal (K,), noise (K,) and velocity (K, 2) of the configured schedule, float32."""
+def _path(config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
+    """Signal (K,) and noise (K,) of the configured schedule, float32."""
     count = config.diffusion_steps
     done = torch.arange(1, count + 1, dtype=torch.float64) / count
-    if config.schedule == "rectified_flow":
-        straight = torch.tensor([-1.0, 1.0]).expand(count, 2)
-        return (1 - done).float(), done.float(), straight
     if config.schedule == "scaled_linear":
         betas = torch.linspace(math.sqrt(_BETA_START), math.sqrt(_BETA_END), count) ** 2
         variance = torch.cumprod(1 - betas, 0)
     else:
         variance = (torch.cos(done * (math.pi / 2)) ** 2).float()
         variance[-1] = 0.0
-    signal, noise = variance.sqrt(), (1 - variance).sqrt()
-    return signal, noise, torch.stack([-noise, signal], 1)
+    return variance.sqrt(), (1 - variance).sqrt()

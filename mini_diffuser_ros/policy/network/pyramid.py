@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.serialization import MAX_DEPTH, Windows, curve_code, cut_windows
-from mini_diffuser_ros.policy.sparse import Rulebook, VoxelIndex
+from mini_diffuser_ros.policy.network.serialization import MAX_DEPTH, Windows, curve_code, cut_windows
+from mini_diffuser_ros.policy.network.sparse import Rulebook, VoxelIndex
 
 
 @dataclass(frozen=True, eq=False)

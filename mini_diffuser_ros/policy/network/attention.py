@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.dropout import dropout
-from mini_diffuser_ros.policy.serialization import Windows
+from mini_diffuser_ros.policy.network.dropout import dropout
+from mini_diffuser_ros.policy.network.serialization import Windows
 
 PUBLISHED_ROTARY_BASE = 1e4
 _NORM_EPS = 1e-6
