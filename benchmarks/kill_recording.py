@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini_diffuser_ros.data import DataError, open_episodes
-from mini_diffuser_ros.data.database import ABOUT
 from mini_diffuser_ros.data.lmdb_file import read_keys, read_value
+from mini_diffuser_ros.data.store.database import ABOUT
 
 MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros.commands.main")
 POLL = 0.02  # seconds between looks at what is committed

@@ -9,10 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mini_diffuser_ros.data.arguments import add_source_arguments, add_workers_argument
-from mini_diffuser_ros.data.conversion import convert
-from mini_diffuser_ros.data.database import Contents
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
+from mini_diffuser_ros.data.store.conversion import convert
+from mini_diffuser_ros.data.store.database import Contents
 
 
 def main(arguments: list[str]) -> int:

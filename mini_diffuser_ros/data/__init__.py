@@ -1,12 +1,12 @@
 """Data: demonstrations on disk, whatever their source, as sequences of episodes."""
 
-from mini_diffuser_ros.data.arm_boxes import ArmBox, arm_boxes
-from mini_diffuser_ros.data.cloud_codec import POSITION_UNIT
+from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
+from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, arm_boxes
+from mini_diffuser_ros.data.formats.rlbench_camera import RLBENCH_FRAME, RLBENCH_FUSION, camera_view, rlbench_cloud
 from mini_diffuser_ros.data.opening import open_episodes
-from mini_diffuser_ros.data.rlbench_camera import RLBENCH_FRAME, RLBENCH_FUSION, camera_view, rlbench_cloud
-from mini_diffuser_ros.data.store import EpisodeStore, check_task
+from mini_diffuser_ros.data.store.cloud_codec import POSITION_UNIT
 from mini_diffuser_ros.data.unfinished import UnfinishedEpisode, find_unfinished
 
 __all__ = [

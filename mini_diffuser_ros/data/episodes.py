@@ -21,6 +21,9 @@ class StoredEpisode(Protocol):
     def source(self) -> str:
         """Its name within the data set, which stays the same when the data set is moved or converted."""
 
+    def digest(self) -> bytes:
+        """A digest of all that the episode is read from, images included: what is the same is known by it."""
+
     def read(self) -> Episode:
         """The episode; its images and clouds are read when a keyframe is asked for them."""
 

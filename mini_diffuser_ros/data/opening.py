@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from mini_diffuser_ros.data.database import ABOUT, find_database
-from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
+from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
-from mini_diffuser_ros.data.lotus import find_lotus
-from mini_diffuser_ros.data.peract import find_peract
-from mini_diffuser_ros.data.recordings import find_recordings
-from mini_diffuser_ros.data.rlbench import find_rlbench
-from mini_diffuser_ros.data.rlbench_camera import RLBENCH_FUSION
+from mini_diffuser_ros.data.formats import lotus, recordings, rlbench
+from mini_diffuser_ros.data.store import database
 from mini_diffuser_ros.perception import FusionConfig
 
-_KINDS = (
-    "recordings (*.zip), a converted set (data.mdb), raw RLBench (<task>/variation<N>/episodes/episode<M>), "
-    "PerAct (<task>/all_variations/episodes/episode<M>) or 3D-LOTUS keysteps (<task>+<N>/data.mdb)"
-)
+FORMATS: tuple[ModuleType, ...] = (database, lotus, rlbench, recordings)
+"""Modules that are asked in turn. Each has ``LAYOUT``, the files that it looks for, and ``find_episodes(root, fusion,
+sentences)``, which returns None where there are none of them and opens no episode."""
 
 
 def open_episodes(
@@ -46,28 +40,12 @@ def open_episodes(
     root = Path(path)
     if not root.exists():
         raise DataError(f"{root}: no such file or directory")
+    file = None if sentences is None else Path(sentences)
     try:
-        episodes = _find(root, fusion, None if sentences is None else Path(sentences))
+        for one in FORMATS:
+            episodes: Episodes | None = one.find_episodes(root, fusion, file)
+            if episodes:
+                return episodes
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror or error})") from error
-    if not len(episodes):
-        raise DataError(f"{root}: holds no episodes, expected {_KINDS}")
-    return episodes
-
-
-def _find(root: Path, fusion: FusionConfig | None, sentences: Path | None) -> Episodes:
-    if (root / DATA_FILE).is_file() and ABOUT in read_keys(root):
-        return Episodes(*find_database(root, fusion))
-    keysteps = find_lotus(root, sentences) if root.is_dir() else []
-    if keysteps:
-        if fusion is not None:
-            raise DataError(f"{root}: its clouds are stored as they are; open it without a fusion")
-        return Episodes(keysteps, None)
-    if sentences is not None:
-        raise DataError(f"{root}: holds no 3D-LOTUS keysteps, but a file of sentences for such is given: {sentences}")
-    recorded = find_recordings(root, FusionConfig() if fusion is None else fusion)
-    if recorded:
-        return Episodes(recorded, FusionConfig() if fusion is None else fusion)
-    chosen = RLBENCH_FUSION if fusion is None else fusion
-    demonstrations: Sequence[StoredEpisode] = [*find_rlbench(root, chosen), *find_peract(root, chosen)]
-    return Episodes(demonstrations, chosen)
+    raise DataError(f"{root}: holds no episodes, expected " + ", ".join(one.LAYOUT for one in reversed(FORMATS)))

@@ -16,10 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from mini_diffuser_ros.data.episode_file import Origin, join_recordings, read_episode, read_origin, write_images
+from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task, flush_names
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.recordings import RecordedEpisode
-from mini_diffuser_ros.data.store import EpisodeStore, check_task, flush_names
+from mini_diffuser_ros.data.formats.episode_file import Origin, join_recordings, read_episode, read_origin, write_images
+from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode, Keyframe
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data import DataError, arm_boxes, camera_view, rlbench_cloud
-from mini_diffuser_ros.data.restricted_pickle import read_pickle
+from mini_diffuser_ros.data.formats.restricted_pickle import read_pickle
 from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, KeyframeMode

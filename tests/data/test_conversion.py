@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as arrays
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import POSITION_UNIT, DataError, EpisodeFileError, Episodes, EpisodeStore, open_episodes
-from mini_diffuser_ros.data.cloud_codec import decode_positions, encode_positions
-from mini_diffuser_ros.data.conversion import convert
+from mini_diffuser_ros.data.store.cloud_codec import decode_positions, encode_positions
+from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 
@@ -34,7 +34,7 @@ CONVERTER = """
 import sys
 from pathlib import Path
 from mini_diffuser_ros.data import open_episodes
-from mini_diffuser_ros.data.conversion import convert
+from mini_diffuser_ros.data.store.conversion import convert
 for converted in convert(open_episodes(sys.argv[1]), Path(sys.argv[2])):
     sys.stdout.write(converted.source + "\\n")
     sys.stdout.flush()

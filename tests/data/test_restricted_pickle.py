@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.data import EpisodeFileError
-from mini_diffuser_ros.data.restricted_pickle import read_pickle
+from mini_diffuser_ros.data.formats.restricted_pickle import read_pickle
 
 from . import rlbench_writer as writer
 

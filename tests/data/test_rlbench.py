@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mini_diffuser_ros.data import RLBENCH_FUSION, EpisodeFileError, Episodes, open_episodes
-from mini_diffuser_ros.data.rlbench_episode import read_masks
+from mini_diffuser_ros.data.formats.rlbench_episode import read_masks
 from mini_diffuser_ros.perception import back_project
 from mini_diffuser_ros.records import Cloud, Keyframe
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mini_diffuser_ros.data.arm_boxes import ArmBox, without_arm
-from mini_diffuser_ros.data.images import decode_color
+from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, without_arm
+from mini_diffuser_ros.data.formats.images import decode_color
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, Workspace
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from mini_diffuser_ros.data.episode_file import write_images
 from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.data.formats.episode_file import write_images
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.robots import load_robot

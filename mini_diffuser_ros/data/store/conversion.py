@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from mini_diffuser_ros.data.database import About, Contents, DatabaseEpisode, EpisodeDatabase
-from mini_diffuser_ros.data.episode_file import write_clouds
 from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
 from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.data.formats.episode_file import write_clouds
+from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
 from mini_diffuser_ros.data.processes import for_each
-from mini_diffuser_ros.data.recordings import RecordedEpisode
+from mini_diffuser_ros.data.store.database import About, Contents, DatabaseEpisode, EpisodeDatabase
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,15 @@ from typing import BinaryIO
 
 import lmdb
 
-from mini_diffuser_ros.data.episode_file import read_episode
+from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields
+from mini_diffuser_ros.data.formats.episode_file import digest_of_members, read_episode
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
 from mini_diffuser_ros.records import Episode, FusionConfig
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
+LAYOUT = "a converted set (data.mdb)"
 FORMAT = "mini_diffuser_ros episodes"
 FORMAT_VERSION = 1
 ABOUT = "about"
@@ -74,6 +76,10 @@ class DatabaseEpisode:
         """The bytes of its zip."""
         return BytesIO(read_value(self.folder, self.source))
 
+    def digest(self) -> bytes:
+        """A digest of the whole zip."""
+        return digest_of_members(self)
+
     def read(self) -> Episode:
         """Read the episode's index; clouds and images are read when asked for.
 
@@ -102,17 +108,19 @@ def read_about(folder: Path) -> About:
     return About(Contents(contents), _fusion(fields))
 
 
-def find_database(folder: Path, fusion: FusionConfig | None) -> tuple[list[DatabaseEpisode], FusionConfig | None]:
-    """The episodes of a database, and how their clouds are fused.
+def find_episodes(root: Path, fusion: FusionConfig | None, sentences: Path | None) -> Episodes | None:
+    """The episodes of a database of ours; None if there is none.
 
     Raises:
         DataError: if its clouds were fused otherwise than asked for.
     """
-    about = read_about(folder)
+    if not (root / DATA_FILE).is_file() or ABOUT not in (keys := read_keys(root)):
+        return None
+    about = read_about(root)
     if fusion is not None and about.contents is Contents.CLOUDS and fusion != about.fusion:
-        raise DataError(f"{folder}: its clouds were fused with {about.fusion}; open it without a fusion")
+        raise DataError(f"{root}: its clouds were fused with {about.fusion}; open it without a fusion")
     used = about.fusion if fusion is None else fusion
-    return [DatabaseEpisode(key, folder, used) for key in read_keys(folder) if key != ABOUT], used
+    return Episodes([DatabaseEpisode(key, root, used) for key in keys if key != ABOUT], used)
 
 
 class EpisodeDatabase:

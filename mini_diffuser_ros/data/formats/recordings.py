@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mini_diffuser_ros.data.episode_file import read_episode
+from mini_diffuser_ros.data.episodes import Episodes
+from mini_diffuser_ros.data.formats.episode_file import digest_of_members, read_episode
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
+
+LAYOUT = "recordings (*.zip)"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class RecordedEpisode:
         """The bytes of its zip."""
         return self.place.open("rb")
 
+    def digest(self) -> bytes:
+        """A digest of the whole zip."""
+        return digest_of_members(self)
+
     def read(self) -> Episode:
         """Read the episode's index; images are read when a keyframe's views or cloud are asked for.
 
@@ -41,7 +48,12 @@ class RecordedEpisode:
         return read_episode(self, self.source, self.fusion)
 
 
-def find_recordings(path: Path, fusion: FusionConfig) -> list[RecordedEpisode]:
-    """The episode files of a directory, or the one that the path is."""
-    files = [path] if path.is_file() else path.glob("*.zip")
-    return [RecordedEpisode(file, fusion) for file in files]
+def find_episodes(root: Path, fusion: FusionConfig | None, sentences: Path | None) -> Episodes | None:
+    """The episode files of a directory, or the one that the path is; None if there are none.
+
+    Raises:
+        OSError: if the directory cannot be listed.
+    """
+    files = [root] if root.is_file() else list(root.glob("*.zip"))
+    chosen = FusionConfig() if fusion is None else fusion
+    return Episodes([RecordedEpisode(file, chosen) for file in files], chosen) if files else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.data.arm_boxes import ArmBox, arm_boxes
 from mini_diffuser_ros.data.errors import EpisodeFileError
-from mini_diffuser_ros.data.images import decode_color
+from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, arm_boxes
+from mini_diffuser_ros.data.formats.images import decode_color
+from mini_diffuser_ros.data.formats.restricted_pickle import Attributes, read_pickle
+from mini_diffuser_ros.data.formats.rlbench_camera import camera_view, decode_mask, decode_rgb_depth, rlbench_cloud
 from mini_diffuser_ros.data.keyframes import discover_keyframes
-from mini_diffuser_ros.data.restricted_pickle import Attributes, read_pickle
-from mini_diffuser_ros.data.rlbench_camera import camera_view, decode_mask, decode_rgb_depth, rlbench_cloud
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
 
@@ -50,6 +51,17 @@ class RlbenchEpisode:
     variation_file: Path | None
     sentences_file: Path
     fusion: FusionConfig
+
+    def digest(self) -> bytes:
+        """A digest of the measurements and sentences, and of name, size and time of each image.
+
+        Of hundreds of images a demonstration only those of few keyframes are ever read.
+        """
+        digest = hashlib.sha256((self.folder / _DEMO).read_bytes() + self.sentences_file.read_bytes())
+        for file in sorted(self.folder.glob("*_*/*.png")):
+            about = file.stat()
+            digest.update(f"{file.parent.name}/{file.name} {about.st_size} {about.st_mtime_ns}\n".encode())
+        return digest.digest()
 
     def read(self) -> Episode:
         """Read the pickle and find the keyframes; images are read when a keyframe's views or cloud are asked for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mini_diffuser_ros.data.episodes import below
-from mini_diffuser_ros.data.rlbench_episode import RlbenchEpisode
+from mini_diffuser_ros.data.formats.rlbench_episode import RlbenchEpisode
 from mini_diffuser_ros.perception import FusionConfig
 
 _VARIATIONS = "all_variations"

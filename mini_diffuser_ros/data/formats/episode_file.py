@@ -6,6 +6,7 @@ made from them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 import zlib
@@ -18,10 +19,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.data.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields
-from mini_diffuser_ros.data.images import DEPTH_UNIT, decode_color, decode_depth, encode_color, encode_depth
+from mini_diffuser_ros.data.formats.images import DEPTH_UNIT, decode_color, decode_depth, encode_color, encode_depth
+from mini_diffuser_ros.data.store.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views
 from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
@@ -155,6 +156,19 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least:
         keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", least)),
         source=source,
     )
+
+
+def digest_of_members(stored: EpisodeBytes) -> bytes:
+    """A digest of an episode's zip: of the index's bytes, and of the checksums by which the zip knows its images.
+
+    Raises:
+        EpisodeFileError: if it is no readable zip.
+    """
+    digest = hashlib.sha256(_members(stored, (_INDEX,))[_INDEX])
+    with stored.open() as stream, zipfile.ZipFile(stream) as archive:
+        for member in archive.infolist():
+            digest.update(f"{member.filename} {member.file_size} {member.CRC}\n".encode())
+    return digest.digest()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -14,13 +15,16 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.data.arm_boxes import arm_boxes, without_arm
+from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
+from mini_diffuser_ros.data.formats.arm_boxes import arm_boxes, without_arm
+from mini_diffuser_ros.data.formats.rlbench_camera import RLBENCH_FRAME
+from mini_diffuser_ros.data.formats.rlbench_episode import SECONDS_PER_FRAME
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
-from mini_diffuser_ros.data.rlbench_camera import RLBENCH_FRAME
-from mini_diffuser_ros.data.rlbench_episode import SECONDS_PER_FRAME
+from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode, Keyframe
 
+LAYOUT = "3D-LOTUS keysteps (<task>+<N>/data.mdb)"
 _TASK_VARIATION = re.compile(r"(?P<task>.+?)(_peract)?\+(?P<variation>\d+)")
 _SENTENCE_FILES = "*instr*.json"
 _LEVELS_UP = 4  # <set>/keysteps_bbox_pcd/seed<N>/voxel1cm/<task>+<variation>: the file may lie beside any of them.
@@ -47,6 +51,10 @@ class LotusEpisode:
     variation: int
     sentences: tuple[str, ...]
     sentences_file: Path
+
+    def digest(self) -> bytes:
+        """A digest of the value and of the sentences."""
+        return hashlib.sha256(repr(self.sentences).encode() + read_value(self.folder, self.key)).digest()
 
     def read(self) -> Episode:
         """Read the episode's poses; its clouds are read when a keyframe is asked for them.
@@ -83,7 +91,21 @@ class LotusEpisode:
         )
 
 
-def find_lotus(root: Path, sentences: Path | None) -> list[LotusEpisode]:
+def find_episodes(root: Path, fusion: FusionConfig | None, sentences: Path | None) -> Episodes | None:
+    """The keysteps at or below a folder; None if there are none.
+
+    Raises:
+        DataError: if the sentences cannot be found, or there are sentences without keysteps or a fusion with them.
+    """
+    keysteps = _find_keysteps(root, sentences) if root.is_dir() else []
+    if keysteps and fusion is not None:
+        raise DataError(f"{root}: its clouds are stored as they are; open it without a fusion")
+    if sentences is not None and not keysteps:
+        raise DataError(f"{root}: holds no 3D-LOTUS keysteps, but a file of sentences for such is given: {sentences}")
+    return Episodes(keysteps, None) if keysteps else None
+
+
+def _find_keysteps(root: Path, sentences: Path | None) -> list[LotusEpisode]:
     """Episodes of one keystep LMDB or of a directory of them; none if there are none.
 
     Args:

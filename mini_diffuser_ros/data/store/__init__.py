@@ -1,0 +1,1 @@
+"""Converted sets: many episodes in one LMDB, their codec, and the conversion that makes them."""
