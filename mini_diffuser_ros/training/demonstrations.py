@@ -1,32 +1,29 @@
-"""Episodes with every image already fused: the clouds of all keyframes in memory, and in one cache file.
+"""Episodes with every image already fused: the clouds of all keyframes in memory, and in a converted set on disk.
 
 Fusing images takes longer than everything else a sample needs and is the same in each epoch, so it is done once, in
-several processes. The cache file is named by a fingerprint of the episodes and of the fusion settings: another data set
-or another setting never meets a stale cache.
+several processes, into the set that ``mini-diffuser convert`` would write. Its folder is named by a digest of the
+episodes and of the fusion settings: other data or other settings never meet a stale set, and a run that is killed
+while it fuses goes on with the next episode.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import multiprocessing
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from mini_diffuser_ros.data import DataError, open_episodes
-from mini_diffuser_ros.data.cloud_codec import POSITION_UNIT, to_steps
-from mini_diffuser_ros.data.episodes import Episodes
+from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
+from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
+from mini_diffuser_ros.data.store.conversion import convert
+from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode
 from mini_diffuser_ros.support.settings import with_values
@@ -34,9 +31,6 @@ from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.errors import DatasetError
 
 log = logging.getLogger(__name__)
-
-FORMAT = 2
-"""Version of the cache file; a file of another one is not found and built anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +77,8 @@ def fuse_episode(episode: Episode) -> Demonstration:
         source=episode.source,
         poses=np.array([keyframe.pose for keyframe in episode.keyframes], dtype=np.float64).reshape(-1, 7),
         gripper_open=np.array([keyframe.gripper_open for keyframe in episode.keyframes], dtype=bool),
-        clouds=tuple(_on_lattice(keyframe.cloud) for keyframe in episode.keyframes),
+        clouds=tuple(keyframe.cloud for keyframe in episode.keyframes),
     )
-
-
-def _on_lattice(cloud: Cloud) -> Cloud:
-    """The cloud at the positions that ``mini-diffuser convert`` would store: training cannot tell the two apart."""
-    return replace(cloud, points=(to_steps(cloud.points) * POSITION_UNIT).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +106,11 @@ def load_demonstrations(
 
 
 def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True) -> Collection:
-    """The demonstrations of a recipe's data set, from the cache where it has them, else fused now and cached.
+    """The demonstrations of a recipe's data set, from a converted set where there is one, else fused now into one.
 
     Args:
         data: which data set, what of it, and what to do about episodes that cannot be read.
-        cache: directory of cache files, made if missing.
+        cache: directory of converted sets, made if missing. A data set that holds clouds is read as it is.
         progress: shows a bar.
 
     Raises:
@@ -137,17 +126,17 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
         if task not in known:
             raise DatasetError(f"{data.path}: no task {task!r}; it holds {', '.join(known)}")
     wanted = [episode for episode in surveyed if not data.tasks or episode.task in data.tasks]
-    file = cache / f"clouds-{_fingerprint(wanted, episodes.fusion)}.safetensors"
-    stored = _stored(file)
-    if stored is None:
-        fused = _fuse_all(data, [episode.index for episode in wanted])
-        bar = tqdm(fused, total=len(wanted), desc="fusing clouds", unit="episode", disable=not progress)
-        stored = _sorted_out(bar, data)
-        write_cache(*stored, file)
-    demonstrations, faulty = stored
-    if faulty and not data.skip_bad:
-        raise DatasetError(faulty[0])
-    return Collection(demonstrations, (*unreadable, *faulty), episodes.fusion)
+    chosen = Episodes([episode.stored for episode in wanted], episodes.fusion)
+    faults: list[str] = []
+    if not _holds_clouds(chosen):
+        folder = cache / f"clouds-{_fingerprint(wanted, episodes.fusion)}"
+        _remove_damaged(folder)
+        faults = _fuse(chosen, folder, data, progress)
+        chosen = open_episodes(folder) if len(faults) < len(wanted) else chosen[:0]
+    demonstrations, faulty = _load(chosen, data.skip_bad)
+    if not demonstrations:
+        raise DatasetError(_nothing_left(data.path, [*faults, *faulty]))
+    return Collection(demonstrations, (*unreadable, *faults, *faulty), episodes.fusion)
 
 
 def _open(data: DataConfig) -> Episodes:
@@ -165,7 +154,7 @@ def _open(data: DataConfig) -> Episodes:
 class _Surveyed:
     """An episode whose index could be read."""
 
-    index: int
+    stored: StoredEpisode
     task: str
     digest: bytes
 
@@ -177,151 +166,73 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[_Surveyed], list[s
         DataError: at the first that cannot, unless those are to be skipped.
     """
     surveyed, unreadable = [], []
-    for index in range(len(episodes)):
+    for stored in episodes.stored:
         try:
-            episode = episodes[index]
+            surveyed.append(_Surveyed(stored, stored.read().task, stored.digest()))
         except DataError as error:
             if not skip_bad:
                 raise
             unreadable.append(str(error))
-        else:
-            surveyed.append(_Surveyed(index, episode.task, _digest(episode)))
     return surveyed, unreadable
 
 
-def _sorted_out(fused: Iterable[Demonstration | str], data: DataConfig) -> tuple[list[Demonstration], list[str]]:
-    """Demonstrations apart from the faults of those that are none.
+def _holds_clouds(episodes: Episodes) -> bool:
+    first = episodes.stored[0]
+    return isinstance(first, DatabaseEpisode) and read_about(first.folder).contents is Contents.CLOUDS
+
+
+def _fuse(episodes: Episodes, folder: Path, data: DataConfig, progress: bool) -> list[str]:
+    """Fuse what a converted set lacks into it; returns what is wrong with those that cannot be fused.
 
     Raises:
-        DatasetError: if nothing is left, or at the first fault unless such are to be skipped.
+        DatasetError: at the first that cannot, unless those are to be skipped.
+    """
+    faults = []
+    done = convert(episodes, folder, Contents.CLOUDS, data.workers)
+    for one in tqdm(done, total=len(episodes), desc="fusing clouds", unit="episode", disable=not progress):
+        if one.fault is not None:
+            if not data.skip_bad:
+                raise DatasetError(one.fault)
+            faults.append(one.fault)
+    return faults
+
+
+def _load(episodes: Episodes, skip_bad: bool) -> tuple[list[Demonstration], list[str]]:
+    """The episodes of stored clouds in memory, and what is wrong with others.
+
+    Raises:
+        DatasetError: at the first that cannot be trained on, unless those are to be skipped.
     """
     demonstrations: list[Demonstration] = []
     faulty: list[str] = []
-    for one in fused:
-        if isinstance(one, Demonstration):
-            demonstrations.append(one)
-        elif data.skip_bad:
-            faulty.append(one)
-        else:
-            raise DatasetError(one)
-    if not demonstrations:
-        raise DatasetError(_nothing_left(data.path, faulty))
+    for stored in episodes.stored:
+        try:
+            demonstrations.append(fuse_episode(stored.read()))
+        except (DataError, DatasetError) as error:
+            if not skip_bad:
+                raise
+            faulty.append(str(error))
     return demonstrations, faulty
+
+
+def _remove_damaged(folder: Path) -> None:
+    """Remove a converted set that is cut off or no database; it is made again."""
+    if not (folder / DATA_FILE).exists():
+        return
+    try:
+        read_keys(folder)
+    except DataError as error:
+        log.warning("%s; fusing again", error)
+        shutil.rmtree(folder)
 
 
 def _nothing_left(path: str, faults: Sequence[str]) -> str:
     return f"{path}: none of its episodes can be trained on; the first: {faults[0]}" if faults else f"{path}: empty"
 
 
-def _stored(file: Path) -> tuple[list[Demonstration], list[str]] | None:
-    if not file.exists():
-        return None
-    try:
-        return read_cache(file)
-    except DatasetError as error:
-        log.warning("%s; fusing again", error)
-        return None
-
-
-def write_cache(demonstrations: Sequence[Demonstration], faulty: Sequence[str], file: Path) -> None:
-    """Write the demonstrations, and what was wrong with others, into one file, which appears whole or not at all.
-
-    Raises:
-        DatasetError: if it cannot be written.
-    """
-    clouds = [cloud for demonstration in demonstrations for cloud in demonstration.clouds]
-    arrays = {
-        "points": np.concatenate([cloud.points for cloud in clouds]).astype(np.float32),
-        "colors": np.concatenate([cloud.colors for cloud in clouds]),
-        "cloud_starts": np.cumsum([0, *map(len, clouds)], dtype=np.int64),
-        "stamps": np.array([cloud.stamp for cloud in clouds], dtype=np.float64),
-        "poses": np.concatenate([demonstration.poses for demonstration in demonstrations]),
-        "gripper_open": np.concatenate([demonstration.gripper_open for demonstration in demonstrations]),
-        "episode_starts": np.cumsum([0, *(len(d.poses) for d in demonstrations)], dtype=np.int64),
-    }
-    about = [{"task": d.task, "sentences": d.sentences, "source": d.source} for d in demonstrations]
-    metadata = {"episodes": json.dumps(about), "faulty": json.dumps(list(faulty)), "frame": clouds[0].frame}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        save_file(arrays, part, metadata=metadata)
-    except SafetensorError as error:
-        part.unlink(missing_ok=True)
-        raise DatasetError(f"{file}: the fused clouds cannot be written ({error})") from error
-    os.replace(part, file)
-
-
-def read_cache(file: Path) -> tuple[list[Demonstration], list[str]]:
-    """The demonstrations of a cache file, and what was wrong with others.
-
-    Raises:
-        DatasetError: if the file is damaged.
-    """
-    try:
-        with safe_open(file, framework="numpy") as stored:
-            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            metadata = stored.metadata() or {}
-        about = json.loads(metadata["episodes"])
-        clouds = [
-            Cloud(arrays["points"][a:b], arrays["colors"][a:b], metadata["frame"], float(stamp))
-            for (a, b), stamp in zip(pairwise(arrays["cloud_starts"]), arrays["stamps"], strict=True)
-        ]
-        demonstrations = [
-            Demonstration(
-                task=episode["task"],
-                sentences=tuple(episode["sentences"]),
-                source=episode["source"],
-                poses=arrays["poses"][a:b],
-                gripper_open=arrays["gripper_open"][a:b],
-                clouds=tuple(clouds[a:b]),
-            )
-            for (a, b), episode in zip(pairwise(arrays["episode_starts"]), about, strict=True)
-        ]
-        return demonstrations, json.loads(metadata["faulty"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise DatasetError(f"{file}: damaged cache of fused clouds ({error})") from error
-
-
-def _digest(episode: Episode) -> bytes:
-    """A digest of what identifies an episode without its images."""
-    digest = hashlib.sha256(json.dumps([episode.task, episode.source, episode.sentences]).encode())
-    for keyframe in episode.keyframes:
-        digest.update(np.asarray(keyframe.pose, dtype=np.float64).tobytes())
-        digest.update(bytes([keyframe.gripper_open]))
-    return digest.digest()
-
-
-def _fingerprint(episodes: Iterable[_Surveyed], fusion: FusionConfig | None) -> str:
-    """Name of a cache: the episodes in it and how their clouds are fused."""
-    whole = hashlib.sha256(f"{FORMAT} {fusion and asdict(fusion)}".encode())
+def _fingerprint(episodes: Sequence[_Surveyed], fusion: FusionConfig | None) -> str:
+    """Name of a converted set: the episodes in it and how their clouds are fused."""
+    whole = hashlib.sha256(f"{fusion and asdict(fusion)}".encode())
     for episode in episodes:
-        whole.update(episode.digest)
+        whole.update(f"{episode.stored.source}\n".encode() + episode.digest)
     return whole.hexdigest()[:16]
-
-
-def _fuse_all(data: DataConfig, wanted: Sequence[int]) -> Iterator[Demonstration | str]:
-    """Each wanted episode fused, in order, or what is wrong with it.
-
-    The processes open the path themselves, so nothing large is sent twice.
-    """
-    chunks = [wanted[start : start + 8] for start in range(0, len(wanted), 8)]
-    if data.workers <= 1:
-        for chunk in chunks:
-            yield from _fuse_chunk(data, chunk)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(data.workers, mp_context=context) as pool:
-        for fused in pool.map(_fuse_chunk, [data] * len(chunks), chunks):
-            yield from fused
-
-
-def _fuse_chunk(data: DataConfig, indices: Sequence[int]) -> list[Demonstration | str]:
-    episodes = _open(data)
-    return [_fuse_or_fault(episodes, index) for index in indices]
-
-
-def _fuse_or_fault(episodes: Episodes, index: int) -> Demonstration | str:
-    try:
-        return fuse_episode(episodes[index])
-    except (DataError, DatasetError) as error:
-        return str(error)

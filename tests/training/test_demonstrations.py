@@ -1,12 +1,17 @@
 """Recorded images are fused once; the cache gives the same back, is rebuilt when damaged, and never goes stale."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.data import DataError, EpisodeStore
+from mini_diffuser_ros.data import DataError, EpisodeStore, open_episodes
+from mini_diffuser_ros.data.lmdb_file import read_keys
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
 from mini_diffuser_ros.training.errors import DatasetError
@@ -22,6 +27,11 @@ def assert_same(first: list[Demonstration], second: list[Demonstration]) -> None
             np.testing.assert_array_equal(mine.colors, theirs.colors)
 
 
+def converted_set(cache: Path) -> Path:
+    (folder,) = cache.iterdir()
+    return folder
+
+
 @pytest.mark.process
 def test_cache_and_processes_change_nothing(recordings: Path, tmp_path: Path) -> None:
     alone = load_demonstrations(str(recordings), tmp_path / "a", workers=1, progress=False)
@@ -30,13 +40,14 @@ def test_cache_and_processes_change_nothing(recordings: Path, tmp_path: Path) ->
     assert_same(alone, shared)
     assert_same(alone, cached)
     assert len(alone) == 3
-    assert [path.suffix for path in (tmp_path / "a").iterdir()] == [".safetensors"]
+    converted = converted_set(tmp_path / "a")
+    assert [episode.source for episode in open_episodes(converted)] == [one.source for one in alone]
 
 
 def test_damaged_cache_is_rebuilt(recordings: Path, tmp_path: Path) -> None:
     fused = load_demonstrations(str(recordings), tmp_path / "cache", progress=False)
-    (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(file.read_bytes()[:-100])
+    file = converted_set(tmp_path / "cache") / "data.mdb"
+    file.write_bytes(file.read_bytes()[:-5000])
     assert_same(load_demonstrations(str(recordings), tmp_path / "cache", progress=False), fused)
 
 
@@ -51,3 +62,54 @@ def test_absent_path_and_task_are_named(recordings: Path, tmp_path: Path) -> Non
         load_demonstrations(str(tmp_path / "nowhere"), tmp_path, progress=False)
     with pytest.raises(DatasetError, match=r"juggle.*stack_blobs"):
         load_demonstrations(str(recordings), tmp_path, tasks=("juggle",), progress=False)
+
+
+def test_other_images_under_the_same_name_are_fused_anew(
+    recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]
+) -> None:
+    before = load_demonstrations(str(recordings), tmp_path / "cache", progress=False)
+    episode, other = make_episode(0), make_episode(5)
+    frames = [replace(k, load_views=o.load_views) for k, o in zip(episode.keyframes, other.keyframes, strict=True)]
+    EpisodeStore(recordings).write(replace(episode, keyframes=frames), 0)
+    after = load_demonstrations(str(recordings), tmp_path / "cache", progress=False)
+    np.testing.assert_array_equal(before[0].poses, after[0].poses)
+    assert not np.array_equal(before[0].clouds[0].colors, after[0].clouds[0].colors)
+
+
+@pytest.mark.process
+def test_a_killed_fusion_leaves_no_worker_and_is_resumed(
+    recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]
+) -> None:
+    store = EpisodeStore(recordings)
+    for seed in range(3, 200):
+        store.write(make_episode(seed % 4), seed)
+    cache = tmp_path / "cache"
+    text = (
+        "import sys; from pathlib import Path; from mini_diffuser_ros.training.demonstrations import *\n"
+        "if __name__ == '__main__':\n    load_demonstrations(sys.argv[1], Path(sys.argv[2]), workers=2, progress=False)"
+    )
+    script = tmp_path / "fuse.py"
+    script.write_text(text, encoding="utf-8")
+    run = subprocess.Popen([sys.executable, str(script), str(recordings), str(cache)])
+    deadline = time.monotonic() + 120
+    while not (files := list(cache.glob("*/data.mdb"))) or len(read_keys(files[0].parent)) < 3:
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+    workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    assert len(workers) >= 2
+    run.kill()
+    run.wait()
+    while any(is_running(worker) for worker in workers):
+        assert time.monotonic() < deadline
+    half = len(read_keys(converted_set(cache))) - 1
+    assert 2 <= half <= 200
+    assert len(load_demonstrations(str(recordings), cache, progress=False)) == 200
+    assert len(list(cache.iterdir())) == 1
+
+
+def is_running(process: str) -> bool:
+    """Whether a process of an id exists and is no zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
