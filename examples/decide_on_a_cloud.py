@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.support.drawing import draw_cloud, glyphs_of_modes
@@ -18,11 +17,11 @@ sentence = sys.argv[1] if len(sys.argv) > 1 else "stack the red block on the gre
 
 # Any Cloud will do: points (N, 3) in metres in the arm's base frame, colours (N, 3) from 0 to 255, the frame's name.
 # This one is what three cameras see of a simulated table; joint positions tell which points are the arm's.
+policy = load_policy(CHECKPOINT)
 world = TabletopWorld()
 world.reset("stack_blocks", seed=0)
-cloud = fuse_views(world.views(), FusionConfig(), world.robot, world.joint_positions())
+cloud = policy.fuse(world.views(), world.robot, world.joint_positions())
 
-policy = load_policy(CHECKPOINT)
 modes = policy.decide(cloud, sentence, samples=64, steps=20, seed=0)
 for rank, mode in enumerate(modes, start=1):
     gripper = "open" if mode.gripper_open else "closed"
