@@ -69,11 +69,10 @@ setup(
         "daqp>=0.7",
         "ompl>=2.0",
         "ruckig>=0.14",
-        "matplotlib>=3.7",
         "imageio-ffmpeg>=0.5",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML", *REALSENSE],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML", "matplotlib>=3.7", *REALSENSE],
         "open3d": ["open3d>=0.18", LIBUSB],
         "realsense": REALSENSE,
         "tensorboard": ["tensorboard>=2.14"],

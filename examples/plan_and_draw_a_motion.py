@@ -1,6 +1,6 @@
 """A pose becomes a checked joint trajectory, drawn against the arm's limits; one that is not safe is refused by name.
 
-python examples/plan_and_draw_a_motion.py
+python examples/plan_and_draw_a_motion.py     (pip install matplotlib)
 """
 
 import matplotlib.pyplot as plt
