@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -35,6 +35,7 @@ from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
+from mini_diffuser_ros.support.settings import leaves
 
 ImageFrame = RgbdPair[Any, CameraInfo]
 Pose = Any
@@ -120,12 +121,11 @@ class PerceptionNode(ManagedNode):
         if checkpoint:
             trained = read_fusion(checkpoint)
         given = parameters.settings(trained or FusionConfig(), "fusion", without=("frame",))
-        for entry in fields(FusionConfig):
-            served = getattr(given, entry.name)
-            if trained is not None and served != getattr(trained, entry.name):
+        for served, learnt in zip(leaves(given), leaves(trained or given), strict=True):
+            if served.default != learnt.default:
                 self.get_logger().warning(
-                    f"fusion.{entry.name} is {served}, but the policy in {checkpoint} was trained with "
-                    f"{getattr(trained, entry.name)}"
+                    f"fusion.{served.name} is {served.default}, but the policy in {checkpoint} was trained with "
+                    f"{learnt.default}"
                 )
         if given.outlier_neighbors > 0:
             require_open3d()

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mini_diffuser_ros.training.errors import CheckpointError
+from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.optimisation import WeightAverage
 
 STATE = "state.safetensors"
@@ -115,7 +115,7 @@ class CheckpointStore:
         """Write a checkpoint, then drop those beyond the latest ``keep`` and the best; a step is written once.
 
         Raises:
-            CheckpointError, OSError: if it cannot be written; those before it are still there.
+            TrainingCheckpointError, OSError: if it cannot be written; those before it are still there.
         """
         target = self._root / f"step_{progress.step:08d}"
         if target.exists():
@@ -127,7 +127,7 @@ class CheckpointStore:
             save_file(trainee.tensors(), part / STATE)
         except SafetensorError as error:
             shutil.rmtree(part)
-            raise CheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
+            raise TrainingCheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
         (part / PROGRESS).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
         for file in (part / STATE, part / PROGRESS):
             _flush_to_disk(file)
@@ -145,7 +145,7 @@ class CheckpointStore:
         """Put the checkpoint into the trainee.
 
         Raises:
-            CheckpointError: if it is damaged or of another network.
+            TrainingCheckpointError: if it is damaged or of another network.
         """
         try:
             values = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
@@ -153,7 +153,7 @@ class CheckpointStore:
             trainee.load(load_file(directory / STATE))
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
             cause = str(error).splitlines()[0]
-            raise CheckpointError(
+            raise TrainingCheckpointError(
                 f"{directory}: cannot go on from this checkpoint ({cause}); remove it or choose another --out"
             ) from error
         return progress

@@ -11,7 +11,7 @@ class DatasetError(TrainingError):
     """The episodes cannot be trained on; names the path or the episode."""
 
 
-class CheckpointError(TrainingError):
+class TrainingCheckpointError(TrainingError):
     """An output directory or checkpoint cannot be resumed from; names the file."""
 
 

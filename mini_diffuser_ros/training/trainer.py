@@ -75,7 +75,7 @@ class Trainer:
             processes: this process among those of the run; alone by default.
 
         Raises:
-            CheckpointError: if the output directory's checkpoint is damaged or of another network.
+            TrainingCheckpointError: if the output directory's checkpoint is damaged or of another network.
             SettingsError: if the batch cannot be shared out as the recipe says.
         """
         self._config = config

@@ -91,5 +91,14 @@ def test_ros_is_imported_where_nodes_are_and_everywhere_there() -> None:
     assert [str(file) for file in below if needs_ros(file)] == []
 
 
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for file in modules():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(file.relative_to(PACKAGE)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 def test_the_package_needs_no_stand_in_for_ros() -> None:
     assert [str(file) for file in modules() if any(name.split(".")[0] == "pocketros" for name in imports(file))] == []

@@ -17,7 +17,7 @@ from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.training.config import BatchConfig, BudgetConfig, CheckpointConfig, TrainConfig, ValidateConfig
 from mini_diffuser_ros.training.dataset import frames_of, split
 from mini_diffuser_ros.training.demonstrations import fuse_episode
-from mini_diffuser_ros.training.errors import CheckpointError, DivergedError
+from mini_diffuser_ros.training.errors import DivergedError, TrainingCheckpointError
 from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome
 
 TINY = MiniDiffuserConfig.small(
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_finds_no_room_is_named_and_leaves_those_before_it(run
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(CheckpointError, match=r"step_00000004.*written") as caught:
+        with pytest.raises(TrainingCheckpointError, match=r"step_00000004.*written") as caught:
             run(tmp_path, 4)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -147,7 +147,7 @@ def test_damaged_checkpoint_is_named(run: Run, tmp_path: Path) -> None:
     run(tmp_path, 2)
     (state,) = (tmp_path / "checkpoints").glob("*/state.safetensors")
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="step_00000002") as caught:
+    with pytest.raises(TrainingCheckpointError, match="step_00000002") as caught:
         run(tmp_path, 4)
     assert "\n" not in str(caught.value)
 
