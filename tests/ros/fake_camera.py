@@ -42,6 +42,7 @@ class Picture:
         info_size: width and height in camera_info.
         calibrated: whether K is given.
         frame: of the images; empty for the camera's own.
+        depth_lead: seconds by which depth is exposed before colour.
         silent: publish nothing.
         transport: raw or compressed.
     """
@@ -57,6 +58,7 @@ class Picture:
     info_size: tuple[int, int] = (WIDTH, HEIGHT)
     calibrated: bool = True
     frame: str = ""
+    depth_lead: float = 0.0
     silent: bool = False
     transport: str = "raw"
     holes: list[float] = field(default_factory=list)  # values of depth without a measurement, one a column
@@ -102,12 +104,14 @@ class FakeCamera:
         if picture.silent:
             return
         now = self._node.get_clock().now().nanoseconds / 1e9
-        header = Header(stamp=stamp_from_seconds(now - picture.age), frame_id=picture.frame or self.frame)
+        frame, exposed = picture.frame or self.frame, now - picture.age
+        header = Header(stamp=stamp_from_seconds(exposed), frame_id=frame)
+        earlier = Header(stamp=stamp_from_seconds(exposed - picture.depth_lead), frame_id=frame)
         matrix = INTRINSICS if picture.calibrated else np.zeros((3, 3))
         self._info.publish(info_from_intrinsics(matrix, picture.info_size[::-1], header))
         compressed = picture.transport == "compressed"
         self._color.publish(_compressed_color(picture, header) if compressed else _color(picture, header))
-        self._depth.publish(_compressed_depth(picture, header) if compressed else _depth(picture, header))
+        self._depth.publish(_compressed_depth(picture, earlier) if compressed else _depth(picture, earlier))
 
 
 def view_of(picture: Picture) -> CameraView:

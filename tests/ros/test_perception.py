@@ -28,12 +28,13 @@ CLOUD = "/mini_diffuser/cloud"
 MAX_AGE, STALE = 5.0, 60.0
 TURN = 2.0  # seconds after which the arm turns
 NEAR = 0.55  # seconds around a turn; a busy node may lose joint states, and interpolates over half a second of them
-RED, GREEN, BLUE, GREY = (200, 10, 20), (10, 200, 20), (20, 10, 200), (90, 90, 90)
+RED, GREEN, BLUE, GREY, PINK = (200, 10, 20), (10, 200, 20), (20, 10, 200), (90, 90, 90), (250, 100, 150)
 SOUND = {
     "rgb": Picture(RED, 0.95, "rgb8", "16UC1", padding=5),
     "bgr": Picture(GREEN, 0.90, "bgr8", "32FC1"),
     "rgba": Picture(BLUE, 0.85, "rgba8", "16UC1"),
     "bgra": Picture(GREY, 0.80, "bgra8", "32FC1", holes=[0.0, np.nan, np.inf, -1.0]),
+    "phase": Picture(PINK, 0.75, depth_lead=0.05),  # half a period
 }
 BROKEN = {
     "step": (Picture(step_error=-1), ["rgb8 image of 32x24 pixels, step 95", "expected a step of at least 96"]),
