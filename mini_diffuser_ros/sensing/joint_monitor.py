@@ -102,7 +102,10 @@ class JointStateMonitor:
         Raises:
             StaleJointsError: if there are no fresh joint states.
         """
-        return f"the arm moves at {self.speed():.2f} rad/s, at rest are {self._rest_speed:.2f} rad/s"
+        speed = self.speed()
+        if speed <= self._rest_speed and (reason := self.rest.motion()):
+            return f"the arm is not known to rest: {reason}"
+        return f"the arm moves at {speed:.2f} rad/s, at rest are {self._rest_speed:.2f} rad/s"
 
     # All joints
 

@@ -57,6 +57,7 @@ def test_without_joint_states_nothing_is_known(arm: JointStateMonitor) -> None:
 def test_an_arm_rests_when_it_has_been_slow_for_a_while(arm: JointStateMonitor) -> None:
     take(arm, speed=0.0)
     assert not arm.rests()
+    assert "not known to rest: joint states have not come without a gap" in arm.describe_unrest()
     feed_until_rest(arm, 0.01)
     take(arm, speed=-0.5)
     assert not arm.rests()
