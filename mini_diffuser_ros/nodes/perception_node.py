@@ -24,7 +24,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
     intrinsics_from_info,
 )
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
 from mini_diffuser_ros.policy.checkpoint import read_fusion
 from mini_diffuser_ros.records import CameraView, Cloud
@@ -119,7 +119,10 @@ class PerceptionNode(ManagedNode):
         )
         trained = None
         if checkpoint:
-            trained = read_fusion(checkpoint)
+            try:
+                trained = read_fusion(checkpoint)
+            except UserError as error:
+                raise NodeError(f"parameter checkpoint: {error}") from error
         given = parameters.settings(trained or FusionConfig(), "fusion", without=("frame",))
         for served, learnt in zip(leaves(given), leaves(trained or given), strict=True):
             if served.default != learnt.default:
