@@ -125,7 +125,7 @@ def test_a_complete_mapping_states_every_field(left_out: str) -> None:
         ({"box": {"upper": [1, 2]}}, "a.yaml: box.upper is [1, 2], expected a list of 3"),
         (
             {"box": {"lower": [2, 0, 0]}},
-            "a.yaml: box.upper is (1.0, 1.0, 1.0), expected more than (2.0, 0.0, 0.0)",
+            "a.yaml: box.upper is (1.0, 1.0, 1.0), expected more than lower, (2.0, 0.0, 0.0)",
         ),
         ({"speed": 2}, "a.yaml: speed is 2.0, expected a number in [0, 1]"),
         ({"speed": float("nan")}, "a.yaml: speed is nan, expected a finite number"),
