@@ -37,7 +37,7 @@ class TrajectoryProgress:
         self._heard: tuple[float, float] | None = None  # when, and how late it was then
 
     def heard(self, reference: ArrayLike, now: float) -> None:
-        """The controller's reference (7,), radians in the trajectory's order of joints, as received now."""
+        """The controller's reference (J,), radians in the trajectory's order of joints, as received now."""
         misses = np.abs(self._positions - np.asarray(reference, dtype=np.float64)).max(axis=1)
         self._heard = (now, now - self._sent_at - float(self._times[np.argmin(misses)]))
 
@@ -69,7 +69,7 @@ def braking_trajectory(planner: MotionPlanner, trajectory: JointTrajectory, elap
 
 
 def is_followed(trajectory: JointTrajectory, elapsed: float, positions: NDArray[np.floating]) -> bool:
-    """Whether an arm at these positions (7,) is where the trajectory was a short while ago.
+    """Whether an arm at these positions (J,) is where the trajectory was a short while ago.
 
     One that is not is held by something; braking from where it should be would move it there.
     """

@@ -66,7 +66,7 @@ class CollisionChecker:
         self._largest_leverage = self._leverage.max(axis=0)
 
     def violation(self, positions: Array) -> Violation | None:
-        """The deepest violation at joint positions (7,) radians, or None."""
+        """The deepest violation at joint positions (J,) radians, or None."""
         return self._worst(*self._distances(positions), self._clearance)
 
     def leave_from(self, start: Array) -> None:
@@ -84,7 +84,7 @@ class CollisionChecker:
         return self._worst(*self._distances(positions), self._clearance_on_way) or self._workspace_violation()
 
     def segment_violation(self, start: Array, goal: Array) -> Violation | None:
-        """A violation on the straight joint segment from ``start`` to ``goal`` (7,), or None."""
+        """A violation on the straight joint segment from ``start`` to ``goal`` (J,), or None."""
         # A blocked segment is mostly blocked in its middle: a few looks there save walking up to it.
         for fraction in (0.5, 0.25, 0.75, 1.0):
             violation = self.path_state_violation(start + fraction * (goal - start))
@@ -93,7 +93,7 @@ class CollisionChecker:
         return self._first_violation(start, goal)
 
     def polyline_violation(self, waypoints: Array) -> Violation | None:
-        """The first violation along straight segments between waypoints (N, 7), or None."""
+        """The first violation along straight segments between waypoints (N, J), or None."""
         for start, goal in pairwise(waypoints):
             violation = self._first_violation(start, goal)
             if violation is not None:
@@ -164,7 +164,7 @@ def _clearances(names: list[str], robot: RobotDescription, config: MotionConfig)
 
 
 def _leverages(model: mujoco.MjModel) -> Array:
-    """(B, B, 7) metres per radian: the most that a joint moves a point of one body relative to the other.
+    """(B, B, J) metres per radian: the most that a joint moves a point of one body relative to the other.
 
     A joint counts for a pair only when it lies between the two, and then with the stretched distance from its axis to
     the farthest point of the outer body.

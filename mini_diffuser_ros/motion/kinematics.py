@@ -34,7 +34,7 @@ class Attempt:
     """Where inverse kinematics ended from one starting point.
 
     Attributes:
-        positions: (7,) radians.
+        positions: (J,) radians.
         position_error: metres.
         rotation_error: radians.
         converged: True if both errors are within tolerance.
@@ -66,7 +66,7 @@ class ArmKinematics:
         self.upper: Array = robot.position_limits[:, 1] - margin
 
     def tcp_pose(self, positions: Array) -> Array:
-        """(4, 4) ``base_from_tcp`` at joint positions (7,) radians."""
+        """(4, 4) ``base_from_tcp`` at joint positions (J,) radians."""
         self._configuration.update(positions)
         site = self._configuration.data.site(self._robot.tcp_frame)
         pose = np.eye(4)
@@ -79,7 +79,7 @@ class ArmKinematics:
 
         Args:
             base_from_tcp: (4, 4).
-            seed: (7,) radians, where to start; moved into the joint limits first.
+            seed: (J,) radians, where to start; moved into the joint limits first.
             within_limits: keep the joints ``joint_limit_margin`` inside their ranges.
         """
         configuration, task = self._configuration, self._task
@@ -103,7 +103,7 @@ class ArmKinematics:
 
         Args:
             pose: (7,) xyz + xyzw of the tool centre point, base frame.
-            start: (7,) radians, the current joint positions.
+            start: (J,) radians, the current joint positions.
 
         Yields:
             first the attempts from the current and the home position, then those from one random position after the
@@ -122,7 +122,7 @@ class ArmKinematics:
         return [pose, gripper_symmetric_pose(pose)] if self._config.gripper_symmetry else [pose]
 
     def cost(self, start: Array, goal: Array) -> float:
-        """Seconds of a straight motion from ``start`` to ``goal`` (7,), and a share of those from home to ``goal``.
+        """Seconds of a straight motion from ``start`` to ``goal`` (J,), and a share of those from home to ``goal``.
 
         Always the nearest solution lets the elbow wander from keyframe to keyframe until joints are at their limits;
         the share keeps it where it was at home, and long sequences are even faster for it.

@@ -1,4 +1,4 @@
-"""The robot and its fixed surroundings as one MuJoCo model for planning: seven joints, fingers held in place."""
+"""The robot and its fixed surroundings as one MuJoCo model for planning: joints of the arm, fingers held in place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DETECTION_DISTANCE = 0.05
 def planning_model(robot: RobotDescription, config: MotionConfig) -> mujoco.MjModel:
     """Kinematics of the arm with table and static boxes.
 
-    The model has the arm's seven joints as its only degrees of freedom, in the robot's order.
+    The model has the arm's joints as its only degrees of freedom, in the robot's order.
     """
     spec = mujoco.MjSpec.from_string(robot_mjcf(robot))
     for element in (*spec.actuators, *spec.equalities, *spec.tendons):

@@ -35,7 +35,7 @@ _CHORD = 0.03
 
 
 def straight_path(start: Array, goal: Array) -> BSpline:
-    """The straight joint segment from ``start`` to ``goal`` (7,)."""
+    """The straight joint segment from ``start`` to ``goal`` (J,)."""
     return BSpline(np.array([0.0, 0.0, 1.0, 1.0]), np.stack([start, goal]), 1)
 
 
@@ -45,7 +45,7 @@ def line_path(kinematics: ArmKinematics, checker: CollisionChecker, start: Array
     Args:
         kinematics: of the arm.
         checker: of collisions.
-        start: (7,) radians.
+        start: (J,) radians.
         goal_pose: (4, 4) ``base_from_tcp``.
     """
     start_pose = kinematics.tcp_pose(start)
@@ -88,7 +88,7 @@ def path_violation(checker: CollisionChecker, pieces: Sequence[BSpline]) -> Viol
 
 
 def _polyline(piece: BSpline) -> Array:
-    """Points (N, 7) on a curve, close enough together to check the chords instead of it."""
+    """Points (N, J) on a curve, close enough together to check the chords instead of it."""
     length = float(np.linalg.norm(np.diff(piece.c, axis=0), axis=1).sum())
     return piece(np.linspace(0.0, 1.0, 8 + int(length / _CHORD)))
 
@@ -108,7 +108,7 @@ class SamplingPlanner:
         self._checker = checker
 
     def paths(self, start: Array, goals: Sequence[Array]) -> list[list[BSpline]]:
-        """Collision-free paths from ``start`` to one of ``goals`` (7,), none if time runs out.
+        """Collision-free paths from ``start`` to one of ``goals`` (J,), none if time runs out.
 
         Each is a list of pieces at whose ends the arm rests: the same way with stops at its corners and, where there
         is room, in one sweep around them.
@@ -129,8 +129,8 @@ class SamplingPlanner:
         _seed_ompl(self._config.seed)
         space = self._space(start)
         information = base.SpaceInformation(space)
-        information.setStateValidityChecker(_Validity(information, self._checker))
-        information.setMotionValidator(_Motions(information, self._checker))
+        information.setStateValidityChecker(_Validity(information, self._checker, len(start)))
+        information.setMotionValidator(_Motions(information, self._checker, len(start)))
         information.setup()
         problem = base.ProblemDefinition(information)
         problem.addStartState(_state(space, start))
@@ -145,7 +145,7 @@ class SamplingPlanner:
         planner.solve(base.timedPlannerTerminationCondition(self._config.planning_time))
         if not problem.hasExactSolution():
             return None
-        return np.array([state[0:7] for state in problem.getSolutionPath().getStates()])
+        return np.array([state[0 : len(start)] for state in problem.getSolutionPath().getStates()])
 
     def _space(self, start: Array) -> base.RealVectorStateSpace:
         space = base.RealVectorStateSpace(len(start))
@@ -160,7 +160,7 @@ class SamplingPlanner:
 
 
 def rounded_path(waypoints: Array, spans: int) -> BSpline:
-    """A curve along the polyline ``waypoints`` (N, 7) with corners rounded; the more spans, the closer.
+    """A curve along the polyline ``waypoints`` (N, J) with corners rounded; the more spans, the closer.
 
     It is the quintic spline of Schoenberg: control points on the polyline at the averages of neighbouring knots. It
     reproduces straight stretches exactly, and four continuous derivatives give a continuous jerk.
@@ -210,20 +210,21 @@ def _state(space: base.RealVectorStateSpace, positions: Array) -> base.State:
 class _Validity(base.StateValidityChecker):
     """OMPL's question whether a configuration is free."""
 
-    def __init__(self, information: base.SpaceInformation, checker: CollisionChecker) -> None:
+    def __init__(self, information: base.SpaceInformation, checker: CollisionChecker, joints: int) -> None:
         super().__init__(information)
-        self._checker = checker
+        self._checker, self._joints = checker, slice(joints)
 
     def isValid(self, state: base.State) -> bool:  # noqa: N802 - OMPL's name
-        return self._checker.path_state_violation(np.array(state[0:7])) is None
+        return self._checker.path_state_violation(np.array(state[self._joints])) is None
 
 
 class _Motions(base.MotionValidator):
     """OMPL's question whether the straight way between two configurations is free."""
 
-    def __init__(self, information: base.SpaceInformation, checker: CollisionChecker) -> None:
+    def __init__(self, information: base.SpaceInformation, checker: CollisionChecker, joints: int) -> None:
         super().__init__(information)
-        self._checker = checker
+        self._checker, self._joints = checker, slice(joints)
 
     def checkMotion(self, start: base.State, goal: base.State) -> bool:  # noqa: N802 - OMPL's name
-        return self._checker.segment_violation(np.array(start[0:7]), np.array(goal[0:7])) is None
+        first, second = np.array(start[self._joints]), np.array(goal[self._joints])
+        return self._checker.segment_violation(first, second) is None

@@ -84,7 +84,7 @@ class MotionPlanner:
         the approach axis counts as the same (``gripper_symmetry``).
 
         Args:
-            start: (7,) radians, the current joint positions; the arm is at rest.
+            start: (J,) radians, the current joint positions; the arm is at rest.
             pose: (7,) xyz + quaternion xyzw of the tool centre point in the base frame.
             target: what a refusal calls this pose.
 
@@ -105,7 +105,7 @@ class MotionPlanner:
         """The first of several candidates, in the given order, that can be executed.
 
         Args:
-            start: (7,) radians, the current joint positions; the arm is at rest.
+            start: (J,) radians, the current joint positions; the arm is at rest.
             candidates: most wanted first.
             before_each: called before a candidate is tried; what it raises ends the planning.
 
@@ -143,7 +143,7 @@ class MotionPlanner:
         """A trajectory to joint positions, e.g. the home position.
 
         Args:
-            start, goal: (7,) radians.
+            start, goal: (J,) radians.
             target: what a refusal calls the goal.
 
         Raises:
@@ -169,20 +169,20 @@ class MotionPlanner:
         It is not checked against obstacles or joint limits: braking is the best that is left.
 
         Args:
-            position, velocity, acceleration: (7,) rad, rad/s, rad/s^2 at the moment the stop begins; acceleration
+            position, velocity, acceleration: (J,) rad, rad/s, rad/s^2 at the moment the stop begins; acceleration
                 is zero when not given.
 
         Raises:
-            NotFinite: if a value is not finite.
+            NotFinite: if a value is not finite, or not one a joint.
         """
-        scaling = self.config.stop_scaling
+        scaling, still = self.config.stop_scaling, np.zeros(len(self.robot.arm_joint_names))
         limits = DynamicLimits(
             self.robot.velocity_limits, self.robot.acceleration_limits * scaling, self.robot.jerk_limits * scaling
         )
         return stop_trajectory(
-            self._finite(position, "position", "stop"),
-            self._finite(velocity, "velocity", "stop"),
-            self._finite(np.zeros(7) if acceleration is None else acceleration, "acceleration", "stop"),
+            self._joint_values(position, "position", "stop"),
+            self._joint_values(velocity, "velocity", "stop"),
+            self._joint_values(still if acceleration is None else acceleration, "acceleration", "stop"),
             self.robot.arm_joint_names,
             limits,
             self.config.sample_period,
@@ -210,7 +210,7 @@ class MotionPlanner:
         return positions
 
     def _checked_joints(self, values: ArrayLike, name: str, target: str, slack: float) -> Array:
-        positions = self._finite(values, name, target)
+        positions = self._joint_values(values, name, target)
         limits = self.robot.position_limits + np.array([-slack, slack])
         for joint, position, (lower, upper) in zip(self.robot.arm_joint_names, positions, limits, strict=True):
             if not lower <= position <= upper:
@@ -218,7 +218,7 @@ class MotionPlanner:
         return positions
 
     def _checked_pose(self, pose: ArrayLike, target: str) -> Array:
-        values = self._finite(pose, "pose", target)
+        values = _finite(pose, 7, "numbers of a pose, xyz + quaternion xyzw", "pose", target)
         norm = float(np.linalg.norm(values[3:]))
         if abs(norm - 1.0) > 0.01:
             raise NotFinite(target, "the quaternion's norm", f"{norm:.4f}", "1")
@@ -235,16 +235,8 @@ class MotionPlanner:
             if not low <= value <= high:
                 raise OutsideWorkspace(target, axis, float(value), low, high)
 
-    def _finite(self, values: ArrayLike, name: str, target: str) -> Array:
-        try:
-            array = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise NotFinite(target, name, repr(values), "seven numbers") from None
-        if array.shape != (7,):
-            raise NotFinite(target, name, f"of shape {array.shape}", "(7,)")
-        if not np.all(np.isfinite(array)):
-            raise NotFinite(target, name, np.array2string(array, precision=4, max_line_width=1000))
-        return array
+    def _joint_values(self, values: ArrayLike, name: str, target: str) -> Array:
+        return _finite(values, len(self.robot.arm_joint_names), f"joints of {self.robot.name}", name, target)
 
     def _prefers_line(self, start: Array, pose: Array) -> bool:
         distance = np.linalg.norm(pose[:3] - self._kinematics.tcp_pose(start)[:3, 3])
@@ -338,6 +330,19 @@ class MotionPlanner:
             if excess[worst] > 1.0 + _ROUNDING:
                 value = float(excess[worst] * limits[worst])
                 raise LimitExceeded(target, quantity, self.robot.arm_joint_names[worst], value, float(limits[worst]))
+
+
+def _finite(values: ArrayLike, count: int, what: str, name: str, target: str) -> Array:
+    """An array (count,) of finite numbers; ``what`` they are is said where they are not."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise NotFinite(target, name, repr(values), f"({count},) {what}") from None
+    if array.shape != (count,):
+        raise NotFinite(target, name, f"of shape {array.shape}", f"({count},) {what}")
+    if not np.all(np.isfinite(array)):
+        raise NotFinite(target, name, np.array2string(array, precision=4, max_line_width=1000))
+    return array
 
 
 def _name_of(index: int, candidates: Sequence[KeyframeMode]) -> str:

@@ -33,7 +33,7 @@ _HEADROOM = 1.0 - 1e-6
 
 @dataclass(frozen=True, eq=False)
 class DynamicLimits:
-    """Symmetric joint limits that trajectories keep: (7,) rad/s, rad/s^2 and rad/s^3."""
+    """Symmetric joint limits that trajectories keep: (J,) rad/s, rad/s^2 and rad/s^3."""
 
     velocity: Array
     acceleration: Array
@@ -51,7 +51,7 @@ class DynamicLimits:
 
 @dataclass(frozen=True, eq=False)
 class _Samples:
-    """Times (T,) and joint values (T, 7) of one piece, starting at time 0."""
+    """Times (T,) and joint values (T, J) of one piece, starting at time 0."""
 
     times: Array
     positions: Array
@@ -65,8 +65,8 @@ def time_path(
     """The fastest jerk-limited motion along a path that rests at both ends of every piece.
 
     Args:
-        pieces: curves over [0, 1] with values (7,) radians, each starting where the one before ends.
-        joint_names: seven names for the record.
+        pieces: curves over [0, 1] with values (J,) radians, each starting where the one before ends.
+        joint_names: J names for the record.
         limits: of every joint.
         sample_period: seconds; samples are added where the jerk jumps, so that quintic interpolation between the
             samples of a straight piece is the planned motion itself.
@@ -95,7 +95,7 @@ def stop_trajectory(
     """The fastest jerk-limited stop from a moving state, each joint by itself.
 
     Args:
-        position, velocity, acceleration: (7,) of the moment the stop begins; rad, rad/s, rad/s^2.
+        position, velocity, acceleration: (J,) of the moment the stop begins; rad, rad/s, rad/s^2.
         joint_names, limits, sample_period: as for :func:`time_path`; samples are added where any joint's jerk jumps.
     """
     joints = len(joint_names)
@@ -114,7 +114,7 @@ def stop_trajectory(
     ruckig.Ruckig(joints).calculate(problem, profile)
     breaks = np.concatenate([np.cumsum(joint.t) for joint in profile.profiles[0]] + [[profile.duration]])
     times = _sample_times(np.sort(np.append(breaks, max(profile.duration, sample_period))), sample_period)
-    states = np.array([profile.at_time(time) for time in times])  # (T, 3, 7)
+    states = np.array([profile.at_time(time) for time in times])  # (T, 3, J)
     return JointTrajectory(tuple(joint_names), times, states[:, 0], states[:, 1], states[:, 2])
 
 

@@ -1,6 +1,8 @@
 """Robot descriptions: kinematics, limits and coarse shapes, read from data files.
 
-One description serves the simulation, the planner and the robot filter of perception.
+One description serves the simulation, the planner and the robot filter of perception. A robot is a folder of four YAML
+files, here or anywhere; :mod:`mini_diffuser_ros.robots.folder` says what is in them. To add one, copy that of the arm
+nearest to yours, change the files and hand its path to :func:`load_robot`; put beside the others it has a name.
 """
 
 from mini_diffuser_ros.robots.description import (

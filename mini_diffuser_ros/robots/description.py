@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import yaml
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mini_diffuser_ros.geometry import axis_angle_matrix, matrix_from_rpy
+from mini_diffuser_ros.robots.folder import GeomEntry, JointEntry, RobotFolder, Triple, read_folder
 from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
 
-ROBOTS: tuple[str, ...] = ("panda", "fr3")
-"""Names that :func:`load_robot` knows."""
+_FOLDERS = Path(__file__).parent
+
+ROBOTS: tuple[str, ...] = tuple(sorted(file.parent.name for file in _FOLDERS.glob("*/robot.yaml")))
+"""Names that :func:`load_robot` knows: the folders beside this module."""
 
 
 class UnknownRobotError(UserError, ValueError):
@@ -110,22 +112,22 @@ class Joint:
 
 @dataclass(frozen=True, eq=False)
 class RobotDescription:
-    """An arm with a parallel gripper.
+    """An arm of J joints with a parallel gripper.
 
     Attributes:
-        name: short name, one of :data:`ROBOTS`.
+        name: short name, that of its folder.
         joints: ordered from the base outwards, so that one pass computes the kinematics.
         links: every rigid body.
-        arm_joint_names, finger_joint_names: ROS names, seven and two.
+        arm_joint_names, finger_joint_names: ROS names, J and two.
         base_frame, hand_frame, tcp_frame: ROS frames; the tool centre point lies between the finger tips.
-        home: (7,) radians, the pose from which the arm starts.
-        position_limits: (7, 2) radians, lower and upper.
-        velocity_limits, acceleration_limits, jerk_limits: (7,) rad/s, rad/s^2, rad/s^3, symmetric.
-        torque_limits: (7,) N m.
+        home: (J,) radians, the pose from which the arm starts.
+        position_limits: (J, 2) radians, lower and upper.
+        velocity_limits, acceleration_limits, jerk_limits: (J,) rad/s, rad/s^2, rad/s^3, symmetric.
+        torque_limits: (J,) N m.
         finger_position_limits: (2,) metres, travel of one finger.
         finger_velocity_limit: m/s of one finger.
         finger_force_limit: newtons of one finger.
-        servo_stiffness, servo_damping: (7,) gains of simulated joint servos.
+        servo_stiffness, servo_damping: (J,) gains of simulated joint servos.
         collision_exclusions: pairs of links that touch by construction.
     """
 
@@ -178,89 +180,92 @@ class RobotDescription:
         return poses
 
     def tcp_pose(self, arm_positions: NDArray[np.floating]) -> Array:
-        """(4, 4) ``base_from_tcp`` for arm joint positions (7,) radians."""
+        """(4, 4) ``base_from_tcp`` for arm joint positions (J,) radians."""
         named = dict(zip(self.arm_joint_names, map(float, arm_positions), strict=True))
         return self.forward_kinematics(named)[self.tcp_frame]
 
 
-@cache
-def load_robot(name: str) -> RobotDescription:
-    """The description of a robot by its short name.
+def load_robot(robot: str | Path) -> RobotDescription:
+    """The description of a robot.
+
+    Args:
+        robot: one of :data:`ROBOTS`, or the path of a folder of your own; a text with a slash in it is a path.
 
     Raises:
         UnknownRobotError: listing the known names.
+        SettingsError: if a file of the folder is not as it has to be, naming file and field.
     """
-    if name not in ROBOTS:
-        raise UnknownRobotError(name)
-    return _build(name, _read("franka_arm.yaml"), _read(f"{name}.yaml"))
+    if isinstance(robot, str) and "/" not in robot:
+        if robot not in ROBOTS:
+            raise UnknownRobotError(robot)
+        return _load(_FOLDERS / robot)
+    return _load(Path(robot))
 
 
-def _read(file_name: str) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+@cache
+def _load(folder: Path) -> RobotDescription:
+    return _described(read_folder(folder))
 
 
-def _build(name: str, arm: dict[str, Any], model: dict[str, Any]) -> RobotDescription:
-    prefix = model["prefix"]
-
-    def named(item: str) -> str:
-        return f"{prefix}_{item}"
-
-    joints = tuple(_joint(entry, named(entry["name"]), prefix) for entry in arm["joints"])
+def _described(folder: RobotFolder) -> RobotDescription:
+    robot, limits, model, tool = folder.robot, folder.limits, folder.model, folder.tool
+    mount = JointEntry(robot.tool_joint, "fixed", model.flange, tool.root, robot.tool_mount.xyz, robot.tool_mount.rpy)
+    joints = tuple(_joint(entry, robot.prefix) for entry in (*model.joints, mount, *tool.joints))
     links = tuple(
-        Link(named(entry["name"]), entry["role"], float(entry["mass"]), tuple(map(_geom, entry["geoms"])))
-        for entry in arm["links"]
+        Link(robot.prefix + entry.name, entry.role, entry.mass, tuple(map(_geom, entry.geoms)))
+        for entry in (*model.links, *tool.links)
     )
-    fingers = arm["finger_limits"]
+    exclusions = (*model.collision_exclusions, *robot.collision_exclusions, *tool.collision_exclusions)
     return RobotDescription(
-        name=name,
+        name=folder.name,
         joints=joints,
         links=links,
         arm_joint_names=tuple(joint.name for joint in joints if joint.kind == "revolute"),
         finger_joint_names=tuple(joint.name for joint in joints if joint.kind == "prismatic"),
-        base_frame=named("link0"),
-        hand_frame=named("hand"),
-        tcp_frame=named("hand_tcp"),
-        home=_array(model["home"]),
-        position_limits=_array(model["position_limits"]),
-        velocity_limits=_array(model["velocity_limits"]),
-        acceleration_limits=_array(model["acceleration_limits"]),
-        jerk_limits=_array(model["jerk_limits"]),
-        torque_limits=_array(model["torque_limits"]),
-        finger_position_limits=_array(fingers["position"]),
-        finger_velocity_limit=float(fingers["velocity"]),
-        finger_force_limit=float(fingers["force"]),
-        servo_stiffness=_array(arm["servo"]["stiffness"]),
-        servo_damping=_array(arm["servo"]["damping"]),
-        collision_exclusions=tuple((named(a), named(b)) for a, b in arm["collision_exclusions"]),
+        base_frame=robot.prefix + model.base,
+        hand_frame=robot.prefix + tool.root,
+        tcp_frame=robot.prefix + tool.tcp,
+        home=_array(robot.home),
+        position_limits=_array(limits.position),
+        velocity_limits=_array(limits.velocity),
+        acceleration_limits=_array(limits.acceleration),
+        jerk_limits=_array(limits.jerk),
+        torque_limits=_array(limits.torque),
+        finger_position_limits=_array(tool.finger_limits.position),
+        finger_velocity_limit=tool.finger_limits.velocity,
+        finger_force_limit=tool.finger_limits.force,
+        servo_stiffness=_array(model.servo.stiffness),
+        servo_damping=_array(model.servo.damping),
+        collision_exclusions=tuple((robot.prefix + a, robot.prefix + b) for a, b in exclusions),
     )
 
 
-def _joint(entry: dict[str, Any], name: str, prefix: str) -> Joint:
+def _joint(entry: JointEntry, prefix: str) -> Joint:
     return Joint(
-        name=name,
-        kind=entry["type"],
-        parent=f"{prefix}_{entry['parent']}",
-        child=f"{prefix}_{entry['child']}",
-        parent_from_joint=_pose(entry),
-        axis=_array(entry.get("axis", (0.0, 0.0, 1.0))),
+        name=prefix + entry.name,
+        kind=entry.type,
+        parent=prefix + entry.parent,
+        child=prefix + entry.child,
+        parent_from_joint=_pose(entry.xyz, entry.rpy),
+        axis=_array(entry.axis),
     )
 
 
-def _geom(entry: dict[str, Any]) -> Geom:
-    if entry["kind"] == "capsule":
-        return Capsule(_pose(entry), float(entry["radius"]), float(entry["length"]))
-    return Box(_pose(entry), _array(entry["half_extents"]), bool(entry.get("pad", False)))
+def _geom(entry: GeomEntry) -> Geom:
+    pose = _pose(entry.xyz, entry.rpy)
+    if entry.kind == "capsule":
+        return Capsule(pose, entry.radius, entry.length)
+    return Box(pose, _array(entry.half_extents), entry.pad)
 
 
-def _pose(entry: dict[str, Any]) -> Array:
+def _pose(xyz: Triple, rpy: Triple) -> Array:
     matrix = np.eye(4)
-    matrix[:3, :3] = matrix_from_rpy(entry.get("rpy", (0.0, 0.0, 0.0)))
-    matrix[:3, 3] = entry["xyz"]
+    matrix[:3, :3] = matrix_from_rpy(rpy)
+    matrix[:3, 3] = xyz
     return matrix
 
 
-def _array(values: Any) -> Array:
+def _array(values: ArrayLike) -> Array:
     array = np.asarray(values, dtype=np.float64)
     array.setflags(write=False)
     return array

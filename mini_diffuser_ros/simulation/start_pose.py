@@ -25,7 +25,7 @@ _TOLERANCE: Final = 1e-4
 
 
 def draw_start(rng: np.random.Generator, robot: RobotDescription, model: mujoco.MjModel) -> Array:
-    """Arm joint positions (7,) radians that hold the gripper top-down at a random place above the table."""
+    """Arm joint positions (J,) radians that hold the gripper top-down at a random place above the table."""
     for _ in range(50):
         position = [rng.uniform(*bounds) for bounds in (_X, _Y, _Z)]
         pose = np.concatenate([position, top_down_quaternion(float(rng.uniform(*_YAW)))])
@@ -36,7 +36,7 @@ def draw_start(rng: np.random.Generator, robot: RobotDescription, model: mujoco.
 
 
 def _inverse_kinematics(robot: RobotDescription, model: mujoco.MjModel, pose: Array) -> Array | None:
-    """Joint positions (7,) that bring the tool to ``pose`` (7,), found by damped steps from home, or None."""
+    """Joint positions (J,) that bring the tool to ``pose`` (7,), found by damped steps from home, or None."""
     data = mujoco.MjData(model)
     joints = [model.joint(name) for name in robot.arm_joint_names]
     addresses = np.array([joint.qposadr[0] for joint in joints])
@@ -46,8 +46,9 @@ def _inverse_kinematics(robot: RobotDescription, model: mujoco.MjModel, pose: Ar
     lower, upper = robot.position_limits[:, 0] + 0.05, robot.position_limits[:, 1] - 0.05
     positions = np.array(robot.home)
     # Turning the base towards the target first leaves only a small step to iterate over.
-    positions[0] = np.arctan2(pose[1], pose[0])
-    positions[6] += positions[0] - _yaw(pose)
+    turn = np.arctan2(pose[1], pose[0])
+    positions[0] += turn
+    positions[-1] += turn - _yaw(pose)
     jacobian = np.zeros((6, model.nv))
     for _ in range(_ITERATIONS):
         data.qpos[addresses] = positions

@@ -174,7 +174,7 @@ class TabletopWorld:
         return {name: float(self.data.qvel[address]) for name, address in self._dof_addresses.items()}
 
     def arm_positions(self) -> Array:
-        """Arm joint positions (7,), radians."""
+        """Arm joint positions (J,), radians."""
         return self.data.qpos[self._arm_qpos].copy()
 
     def tcp_pose(self) -> Array:
@@ -228,7 +228,7 @@ class TabletopWorld:
         return float(self._lowest[index]), float(self._highest[index])
 
     def set_arm_target(self, positions: Array, velocities: Array | None = None) -> None:
-        """Sets what the joint servos hold from now on: positions (7,) rad, moving at velocities (7,) rad/s."""
+        """Sets what the joint servos hold from now on: positions (J,) rad, moving at velocities (J,) rad/s."""
         target = np.asarray(positions, dtype=np.float64)
         if velocities is not None:
             # A servo pulls with kp (target - q) - kv v: this offset cancels its drag at the wanted velocity.
@@ -343,7 +343,7 @@ class TabletopWorld:
         np.maximum(self._highest, positions, out=self._highest)
 
     def _settle_arm(self, goal: NDArray[np.floating]) -> float:
-        """Holds the goal (7,) until the arm rests there, for half a second at most; returns the largest error."""
+        """Holds the goal (J,) until the arm rests there, for half a second at most; returns the largest error."""
         self.data.ctrl[self._arm_actuators] = goal
         dofs = [self._dof_addresses[name] for name in self.robot.arm_joint_names]
         deadline = self.data.time + _SETTLE_ARM_S

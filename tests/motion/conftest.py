@@ -10,9 +10,10 @@ from mini_diffuser_ros.robots import RobotDescription, load_robot
 WALL = StaticBox("wall", center=(0.5, 0.0, 0.2), half_extents=(0.15, 0.02, 0.2))
 
 
-@pytest.fixture(scope="session")
-def robot() -> RobotDescription:
-    return load_robot("panda")
+@pytest.fixture(scope="session", params=["panda", "fr3", "ur5e"])
+def robot(request: pytest.FixtureRequest) -> RobotDescription:
+    """Two arms of seven joints, and one of six of another maker."""
+    return load_robot(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,13 @@ def planner(robot: RobotDescription) -> MotionPlanner:
 def walled(robot: RobotDescription) -> MotionPlanner:
     """A wall stands between the left and the right half of the table."""
     return MotionPlanner(robot, MotionConfig(boxes=(WALL,)))
+
+
+def moved(robot: RobotDescription, *changes: float) -> np.ndarray:
+    """Home (J,) with the first joints moved by radians."""
+    positions = robot.home.copy()
+    positions[: len(changes)] += changes
+    return positions
 
 
 def top_down(x: float, y: float, z: float, yaw: float = 0.0) -> np.ndarray:

@@ -10,68 +10,81 @@ from hypothesis import strategies as st
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.motion.braking import LEAD, TrajectoryProgress, braking_trajectory, is_followed
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 
-ROBOT = load_robot("panda")
-PLANNER = MotionPlanner(ROBOT)
-TRAJECTORY = PLANNER.plan_joints(ROBOT.home, ROBOT.home + np.array([0.8, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0]))
+from .conftest import moved
+
+
+@pytest.fixture(scope="module")
+def trajectory(planner: MotionPlanner, robot: RobotDescription) -> JointTrajectory:
+    return planner.plan_joints(robot.home, moved(robot, 0.8, 0.0, 0.0, 0.0, 0.0, 0.3))
 
 
 @settings(max_examples=25)
 @given(st.floats(0.0, 1.0))
-def test_a_stop_continues_the_motion_smoothly_and_ends_at_rest(part: float) -> None:
-    elapsed = part * TRAJECTORY.duration
-    stop = braking_trajectory(PLANNER, TRAJECTORY, elapsed)
-    arm = ArmController(ROBOT.home, ROBOT.acceleration_limits)
-    arm.follow(TRAJECTORY, now=0.0)
+def test_a_stop_continues_the_motion_smoothly_and_ends_at_rest(
+    planner: MotionPlanner, robot: RobotDescription, trajectory: JointTrajectory, part: float
+) -> None:
+    elapsed = part * trajectory.duration
+    stop = braking_trajectory(planner, trajectory, elapsed)
+    arm = ArmController(robot.home, robot.acceleration_limits)
+    arm.follow(trajectory, now=0.0)
     arm.follow(stop, now=elapsed)
     times = elapsed + np.linspace(0.0, float(stop.times[-1]), 400)
     references = [arm.reference(time) for time in times]
     accelerations = np.array([reference.accelerations for reference in references])
-    assert np.all(np.abs(accelerations) <= ROBOT.acceleration_limits)
+    assert np.all(np.abs(accelerations) <= robot.acceleration_limits)
     velocities = np.array([reference.velocities for reference in references])
     step = times[1] - times[0]
-    assert np.abs(np.diff(velocities, axis=0)).max() <= ROBOT.acceleration_limits.max() * step * 1.01 + 1e-9
-    assert references[-1].velocities == pytest.approx(np.zeros(7), abs=1e-6)
+    assert np.abs(np.diff(velocities, axis=0)).max() <= robot.acceleration_limits.max() * step * 1.01 + 1e-9
+    assert references[-1].velocities == pytest.approx(np.zeros_like(robot.home), abs=1e-6)
     assert arm.is_resting(times[-1] + 1e-9)
 
 
-def test_until_the_lead_is_over_the_arm_goes_on_as_planned() -> None:
-    elapsed = TRAJECTORY.duration / 2.0
-    stop = braking_trajectory(PLANNER, TRAJECTORY, elapsed)
+def test_until_the_lead_is_over_the_arm_goes_on_as_planned(planner: MotionPlanner, trajectory: JointTrajectory) -> None:
+    elapsed = trajectory.duration / 2.0
+    stop = braking_trajectory(planner, trajectory, elapsed)
     assert stop.times[0] == LEAD
-    assert stop.positions[0] == pytest.approx(interpolate(TRAJECTORY, elapsed + LEAD)[0])
+    assert stop.positions[0] == pytest.approx(interpolate(trajectory, elapsed + LEAD)[0])
 
 
-def test_an_arm_that_lags_follows_and_one_that_is_held_does_not() -> None:
-    elapsed = 0.8 * TRAJECTORY.duration
-    assert is_followed(TRAJECTORY, elapsed, interpolate(TRAJECTORY, elapsed - 0.15)[0])
-    assert not is_followed(TRAJECTORY, elapsed, ROBOT.home)
+def test_an_arm_that_lags_follows_and_one_that_is_held_does_not(
+    robot: RobotDescription, trajectory: JointTrajectory
+) -> None:
+    elapsed = 0.8 * trajectory.duration
+    assert is_followed(trajectory, elapsed, interpolate(trajectory, elapsed - 0.15)[0])
+    assert not is_followed(trajectory, elapsed, robot.home)
 
 
-def test_at_rest_there_is_nothing_to_brake() -> None:
+def test_at_rest_there_is_nothing_to_brake(
+    planner: MotionPlanner, robot: RobotDescription, trajectory: JointTrajectory
+) -> None:
     still = JointTrajectory(
-        TRAJECTORY.joint_names, np.array([0.0, 1.0]), np.tile(ROBOT.home, (2, 1)), np.zeros((2, 7)), np.zeros((2, 7))
+        trajectory.joint_names,
+        np.array([0.0, 1.0]),
+        np.tile(robot.home, (2, 1)),
+        np.zeros((2, len(robot.home))),
+        np.zeros((2, len(robot.home))),
     )
-    assert np.allclose(braking_trajectory(PLANNER, still, 0.5).positions, ROBOT.home)
+    assert np.allclose(braking_trajectory(planner, still, 0.5).positions, robot.home)
 
 
 @settings(max_examples=25)
 @given(st.floats(0.05, 0.95))
-def test_a_controller_in_step_is_believed(part: float) -> None:
-    progress = TrajectoryProgress(TRAJECTORY, sent_at=100.0)
+def test_a_controller_in_step_is_believed(trajectory: JointTrajectory, part: float) -> None:
+    progress = TrajectoryProgress(trajectory, sent_at=100.0)
     assert progress.elapsed(100.1) is None
-    at = part * TRAJECTORY.duration
-    progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at + 0.01)
+    at = part * trajectory.duration
+    progress.heard(interpolate(trajectory, at)[0], now=100.0 + at + 0.01)
     assert progress.elapsed(100.0 + at + 0.05) == pytest.approx(at + 0.045, abs=0.003)
 
 
-def test_a_controller_that_is_late_or_silent_is_not_believed() -> None:
-    progress = TrajectoryProgress(TRAJECTORY, sent_at=100.0)
-    at = TRAJECTORY.duration / 2.0
-    progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at + 0.2)
+def test_a_controller_that_is_late_or_silent_is_not_believed(trajectory: JointTrajectory) -> None:
+    progress = TrajectoryProgress(trajectory, sent_at=100.0)
+    at = trajectory.duration / 2.0
+    progress.heard(interpolate(trajectory, at)[0], now=100.0 + at + 0.2)
     assert progress.elapsed(100.0 + at + 0.2) is None
-    progress.heard(interpolate(TRAJECTORY, at)[0], now=100.0 + at)
+    progress.heard(interpolate(trajectory, at)[0], now=100.0 + at)
     assert progress.elapsed(100.0 + at) is not None
     assert progress.elapsed(100.0 + at + 1.0) is None

@@ -11,17 +11,20 @@ from mini_diffuser_ros.motion.timing import DynamicLimits, stop_trajectory, time
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription
 
-LIMITS = DynamicLimits(
-    velocity=np.array([1.0, 1.0, 1.0, 1.0, 1.3, 1.3, 1.3]),
-    acceleration=np.array([6.0, 3.0, 4.0, 5.0, 6.0, 8.0, 8.0]),
-    jerk=np.array([370.0, 180.0, 250.0, 310.0, 370.0, 500.0, 500.0]),
-)
+VELOCITY = np.array([1.0, 1.0, 1.0, 1.0, 1.3, 1.3, 1.3])
+ACCELERATION = np.array([6.0, 3.0, 4.0, 5.0, 6.0, 8.0, 8.0])
+JERK = np.array([370.0, 180.0, 250.0, 310.0, 370.0, 500.0, 500.0])
 PERIOD = 0.02
 JOINTS = st.lists(st.floats(-2.5, 2.5), min_size=7, max_size=7).map(np.array)
+"""Enough for any arm of the tests; each takes as many as it has joints."""
+
+
+def limits_of(joints: int) -> DynamicLimits:
+    return DynamicLimits(VELOCITY[:joints], ACCELERATION[:joints], JERK[:joints])
 
 
 def timed(pieces: list, robot: RobotDescription) -> JointTrajectory:
-    return time_path(pieces, robot.arm_joint_names, LIMITS, PERIOD)
+    return time_path(pieces, robot.arm_joint_names, limits_of(len(robot.home)), PERIOD)
 
 
 def dense(trajectory: JointTrajectory) -> tuple[np.ndarray, np.ndarray]:
@@ -31,13 +34,14 @@ def dense(trajectory: JointTrajectory) -> tuple[np.ndarray, np.ndarray]:
 
 
 def assert_within_limits(trajectory: JointTrajectory, jerk_tolerance: float) -> None:
+    limits = limits_of(len(trajectory.joint_names))
     times, states = dense(trajectory)
     spans = np.diff(times)[:, None]
     jerk = np.diff(states[:, 2], axis=0) / spans
     jerk = jerk[spans[:, 0] > 1e-4]  # quotients over shorter spans are rounding
-    assert np.all(np.abs(states[:, 1]) <= LIMITS.velocity * (1.0 + 1e-3))
-    assert np.all(np.abs(states[:, 2]) <= LIMITS.acceleration * (1.0 + 1e-3))
-    assert np.all(np.abs(jerk) <= LIMITS.jerk * (1.0 + jerk_tolerance))
+    assert np.all(np.abs(states[:, 1]) <= limits.velocity * (1.0 + 1e-3))
+    assert np.all(np.abs(states[:, 2]) <= limits.acceleration * (1.0 + 1e-3))
+    assert np.all(np.abs(jerk) <= limits.jerk * (1.0 + jerk_tolerance))
 
 
 @given(start=JOINTS, goal=JOINTS)
@@ -45,6 +49,7 @@ def assert_within_limits(trajectory: JointTrajectory, jerk_tolerance: float) -> 
 def test_straight_segment_is_straight_exact_and_within_limits(
     robot: RobotDescription, start: np.ndarray, goal: np.ndarray
 ) -> None:
+    start, goal = start[: len(robot.home)], goal[: len(robot.home)]
     trajectory = timed([straight_path(start, goal)], robot)
 
     np.testing.assert_array_equal(trajectory.positions[0], start)
@@ -63,16 +68,16 @@ def test_straight_segment_is_straight_exact_and_within_limits(
 
 
 def test_some_joint_is_at_a_limit(robot: RobotDescription) -> None:
-    trajectory = timed([straight_path(np.zeros(7), np.ones(7))], robot)
+    trajectory = timed([straight_path(np.zeros_like(robot.home), np.ones_like(robot.home))], robot)
 
-    assert np.max(np.abs(trajectory.velocities) / LIMITS.velocity) == pytest.approx(1.0, abs=1e-3)
+    assert np.max(np.abs(trajectory.velocities) / limits_of(len(robot.home)).velocity) == pytest.approx(1.0, abs=1e-3)
 
 
 @given(waypoints=st.lists(JOINTS, min_size=3, max_size=4).map(np.stack), spans=st.sampled_from([4, 8, 16]))
 @settings(max_examples=20, deadline=None)
 def test_rounded_path_keeps_limits_and_ends(robot: RobotDescription, waypoints: np.ndarray, spans: int) -> None:
     # Corners of distinct points; a doubled point is no corner.
-    waypoints = waypoints + np.arange(len(waypoints))[:, None] * 0.01
+    waypoints = waypoints[:, : len(robot.home)] + np.arange(len(waypoints))[:, None] * 0.01
     trajectory = timed([rounded_path(waypoints, spans)], robot)
 
     np.testing.assert_array_equal(trajectory.positions[[0, -1]], waypoints[[0, -1]])
@@ -81,9 +86,10 @@ def test_rounded_path_keeps_limits_and_ends(robot: RobotDescription, waypoints: 
 
 
 def test_pieces_join_at_rest(robot: RobotDescription) -> None:
-    corner, goal = np.full(7, 0.5), np.array([0.5, 0.5, 0.5, -1.0, 0.5, 0.5, 0.5])
+    corner = np.full_like(robot.home, 0.5)
+    goal = corner - 1.5 * (np.arange(len(corner)) == 3)
 
-    trajectory = timed([straight_path(np.zeros(7), corner), straight_path(corner, goal)], robot)
+    trajectory = timed([straight_path(np.zeros_like(corner), corner), straight_path(corner, goal)], robot)
 
     index = int(np.argmin(np.abs(trajectory.positions - corner).sum(axis=1)))
     np.testing.assert_array_equal(trajectory.positions[index], corner)
@@ -107,29 +113,32 @@ def test_no_motion_is_a_trajectory_too(robot: RobotDescription) -> None:
 def test_stop_begins_where_the_arm_is_and_ends_at_rest(
     robot: RobotDescription, velocity: np.ndarray, acceleration: np.ndarray
 ) -> None:
-    trajectory = stop_trajectory(robot.home, velocity, acceleration, robot.arm_joint_names, LIMITS, PERIOD)
+    velocity, acceleration = velocity[: len(robot.home)], acceleration[: len(robot.home)]
+    limits = limits_of(len(robot.home))
+    trajectory = stop_trajectory(robot.home, velocity, acceleration, robot.arm_joint_names, limits, PERIOD)
 
     np.testing.assert_allclose(trajectory.positions[0], robot.home)
     np.testing.assert_allclose(trajectory.velocities[0], velocity, atol=1e-12)
     np.testing.assert_allclose(trajectory.velocities[-1], 0.0, atol=1e-9)
     np.testing.assert_allclose(trajectory.accelerations[-1], 0.0, atol=1e-9)
-    assert np.all(np.abs(trajectory.accelerations) <= LIMITS.acceleration + 1e-9)
+    assert np.all(np.abs(trajectory.accelerations) <= limits.acceleration + 1e-9)
     jerk = np.diff(trajectory.accelerations, axis=0) / np.diff(trajectory.times)[:, None]
-    assert np.all(np.abs(jerk) <= LIMITS.jerk * (1.0 + 1e-6))
+    assert np.all(np.abs(jerk) <= limits.jerk * (1.0 + 1e-6))
 
 
 def test_state_is_held_before_and_after(robot: RobotDescription) -> None:
-    trajectory = timed([straight_path(np.zeros(7), np.ones(7))], robot)
+    trajectory = timed([straight_path(np.zeros_like(robot.home), np.ones_like(robot.home))], robot)
 
     positions, velocities, _ = interpolate(trajectory, [-1.0, 99.0])
 
-    np.testing.assert_allclose(positions, [np.zeros(7), np.ones(7)], atol=1e-12)
+    np.testing.assert_allclose(positions, [np.zeros_like(robot.home), np.ones_like(robot.home)], atol=1e-12)
     np.testing.assert_allclose(velocities, 0.0, atol=1e-12)
-    np.testing.assert_allclose(interpolate(trajectory, 99.0)[0], np.ones(7), atol=1e-12)
+    np.testing.assert_allclose(interpolate(trajectory, 99.0)[0], np.ones_like(robot.home), atol=1e-12)
 
 
 def test_samples_are_interpolated_exactly(robot: RobotDescription) -> None:
-    trajectory = timed([rounded_path(np.stack([np.zeros(7), np.ones(7), np.full(7, -1.0)]), 8)], robot)
+    waypoints = np.outer([0.0, 1.0, -1.0], np.ones_like(robot.home))
+    trajectory = timed([rounded_path(waypoints, 8)], robot)
 
     positions, velocities, accelerations = interpolate(trajectory, trajectory.times)
 

@@ -29,7 +29,7 @@ FINGER_TOLERANCE = 0.003  # metres
 
 @dataclass(frozen=True, eq=False)
 class ArmState:
-    """Reference and measurement of the arm at one time; (7,) radians and rad/s."""
+    """Reference and measurement of the arm at one time; (J,) radians and rad/s."""
 
     wanted: Array
     wanted_velocities: Array
