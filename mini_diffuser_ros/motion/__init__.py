@@ -6,7 +6,7 @@
 What cannot be done safely raises a subclass of :class:`MotionRefused` whose message names the limit.
 """
 
-from mini_diffuser_ros.motion.config import MotionConfig, MotionConfigError, StaticBox
+from mini_diffuser_ros.motion.config import MotionConfig, StaticBox
 from mini_diffuser_ros.motion.planner import MotionPlanner, PlannedKeyframe
 from mini_diffuser_ros.motion.refusals import (
     AllRefused,
@@ -29,7 +29,6 @@ __all__ = [
     "JointLimit",
     "LimitExceeded",
     "MotionConfig",
-    "MotionConfigError",
     "MotionPlanner",
     "MotionRefused",
     "NoPath",

@@ -54,7 +54,7 @@ class CollisionChecker:
         self._data = mujoco.MjData(model)
         self._resolution = config.collision_resolution
         self._tool = robot.tcp_frame
-        self._workspace = np.array([config.workspace_lower, config.workspace_upper])
+        self._workspace = np.array([config.workspace.lower, config.workspace.upper])
         self._inside = 0.0  # metres that the tool has to be inside the workspace, negative after a start outside
         body_of = model.geom_bodyid
         self._names = [model.body(body).name for body in body_of]

@@ -230,8 +230,8 @@ class MotionPlanner:
         return values
 
     def _check_workspace(self, tool: Array, target: str) -> None:
-        lower, upper = self.config.workspace_lower, self.config.workspace_upper
-        for axis, value, low, high in zip("xyz", tool, lower, upper, strict=True):
+        box = self.config.workspace
+        for axis, value, low, high in zip("xyz", tool, box.lower, box.upper, strict=True):
             if not low <= value <= high:
                 raise OutsideWorkspace(target, axis, float(value), low, high)
 

@@ -14,7 +14,7 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
-from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionConfigError, MotionPlanner, StaticBox
+from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner, StaticBox
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
@@ -37,6 +37,7 @@ from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import not_expected
 
 TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest
@@ -235,7 +236,7 @@ def planner_config(parameters: Parameters, max_state_age: float) -> MotionConfig
         max_state_age: seconds; the node has a parameter of its own for it.
 
     Raises:
-        MotionConfigError: if a value, or the number of values of the boxes, makes no sense.
+        SettingsError: if a value, or the number of values of the boxes, makes no sense.
     """
     limits = parameters.settings(MotionConfig(), "planner", without=("boxes", "max_state_age"))
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
@@ -246,10 +247,12 @@ def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:
     """Boxes, named after their place in the list, of a flat list as :data:`BOXES` describes it.
 
     Raises:
-        MotionConfigError: if it does not hold seven numbers a box.
+        SettingsError: if it does not hold seven numbers a box.
     """
     if len(numbers) % BOX_NUMBERS:
-        raise MotionConfigError("boxes", f"{len(numbers)} numbers", "seven numbers a box: center, half extents, yaw")
+        raise not_expected(
+            "planner.boxes", f"{len(numbers)} numbers", "seven numbers a box: center, half extents, yaw", "parameters"
+        )
     rows = [numbers[start : start + BOX_NUMBERS] for start in range(0, len(numbers), BOX_NUMBERS)]
     return tuple(
         StaticBox(f"box_{number}", (x, y, z), (half_x, half_y, half_z), yaw)

@@ -24,7 +24,7 @@ from mini_diffuser_ros.motion import (
 )
 from mini_diffuser_ros.motion.collision import CollisionChecker
 from mini_diffuser_ros.motion.model import planning_model
-from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
+from mini_diffuser_ros.records import JointTrajectory, KeyframeMode, Workspace
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 
 from .conftest import top_down
@@ -181,7 +181,7 @@ def test_pose_inside_the_table_is_refused(planner: MotionPlanner, robot: RobotDe
 
 
 def test_fingers_in_the_table_are_refused_by_their_depth(robot: RobotDescription) -> None:
-    planner = MotionPlanner(robot, MotionConfig(workspace_lower=(0.15, -0.6, -0.1)))
+    planner = MotionPlanner(robot, MotionConfig(workspace=Workspace((0.15, -0.6, -0.1), (0.85, 0.6, 0.9))))
 
     with pytest.raises(InCollision, match=r"\w+finger overlaps table by \d+\.\d mm"):
         planner.plan(robot.home, top_down(0.5, 0.0, -0.03))
@@ -193,7 +193,7 @@ def test_pose_beyond_the_workspace_is_refused(planner: MotionPlanner, robot: Rob
 
 
 def test_pose_beyond_the_reach_is_refused(robot: RobotDescription) -> None:
-    planner = MotionPlanner(robot, MotionConfig(workspace_upper=(2.0, 0.6, 0.9)))
+    planner = MotionPlanner(robot, MotionConfig(workspace=Workspace((0.15, -0.6, 0.004), (2.0, 0.6, 0.9))))
 
     with pytest.raises(Unreachable, match=r"misses by \d+\.\d mm"):
         planner.plan(robot.home, top_down(1.5, 0.0, 0.2))

@@ -9,9 +9,10 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
 from std_msgs.msg import Header
 
-from mini_diffuser_ros.motion import MotionConfigError, StaticBox
+from mini_diffuser_ros.motion import StaticBox
 from mini_diffuser_ros.nodes.motion.motion_goal import refusal_of
 from mini_diffuser_ros.nodes.motion_node import boxes_from
+from mini_diffuser_ros.support.settings import SettingsError
 
 NAN, INF = float("nan"), float("inf")
 
@@ -56,5 +57,5 @@ def test_boxes_are_seven_numbers_each() -> None:
         StaticBox("box_2", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 0.0),
     )
     assert boxes_from(()) == ()
-    with pytest.raises(MotionConfigError, match=r"motion.boxes is '6 numbers', expected seven numbers a box"):
+    with pytest.raises(SettingsError, match=r"planner.boxes is '6 numbers', expected seven numbers a box"):
         boxes_from((0.0,) * 6)
