@@ -61,7 +61,7 @@ class _ReadBefore:
     def __call__(self, sentence: str) -> Tensor:
         return self._states
 
-    def many(self, sentences: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+    def many(self, sentences: Sequence[str], threads: int = 1) -> Iterator[tuple[str, Tensor]]:
         return ((sentence, self._states) for sentence in sentences)
 
 

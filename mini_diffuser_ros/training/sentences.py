@@ -50,11 +50,16 @@ def encode_sentences(
     bar = tqdm(total=len(sentences), desc="encoding sentences", unit="sentence", disable=not progress)
     states: dict[str, Tensor] = {}
     with bar:
-        for sentence, state in sentence_encoder(config).many(sentences):
+        for sentence, state in sentence_encoder(config).many(sentences, _free_threads()):
             states[sentence] = state
             bar.update()
     _write([states[sentence] for sentence in sentences], file)
     return states
+
+
+def _free_threads() -> int:
+    """How many operations of PyTorch's present number of threads the processors can do at once."""
+    return max(1, len(os.sched_getaffinity(0)) // torch.get_num_threads())
 
 
 def _write(states: Sequence[Tensor], file: Path) -> None:
