@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from tqdm import tqdm
 
-from mini_diffuser_ros.data.arguments import add_source_arguments, add_workers_argument
+from mini_diffuser_ros.commands.arguments import add_source_arguments, add_workers_argument
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.checking import episode_faults
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
@@ -16,9 +16,7 @@ from mini_diffuser_ros.data.processes import for_each
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, 1 if an episode has a fault, or 2 if there is nothing to read."""
-    parser = argparse.ArgumentParser(
-        prog="mini-diffuser check", description="Read every episode from end to end and name every fault."
-    )
+    parser = CommandParser("check", description="Read every episode from end to end and name every fault.")
     add_source_arguments(parser)
     add_workers_argument(parser)
     values = parser.parse_args(arguments)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mini_diffuser_ros.data.arguments import add_source_arguments, add_workers_argument
+from mini_diffuser_ros.commands.arguments import add_source_arguments, add_workers_argument
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.data.store.conversion import convert
@@ -17,8 +18,8 @@ from mini_diffuser_ros.data.store.database import Contents
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, 2 after a fault, or 130 if interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="mini-diffuser convert",
+    parser = CommandParser(
+        "convert",
         description="Write demonstrations of any kind into one compact database. Run again, it goes on where it was"
         " stopped: an episode that is there by name is kept.",
     )

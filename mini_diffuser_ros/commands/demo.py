@@ -16,6 +16,7 @@ from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mini-diffuser demo", description=__doc__)
+    parser = CommandParser("demo", description=__doc__)
     parser.add_argument("sentences", nargs="+", help="the instruction, and paraphrases of it")
     parser.add_argument("--task", required=True, help="name of the task, e.g. stack_cups")
     parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the recorder (%(default)s)")

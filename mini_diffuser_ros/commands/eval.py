@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
 from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials, run_rlbench_trial
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     table, rlbench = TabletopProtocol(), RlbenchProtocol()
-    parser = argparse.ArgumentParser(prog="mini-diffuser eval", description=__doc__)
+    parser = CommandParser("eval", description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint directory, e.g. models/tabletop")
     parser.add_argument("--world", default="tabletop", help=f"{' or '.join(WORLDS)} (default: %(default)s)")
     parser.add_argument("--tasks", default="all", help="'all' or names separated by commas (default: %(default)s)")

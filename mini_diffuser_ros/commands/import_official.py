@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.official import DEAD_TENSORS, import_official
@@ -30,8 +30,8 @@ Sentences are read by CLIP ViT-B/32 (`openai/clip-vit-base-patch32`, 512 wide), 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 2 for a user's error."""
-    parser = argparse.ArgumentParser(
-        prog="mini-diffuser import-official",
+    parser = CommandParser(
+        "import-official",
         description="Read a published checkpoint (a state_dict of torch.save) and write a policy directory.",
     )
     parser.add_argument("file", type=Path, help="published checkpoint, model_step_*.pt")
@@ -44,9 +44,6 @@ def main(arguments: list[str]) -> int:
         parameters = sum(value.numel() for value in model.parameters())
         card = _CARD.format(file=values.file.name, parameters=parameters, dead=", ".join(DEAD_TENSORS))
         save_policy(model, values.directory, card)
-    except PolicyError as error:
-        sys.stderr.write(f"mini-diffuser import-official: {error}\n")
-        return 2
     except OSError as error:
         reason = error.strerror or error
         sys.stderr.write(f"mini-diffuser import-official: cannot write {values.directory}: {reason}\n")

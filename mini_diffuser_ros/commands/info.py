@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import trange
 
-from mini_diffuser_ros.data.arguments import add_source_arguments
+from mini_diffuser_ros.commands.arguments import add_source_arguments, whole_number
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
@@ -30,14 +30,16 @@ _CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would ta
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 2 if there is nothing to read."""
-    parser = argparse.ArgumentParser(prog="mini-diffuser info", description="Summarise demonstrations of any kind.")
+    parser = CommandParser("info", description="Summarise demonstrations of any kind.")
     add_source_arguments(parser)
     parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
-    parser.add_argument("--show", type=int, default=5, metavar="N", help="sentences to show of each task")
+    parser.add_argument("--show", type=whole_number, default=5, metavar="N", help="sentences to show of each task")
     parser.add_argument(
         "--plot", type=Path, metavar="DIR", help="write pictures of the clouds with the gripper in them"
     )
-    parser.add_argument("--plot-episodes", type=int, default=2, metavar="N", help="episodes of each task to draw")
+    parser.add_argument(
+        "--plot-episodes", type=whole_number, default=2, metavar="N", help="episodes of each task to draw"
+    )
     values = parser.parse_args(arguments)
     try:
         episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)

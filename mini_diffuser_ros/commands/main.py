@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import version
+from io import TextIOWrapper
+
+from mini_diffuser_ros.support.errors import UserError, one_line
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("mini_diffuser_ros.commands.record", "record expert demonstrations in simulation"),
@@ -18,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("mini_diffuser_ros.commands.check", "read every episode and name every fault"),
     "train": ("mini_diffuser_ros.commands.train", "train a policy on recorded episodes"),
     "eval": ("mini_diffuser_ros.commands.eval", "success rates of a checkpoint in a world"),
-    "bench": ("mini_diffuser_ros.bench.command", "time and memory of the network, parity with the published one"),
+    "bench": ("mini_diffuser_ros.commands.bench", "time and memory of the network, parity with the published one"),
     "import-official": ("mini_diffuser_ros.commands.import_official", "published weights into a policy directory"),
     "upgrade": ("mini_diffuser_ros.commands.upgrade", "bring a policy of the first format over"),
     "say": ("mini_diffuser_ros.commands.say", "send a sentence to the running stack and wait for its outcome"),
@@ -26,24 +31,57 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""
 
 
+MESSAGE_LIMIT = 600
+"""Characters of an error's text that are shown; what is wrong and what to do stand at its start."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run a sub-command; returns its exit code (2 for a usage error)."""
+    """Run a sub-command; returns its exit code: 2 for what the user can mend, 130 after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    _never_fail_to_encode()
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
         return 0 if words else 2
+    if words[0] == "--version":
+        sys.stdout.write(f"mini-diffuser {version('mini_diffuser_ros')}\n")
+        return 0
     name, *rest = words
     if name not in COMMANDS:
-        sys.stderr.write(f"mini-diffuser: unknown command '{name}'; commands: {', '.join(COMMANDS)}\n")
+        near = get_close_matches(name, COMMANDS, n=1)
+        meant = f", did you mean '{near[0]}'?" if near else ""
+        sys.stderr.write(f"mini-diffuser: unknown command '{name}'{meant}; commands: {', '.join(COMMANDS)}\n")
         return 2
+    return _run(name, rest)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    """Run a verb; here alone an error becomes its line and an exit code."""
     try:
-        code = int(import_module(COMMANDS[name][0]).main(rest))
+        code = int(import_module(COMMANDS[name][0]).main(arguments))
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (UserError, OSError) as error:
+        text = one_line(error)
+        shown = text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]} ..."
+        sys.stderr.write(f"mini-diffuser {name}: {shown}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(f"mini-diffuser {name}: interrupted\n")
+        return INTERRUPTED
     return code
+
+
+def _never_fail_to_encode() -> None:
+    """Have a terminal that is ASCII only show other characters escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _usage() -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
 from mini_diffuser_ros.simulation.tasks import TASKS
@@ -80,8 +81,8 @@ def _report(recorder: Recorder, outcomes: list[Outcome], settings: RecordSetting
 
 
 def _settings(arguments: list[str]) -> RecordSettings:
-    parser = argparse.ArgumentParser(
-        prog="mini-diffuser record",
+    parser = CommandParser(
+        "record",
         description="Record demonstrations of the scripted expert. Run again after an interruption, it goes on.",
     )
     parser.add_argument("--world", choices=("tabletop",), default="tabletop", help="where to record")

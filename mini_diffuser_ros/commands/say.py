@@ -10,6 +10,7 @@ from typing import Any
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
 
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mini-diffuser say", description=__doc__)
+    parser = CommandParser("say", description=__doc__)
     parser.add_argument("sentence", help="e.g. 'press the blue button'")
     parser.add_argument("--wait", type=float, default=30.0, help="seconds to wait for the stack (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for the task (default: %(default)s)")

@@ -7,7 +7,6 @@ Run it under torchrun for several GPUs or processes::
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 import time
@@ -19,6 +18,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, PolicyError, save_policy, tune_cpu
@@ -140,8 +140,8 @@ def model_configuration(config: TrainConfig) -> MiniDiffuserConfig:
 
 
 def _parse(arguments: Sequence[str]) -> TrainConfig:
-    parser = argparse.ArgumentParser(
-        prog="mini-diffuser train",
+    parser = CommandParser(
+        "train",
         description="Train a policy on recorded episodes. Goes on from the latest checkpoint in the output directory.",
         epilog="Any field of the recipe can be set by its dotted name, e.g. --optim.lr 1e-3 --budget.minutes 10.",
     )

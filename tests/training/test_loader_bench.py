@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mini_diffuser_ros.bench.command import main
+from mini_diffuser_ros.commands.bench import main
 
 
 @pytest.mark.process
