@@ -169,8 +169,8 @@ def voxel_downsample_columns(
 
 
 def evenly_spread(count: int, most: int) -> NDArray[np.int64]:
-    """``most`` of the indices below ``count``, from the first to the last in steps as equal as can be."""
-    return np.linspace(0, count - 1, most).round().astype(np.int64)
+    """At most ``most`` of the indices below ``count``, from the first to the last in steps as equal as can be."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def _voxel_keys(points: NDArray[np.floating], voxel_size: float) -> NDArray[np.int64]:

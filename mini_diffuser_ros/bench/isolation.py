@@ -12,6 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from mini_diffuser_ros.bench.errors import BenchError
+from mini_diffuser_ros.support.errors import one_line
 
 Setting = TypeVar("Setting")
 Row = TypeVar("Row")
@@ -65,7 +66,7 @@ def _report(sender: Connection, measure: Callable[[Setting], Row], setting: Sett
     except BenchError as error:
         sender.send(error)
     except ValueError as error:
-        sender.send(BenchError(" ".join(str(error).split())))
+        sender.send(BenchError(one_line(error)))
     except (MemoryError, RuntimeError) as error:
         if not _lacks_memory(error):
             raise

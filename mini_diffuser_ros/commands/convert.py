@@ -17,7 +17,7 @@ from mini_diffuser_ros.data.store.database import Contents
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, 2 after a fault, or 130 if interrupted."""
+    """Run the command; returns 0, or 130 if interrupted."""
     parser = CommandParser(
         "convert",
         description="Write demonstrations of any kind into one compact database. Run again, it goes on where it was"
@@ -33,9 +33,6 @@ def main(arguments: list[str]) -> int:
     values = parser.parse_args(arguments)
     try:
         return _convert(values)
-    except DataError as error:
-        sys.stderr.write(f"mini-diffuser convert: {error}\n")
-        return 2
     except KeyboardInterrupt:
         sys.stderr.write("mini-diffuser convert: interrupted; run it again to go on\n")
         return 130

@@ -24,12 +24,13 @@ from mini_diffuser_ros.data.summary import (
     summarise_tasks,
 )
 from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.support.errors import UserError
 
 _CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would take minutes.
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, or 2 if there is nothing to read."""
+    """Run the command; returns 0."""
     parser = CommandParser("info", description="Summarise demonstrations of any kind.")
     add_source_arguments(parser)
     parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
@@ -41,19 +42,15 @@ def main(arguments: list[str]) -> int:
         "--plot-episodes", type=whole_number, default=2, metavar="N", help="episodes of each task to draw"
     )
     values = parser.parse_args(arguments)
-    try:
-        episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)
-        sys.stdout.write(_report(episodes, values.show))
-        if values.plot is not None:
+    episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)
+    sys.stdout.write(_report(episodes, values.show))
+    if values.plot is not None:
+        try:
             _plot(episodes, values.plot, values.plot_episodes)
-        for fault in faults:
-            sys.stderr.write(f"skipped {fault}\n")
-    except DataError as error:
-        sys.stderr.write(f"mini-diffuser info: {error}\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"mini-diffuser info: cannot write pictures to {values.plot}: {error.strerror}\n")
-        return 2
+        except OSError as error:
+            raise UserError(f"cannot write pictures to {values.plot}: {error.strerror or error}") from error
+    for fault in faults:
+        sys.stderr.write(f"skipped {fault}\n")
     return 0
 
 

@@ -18,6 +18,7 @@ from mini_diffuser_ros.data.formats.episode_file import write_images
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.files import flush_folder
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +35,6 @@ def check_task(task: str) -> None:
     """
     if not _TASK_NAME.fullmatch(task):
         raise DataError(f"task {task!r} cannot name a file, expected lower-case letters, digits and _")
-
-
-def flush_names(directory: Path) -> None:
-    """Have the names of a directory's files on the disk before this returns.
-
-    Raises:
-        OSError: if the directory cannot be read or the disk fails.
-    """
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class EpisodeStore:
@@ -112,7 +100,7 @@ class EpisodeStore:
                 else:
                     file = self.file_of(episode.task, seed)
                     partial.replace(file)
-            flush_names(self.path)
+            flush_folder(self.path)
         except OSError as error:
             raise DataError(f"cannot write an episode into {self.path}: {error.strerror or error}") from error
         return file
@@ -133,7 +121,7 @@ class EpisodeStore:
         check_task(task)
         try:
             file = self._take_number(task, whole)
-            flush_names(self.path)
+            flush_folder(self.path)
         except OSError as error:
             raise DataError(f"cannot write an episode into {self.path}: {error.strerror or error}") from error
         return file

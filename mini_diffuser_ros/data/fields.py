@@ -1,4 +1,8 @@
-"""Typed access to a JSON object that came from a file: each complaint names the file, the field and what it holds."""
+"""Typed access to a JSON object that came from a file: each complaint names the file, the field and what it holds.
+
+Episodes are data, not settings, so ``support.settings`` is not their reader: they hold arrays of a given shape, a field
+that a later writer adds is no fault, there are no defaults, and thousands of keyframes are read at the start of a run.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mini_diffuser_ros.geometry import evenly_spread
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.support.drawing import OTHER_COLORS, GripperGlyph, draw_cloud
 
@@ -79,8 +80,7 @@ def summarise_clouds(episodes: Sequence[Episode], count: int) -> CloudSummary:
 
 def spread(episodes: Sequence[Episode], count: int) -> list[Episode]:
     """At most ``count`` episodes at even distances."""
-    chosen = np.unique(np.linspace(0, len(episodes) - 1, min(count, len(episodes))).round().astype(int))
-    return [episodes[int(index)] for index in chosen]
+    return [episodes[int(index)] for index in evenly_spread(len(episodes), count)]
 
 
 def draw_episode(episode: Episode) -> Image.Image:

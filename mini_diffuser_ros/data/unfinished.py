@@ -16,12 +16,13 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task, flush_names
+from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.formats.episode_file import Origin, join_recordings, read_episode, read_origin, write_images
 from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode, Keyframe
+from mini_diffuser_ros.support.files import flush_folder, whole_file
 
 UNFINISHED, DROPPED = "unfinished", "dropped"
 """Directories, below that of the store, of episodes under way and of what was dropped."""
@@ -197,17 +198,10 @@ class UnfinishedEpisode:
             self._lock = -1
 
     def _write(self, name: str, write: Callable[[BinaryIO], None]) -> Path:
-        file, partial = self.folder / name, self.folder / f".{name}.partial"
+        file = self.folder / name
         try:
-            try:
-                with partial.open("wb") as stream:
-                    write(stream)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                partial.replace(file)
-                flush_names(self.folder)
-            finally:
-                partial.unlink(missing_ok=True)
+            with whole_file(file) as partial, partial.open("wb") as stream:
+                write(stream)
         except OSError as error:
             safe = f"; marked before and safe in {self.folder}: {len(self)}" if len(self) else ""
             raise DataError(f"cannot write {file}: {error.strerror or error}{safe}") from error
@@ -220,8 +214,8 @@ class UnfinishedEpisode:
             candidates = (dropped / f"{name}{'' if i == 0 else f'-{i}'}{suffix}" for i in count())
             free = next(candidate for candidate in candidates if not candidate.exists())
             path.rename(free)
-            flush_names(dropped)
-            flush_names(path.parent)
+            flush_folder(dropped)
+            flush_folder(path.parent)
         except OSError as error:
             raise DataError(f"cannot move {path} to {dropped}: {error.strerror or error}") from error
         return free
@@ -272,7 +266,7 @@ def _new_folder(parent: Path, name: str) -> tuple[Path, int]:
             lock = _take(folder)
             # In the instant before the lock another process may have removed the empty directory.
             if lock is not None:
-                flush_names(parent)
+                flush_folder(parent)
                 return folder, lock
     raise AssertionError("count() never ends")
 

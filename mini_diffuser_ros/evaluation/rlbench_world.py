@@ -21,7 +21,7 @@ from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import MotionReport
-from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.errors import UserError, one_line
 
 NEAR = 0.05
 """Metres; a move that ends within this distance of its goal has arrived."""
@@ -169,7 +169,7 @@ class RlbenchWorld:
         try:
             observation, reward, _ = self._task.step(action)
         except self._refusals as error:
-            raise RefusedMoveError(" ".join(str(error).split()) or type(error).__name__) from error
+            raise RefusedMoveError(one_line(error)) from error
         self.sight = self._sight(observation, float(reward))
 
     def close(self) -> None:

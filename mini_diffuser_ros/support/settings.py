@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.files import write_whole
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
@@ -161,7 +162,7 @@ def read_yaml(path: str | Path) -> Any:
 
 def write_settings(settings: Any, path: Path) -> None:
     """Write settings as YAML that :func:`read_settings` reads back to equal ones."""
-    path.write_text(yaml.safe_dump(to_mapping(settings), sort_keys=False), encoding="utf-8")
+    write_whole(path, yaml.safe_dump(to_mapping(settings), sort_keys=False))
 
 
 @dataclass(frozen=True)

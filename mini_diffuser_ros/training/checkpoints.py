@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from mini_diffuser_ros.support.errors import one_line
+from mini_diffuser_ros.support.files import flush_folder, whole_file, write_whole
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.optimisation import WeightAverage
 
@@ -124,15 +126,14 @@ class CheckpointStore:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
-            save_file(trainee.tensors(), part / STATE)
+            with whole_file(part / STATE) as file:
+                save_file(trainee.tensors(), file)
         except SafetensorError as error:
             shutil.rmtree(part)
             raise TrainingCheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
-        (part / PROGRESS).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
-        for file in (part / STATE, part / PROGRESS):
-            _flush_to_disk(file)
+        write_whole(part / PROGRESS, json.dumps(asdict(progress), indent=1))
         part.rename(target)
-        _flush_to_disk(self._root)
+        flush_folder(self._root)
         self._drop_old(progress)
         return target
 
@@ -152,9 +153,8 @@ class CheckpointStore:
             progress = TrainingProgress(**{field.name: values[field.name] for field in fields(TrainingProgress)})
             trainee.load(load_file(directory / STATE))
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-            cause = str(error).splitlines()[0]
             raise TrainingCheckpointError(
-                f"{directory}: cannot go on from this checkpoint ({cause}); remove it or choose another --out"
+                f"{directory}: cannot go on from this checkpoint, remove it or choose another --out ({one_line(error)})"
             ) from error
         return progress
 
@@ -173,11 +173,3 @@ class CheckpointStore:
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

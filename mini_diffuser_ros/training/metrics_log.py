@@ -13,6 +13,9 @@ from typing import Any, Protocol
 # Writes the same files as tensorboard's own writer for a fiftieth of its size (docs/results/training.md).
 from tensorboardX import SummaryWriter
 
+from mini_diffuser_ros.support.errors import one_line
+from mini_diffuser_ros.support.files import write_whole
+
 log = logging.getLogger(__name__)
 
 
@@ -67,9 +70,7 @@ class MetricsLog:
         if not self._path.exists():
             return
         kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step(line, step) <= step]
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        part.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        os.replace(part, self._path)
+        write_whole(self._path, "".join(line + "\n" for line in kept))
 
 
 def _step(line: str, after: int) -> int:
@@ -118,7 +119,7 @@ def _weights_and_biases(project: str, out: Path, recipe: Mapping[str, Any]) -> l
             project=project, id=identity, name=out.name, dir=str(out), config=dict(recipe), resume="allow", mode=mode
         )
     except wandb.Error as error:
-        log.warning("no metrics on Weights & Biases: %s", " ".join(str(error).split()))
+        log.warning("no metrics on Weights & Biases: %s", one_line(error))
         return []
     return [_WeightsAndBiases(run)]
 

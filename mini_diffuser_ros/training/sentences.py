@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mini_diffuser_ros.policy import MiniDiffuserConfig, sentence_encoder
+from mini_diffuser_ros.support.files import whole_file
 from mini_diffuser_ros.training.demonstrations import Demonstration
 
 log = logging.getLogger(__name__)
@@ -64,10 +65,9 @@ def _free_threads() -> int:
 
 def _write(states: Sequence[Tensor], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}")
     lengths = torch.tensor([len(state) for state in states])
-    save_file({"states": torch.cat(list(states)), "lengths": lengths}, part)
-    os.replace(part, file)
+    with whole_file(file) as partial:
+        save_file({"states": torch.cat(list(states)), "lengths": lengths}, partial)
 
 
 def taught_sentences(demonstrations: Sequence[Demonstration]) -> dict[str, tuple[str, ...]]:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from mini_diffuser_ros.geometry import evenly_spread
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping
 from mini_diffuser_ros.training.checkpoints import CheckpointStore, Trainee, TrainingProgress
@@ -217,7 +217,7 @@ def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
         mine = [frame for frame in frames if frame.task == task]
         ends = [index for index, frame in enumerate(mine) if frame.terminate]
         starts = [0, *(end + 1 for end in ends[:-1])]
-        picked = np.unique(np.linspace(0, len(ends) - 1, min(count, len(ends))).round().astype(int))
+        picked = evenly_spread(len(ends), count)
         chosen.extend(frame for index in picked for frame in mine[starts[index] : ends[index] + 1])
     return chosen
 

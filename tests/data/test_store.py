@@ -130,5 +130,5 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_robot_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="known robots: panda"):
+    with pytest.raises(ValueError, match="known robots: fr3, panda"):
         EpisodeStore(tmp_path, "r2d2")

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.errors import EpisodeFileError
+from mini_diffuser_ros.support.errors import one_line
 
 _MAX_FILE_BYTES = 256 * 2**20  # A demonstration of a thousand frames has five.
 _MAX_TUPLES = 100_000  # Nested in each other, more would overflow the stack; a frame of a demonstration has about 100.
@@ -52,7 +53,7 @@ def read_pickle(file: Path) -> Any:
         return _Reader(BytesIO(data)).load()
     # A damaged pickle can make its reader fail in any way; it has no side effects that could be left half done.
     except Exception as error:
-        raise EpisodeFileError(file, f"not a readable pickle ({_one_line(error)})") from error
+        raise EpisodeFileError(file, f"not a readable pickle ({one_line(error)})") from error
 
 
 class _NumpyName:
@@ -209,7 +210,3 @@ def _check_instructions(data: bytes) -> None:
         else:
             raise pickle.UnpicklingError(f"instruction {_NAMES.get(code, code)} at byte {place}")
     raise pickle.UnpicklingError("it is cut off")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

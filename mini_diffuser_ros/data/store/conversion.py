@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.formats.episode_file import write_clouds
 from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
-from mini_diffuser_ros.data.processes import for_each
 from mini_diffuser_ros.data.store.database import About, Contents, DatabaseEpisode, EpisodeDatabase
+from mini_diffuser_ros.support.workers import map_in_workers
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,21 @@ def convert(
         missing = [stored for stored in episodes.stored if stored.source not in there]
         for source in (stored.source for stored in episodes.stored if stored.source in there):
             yield Converted(source, None)
-        function = _fused if contents is Contents.CLOUDS else _packed
-        for stored, result in for_each(function, missing, workers):
+        function = partial(_attempt, _fused if contents is Contents.CLOUDS else _packed)
+        for stored, result in zip(missing, map_in_workers(function, missing, workers), strict=True):
             if isinstance(result, DataError):
                 yield Converted(stored.source, str(result))
             else:
                 database.add(stored.source, result)
                 yield Converted(stored.source, None)
+
+
+def _attempt(function: Callable[[StoredEpisode], bytes], stored: StoredEpisode) -> bytes | DataError:
+    """What the function returns; what is wrong with an episode is handed back, as others are to go on."""
+    try:
+        return function(stored)
+    except DataError as error:
+        return error
 
 
 def _fused(stored: StoredEpisode) -> bytes:

@@ -12,6 +12,7 @@ from tf2_ros import Buffer, ExtrapolationException, TransformException, Transfor
 
 from mini_diffuser_ros.nodes.ros.messages import matrix_from_transform
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.support.errors import one_line
 
 
 class FrameLookup:
@@ -51,7 +52,7 @@ class FrameLookup:
             except ExtrapolationException:
                 transform = self._buffer.lookup_transform(parent, child, when, patience)
         except TransformException as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise NodeError(
                 f"could not transform from '{child}' to '{parent}' at {stamp.sec}.{stamp.nanosec:09d}: {reason}; "
                 f"is somebody publishing it? ros2 run tf2_ros tf2_echo {parent} {child}"
