@@ -25,13 +25,14 @@ import torch
 import yaml
 from held_out import HeldOutFrame, held_out_frames, token_states
 
-from mini_diffuser_ros.commands.train import train
 from mini_diffuser_ros.policy import MiniDiffuserConfig
 from mini_diffuser_ros.policy.storage import load_model
-from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig, read_config
+from mini_diffuser_ros.support.settings import read_settings
+from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig
 from mini_diffuser_ros.training.dataset import TokenStates
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import FrameError
+from mini_diffuser_ros.training.run import train
 from mini_diffuser_ros.training.validation import validate
 
 RECIPE = Path(__file__).parents[1] / "config" / "train" / "tabletop.yaml"
@@ -71,7 +72,7 @@ def recipe(variant: str, seed: int, data: str, out: Path, steps: int) -> TrainCo
         "seed": seed,
         "out": str(run_directory(out, variant, seed)),
     }
-    return read_config(RECIPE, [(name, yaml.safe_dump(value)) for name, value in changes.items()])
+    return read_settings(TrainConfig, RECIPE, [(name, yaml.safe_dump(value)) for name, value in changes.items()])
 
 
 def measure(checkpoint: Path, frames: Sequence[HeldOutFrame], tokens: TokenStates) -> list[FrameError]:

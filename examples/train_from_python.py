@@ -6,16 +6,17 @@ python examples/train_from_python.py RECORDINGS OUT [STEPS]     goes on from the
 import logging
 import sys
 
-from mini_diffuser_ros.commands.train import train
 from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.training.config import BatchConfig, BudgetConfig, DataConfig, OptimConfig, TrainConfig
+from mini_diffuser_ros.training.run import train
 
 if __name__ == "__main__":  # images are fused in processes that read this file again
     recordings, out, *rest = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
-    # Every field is explained in its class; config/train/ holds recipes that were tried: read_config(path) reads one.
+    # Every field is explained in its class; config/train/ holds recipes that were tried, which
+    # support.settings.read_settings(TrainConfig, path) reads.
     config = TrainConfig(
         data=DataConfig(path=recordings, workers=2, validation_share=0.1),
         batch=BatchConfig(scenes=32, level2=32),
@@ -25,9 +26,8 @@ if __name__ == "__main__":  # images are fused in processes that read this file 
         seed=0,
         out=out,
     )
-    code = train(config)
-    if code:
-        sys.exit(code)
+    if train(config).interrupted:  # Ctrl-C; the same call goes on
+        sys.exit(130)
 
     policy = load_policy(config.policy_directory)
     episode = open_episodes(recordings)[0]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mini_diffuser_ros.support.settings import SettingsError, not_expected, read_settings, write_settings
+from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields, not_expected
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,13 @@ class DataConfig:
     sentences: str = ""
     fusion: dict[str, Any] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
-    validation_share: float = 0.07
+    validation_share: float = bounded(0.07, 0.0, 0.5)
     cache: str = ""
-    workers: int = 2
+    workers: int = bounded(2, 1, 256)
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        _within("validation_share", self.validation_share, 0.0, 0.5)
-        _within("workers", self.workers, 1, 256)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -66,19 +64,21 @@ class BatchConfig:
         task_weights: how much more often than others the frames of a task are drawn; 1 where a task is not named.
     """
 
-    scenes: int = 32
-    level2: int = 32
-    decision_share: float = 0.6
-    grasp_share: float = 0.1
+    scenes: int = bounded(32, 1, 65536)
+    level2: int = bounded(32, 1, 65536)
+    decision_share: float = bounded(0.6, 0.0, 1.0)
+    grasp_share: float = bounded(0.1, 0.0, 1.0)
     task_weights: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _within("scenes", self.scenes, 1, 65536)
-        _within("level2", self.level2, 1, 65536)
-        _within("decision_share", self.decision_share, 0.0, 1.0)
-        _within("grasp_share", self.grasp_share, 0.0, 1.0 - self.decision_share)
+        check_fields(self)
+        if self.decision_share + self.grasp_share > 1.0:
+            raise not_expected(
+                "grasp_share", self.grasp_share, f"at most 1 - decision_share, {1 - self.decision_share:g}"
+            )
         for task, weight in self.task_weights.items():
-            _within(f"task_weights.{task}", weight, 1e-3, 1e3)
+            if not 1e-3 <= weight <= 1e3:
+                raise not_expected(f"task_weights.{task}", weight, "a number in [0.001, 1000]")
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,18 @@ class AugmentConfig:
             published and in half the time: turning then brings some points into a common voxel.
     """
 
-    yaw: float = math.radians(45.0)
+    yaw: float = bounded(math.radians(45.0), 0.0, math.pi)
     center: tuple[float, float] = (0.525, 0.0)
-    shift_xy: float = 0.05
-    shift_z: float = 0.002
-    dropout: float = 0.2
-    jitter: float = 0.001
+    shift_xy: float = bounded(0.05, 0.0, math.pi)
+    shift_z: float = bounded(0.002, 0.0, math.pi)
+    dropout: float = bounded(0.2, 0.0, 0.9)
+    jitter: float = bounded(0.001, 0.0, math.pi)
     jitter_shape: Literal["normal", "uniform"] = "normal"
-    color_gain: float = 0.1
+    color_gain: float = bounded(0.1, 0.0, 0.9)
     voxels: Literal["after", "before"] = "after"
 
     def __post_init__(self) -> None:
-        for name in ("yaw", "shift_xy", "shift_z", "jitter"):
-            _within(name, getattr(self, name), 0.0, math.pi)
-        _within("dropout", self.dropout, 0.0, 0.9)
-        _within("color_gain", self.color_gain, 0.0, 0.9)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -128,19 +125,15 @@ class OptimConfig:
         clip: largest norm of the gradient, larger ones are scaled down to it.
     """
 
-    lr: float = 1e-3
-    final_lr: float = 0.01
+    lr: float = bounded(1e-3, 1e-9, 10.0)
+    final_lr: float = bounded(0.01, 0.0, 1.0)
     betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.03
-    warmup: int = 150
-    clip: float = 2.0
+    weight_decay: float = bounded(0.03, 0.0, 10.0)
+    warmup: int = bounded(150, 0, 10**9)
+    clip: float = bounded(2.0, 1e-9, 1e9)
 
     def __post_init__(self) -> None:
-        _within("lr", self.lr, 1e-9, 10.0)
-        _within("final_lr", self.final_lr, 0.0, 1.0)
-        _within("weight_decay", self.weight_decay, 0.0, 10.0)
-        _within("warmup", self.warmup, 0, 10**9)
-        _within("clip", self.clip, 1e-9, math.inf)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -154,12 +147,11 @@ class BudgetConfig:
             bounded by steps are repeatable to the bit.
     """
 
-    steps: int = 0
-    minutes: float = 0.0
+    steps: int = bounded(0, 0, 10**9)
+    minutes: float = bounded(0.0, 0.0, 1e6)
 
     def __post_init__(self) -> None:
-        _within("steps", self.steps, 0, 10**9)
-        _within("minutes", self.minutes, 0.0, 1e6)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -173,14 +165,13 @@ class ValidateConfig:
         steps: DDIM steps per decision.
     """
 
-    interval: int = 200
-    episodes: int = 10
-    samples: int = 16
-    steps: int = 5
+    interval: int = bounded(200, 1, 10**9)
+    episodes: int = bounded(10, 1, 10**9)
+    samples: int = bounded(16, 1, 10**9)
+    steps: int = bounded(5, 1, 10**9)
 
     def __post_init__(self) -> None:
-        for name in ("interval", "episodes", "samples", "steps"):
-            _within(name, getattr(self, name), 1, 10**9)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -192,12 +183,11 @@ class CheckpointConfig:
         keep: latest checkpoints kept; the one with the best validation is kept besides.
     """
 
-    interval: int = 200
-    keep: int = 2
+    interval: int = bounded(200, 1, 10**9)
+    keep: int = bounded(2, 1, 10**6)
 
     def __post_init__(self) -> None:
-        _within("interval", self.interval, 1, 10**9)
-        _within("keep", self.keep, 1, 10**6)
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -238,30 +228,26 @@ class TrainConfig:
     budget: BudgetConfig = field(default_factory=lambda: BudgetConfig(steps=1000))
     validate: ValidateConfig = field(default_factory=ValidateConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    ema: float = 0.998
-    seed: int = 0
+    ema: float = bounded(0.998, 0.0, 1.0)
+    seed: int = bounded(0, 0, 2**63 - 1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
-    shards: int = 1
-    threads: int = 0
-    loaders: int = 0
+    shards: int = bounded(1, 1, 1024)
+    threads: int = bounded(0, 0, 1024)
+    loaders: int = bounded(0, 0, 1024)
     wandb: str = "mini-diffuser"
     out: str = "training_runs/latest"
     policy: str = ""
 
     def __post_init__(self) -> None:
-        _within("ema", self.ema, 0.0, 1.0)
-        _within("seed", self.seed, 0, 2**63 - 1)
-        _within("shards", self.shards, 1, 1024)
+        check_fields(self)
         if self.batch.scenes % self.shards:
             raise not_expected("shards", self.shards, f"a divisor of batch.scenes, {self.batch.scenes}")
         if self.compile and self.shards > 1:
             raise SettingsError(
                 "compile", f"is on with {self.shards} shards, which it knows nothing of; set shards to 1"
             )
-        _within("threads", self.threads, 0, 1024)
-        _within("loaders", self.loaders, 0, 1024)
         if not self.budget.steps and not self.budget.minutes:
             raise SettingsError("budget", "has neither steps nor minutes, set one of the two above zero")
 
@@ -274,26 +260,3 @@ class TrainConfig:
     def cache_directory(self) -> Path:
         """Where preprocessed clouds are kept."""
         return Path(self.data.cache) if self.data.cache else Path(self.out) / "cache"
-
-
-def read_config(path: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> TrainConfig:
-    """The recipe of a YAML file with command-line overrides.
-
-    Args:
-        path: YAML file with the fields of :class:`TrainConfig`.
-        overrides: (dotted name, value as YAML text), e.g. ``("optim.lr", "1e-3")``.
-
-    Raises:
-        SettingsError: one line that names the file and the field.
-    """
-    return read_settings(TrainConfig, path, overrides)
-
-
-def write_config(config: TrainConfig, path: Path) -> None:
-    """Write the recipe as YAML that :func:`read_config` reads back to an equal one."""
-    write_settings(config, path)
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise not_expected(name, value, f"a value in [{low:g}, {high:g}]")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mini_diffuser_ros.commands.train import main
+from mini_diffuser_ros.commands.main import main as mini_diffuser
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser, load_policy, read_fusion
@@ -39,6 +39,11 @@ budget: {steps: 4}
 validate: {samples: 2, steps: 1}
 shards: 2
 """
+
+
+def main(words: list[str]) -> int:
+    """Run the verb; returns its exit code."""
+    return mini_diffuser(["train", *words])
 
 
 @pytest.fixture
@@ -147,6 +152,18 @@ def test_interrupt_leaves_a_checkpoint_to_go_on_from(
     assert [record["step"] for record in map(json.loads, lines) if "lr" in record] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("field", ["out", "policy"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_images_are_fused(
+    words: list[str], tmp_path: Path, field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = tmp_path / "cache"
+    assert main([*words, "--data.cache", str(cache), f"--{field}", "/dev/null/run/policy"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"mini-diffuser train: {field} asks for files in /dev/null/run")
+    assert error.count("\n") == 1
+    assert not cache.exists()
+
+
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
@@ -175,7 +192,7 @@ def test_faults_are_one_line_and_exit_code_2(
 def test_processes_of_torchrun_train_like_shards_of_one(words: list[str], tmp_path: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     out = tmp_path / "torchrun"
-    command = [*launcher, "-m", "mini_diffuser_ros.commands.train", *words, "--out", str(out)]
+    command = [*launcher, "-m", "mini_diffuser_ros", "train", *words, "--out", str(out)]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     assert main(words) == 0
     together, alone = (losses(directory / "metrics.jsonl") for directory in (out, tmp_path / "out"))

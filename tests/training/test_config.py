@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mini_diffuser_ros.commands.train import model_configuration
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser
-from mini_diffuser_ros.support.settings import SettingsError, with_values
-from mini_diffuser_ros.training.config import read_config, write_config
+from mini_diffuser_ros.support.settings import SettingsError, read_settings, with_values, write_settings
+from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.run import model_configuration
 
 RECIPES = Path(__file__).parents[2] / "config" / "train"
 RECIPE = RECIPES / "tabletop.yaml"
@@ -22,9 +22,9 @@ def written(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_recipes_are_readable_and_survive_a_round_trip(recipe: Path, tmp_path: Path) -> None:
-    config = read_config(recipe)
-    write_config(config, tmp_path / "copy.yaml")
-    assert read_config(tmp_path / "copy.yaml") == config
+    config = read_settings(TrainConfig, recipe)
+    write_settings(config, tmp_path / "copy.yaml")
+    assert read_settings(TrainConfig, tmp_path / "copy.yaml") == config
     network = model_configuration(config)
     x, y = config.augment.center
     (x_low, x_high), (y_low, y_high), _ = network.workspace
@@ -34,7 +34,7 @@ def test_shipped_recipes_are_readable_and_survive_a_round_trip(recipe: Path, tmp
 
 
 def test_the_published_recipe_is_the_published_one() -> None:
-    config = read_config(RECIPES / "rlbench18.yaml")
+    config = read_settings(TrainConfig, RECIPES / "rlbench18.yaml")
     assert (config.model.preset, config.batch.scenes, config.batch.level2) == ("base", 100, 256)
     assert (config.budget.steps, config.optim.lr, config.optim.warmup) == (95200, 3e-4, 4000)
     network = model_configuration(config)
@@ -44,7 +44,8 @@ def test_the_published_recipe_is_the_published_one() -> None:
 
 def test_overrides_reach_nested_fields_and_leave_the_others(tmp_path: Path) -> None:
     recipe = written(tmp_path, "optim: {clip: 3.5}\nbudget: {steps: 7}\n")
-    config = read_config(
+    config = read_settings(
+        TrainConfig,
         recipe,
         [("optim.lr", "1e-4"), ("data.tasks", "push_buttons,stack_blocks"), ("model.overrides.voxel_size", "0.02")],
     )
@@ -77,7 +78,7 @@ def test_overrides_reach_nested_fields_and_leave_the_others(tmp_path: Path) -> N
 def test_faults_are_one_line_with_file_and_field(tmp_path: Path, text: str, named: str) -> None:
     recipe = written(tmp_path, text)
     with pytest.raises(SettingsError) as caught:
-        read_config(recipe)
+        read_settings(TrainConfig, recipe)
     message = str(caught.value)
     assert named in message
     assert str(recipe) in message
@@ -86,8 +87,8 @@ def test_faults_are_one_line_with_file_and_field(tmp_path: Path, text: str, name
 
 def test_missing_file_and_faulty_override_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.yaml"):
-        read_config(tmp_path / "absent.yaml")
+        read_settings(TrainConfig, tmp_path / "absent.yaml")
     with pytest.raises(SettingsError, match=r"command line.*optim\.lrr.*'lr'"):
-        read_config(RECIPE, [("optim.lrr", "1")])
+        read_settings(TrainConfig, RECIPE, [("optim.lrr", "1")])
     with pytest.raises(SettingsError, match=r"seed\.low"):
-        read_config(RECIPE, [("seed.low", "1")])
+        read_settings(TrainConfig, RECIPE, [("seed.low", "1")])
