@@ -36,19 +36,12 @@ from mini_diffuser_ros.training.run import train
 from mini_diffuser_ros.training.validation import validate
 
 RECIPE = Path(__file__).parents[1] / "config" / "train" / "tabletop.yaml"
-SMALL: dict[str, Any] = {"voxel_size": 0.02, "heatmap_level": 0}
+SMALL: dict[str, Any] = {"scene": {"voxel_size": 0.02}, "losses": {"heatmap_level": 0}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "all corrections": {},
-    "no heat-map": {"heatmap": False},
-    "no rotation map": {"rotation_map": False},
-    "frozen anchor index": {"anchor_index": "frozen"},
-    "rotary query": {"rotary": "query"},
-    "skip as decoder input": {"decoder_position_input": "skip"},
-    "tiled text": {"text_pairing": "tiled", "film_text": True},
-    "published noise": {"schedule": "scaled_linear", "prediction": "epsilon"},
-    "one grid a batch": {"grid_origin": "batch"},
-    "no value coordinates": {"value_coordinates": False},
-    "text in all heads": {"head_text": True},
+    "no heat-map": {"losses.heatmap_weight": 0.0},
+    "no rotation map": {"losses.rotation_map_weight": 0.0},
+    "text in all heads": {"heads.head_text": True},
 }
 
 

@@ -1,12 +1,11 @@
 """Position error of decisions against the number of sampling steps, as JSON and as a plot.
 
     mini-diffuser record --world tabletop --episodes 30 --seed 200000 --out recordings/held_out
-    python benchmarks/sampling_steps.py DDIM=models/tabletop quadratic=models/tabletop@quadratic \\
+    python benchmarks/sampling_steps.py DDIM=models/tabletop \\
         --data recordings/held_out --out docs/results/sampling_steps
 
-Each curve is ``LABEL=DIRECTORY[,DIRECTORY...][@SPACING]``: checkpoints and, where it should not be the configured one,
-the spacing of the noise levels. Error bars: of one checkpoint, 95 % bootstrap intervals over episodes; of several, the
-lowest and the highest of them around their mean.
+Each curve is ``LABEL=DIRECTORY[,DIRECTORY...]``, checkpoints. Error bars: of one checkpoint, 95 % bootstrap intervals
+over episodes; of several, the lowest and the highest of them around their mean.
 
 Two estimates are measured: ``mode``, the most probable mode of all hypotheses as ``Policy.decide`` gives it, and
 ``sample``, every single hypothesis. Frames are grouped: ``decision``, where only the sentence tells the object;
@@ -59,29 +58,23 @@ class Curve:
     Attributes:
         label: in the legend.
         checkpoints: policy directories that differ in nothing but the seed.
-        spacing: of the noise levels, None for the configured one.
     """
 
     label: str
     checkpoints: tuple[Path, ...]
-    spacing: str | None
 
     @classmethod
     def parse(cls, text: str) -> Curve:
-        """``LABEL=DIRECTORY[,DIRECTORY...][@SPACING]``."""
+        """``LABEL=DIRECTORY[,DIRECTORY...]``."""
         label, equals, rest = text.partition("=")
-        directories, _, spacing = rest.partition("@")
-        if not equals or not directories:
-            raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=DIRECTORY[,DIRECTORY...][@SPACING]")
-        return cls(label, tuple(map(Path, directories.split(","))), spacing or None)
+        if not equals or not rest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=DIRECTORY[,DIRECTORY...]")
+        return cls(label, tuple(map(Path, rest.split(","))))
 
     def models(self) -> Iterator[MiniDiffuser]:
         """The networks, one after the other."""
         for checkpoint in self.checkpoints:
-            model = load_policy(checkpoint).model
-            if self.spacing:
-                model.config = dataclasses.replace(model.config, step_spacing=self.spacing)  # type: ignore[arg-type]
-            yield model
+            yield load_policy(checkpoint).model
 
 
 @dataclass(frozen=True)
@@ -123,13 +116,13 @@ def _modes(model: MiniDiffuser, scene: EncodedScene, xyz: Tensor) -> Tensor:
     """Position (B, 1, 3) of the most probable mode of each scene's hypotheses (B, K, 3)."""
     scenes, samples, _ = xyz.shape
     logits = model.predict_action(scene, xyz.flatten(0, 1), torch.arange(scenes).repeat_interleave(samples))
-    quaternions = decode_rotation(logits.rotation, refine=model.config.rotation_sigma > 0).double().numpy()
+    quaternions = decode_rotation(logits.rotation, refine=model.config.losses.rotation_sigma > 0).double().numpy()
     opens, ends = (logits.gripper > 0).numpy(), (logits.termination > 0).numpy()
     modes = []
     for number in range(scenes):
         own = slice(number * samples, (number + 1) * samples)
         hypotheses = Hypotheses(xyz[number].double().numpy(), quaternions[own], opens[own], ends[own])
-        modes.append(rank_modes(hypotheses, model.config.gripper_symmetry)[0].pose[:3])
+        modes.append(rank_modes(hypotheses, model.config.heads.gripper_symmetry)[0].pose[:3])
     return torch.tensor(np.stack(modes)[:, None], dtype=xyz.dtype)
 
 
@@ -225,7 +218,7 @@ def _draw(axis: Axes, rows: Sequence[Any], group: str, statistic: str, line: str
 def main() -> None:
     """Measure, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("curves", nargs="*", type=Curve.parse, metavar="LABEL=DIR[,DIR...][@SPACING]")
+    parser.add_argument("curves", nargs="*", type=Curve.parse, metavar="LABEL=DIR[,DIR...]")
     parser.add_argument("--data", required=True, help="demonstrations that no checkpoint was trained on")
     parser.add_argument("--cache", type=Path, help="directory of fused clouds (default: cache in the data)")
     parser.add_argument("--episodes", type=int, default=0, help="demonstrations a task, 0 for all (default)")

@@ -113,7 +113,7 @@ def _block_surface() -> Array:
 def train(steps: int, seed: int) -> Policy:
     """The small network after ``steps`` on fresh scenes; the averaged weights are the ones used."""
     torch.manual_seed(seed)
-    config = MiniDiffuserConfig.small(voxel_size=0.02, heatmap_level=0)
+    config = MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})
     policy = Policy(MiniDiffuser(config))
     model, words = policy.model, policy.text(SENTENCE)
     recipe = OptimConfig(lr=1.5e-3, warmup=50)

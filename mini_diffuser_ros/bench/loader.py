@@ -113,7 +113,7 @@ def measure_loader(setting: LoaderSetting) -> LoaderRow:
 def _batches(setting: LoaderSetting) -> Iterator[TrainingBatch]:
     config = setting.network()
     sentences = ("push the red button", "press the button that is red")
-    tokens = {sentence: torch.zeros(WORDS, config.text_width) for sentence in sentences}
+    tokens = {sentence: torch.zeros(WORDS, config.text.width) for sentence in sentences}
     frames = [_frame(setting, config, sentences, number) for number in range(_SCENES)]
     augmentation = _AUGMENTATIONS[setting.augmentation]
     samples = DrawnSamples(frames, tokens, config, BatchConfig(scenes=setting.batch), augmentation, setting.seed)
@@ -122,6 +122,6 @@ def _batches(setting: LoaderSetting) -> Iterator[TrainingBatch]:
 
 def _frame(setting: LoaderSetting, config: MiniDiffuserConfig, sentences: tuple[str, ...], number: int) -> Frame:
     cloud = box_cloud(round(SPARE * setting.points), config, setting.seed + number)
-    (x_low, x_high), (y_low, y_high), _ = config.workspace
+    (x_low, y_low, _), (x_high, y_high, _) = config.scene.workspace.lower, config.scene.workspace.upper
     pose = np.array([(x_low + x_high) / 2, (y_low + y_high) / 2, 0.2, 1.0, 0.0, 0.0, 0.0])
     return Frame("push_buttons", sentences, cloud, pose, True, False, FrameKind.FIRST)

@@ -12,7 +12,6 @@ from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_wei
 from mini_diffuser_ros.bench.output import write_rows
 from mini_diffuser_ros.bench.setting import make_parser
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, tune_cpu
-from mini_diffuser_ros.policy.network.diffusion import Spacing
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 BOUND = 1e-4
@@ -22,7 +21,7 @@ DESCRIPTION = f"""Relative errors in float32 (largest deviation over largest val
 every level, pooled text, predicted noise, heads, and two DDIM runs of ten steps, each step from the recorded position.
 Exit code 1 if one is above {BOUND:.0e}."""
 
-_SPACINGS: tuple[Spacing, ...] = ("leading", "trailing")
+_SPACINGS = ("leading", "trailing")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _features(scene: EncodedScene, golden: dict[str, Tensor]) -> Iterator[tuple[
 
 
 def _ddim(
-    model: MiniDiffuser, scene: EncodedScene, golden: dict[str, Tensor], spacing: Spacing
+    model: MiniDiffuser, scene: EncodedScene, golden: dict[str, Tensor], spacing: str
 ) -> Iterator[tuple[str, float]]:
     positions, noises = golden[f"ddim_{spacing}_10_xyz"], golden[f"ddim_{spacing}_10_eps"]
     steps = [int(step) for step in golden[f"ddim_{spacing}_10_k"].tolist()]

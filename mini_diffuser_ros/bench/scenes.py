@@ -34,18 +34,19 @@ def box_cloud(points: int, config: MiniDiffuserConfig, seed: int) -> Cloud:
         BenchError: more points than surfaces in the workspace can have.
     """
     random = np.random.default_rng(seed)
-    low, high = np.array(config.workspace).T / config.voxel_size
+    workspace, voxel_size = config.scene.workspace, config.scene.voxel_size
+    low, high = np.array([workspace.lower, workspace.upper]) / voxel_size
     first, last = np.ceil(low + 1e-6).astype(int), np.floor(high - 1e-6).astype(int)
     shape = last - first
     if points > _FULLEST * shape.prod():
         raise BenchError(
             f"points is {points}, expected at most {int(_FULLEST * shape.prod())}: half of the workspace's voxels"
         )
-    surface, color = _boxes(points, shape, config.voxel_size, random)
+    surface, color = _boxes(points, shape, voxel_size, random)
     chosen = np.sort(random.choice(np.flatnonzero(surface), points, replace=False))
     cells = np.stack(np.unravel_index(chosen, surface.shape), 1) + first
     inner = 0.5 + random.uniform(-_JITTER, _JITTER, cells.shape)
-    return Cloud(((cells + inner) * config.voxel_size).astype(np.float32), color.reshape(-1, 3)[chosen], "base")
+    return Cloud(((cells + inner) * voxel_size).astype(np.float32), color.reshape(-1, 3)[chosen], "base")
 
 
 def training_batch(config: MiniDiffuserConfig, clouds: Sequence[Cloud], seed: int) -> TrainingBatch:
@@ -68,7 +69,7 @@ def training_batch(config: MiniDiffuserConfig, clouds: Sequence[Cloud], seed: in
 
 def token_states(config: MiniDiffuserConfig, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Random token states (count * WORDS, text_width) of sentences, and their lengths (count,)."""
-    tokens = torch.randn((count * WORDS, config.text_width), generator=generator)
+    tokens = torch.randn((count * WORDS, config.text.width), generator=generator)
     return tokens, torch.full((count,), WORDS)
 
 

@@ -42,7 +42,7 @@ class Setting:
 
     def network(self) -> MiniDiffuserConfig:
         """The preset, with room for the points."""
-        preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, self.config)(max_points=self.points)
+        preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, self.config)(scene={"max_points": self.points})
         return preset
 
     def columns(self) -> dict[str, Any]:

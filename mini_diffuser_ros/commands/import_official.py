@@ -8,7 +8,7 @@ from pathlib import Path
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
-from mini_diffuser_ros.policy.official import DEAD_TENSORS, import_official
+from mini_diffuser_ros.policy.official.published import DEAD_TENSORS, import_official
 from mini_diffuser_ros.policy.storage import save_policy
 
 _CARD = """# Mini Diffuser, published weights

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from mini_diffuser_ros.policy.checkpoint import Checkpoint, read_checkpoint, read_fusion
     from mini_diffuser_ros.policy.config import MiniDiffuserConfig
     from mini_diffuser_ros.policy.cpu import tune_cpu
-    from mini_diffuser_ros.policy.errors import CheckpointError, ConfigError, PolicyError, TextError
+    from mini_diffuser_ros.policy.errors import CheckpointError, PolicyError, TextError
     from mini_diffuser_ros.policy.network.model import MiniDiffuser
-    from mini_diffuser_ros.policy.official import import_official
+    from mini_diffuser_ros.policy.official.published import import_official
     from mini_diffuser_ros.policy.policy import Policy
     from mini_diffuser_ros.policy.scene import ScenePoints, scene_points, workspace_centre
     from mini_diffuser_ros.policy.storage import load_model, load_policy, save_policy
@@ -26,9 +26,9 @@ _HOMES = {
     "checkpoint": ("Checkpoint", "read_checkpoint", "read_fusion"),
     "config": ("MiniDiffuserConfig",),
     "cpu": ("tune_cpu",),
-    "errors": ("CheckpointError", "ConfigError", "PolicyError", "TextError"),
+    "errors": ("CheckpointError", "PolicyError", "TextError"),
     "network.model": ("MiniDiffuser",),
-    "official": ("import_official",),
+    "official.published": ("import_official",),
     "policy": ("Policy",),
     "scene": ("ScenePoints", "scene_points", "workspace_centre"),
     "storage": ("load_model", "load_policy", "save_policy"),
@@ -39,7 +39,6 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Checkpoint",
     "CheckpointError",
-    "ConfigError",
     "MiniDiffuser",
     "MiniDiffuserConfig",
     "Policy",

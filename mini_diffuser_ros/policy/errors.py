@@ -9,10 +9,6 @@ class PolicyError(UserError, ValueError):
     """Base of the policy's own errors; wrong arguments raise a plain ValueError that names the argument."""
 
 
-class ConfigError(PolicyError):
-    """A field of :class:`MiniDiffuserConfig` is missing, unknown or out of range; the message names it."""
-
-
 class CheckpointError(PolicyError):
     """A checkpoint directory cannot be read; the message names the file and the field or tensor."""
 

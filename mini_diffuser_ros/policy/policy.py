@@ -82,7 +82,7 @@ class Policy:
             cloud: what the cameras see, fused, in the base frame.
             sentence: what is wanted.
             samples: hypotheses, all drawn in one pass.
-            steps: DDIM steps, 1 to ``config.diffusion_steps``.
+            steps: DDIM steps, 1 to ``config.diffusion.steps``.
             seed: of the noise; equal arguments give equal modes.
 
         Returns:
@@ -102,16 +102,16 @@ class Policy:
             encoded = self.model.encode(points, batch, words.to(self.device), lengths)
             xyz = self.model.sample(encoded, samples, steps, generator=generator)[0]
             logits = self.model.predict_action(encoded, xyz, batch.new_zeros(samples))
-            quaternions = decode_rotation(logits.rotation, refine=self.config.rotation_sigma > 0)
+            quaternions = decode_rotation(logits.rotation, refine=self.config.losses.rotation_sigma > 0)
         positions = _numpy(xyz) + scene.centre.astype(np.float64)
-        positions[:, 2] = np.maximum(positions[:, 2], self.config.table_height + _LOWEST_TARGET)
+        positions[:, 2] = np.maximum(positions[:, 2], self.config.scene.table_height + _LOWEST_TARGET)
         hypotheses = Hypotheses(
             positions,
             _numpy(quaternions),
             (logits.gripper > 0).cpu().numpy(),
             (logits.termination > 0).cpu().numpy(),
         )
-        return rank_modes(hypotheses, self.config.gripper_symmetry)
+        return rank_modes(hypotheses, self.config.heads.gripper_symmetry)
 
 
 def checked_device(device: str | torch.device) -> torch.device:

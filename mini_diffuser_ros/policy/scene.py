@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import evenly_spread, voxel_downsample_columns
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.records import Cloud, Workspace
 
 
 class ScenePoints(NamedTuple):
@@ -28,7 +28,7 @@ class ScenePoints(NamedTuple):
 def scene_points(cloud: Cloud, config: MiniDiffuserConfig, voxelised: bool = False) -> ScenePoints:
     """Crop a cloud to the workspace, keep one point a voxel, cap their number and centre them.
 
-    With ``config.centring == "workspace"`` the centre is :func:`workspace_centre`, the same for every scene;
+    With ``config.scene.centring == "workspace"`` the centre is :func:`workspace_centre`, the same for every scene;
     with ``"cloud"`` it is the mean of the remaining points.
 
     Args:
@@ -39,31 +39,32 @@ def scene_points(cloud: Cloud, config: MiniDiffuserConfig, voxelised: bool = Fal
     Raises:
         ValueError: the cloud has values that are not finite, or no point inside the workspace.
     """
+    settings = config.scene
     if not np.isfinite(cloud.points).all():
         bad = int((~np.isfinite(cloud.points).all(axis=1)).sum())
         raise ValueError(f"cloud.points {cloud.points.shape} has {bad} points that are not finite, expected none")
     # One row an axis: numpy's operations along the long axis of (N, 3) are several times slower.
     points, colors = np.ascontiguousarray(cloud.points.T), np.ascontiguousarray(cloud.colors.T)
-    indices = np.flatnonzero(_inside(points, config))
+    indices = np.flatnonzero(_inside(points, settings.workspace))
     if not len(indices):
-        raise ValueError(f"cloud.points {cloud.points.shape} has no point inside the workspace {config.workspace}")
+        raise ValueError(f"cloud.points {cloud.points.shape} has no point inside the workspace {settings.workspace}")
     if len(indices) < len(cloud):
         points, colors = points.take(indices, axis=1), colors.take(indices, axis=1)
     if not voxelised:
-        points, colors = voxel_downsample_columns(points, colors, config.voxel_size, config.max_points)
-    elif len(indices) > config.max_points:
-        kept = evenly_spread(len(indices), config.max_points)
+        points, colors = voxel_downsample_columns(points, colors, settings.voxel_size, settings.max_points)
+    elif len(indices) > settings.max_points:
+        kept = evenly_spread(len(indices), settings.max_points)
         points, colors = points.take(kept, axis=1), colors.take(kept, axis=1)
     # The mean of rows (N, 3): added up along an axis of another memory order, it would differ in its last digits.
-    cloud_centre = np.ascontiguousarray(points.T).mean(axis=0) if config.centring == "cloud" else None
+    cloud_centre = np.ascontiguousarray(points.T).mean(axis=0) if settings.centring == "cloud" else None
     centre = workspace_centre(config) if cloud_centre is None else cloud_centre
-    return ScenePoints(_features(points, colors, centre, config.table_height), centre.astype(np.float32))
+    return ScenePoints(_features(points, colors, centre, settings.table_height), centre.astype(np.float32))
 
 
-def _inside(points: NDArray[np.floating], config: MiniDiffuserConfig) -> NDArray[np.bool_]:
+def _inside(points: NDArray[np.floating], workspace: Workspace) -> NDArray[np.bool_]:
     """Which points (3, N) lie in the workspace (N,)."""
     inside = np.ones(points.shape[1], np.bool_)
-    for row, (low, high) in zip(points, config.workspace, strict=True):
+    for row, low, high in zip(points, workspace.lower, workspace.upper, strict=True):
         # Bounds of the points' own type that no point between the two can tell from the given ones.
         kind = row.dtype.type
         inside &= row >= (kind(low) if kind(low) >= low else np.nextafter(kind(low), kind(np.inf)))
@@ -88,6 +89,7 @@ def workspace_centre(config: MiniDiffuserConfig) -> NDArray[np.float32]:
 
     It lies on a corner of the voxel grid, so that voxelising again inside the network changes nothing.
     """
-    (x_low, x_high), (y_low, y_high), _ = config.workspace
-    centre = np.array([(x_low + x_high) / 2, (y_low + y_high) / 2, config.table_height + config.centre_height])
-    return (np.round(centre / config.voxel_size) * config.voxel_size).astype(np.float32)
+    scene = config.scene
+    (x_low, y_low, _), (x_high, y_high, _) = scene.workspace.lower, scene.workspace.upper
+    centre = np.array([(x_low + x_high) / 2, (y_low + y_high) / 2, scene.table_height + scene.centre_height])
+    return (np.round(centre / scene.voxel_size) * scene.voxel_size).astype(np.float32)

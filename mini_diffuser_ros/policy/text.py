@@ -61,16 +61,16 @@ def sentence_encoder(config: MiniDiffuserConfig) -> SentenceEncoder:
     """The encoder that a configuration names.
 
     Raises:
-        TextError: its weights are not installed, or are not as wide as ``config.text_width``.
+        TextError: its weights are not installed, or are not as wide as ``config.text.width``.
     """
     encoder: SentenceEncoder
-    if config.text_encoder == "minilm":
-        encoder = MiniLMEncoder(config.text_max_tokens)
+    if config.text.encoder == "minilm":
+        encoder = MiniLMEncoder(config.text.max_tokens)
     else:
-        encoder = ClipEncoder(config.text_max_tokens)
-    if encoder.width != config.text_width:
+        encoder = ClipEncoder(config.text.max_tokens)
+    if encoder.width != config.text.width:
         raise TextError(
-            f"text_width: {config.text_width} does not fit {config.text_encoder}, which is {encoder.width} wide"
+            f"text.width: {config.text.width} does not fit {config.text.encoder}, which is {encoder.width} wide"
         )
     return encoder
 

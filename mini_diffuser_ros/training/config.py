@@ -45,7 +45,7 @@ class ModelConfig:
 
     Attributes:
         preset: ``MiniDiffuserConfig`` to start from.
-        overrides: fields of that configuration to change, by name.
+        overrides: fields of that configuration to change: by dotted name, or parts as mappings of theirs.
     """
 
     preset: Literal["small", "base"] = "small"

@@ -96,7 +96,7 @@ def without_empty_scenes(
     Raises:
         DatasetError: at the first other one unless such are to be skipped, or if nothing is left.
     """
-    low, high = np.array(model.workspace).T
+    low, high = np.array([model.scene.workspace.lower, model.scene.workspace.upper])
     usable: list[Demonstration] = []
     faulty: list[str] = []
     for demonstration in demonstrations:
@@ -104,7 +104,7 @@ def without_empty_scenes(
             if not ((cloud.points >= low) & (cloud.points <= high)).all(axis=1).any():
                 faulty.append(
                     f"{demonstration.source}: the cloud of keyframe {number} has no point in the network's workspace "
-                    f"{model.workspace}; set model.overrides.workspace"
+                    f"{model.scene.workspace}; set model.overrides.scene.workspace"
                 )
                 break
         else:
@@ -156,7 +156,7 @@ class DrawnSamples(Dataset[Sample]):
         self._frames = frames
         self._voxelised = augmentation.voxels == "before"
         if self._voxelised:
-            self._frames = [replace(frame, cloud=_voxels(frame.cloud, model.voxel_size)) for frame in frames]
+            self._frames = [replace(frame, cloud=_voxels(frame.cloud, model.scene.voxel_size)) for frame in frames]
         weights = np.array([batch.task_weights.get(frame.task, 1.0) for frame in frames])
         decisions = np.array([frame.kind.decides_object for frame in frames])
         grasps = np.array([frame.kind is FrameKind.GRASP for frame in frames])
@@ -169,6 +169,8 @@ class DrawnSamples(Dataset[Sample]):
         )
         self._tokens = tokens
         self._model = model
+        workspace = model.scene.workspace
+        self._ranges = tuple(zip(workspace.lower, workspace.upper, strict=True))
         self._augmentation = augmentation
         self._seed = seed
 
@@ -179,7 +181,7 @@ class DrawnSamples(Dataset[Sample]):
         index = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
-        cloud, pose = augment(frame.cloud, frame.pose, self._model.workspace, self._augmentation, random)
+        cloud, pose = augment(frame.cloud, frame.pose, self._ranges, self._augmentation, random)
         tokens = self._tokens[sentence]
         try:
             return make_sample(replace(frame, cloud=cloud, pose=pose), tokens, self._model, self._voxelised)

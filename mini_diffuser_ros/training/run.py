@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, tune_cpu
-from mini_diffuser_ros.support.settings import SettingsError, to_mapping, write_settings
+from mini_diffuser_ros.support.settings import SettingsError, to_mapping, write_settings, with_values
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
@@ -111,10 +111,10 @@ def model_configuration(config: TrainConfig) -> MiniDiffuserConfig:
     """The network's configuration: the preset with the recipe's overrides.
 
     Raises:
-        PolicyError: if an override is no field of it or ill-typed.
+        SettingsError: if an override is no field of it or ill-typed.
     """
     preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, config.model.preset)()
-    return MiniDiffuserConfig.from_dict(preset.to_dict() | config.model.overrides)
+    return with_values(preset, config.model.overrides, "the recipe", "model.overrides")
 
 
 def _device(config: TrainConfig) -> torch.device:

@@ -40,7 +40,7 @@ def encode_sentences(
         TextError: if a sentence is empty or too long, or the encoder is not installed.
     """
     sentences = sorted({sentence for demonstration in demonstrations for sentence in demonstration.sentences})
-    identity = json.dumps([FORMAT, config.text_encoder, config.text_max_tokens, sentences])
+    identity = json.dumps([FORMAT, config.text.encoder, config.text.max_tokens, sentences])
     file = cache / f"sentences-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
     if file.exists():
         try:

@@ -153,7 +153,7 @@ class Trainer:
         config, first, slots = self._config, self.progress.step, self._slots
         precision = _precision(config, self._device)
         if config.shards > 1 and self._device.type == "cpu" and self._processes.size == 1:
-            if self._model.config.dropout:
+            if self._model.config.layers.dropout:
                 raise SettingsError("shards", "is above 1 with dropout in the network; set one of them to 1 or 0")
             width = len(slots) // config.shards
             parts = [slots[start : start + width] for start in range(0, len(slots), width)]

@@ -75,7 +75,7 @@ def _errors(model: MiniDiffuser, batch: TrainingBatch, config: ValidateConfig, g
     scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths)
     position = densest(model.sample(scene, config.samples, config.steps, generator=generator))
     logits = model.predict_action(scene, position, torch.arange(len(position), device=position.device))
-    rotation = decode_rotation(logits.rotation, refine=model.config.rotation_sigma > 0).cpu().numpy()
+    rotation = decode_rotation(logits.rotation, refine=model.config.losses.rotation_sigma > 0).cpu().numpy()
     turned = [rotation_error(a, b) for a, b in zip(batch.target_quat.cpu().numpy(), rotation, strict=True)]
     return torch.stack(
         [

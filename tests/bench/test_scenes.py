@@ -19,12 +19,12 @@ def test_every_point_is_kept(points: int) -> None:
     scene = scene_points(cloud, BASE)
     assert len(cloud) == len(scene.points) == points
     assert np.allclose(scene.points[:, :3] + scene.centre, cloud.points, atol=1e-6)
-    cells = np.floor(cloud.points / BASE.voxel_size).astype(int)
+    cells = np.floor(cloud.points / BASE.scene.voxel_size).astype(int)
     assert len(np.unique(cells, axis=0)) == points
 
 
 def test_points_lie_on_surfaces() -> None:
-    cells = np.floor(box_cloud(4000, BASE, seed=0).points / BASE.voxel_size).astype(int)
+    cells = np.floor(box_cloud(4000, BASE, seed=0).points / BASE.scene.voxel_size).astype(int)
     occupied = set(map(tuple, cells.tolist()))
     steps = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
     neighbours = [sum(tuple(cell + step) in occupied for step in (*steps, *-steps)) for cell in cells]

@@ -21,7 +21,9 @@ QUICK = ["--tasks", "push_buttons", "--samples", "2", "--steps", "1", "--keyfram
 @pytest.mark.process
 def test_workers_end_with_a_killed_evaluation(tmp_path: Path) -> None:
     checkpoint, report = tmp_path / "policy", tmp_path / "report.json"
-    save_policy(MiniDiffuser(MiniDiffuserConfig.small(voxel_size=0.02, heatmap_level=0)), checkpoint)
+    save_policy(
+        MiniDiffuser(MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})), checkpoint
+    )
     words = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "eval", str(checkpoint), *QUICK]
     log = (tmp_path / "log").open("wb")
     parent = subprocess.Popen([*words, "--workers", "2", "--json", str(report)], stdout=log, stderr=log)

@@ -16,7 +16,7 @@ from mini_diffuser_ros.evaluation.rlbench import PERACT_TASKS, RlbenchProtocol
 from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, stored_layouts
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import Cloud, KeyframeMode, Workspace
 from mini_diffuser_ros.running import LoopSettings
 
 from . import rlbench_double as double
@@ -183,8 +183,9 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
     behaviour: double.Behaviour, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint = tmp_path / "policy"
-    workspace = ((-0.5, 1.5), (-1.0, 1.0), (0.7505, 2.0))
-    config = MiniDiffuserConfig.small(workspace=workspace, table_height=0.7505, voxel_size=0.02, heatmap_level=0)
+    workspace = Workspace((-0.5, -1.0, 0.7505), (1.5, 1.0, 2.0))
+    scene = {"workspace": workspace, "table_height": 0.7505, "voxel_size": 0.02}
+    config = MiniDiffuserConfig.small(scene=scene, losses={"heatmap_level": 0})
     save_policy(MiniDiffuser(config), checkpoint, fusion=RLBENCH_FUSION)
     words = ["--world", "rlbench", "--tasks", "touch_ball", "--episodes", "2", "--cameras", "front", "--workers", "1"]
     words += ["--image-size", "64", "--samples", "2", "--steps", "1", "--max-keyframes", "2", "--seed", "7"]
@@ -224,7 +225,9 @@ def test_without_rlbench_one_line_says_what_to_install(
     # None in sys.modules makes the import fail whether or not it is installed.
     monkeypatch.setitem(sys.modules, "rlbench", None)
     monkeypatch.setitem(sys.modules, "pyrep", None)
-    save_policy(MiniDiffuser(MiniDiffuserConfig.small(voxel_size=0.02, heatmap_level=0)), tmp_path)
+    save_policy(
+        MiniDiffuser(MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})), tmp_path
+    )
     assert main([str(tmp_path), "--world", "rlbench"]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1

@@ -37,11 +37,11 @@ def preset(request: pytest.FixtureRequest) -> MiniDiffuser:
 
 
 def test_one_point_is_a_scene(preset: MiniDiffuser, make_batch: MakeBatch) -> None:
-    _decided(preset, make_batch(counts=(1,), width=preset.config.text_width))
+    _decided(preset, make_batch(counts=(1,), width=preset.config.text.width))
 
 
 def test_many_points_in_one_voxel_are_a_scene(preset: MiniDiffuser, make_batch: MakeBatch) -> None:
-    batch = make_batch(counts=(40, 30), width=preset.config.text_width)
+    batch = make_batch(counts=(40, 30), width=preset.config.text.width)
     crowded = batch.points.clone()
     crowded[:40, :3] = crowded[0, :3] + torch.linspace(0, 1e-4, 40)[:, None]
     crowded[40:60] = crowded[40]
@@ -49,7 +49,7 @@ def test_many_points_in_one_voxel_are_a_scene(preset: MiniDiffuser, make_batch: 
 
 
 def test_training_on_duplicates_stays_finite(preset: MiniDiffuser, make_batch: MakeBatch) -> None:
-    batch = make_batch(counts=(40, 30), width=preset.config.text_width)
+    batch = make_batch(counts=(40, 30), width=preset.config.text.width)
     batch.points[10:20] = batch.points[10]
     total = preset.train().loss(batch, level2=2)["total"]
     total.backward()

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mini_diffuser_ros.policy import ConfigError, MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping, to_mapping
 
 PRESETS = (MiniDiffuserConfig.small, MiniDiffuserConfig.base, MiniDiffuserConfig.official)
 
@@ -15,30 +16,35 @@ PRESETS = (MiniDiffuserConfig.small, MiniDiffuserConfig.base, MiniDiffuserConfig
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_survives_json(preset: Any) -> None:
     config = preset()
-    assert MiniDiffuserConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert from_mapping(MiniDiffuserConfig, json.loads(json.dumps(to_mapping(config))), "", complete=True) == config
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("norm", "group"),
-        ("dropout", 1.5),
-        ("voxel_size", 0.0),
-        ("voxel_size", "1 cm"),
-        ("voxel_size", float("nan")),
-        ("workspace", ((0.2, 0.1), (0.0, 1.0), (0.0, 1.0))),
-        ("workspace", ((0.2, 0.3), (0.0, 1.0))),
-        ("encoder_heads", (2, 3)),
-        ("neck_channels", 50),
-        ("film_text", 1),
-        ("max_points", True),
-        ("heatmap_level", 2),
+        ("text.encoder", "bert"),
+        ("layers.dropout", 1.5),
+        ("layers.wavelengths", ()),
+        ("layers.wavelengths", (0.1, 0.2)),
+        ("scene.voxel_size", 0.0),
+        ("scene.voxel_size", "1 cm"),
+        ("scene.voxel_size", float("nan")),
+        ("scene.workspace.upper", (0.1, 1.0, 1.0)),
+        ("scene.workspace.lower", (0.2, 0.3)),
+        ("backbone.encoder_heads", (2, 3)),
+        ("backbone.stem_kernel", 4),
+        ("neck.channels", 50),
+        ("neck.film_text", 1),
+        ("scene.max_points", True),
+        ("losses.heatmap_level", 2),
+        ("official_behaviour", {}),
         ("colour", "red"),
+        ("scene.colour", "red"),
     ],
 )
 def test_a_bad_field_is_named_in_one_line(field: str, value: Any) -> None:
-    with pytest.raises(ConfigError) as refusal:
-        MiniDiffuserConfig.from_dict({field: value})
+    with pytest.raises(SettingsError) as refusal:
+        MiniDiffuserConfig.small(**{field: value})
     message = str(refusal.value)
     assert "\n" not in message
     assert field in message

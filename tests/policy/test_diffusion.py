@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.policy import ConfigError, MiniDiffuserConfig
-from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule, Spacing
+from mini_diffuser_ros.policy import MiniDiffuserConfig
+from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule
 
-KINDS: dict[str, dict[str, Any]] = {
-    "cosine": {"schedule": "cosine"},
-    "published": {"schedule": "scaled_linear", "prediction": "epsilon"},
-    "scaled_linear": {"schedule": "scaled_linear", "prediction": "velocity"},
-    "short": {"diffusion_steps": 7},
+CONFIGS = {
+    "cosine": MiniDiffuserConfig.small(),
+    "short": MiniDiffuserConfig.small(diffusion={"steps": 7}),
+    "published": MiniDiffuserConfig.official(),
+    "leading": MiniDiffuserConfig.official(official_behaviour={"step_spacing": "leading"}),
 }
-SCHEDULES = {name: NoiseSchedule(MiniDiffuserConfig.small(**fields)) for name, fields in KINDS.items()}
-SPACINGS = get_args(Spacing)
+SCHEDULES = {name: NoiseSchedule(config) for name, config in CONFIGS.items()}
 
 schedules = st.sampled_from(list(SCHEDULES.values()))
-spacings = st.sampled_from(SPACINGS)
 seeds = st.integers(0, 2**32)
 
 
@@ -41,9 +38,9 @@ def test_a_perfect_prediction_gives_sample_and_noise_back(schedule: NoiseSchedul
     torch.testing.assert_close(found.noise, noise, atol=1e-5, rtol=1e-5)
 
 
-@given(schedules, spacings, st.floats(0.0, 1.0), st.data())
+@given(schedules, st.floats(0.0, 1.0), st.data())
 def test_sampling_with_a_perfect_network_ends_at_the_target(
-    schedule: NoiseSchedule, spacing: Spacing, eta: float, data: st.DataObject
+    schedule: NoiseSchedule, eta: float, data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, schedule.steps))
     target = torch.tensor([0.3, -0.5, 0.1], dtype=torch.float64)
@@ -53,7 +50,7 @@ def test_sampling_with_a_perfect_network_ends_at_the_target(
         return schedule.target(target.expand_as(sample), noise, torch.full(sample.shape[:-1], step))
 
     generator = torch.Generator().manual_seed(count)
-    out = schedule.ddim(oracle, _normal(count, 4, 3), count, spacing, eta, generator)
+    out = schedule.ddim(oracle, _normal(count, 4, 3), count, eta, generator)
     torch.testing.assert_close(out, target.expand(4, 3), atol=1e-4, rtol=0)
 
 
@@ -84,23 +81,18 @@ def test_the_corrected_schedule_keeps_no_signal_and_the_published_one_half() -> 
     assert kept == pytest.approx([0.9999, 0.99731, 0.89678, 0.48459], abs=1e-5)
 
 
-def test_noise_is_not_predicted_where_no_signal_is_left() -> None:
-    with pytest.raises(ConfigError, match=r"prediction: .* last level of cosine, use velocity"):
-        MiniDiffuserConfig.small(prediction="epsilon")
-
-
-@given(spacings, st.integers(1, 100))
-def test_visited_steps_fall(spacing: Spacing, count: int) -> None:
-    visited = SCHEDULES["cosine"].sampling_steps(count, spacing)
+@given(st.sampled_from(["cosine", "published", "leading"]), st.integers(1, 100))
+def test_visited_steps_fall(name: str, count: int) -> None:
+    visited = SCHEDULES[name].sampling_steps(count)
     assert visited == sorted(set(visited), reverse=True)
     assert len(visited) == count
     assert 0 <= visited[-1] <= visited[0] < 100
-    assert visited[0] == 99 or spacing == "leading"
+    assert visited[0] == 99 or name == "leading"
 
 
 def test_quadratic_steps_crowd_towards_the_clean_end() -> None:
-    assert SCHEDULES["cosine"].sampling_steps(4, "quadratic") == [99, 44, 11, 0]
-    assert SCHEDULES["cosine"].sampling_steps(100, "quadratic") == list(range(99, -1, -1))
+    assert SCHEDULES["cosine"].sampling_steps(4) == [99, 44, 11, 0]
+    assert SCHEDULES["cosine"].sampling_steps(100) == list(range(99, -1, -1))
 
 
 def test_training_draws_every_noise_level_equally_often() -> None:
@@ -114,7 +106,7 @@ def test_training_draws_every_noise_level_equally_often() -> None:
 def test_eta_draws_from_the_generator() -> None:
     def run(eta: float, seed: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return SCHEDULES["cosine"].ddim(lambda x, _: 0.1 * x, torch.ones(4, 3), 5, "linspace", eta, generator)
+        return SCHEDULES["cosine"].ddim(lambda x, _: 0.1 * x, torch.ones(4, 3), 5, eta, generator)
 
     assert torch.equal(run(1.0, 0), run(1.0, 0))
     assert not torch.equal(run(1.0, 0), run(1.0, 1))
@@ -124,4 +116,4 @@ def test_eta_draws_from_the_generator() -> None:
 @pytest.mark.parametrize("count", [0, 101])
 def test_impossible_step_counts_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 100"):
-        SCHEDULES["cosine"].sampling_steps(count, "linspace")
+        SCHEDULES["cosine"].sampling_steps(count)

@@ -7,6 +7,7 @@ import torch
 
 from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_weights
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 Values = dict[str, torch.Tensor]
@@ -66,7 +67,8 @@ def test_heads(model: MiniDiffuser, scene: EncodedScene, golden: Values) -> None
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
 def test_ddim_step_by_step(model: MiniDiffuser, scene: EncodedScene, golden: Values, spacing: str) -> None:
-    steps = model.schedule.sampling_steps(10, spacing)  # type: ignore[arg-type]
+    config = MiniDiffuserConfig.official(official_behaviour={"step_spacing": spacing})
+    steps = NoiseSchedule(config).sampling_steps(10)
     positions, noises = golden[f"ddim_{spacing}_10_xyz"], golden[f"ddim_{spacing}_10_eps"]
     assert steps == golden[f"ddim_{spacing}_10_k"].tolist()
     assert _relative_error(model.schedule.start(golden["ddim_init_noise"], steps[0]), positions[:1]) < 1e-5

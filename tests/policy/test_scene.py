@@ -20,7 +20,7 @@ def test_points_are_centred_voxels_with_colour_and_height(block_cloud: MakeCloud
     base = points[:, :3] + centre
     np.testing.assert_allclose(points[:, 6], base[:, 2], atol=1e-6)
     assert np.abs(points[:, 3:6]).max() <= 1.0
-    cells = np.floor(base / CONFIG.voxel_size + 1e-4)
+    cells = np.floor(base / CONFIG.scene.voxel_size + 1e-4)
     assert len(np.unique(cells, axis=0)) == len(points)
 
 
@@ -32,12 +32,12 @@ def test_voxelising_twice_changes_nothing(block_cloud: MakeCloud) -> None:
 
 
 def test_the_centre_is_a_corner_of_the_grid() -> None:
-    cells = workspace_centre(CONFIG).astype(np.float64) / CONFIG.voxel_size
+    cells = workspace_centre(CONFIG).astype(np.float64) / CONFIG.scene.voxel_size
     np.testing.assert_allclose(cells, np.round(cells), atol=1e-4)
 
 
 def test_the_cap_keeps_points_all_over_the_cloud(block_cloud: MakeCloud) -> None:
-    config = MiniDiffuserConfig.small(max_points=50)
+    config = MiniDiffuserConfig.small(scene={"max_points": 50})
     full, capped = scene_points(block_cloud(), CONFIG).points, scene_points(block_cloud(), config).points
     assert len(capped) == 50
     assert np.ptp(capped[:, :2], axis=0) == pytest.approx(np.ptp(full[:, :2], axis=0), abs=0.05)

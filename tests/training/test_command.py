@@ -22,17 +22,18 @@ from mini_diffuser_ros.records import Episode
 RECIPE = """
 model:
   overrides:
-    encoder_channels: [24, 24]
-    encoder_heads: [1, 1]
-    decoder_channels: [24]
-    decoder_heads: [1]
-    windows: [32, 32]
-    text_hidden: 24
-    neck_channels: 24
-    neck_heads: 1
-    head_hidden: 16
-    voxel_size: 0.02
-    heatmap_level: 0
+    scene: {voxel_size: 0.02}
+    text: {hidden: 24}
+    backbone:
+      encoder_channels: [24, 24]
+      encoder_heads: [1, 1]
+      decoder_channels: [24]
+      decoder_heads: [1]
+      windows: [32, 32]
+    neck.channels: 24
+    neck.heads: 1
+    heads: {hidden: 16}
+    losses.heatmap_level: 0
 data: {workers: 1}
 batch: {scenes: 4, level2: 2}
 budget: {steps: 4}
@@ -57,7 +58,7 @@ def words(tmp_path: Path, recordings: Path) -> list[str]:
 def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_path: Path) -> None:
     assert main([*words, "--seed", "7", "--optim.lr=1e-4"]) == 0
     policy = load_policy(tmp_path / "out" / "policy")
-    assert policy.config.encoder_channels == (24, 24)
+    assert policy.config.backbone.encoder_channels == (24, 24)
     card = (tmp_path / "out" / "policy" / "README.md").read_text()
     for part in (
         "| seed | 7 |",
@@ -171,12 +172,15 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_images_are_fused(
         (["--optim.lrr", "1"], "optim.lrr"),
         (["--seed"], "--seed"),
         (["stray"], "stray"),
-        (["--model.overrides.wings", "2"], "wings"),
+        (["--model.overrides.wings", "2"], "model.overrides.wings is unknown"),
         (["--data.tasks", "juggle"], "juggle"),
         (["--shards", "3"], "shards"),
         (["--batch.scenes", "many"], "batch.scenes"),
         (["--data.fusion.voxel", "1"], "voxel"),
-        (["--model.overrides.workspace", "[[5, 6], [5, 6], [5, 6]]"], "no point in the network's workspace"),
+        (
+            ["--model.overrides.scene.workspace", "{lower: [5, 5, 5], upper: [6, 6, 6]}"],
+            "no point in the network's workspace",
+        ),
     ],
 )
 def test_faults_are_one_line_and_exit_code_2(

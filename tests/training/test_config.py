@@ -27,7 +27,7 @@ def test_shipped_recipes_are_readable_and_survive_a_round_trip(recipe: Path, tmp
     assert read_settings(TrainConfig, tmp_path / "copy.yaml") == config
     network = model_configuration(config)
     x, y = config.augment.center
-    (x_low, x_high), (y_low, y_high), _ = network.workspace
+    (x_low, y_low, _), (x_high, y_high, _) = network.scene.workspace.lower, network.scene.workspace.upper
     assert x_low < x < x_high
     assert y_low < y < y_high
     with_values(FusionConfig(), config.data.fusion, "recipe")
@@ -38,7 +38,7 @@ def test_the_published_recipe_is_the_published_one() -> None:
     assert (config.model.preset, config.batch.scenes, config.batch.level2) == ("base", 100, 256)
     assert (config.budget.steps, config.optim.lr, config.optim.warmup) == (95200, 3e-4, 4000)
     network = model_configuration(config)
-    assert (network.text_encoder, network.max_points, network.voxel_size) == ("clip", 4000, 0.01)
+    assert (network.text.encoder, network.scene.max_points, network.scene.voxel_size) == ("clip", 4000, 0.01)
     assert MiniDiffuser(network).training
 
 
@@ -47,12 +47,16 @@ def test_overrides_reach_nested_fields_and_leave_the_others(tmp_path: Path) -> N
     config = read_settings(
         TrainConfig,
         recipe,
-        [("optim.lr", "1e-4"), ("data.tasks", "push_buttons,stack_blocks"), ("model.overrides.voxel_size", "0.02")],
+        [
+            ("optim.lr", "1e-4"),
+            ("data.tasks", "push_buttons,stack_blocks"),
+            ("model.overrides.scene.voxel_size", "0.02"),
+        ],
     )
     assert config.optim.lr == 1e-4
     assert config.optim.clip == 3.5
     assert config.data.tasks == ("push_buttons", "stack_blocks")
-    assert config.model.overrides == {"voxel_size": 0.02}
+    assert config.model.overrides == {"scene": {"voxel_size": 0.02}}
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,18 @@ from mini_diffuser_ros.training.errors import DivergedError, TrainingCheckpointE
 from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome
 
 TINY = MiniDiffuserConfig.small(
-    text_width=8,
-    text_hidden=24,
-    encoder_channels=(24, 24),
-    encoder_heads=(1, 1),
-    decoder_channels=(24,),
-    decoder_heads=(1,),
-    windows=(32, 32),
-    neck_channels=24,
-    neck_heads=1,
-    head_hidden=16,
-    voxel_size=0.02,
-    heatmap_level=0,
+    scene={"voxel_size": 0.02},
+    text={"width": 8, "hidden": 24},
+    backbone={
+        "encoder_channels": (24, 24),
+        "encoder_heads": (1, 1),
+        "decoder_channels": (24,),
+        "decoder_heads": (1,),
+        "windows": (32, 32),
+    },
+    neck={"channels": 24, "heads": 1},
+    heads={"hidden": 16},
+    losses={"heatmap_level": 0},
 )
 
 Run = Callable[..., TrainingOutcome]

@@ -19,7 +19,7 @@ def check_scene(points: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor, 
     _check("points", points, (None, POINT_CHANNELS), torch.float32)
     _check("batch", batch, (len(points),), torch.int64)
     _check("text_lengths", lengths, (None,), torch.int64)
-    _check("text_tokens", tokens, (int(lengths.sum()), config.text_width), torch.float32)
+    _check("text_tokens", tokens, (int(lengths.sum()), config.text.width), torch.float32)
     scenes = len(lengths)
     if scenes == 0 or int(lengths.min()) < 1:
         raise ValueError(f"text_lengths {tuple(lengths.shape)} must be positive, one a scene, got {lengths.tolist()}")
@@ -49,8 +49,8 @@ def check_queries(
     if steps is None:
         return
     _check("steps", steps, (len(batch),), torch.int64)
-    if int(steps.min()) < 0 or int(steps.max()) >= config.diffusion_steps:
-        raise ValueError(f"steps {tuple(steps.shape)} must be 0 to {config.diffusion_steps - 1}")
+    if int(steps.min()) < 0 or int(steps.max()) >= config.diffusion.steps:
+        raise ValueError(f"steps {tuple(steps.shape)} must be 0 to {config.diffusion.steps - 1}")
 
 
 def _check(name: str, value: Tensor, expected: tuple[int | None, ...], dtype: torch.dtype) -> None:
@@ -67,7 +67,7 @@ def _check(name: str, value: Tensor, expected: tuple[int | None, ...], dtype: to
 
 def _check_near(name: str, xyz: Tensor, config: MiniDiffuserConfig) -> None:
     """Codes of voxels have ``MAX_DEPTH`` bits an axis, of which a quarter on either side of the origin is used."""
-    reach = 2 ** (MAX_DEPTH - 2) * config.voxel_size
+    reach = 2 ** (MAX_DEPTH - 2) * config.scene.voxel_size
     farthest = float(xyz.detach().abs().max())
     if farthest > reach:
         shape = tuple(xyz.shape)

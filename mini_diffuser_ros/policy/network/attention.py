@@ -55,18 +55,23 @@ def fourier_features(values: Tensor, wavelengths: Sequence[float]) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
+def attention_dropout(config: MiniDiffuserConfig) -> float:
+    """Share of attention weights that training zeroes: none of ours."""
+    return 0.0 if config.official_behaviour is None else config.official_behaviour.attention_dropout
+
+
 class WindowAttention(nn.Module):
     """Self-attention of points within their windows."""
 
     def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         width = channels // heads
-        self.heads, self.dropout, self.key_dropout = heads, config.dropout, config.attention_dropout
+        self.heads, self.dropout, self.key_dropout = heads, config.layers.dropout, attention_dropout(config)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
-        self.rotary = Rotary(width, config.wavelengths) if config.scene_rotary else None
+        self.rotary = Rotary(width, config.layers.wavelengths) if config.backbone.scene_rotary else None
 
     def forward(self, x: Tensor, windows: Windows, xyz: Tensor) -> Tensor:
         """Points (N, C) at (N, 3) metres to (N, C)."""
@@ -85,9 +90,9 @@ class TextCrossAttention(nn.Module):
     def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         width = channels // heads
-        self.heads, self.dropout, self.key_dropout = heads, config.dropout, config.attention_dropout
+        self.heads, self.dropout, self.key_dropout = heads, config.layers.dropout, attention_dropout(config)
         self.q = nn.Linear(channels, channels)
-        self.kv = nn.Linear(config.text_hidden, 2 * channels)
+        self.kv = nn.Linear(config.text.hidden, 2 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)

@@ -36,34 +36,34 @@ class Words:
 
 
 def point_norm(config: MiniDiffuserConfig, channels: int) -> nn.Module:
-    """The normalisation between linear layer and activation: see ``config.norm``."""
-    if config.norm == "batch":
+    """The normalisation between linear layer and activation: BatchNorm in official behaviour, LayerNorm in ours."""
+    if config.official_behaviour is not None:
         return nn.BatchNorm1d(channels, _BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM)
     return nn.LayerNorm(channels)
 
 
 def input_width(config: MiniDiffuserConfig) -> int:
     """Channels that :func:`input_features` gives."""
-    if config.input_features == "raw":
+    if config.official_behaviour is not None:
         return POINT_CHANNELS
-    colour, height = 3 * 2 * len(_COLOUR_WAVELENGTHS), 2 * len(config.wavelengths)
+    colour, height = 3 * 2 * len(_COLOUR_WAVELENGTHS), 2 * len(config.layers.wavelengths)
     return POINT_CHANNELS + 3 + colour + height
 
 
 def input_features(points: Tensor, level: Level, config: MiniDiffuserConfig) -> Tensor:
     """What the stem reads of points (N, 7) of level 0."""
-    if config.input_features == "raw":
+    if config.official_behaviour is not None:
         return points
     xyz, colour, height = points.split((3, 3, 1), 1)
     corner = level.corner[level.batch] + level.grid * level.size
     return torch.cat(
         [
-            xyz / config.position_scale,
+            xyz / config.diffusion.position_scale,
             colour,
-            height / config.position_scale,
+            height / config.diffusion.position_scale,
             (xyz - corner) / level.size - 0.5,
             fourier_features(colour, _COLOUR_WAVELENGTHS),
-            fourier_features(height, config.wavelengths),
+            fourier_features(height, config.layers.wavelengths),
         ],
         1,
     )
@@ -74,9 +74,9 @@ class Stem(nn.Module):
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        channels = config.encoder_channels[0]
-        self.kernel = config.stem_kernel
-        self.conv = SubmanifoldConv(input_width(config), channels, config.stem_kernel, bias=False)
+        channels = config.backbone.encoder_channels[0]
+        self.kernel = config.backbone.stem_kernel
+        self.conv = SubmanifoldConv(input_width(config), channels, config.backbone.stem_kernel, bias=False)
         self.norm = point_norm(config, channels)
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
@@ -95,7 +95,9 @@ class Block(nn.Module):
         self.norm1 = nn.ModuleList([nn.LayerNorm(channels)])
         self.attn = WindowAttention(channels, heads, config)
         self.norm2 = nn.ModuleList([nn.LayerNorm(channels)])
-        self.mlp = nn.ModuleList([Mlp(channels, int(channels * config.mlp_ratio), dropout=config.dropout)])
+        self.mlp = nn.ModuleList(
+            [Mlp(channels, int(channels * config.layers.mlp_ratio), dropout=config.layers.dropout)]
+        )
 
     def forward(self, x: Tensor, level: Level, conv_input: Tensor | None = None) -> Tensor:
         """(N, C) to (N, C); ``conv_input`` (N, C) replaces x before the convolution."""
@@ -113,7 +115,9 @@ class TextBlock(nn.Module):
         self.norm1 = nn.ModuleList([nn.LayerNorm(channels)])
         self.attn = TextCrossAttention(channels, heads, config)
         self.norm2 = nn.ModuleList([nn.LayerNorm(channels)])
-        self.mlp = nn.ModuleList([Mlp(channels, int(channels * config.mlp_ratio), dropout=config.dropout)])
+        self.mlp = nn.ModuleList(
+            [Mlp(channels, int(channels * config.layers.mlp_ratio), dropout=config.layers.dropout)]
+        )
 
     def forward(self, x: Tensor, level: Level, words: Words) -> Tensor:
         """(N, C) to (N, C)."""
@@ -161,8 +165,8 @@ class EncoderStage(nn.Module):
 
     def __init__(self, number: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        channels, heads = config.encoder_channels[number], config.encoder_heads[number]
-        self.down = Pool(config.encoder_channels[number - 1], channels, config) if number > 0 else None
+        channels, heads = config.backbone.encoder_channels[number], config.backbone.encoder_heads[number]
+        self.down = Pool(config.backbone.encoder_channels[number - 1], channels, config) if number > 0 else None
         self.block0 = Block(channels, heads, config)
         self.ca_block0 = TextBlock(channels, heads, config)
 
@@ -179,14 +183,14 @@ class DecoderStage(nn.Module):
 
     def __init__(self, number: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        channels, heads = config.decoder_channels[number], config.decoder_heads[number]
+        channels, heads = config.backbone.decoder_channels[number], config.backbone.decoder_heads[number]
         is_last = number == config.levels - 2
-        coarse = config.encoder_channels[-1] if is_last else config.decoder_channels[number + 1]
-        self.up = Unpool(coarse, config.encoder_channels[number], channels, config)
+        coarse = config.backbone.encoder_channels[-1] if is_last else config.backbone.decoder_channels[number + 1]
+        self.up = Unpool(coarse, config.backbone.encoder_channels[number], channels, config)
         self.block0 = Block(channels, heads, config)
         self.ca_block0 = TextBlock(channels, heads, config)
-        self.conv0 = LocalQuery(channels, config.neck_channels)
-        self.conv_sees_skip = config.decoder_position_input == "skip"
+        self.conv0 = LocalQuery(channels, config.neck.channels)
+        self.conv_sees_skip = config.official_behaviour is not None
 
     def forward(self, coarse: Tensor, skip: Tensor, level: Level, words: Words) -> Tensor:
         """Features (P, C') of the coarser level and the encoder's (N, C'') of this one to (N, C)."""
@@ -236,8 +240,8 @@ class StateEncoder(nn.Module):
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        channels, heads = config.encoder_channels[self.LEVEL], config.encoder_heads[self.LEVEL]
-        self.down = Pool(config.encoder_channels[0], channels, config)
+        channels, heads = config.backbone.encoder_channels[self.LEVEL], config.backbone.encoder_heads[self.LEVEL]
+        self.down = Pool(config.backbone.encoder_channels[0], channels, config)
         self.block0 = Block(channels, heads, config)
 
     def forward(self, x: Tensor, level: Level) -> Tensor:

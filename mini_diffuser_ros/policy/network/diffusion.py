@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 
 _BETA_START, _BETA_END = 1e-4, 0.02
-
-Spacing = Literal["leading", "trailing", "linspace", "quadratic"]
 
 
 class Denoised(NamedTuple):
@@ -34,7 +32,7 @@ class NoiseSchedule(nn.Module):
     """How signal and noise are mixed at each step k: ``x_k = signal[k] x_0 + noise[k] noise``.
 
     The velocity of a sample, its direction along the path, is ``signal[k] noise - noise[k] x_0``. All samples are in
-    units of ``config.position_scale``.
+    units of ``config.diffusion.position_scale``.
     """
 
     signal: Tensor
@@ -42,8 +40,8 @@ class NoiseSchedule(nn.Module):
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        self.prediction = config.prediction
-        self.clip = config.clip_sample
+        self.official = config.official_behaviour
+        self.clip = config.diffusion.clip_sample
         signal, noise = _path(config)
         self.register_buffer("signal", signal, persistent=False)
         self.register_buffer("noise", noise, persistent=False)
@@ -63,35 +61,34 @@ class NoiseSchedule(nn.Module):
 
     def target(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """What the network should predict (..., 3) at steps (...,)."""
-        if self.prediction == "epsilon":
+        if self.official is not None:
             return noise
         return self.signal[steps][..., None] * noise - self.noise[steps][..., None] * clean
 
     def denoised(self, predicted: Tensor, sample: Tensor, steps: Tensor | int) -> Denoised:
         """Read a prediction (..., 3) for samples (..., 3) at steps (...,), or all at one step."""
         signal, noise = self.signal[steps][..., None], self.noise[steps][..., None]
-        if self.prediction == "epsilon":
+        if self.official is not None:
             return Denoised((sample - noise * predicted) / signal, predicted)
         # Position and velocity are two equations for the two ends; on the circle their determinant is 1.
         return Denoised(signal * sample - noise * predicted, signal * predicted + noise * sample)
 
-    def sampling_steps(self, count: int, spacing: Spacing) -> list[int]:
+    def sampling_steps(self, count: int) -> list[int]:
         """Noise levels that ``count`` sampling steps visit, noisiest first.
 
-        ``leading`` and ``trailing`` are those of the diffusers library; ``linspace`` and ``quadratic`` visit both ends.
+        They visit both ends and lie closer together towards the clean one; in official behaviour they are those of the
+        diffusers library.
         """
         if not 1 <= count <= self.steps:
             raise ValueError(f"steps is {count}, expected 1 to {self.steps}")
-        if spacing == "leading":
-            visited = torch.arange(count).flip(0) * (self.steps // count)
-        elif spacing == "trailing":
-            visited = torch.round(torch.arange(count) * (-self.steps / count) + self.steps) - 1
-        elif spacing == "linspace":
-            visited = torch.round(torch.linspace(self.steps - 1, 0, count))
-        else:
+        if self.official is None:
             visited = torch.round(torch.linspace(1, 0, count).square() * (self.steps - 1))
             # Rounding lets the cleanest levels coincide: each is at least as noisy as its place from the end.
             visited = torch.maximum(visited, torch.arange(count).flip(0))
+        elif self.official.step_spacing == "leading":
+            visited = torch.arange(count).flip(0) * (self.steps // count)
+        else:
+            visited = torch.round(torch.arange(count) * (-self.steps / count) + self.steps) - 1
         return [int(step) for step in visited]
 
     def start(self, noise: Tensor, step: int) -> Tensor:
@@ -103,7 +100,6 @@ class NoiseSchedule(nn.Module):
         predict: Callable[[Tensor, int], Tensor],
         noise: Tensor,
         count: int,
-        spacing: Spacing,
         eta: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -113,7 +109,6 @@ class NoiseSchedule(nn.Module):
             predict: the network's output for samples (..., 3) that are all at one step.
             noise: (..., 3) unit normal noise to start from.
             count: number of steps.
-            spacing: which noise levels they visit.
             eta: 0 for the deterministic sampler, 1 for as much fresh noise as ancestral sampling adds.
             generator: draws that fresh noise.
 
@@ -122,7 +117,7 @@ class NoiseSchedule(nn.Module):
         """
         if not 0 <= eta <= 1:
             raise ValueError(f"eta is {eta}, expected 0 to 1")
-        visited = self.sampling_steps(count, spacing)
+        visited = self.sampling_steps(count)
         sample = self.start(noise, visited[0])
         for step, following in zip(visited, [*visited[1:], None], strict=True):
             sample = self.ddim_step(predict(sample, step), sample, step, following, eta, generator)
@@ -158,9 +153,9 @@ class NoiseSchedule(nn.Module):
 
 def _path(config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
     """Signal (K,) and noise (K,) of the configured schedule, float32."""
-    count = config.diffusion_steps
+    count = config.diffusion.steps
     done = torch.arange(1, count + 1, dtype=torch.float64) / count
-    if config.schedule == "scaled_linear":
+    if config.official_behaviour is not None:
         betas = torch.linspace(math.sqrt(_BETA_START), math.sqrt(_BETA_END), count) ** 2
         variance = torch.cumprod(1 - betas, 0)
     else:

@@ -38,23 +38,23 @@ class ActionHead(nn.Module):
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        hidden, dropout = config.head_hidden, 2 * config.dropout
-        self.on_scene, self.state_only = config.head_context == "scene", not config.head_text
-        self.termination = config.termination
+        hidden, dropout = config.heads.hidden, 2 * config.layers.dropout
+        self.on_scene, self.state_only = config.official_behaviour is not None, not config.heads.head_text
+        self.termination = config.official_behaviour is None
         if self.on_scene:
-            width = config.decoder_channels[0] + 3
+            width = config.backbone.decoder_channels[0] + 3
         else:
-            width = config.neck_channels * (2 if self.state_only else 1)
+            width = config.neck.channels * (2 if self.state_only else 1)
         logits = 3 * BINS + (0 if self.state_only else self._state_logits)
-        heat_width = config.decoder_channels[config.heatmap_level if config.heatmap else 0]
-        self.heatmap_mlp = _head(heat_width, hidden, 1 if config.heatmap else _PUBLISHED_HEATMAP_CHANNELS, dropout)
+        heat_width = config.backbone.decoder_channels[0 if self.on_scene else config.losses.heatmap_level]
+        self.heatmap_mlp = _head(heat_width, hidden, _PUBLISHED_HEATMAP_CHANNELS if self.on_scene else 1, dropout)
         self.action_mlp = _head(width, hidden, logits, dropout)
-        self.denoise_mlp = _head(config.neck_channels, hidden, 3, dropout)
-        if config.rotation_map:
-            map_width = config.decoder_channels[config.heatmap_level]
+        self.denoise_mlp = _head(config.neck.channels, hidden, 3, dropout)
+        if not self.on_scene:
+            map_width = config.backbone.decoder_channels[config.losses.heatmap_level]
             self.rotation_map_mlp = _head(map_width, hidden, 3 * BINS, dropout)
         if self.state_only:
-            self.state_mlp = _head(config.neck_channels, hidden, self._state_logits, dropout)
+            self.state_mlp = _head(config.neck.channels, hidden, self._state_logits, dropout)
 
     @property
     def _state_logits(self) -> int:
@@ -66,7 +66,7 @@ class ActionHead(nn.Module):
         return logits.unflatten(1, (BINS, 3))
 
     def action(self, features: Tensor, state: Tensor | None) -> ActionLogits:
-        """Logits from the features of ``head_context`` (Q, F) and, where used, text-free tokens (Q, C)."""
+        """Logits from tokens, or as published scenes and positions, (Q, F), and where used text-free tokens (Q, C)."""
         if state is None:
             out = self.action_mlp(features)
             rotation, rest = out[:, : 3 * BINS], out[:, 3 * BINS :]

@@ -29,22 +29,23 @@ def training_losses(
     config, schedule = model.config, model.schedule
     scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths, generator)
     scenes, device = len(batch.target_xyz), batch.points.device
-    clean = (batch.target_xyz / config.position_scale)[:, None].expand(-1, level2, -1)
+    clean = (batch.target_xyz / config.diffusion.position_scale)[:, None].expand(-1, level2, -1)
     noise = torch.randn((scenes, level2, 3), generator=generator).to(device)
     steps = schedule.draw_steps((scenes, level2), generator).to(device)
-    noised = schedule.add_noise(clean, noise, steps) * config.position_scale
-    jitter = torch.randn((scenes, 1, 3), generator=generator).to(device) * config.head_position_noise
+    noised = schedule.add_noise(clean, noise, steps) * config.diffusion.position_scale
+    jitter = torch.randn((scenes, 1, 3), generator=generator).to(device) * config.losses.head_position_noise
     at_target = batch.target_xyz[:, None] + jitter
 
     predicted, logits = _predict(model, scene, noised, steps, at_target)
     losses = {"position": F.l1_loss(predicted, schedule.target(clean, noise, steps))}
-    labels = rotation_labels(batch.target_quat, config.rotation_sigma, config.gripper_symmetry)
+    labels = rotation_labels(batch.target_quat, config.losses.rotation_sigma, config.heads.gripper_symmetry)
     losses |= _action_losses(model, logits, labels, batch)
     if scene.heatmap is not None:
-        losses["heatmap"] = heatmap_loss(scene, batch.target_xyz, config.heatmap_level, config.heatmap_sigma)
-    if config.rotation_map:
+        losses["heatmap"] = heatmap_loss(
+            scene, batch.target_xyz, config.losses.heatmap_level, config.losses.heatmap_sigma
+        )
         losses["rotation_map"] = _rotation_map_loss(model, scene, labels, batch.target_xyz)
-    total = torch.stack([getattr(config, f"{name}_weight") * value for name, value in losses.items()]).sum()
+    total = torch.stack([getattr(config.losses, f"{name}_weight") * value for name, value in losses.items()]).sum()
     return {"total": total} | losses
 
 
@@ -56,7 +57,7 @@ def _predict(
     The heads' position rides along as one more token of each scene, at noise step 0.
     """
     text_of = _text_of(model, steps)
-    if model.config.head_context == "scene":
+    if model.config.official_behaviour is not None:
         return model.denoise(scene, noised, steps, text_of), model.action_logits(scene, at_target, None)
     xyz = torch.cat([noised, at_target], 1)
     all_steps = torch.cat([steps, torch.zeros_like(steps[:, :1])], 1)
@@ -70,7 +71,7 @@ def _predict(
 def _text_of(model: MiniDiffuser, steps: Tensor) -> Tensor:
     """Which scene's sentence each of the actions (B, M) gets in its FiLM context."""
     scenes, level2 = steps.shape
-    if model.config.text_pairing == "own":
+    if model.config.official_behaviour is None:
         return torch.arange(scenes, device=steps.device)[:, None].expand_as(steps)
     # As published: actions run through m first, their texts through b first.
     return (torch.arange(scenes * level2, device=steps.device) % scenes).view(scenes, level2)
@@ -83,7 +84,7 @@ def _action_losses(
         "rotation": F.cross_entropy(logits.rotation, labels),
         "gripper": F.binary_cross_entropy_with_logits(logits.gripper, batch.gripper_open),
     }
-    if model.config.termination:
+    if model.config.official_behaviour is None:
         losses["termination"] = F.binary_cross_entropy_with_logits(logits.termination, batch.terminate)
     return losses
 
@@ -98,7 +99,7 @@ def heatmap_loss(scene: EncodedScene, target_xyz: Tensor, level: int, sigma: flo
         sigma: metres.
     """
     if scene.heatmap is None:
-        raise ValueError("scene has no heat-map, its model's config.heatmap is off")
+        raise ValueError("scene has no heat-map, as its model is in official behaviour")
     padded = scene.levels[level].padded
     wanted = -_squared_distances(scene.levels[level], target_xyz) / (2 * sigma**2)
     given = scene.heatmap[padded.members].masked_fill(~padded.valid, -1e4)
@@ -107,7 +108,7 @@ def heatmap_loss(scene: EncodedScene, target_xyz: Tensor, level: int, sigma: flo
 
 def _rotation_map_loss(model: MiniDiffuser, scene: EncodedScene, labels: Tensor, target_xyz: Tensor) -> Tensor:
     """Cross-entropy of the rotations (B, 72, 3) that the points around each target predict."""
-    number = model.config.heatmap_level
+    number = model.config.losses.heatmap_level
     level = scene.levels[number]
     distance = _squared_distances(level, target_xyz)
     nearest = distance.topk(min(_ROTATION_MAP_POINTS, distance.shape[1]), dim=1, largest=False)

@@ -36,8 +36,8 @@ class MiniDiffuser(nn.Module):
         self.config = config
         self.schedule = NoiseSchedule(config)
         self.ptv3_model = SceneNetwork(config)
-        self.txt_fc = nn.Linear(config.text_width, config.text_hidden)
-        self.txt_attn_fc = nn.Linear(config.text_width, 1) if config.film_text else None
+        self.txt_fc = nn.Linear(config.text.width, config.text.hidden)
+        self.txt_attn_fc = nn.Linear(config.text.width, 1) if config.neck.film_text else None
         self.act_proj_head = ActionHead(config)
 
     @property
@@ -71,8 +71,8 @@ class MiniDiffuser(nn.Module):
             levels, source = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
         words, text = self._read(text_tokens, text_lengths)
         features = self.ptv3_model.scene_features(points.index_select(0, source), levels, words)
-        finest, on_scene = features.decoder[0], self.config.head_context == "scene"
-        heat = self.config.heatmap_level
+        finest, on_scene = features.decoder[0], self.config.official_behaviour is not None
+        heat = self.config.losses.heatmap_level
         return EncodedScene(
             levels=levels,
             source=source,
@@ -82,11 +82,11 @@ class MiniDiffuser(nn.Module):
             state_memories=self.ptv3_model.remember_state(features, levels),
             text=text,
             maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts) if on_scene else None,
-            heatmap=self.act_proj_head.heatmap_mlp(features.decoder[heat])[:, 0] if self.config.heatmap else None,
+            heatmap=self.act_proj_head.heatmap_mlp(features.decoder[heat])[:, 0] if not on_scene else None,
         )
 
     def predict_noise(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, batch: Tensor) -> Tensor:
-        """Noise (Q, 3) in noised positions, in units of ``config.position_scale``.
+        """Noise (Q, 3) in noised positions, in units of ``config.diffusion.position_scale``.
 
         Args:
             scene: from :meth:`encode`.
@@ -98,7 +98,7 @@ class MiniDiffuser(nn.Module):
         slots = _Slots(batch, scene.scenes)
         packed, packed_steps = slots.pack(xyz), slots.pack(steps)
         predicted = self.denoise(scene, packed, packed_steps)
-        noise = self.schedule.denoised(predicted, packed / self.config.position_scale, packed_steps).noise
+        noise = self.schedule.denoised(predicted, packed / self.config.diffusion.position_scale, packed_steps).noise
         return slots.unpack(noise)
 
     def predict_rotation(self, scene: EncodedScene, xyz: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +112,7 @@ class MiniDiffuser(nn.Module):
         slots = _Slots(batch, scene.scenes)
         packed = slots.pack(xyz)
         steps = torch.zeros(packed.shape[:2], dtype=torch.long, device=packed.device)
-        on_scene = self.config.head_context == "scene"
+        on_scene = self.config.official_behaviour is not None
         tokens = None if on_scene else self.token_features(scene, packed, steps)
         logits = self.action_logits(scene, packed, tokens)
         return ActionLogits(*(slots.unpack(part.unflatten(0, packed.shape[:2])) for part in logits))
@@ -130,20 +130,20 @@ class MiniDiffuser(nn.Module):
         Args:
             scene: from :meth:`encode`.
             samples: hypotheses a scene, all in one pass.
-            steps: DDIM steps, 1 to ``config.diffusion_steps``.
+            steps: DDIM steps, 1 to ``config.diffusion.steps``.
             eta: 0 is deterministic given the first noise.
             generator: a CPU generator that draws all noise.
         """
         if samples < 1:
             raise ValueError(f"samples is {samples}, expected at least 1")
-        scale = self.config.position_scale
+        scale = self.config.diffusion.position_scale
         noise = torch.randn((scene.scenes, samples, 3), generator=generator).to(self.device)
 
         def predict(sample: Tensor, step: int) -> Tensor:
             at = torch.full(sample.shape[:2], step, device=sample.device)
             return self.denoise(scene, sample * scale, at)
 
-        return scale * self.schedule.ddim(predict, noise, steps, self.config.step_spacing, eta, generator)
+        return scale * self.schedule.ddim(predict, noise, steps, eta, generator)
 
     def loss(
         self, batch: TrainingBatch, level2: int = 64, generator: torch.Generator | None = None
@@ -170,18 +170,18 @@ class MiniDiffuser(nn.Module):
         return self.ptv3_model.tokens(scene, xyz, self._context(scene, steps, text_of))
 
     def action_logits(self, scene: EncodedScene, xyz: Tensor, tokens: Tensor | None) -> ActionLogits:
-        """Head logits (B * M, ...) at positions (B, M, 3); ``tokens`` (B, M, C) as ``head_context`` needs them."""
+        """Head logits (B * M, ...) at positions (B, M, 3); ``tokens`` (B, M, C) None in official behaviour."""
         if tokens is None:
             if scene.maximum is None:
-                raise ValueError("tokens is None, expected tokens with head_context 'anchor'")
+                raise ValueError("tokens is None, expected tokens but in official behaviour")
             seen = scene.maximum[:, None].expand(-1, xyz.shape[1], -1)
-            tokens = torch.cat([seen, xyz / self.config.position_scale], -1)
-        state = None if self.config.head_text else self.ptv3_model.state_tokens(scene, xyz).flatten(0, 1)
+            tokens = torch.cat([seen, xyz / self.config.diffusion.position_scale], -1)
+        state = None if self.config.heads.head_text else self.ptv3_model.state_tokens(scene, xyz).flatten(0, 1)
         return self.act_proj_head.action(tokens.flatten(0, 1), state)
 
     def _read(self, tokens: Tensor, lengths: Tensor) -> tuple[Words, Tensor | None]:
         """Padded words, and where FiLM reads it one vector (B, text_hidden) a sentence."""
-        if self.config.text_normalized:
+        if self.config.official_behaviour is None:
             tokens = F.layer_norm(tokens, tokens.shape[1:])
         padded_length = math.ceil(int(lengths.max()) / _WORDS_ALIGNED) * _WORDS_ALIGNED
         position = torch.arange(padded_length, device=tokens.device)
@@ -197,16 +197,16 @@ class MiniDiffuser(nn.Module):
 
     def _context(self, scene: EncodedScene, steps: Tensor, text_of: Tensor | None = None) -> TokenContext:
         """FiLM contexts of tokens at steps (B, M); ``text_of`` (B, M) names the scene whose sentence each gets."""
-        width = self.config.text_hidden
+        width = self.config.text.hidden
         if scene.text is None:
             distinct, which = torch.unique(steps, return_inverse=True)
             return TokenContext(step_embedding(distinct, width), which)
         if text_of is None:
             text_of = torch.arange(len(steps), device=steps.device)[:, None].expand_as(steps)
-        codes = text_of * self.config.diffusion_steps + steps
+        codes = text_of * self.config.diffusion.steps + steps
         distinct, which = torch.unique(codes, return_inverse=True)
-        of_step = step_embedding(distinct % self.config.diffusion_steps, width)
-        return TokenContext(scene.text[distinct // self.config.diffusion_steps] + of_step, which)
+        of_step = step_embedding(distinct % self.config.diffusion.steps, width)
+        return TokenContext(scene.text[distinct // self.config.diffusion.steps] + of_step, which)
 
 
 class _Slots:

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.network.attention import Mlp, Rotary, attend, fourier_features, rotate, split_linear
+from mini_diffuser_ros.policy.network.attention import (
+    Mlp,
+    Rotary,
+    attend,
+    attention_dropout,
+    fourier_features,
+    rotate,
+    split_linear,
+)
 from mini_diffuser_ros.policy.network.dropout import dropout
 from mini_diffuser_ros.policy.network.pyramid import Level
 
@@ -61,12 +69,12 @@ class AnchorEmbedding(nn.ModuleList):
     """Token of a position."""
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
-        fourier = config.anchor_features == "fourier"
-        width = 3 + 6 * len(config.wavelengths) if fourier else 3
-        hidden = config.neck_channels if fourier else _PUBLISHED_ANCHOR_HIDDEN
-        super().__init__([Mlp(width, hidden, config.neck_channels)])
+        fourier = config.official_behaviour is None
+        width = 3 + 6 * len(config.layers.wavelengths) if fourier else 3
+        hidden = config.neck.channels if fourier else _PUBLISHED_ANCHOR_HIDDEN
+        super().__init__([Mlp(width, hidden, config.neck.channels)])
         self.fourier = fourier
-        self.wavelengths, self.scale = config.wavelengths, config.position_scale
+        self.wavelengths, self.scale = config.layers.wavelengths, config.diffusion.position_scale
 
     def forward(self, xyz: Tensor) -> Tensor:
         """Positions (..., 3) in metres to tokens (..., C)."""
@@ -112,16 +120,16 @@ class SceneCrossAttention(nn.Module):
 
     def __init__(self, scene_channels: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        channels, width = config.neck_channels, config.neck_head_width
-        self.heads, self.scale = config.neck_heads, config.position_scale
-        self.dropout, self.key_dropout = config.dropout, config.attention_dropout
-        self.relative, self.coordinates = config.rotary == "relative", config.value_coordinates
+        channels, width = config.neck.channels, config.neck.head_width
+        self.heads, self.scale = config.neck.heads, config.diffusion.position_scale
+        self.dropout, self.key_dropout = config.layers.dropout, attention_dropout(config)
+        self.relative = self.coordinates = config.official_behaviour is None
         self.q = nn.Linear(channels, channels)
         self.kv = nn.Linear(scene_channels + 3 * self.coordinates, 2 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
-        self.rotary = Rotary(width, config.wavelengths if self.relative else None)
+        self.rotary = Rotary(width, config.layers.wavelengths if self.relative else None)
 
     def remember(self, features: Tensor, level: Level) -> SceneMemory:
         """Keys and values of a level's features (N, C)."""
@@ -159,12 +167,12 @@ class NeckBlock(nn.Module):
 
     def __init__(self, scene_channels: int, context_width: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        channels = config.neck_channels
-        hidden = int(channels * config.mlp_ratio)
+        channels = config.neck.channels
+        hidden = int(channels * config.layers.mlp_ratio)
         self.norm1 = nn.ModuleList([_token_norm(channels, context_width)])
         self.attn = SceneCrossAttention(scene_channels, config)
         self.norm2 = nn.ModuleList([_token_norm(channels, context_width)])
-        self.mlp = nn.ModuleList([Mlp(channels, hidden, dropout=config.dropout)])
+        self.mlp = nn.ModuleList([Mlp(channels, hidden, dropout=config.layers.dropout)])
 
     def forward(self, tokens: Tensor, turn: Tensor, memory: SceneMemory, context: TokenContext | None) -> Tensor:
         """Tokens (B, M, C), whose positions' rotary encoding is ``turn`` (B, M, d / 2), to (B, M, C)."""

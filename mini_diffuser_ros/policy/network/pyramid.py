@@ -130,12 +130,12 @@ def build_pyramid(
         batch: (N,) int64, non-decreasing.
         scenes: number of scenes B, each with at least one point.
         config: sizes and behaviour.
-        training: whether curves may be drawn at random under ``curve_shuffle == "training"``.
+        training: draw a curve for each level at random.
         generator: draws them; torch's own where None.
     """
     grid, corner = _first_grid(coordinates, batch, scenes, config)
-    depth = MAX_DEPTH if config.grid_origin == "cloud" else max(1, int(grid.max()).bit_length())
-    shuffled = config.curve_shuffle == "always" or (config.curve_shuffle == "training" and training)
+    depth = MAX_DEPTH if config.official_behaviour is None else max(1, int(grid.max()).bit_length())
+    shuffled = training if config.official_behaviour is None else config.official_behaviour.curve_shuffle
     curves = _draw_curves(config, shuffled, generator)
     points = _Points(coordinates, grid, batch, _codes(grid, batch, curves[0], depth))
     source = torch.argsort(points.code, stable=True)
@@ -148,8 +148,8 @@ def build_pyramid(
             depth = max(depth - 1, 1)
             same_curve = curves[number + 1] == curves[number]
             coarser, parents, next_children = _coarsen(points, curves[number + 1], depth, same_curve)
-        windows = cut_windows(counts, config.windows[number])
-        size = config.voxel_size * 2**number
+        windows = cut_windows(counts, config.backbone.windows[number])
+        size = config.scene.voxel_size * 2**number
         levels.append(
             Level(points.coordinates, points.grid, points.batch, counts, size, corner, windows, children, parents)
         )
@@ -183,19 +183,19 @@ def _coarsen(points: _Points, curve: str, depth: int, same_curve: bool) -> tuple
 
 def _first_grid(coordinates: Tensor, batch: Tensor, scenes: int, config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
     """Voxels (N, 3) of level 0 and the grid's corner (B, 3)."""
-    if config.grid_origin == "batch":
+    if config.official_behaviour is not None:
         corner = coordinates.amin(0).expand(scenes, 3)
-        return torch.div(coordinates - corner[0], config.voxel_size, rounding_mode="trunc").long(), corner
+        return torch.div(coordinates - corner[0], config.scene.voxel_size, rounding_mode="trunc").long(), corner
     index = batch[:, None].expand(-1, 3)
     low = coordinates.new_full((scenes, 3), torch.inf).scatter_reduce_(0, index, coordinates, "amin")
     per_coarse = 2 ** (config.levels - 1)
-    cells = torch.floor(coordinates / config.voxel_size).long()
-    first = torch.floor(low / config.voxel_size).long() // per_coarse * per_coarse
-    return cells - first[batch], first * config.voxel_size
+    cells = torch.floor(coordinates / config.scene.voxel_size).long()
+    first = torch.floor(low / config.scene.voxel_size).long() // per_coarse * per_coarse
+    return cells - first[batch], first * config.scene.voxel_size
 
 
 def _draw_curves(config: MiniDiffuserConfig, shuffled: bool, generator: torch.Generator | None) -> Sequence[str]:
     if not shuffled:
-        return [config.curves[0]] * config.levels
-    drawn = torch.randint(len(config.curves), (config.levels,), generator=generator)
-    return [config.curves[number] for number in drawn.tolist()]
+        return [config.backbone.curves[0]] * config.levels
+    drawn = torch.randint(len(config.backbone.curves), (config.levels,), generator=generator)
+    return [config.backbone.curves[number] for number in drawn.tolist()]

@@ -71,18 +71,18 @@ class SceneNetwork(nn.Module):
         self.embedding = nn.ModuleDict({"stem": Stem(config)})
         self.anchor_proj = AnchorEmbedding(config)
         self.enc = nn.ModuleDict({f"enc{number}": EncoderStage(number, config) for number in range(levels)})
-        self.mid_conv = LocalQuery(config.encoder_channels[-1], config.neck_channels)
+        self.mid_conv = LocalQuery(config.backbone.encoder_channels[-1], config.neck.channels)
         self.dec = nn.ModuleDict(
             {f"dec{number}": DecoderStage(number, config) for number in reversed(range(levels - 1))}
         )
-        widths = (*config.decoder_channels, config.encoder_channels[-1])
+        widths = (*config.backbone.decoder_channels, config.backbone.encoder_channels[-1])
         self.nec = nn.ModuleDict(
-            {_neck_name(n): NeckBlock(widths[n], config.text_hidden, config) for n in reversed(range(levels))}
+            {_neck_name(n): NeckBlock(widths[n], config.text.hidden, config) for n in reversed(range(levels))}
         )
-        if not config.head_text:
+        if not config.heads.head_text:
             self.state_enc = StateEncoder(config)
             self.state_proj = AnchorEmbedding(config)
-            width = config.encoder_channels[StateEncoder.LEVEL]
+            width = config.backbone.encoder_channels[StateEncoder.LEVEL]
             self.state_neck = nn.ModuleList(NeckBlock(width, 0, config) for _ in range(_STATE_BLOCKS))
 
     def scene_features(self, points: Tensor, levels: tuple[Level, ...], words: Words) -> SceneFeatures:
@@ -91,7 +91,7 @@ class SceneNetwork(nn.Module):
         skips, state = [], None
         for number, level in enumerate(levels):
             before, x = cast(EncoderStage, self.enc[f"enc{number}"])(x, level, words)
-            if number == 0 and not self.config.head_text:
+            if number == 0 and not self.config.heads.head_text:
                 state = self.state_enc(before, levels[StateEncoder.LEVEL])
             skips.append(x)
         decoded = [x]
@@ -126,7 +126,7 @@ class SceneNetwork(nn.Module):
         """Neck: positions (B, M, 3) in metres to tokens (B, M, C), from the coarsest level to the finest."""
         tokens: Tensor = self.anchor_proj(xyz)
         turn = self._turn(xyz)
-        frozen = _frozen_voxel(scene.levels[-1], xyz) if self.config.anchor_index == "frozen" else None
+        frozen = _frozen_voxel(scene.levels[-1], xyz) if self.config.official_behaviour is not None else None
         for number in reversed(range(len(scene.levels))):
             level = scene.levels[number]
             voxel = _own_voxel(level, xyz) if frozen is None else frozen

@@ -1,0 +1,1 @@
+"""What only published checkpoints need; importing it loads no torch."""
