@@ -54,5 +54,5 @@ def test_an_over_long_sentence_is_refused() -> None:
 
 
 def test_a_width_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(TextError, match="text_width: 512"):
+    with pytest.raises(TextError, match=r"text\.width: 512"):
         sentence_encoder(MiniDiffuserConfig.small(text={"width": 512}))
