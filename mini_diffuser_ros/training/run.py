@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, tune_cpu
-from mini_diffuser_ros.support.settings import SettingsError, to_mapping, write_settings, with_values
+from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes

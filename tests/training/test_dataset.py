@@ -93,7 +93,7 @@ def test_first_slots_draw_decisions_then_grasps(demonstrations: list[Demonstrati
     grasps = [samples[step, 6] for step in range(10)]
     anything = [samples[step, slot] for step in range(10) for slot in range(7, 10)]
     # In these episodes decisions go to 15 cm above the objects, grasps to 2 cm; both but for augmentation.
-    height = MODEL.centre_height
+    height = MODEL.scene.centre_height
     assert all(float(sample.target[2]) + height > 0.1 for sample in decisions)
     assert all(float(sample.target[2]) + height < 0.05 and not sample.gripper_open for sample in grasps)
     assert any(sample.terminate for sample in anything)
