@@ -5,14 +5,14 @@ import pytest
 
 from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, StaticBox
-from mini_diffuser_ros.robots import RobotDescription, load_robot
+from mini_diffuser_ros.robots import ROBOTS, RobotDescription, load_robot
 
 WALL = StaticBox("wall", center=(0.5, 0.0, 0.2), half_extents=(0.15, 0.02, 0.2))
 
 
-@pytest.fixture(scope="session", params=["panda", "fr3", "ur5e"])
+@pytest.fixture(scope="session", params=ROBOTS)
 def robot(request: pytest.FixtureRequest) -> RobotDescription:
-    """Two arms of seven joints, and one of six of another maker."""
+    """Every arm of the package: two of seven joints, and one of six of another maker, so far."""
     return load_robot(request.param)
 
 

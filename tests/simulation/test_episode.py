@@ -16,12 +16,15 @@ STEPS = {"push_buttons": 3, "stack_blocks": 6, "put_item_in_bowl": 6}
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_expert_solves_its_task(small_world: TabletopWorld, planner: MotionPlanner, task: str, seed: int) -> None:
+    goal = small_world.reset(task, seed)
+    steps = len(TASKS[task].expert(small_world, goal.slots))
+    assert steps == STEPS.get(task, steps)
     episode = demonstrate(small_world, planner, task, seed)
     assert small_world.success()
     assert episode.task == task
     assert episode.variation == small_world.goal.variation
     assert episode.sentences == small_world.goal.sentences
-    assert len(episode.keyframes) == STEPS[task] + 1
+    assert len(episode.keyframes) == steps + 1
     stamps = [keyframe.stamp for keyframe in episode.keyframes]
     assert stamps == sorted(stamps)
     for keyframe in episode.keyframes:
