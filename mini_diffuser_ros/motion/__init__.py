@@ -17,7 +17,6 @@ from mini_diffuser_ros.motion.refusals import (
     NoPath,
     NotFinite,
     OutsideWorkspace,
-    StaleState,
     TooTilted,
     Unreachable,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "NotFinite",
     "OutsideWorkspace",
     "PlannedKeyframe",
-    "StaleState",
     "StaticBox",
     "TooTilted",
     "Unreachable",

@@ -64,7 +64,6 @@ class MotionConfig:
             approaching and lifting need it: over 10 cm a straight joint segment bows by up to 19 mm. 0 tries straight
             lines only when the straight joint path is blocked.
         planning_time: seconds for the sampling planner.
-        max_state_age: seconds after which a measured joint state is too old to start from.
         seed: of every random choice.
     """
 
@@ -92,7 +91,6 @@ class MotionConfig:
     joint_limit_margin: float = bounded(0.02, 0.0, 0.5)
     straight_line_below: float = bounded(0.15, 0.0, 10.0)
     planning_time: float = bounded(2.0, 0.01, 600.0)
-    max_state_age: float = bounded(0.5, 0.01, 60.0)
     seed: int = bounded(0, 0, 2**31 - 1)
 
     def __post_init__(self) -> None:

@@ -24,7 +24,6 @@ from mini_diffuser_ros.motion.refusals import (
     NoPath,
     NotFinite,
     OutsideWorkspace,
-    StaleState,
     TooTilted,
     Unreachable,
 )
@@ -187,19 +186,6 @@ class MotionPlanner:
             limits,
             self.config.sample_period,
         )
-
-    def check_state_age(self, age: float | None, *, target: str = "keyframe") -> None:
-        """Refuses to start from an old joint state.
-
-        Args:
-            age: seconds since the joint state was measured, None if there is none.
-            target: what the refusal calls the motion.
-
-        Raises:
-            StaleState: if the state is missing, older than ``max_state_age`` or its age is not a number.
-        """
-        if age is None or not age <= self.config.max_state_age:
-            raise StaleState(target, age, self.config.max_state_age)
 
     def _checked_start(self, start: ArrayLike, target: str) -> Array:
         positions = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)

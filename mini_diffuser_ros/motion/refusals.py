@@ -112,16 +112,6 @@ class LimitExceeded(MotionRefused):
         super().__init__(target, f"{quantity} of {joint} reaches {value:.3f}, the limit is {maximum:.3f}")
 
 
-class StaleState(MotionRefused):
-    """The measured joint state is too old, or missing."""
-
-    limit = "state_age"
-
-    def __init__(self, target: str, age: float | None, max_age: float) -> None:
-        what = "no joint state was received" if age is None else f"the joint state is {age:.3f} s old"
-        super().__init__(target, f"{what}, max_state_age is {max_age:.3f} s")
-
-
 class AllRefused(MotionRefused):
     """Every candidate was refused.
 

@@ -98,7 +98,7 @@ class MotionNode(ManagedNode):
             "begins as stopped; empty: it begins as not stopped",
         )
         robot = load_robot(robot_name)
-        self._planner = MotionPlanner(robot, planner_config(parameters, max_joint_age))
+        self._planner = MotionPlanner(robot, planner_config(parameters))
         rest = RestConfig(speed=rest_speed)
         self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction, with_fingers=False)
         self._latch = StopLatch(Path(stop_file) if stop_file else None, self.get_logger().error)
@@ -228,19 +228,18 @@ class MotionNode(ManagedNode):
         return f"arms found: {', '.join(arms) or 'none'}; grippers found: {', '.join(grippers) or 'none'}"
 
 
-def planner_config(parameters: Parameters, max_state_age: float) -> MotionConfig:
+def planner_config(parameters: Parameters) -> MotionConfig:
     """Declare ``planner.*`` and return what they say.
 
     Args:
         parameters: of the node.
-        max_state_age: seconds; the node has a parameter of its own for it.
 
     Raises:
         SettingsError: if a value, or the number of values of the boxes, makes no sense.
     """
-    limits = parameters.settings(MotionConfig(), "planner", without=("boxes", "max_state_age"))
+    limits = parameters.settings(MotionConfig(), "planner", without=("boxes",))
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
-    return replace(limits, max_state_age=max_state_age, boxes=boxes)
+    return replace(limits, boxes=boxes)
 
 
 def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:

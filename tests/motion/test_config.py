@@ -49,7 +49,6 @@ def test_unknown_field_is_named_with_the_known_ones() -> None:
         ("finger_clearance", -0.001),
         ("table_height", math.nan),
         ("planning_time", math.inf),
-        ("max_state_age", 0.0),
         ("max_tilt", 4.0),
         ("gripper_opening", 1.1),
         ("gripper_symmetry", 1),

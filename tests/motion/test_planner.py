@@ -16,7 +16,6 @@ from mini_diffuser_ros.motion import (
     NoPath,
     NotFinite,
     OutsideWorkspace,
-    StaleState,
     StaticBox,
     TooTilted,
     Unreachable,
@@ -281,16 +280,6 @@ def test_refusal_of_all_candidates_lists_them(planner: MotionPlanner, robot: Rob
 def test_no_candidates_are_a_refusal(planner: MotionPlanner, robot: RobotDescription) -> None:
     with pytest.raises(AllRefused, match="there is none"):
         planner.plan_first(robot.home, [])
-
-
-@pytest.mark.parametrize("age", [None, 0.6, np.nan])
-def test_old_or_missing_state_is_refused(planner: MotionPlanner, age: float | None) -> None:
-    with pytest.raises(StaleState, match=r"max_state_age is 0\.500 s"):
-        planner.check_state_age(age)
-
-
-def test_fresh_state_is_accepted(planner: MotionPlanner) -> None:
-    planner.check_state_age(0.1)
 
 
 def test_moving_arm_stops_soon(planner: MotionPlanner, robot: RobotDescription) -> None:
