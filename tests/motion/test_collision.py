@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionConfig
@@ -41,8 +41,10 @@ def test_overlap_names_both_bodies_and_its_depth(checker: CollisionChecker, robo
 def test_free_means_that_every_pair_keeps_its_clearance(
     checker: CollisionChecker, robot: RobotDescription, seed: int
 ) -> None:
-    positions = np.random.default_rng(seed).uniform(*robot.position_limits.T)
-    assume(checker.violation(positions) is None)
+    generator = np.random.default_rng(seed)
+    # Drawn until one is free: of an arm with wide ranges few are.
+    draws = (generator.uniform(*robot.position_limits.T) for _ in range(1000))
+    positions = next(drawn for drawn in draws if checker.violation(drawn) is None)
 
     for distance, clearance in _pair_distances(robot, positions):
         # The query works to a tolerance of its own.
@@ -55,11 +57,11 @@ def test_free_segment_has_no_hidden_collision(checker: CollisionChecker, robot: 
     generator = np.random.default_rng(seed)
     # Not from two turns away: of such segments of an arm with that range hardly one is free.
     lower, upper = np.clip(robot.position_limits.T, robot.home - 2.0, robot.home + 2.0)
-    start = generator.uniform(lower, upper)
-    goal = start + 0.3 * (generator.uniform(lower, upper) - start)
-    assume(checker.violation(start) is None)
+    draws = (generator.uniform(lower, upper) for _ in range(1000))
+    start = next(drawn for drawn in draws if checker.violation(drawn) is None)
     checker.leave_from(start)
-    assume(checker.segment_violation(start, goal) is None)
+    goals = (start + 0.3 * (drawn - start) for drawn in draws)
+    goal = next(drawn for drawn in goals if checker.segment_violation(start, drawn) is None)
 
     for fraction in np.linspace(0.0, 1.0, 400):
         violation = checker.violation(start + fraction * (goal - start))
