@@ -1,5 +1,7 @@
 """The collision checker against MuJoCo's own distance query and against dense sampling."""
 
+from collections.abc import Iterator
+
 import mujoco
 import numpy as np
 import pytest
@@ -51,17 +53,27 @@ def test_free_means_that_every_pair_keeps_its_clearance(
         assert distance > clearance - 1e-4
 
 
+def _segments(generator: np.random.Generator, lower: np.ndarray, upper: np.ndarray) -> Iterator[np.ndarray]:
+    """Short segments (2, J), drawn until one is free: few are."""
+    for _ in range(2000):
+        start, towards = generator.uniform(lower, upper, (2, len(lower)))
+        yield np.array([start, start + 0.3 * (towards - start)])
+
+
+def _is_free(checker: CollisionChecker, start: np.ndarray, goal: np.ndarray) -> bool:
+    if checker.violation(start) is not None:
+        return False
+    checker.leave_from(start)
+    return checker.segment_violation(start, goal) is None
+
+
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
 def test_free_segment_has_no_hidden_collision(checker: CollisionChecker, robot: RobotDescription, seed: int) -> None:
     generator = np.random.default_rng(seed)
     # Not from two turns away: of such segments of an arm with that range hardly one is free.
     lower, upper = np.clip(robot.position_limits.T, robot.home - 2.0, robot.home + 2.0)
-    draws = (generator.uniform(lower, upper) for _ in range(1000))
-    start = next(drawn for drawn in draws if checker.violation(drawn) is None)
-    checker.leave_from(start)
-    goals = (start + 0.3 * (drawn - start) for drawn in draws)
-    goal = next(drawn for drawn in goals if checker.segment_violation(start, drawn) is None)
+    start, goal = next(segment for segment in _segments(generator, lower, upper) if _is_free(checker, *segment))
 
     for fraction in np.linspace(0.0, 1.0, 400):
         violation = checker.violation(start + fraction * (goal - start))
