@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.support.errors import one_line
+from mini_diffuser_ros.support.workers import end_with_parent, spawning
 
 Setting = TypeVar("Setting")
 Row = TypeVar("Row")
@@ -40,7 +40,7 @@ def in_fresh_process(measure: Callable[[Setting], Row], setting: Setting) -> Row
     Raises:
         BenchError: as :func:`measure_each`.
     """
-    context = multiprocessing.get_context("spawn")
+    context = spawning()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_report, args=(sender, measure, setting))
     process.start()
@@ -61,6 +61,7 @@ def in_fresh_process(measure: Callable[[Setting], Row], setting: Setting) -> Row
 
 def _report(sender: Connection, measure: Callable[[Setting], Row], setting: Setting) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends this process
+    end_with_parent()
     try:
         sender.send(measure(setting))
     except BenchError as error:
