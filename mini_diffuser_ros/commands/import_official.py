@@ -10,6 +10,7 @@ from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.official.published import DEAD_TENSORS, import_official
 from mini_diffuser_ros.policy.storage import save_policy
+from mini_diffuser_ros.support.errors import UserError
 
 _CARD = """# Mini Diffuser, published weights
 
@@ -29,7 +30,7 @@ Sentences are read by CLIP ViT-B/32 (`openai/clip-vit-base-patch32`, 512 wide), 
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, or 2 for a user's error."""
+    """Run the command; returns 0."""
     parser = CommandParser(
         "import-official",
         description="Read a published checkpoint (a state_dict of torch.save) and write a policy directory.",
@@ -45,9 +46,7 @@ def main(arguments: list[str]) -> int:
         card = _CARD.format(file=values.file.name, parameters=parameters, dead=", ".join(DEAD_TENSORS))
         save_policy(model, values.directory, card)
     except OSError as error:
-        reason = error.strerror or error
-        sys.stderr.write(f"mini-diffuser import-official: cannot write {values.directory}: {reason}\n")
-        return 2
+        raise UserError(f"cannot write {values.directory}: {error.strerror or error}") from error
     sys.stdout.write(f"wrote {values.directory}: {parameters} parameters, official behaviour, sentences read by CLIP\n")
     return 0
 

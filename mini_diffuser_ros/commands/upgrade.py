@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from mini_diffuser_ros.policy.errors import PolicyError
+from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.policy.first_format import FUSION_FILE, upgrade
 from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.support.errors import UserError
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, or 2 for a user's error."""
-    parser = argparse.ArgumentParser(
-        prog="mini-diffuser upgrade",
+    """Run the command; returns 0."""
+    parser = CommandParser(
+        "upgrade",
         description="Bring a policy of the first format (before 0.2) over: config.json with every field, the fusion in "
         "it, and a digest of the weights, which stay as they are.",
     )
@@ -27,14 +27,10 @@ def main(arguments: list[str]) -> int:
     )
     values = parser.parse_args(arguments)
     out = values.checkpoint if values.out is None else values.out
+    fusion = FusionConfig() if values.fusion == "default" else None
     try:
-        fusion = FusionConfig() if values.fusion == "default" else None
         upgrade(values.checkpoint, out, fusion, from_clouds=values.fusion == "none")
-    except PolicyError as error:
-        sys.stderr.write(f"mini-diffuser upgrade: {error}\n")
-        return 2
     except OSError as error:
-        sys.stderr.write(f"mini-diffuser upgrade: cannot write {out}: {error.strerror or error}\n")
-        return 2
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
     sys.stdout.write(f"wrote {out}: the same weights; the sentences it was taught are not known\n")
     return 0

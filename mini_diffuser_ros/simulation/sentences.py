@@ -11,6 +11,7 @@ from mini_diffuser_ros.simulation.errors import SimulationError
 from mini_diffuser_ros.simulation.task import Goal, Slots, Task
 from mini_diffuser_ros.simulation.tasks import TASKS, task_named
 from mini_diffuser_ros.simulation.templates import Templates, fill, slot_problem
+from mini_diffuser_ros.support.errors import one_line
 
 __all__ = ["Instruction", "fill", "load_templates", "make_goal", "match_sentence", "read_templates"]
 
@@ -40,7 +41,7 @@ def read_templates(text: str, source: str) -> dict[str, tuple[str, ...]]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SimulationError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+        raise SimulationError(f"{source}: not YAML: {one_line(error)}") from error
     if not isinstance(document, dict) or not document:
         raise SimulationError(f"{source}: expected a mapping of tasks ({', '.join(TASKS)}) to lists of sentences")
     for task, sentences in document.items():
