@@ -81,7 +81,7 @@ setup(
     entry_points={
         "console_scripts": [
             "mini-diffuser = mini_diffuser_ros.commands.main:main",
-            *(f"{name} = {PACKAGE}.commands.executables:{name}" for name in EXECUTABLES),
+            *(f"{name} = {PACKAGE}.bringup.executables:{name}" for name in EXECUTABLES),
         ],
     },
 )

@@ -24,7 +24,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from mini_diffuser_ros.commands.bringup import RVIZ_TOPICS, Bringup, BringupError, plan_bringup
+from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, BringupError, plan_bringup
 
 PACKAGE = "mini_diffuser_ros"
 SHARE = Path(get_package_share_directory(PACKAGE))

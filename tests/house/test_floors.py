@@ -14,7 +14,8 @@ FLOORS = (
     {"perception", "sensing", "policy", "motion", "data"},
     {"running", "training", "simulation", "calibration"},
     {"evaluation", "viewing", "bench"},
-    {"nodes", "commands", "__main__"},
+    {"nodes"},
+    {"bringup", "commands", "__main__"},
 )
 STAGES = {"perception", "policy", "motion"}
 ALLOWED = {("policy", "perception")}  # policy.fuse(views): a policy is served with the fusion it was trained with

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from mini_diffuser_ros import __version__
-from mini_diffuser_ros.commands.executables import CLASSES
+from mini_diffuser_ros.bringup.executables import CLASSES
 
 REPOSITORY = Path(__file__).parents[2]
 MANIFESTS = ("package.xml", "interfaces/package.xml")

@@ -147,7 +147,7 @@ def test_a_wrong_parameter_is_named_in_one_line(begin: Begin, value: str) -> Non
     ],
 )
 def test_a_stack_of_nothing_known_is_refused_in_one_line(words: tuple[str, ...], reason: str) -> None:
-    program = "from mini_diffuser_ros.commands.executables import stack; stack()"
+    program = "from mini_diffuser_ros.bringup.executables import stack; stack()"
     ended = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=DISCOVERY)
     assert ended.returncode == 2
     assert reason in ended.stderr

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.commands.bringup import RVIZ_TOPICS, Bringup, plan_bringup
+from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, plan_bringup
 from mini_diffuser_ros.support.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / "config"
