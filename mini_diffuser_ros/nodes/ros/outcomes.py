@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 
-NAMES = ("FAILED", "TERMINATED", "KEYFRAME_LIMIT", "STOPPED", "PREEMPTED", "REFUSED", "CANCELED")
+NAMES = (
+    "FAILED",
+    "TERMINATED",
+    "KEYFRAME_LIMIT",
+    "STOPPED",
+    "PREEMPTED",
+    "REFUSED",
+    "CANCELED",
+    "MOTION_LOST",
+    "ALREADY",
+)
 
 
 def outcome_name(outcome: int) -> str:
