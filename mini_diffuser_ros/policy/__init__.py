@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from mini_diffuser_ros.policy.checkpoint import Checkpoint, read_checkpoint, read_fusion
     from mini_diffuser_ros.policy.config import MiniDiffuserConfig
     from mini_diffuser_ros.policy.cpu import tune_cpu
+    from mini_diffuser_ros.policy.encoding import SentenceEncoder, sentence_encoder
     from mini_diffuser_ros.policy.errors import CheckpointError, PolicyError, TextError
     from mini_diffuser_ros.policy.network.model import MiniDiffuser
     from mini_diffuser_ros.policy.official.published import import_official
     from mini_diffuser_ros.policy.policy import Policy
     from mini_diffuser_ros.policy.scene import ScenePoints, scene_points, workspace_centre
     from mini_diffuser_ros.policy.storage import load_model, load_policy, save_policy
-    from mini_diffuser_ros.policy.text import SentenceEncoder, sentence_encoder
 
 _HOMES = {
     "batch": ("TrainingBatch",),
     "checkpoint": ("Checkpoint", "read_checkpoint", "read_fusion"),
     "config": ("MiniDiffuserConfig",),
     "cpu": ("tune_cpu",),
+    "encoding": ("SentenceEncoder", "sentence_encoder"),
     "errors": ("CheckpointError", "PolicyError", "TextError"),
     "network.model": ("MiniDiffuser",),
     "official.published": ("import_official",),
     "policy": ("Policy",),
     "scene": ("ScenePoints", "scene_points", "workspace_centre"),
     "storage": ("load_model", "load_policy", "save_policy"),
-    "text": ("SentenceEncoder", "sentence_encoder"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

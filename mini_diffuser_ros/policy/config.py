@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mini_diffuser_ros.policy.official.config import OfficialBehaviour
+from mini_diffuser_ros.policy.text import encoder_names
 from mini_diffuser_ros.records import Workspace
 from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields, not_expected, with_values
 
@@ -53,19 +54,22 @@ class TextConfig:
     """Sentences.
 
     Attributes:
-        encoder: ``minilm`` (ships with its package, 384 wide) or ``clip`` (512 wide, must be downloaded).
+        encoder: name of a file in ``policy/text/``, e.g. ``minilm`` (ships with its package, 384 wide) or ``clip`` (512
+            wide, must be downloaded).
         width: width of the encoder's token states.
         max_tokens: a longer sentence is refused.
         hidden: width of the text inside the network, and of the FiLM context.
     """
 
-    encoder: Literal["minilm", "clip"] = "minilm"
+    encoder: str = "minilm"
     width: int = bounded(384, 1, _MANY)
     max_tokens: int = bounded(48, 1, _MANY)
     hidden: int = bounded(128, 1, _MANY)
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.encoder not in (known := encoder_names()):
+            raise not_expected("encoder", self.encoder, "one of " + ", ".join(map(repr, known)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.encoding import sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
 from mini_diffuser_ros.policy.network.model import MiniDiffuser
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.policy.scene import scene_points
-from mini_diffuser_ros.policy.text import SentenceEncoder, sentence_encoder
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, KeyframeMode
 from mini_diffuser_ros.robots import RobotDescription
 
@@ -29,7 +29,7 @@ class Policy:
     Args:
         model: the network; it is put into evaluation mode and moved to ``device``.
         device: torch device, e.g. ``cpu`` or ``cuda``.
-        text: sentence encoder; by default the one the model's configuration names.
+        text: gives a sentence's token states (L, D); by default the encoder that the model's configuration names.
         fusion: how images became the clouds that it was trained on; None where its source held no images.
         tasks: task to the sentences it was taught.
 
@@ -42,7 +42,7 @@ class Policy:
         self,
         model: MiniDiffuser,
         device: str | torch.device = "cpu",
-        text: SentenceEncoder | None = None,
+        text: Callable[[str], Tensor] | None = None,
         fusion: FusionConfig | None = None,
         tasks: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:

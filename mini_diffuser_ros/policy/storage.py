@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mini_diffuser_ros.policy.checkpoint import (
     CARD_FILE,
@@ -18,7 +19,6 @@ from mini_diffuser_ros.policy.checkpoint import (
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.network.model import MiniDiffuser
 from mini_diffuser_ros.policy.policy import Policy, checked_device
-from mini_diffuser_ros.policy.text import SentenceEncoder
 from mini_diffuser_ros.policy.weights import (
     digest_of,
     pack_weights,
@@ -82,14 +82,14 @@ def store(
 
 
 def load_policy(
-    directory: str | os.PathLike[str], device: str | torch.device = "cpu", text: SentenceEncoder | None = None
+    directory: str | os.PathLike[str], device: str | torch.device = "cpu", text: Callable[[str], Tensor] | None = None
 ) -> Policy:
     """Read a checkpoint directory.
 
     Args:
         directory: as :func:`save_policy` wrote it.
         device: where decisions are computed.
-        text: sentence encoder instead of the one the configuration names.
+        text: gives a sentence's token states (L, D), instead of the encoder that the configuration names.
 
     Raises:
         CheckpointError: a file is missing or damaged, or a field or tensor does not fit; one line names it.

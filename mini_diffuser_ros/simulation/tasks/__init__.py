@@ -6,11 +6,12 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Mapping
-from types import GenericAlias, MappingProxyType, ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 from mini_diffuser_ros.simulation.errors import SimulationError
 from mini_diffuser_ros.simulation.task import Task
+from mini_diffuser_ros.support.modules import subclasses_in
 
 
 def find_tasks(package: ModuleType) -> Mapping[str, Task]:
@@ -22,19 +23,14 @@ def find_tasks(package: ModuleType) -> Mapping[str, Task]:
     tasks: dict[str, Task] = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
         module = importlib.import_module(f"{package.__name__}.{name}")
-        own = [kind for kind in vars(module).values() if _is_task(kind) and kind.__module__ == module.__name__]
+        own = subclasses_in(module, Task)
         if len(own) != 1:
             raise SimulationError(f"{module.__file__}: defines {len(own)} tasks, expected one")
-        task = own[0]()
+        task: Task = own[0]()
         if task.name in tasks:
             raise SimulationError(f"{module.__file__}: there is a task '{task.name}' already")
         tasks[task.name] = task
     return MappingProxyType(tasks)
-
-
-def _is_task(value: object) -> bool:
-    alias = isinstance(value, GenericAlias)  # Python 3.10 takes list[str] for a class
-    return isinstance(value, type) and not alias and issubclass(value, Task)
 
 
 TASKS: Final = find_tasks(sys.modules[__name__])

