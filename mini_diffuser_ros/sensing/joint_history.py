@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.joint_conflicts import JointConflicts
 
 Array = NDArray[np.float64]
 
@@ -51,12 +52,18 @@ class _Publisher:
 
     states: deque[_State] = field(default_factory=lambda: deque(maxlen=MOST))
     window: deque[_State] = field(default_factory=lambda: deque(maxlen=MOST))  # those since MOTION_WINDOW ago
-    received: float = -np.inf
+    received: float = -np.inf  # when its stamps last advanced
+    repeated: float = -np.inf  # when a stamp last came again
     behind: int = 0  # states in a row that were older than the newest
+    count: int = 0  # states so far
+    changes: NDArray[np.int64] | None = None  # of those, for each joint, the ones that were not like the one before
 
     def take(self, state: _State, received: float, longest_gap: float) -> bool:
-        """Whether the state was of use: one that has been overtaken is not."""
-        gap = state.stamp - self.states[-1].stamp if self.states else 0.0
+        """Whether the state was of use: one that has been overtaken is not, nor is one whose stamp has been heard."""
+        gap = state.stamp - self.states[-1].stamp if self.states else np.inf
+        if gap == 0.0:
+            self.repeated = received
+            return False
         if gap < 0.0:
             self.behind += 1
             if gap >= -SPAN and self.behind < CLOCK_SET_BACK:
@@ -66,6 +73,10 @@ class _Publisher:
         if gap < 0.0 or gap > longest_gap:
             self.window.clear()
         self.behind, self.received = 0, received
+        if self.changes is None:
+            self.changes = np.zeros(len(state.positions), dtype=np.int64)
+        self.changes += state.positions != self.states[-1].positions if self.states else 1
+        self.count += 1
         self.states.append(state)
         self.window.append(state)
         while state.stamp - self.states[0].stamp > SPAN:
@@ -99,7 +110,7 @@ class JointHistory:
 
     Times are seconds on two clocks: *stamps* say when the joints were where, by whatever clock the drivers have;
     *received* is the receiver's steady clock, by which a publisher that stopped is noticed, even if the stamps come
-    from another machine or from a simulation that stands still.
+    from another machine. A state is heard of only if its stamp is a new one: a driver that repeats itself has stopped.
 
     Args:
         longest_gap: seconds between the stamps of two states in which a motion could have been missed.
@@ -110,6 +121,7 @@ class JointHistory:
         self._lock = threading.Lock()
         self._publishers: dict[tuple[str, ...], _Publisher] = {}
         self._newest: dict[str, tuple[_Publisher, int]] = {}  # of each joint: who spoke of it last, and its place there
+        self._conflicts = JointConflicts()
 
     def add(
         self,
@@ -121,23 +133,40 @@ class JointHistory:
     ) -> None:
         """Take a joint state message: radians (metres for fingers), per second.
 
-        Velocities may be absent, or NaN, as some drivers have none.
+        A position that is not finite is no state of its joint, a velocity that is not finite an absent one. The order
+        of the names does not matter.
 
         Raises:
-            ValueError: if the lengths differ or a position is not finite.
+            ValueError: if the lengths differ, a name comes twice, or no position is finite.
         """
-        values = np.array(positions, dtype=np.float64)
-        if len(values) != len(names) or len(velocities) not in (0, len(names)):
+        if len(positions) != len(names) or len(velocities) not in (0, len(names)):
             raise ValueError(
-                f"joint state of {len(names)} names, {len(values)} positions and {len(velocities)} velocities"
+                f"joint state of {len(names)} names, {len(positions)} positions and {len(velocities)} velocities"
             )
-        if not np.all(np.isfinite(values)):
-            raise ValueError(f"joint state with a position that is not finite: {list(positions)}")
+        if len(set(names)) != len(names):
+            raise ValueError(f"joint state that names a joint twice: {', '.join(names)}")
+        values = np.array(positions, dtype=np.float64)
         known = np.array(velocities, dtype=np.float64) if len(velocities) else np.full(len(names), np.nan)
+        order = [index for index in sorted(range(len(names)), key=names.__getitem__) if np.isfinite(values[index])]
+        if names and not order:
+            raise ValueError(f"joint state without a position that is finite: {list(positions)}")
+        group, values, known = tuple(names[index] for index in order), values[order], known[order]
+        known = np.where(np.isfinite(known), known, np.nan)
         with self._lock:
-            publisher = self._publishers.setdefault(tuple(names), _Publisher())
+            self._conflicts.take(group, values.tolist(), stamp, received)
+            publisher = self._publishers.setdefault(group, _Publisher())
             if publisher.take(_State(stamp, values, known), received, self._longest_gap):
-                self._newest.update({name: (publisher, index) for index, name in enumerate(names)})
+                self._newest.update({name: (publisher, index) for index, name in enumerate(group)})
+
+    def contradiction(self, names: Iterable[str], now: float) -> str:
+        """What publishers have lately said of the named joints that cannot all be true; empty if nothing.
+
+        Args:
+            names: of the joints.
+            now: seconds of the steady clock.
+        """
+        with self._lock:
+            return self._conflicts.present(names, now)
 
     def positions(self, names: Sequence[str], now: float, max_age: float) -> Array:
         """(J,) newest positions of the named joints.
@@ -161,6 +190,13 @@ class JointHistory:
             self._check_age(names, now, max_age)
             found = [self._newest[name] for name in names]
             return np.array([publisher.velocities()[index] for publisher, index in found])
+
+    def changes(self, names: Sequence[str]) -> tuple[int, int]:
+        """How many states came of the named joints, and how many times one of them changed, by as little as a bit."""
+        with self._lock:
+            found = [self._newest[name] for name in names if name in self._newest]
+            changed = sum(int(publisher.changes[index]) for publisher, index in found if publisher.changes is not None)
+            return min((publisher.count for publisher, _ in found), default=0), changed
 
     def age(self, names: Sequence[str], now: float) -> float | None:
         """Seconds since the oldest of the named joints was heard of, None if one never was."""
@@ -221,7 +257,9 @@ class JointHistory:
             raise StaleJointsError(f"no joint state of {', '.join(missing)}")
         oldest = max((now - self._newest[name][0].received for name in names), default=-np.inf)
         if oldest > max_age:
-            raise StaleJointsError(f"joint states are {oldest:.2f} s old, allowed are {max_age:.2f} s")
+            repeats = any(now - self._newest[name][0].repeated <= max_age for name in names)
+            hint = ", and they come again with a stamp that stands still" if repeats else ""
+            raise StaleJointsError(f"joint states are {oldest:.2f} s old, allowed are {max_age:.2f} s{hint}")
 
 
 def _interpolated(states: deque[_State], stamp: float, max_gap: float) -> tuple[Array, float]:

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.robots import RobotDescription
-from mini_diffuser_ros.sensing.errors import ArmMovesError, StaleJointsError
+from mini_diffuser_ros.sensing.errors import (
+    ArmMovesError,
+    ContradictoryJointsError,
+    FrozenJointsError,
+    StaleJointsError,
+)
 from mini_diffuser_ros.sensing.joint_history import JointHistory
 from mini_diffuser_ros.sensing.rest import RestConfig, RestDetector
 from mini_diffuser_ros.support.cancellation import CancellationToken
@@ -51,6 +56,7 @@ class JointStateMonitor:
         self.rest = RestDetector(self._history, robot.arm_joint_names, fingers, rest)
         self._lock = threading.Lock()
         self._waiting: list[CancellationToken] = []
+        self._frozen: Array | None = None  # positions that are not believed until they change
 
     def take(
         self,
@@ -74,9 +80,30 @@ class JointStateMonitor:
         """(J,) radians.
 
         Raises:
-            StaleJointsError: if a joint is missing or too old.
+            StaleJointsError: if a joint is missing or too old; a subclass if what is published cannot be true, or has
+                not changed since :meth:`disbelieve`.
         """
-        return self._history.positions(self.robot.arm_joint_names, time.monotonic(), self.max_age)
+        names, now = self.robot.arm_joint_names, time.monotonic()
+        positions = self._history.positions(names, now, self.max_age)
+        if contradiction := self._history.contradiction(names, now):
+            raise ContradictoryJointsError(f"{contradiction}: are there two publishers of joint_states?")
+        if self._frozen is not None:
+            if np.array_equal(positions, self._frozen):
+                raise FrozenJointsError(
+                    "joint states come, but have not changed since a motion: start the arm's driver again"
+                )
+            self._frozen = None
+        return positions
+
+    def changes(self) -> tuple[int, int]:
+        """How many states came of the arm's joints, and how many times one of them changed, by as little as a bit."""
+        return self._history.changes(self.robot.arm_joint_names)
+
+    def disbelieve(self) -> None:
+        """From now on the present positions of the arm are no joint state, until one of them changes."""
+        known = self._history.known_positions()
+        if all(name in known for name in self.robot.arm_joint_names):
+            self._frozen = np.array([known[name] for name in self.robot.arm_joint_names])
 
     def speed(self) -> float:
         """Of the arm's fastest joint, rad/s.
@@ -93,8 +120,11 @@ class JointStateMonitor:
 
     def rests(self) -> bool:
         """Whether the arm is known to be at rest now."""
-        age = self.age()
-        return age is not None and age <= self.max_age and self.rest.present() is not None
+        try:
+            self.positions()
+        except StaleJointsError:
+            return False
+        return self.rest.present() is not None
 
     def describe_unrest(self) -> str:
         """Why the arm does not count as at rest.

@@ -52,10 +52,86 @@ def test_time_that_runs_back_begins_a_new_history() -> None:
     assert history.positions_at(10.0, ["a"], 0.1) == {"a": 2.0}
 
 
-@pytest.mark.parametrize(("positions", "word"), [([1.0], "1 positions"), ([1.0, float("nan")], "not finite")])
-def test_malformed_states_are_refused(positions: list[float], word: str) -> None:
-    with pytest.raises(ValueError, match=word):
-        add(JointHistory(), ["a", "b"], positions, 10.0)
+def test_positions_that_are_no_numbers_are_no_state_of_their_joints() -> None:
+    history = JointHistory()
+    add(history, ["a", "b"], [1.0, float("nan")], 10.0)
+    assert history.known_positions() == {"a": 1.0}
+    with pytest.raises(ValueError, match="without a position that is finite"):
+        add(history, ["a", "b"], [float("inf"), float("nan")], 10.1)
+
+
+def test_a_joint_that_is_named_twice_is_no_state() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        add(JointHistory(), ["a", "b", "a"], [1.0, 2.0, 3.0], 10.0)
+
+
+def test_the_order_of_the_names_does_not_matter() -> None:
+    history = JointHistory()
+    for number in range(10):
+        names = ["a", "b", "c"][:: (-1) ** number]
+        add(history, names, [0.1 * number * "abc".index(name) for name in names], 10.0 + 0.05 * number)
+    assert history.motions(["b"])["b"].since == pytest.approx(10.35)
+    assert history.motions(["b"])["b"].speed == pytest.approx(2.0)
+
+
+def test_a_stamp_that_stands_still_is_nothing_heard() -> None:
+    history = JointHistory()
+    for received in np.arange(10.0, 11.0, 0.1):
+        history.add(["a"], [received], [], 10.0, received)
+    with pytest.raises(StaleJointsError, match=r"0\.90 s old.*a stamp that stands still"):
+        history.positions(["a"], 10.9, 0.25)
+
+
+Said = tuple[float, float, float]  # position, stamp, received
+
+
+def two_publishers(offset: float, delay: float, period: float, speed: float, other: str) -> JointHistory:
+    """Two seconds of a moving joint, told at 100 Hz by one publisher and, in another way, by a second one."""
+    history = JointHistory()
+    said = [("a", speed * stamp, stamp, stamp) for stamp in np.arange(0.0, 2.0, 0.01)]
+    said += [(other, speed * stamp + offset, stamp + delay, stamp) for stamp in np.arange(0.003, 2.0, period)]
+    for name, position, stamp, received in sorted(said, key=lambda one: one[3]):
+        history.add([name, "b"] if other != "a" else [name], [position, 0.0][: 1 + (other != "a")], [], stamp, received)
+    return history
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+@pytest.mark.parametrize("period", [0.01, 0.1, 0.4])
+@pytest.mark.parametrize(
+    ("offset", "delay"), [(0.3, 0.0), (-0.1, 0.0), (0.3, -5.0), (0.3, 5.0), (0.2, -0.03), (0.0, -1.0)]
+)
+def test_two_publishers_that_disagree_are_told_from_what_they_say(
+    offset: float, delay: float, period: float, speed: float
+) -> None:
+    told = two_publishers(offset, delay, period, speed, "a").contradiction(["a"], 2.0)
+    assert "at once" in told or "back and forth" in told
+
+
+@pytest.mark.parametrize("speed", [0.0, 2.0])
+def test_two_publishers_that_agree_are_no_contradiction(speed: float) -> None:
+    assert two_publishers(0.0, 0.0, 0.02, speed, "a").contradiction(["a"], 2.0) == ""
+
+
+def test_what_is_said_of_other_joints_is_no_contradiction_about_these() -> None:
+    history = two_publishers(0.3, 0.0, 0.01, 0.0, "a")
+    assert history.contradiction(["b"], 2.0) == ""
+    assert history.contradiction(["a"], 6.0) == ""  # it is over
+
+
+def test_neither_a_world_laid_anew_nor_a_clock_that_is_set_is_a_contradiction() -> None:
+    history = JointHistory()
+    for number in range(300):
+        after = number > 150
+        stamp = 0.01 * number - 30.0 * after
+        add(history, ["a"], [1.5 if after else 0.0], stamp)
+    assert history.contradiction(["a"], 0.0) == ""
+
+
+def test_changes_are_counted_to_the_last_bit() -> None:
+    history = JointHistory()
+    for number, position in enumerate([1.0, 1.0, np.nextafter(1.0, 2.0), 1.0, 1.0, 1.0]):
+        add(history, ["a"], [position], 10.0 + number)
+    assert history.changes(["a"]) == (6, 3)
 
 
 @given(st.lists(st.floats(0.0, 10.0), min_size=1, max_size=50), st.floats(0.0, 10.0))

@@ -1,0 +1,195 @@
+"""Whether an arm does what its controller says: what is measured against the controller's own word, in a motion."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.sensing.errors import ContradictoryJointsError, DeviationError, FrozenJointsError
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.support.settings import check_fields, not_expected
+
+Array = NDArray[np.float64]
+
+FORGOTTEN = 0.5  # seconds after which what a controller said is of another motion
+FROZEN_TRAVEL = 0.03  # radians that a controller may go on while joint states stay the same to the last bit
+FROZEN_STATES = 3  # joint states that have to say so
+AHEAD = 0.1  # seconds by which the arm may be ahead of what was heard of its controller last
+STEPS = 5  # between two words of the controller
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """How far an arm may be away from where its controller wants it.
+
+    Attributes:
+        deviation: radians that a joint may be away.
+        lag: seconds by which the arm and its joint states may be behind their controller.
+    """
+
+    deviation: float = 0.1
+    lag: float = 0.25
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("deviation", "lag"):
+            if not getattr(self, name) > 0.0:
+                raise not_expected(name, getattr(self, name), "a number above 0")
+
+
+@dataclass(frozen=True, eq=False)
+class _Word:
+    """What the controller said of itself: steady seconds, then (J,) radians and rad/s."""
+
+    received: float
+    desired: Array
+    velocities: Array
+    actual: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Anchor:
+    """When joint states changed last: steady seconds, what the controller wanted then, and the counts of both."""
+
+    since: float
+    desired: Array
+    states: int
+    changes: int
+
+
+class ArmWatch:
+    """Compares joint states with the feedback of the arm's controller, whoever's goals it follows. Thread-safe.
+
+    Args:
+        joints: what is measured.
+        config: how far the two may be apart.
+    """
+
+    def __init__(self, joints: JointStateMonitor, config: WatchConfig) -> None:
+        self._joints = joints
+        self._config = config
+        self._words: deque[_Word] = deque(maxlen=1000)
+        self._anchor: _Anchor | None = None
+        self._lock = threading.Lock()
+
+    def hear(
+        self,
+        names: Sequence[str],
+        desired: Sequence[float],
+        velocities: Sequence[float],
+        actual: Sequence[float],
+        received: float,
+    ) -> None:
+        """Feedback of the controller, radians and rad/s; what is not about every joint of the arm is ignored.
+
+        Args:
+            names: of the joints, in any order.
+            desired, velocities: where it wants them, and how fast; velocities may be empty.
+            actual: where it says that they are; may be empty.
+            received: seconds of the steady clock.
+        """
+        wanted = self._joints.robot.arm_joint_names
+        order = [names.index(name) for name in wanted if name in names]
+        if len(order) < len(wanted) or len(desired) != len(names):
+            return
+        speeds = (
+            np.array(velocities, dtype=np.float64)[order] if len(velocities) == len(names) else np.zeros(len(order))
+        )
+        measured = np.array(actual, dtype=np.float64)[order] if len(actual) == len(names) else None
+        word = _Word(received, np.array(desired, dtype=np.float64)[order], speeds, measured)
+        if not np.isfinite(word.desired).all():
+            return
+        with self._lock:
+            if self._words and received - self._words[-1].received > FORGOTTEN:
+                self._words.clear()
+                self._anchor = None
+            self._words.append(word)
+            while received - self._words[0].received > FORGOTTEN:
+                self._words.popleft()
+            states, changes = self._joints.changes()
+            if self._anchor is None or self._anchor.changes != changes:
+                self._anchor = _Anchor(received, word.desired, states, changes)
+
+    def actual(self) -> Array | None:
+        """(J,) radians, where the controller said lately that the arm is; None if it said nothing."""
+        with self._lock:
+            word = self._words[-1] if self._words else None
+        return None if word is None or time.monotonic() - word.received > FORGOTTEN else word.actual
+
+    def silence(self) -> float:
+        """Seconds since the controller was heard of, infinite if it never was."""
+        with self._lock:
+            return time.monotonic() - self._words[-1].received if self._words else float("inf")
+
+    def check(self) -> None:
+        """Compare now.
+
+        Raises:
+            StaleJointsError: if joint states are missing, too old, frozen or contradict each other or the controller.
+            DeviationError: if the arm is not where its controller wants it, by its controller's word, too.
+        """
+        now = time.monotonic()
+        measured = self._joints.positions()
+        with self._lock:
+            words, anchor = list(self._words), self._anchor
+        if not words or now - words[-1].received > FORGOTTEN:
+            return
+        self._check_change(words[-1], anchor)
+        words = [word for word in words if words[-1].received - word.received <= self._config.lag]
+        names, ahead = self._joints.robot.arm_joint_names, AHEAD + now - words[-1].received
+        said = [word.actual for word in words if word.actual is not None and np.isfinite(word.actual).all()]
+        if said:
+            joint, miss = nearest_miss(_path(said, words[-1].velocities, ahead), measured)
+            if miss > self._config.deviation:
+                raise ContradictoryJointsError(
+                    f"{names[joint]} is at {measured[joint]:.3f} rad by its joint state, {miss:.3f} rad away from what "
+                    "its controller says"
+                )
+        joint, miss = nearest_miss(_path([word.desired for word in words], words[-1].velocities, ahead), measured)
+        if miss > self._config.deviation:
+            raise DeviationError(
+                f"{names[joint]} is {miss:.3f} rad away from where its controller wants it, allowed are "
+                f"{self._config.deviation:.3f} rad: the arm is blocked or pushed, or lags"
+            )
+
+    def _check_change(self, newest: _Word, anchor: _Anchor | None) -> None:
+        states, changes = self._joints.changes()
+        if anchor is None or changes != anchor.changes or states - anchor.states < FROZEN_STATES:
+            return
+        travel = np.abs(newest.desired - anchor.desired)
+        if newest.received - anchor.since >= AHEAD and travel.max() > FROZEN_TRAVEL:
+            self._joints.disbelieve()
+            name = self._joints.robot.arm_joint_names[int(np.argmax(travel))]
+            raise FrozenJointsError(
+                f"joint states do not change while the controller moves {name} by {travel.max():.3f} rad"
+            )
+
+
+def nearest_miss(path: Array, positions: Array) -> tuple[int, float]:
+    """How far an arm is away from where it passes at the same time with every joint.
+
+    Args:
+        path: (T, J) radians.
+        positions: (J,) radians.
+
+    Returns:
+        The joint that is farthest off at the nearest place of the path, and by how many radians.
+    """
+    misses = np.abs(path - positions)
+    place = int(np.argmin(misses.max(axis=1)))
+    joint = int(np.argmax(misses[place]))
+    return joint, float(misses[place, joint])
+
+
+def _path(places: Sequence[Array], velocities: Array, ahead: float) -> Array:
+    """(T, J) places between the given ones, and those that follow within ``ahead`` seconds."""
+    corners = np.stack([*places, places[-1] + velocities * ahead])
+    between = np.linspace(0.0, 1.0, STEPS, endpoint=False)[:, None, None]
+    steps = corners[:-1] + between * (corners[1:] - corners[:-1])
+    return np.concatenate([steps.reshape(-1, corners.shape[1]), corners[-1:]])

@@ -1,0 +1,118 @@
+"""An arm that does not do what its controller says is noticed while it moves, and one that does is left alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
+from mini_diffuser_ros.sensing.errors import (
+    ContradictoryJointsError,
+    DeviationError,
+    FrozenJointsError,
+    StaleJointsError,
+)
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.sensing.rest import RestConfig
+
+Array = NDArray[np.float64]
+ROBOT = load_robot("fr3")
+NAMES = list(ROBOT.arm_joint_names)
+SPEED = np.array([0.5, -0.3, 0.0, 0.2, 0.0, 0.0, 0.8])  # rad/s
+SECONDS = 2.0
+At = Callable[[float], "Array | None"]
+Watched = Callable[..., float]
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
+    """Has an arm watched while its controller moves it, and returns the seconds; what the watch says is raised.
+
+    Takes where the joint states and the controller's feedback say that the arm is, None for not at all, and the
+    seconds between two of each.
+    """
+    shown = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: shown[0])
+
+    def watch(published: At, actual: At, *, states: float = 0.01, words: float = 0.05) -> float:
+        joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9)
+        watch = ArmWatch(joints, WatchConfig())
+        began, next_state, next_word = shown[0], 0.0, 0.0
+        for moment in np.arange(0.0, SECONDS, 0.002):
+            shown[0] = began + moment
+            if moment >= next_state:
+                next_state += states
+                if (positions := published(moment)) is not None:
+                    joints.take(NAMES, positions, [], moment, shown[0])
+            if moment >= next_word:
+                next_word += words
+                said = actual(moment)
+                place = [] if said is None else said[::-1]
+                watch.hear(NAMES[::-1], wanted(moment)[::-1], SPEED[::-1], place, shown[0])
+            watch.check()
+        return SECONDS
+
+    return watch
+
+
+def wanted(moment: float) -> Array:
+    """Where the controller wants the joints."""
+    return ROBOT.home + SPEED * moment
+
+
+def lagging(lag: float) -> At:
+    """An arm that follows this many seconds late, and trembles."""
+    return lambda moment: wanted(max(0.0, moment - lag)) + 1e-5 * np.sin(900.0 * moment)
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.02, 0.2])
+@pytest.mark.parametrize(("states", "words"), [(0.001, 0.05), (0.01, 0.05), (0.1, 0.05), (0.033, 0.1)])
+def test_an_arm_that_follows_is_left_alone(watched: Watched, lag: float, states: float, words: float) -> None:
+    assert watched(lagging(lag), lagging(lag), states=states, words=words) == SECONDS
+
+
+def test_a_controller_that_does_not_say_where_the_arm_is_can_be_watched_as_well(watched: Watched) -> None:
+    assert watched(lagging(0.05), lambda _: None) == SECONDS
+
+
+def held(stops: float) -> At:
+    """Where an arm is that cannot go on."""
+    return lambda moment: lagging(0.02)(min(moment, stops)) + 1e-5 * np.sin(900.0 * moment)
+
+
+def test_an_arm_that_is_held_is_noticed_with_its_joint_and_by_how_much(watched: Watched) -> None:
+    with pytest.raises(DeviationError, match=r"fr3_joint7 is 0\.1\d\d rad away from where its controller wants it"):
+        watched(held(0.5), held(0.5))
+
+
+def test_joint_states_that_stay_the_same_are_noticed_before_they_deviate(watched: Watched) -> None:
+    with pytest.raises(FrozenJointsError, match=r"do not change while the controller moves fr3_joint7 by 0\.\d+ rad"):
+        watched(lambda _: ROBOT.home, lagging(0.02))
+
+
+def test_a_publisher_that_says_something_else_than_the_controller_is_noticed(watched: Watched) -> None:
+    with pytest.raises(ContradictoryJointsError, match=r"fr3_joint1 is at .* away from what its controller says"):
+        watched(lambda moment: lagging(0.0)(moment) + 0.3 * np.eye(7)[0], lagging(0.02))
+
+
+def test_joint_states_that_stop_are_noticed(watched: Watched) -> None:
+    with pytest.raises(StaleJointsError, match=r"joint states are 0\.2\d s old"):
+        watched(lambda moment: lagging(0.02)(moment) if moment < 0.5 else None, lagging(0.02))
+
+
+def test_frozen_joint_states_are_not_believed_until_they_change() -> None:
+    joints = JointStateMonitor(ROBOT, 60.0, RestConfig(), 0.9)
+    now = time.monotonic()
+    joints.take(NAMES, ROBOT.home, [], 1.0, now)
+    joints.disbelieve()
+    joints.take(NAMES, ROBOT.home, [], 1.1, now)
+    with pytest.raises(FrozenJointsError):
+        joints.positions()
+    assert not joints.rests()
+    joints.take(NAMES, ROBOT.home + np.eye(7)[3] * 1e-9, [], 1.2, now)
+    assert joints.positions() == pytest.approx(ROBOT.home)
