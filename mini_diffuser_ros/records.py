@@ -80,6 +80,25 @@ class FusionConfig:
             raise not_expected("max_depth", self.max_depth, f"more than min_depth {self.min_depth}")
 
 
+@dataclass(frozen=True)
+class Distortion:
+    """How a lens bends straight lines, as sensor_msgs/CameraInfo says it.
+
+    Attributes:
+        model: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``.
+        coefficients: of the model, in the order of CameraInfo's D; none, or zeros only, is a pinhole camera, but for
+            ``equidistant``, which bends with zeros as well.
+    """
+
+    model: str = "plumb_bob"
+    coefficients: tuple[float, ...] = ()
+
+    @property
+    def bends(self) -> bool:
+        """Whether this is another camera than a pinhole."""
+        return any(self.coefficients) or self.model == "equidistant"
+
+
 @dataclass(frozen=True, eq=False)
 class CameraView:
     """One RGB-D image with its calibration.
@@ -91,6 +110,7 @@ class CameraView:
         intrinsics: (3, 3) pinhole matrix, pixels; pixel centres at integer coordinates.
         base_from_camera: (4, 4) pose of the optical frame (x right, y down, z forward) in the base frame.
         stamp: seconds, time of exposure.
+        distortion: of the lens, in the images as they are.
     """
 
     name: str
@@ -99,6 +119,7 @@ class CameraView:
     intrinsics: FloatArray
     base_from_camera: FloatArray
     stamp: float = 0.0
+    distortion: Distortion = Distortion()
 
 
 @dataclass(frozen=True, eq=False)

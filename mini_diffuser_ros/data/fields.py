@@ -99,6 +99,17 @@ class Fields:
         child = Fields(self.file, self._value(name), self.place(name))
         return {key: child.number(key) for key in child._values}
 
+    def has(self, name: str) -> bool:
+        """Whether the object has a field."""
+        return name in self._values
+
+    def list_of_numbers(self, name: str) -> tuple[float, ...]:
+        """Finite numbers, however many."""
+        values = self._value(name)
+        if not isinstance(values, list):
+            raise self.fault(name, "a list of finite numbers")
+        return tuple(self.array(name, (len(values),)).tolist())
+
     def child(self, name: str) -> Fields:
         """An object."""
         return Fields(self.file, self._value(name), self.place(name))

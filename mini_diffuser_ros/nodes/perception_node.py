@@ -13,23 +13,22 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
+from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import (
     NANOSECONDS,
-    MalformedMessageError,
     cloud_to_message,
-    intrinsics_from_info,
 )
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
-from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views, require_open3d
+from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
 from mini_diffuser_ros.policy.checkpoint import read_fusion
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, RgbdPair, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncConfig
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.sensing.joint_history import JointHistory
@@ -37,7 +36,6 @@ from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
 from mini_diffuser_ros.support.settings import leaves
 
-ImageFrame = RgbdPair[Any, CameraInfo]
 Pose = Any
 
 
@@ -169,15 +167,9 @@ class PerceptionNode(ManagedNode):
         deadline = time.monotonic() + self._tf_timeout
         for frame in frames:
             # Depth is where the points come from; it has the frame of the colour that it is aligned to.
-            header = frame.depth.header
             try:
-                if header.frame_id != frame.color.header.frame_id:
-                    raise MalformedMessageError(
-                        f"depth is in frame '{header.frame_id}', colour in '{frame.color.header.frame_id}'; depth must "
-                        "be aligned to colour (realsense2_camera: align_depth.enable:=true)"
-                    )
                 poses[frame.camera] = self._frames.parent_from_child(
-                    self._robot.base_frame, header.frame_id, header.stamp, deadline - time.monotonic()
+                    self._robot.base_frame, frame_of(frame), frame.depth.header.stamp, deadline - time.monotonic()
                 )
             except UserError as error:
                 self._name_problem(frame.camera, str(error))
@@ -211,20 +203,9 @@ class PerceptionNode(ManagedNode):
 
     def _view(self, frame: ImageFrame, base_from_camera: Pose) -> CameraView | None:
         """The frame as a record, or None if it cannot be used, which then shows on /diagnostics."""
-        color_transport, depth_transport = self._transports
         try:
-            color, depth = color_transport.decode(frame.color), depth_transport.decode(frame.depth)
-            _check_sizes(color.shape[:2], depth.shape, (frame.info.height, frame.info.width))
-            view = CameraView(
-                name=frame.camera,
-                color=color,
-                depth=depth,
-                intrinsics=intrinsics_from_info(frame.info),
-                base_from_camera=base_from_camera,
-                stamp=frame.stamp,
-            )
-            check_view(view)
-        except (UserError, PerceptionError) as error:
+            view = view_from_messages(frame, self._transports, base_from_camera)
+        except UserError as error:
             self._name_problem(frame.camera, str(error))
             return None
         self._inputs[frame.camera].problem = ""
@@ -257,24 +238,6 @@ class PerceptionNode(ManagedNode):
             reason = f": {self._collector.hindrance}" if self._collector.hindrance else ""
             return Health(HealthLevel.WARN, f"no cloud within {WINDOW:g} s{reason}", values)
         return Health(HealthLevel.OK, f"{rate:.1f} clouds a second", values)
-
-
-def _check_sizes(color: tuple[int, ...], depth: tuple[int, ...], info: tuple[int, int]) -> None:
-    """Refuse images that do not fit each other or their calibration; sizes are (height, width).
-
-    Raises:
-        MalformedMessageError: naming both sizes.
-    """
-    shown = {"colour": color, "depth": depth, "camera_info": info}
-    texts = {name: f"{name} is of {width}x{height} pixels" for name, (height, width) in shown.items()}
-    if color != depth:
-        raise MalformedMessageError(
-            f"{texts['colour']}, {texts['depth']}; depth must be aligned to colour "
-            "(realsense2_camera: align_depth.enable:=true)"
-        )
-    # Some drivers leave the size of camera_info 0.
-    if info not in (color, (0, 0)):
-        raise MalformedMessageError(f"{texts['camera_info']}, {texts['colour']}; calibrate the size that is used")
 
 
 def main() -> NoReturn:

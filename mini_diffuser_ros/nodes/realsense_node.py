@@ -125,9 +125,7 @@ class RealSenseOutput:
                 )
             )
             self._told = camera.serial
-        info = info_from_intrinsics(frame.intrinsics, frame.depth.shape, color)
-        info.d = frame.distortion.tolist()
-        self._info.publish(info)
+        self._info.publish(info_from_intrinsics(frame.intrinsics, frame.depth.shape, color, frame.distortion))
         self._color.publish(image_from_color(frame.color, color))
         self._depth.publish(image_from_millimetres(frame.depth, depth))
 

@@ -1,7 +1,8 @@
 """Depth images to points.
 
 A pixel (u, v) with planar depth d lies at ``d * inverse(K) @ (u, v, 1)`` in the camera frame, integers being pixel
-centres. The formula is kept general: RLBench's cameras have negative focal lengths.
+centres, if the lens is a pinhole; other lenses are undone first. The formula is kept general: RLBench's cameras have
+negative focal lengths.
 """
 
 from __future__ import annotations
@@ -9,33 +10,48 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.perception.distortion import check_distortion, pixel_directions
 from mini_diffuser_ros.perception.errors import InvalidViewError, PerceptionError
-from mini_diffuser_ros.records import CameraView, FusionConfig
+from mini_diffuser_ros.records import CameraView, Distortion, FusionConfig
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 
-def back_project(depth: NDArray[np.floating], intrinsics: NDArray[np.floating]) -> Floats:
+PINHOLE = Distortion()
+
+
+def back_project(
+    depth: NDArray[np.floating], intrinsics: NDArray[np.floating], distortion: Distortion = PINHOLE
+) -> Floats:
     """Point of each pixel in the camera frame.
 
     Args:
         depth: (H, W) planar depth, metres; 0, negative, NaN and inf mean "no measurement".
         intrinsics: (3, 3) pinhole matrix, pixels.
+        distortion: of the lens.
 
     Returns:
         (H, W, 3) float32, metres; NaN where there is no measurement.
 
     Raises:
-        PerceptionError: if a shape is wrong, the depth is of an integer type or the matrix cannot be inverted.
+        PerceptionError: if a shape is wrong, the depth is of an integer type, the matrix cannot be inverted or the
+            lens cannot be undone.
     """
     if depth.ndim != 2 or depth.dtype.kind != "f":
         raise PerceptionError(f"depth is {depth.dtype} of shape {depth.shape}, expected floating metres (H, W)")
     inverse = _inverse_intrinsics(intrinsics)
     height, width = depth.shape
     distance = np.where((depth > 0) & np.isfinite(depth), depth, np.nan).astype(np.float32)
-    u, v = np.arange(width), np.arange(height)[:, None]
     points = np.empty((height, width, 3), np.float32)
+    check_distortion(distortion)
+    if distortion.bends:
+        directions = pixel_directions(inverse, distortion, height, width)
+        for axis in range(2):
+            points[..., axis] = directions[axis] * distance
+        points[..., 2] = distance
+        return points
+    u, v = np.arange(width), np.arange(height)[:, None]
     for axis, (per_u, per_v, constant) in enumerate(inverse):
         points[..., axis] = (per_u * u + per_v * v + constant) * distance
     return points
@@ -59,6 +75,7 @@ def check_view(view: CameraView) -> None:
         )
     try:
         _inverse_intrinsics(view.intrinsics)
+        check_distortion(view.distortion)
     except PerceptionError as error:
         raise InvalidViewError(view.name, str(error)) from error
     pose = np.asarray(view.base_from_camera)
@@ -66,6 +83,8 @@ def check_view(view: CameraView) -> None:
         raise InvalidViewError(view.name, f"base_from_camera of shape {pose.shape} is not a finite (4, 4) matrix")
     if np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 1e-3:
         raise InvalidViewError(view.name, "the rotation of base_from_camera is not orthonormal within 1e-3")
+    if np.linalg.det(pose[:3, :3]) < 0.0:
+        raise InvalidViewError(view.name, "the rotation of base_from_camera is mirrored: its determinant is -1")
 
 
 def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats, NDArray[np.uint8]]:
@@ -82,25 +101,16 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     """
     check_view(view)
     depth = np.ascontiguousarray(view.depth, dtype=np.float32)
-    height, width = depth.shape
-    base_from_camera = np.asarray(view.base_from_camera, dtype=np.float64)
-    # Homogeneous pixels (u, v, 1), scaled by their depth, to points of the base frame.
-    rays = base_from_camera[:3, :3] @ _inverse_intrinsics(view.intrinsics)
-    origin = base_from_camera[:3, 3].astype(np.float32)
+    origin = np.asarray(view.base_from_camera, dtype=np.float32)[:3, 3]
     low, high = np.array([config.workspace.lower, config.workspace.upper], dtype=np.float32)
-
-    # The ray through (u, v) is a term of u plus a term of v, an array (3, W) and one (3, H).
-    along_u = (rays[:, :1] * np.arange(width)).astype(np.float32)
-    along_v = (rays[:, 1:2] * np.arange(height) + rays[:, 2:]).astype(np.float32)
-    z = along_v[2][:, None] + along_u[2]
+    rays = _rays(view)
+    z = rays.upwards()
     with np.errstate(invalid="ignore"):  # inf times a zero ray
         z *= depth
         z += origin[2]
     pixels = np.flatnonzero((z > low[2]) & (z < high[2]))
     distance = depth.reshape(-1).take(pixels)
-    rows, columns = np.divmod(pixels, width)
-    xy = along_u[:2].take(columns, axis=1)
-    xy += along_v[:2].take(rows, axis=1)
+    xy = rays.sideways(pixels)
     with np.errstate(over="ignore"):  # distances that are no measurements
         xy *= distance
     xy += origin[:2, None]
@@ -116,6 +126,68 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     xy.compress(inside, axis=1, out=points[:2])
     z.reshape(-1).take(pixels, out=points[2])
     return points, _pixels_of(view.color, pixels)
+
+
+def _rays(view: CameraView) -> _PinholeRays | _BentRays:
+    """What depth is multiplied with, in the base frame."""
+    inverse, rotation = _inverse_intrinsics(view.intrinsics), np.asarray(view.base_from_camera, np.float64)[:3, :3]
+    height, width = view.depth.shape
+    if not view.distortion.bends:
+        return _PinholeRays(rotation @ inverse, height, width)
+    try:
+        directions = pixel_directions(inverse, view.distortion, height, width)
+    except PerceptionError as error:
+        raise InvalidViewError(view.name, str(error)) from error
+    return _BentRays(rotation.astype(np.float32), directions)
+
+
+class _PinholeRays:
+    """The ray through (u, v) is a term of u plus a term of v.
+
+    Args:
+        matrix: (3, 3) from homogeneous pixels to rays.
+        height: pixels.
+        width: pixels.
+    """
+
+    def __init__(self, matrix: NDArray[np.float64], height: int, width: int) -> None:
+        self._u = (matrix[:, :1] * np.arange(width)).astype(np.float32)  # (3, W)
+        self._v = (matrix[:, 1:2] * np.arange(height) + matrix[:, 2:]).astype(np.float32)  # (3, H)
+
+    def upwards(self) -> Floats:
+        """(H, W) the z of every ray."""
+        return np.asarray(self._v[2][:, None] + self._u[2])
+
+    def sideways(self, pixels: Indices) -> Floats:
+        """(2, N) the x and y of the rays of pixels, by their number."""
+        rows, columns = np.divmod(pixels, self._u.shape[1])
+        xy = self._u[:2].take(columns, axis=1)
+        xy += self._v[:2].take(rows, axis=1)
+        return xy
+
+
+class _BentRays:
+    """Rays of a lens that bends them.
+
+    Args:
+        rotation: (3, 3) of the camera in the base frame, float32.
+        directions: (2, H, W) as :func:`pixel_directions` gives them.
+    """
+
+    def __init__(self, rotation: Floats, directions: Floats) -> None:
+        self._rotation, self._directions = rotation, directions
+
+    def upwards(self) -> Floats:
+        """(H, W) the z of every ray."""
+        z = self._rotation[2, 0] * self._directions[0]
+        z += self._rotation[2, 1] * self._directions[1]
+        z += self._rotation[2, 2]
+        return z
+
+    def sideways(self, pixels: Indices) -> Floats:
+        """(2, N) the x and y of the rays of pixels, by their number."""
+        across, along = self._directions.reshape(2, -1).take(pixels, axis=1)
+        return np.asarray(self._rotation[:2, :1] * across + self._rotation[:2, 1:2] * along + self._rotation[:2, 2:])
 
 
 def _pixels_of(color: NDArray[np.uint8], pixels: Indices) -> NDArray[np.uint8]:

@@ -14,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.perception.errors import PerceptionError
+from mini_diffuser_ros.perception.lens_fit import fit_plumb_bob
 from mini_diffuser_ros.perception.libusb import provide_libusb
+from mini_diffuser_ros.records import Distortion
 
 LINK_FROM_OPTICAL_ROTATION = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Axes of an optical frame (x right, y down, z forward) in a link (x forward, y left, z up), REP 103."""
 QUEUE = 8  # frames of both streams that may wait for the reader
 JOINED_WITHIN = 1000  # milliseconds
 COLOR_FORMATS = ("rgb8", "bgr8")
+LENS_SAMPLES, LENS_REACH = 30, 1.3  # directions along each side, and how far beyond a pinhole's image they reach
 
 
 class RealSenseError(PerceptionError):
@@ -50,7 +53,7 @@ class RgbdFrame:
         color: (H, W, 3) uint8, RGB.
         depth: (H, W) uint16, millimetres, aligned to colour; 0 is "no measurement".
         intrinsics: (3, 3) pinhole matrix of both, pixels.
-        distortion: (5,) coefficients k1 k2 p1 p2 k3.
+        distortion: of both.
         color_stamp: seconds on the clock of the sensor.
         depth_stamp: likewise.
         host_clock: whether that clock is the computer's own, as with the SDK's global time.
@@ -59,7 +62,7 @@ class RgbdFrame:
     color: NDArray[np.uint8]
     depth: NDArray[np.uint16]
     intrinsics: NDArray[np.float64]
-    distortion: NDArray[np.float64]
+    distortion: Distortion
     color_stamp: float
     depth_stamp: float
     host_clock: bool
@@ -137,6 +140,7 @@ class RealSenseCamera:
         self._sdk = load_sdk()
         self._device = device
         self._sensors: list[Any] = []
+        self._lenses: dict[tuple[Any, ...], Distortion] = {}
         self.serial = self._info("serial_number")
         self.name = self._info("name")
         self.usb = self._info("usb_type_descriptor")
@@ -227,6 +231,17 @@ class RealSenseCamera:
         if not self._device.is_playback() and sensor.supports(option) and not sensor.is_option_read_only(option):
             sensor.set_option(option, 1.0)
 
+    def _distortion(self, intrinsics: Any) -> Distortion:
+        """The SDK's lens as CameraInfo says it, worked out once: its models are its own.
+
+        Raises:
+            RealSenseError: if no coefficients say it, naming the model.
+        """
+        key = (str(intrinsics.model), *intrinsics.coeffs)
+        if key not in self._lenses:
+            self._lenses[key] = lens_of_sdk(self._sdk, intrinsics, f"{self.name} {self.serial}")
+        return self._lenses[key]
+
     def _frame(self, color: Any, depth: Any, depth_stamp: float) -> RgbdFrame:
         profile = color.get_profile().as_video_stream_profile()
         intrinsics = profile.get_intrinsics()
@@ -241,7 +256,7 @@ class RealSenseCamera:
             intrinsics=np.array(
                 [[intrinsics.fx, 0.0, intrinsics.ppx], [0.0, intrinsics.fy, intrinsics.ppy], [0.0, 0.0, 1.0]]
             ),
-            distortion=np.array(intrinsics.coeffs, dtype=np.float64),
+            distortion=self._distortion(intrinsics),
             color_stamp=color.get_timestamp() / 1e3,
             depth_stamp=depth_stamp,
             host_clock=not hardware and not self._device.is_playback(),
@@ -305,6 +320,31 @@ def _link_from_optical(depth_from_color: Any) -> NDArray[np.float64]:
     depth_from_optical[:3, :3] = np.reshape(depth_from_color.rotation, (3, 3)).T
     depth_from_optical[:3, 3] = depth_from_color.translation
     return np.asarray(link_from_depth @ depth_from_optical, dtype=np.float64)
+
+
+def lens_of_sdk(sdk: ModuleType, intrinsics: Any, camera: str) -> Distortion:
+    """The lens through which the SDK aligns depth to colour.
+
+    Args:
+        sdk: the module pyrealsense2.
+        intrinsics: as the SDK has them; with zeros alone only a fisheye bends.
+        camera: for messages.
+
+    Raises:
+        RealSenseError: if no coefficients say it, naming the model.
+    """
+    if not any(intrinsics.coeffs) and intrinsics.model != sdk.distortion.kannala_brandt4:
+        return Distortion(coefficients=(0.0,) * 5)
+    focal, center = (intrinsics.fx, intrinsics.fy), (intrinsics.ppx, intrinsics.ppy)
+    size = np.array((intrinsics.width, intrinsics.height))
+    x, y = (LENS_REACH * np.linspace(-1.0, 1.0, LENS_SAMPLES) * half for half in 0.5 * size / focal)
+    directions = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    pixels = np.array([sdk.rs2_project_point_to_pixel(intrinsics, [*one, 1.0]) for one in directions.tolist()])
+    shown = np.all((pixels >= 0.0) & (pixels < size), axis=1)
+    try:
+        return fit_plumb_bob(directions[shown], (pixels[shown] - center) / focal, min(focal))
+    except PerceptionError as error:
+        raise RealSenseError(f"{camera}: the lens model {intrinsics.model}: {error}") from error
 
 
 def _millimetres(depth: NDArray[np.uint16], units: float) -> NDArray[np.uint16]:

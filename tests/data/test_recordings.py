@@ -6,6 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 
 from mini_diffuser_ros.data import DataError, EpisodeFileError, EpisodeStore, open_episodes
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.records import Distortion, Episode
 from mini_diffuser_ros.robots import load_robot
 
 EpisodeMaker = Callable[..., Episode]
@@ -46,6 +47,24 @@ def test_an_episode_comes_back_as_it_was(tmp_path: Path, make_episode: EpisodeMa
             np.testing.assert_array_equal(view.intrinsics, original.intrinsics)
             np.testing.assert_array_equal(view.base_from_camera, original.base_from_camera)
             assert np.abs(view.depth - original.depth).max() <= HALF_STEP
+
+
+def test_a_lens_that_bends_is_recorded_and_readers_of_pinholes_are_kept_away(
+    tmp_path: Path, make_episode: EpisodeMaker
+) -> None:
+    lens = Distortion("rational_polynomial", (0.1, -0.05, 0.001, 0.0, 0.0, 0.02, 0.0, 0.0))
+    episode = make_episode()
+    bent = [
+        replace(keyframe, load_views=partial(tuple, [replace(view, distortion=lens) for view in keyframe.views]))
+        for keyframe in episode.keyframes
+    ]
+    file = store_one(tmp_path, replace(episode, keyframes=bent))
+    keyframe = open_episodes(tmp_path)[0].keyframes[0]
+    assert [view.distortion for view in keyframe.views] == [lens, lens]
+    expected = fuse_views(keyframe.views, FusionConfig(), load_robot("panda"), keyframe.joint_positions)
+    np.testing.assert_array_equal(keyframe.cloud.points, expected.points)
+    with zipfile.ZipFile(file) as archive:
+        assert json.loads(archive.read("episode.json"))["format_version"] == 3
 
 
 def test_the_cloud_is_that_of_the_views_without_the_robot(tmp_path: Path, make_episode: EpisodeMaker) -> None:
@@ -136,7 +155,7 @@ def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     ("change", "message"),
     [
         (lambda d: d.update(format="other"), "format is 'other', expected 'mini_diffuser_ros episode'"),
-        (lambda d: d.update(format_version=3), "format_version is 3, expected 1 or 2"),
+        (lambda d: d.update(format_version=4), "format_version is 4, expected 1, 2 or 3"),
         (lambda d: d.pop("task"), "task is missing"),
         (lambda d: d.update(sentences=[]), r"sentences is \[\], expected a list of at least one non-empty string"),
         (lambda d: d.update(variation=-1), "variation is -1, expected a whole number of at least 0"),
@@ -155,6 +174,18 @@ def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
         (
             lambda d: d["keyframes"][0]["cameras"][0].update(base_from_camera=np.ones((4, 4)).tolist()),
             "camera 'front': the rotation of base_from_camera",
+        ),
+        (
+            lambda d: d["keyframes"][0]["cameras"][0].update(base_from_camera=np.diag([1, 1, -1, 1]).tolist()),
+            "camera 'front': the rotation of base_from_camera is mirrored",
+        ),
+        (
+            lambda d: d["keyframes"][0]["cameras"][1].update(distortion={"model": "own", "coefficients": [1.0]}),
+            r"keyframes\[0\].cameras\[1\].distortion.model is 'own'.*'own' with D = \[1.0\] is not known",
+        ),
+        (
+            lambda d: d["keyframes"][0]["cameras"][1].update(distortion={"model": "plumb_bob", "coefficients": "k1"}),
+            r"distortion.coefficients is 'k1', expected a list of finite numbers",
         ),
         (lambda d: d["keyframes"][0]["cameras"][0].update(depth="0/no.png"), "member 0/no.png is missing"),
         (lambda d: d["keyframes"][0]["cameras"][0].update(depth="episode.json"), "not a readable PNG"),

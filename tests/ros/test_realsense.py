@@ -15,7 +15,15 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
 from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image, intrinsics_from_info, seconds
-from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseError, RgbdFrame, StreamConfig, load_sdk
+from mini_diffuser_ros.perception.distortion import pixel_directions
+from mini_diffuser_ros.perception.realsense import (
+    RealSenseCamera,
+    RealSenseError,
+    RgbdFrame,
+    StreamConfig,
+    lens_of_sdk,
+    load_sdk,
+)
 from mini_diffuser_ros.perception.realsense_feed import FeedConfig, RealSenseFeed
 from mini_diffuser_ros.support.health import HealthLevel
 
@@ -68,6 +76,28 @@ def test_frames_are_rgb_and_millimetres_whatever_the_units(
     # The colour camera looks along x of the link, beside it on the right, where y is negative.
     assert camera.link_from_optical[:3, 3] == pytest.approx([0.0, -BASELINE, 0.0])
     assert camera.link_from_optical[:3, 2] == pytest.approx([1.0, 0.0, 0.0])
+
+
+def test_lenses_of_the_sdks_models_become_coefficients_that_camera_info_knows() -> None:
+    sdk = load_sdk()
+    lens = sdk.intrinsics()
+    lens.width, lens.height, lens.fx, lens.fy, lens.ppx, lens.ppy = 640, 480, 610.0, 605.0, 325.0, 236.0
+    lens.coeffs = [-0.05, 0.06, 0.001, -0.002, -0.01]
+    inverse = np.linalg.inv([[lens.fx, 0.0, lens.ppx], [0.0, lens.fy, lens.ppy], [0.0, 0.0, 1.0]])
+    for name in ("brown_conrady", "inverse_brown_conrady", "modified_brown_conrady", "kannala_brandt4"):
+        lens.model = getattr(sdk.distortion, name)
+        found = lens_of_sdk(sdk, lens, "front")
+        directions = pixel_directions(inverse, found, lens.height, lens.width)
+        for u, v in [(3, 5), (630, 20), (320, 240), (100, 470)]:
+            again = sdk.rs2_project_point_to_pixel(lens, [*directions[:, v, u].tolist(), 1.0])
+            assert again == pytest.approx([u, v], abs=0.4), name
+    lens.model, lens.coeffs = sdk.distortion.kannala_brandt4, [0.9, -2.0, 3.0, -2.0, 0.0]
+    with pytest.raises(
+        RealSenseError, match=r"front: the lens model .*kannala_brandt4: plumb_bob coefficients miss it"
+    ):
+        lens_of_sdk(sdk, lens, "front")
+    lens.model, lens.coeffs = sdk.distortion.inverse_brown_conrady, [0.0] * 5
+    assert not lens_of_sdk(sdk, lens, "front").bends
 
 
 def test_a_resolution_that_the_camera_lacks_is_answered_with_those_that_it_has(

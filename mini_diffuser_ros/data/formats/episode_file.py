@@ -24,12 +24,14 @@ from mini_diffuser_ros.data.fields import Fields
 from mini_diffuser_ros.data.formats.images import DEPTH_UNIT, decode_color, decode_depth, encode_color, encode_depth
 from mini_diffuser_ros.data.store.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views
-from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
+from mini_diffuser_ros.perception.distortion import check_distortion
+from mini_diffuser_ros.records import CameraView, Cloud, Distortion, Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
 
 FORMAT = "mini_diffuser_ros episode"
-IMAGES, CLOUDS = 1, 2
-"""Versions of the format: of each keyframe the camera images, or the cloud that was made from them."""
+IMAGES, CLOUDS, BENT_IMAGES = 1, 2, 3
+"""Versions of the format: of each keyframe the camera images, the cloud that was made from them, or images of lenses
+that bend, which a reader of the first version would take for pinholes."""
 
 _INDEX = "episode.json"
 _MAX_MEMBER_BYTES = 256 * 2**20  # No honest image is larger; a crafted file must not fill the memory.
@@ -68,7 +70,7 @@ def write_images(stream: BinaryIO, episode: Episode, robot: str | None, frame: s
             cameras = _write_views(archive, number, keyframe.views, place)
             keyframes.append({**_keyframe_fields(keyframe, place), "cameras": cameras})
         common = {"robot": robot, "base_frame": frame, "depth_unit_metres": DEPTH_UNIT}
-        _write_index(archive, IMAGES, episode, common, keyframes)
+        _write_index(archive, _version_of_images(keyframes), episode, common, keyframes)
 
 
 def write_clouds(stream: BinaryIO, episode: Episode) -> None:
@@ -111,7 +113,8 @@ def join_recordings(stream: BinaryIO, parts: Sequence[EpisodeBytes]) -> None:
             for keyframe in _load_index(part)["keyframes"]:
                 _copy_images(archive, part, keyframe, len(keyframes))
                 keyframes.append(keyframe)
-        index = {**_load_index(parts[0]), "keyframes": keyframes}
+        version = _version_of_images(keyframes)
+        index = {**_load_index(parts[0]), "format_version": version, "keyframes": keyframes}
         _add(archive, _INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False).encode())
 
 
@@ -140,7 +143,7 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least:
     fields = _read_index(stored)
     frame = fields.text("base_frame")
     version = fields.integer("format_version")
-    if version == IMAGES:
+    if version in (IMAGES, BENT_IMAGES):
         recording = _Recording(
             stored, fields.length("depth_unit_metres"), fields.optional_text("robot"), replace(fusion, frame=frame)
         )
@@ -148,7 +151,9 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least:
     elif version == CLOUDS:
         read_keyframe = partial(_read_stored_cloud, stored, frame, fields.length("position_unit_metres"))
     else:
-        raise fields.fault("format_version", f"{IMAGES} or {CLOUDS}, the versions that this program reads")
+        raise fields.fault(
+            "format_version", f"{IMAGES}, {CLOUDS} or {BENT_IMAGES}, the versions that this program reads"
+        )
     return Episode(
         task=fields.text("task"),
         variation=fields.integer("variation"),
@@ -214,6 +219,7 @@ class _StoredView:
     base_from_camera: NDArray[np.float64]
     color: str
     depth: str
+    distortion: Distortion
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +263,11 @@ def _check_episode(episode: Episode, least: int) -> None:
         raise DataError(f"episode {episode.source}: {len(episode.keyframes)} keyframes, expected at least {least}")
     if not episode.sentences or not all(sentence.strip() for sentence in episode.sentences):
         raise DataError(f"episode {episode.source}: expected at least one sentence and none that is empty")
+
+
+def _version_of_images(keyframes: Sequence[Mapping[str, Any]]) -> int:
+    bends = any("distortion" in camera for keyframe in keyframes for camera in keyframe["cameras"])
+    return BENT_IMAGES if bends else IMAGES
 
 
 def _write_index(
@@ -310,6 +321,8 @@ def _write_view(archive: zipfile.ZipFile, number: int, view: CameraView, place: 
     color, depth = f"{number}/{view.name}.color.png", f"{number}/{view.name}.depth.png"
     _add(archive, color, encode_color(view.color))
     _add(archive, depth, encode_depth(view.depth))
+    lens = view.distortion
+    bent = {"distortion": {"model": lens.model, "coefficients": list(lens.coefficients)}} if lens.bends else {}
     return {
         "name": view.name,
         "stamp": float(view.stamp),
@@ -317,6 +330,7 @@ def _write_view(archive: zipfile.ZipFile, number: int, view: CameraView, place: 
         "base_from_camera": np.asarray(view.base_from_camera, dtype=np.float64).tolist(),
         "color": color,
         "depth": depth,
+        **bent,
     }
 
 
@@ -376,7 +390,17 @@ def _read_camera(fields: Fields) -> _StoredView:
         base_from_camera=fields.array("base_from_camera", (4, 4)),
         color=fields.text("color"),
         depth=fields.text("depth"),
+        distortion=_read_distortion(fields.child("distortion")) if fields.has("distortion") else Distortion(),
     )
+
+
+def _read_distortion(fields: Fields) -> Distortion:
+    lens = Distortion(fields.text("model"), fields.list_of_numbers("coefficients"))
+    try:
+        check_distortion(lens)
+    except PerceptionError as error:
+        raise fields.fault("model", str(error)) from error
+    return lens
 
 
 def _load_views(recording: _Recording, cameras: tuple[_StoredView, ...]) -> tuple[CameraView, ...]:
@@ -390,6 +414,7 @@ def _load_views(recording: _Recording, cameras: tuple[_StoredView, ...]) -> tupl
             intrinsics=camera.intrinsics,
             base_from_camera=camera.base_from_camera,
             stamp=camera.stamp,
+            distortion=camera.distortion,
         )
         for camera in cameras
     )

@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.geometry import pose_from_matrix
+from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, intrinsics_from_info
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Keyframe
-from mini_diffuser_ros.sensing.camera_monitor import RgbdPair
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import check_fields, not_expected
-
-ImagePair = RgbdPair[Any, CameraInfo]
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ class KeyframeMaker:
             )
         return f"the arm rested and every camera delivered within {self._config.timeout:g} s, but not at the same time"
 
-    def _keyframe(self, pairs: Mapping[str, ImagePair]) -> MadeKeyframe:
+    def _keyframe(self, pairs: Mapping[str, ImageFrame]) -> MadeKeyframe:
         newest = max(pairs.values(), key=lambda pair: pair.stamp)
         positions = self._joints.positions_at(newest.stamp)
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
@@ -175,21 +170,11 @@ class KeyframeMaker:
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
         return MadeKeyframe(keyframe, len(cloud), len(views))
 
-    def _view(self, camera: str, pair: ImagePair) -> CameraView:
-        header, info = pair.color.header, pair.info
+    def _view(self, camera: str, pair: ImageFrame) -> CameraView:
+        base, stamp = self._robot.base_frame, pair.depth.header.stamp
         try:
-            color, depth = self._cameras.decode(pair)
-            if info.width and (info.height, info.width) != color.shape[:2]:
-                size = f"{color.shape[1]}x{color.shape[0]}"
-                raise MalformedMessageError(f"camera_info is of {info.width}x{info.height} pixels, the image of {size}")
-            return CameraView(
-                name=camera,
-                color=color,
-                depth=depth,
-                intrinsics=intrinsics_from_info(info),
-                base_from_camera=self._frames.parent_from_child(self._robot.base_frame, header.frame_id, header.stamp),
-                stamp=pair.stamp,
-            )
+            base_from_camera = self._frames.parent_from_child(base, frame_of(pair), stamp)
+            return view_from_messages(pair, self._cameras.transports, base_from_camera)
         except UserError as error:
             raise NodeError(f"no keyframe: camera {camera}: {error}") from error
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
@@ -49,7 +47,7 @@ class RecorderCameras:
         notify: Callable[[], None],
     ) -> None:
         self.names = tuple(names)
-        self._transports = transports
+        self.transports = transports
         self._node, self._notify = node, notify
         self._stale_after, self._max_clock_lead = sync.stale_after, max_clock_lead
         # However old: a keyframe waits until its images are known to show the arm at rest.
@@ -75,15 +73,6 @@ class RecorderCameras:
         """The capture gets no more images."""
         with self._lock:
             self._captures.remove(capture)
-
-    def decode(self, pair: RgbdPair[Any, CameraInfo]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Colour (H, W, 3) and depth (H, W), metres, of a pair of messages.
-
-        Raises:
-            MalformedMessageError: saying what is wrong with one of them.
-        """
-        color, depth = self._transports
-        return color.decode(pair.color), depth.decode(pair.depth)
 
     def problem(self, camera: str) -> str:
         """Which of a camera's topics are silent or from the future, in one line; empty if none is."""

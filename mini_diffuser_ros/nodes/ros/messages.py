@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix
-from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
+from mini_diffuser_ros.records import Cloud, Distortion, JointTrajectory, KeyframeMode
 from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
@@ -142,11 +142,19 @@ def intrinsics_from_info(message: CameraInfo) -> Array:
     return intrinsics
 
 
-def info_from_intrinsics(intrinsics: NDArray[np.floating], size: tuple[int, int], header: Header) -> CameraInfo:
-    """camera_info of an undistorted camera; ``size`` is (height, width) in pixels."""
+def distortion_from_info(message: CameraInfo) -> Distortion:
+    """The lens of a camera_info message, unchecked: perception refuses what it cannot undo."""
+    return Distortion(message.distortion_model, tuple(float(value) for value in message.d))
+
+
+def info_from_intrinsics(
+    intrinsics: NDArray[np.floating], size: tuple[int, int], header: Header, distortion: Distortion | None = None
+) -> CameraInfo:
+    """camera_info of a camera, without distortion unless it is given; ``size`` is (height, width) in pixels."""
+    lens = distortion or Distortion(coefficients=(0.0,) * 5)
     matrix = np.asarray(intrinsics, dtype=np.float64)
-    message = CameraInfo(header=header, height=size[0], width=size[1], distortion_model="plumb_bob")
-    message.d = [0.0] * 5
+    message = CameraInfo(header=header, height=size[0], width=size[1], distortion_model=lens.model)
+    message.d = list(lens.coefficients)
     message.k = matrix.ravel()
     message.r = np.eye(3).ravel()
     message.p = np.hstack([matrix, np.zeros((3, 1))]).ravel()
