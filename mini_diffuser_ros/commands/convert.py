@@ -17,7 +17,7 @@ from mini_diffuser_ros.data.store.database import Contents
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, or 130 if interrupted."""
+    """Run the command; returns 0."""
     parser = CommandParser(
         "convert",
         description="Write demonstrations of any kind into one compact database. Run again, it goes on where it was"
@@ -34,8 +34,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _convert(values)
     except KeyboardInterrupt:
-        sys.stderr.write("mini-diffuser convert: interrupted; run it again to go on\n")
-        return 130
+        raise KeyboardInterrupt("run it again to go on") from None
 
 
 def _convert(values: argparse.Namespace) -> int:

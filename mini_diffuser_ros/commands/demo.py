@@ -21,7 +21,6 @@ from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.support.cancellation import CancellationToken
-from mini_diffuser_ros.support.errors import UserError
 
 BASE = "mini_diffuser/recorder"
 ANSWER_TIMEOUT = 60.0  # seconds; ending an episode writes all of it
@@ -30,17 +29,13 @@ HELP = "ENTER marks a keyframe, u drops the last one, e ends the episode, d drop
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0 if it was left in order, 1 if there is no recorder, 2 for a usage error."""
+    """Run the command; returns 0 if it was left in order."""
     options = _parser().parse_args(arguments)
     try:
         with client_node("demo", options.namespace) as node:
             Demonstrator(RecorderClient(node, options.wait), options.task, options.sentences).run(sys.stdin)
-    except UserError as error:
-        sys.stderr.write(f"mini-diffuser demo: {error}\n")
-        return 1
     except KeyboardInterrupt:
-        sys.stdout.write("\nleft; what was marked stays with the recorder\n")
-        return 130
+        raise KeyboardInterrupt("what was marked stays with the recorder") from None
     return 0
 
 

@@ -22,7 +22,6 @@ from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
-from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import whole_file
 from mini_diffuser_ros.support.settings import leaves, with_values
 from mini_diffuser_ros.support.workers import map_in_workers
@@ -37,19 +36,15 @@ LOOPS = {"deployed": LoopSettings(), "published": LoopSettings.published_rlbench
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns 0."""
     options = _parser().parse_args(arguments)
-    try:
-        protocol = _protocol(options)
-        with _report_file(options.json) as out:
-            load_policy(options.checkpoint)
-            results = _evaluate(options.checkpoint, protocol, options.workers)
-            report = evaluation_report(options.checkpoint, protocol, results)
-            if out is not None:
-                out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    except UserError as error:
-        sys.stderr.write(f"mini-diffuser eval: {error}\n")
-        return 2
+    protocol = _protocol(options)
+    with _report_file(options.json) as out:
+        load_policy(options.checkpoint)
+        results = _evaluate(options.checkpoint, protocol, options.workers)
+        report = evaluation_report(options.checkpoint, protocol, results)
+        if out is not None:
+            out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(_table(report))
     return 0
 

@@ -39,7 +39,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a sub-command; returns its exit code: 2 for what the user can mend, 130 after Ctrl-C."""
+    """Run a sub-command; returns its exit code, which is that of the error that ends it, or 130 after Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     _never_fail_to_encode()
     words = sys.argv[1:] if arguments is None else arguments
@@ -70,9 +70,10 @@ def _run(name: str, arguments: list[str]) -> int:
         text = one_line(error)
         shown = text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]} ..."
         sys.stderr.write(f"mini-diffuser {name}: {shown}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write(f"mini-diffuser {name}: interrupted\n")
+        return error.exit_code if isinstance(error, UserError) else 2
+    except KeyboardInterrupt as interrupt:
+        remedy = f"; {interrupt}" if interrupt.args else ""  # a verb may say what is left
+        sys.stderr.write(f"mini-diffuser {name}: interrupted{remedy}\n")
         return INTERRUPTED
     return code
 

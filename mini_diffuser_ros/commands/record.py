@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import time
@@ -12,31 +11,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
 from mini_diffuser_ros.simulation.tasks import TASKS
 from mini_diffuser_ros.support.errors import UserError
 
-_INTERRUPTED = 130  # What shells report for a program ended by Ctrl-C.
-
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, 1 if recording failed, 2 for a usage error or 130 after Ctrl-C."""
-    try:
-        settings = _settings(arguments)
-        recorder = Recorder(settings)
-    except (argparse.ArgumentError, DataError) as error:
-        sys.stderr.write(f"mini-diffuser record: {error}\n")
-        return 2
+    """Run the command; returns 0."""
+    settings = _settings(arguments)
+    recorder = Recorder(settings)
     started = time.monotonic()
     try:
         outcomes = _run(recorder, settings)
     except KeyboardInterrupt:
-        sys.stderr.write(f"mini-diffuser record: interrupted; run the same command again to go on in {settings.out}\n")
-        return _INTERRUPTED
-    except UserError as error:
-        sys.stderr.write(f"mini-diffuser record: {error}\n")
-        return 1
+        raise KeyboardInterrupt(f"run the same command again to go on in {settings.out}") from None
     sys.stdout.write(_report(recorder, outcomes, settings, time.monotonic() - started))
     return 0
 
@@ -103,12 +91,10 @@ def _settings(arguments: list[str]) -> RecordSettings:
     tasks = tuple(TASKS) if values.tasks == ["all"] else tuple(dict.fromkeys(values.tasks))
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
-        raise argparse.ArgumentError(None, f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
+        raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
     for name, least in (("episodes", 1), ("workers", 1), ("seed", 0), ("image_size", 16)):
         if getattr(values, name) < least:
-            raise argparse.ArgumentError(
-                None, f"--{name.replace('_', '-')} is {getattr(values, name)}, expected at least {least}"
-            )
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(values, name)}, expected at least {least}")
     return RecordSettings(
         values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size
     )

@@ -23,14 +23,10 @@ TABLE_PATIENCE = 1.0  # seconds to look for a simulated world; a real table is a
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0 if the policy ended its task, 1 if not, 2 for a usage error."""
+    """Run the command; returns 0 if the policy ended its task, 1 if not."""
     options = _parser().parse_args(arguments)
-    try:
-        with client_node("say", options.namespace, threads=3) as node:
-            return _say(node, options)
-    except UserError as error:
-        sys.stderr.write(f"mini-diffuser say: {error}\n")
-        return 1
+    with client_node("say", options.namespace, threads=3) as node:
+        return _say(node, options)
 
 
 def _parser() -> argparse.ArgumentParser:

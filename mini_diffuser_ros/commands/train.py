@@ -7,13 +7,11 @@ For several GPUs or processes torchrun starts the same verb::
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.support.settings import SettingsError, read_settings
 from mini_diffuser_ros.training.config import TrainConfig
-from mini_diffuser_ros.training.errors import DivergedError
 from mini_diffuser_ros.training.run import train
 
 INTERRUPTED = 130
@@ -21,12 +19,8 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    """Train; returns 0 when the policy is exported, 1 if training diverged, 130 after Ctrl-C."""
-    try:
-        outcome = train(_parse(arguments))
-    except DivergedError as error:
-        sys.stderr.write(f"mini-diffuser train: {error}\n")
-        return 1
+    """Train; returns 0 when the policy is exported, 130 if Ctrl-C ended training at a checkpoint."""
+    outcome = train(_parse(arguments))
     return INTERRUPTED if outcome.interrupted else 0
 
 

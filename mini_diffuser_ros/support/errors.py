@@ -7,7 +7,12 @@ class UserError(Exception):
     """Base of errors whose text is one line for the user: the thing, its value and the remedy.
 
     Commands and nodes print the text of these alone; a traceback is for everything else, which is a bug.
+
+    Attributes:
+        exit_code: of a command that it ends: 2 for what has to be mended before, 1 for what went wrong on the way.
     """
+
+    exit_code = 2
 
 
 def one_line(error: BaseException) -> str:

@@ -17,3 +17,5 @@ class TrainingCheckpointError(TrainingError):
 
 class DivergedError(UserError, RuntimeError):
     """The loss is no longer finite; names the step."""
+
+    exit_code = 1

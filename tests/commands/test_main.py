@@ -59,6 +59,36 @@ def test_wrong_checkpoint_is_refused_in_one_bounded_line(tmp_path: Path, capsys:
     assert len(text) < MESSAGE_LIMIT + 60
 
 
+@pytest.mark.parametrize(
+    ("ending", "code", "line"),
+    [
+        ("SettingsError('out', 'is missing')", 2, "out is missing"),
+        ("OSError(28, 'No space left on device')", 2, "[Errno 28] No space left on device"),
+        ("DivergedError('loss is nan\\nat step 7')", 1, "loss is nan at step 7"),
+        ("KeyboardInterrupt", 130, "interrupted"),
+        ("KeyboardInterrupt('run it again to go on')", 130, "interrupted; run it again to go on"),
+    ],
+)
+def test_what_ends_a_verb_is_one_line_and_its_exit_code(
+    ending: str,
+    code: int,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "ending_verb.py").write_text(
+        "from mini_diffuser_ros.support.settings import SettingsError\n"
+        "from mini_diffuser_ros.training.errors import DivergedError\n"
+        f"def main(arguments):\n    raise {ending}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ending_verb", raising=False)
+    monkeypatch.setitem(COMMANDS, "end", ("ending_verb", "ends"))
+    assert main(["end"]) == code
+    assert capsys.readouterr().err == f"mini-diffuser end: {line}\n"
+
+
 @pytest.mark.process
 def test_ascii_terminal_shows_other_characters_escaped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mini_diffuser_ros", "info", str(tmp_path / "käse")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.commands.eval import main
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import RLBENCH_FUSION
 from mini_diffuser_ros.evaluation import EpisodeResult, EvaluationError, evaluation_report, roll_out
 from mini_diffuser_ros.evaluation.rlbench import PERACT_TASKS, RlbenchProtocol
@@ -189,7 +189,7 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
     save_policy(MiniDiffuser(config), checkpoint, fusion=RLBENCH_FUSION)
     words = ["--world", "rlbench", "--tasks", "touch_ball", "--episodes", "2", "--cameras", "front", "--workers", "1"]
     words += ["--image-size", "64", "--samples", "2", "--steps", "1", "--max-keyframes", "2", "--seed", "7"]
-    assert main([str(checkpoint), *words, "--json", str(tmp_path / "report.json")]) == 0
+    assert main(["eval", str(checkpoint), *words, "--json", str(tmp_path / "report.json")]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     like = evaluation_report("c", TabletopProtocol(tasks=("t",)), [EpisodeResult("t", 0, "s", True, "o", ())])
     assert report.keys() == like.keys()
@@ -214,7 +214,7 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
         (["--json", str(tmp_path / "absent" / "report.json")], "absent/report.json: cannot be written"),
         (["--json", str(tmp_path)], "is a directory"),
     ):
-        assert main([str(checkpoint), *words, *extra]) == 2
+        assert main(["eval", str(checkpoint), *words, *extra]) == 2
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser eval:")]
         assert named in line
 
@@ -228,7 +228,7 @@ def test_without_rlbench_one_line_says_what_to_install(
     save_policy(
         MiniDiffuser(MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})), tmp_path
     )
-    assert main([str(tmp_path), "--world", "rlbench"]) == 2
+    assert main(["eval", str(tmp_path), "--world", "rlbench"]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     for part in ("CoppeliaSim", "stepjam/RLBench", "not on PyPI", "unrelated"):

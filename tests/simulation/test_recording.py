@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.commands.record import main
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.recording import RecordingError, SeedPlan
@@ -59,10 +59,10 @@ def test_hardly_any_success_ends_recording_with_the_reason() -> None:
 def test_record_keeps_what_is_there_and_adds_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*RECORD, "--episodes", "1", "--out", str(tmp_path), "--workers", "1"]) == 0
+    assert main(["record", *RECORD, "--episodes", "1", "--out", str(tmp_path), "--workers", "1"]) == 0
     [first] = tmp_path.iterdir()
     before = first.stat()
-    assert main([*RECORD, "--episodes", "2", "--out", str(tmp_path), "--workers", "2"]) == 0
+    assert main(["record", *RECORD, "--episodes", "2", "--out", str(tmp_path), "--workers", "2"]) == 0
     assert first.stat().st_mtime_ns == before.st_mtime_ns
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "push_buttons-seed00000007.zip",
@@ -135,7 +135,7 @@ def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
 
 
 def test_an_unknown_task_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--tasks", "juggle", "--episodes", "1", "--out", str(tmp_path)]) == 2
+    assert main(["record", "--tasks", "juggle", "--episodes", "1", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"mini-diffuser record: unknown task 'juggle'; tasks: all, {', '.join(TASKS)}\n"
 
 
@@ -143,11 +143,11 @@ def test_an_unknown_task_is_refused_in_one_line(tmp_path: Path, capsys: pytest.C
 def test_a_number_too_small_is_refused_by_its_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    assert main(["--episodes", "1", "--out", str(tmp_path), option, "0"]) == 2
+    assert main(["record", "--episodes", "1", "--out", str(tmp_path), option, "0"]) == 2
     assert f"{option} is 0, expected at least" in capsys.readouterr().err
 
 
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    assert main(["--episodes", "1", "--out", str(tmp_path / "file")]) == 2
+    assert main(["record", "--episodes", "1", "--out", str(tmp_path / "file")]) == 2
     assert f"cannot make the directory {tmp_path / 'file'}" in capsys.readouterr().err

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from mini_diffuser_ros.commands.bench import main
+from mini_diffuser_ros.commands.main import main
 
 
 @pytest.mark.process
 def test_samples_have_the_points_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--config", "small", "--points", "200", "--batch", "4", "--repeats", "2", "--json"]
-    assert main(["loader", *words]) == 0
+    assert main(["bench", "loader", *words]) == 0
     (row,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (row["config"], row["batch"]) == ("small", 4)
     assert 150 < row["points"] <= 200

@@ -38,6 +38,8 @@ OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 class NodeError(UserError, RuntimeError):
     """What a node reports in one line before it ends or refuses something."""
 
+    exit_code = FAILED
+
 
 class ManagedNode(Node):
     """A node that :func:`run_nodes` builds and ends.

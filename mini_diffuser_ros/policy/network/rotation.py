@@ -55,11 +55,6 @@ def quaternion_from_euler(degrees: Tensor) -> Tensor:
     )
 
 
-def rotation_bins(quaternions: Tensor) -> Tensor:
-    """Nearest bin (B, 3) int64 of each angle of quaternions xyzw (B, 4)."""
-    return torch.round((euler_degrees(quaternions) + 180) / BIN_DEGREES).long() % BINS
-
-
 def rotation_labels(quaternions: Tensor, sigma: float, symmetric: bool) -> Tensor:
     """Target distributions (B, 72, 3) of quaternions xyzw (B, 4).
 
