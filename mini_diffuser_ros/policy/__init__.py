@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mini_diffuser_ros.policy.cpu import tune_cpu
     from mini_diffuser_ros.policy.encoding import SentenceEncoder, sentence_encoder
     from mini_diffuser_ros.policy.errors import CheckpointError, PolicyError, TextError
-    from mini_diffuser_ros.policy.network.model import MiniDiffuser
+    from mini_diffuser_ros.policy.model import MiniDiffuser
     from mini_diffuser_ros.policy.official.published import import_official
     from mini_diffuser_ros.policy.policy import Policy
     from mini_diffuser_ros.policy.scene import ScenePoints, scene_points, workspace_centre
@@ -28,7 +28,7 @@ _HOMES = {
     "cpu": ("tune_cpu",),
     "encoding": ("SentenceEncoder", "sentence_encoder"),
     "errors": ("CheckpointError", "PolicyError", "TextError"),
-    "network.model": ("MiniDiffuser",),
+    "model": ("MiniDiffuser",),
     "official.published": ("import_official",),
     "policy": ("Policy",),
     "scene": ("ScenePoints", "scene_points", "workspace_centre"),

@@ -32,17 +32,14 @@ class SceneConfig:
         table_height: metres, base frame; the seventh feature of a point is its height above it.
         voxel_size: metres, edge of a voxel of level 0. Halving it about triples the cost of a scene.
         max_points: a scene keeps at most this many voxels, evenly spread over the cloud.
-        centring: origin of the network's coordinates. ``workspace``: the middle of the workspace at
-            ``centre_height``, so that equal scenes look equal wherever the hand is. ``cloud``: the mean of the
-            cloud, for tables that stand where they like.
-        centre_height: metres above the table, z of the origin when ``centring`` is ``workspace``.
+        centre_height: metres above the table, z of the origin of the network's coordinates. Its x and y are the middle
+            of the workspace, so that equal scenes look equal wherever the hand is.
     """
 
     workspace: Workspace = field(default_factory=lambda: Workspace((0.25, -0.40, 0.004), (0.80, 0.40, 0.60)))
     table_height: float = 0.0
     voxel_size: float = bounded(0.01, _LEAST_LENGTH, 1.0)
     max_points: int = bounded(1024, 1, _MANY)
-    centring: Literal["workspace", "cloud"] = "workspace"
     centre_height: float = 0.12
 
     def __post_init__(self) -> None:
@@ -334,7 +331,6 @@ _BASE: Mapping[str, Any] = {
     "heads": {"hidden": 72, "head_text": True},
 }
 _OFFICIAL: Mapping[str, Any] = {
-    "scene": {"centring": "cloud"},
     "text": {"encoder": "clip", "width": 512, "max_tokens": 77},
     "heads": {"gripper_symmetry": False},
     "diffusion": {"position_scale": 1.0, "clip_sample": 1.0},

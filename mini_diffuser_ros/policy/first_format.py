@@ -15,7 +15,7 @@ from typing import Any
 from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, is_first_format, read_config_file
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
-from mini_diffuser_ros.policy.network.model import MiniDiffuser
+from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.storage import store
 from mini_diffuser_ros.policy.weights import unpack_weights
 from mini_diffuser_ros.records import FusionConfig
@@ -27,7 +27,6 @@ _PLACES = {
     "table_height": "scene.table_height",
     "voxel_size": "scene.voxel_size",
     "max_points": "scene.max_points",
-    "centring": "scene.centring",
     "centre_height": "scene.centre_height",
     "text_encoder": "text.encoder",
     "text_width": "text.width",
@@ -75,6 +74,7 @@ _BEHAVIOUR: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "norm": (("layer",), ("batch",)),
     "input_features": (("fourier",), ("raw",)),
     "curve_shuffle": (("training",), ("never", "always")),
+    "centring": (("workspace",), ("cloud",)),
     "grid_origin": (("cloud",), ("batch",)),
     "decoder_position_input": (("sum",), ("skip",)),
     "anchor_features": (("fourier",), ("raw",)),

@@ -13,8 +13,8 @@ from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.encoding import sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
+from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
-from mini_diffuser_ros.policy.network.model import MiniDiffuser
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, KeyframeMode

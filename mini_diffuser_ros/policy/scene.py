@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import evenly_spread, voxel_downsample_columns
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.official.scene import cloud_centre
 from mini_diffuser_ros.records import Cloud, Workspace
 
 
@@ -28,8 +29,7 @@ class ScenePoints(NamedTuple):
 def scene_points(cloud: Cloud, config: MiniDiffuserConfig, voxelised: bool = False) -> ScenePoints:
     """Crop a cloud to the workspace, keep one point a voxel, cap their number and centre them.
 
-    With ``config.scene.centring == "workspace"`` the centre is :func:`workspace_centre`, the same for every scene;
-    with ``"cloud"`` it is the mean of the remaining points.
+    The centre is :func:`workspace_centre`, the same for every scene; in official behaviour each has its own.
 
     Args:
         cloud: points in the base frame, metres; it may be voxelised already.
@@ -55,9 +55,7 @@ def scene_points(cloud: Cloud, config: MiniDiffuserConfig, voxelised: bool = Fal
     elif len(indices) > settings.max_points:
         kept = evenly_spread(len(indices), settings.max_points)
         points, colors = points.take(kept, axis=1), colors.take(kept, axis=1)
-    # The mean of rows (N, 3): added up along an axis of another memory order, it would differ in its last digits.
-    cloud_centre = np.ascontiguousarray(points.T).mean(axis=0) if settings.centring == "cloud" else None
-    centre = workspace_centre(config) if cloud_centre is None else cloud_centre
+    centre = workspace_centre(config) if config.official_behaviour is None else cloud_centre(points)
     return ScenePoints(_features(points, colors, centre, settings.table_height), centre.astype(np.float32))
 
 

@@ -17,7 +17,7 @@ from mini_diffuser_ros.policy.checkpoint import (
     write_checkpoint,
 )
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.network.model import MiniDiffuser
+from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.policy import Policy, checked_device
 from mini_diffuser_ros.policy.weights import (
     digest_of,

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.policy import MiniDiffuserConfig
 from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule
+from mini_diffuser_ros.policy.official.config import OfficialBehaviour
+from mini_diffuser_ros.policy.official.diffusion import OfficialSchedule
 
-CONFIGS = {
-    "cosine": MiniDiffuserConfig.small(),
-    "short": MiniDiffuserConfig.small(diffusion={"steps": 7}),
-    "published": MiniDiffuserConfig.official(),
-    "leading": MiniDiffuserConfig.official(official_behaviour={"step_spacing": "leading"}),
+SCHEDULES = {
+    "cosine": NoiseSchedule(MiniDiffuserConfig.small()),
+    "short": NoiseSchedule(MiniDiffuserConfig.small(diffusion={"steps": 7})),
+    "published": OfficialSchedule(MiniDiffuserConfig.official(), OfficialBehaviour()),
+    "leading": OfficialSchedule(MiniDiffuserConfig.official(), OfficialBehaviour(step_spacing="leading")),
 }
-SCHEDULES = {name: NoiseSchedule(config) for name, config in CONFIGS.items()}
 
 schedules = st.sampled_from(list(SCHEDULES.values()))
 seeds = st.integers(0, 2**32)

@@ -94,6 +94,13 @@ def test_faults_are_named_in_one_line(old: Path, capsys: pytest.CaptureFixture[s
         assert part in line
 
 
+def test_a_network_of_ours_that_was_centred_on_clouds_is_refused(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fields = json.loads((old / "config.json").read_text())
+    (old / "config.json").write_text(json.dumps(fields | {"centring": "cloud"}))
+    assert main(["upgrade", str(old)]) == 2
+    assert "centring is 'cloud', which is not of a network of ours" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_today_has_nothing_to_bring_over(
     model: MiniDiffuser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

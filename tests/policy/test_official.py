@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
 import pytest
 import torch
 
 from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_weights
-from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
-from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, TrainingBatch, scene_points
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
+from mini_diffuser_ros.policy.official.config import OfficialBehaviour
+from mini_diffuser_ros.policy.official.diffusion import OfficialSchedule
+from mini_diffuser_ros.records import Cloud
 
 Values = dict[str, torch.Tensor]
 
@@ -66,9 +73,10 @@ def test_heads(model: MiniDiffuser, scene: EncodedScene, golden: Values) -> None
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
-def test_ddim_step_by_step(model: MiniDiffuser, scene: EncodedScene, golden: Values, spacing: str) -> None:
-    config = MiniDiffuserConfig.official(official_behaviour={"step_spacing": spacing})
-    steps = NoiseSchedule(config).sampling_steps(10)
+def test_ddim_step_by_step(
+    model: MiniDiffuser, scene: EncodedScene, golden: Values, spacing: Literal["leading", "trailing"]
+) -> None:
+    steps = OfficialSchedule(model.config, OfficialBehaviour(step_spacing=spacing)).sampling_steps(10)
     positions, noises = golden[f"ddim_{spacing}_10_xyz"], golden[f"ddim_{spacing}_10_eps"]
     assert steps == golden[f"ddim_{spacing}_10_k"].tolist()
     assert _relative_error(model.schedule.start(golden["ddim_init_noise"], steps[0]), positions[:1]) < 1e-5
@@ -79,3 +87,42 @@ def test_ddim_step_by_step(model: MiniDiffuser, scene: EncodedScene, golden: Val
         assert _relative_error(noise, noises[number : number + 1]) < 1e-4
         then = model.schedule.ddim_step(noise, here, step, following)
         assert _relative_error(then, positions[number + 1 : number + 2]) < 1e-4
+
+
+def test_the_configuration_chooses_the_class_and_a_copy_keeps_it(model: MiniDiffuser, scene: EncodedScene) -> None:
+    ours = MiniDiffuser(MiniDiffuserConfig.small())
+    assert isinstance(model, MiniDiffuser)
+    assert type(model) is not type(ours)
+    copied = copy.deepcopy(model)
+    assert type(copied) is type(model)
+    assert type(copy.deepcopy(ours)) is type(ours)
+    with torch.inference_mode():
+        draws = [each.sample(scene, 2, 2, generator=torch.Generator().manual_seed(0)) for each in (model, copied)]
+    assert torch.equal(draws[0], draws[1])
+
+
+def test_the_network_never_says_that_a_task_is_done(model: MiniDiffuser, scene: EncodedScene) -> None:
+    with torch.inference_mode():
+        logits = model.predict_action(scene, torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
+    assert logits.termination.tolist() == [-torch.inf] * 2
+
+
+def test_attention_weights_are_dropped_in_training_alone(make_batch: Callable[..., TrainingBatch]) -> None:
+    def noise(share: float, training: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        config = MiniDiffuserConfig.official(layers={"dropout": 0.0}, official_behaviour={"attention_dropout": share})
+        model, batch = MiniDiffuser(config), make_batch(width=512)
+        model.load_state_dict(golden_weights(model.state_dict()))
+        model.train(training)
+        scene = model.encode(batch.points, batch.batch, batch.text_tokens, batch.text_lengths)
+        return model.predict_noise(scene, torch.zeros(3, 3), torch.zeros(3, dtype=torch.long), torch.arange(3))
+
+    with torch.no_grad():
+        assert torch.equal(noise(0.5, training=False), noise(0.0, training=False))
+        assert not torch.allclose(noise(0.5, training=True), noise(0.0, training=True))
+
+
+def test_scenes_are_centred_on_their_cloud(block_cloud: Callable[..., Cloud]) -> None:
+    points, centre = scene_points(block_cloud(), MiniDiffuserConfig.official())
+    np.testing.assert_allclose(points[:, :3].mean(axis=0), 0.0, atol=1e-5)
+    assert not np.allclose(centre, scene_points(block_cloud(seed=1), MiniDiffuserConfig.official()).centre)

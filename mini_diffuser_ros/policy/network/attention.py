@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,9 @@ from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.network.dropout import dropout
 from mini_diffuser_ros.policy.network.serialization import Windows
 
-PUBLISHED_ROTARY_BASE = 1e4
+Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""As :func:`attend`."""
+
 _NORM_EPS = 1e-6
 _LOW = -1e4  # after scaling still far below any logit of normalised queries and keys
 
@@ -22,20 +24,14 @@ class Rotary(nn.Module):
     """Rotary encoding of 3-D positions (Su et al. 2021), a third of the channels for each axis.
 
     Args:
-        width: channels of an attention head, a multiple of 6.
-        wavelengths: metres, ``width / 6`` of them; None for the published frequencies, which hardly turn over a table.
+        wavelengths: metres, a sixth as many as an attention head has channels.
     """
 
     frequencies: Tensor
 
-    def __init__(self, width: int, wavelengths: Sequence[float] | None) -> None:
+    def __init__(self, wavelengths: Sequence[float]) -> None:
         super().__init__()
-        if wavelengths is None:
-            exponents = torch.arange(0, width // 3, 2, dtype=torch.float32) / (width // 3)
-            frequencies = PUBLISHED_ROTARY_BASE**-exponents
-        else:
-            frequencies = 2 * math.pi / torch.tensor(wavelengths)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.register_buffer("frequencies", 2 * math.pi / torch.tensor(wavelengths), persistent=False)
 
     def forward(self, xyz: Tensor) -> Tensor:
         """Complex numbers (..., width / 2) on the unit circle for positions (..., 3) in metres."""
@@ -55,23 +51,19 @@ def fourier_features(values: Tensor, wavelengths: Sequence[float]) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
-def attention_dropout(config: MiniDiffuserConfig) -> float:
-    """Share of attention weights that training zeroes: none of ours."""
-    return 0.0 if config.official_behaviour is None else config.official_behaviour.attention_dropout
-
-
 class WindowAttention(nn.Module):
     """Self-attention of points within their windows."""
 
     def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         width = channels // heads
-        self.heads, self.dropout, self.key_dropout = heads, config.layers.dropout, attention_dropout(config)
+        self.heads, self.dropout = heads, config.layers.dropout
+        self.attend: Attention = attend
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
-        self.rotary = Rotary(width, config.layers.wavelengths) if config.backbone.scene_rotary else None
+        self.rotary = Rotary(config.layers.wavelengths) if config.backbone.scene_rotary else None
 
     def forward(self, x: Tensor, windows: Windows, xyz: Tensor) -> Tensor:
         """Points (N, C) at (N, 3) metres to (N, C)."""
@@ -80,7 +72,7 @@ class WindowAttention(nn.Module):
         if self.rotary is not None:
             turn = self.rotary(windows.take(xyz))
             query, key = rotate(query, turn), rotate(key, turn)
-        out = attend(query, key, value, windows.key_mask, self.key_dropout if self.training else 0.0)
+        out = self.attend(query, key, value, windows.key_mask)
         return dropout(self.proj(windows.put_back(out.flatten(2))), self.dropout, self.training)
 
 
@@ -90,7 +82,8 @@ class TextCrossAttention(nn.Module):
     def __init__(self, channels: int, heads: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         width = channels // heads
-        self.heads, self.dropout, self.key_dropout = heads, config.layers.dropout, attention_dropout(config)
+        self.heads, self.dropout = heads, config.layers.dropout
+        self.attend: Attention = attend
         self.q = nn.Linear(channels, channels)
         self.kv = nn.Linear(config.text.hidden, 2 * channels)
         self.proj = nn.Linear(channels, channels)
@@ -108,13 +101,8 @@ class TextCrossAttention(nn.Module):
         """
         query = self.q_norm(self.q(x).unflatten(-1, (self.heads, -1))).flatten(1)
         key, value = split_linear(words, self.kv, 2, self.heads)  # each (B, L, H, d)
-        out = attend(
-            scenes.take(query).unflatten(-1, (self.heads, -1)),
-            self.k_norm(key),
-            value,
-            is_word[:, None, None],
-            self.key_dropout if self.training else 0.0,
-        )
+        query = scenes.take(query).unflatten(-1, (self.heads, -1))
+        out = self.attend(query, self.k_norm(key), value, is_word[:, None, None])
         return dropout(self.proj(scenes.put_back(out.flatten(2))), self.dropout, self.training)
 
 
@@ -142,17 +130,15 @@ class Mlp(nn.Module):
         return dropout(self.fc2(hidden), self.dropout, self.training)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None, key_dropout: float = 0.0) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
     """Softmax attention of queries (..., Q, H, d) to (..., K, H, d); keys not ``valid`` (..., 1, 1, K) are left out."""
     query, key, value = (rows.transpose(-3, -2) for rows in (query, key, value))
     if valid is not None and query.is_cuda and torch.is_autocast_enabled("cuda"):
-        return attend_masked_by_channel(query, key, value, valid, key_dropout).transpose(-3, -2)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid, dropout_p=key_dropout).transpose(-3, -2)
+        return attend_masked_by_channel(query, key, value, valid).transpose(-3, -2)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=valid).transpose(-3, -2)
 
 
-def attend_masked_by_channel(
-    query: Tensor, key: Tensor, value: Tensor, valid: Tensor, key_dropout: float = 0.0
-) -> Tensor:
+def attend_masked_by_channel(query: Tensor, key: Tensor, value: Tensor, valid: Tensor) -> Tensor:
     """Attention (..., H, Q, d) whose mask (..., 1, 1, K) is one more channel: 1 in queries, very low in masked keys.
 
     CUDA's flash kernel takes no mask, and every other one keeps all weights in memory. It wants a multiple of eight
@@ -164,5 +150,5 @@ def attend_masked_by_channel(
     query = torch.cat([query, torch.ones_like(query[..., :1])], -1)
     key = torch.cat([key, low], -1)
     query, key = F.pad(query, (0, spare - 1)), F.pad(key, (0, spare - 1))
-    out = F.scaled_dot_product_attention(query, key, F.pad(value, (0, spare)), dropout_p=key_dropout, scale=width**-0.5)
+    out = F.scaled_dot_product_attention(query, key, F.pad(value, (0, spare)), scale=width**-0.5)
     return out[..., :width]

@@ -23,7 +23,6 @@ from mini_diffuser_ros.policy.network.pyramid import Level
 from mini_diffuser_ros.policy.network.sparse import SubmanifoldConv
 
 POINT_CHANNELS = 7
-_BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM = 1e-3, 0.01
 _COLOUR_WAVELENGTHS = (2.0, 1.0)  # colour channels span [-1, 1]
 
 
@@ -35,25 +34,14 @@ class Words:
     valid: Tensor
 
 
-def point_norm(config: MiniDiffuserConfig, channels: int) -> nn.Module:
-    """The normalisation between linear layer and activation: BatchNorm in official behaviour, LayerNorm in ours."""
-    if config.official_behaviour is not None:
-        return nn.BatchNorm1d(channels, _BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM)
-    return nn.LayerNorm(channels)
-
-
 def input_width(config: MiniDiffuserConfig) -> int:
     """Channels that :func:`input_features` gives."""
-    if config.official_behaviour is not None:
-        return POINT_CHANNELS
     colour, height = 3 * 2 * len(_COLOUR_WAVELENGTHS), 2 * len(config.layers.wavelengths)
     return POINT_CHANNELS + 3 + colour + height
 
 
 def input_features(points: Tensor, level: Level, config: MiniDiffuserConfig) -> Tensor:
     """What the stem reads of points (N, 7) of level 0."""
-    if config.official_behaviour is not None:
-        return points
     xyz, colour, height = points.split((3, 3, 1), 1)
     corner = level.corner[level.batch] + level.grid * level.size
     return torch.cat(
@@ -75,13 +63,17 @@ class Stem(nn.Module):
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
         channels = config.backbone.encoder_channels[0]
-        self.kernel = config.backbone.stem_kernel
+        self.config, self.kernel = config, config.backbone.stem_kernel
         self.conv = SubmanifoldConv(input_width(config), channels, config.backbone.stem_kernel, bias=False)
-        self.norm = point_norm(config, channels)
+        self.norm: nn.Module = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, level: Level) -> Tensor:
-        """(N, input) to (N, C)."""
-        return F.gelu(self.norm(self.conv(x, level.rulebook(self.kernel))))
+    def features(self, points: Tensor, level: Level) -> Tensor:
+        """What the convolution reads (N, F) of points (N, 7) of level 0."""
+        return input_features(points, level, self.config)
+
+    def forward(self, points: Tensor, level: Level) -> Tensor:
+        """(N, 7) to (N, C)."""
+        return F.gelu(self.norm(self.conv(self.features(points, level), level.rulebook(self.kernel))))
 
 
 class Block(nn.Module):
@@ -99,12 +91,21 @@ class Block(nn.Module):
             [Mlp(channels, int(channels * config.layers.mlp_ratio), dropout=config.layers.dropout)]
         )
 
-    def forward(self, x: Tensor, level: Level, conv_input: Tensor | None = None) -> Tensor:
-        """(N, C) to (N, C); ``conv_input`` (N, C) replaces x before the convolution."""
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """(N, C) to (N, C)."""
+        return self.related(x + self.position(x, level), level)
+
+    def position(self, x: Tensor, level: Level) -> Tensor:
+        """Position encoding (N, C): what x (N, C) is around each point."""
         conv, linear, norm = self.cpe
-        x = x + norm(linear(conv(x if conv_input is None else conv_input, level.rulebook(3))))
+        encoding: Tensor = norm(linear(conv(x, level.rulebook(3))))
+        return encoding
+
+    def related(self, x: Tensor, level: Level) -> Tensor:
+        """(N, C) to (N, C): window attention and MLP."""
         x = x + self.attn(self.norm1[0](x), level.windows, level.coordinates)
-        return x + self.mlp[0](self.norm2[0](x))
+        related: Tensor = x + self.mlp[0](self.norm2[0](x))
+        return related
 
 
 class TextBlock(nn.Module):
@@ -128,10 +129,10 @@ class TextBlock(nn.Module):
 class Pool(nn.Module):
     """Maximum over the points of each coarser voxel, after a linear layer."""
 
-    def __init__(self, channels_in: int, channels_out: int, config: MiniDiffuserConfig) -> None:
+    def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.proj = nn.Linear(channels_in, channels_out)
-        self.norm = nn.ModuleList([point_norm(config, channels_out)])
+        self.norm = nn.ModuleList([nn.LayerNorm(channels_out)])
 
     def forward(self, x: Tensor, coarse: Level) -> Tensor:
         """Points of the finer level (N, C_in) to the coarser one (P, C_out)."""
@@ -146,18 +147,24 @@ class Pool(nn.Module):
 class Unpool(nn.Module):
     """The coarser level's features spread to their points, beside the encoder's skip."""
 
-    def __init__(self, coarse: int, skip: int, channels: int, config: MiniDiffuserConfig) -> None:
+    def __init__(self, coarse: int, skip: int, channels: int) -> None:
         super().__init__()
-        self.proj = nn.ModuleList([nn.Linear(coarse, channels), point_norm(config, channels)])
-        self.proj_skip = nn.ModuleList([nn.Linear(skip, channels), point_norm(config, channels)])
+        self.proj = nn.ModuleList([nn.Linear(coarse, channels), nn.LayerNorm(channels)])
+        self.proj_skip = nn.ModuleList([nn.Linear(skip, channels), nn.LayerNorm(channels)])
 
-    def forward(self, coarse: Tensor, skip: Tensor, fine: Level) -> tuple[Tensor, Tensor]:
-        """Sum (N, C) and skip part alone (N, C)."""
-        up = F.gelu(self.proj[1](self.proj[0](coarse)))
-        own = F.gelu(self.proj_skip[1](self.proj_skip[0](skip)))
+    def forward(self, coarse: Tensor, skip: Tensor, fine: Level) -> Tensor:
+        """Features (P, C') of the coarser level and the encoder's (N, C'') of the finer one to (N, C)."""
+        return self.beside(skip) + self.spread(coarse, fine)
+
+    def spread(self, coarse: Tensor, fine: Level) -> Tensor:
+        """The coarser level's part (N, C)."""
         if fine.parents is None:
             raise ValueError("Unpool leads to a finer level, got the coarsest")
-        return own + up.index_select(0, fine.parents), own
+        return F.gelu(self.proj[1](self.proj[0](coarse))).index_select(0, fine.parents)
+
+    def beside(self, skip: Tensor) -> Tensor:
+        """The encoder's part (N, C)."""
+        return F.gelu(self.proj_skip[1](self.proj_skip[0](skip)))
 
 
 class EncoderStage(nn.Module):
@@ -166,7 +173,7 @@ class EncoderStage(nn.Module):
     def __init__(self, number: int, config: MiniDiffuserConfig) -> None:
         super().__init__()
         channels, heads = config.backbone.encoder_channels[number], config.backbone.encoder_heads[number]
-        self.down = Pool(config.backbone.encoder_channels[number - 1], channels, config) if number > 0 else None
+        self.down = Pool(config.backbone.encoder_channels[number - 1], channels) if number > 0 else None
         self.block0 = Block(channels, heads, config)
         self.ca_block0 = TextBlock(channels, heads, config)
 
@@ -186,16 +193,14 @@ class DecoderStage(nn.Module):
         channels, heads = config.backbone.decoder_channels[number], config.backbone.decoder_heads[number]
         is_last = number == config.levels - 2
         coarse = config.backbone.encoder_channels[-1] if is_last else config.backbone.decoder_channels[number + 1]
-        self.up = Unpool(coarse, config.backbone.encoder_channels[number], channels, config)
+        self.up = Unpool(coarse, config.backbone.encoder_channels[number], channels)
         self.block0 = Block(channels, heads, config)
         self.ca_block0 = TextBlock(channels, heads, config)
         self.conv0 = LocalQuery(channels, config.neck.channels)
-        self.conv_sees_skip = config.official_behaviour is not None
 
     def forward(self, coarse: Tensor, skip: Tensor, level: Level, words: Words) -> Tensor:
         """Features (P, C') of the coarser level and the encoder's (N, C'') of this one to (N, C)."""
-        x, own = self.up(coarse, skip, level)
-        x = self.block0(x, level, conv_input=own if self.conv_sees_skip else None)
+        x = self.block0(self.up(coarse, skip, level), level)
         features: Tensor = self.ca_block0(x, level, words)
         return features
 
@@ -241,7 +246,7 @@ class StateEncoder(nn.Module):
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
         channels, heads = config.backbone.encoder_channels[self.LEVEL], config.backbone.encoder_heads[self.LEVEL]
-        self.down = Pool(config.backbone.encoder_channels[0], channels, config)
+        self.down = Pool(config.backbone.encoder_channels[0], channels)
         self.block0 = Block(channels, heads, config)
 
     def forward(self, x: Tensor, level: Level) -> Tensor:

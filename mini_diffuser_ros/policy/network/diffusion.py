@@ -18,8 +18,6 @@ from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 
-_BETA_START, _BETA_END = 1e-4, 0.02
-
 
 class Denoised(NamedTuple):
     """What a prediction says about a noised sample: clean sample and noise, of the sample's shape."""
@@ -40,9 +38,8 @@ class NoiseSchedule(nn.Module):
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
-        self.official = config.official_behaviour
         self.clip = config.diffusion.clip_sample
-        signal, noise = _path(config)
+        signal, noise = self._path(config.diffusion.steps)
         self.register_buffer("signal", signal, persistent=False)
         self.register_buffer("noise", noise, persistent=False)
 
@@ -61,35 +58,22 @@ class NoiseSchedule(nn.Module):
 
     def target(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """What the network should predict (..., 3) at steps (...,)."""
-        if self.official is not None:
-            return noise
         return self.signal[steps][..., None] * noise - self.noise[steps][..., None] * clean
 
     def denoised(self, predicted: Tensor, sample: Tensor, steps: Tensor | int) -> Denoised:
         """Read a prediction (..., 3) for samples (..., 3) at steps (...,), or all at one step."""
         signal, noise = self.signal[steps][..., None], self.noise[steps][..., None]
-        if self.official is not None:
-            return Denoised((sample - noise * predicted) / signal, predicted)
         # Position and velocity are two equations for the two ends; on the circle their determinant is 1.
         return Denoised(signal * sample - noise * predicted, signal * predicted + noise * sample)
 
     def sampling_steps(self, count: int) -> list[int]:
         """Noise levels that ``count`` sampling steps visit, noisiest first.
 
-        They visit both ends and lie closer together towards the clean one; in official behaviour they are those of the
-        diffusers library.
+        They visit both ends and lie closer together towards the clean one.
         """
         if not 1 <= count <= self.steps:
             raise ValueError(f"steps is {count}, expected 1 to {self.steps}")
-        if self.official is None:
-            visited = torch.round(torch.linspace(1, 0, count).square() * (self.steps - 1))
-            # Rounding lets the cleanest levels coincide: each is at least as noisy as its place from the end.
-            visited = torch.maximum(visited, torch.arange(count).flip(0))
-        elif self.official.step_spacing == "leading":
-            visited = torch.arange(count).flip(0) * (self.steps // count)
-        else:
-            visited = torch.round(torch.arange(count) * (-self.steps / count) + self.steps) - 1
-        return [int(step) for step in visited]
+        return [int(step) for step in self._visited(count)]
 
     def start(self, noise: Tensor, step: int) -> Tensor:
         """Where sampling begins: unit noise scaled to what a sample at the origin has at a step."""
@@ -144,21 +128,20 @@ class NoiseSchedule(nn.Module):
         drawn = torch.randn(sample.shape, generator=generator, dtype=sample.dtype).to(sample.device)
         return signal * clean + (kept**2 - fresh**2).clamp(min=0).sqrt() * noise + fresh * drawn
 
+    def _path(self, count: int) -> tuple[Tensor, Tensor]:
+        """Signal (K,) and noise (K,) of ``count`` levels, float32."""
+        done = torch.arange(1, count + 1, dtype=torch.float64) / count
+        variance = (torch.cos(done * (math.pi / 2)) ** 2).float()
+        variance[-1] = 0.0
+        return variance.sqrt(), (1 - variance).sqrt()
+
+    def _visited(self, count: int) -> Tensor:
+        visited = torch.round(torch.linspace(1, 0, count).square() * (self.steps - 1))
+        # Rounding lets the cleanest levels coincide: each is at least as noisy as its place from the end.
+        return torch.maximum(visited, torch.arange(count).flip(0))
+
     def _ancestral_noise(self, step: int, following: int) -> Tensor:
         """Standard deviation of x_following given x_step and x_0, where x_step is x_following with noise added."""
         kept = self.noise[following]
         carried = self.signal[step] / self.signal[following] * kept
         return kept / self.noise[step] * (self.noise[step] ** 2 - carried**2).clamp(min=0).sqrt()
-
-
-def _path(config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
-    """Signal (K,) and noise (K,) of the configured schedule, float32."""
-    count = config.diffusion.steps
-    done = torch.arange(1, count + 1, dtype=torch.float64) / count
-    if config.official_behaviour is not None:
-        betas = torch.linspace(math.sqrt(_BETA_START), math.sqrt(_BETA_END), count) ** 2
-        variance = torch.cumprod(1 - betas, 0)
-    else:
-        variance = (torch.cos(done * (math.pi / 2)) ** 2).float()
-        variance[-1] = 0.0
-    return variance.sqrt(), (1 - variance).sqrt()

@@ -12,7 +12,7 @@ from mini_diffuser_ros.policy.network.dropout import Dropout
 from mini_diffuser_ros.policy.network.rotation import BINS
 
 _SLOPE = 0.02
-_PUBLISHED_HEATMAP_CHANNELS = 4
+_STATE_LOGITS = 2  # gripper and termination
 
 
 class ActionLogits(NamedTuple):
@@ -21,7 +21,7 @@ class ActionLogits(NamedTuple):
     Attributes:
         rotation: (Q, 72, 3), bins of extrinsic x, y, z angles.
         gripper: (Q,), positive where the gripper should be open.
-        termination: (Q,), positive where the task is done after the move; -inf without a termination head.
+        termination: (Q,), positive where the task is done after the move.
     """
 
     rotation: Tensor
@@ -39,26 +39,21 @@ class ActionHead(nn.Module):
     def __init__(self, config: MiniDiffuserConfig) -> None:
         super().__init__()
         hidden, dropout = config.heads.hidden, 2 * config.layers.dropout
-        self.on_scene, self.state_only = config.official_behaviour is not None, not config.heads.head_text
-        self.termination = config.official_behaviour is None
-        if self.on_scene:
-            width = config.backbone.decoder_channels[0] + 3
-        else:
-            width = config.neck.channels * (2 if self.state_only else 1)
-        logits = 3 * BINS + (0 if self.state_only else self._state_logits)
-        heat_width = config.backbone.decoder_channels[0 if self.on_scene else config.losses.heatmap_level]
-        self.heatmap_mlp = _head(heat_width, hidden, _PUBLISHED_HEATMAP_CHANNELS if self.on_scene else 1, dropout)
-        self.action_mlp = _head(width, hidden, logits, dropout)
-        self.denoise_mlp = _head(config.neck.channels, hidden, 3, dropout)
-        if not self.on_scene:
-            map_width = config.backbone.decoder_channels[config.losses.heatmap_level]
-            self.rotation_map_mlp = _head(map_width, hidden, 3 * BINS, dropout)
-        if self.state_only:
-            self.state_mlp = _head(config.neck.channels, hidden, self._state_logits, dropout)
+        channels, map_width = config.neck.channels, config.backbone.decoder_channels[config.losses.heatmap_level]
+        apart = not config.heads.head_text
+        self.heatmap_mlp = head(map_width, hidden, 1, dropout)
+        self.action_mlp = head(
+            2 * channels if apart else channels, hidden, 3 * BINS + (0 if apart else _STATE_LOGITS), dropout
+        )
+        self.denoise_mlp = head(channels, hidden, 3, dropout)
+        self.rotation_map_mlp = head(map_width, hidden, 3 * BINS, dropout)
+        if apart:
+            self.state_mlp = head(channels, hidden, _STATE_LOGITS, dropout)
 
-    @property
-    def _state_logits(self) -> int:
-        return 2 if self.termination else 1
+    def heatmap(self, features: Tensor) -> Tensor:
+        """Heat-map logits (P,) of points from their features (P, C)."""
+        logits: Tensor = self.heatmap_mlp(features)
+        return logits[:, 0]
 
     def rotation_map(self, features: Tensor) -> Tensor:
         """Rotation logits (P, 72, 3) that points near the target predict from their features (P, C)."""
@@ -66,16 +61,15 @@ class ActionHead(nn.Module):
         return logits.unflatten(1, (BINS, 3))
 
     def action(self, features: Tensor, state: Tensor | None) -> ActionLogits:
-        """Logits from tokens, or as published scenes and positions, (Q, F), and where used text-free tokens (Q, C)."""
+        """Logits from tokens (Q, C), and where the state is read apart from the sentence, text-free tokens (Q, C)."""
         if state is None:
             out = self.action_mlp(features)
             rotation, rest = out[:, : 3 * BINS], out[:, 3 * BINS :]
         else:
-            rotation = self.action_mlp(torch.cat([features, state], 1) if not self.on_scene else features)
-            rest = self.state_mlp(state)
-        termination = rest[:, 1] if self.termination else torch.full_like(rest[:, 0], -torch.inf)
-        return ActionLogits(rotation.unflatten(1, (BINS, 3)), rest[:, 0], termination)
+            rotation, rest = self.action_mlp(torch.cat([features, state], 1)), self.state_mlp(state)
+        return ActionLogits(rotation.unflatten(1, (BINS, 3)), rest[:, 0], rest[:, 1])
 
 
-def _head(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+def head(width: int, hidden: int, out: int, dropout: float) -> nn.Sequential:
+    """Two linear layers, (..., width) to (..., out)."""
     return nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(_SLOPE), Dropout(dropout), nn.Linear(hidden, out))

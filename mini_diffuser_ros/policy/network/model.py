@@ -15,20 +15,20 @@ from mini_diffuser_ros.policy.network.backbone import Words
 from mini_diffuser_ros.policy.network.diffusion import NoiseSchedule
 from mini_diffuser_ros.policy.network.heads import ActionHead, ActionLogits
 from mini_diffuser_ros.policy.network.losses import training_losses
-from mini_diffuser_ros.policy.network.neck import TokenContext, step_embedding
-from mini_diffuser_ros.policy.network.pyramid import build_pyramid
+from mini_diffuser_ros.policy.network.neck import TokenContext, sentence_context, step_embedding
+from mini_diffuser_ros.policy.network.pyramid import Pyramid, build_pyramid
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene, SceneNetwork
 
 _WORDS_ALIGNED = 16  # vector width of the attention kernels: 12 words take four times as long as 16
 
 
-class MiniDiffuser(nn.Module):
+class DiffuserNetwork(nn.Module):
     """Position by diffusion, rotation, gripper and termination by classification at that position.
 
     All positions are metres in the centred frame of :func:`~mini_diffuser_ros.policy.scene.scene_points`.
 
     Args:
-        config: sizes and behaviour; see :class:`MiniDiffuserConfig` for the presets.
+        config: sizes; see :class:`MiniDiffuserConfig` for the presets.
     """
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
@@ -68,11 +68,9 @@ class MiniDiffuser(nn.Module):
         check_scene(points, batch, text_tokens, text_lengths, self.config)
         scenes = len(text_lengths)
         with torch.no_grad():
-            levels, source = build_pyramid(points[:, :3], batch, scenes, self.config, self.training, generator)
-        words, text = self._read(text_tokens, text_lengths)
+            levels, source = self._pyramid(points[:, :3], batch, scenes, generator)
+        words, text = self._read(self._words(text_tokens), text_lengths)
         features = self.ptv3_model.scene_features(points.index_select(0, source), levels, words)
-        finest, on_scene = features.decoder[0], self.config.official_behaviour is not None
-        heat = self.config.losses.heatmap_level
         return EncodedScene(
             levels=levels,
             source=source,
@@ -81,8 +79,6 @@ class MiniDiffuser(nn.Module):
             local=self.ptv3_model.local(features, levels),
             state_memories=self.ptv3_model.remember_state(features, levels),
             text=text,
-            maximum=torch.segment_reduce(finest, "max", lengths=levels[0].counts) if on_scene else None,
-            heatmap=self.act_proj_head.heatmap_mlp(features.decoder[heat])[:, 0] if not on_scene else None,
         )
 
     def predict_noise(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, batch: Tensor) -> Tensor:
@@ -111,10 +107,7 @@ class MiniDiffuser(nn.Module):
         check_queries(scene.scenes, batch, xyz, self.config)
         slots = _Slots(batch, scene.scenes)
         packed = slots.pack(xyz)
-        steps = torch.zeros(packed.shape[:2], dtype=torch.long, device=packed.device)
-        on_scene = self.config.official_behaviour is not None
-        tokens = None if on_scene else self.token_features(scene, packed, steps)
-        logits = self.action_logits(scene, packed, tokens)
+        logits = self._action(scene, packed)
         return ActionLogits(*(slots.unpack(part.unflatten(0, packed.shape[:2])) for part in logits))
 
     def sample(
@@ -157,32 +150,34 @@ class MiniDiffuser(nn.Module):
         """
         return training_losses(self, batch, level2, generator)
 
-    def denoise(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, text_of: Tensor | None = None) -> Tensor:
-        """The network's prediction (B, M, 3), noise or velocity, for positions (B, M, 3) metres at steps (B, M)."""
-        predicted: Tensor = self.act_proj_head.denoise_mlp(self.token_features(scene, xyz, steps, text_of))
+    def denoise(self, scene: EncodedScene, xyz: Tensor, steps: Tensor) -> Tensor:
+        """The network's prediction (B, M, 3), see the schedule, for positions (B, M, 3) metres at steps (B, M)."""
+        predicted: Tensor = self.act_proj_head.denoise_mlp(self.token_features(scene, xyz, steps))
         return predicted
 
-    def token_features(self, scene: EncodedScene, xyz: Tensor, steps: Tensor, text_of: Tensor | None = None) -> Tensor:
-        """Tokens (B, M, C) of positions (B, M, 3) metres at steps (B, M).
+    def token_features(self, scene: EncodedScene, xyz: Tensor, steps: Tensor) -> Tensor:
+        """Tokens (B, M, C) of positions (B, M, 3) metres at steps (B, M)."""
+        return self.ptv3_model.tokens(scene, xyz, self._context(scene, steps))
 
-        ``text_of`` (B, M) names the scene whose sentence enters each token's FiLM context, by default its own.
-        """
-        return self.ptv3_model.tokens(scene, xyz, self._context(scene, steps, text_of))
-
-    def action_logits(self, scene: EncodedScene, xyz: Tensor, tokens: Tensor | None) -> ActionLogits:
-        """Head logits (B * M, ...) at positions (B, M, 3); ``tokens`` (B, M, C) None in official behaviour."""
-        if tokens is None:
-            if scene.maximum is None:
-                raise ValueError("tokens is None, expected tokens but in official behaviour")
-            seen = scene.maximum[:, None].expand(-1, xyz.shape[1], -1)
-            tokens = torch.cat([seen, xyz / self.config.diffusion.position_scale], -1)
+    def action_logits(self, scene: EncodedScene, xyz: Tensor, tokens: Tensor) -> ActionLogits:
+        """Head logits (B * M, ...) at positions (B, M, 3) from their tokens (B, M, C)."""
         state = None if self.config.heads.head_text else self.ptv3_model.state_tokens(scene, xyz).flatten(0, 1)
         return self.act_proj_head.action(tokens.flatten(0, 1), state)
 
+    def _pyramid(self, coordinates: Tensor, batch: Tensor, scenes: int, generator: torch.Generator | None) -> Pyramid:
+        return build_pyramid(coordinates, batch, scenes, self.config, self.training, generator)
+
+    def _action(self, scene: EncodedScene, xyz: Tensor) -> ActionLogits:
+        """Head logits (B * M, ...) at positions (B, M, 3), whose tokens are at noise step 0."""
+        steps = torch.zeros(xyz.shape[:2], dtype=torch.long, device=xyz.device)
+        return self.action_logits(scene, xyz, self.token_features(scene, xyz, steps))
+
+    def _words(self, tokens: Tensor) -> Tensor:
+        """Token states (sum L, text_width) without the few dimensions that outweigh all others."""
+        return F.layer_norm(tokens, tokens.shape[1:])
+
     def _read(self, tokens: Tensor, lengths: Tensor) -> tuple[Words, Tensor | None]:
         """Padded words, and where FiLM reads it one vector (B, text_hidden) a sentence."""
-        if self.config.official_behaviour is None:
-            tokens = F.layer_norm(tokens, tokens.shape[1:])
         padded_length = math.ceil(int(lengths.max()) / _WORDS_ALIGNED) * _WORDS_ALIGNED
         position = torch.arange(padded_length, device=tokens.device)
         valid = position < lengths[:, None]
@@ -195,18 +190,13 @@ class MiniDiffuser(nn.Module):
         scores[valid] = self.txt_attn_fc(tokens)[:, 0]
         return Words(padded, valid), (scores.softmax(1)[..., None] * padded).sum(1)
 
-    def _context(self, scene: EncodedScene, steps: Tensor, text_of: Tensor | None = None) -> TokenContext:
-        """FiLM contexts of tokens at steps (B, M); ``text_of`` (B, M) names the scene whose sentence each gets."""
-        width = self.config.text.hidden
+    def _context(self, scene: EncodedScene, steps: Tensor) -> TokenContext:
+        """FiLM contexts of tokens at steps (B, M)."""
         if scene.text is None:
             distinct, which = torch.unique(steps, return_inverse=True)
-            return TokenContext(step_embedding(distinct, width), which)
-        if text_of is None:
-            text_of = torch.arange(len(steps), device=steps.device)[:, None].expand_as(steps)
-        codes = text_of * self.config.diffusion.steps + steps
-        distinct, which = torch.unique(codes, return_inverse=True)
-        of_step = step_embedding(distinct % self.config.diffusion.steps, width)
-        return TokenContext(scene.text[distinct // self.config.diffusion.steps] + of_step, which)
+            return TokenContext(step_embedding(distinct, self.config.text.hidden), which)
+        own = torch.arange(len(steps), device=steps.device)[:, None].expand_as(steps)
+        return sentence_context(scene.text, own, steps, self.config.diffusion.steps)
 
 
 class _Slots:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.network.attention import (
+    Attention,
     Mlp,
     Rotary,
     attend,
-    attention_dropout,
     fourier_features,
     rotate,
     split_linear,
@@ -26,7 +26,6 @@ from mini_diffuser_ros.policy.network.dropout import dropout
 from mini_diffuser_ros.policy.network.pyramid import Level
 
 _NORM_EPS = 1e-6
-_PUBLISHED_ANCHOR_HIDDEN = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +64,30 @@ def step_embedding(steps: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 
+def sentence_context(text: Tensor, sentence: Tensor, steps: Tensor, levels: int) -> TokenContext:
+    """FiLM contexts of sentences and noise steps.
+
+    Args:
+        text: (B, D) pooled sentences.
+        sentence: (B, M) int64, which of them each token gets.
+        steps: (B, M) int64.
+        levels: number of noise levels.
+    """
+    distinct, which = torch.unique(sentence * levels + steps, return_inverse=True)
+    return TokenContext(text[distinct // levels] + step_embedding(distinct % levels, text.shape[1]), which)
+
+
 class AnchorEmbedding(nn.ModuleList):
     """Token of a position."""
 
     def __init__(self, config: MiniDiffuserConfig) -> None:
-        fourier = config.official_behaviour is None
-        width = 3 + 6 * len(config.layers.wavelengths) if fourier else 3
-        hidden = config.neck.channels if fourier else _PUBLISHED_ANCHOR_HIDDEN
-        super().__init__([Mlp(width, hidden, config.neck.channels)])
-        self.fourier = fourier
+        width, channels = 3 + 6 * len(config.layers.wavelengths), config.neck.channels
+        super().__init__([Mlp(width, channels, channels)])
         self.wavelengths, self.scale = config.layers.wavelengths, config.diffusion.position_scale
 
     def forward(self, xyz: Tensor) -> Tensor:
         """Positions (..., 3) in metres to tokens (..., C)."""
-        if self.fourier:
-            xyz = torch.cat([xyz / self.scale, fourier_features(xyz, self.wavelengths)], -1)
-        tokens: Tensor = self[0](xyz)
+        tokens: Tensor = self[0](torch.cat([xyz / self.scale, fourier_features(xyz, self.wavelengths)], -1))
         return tokens
 
 
@@ -122,38 +129,41 @@ class SceneCrossAttention(nn.Module):
         super().__init__()
         channels, width = config.neck.channels, config.neck.head_width
         self.heads, self.scale = config.neck.heads, config.diffusion.position_scale
-        self.dropout, self.key_dropout = config.layers.dropout, attention_dropout(config)
-        self.relative = self.coordinates = config.official_behaviour is None
+        self.dropout = config.layers.dropout
+        self.attend: Attention = attend
         self.q = nn.Linear(channels, channels)
-        self.kv = nn.Linear(scene_channels + 3 * self.coordinates, 2 * channels)
+        self.kv = nn.Linear(scene_channels + 3, 2 * channels)
         self.proj = nn.Linear(channels, channels)
         self.q_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
-        self.rotary = Rotary(width, config.layers.wavelengths if self.relative else None)
+        self.rotary = Rotary(config.layers.wavelengths)
 
     def remember(self, features: Tensor, level: Level) -> SceneMemory:
         """Keys and values of a level's features (N, C)."""
-        if self.coordinates:
-            features = torch.cat([features, level.coordinates / self.scale], 1)
+        features = torch.cat([features, level.coordinates / self.scale], 1)
         key, value = split_linear(features, self.kv, 2, self.heads)  # each (N, H, d)
-        key = self.k_norm(key)
-        if self.relative:
-            key = rotate(key, self.rotary(level.coordinates))
-        padded = level.padded
-        keys, values = (
-            # Heads apart in memory: every step of a sampling reads them in that order.
-            padded.take(rows.flatten(1)).unflatten(-1, (self.heads, -1)).transpose(1, 2).contiguous().transpose(1, 2)
-            for rows in (key, value)
-        )
-        return SceneMemory(keys, values, padded.key_mask)
+        return memory_of(rotate(self.k_norm(key), self.rotary(level.coordinates)), value, level)
 
     def forward(self, tokens: Tensor, turn: Tensor, memory: SceneMemory) -> Tensor:
         """Tokens (B, M, C), whose positions' rotary encoding is ``turn`` (B, M, d / 2), to (B, M, C)."""
-        query = self.q(tokens).unflatten(-1, (self.heads, -1))  # (B, M, H, d)
-        query = rotate(self.q_norm(query), turn) if self.relative else self.q_norm(rotate(query, turn))
-        key_dropout = self.key_dropout if self.training else 0.0
-        out = attend(query, memory.keys, memory.values, memory.valid, key_dropout)
+        query = self.turned(self.q(tokens).unflatten(-1, (self.heads, -1)), turn)
+        out = self.attend(query, memory.keys, memory.values, memory.valid)
         return dropout(self.proj(out.flatten(2)), self.dropout, self.training)
+
+    def turned(self, query: Tensor, turn: Tensor) -> Tensor:
+        """Queries (B, M, H, d) normalised, with the rotary encoding of their positions."""
+        return rotate(self.q_norm(query), turn)
+
+
+def memory_of(key: Tensor, value: Tensor, level: Level) -> SceneMemory:
+    """Keys and values (N, H, d) of a level's points, scene by scene."""
+    padded, heads = level.padded, key.shape[1]
+    keys, values = (
+        # Heads apart in memory: every step of a sampling reads them in that order.
+        padded.take(rows.flatten(1)).unflatten(-1, (heads, -1)).transpose(1, 2).contiguous().transpose(1, 2)
+        for rows in (key, value)
+    )
+    return SceneMemory(keys, values, padded.key_mask)
 
 
 class NeckBlock(nn.Module):

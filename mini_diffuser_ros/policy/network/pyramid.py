@@ -55,6 +55,10 @@ class Level:
         """Number of scenes B."""
         return len(self.counts)
 
+    def voxels(self, xyz: Tensor) -> Tensor:
+        """Voxels (B, M, 3) of positions (B, M, 3) in the grid of each scene."""
+        return torch.floor((xyz - self.corner[:, None]) / self.size).long()
+
     @cached_property
     def index(self) -> VoxelIndex:
         """Finds points by voxel."""
@@ -134,9 +138,31 @@ def build_pyramid(
         generator: draws them; torch's own where None.
     """
     grid, corner = _first_grid(coordinates, batch, scenes, config)
-    depth = MAX_DEPTH if config.official_behaviour is None else max(1, int(grid.max()).bit_length())
-    shuffled = training if config.official_behaviour is None else config.official_behaviour.curve_shuffle
-    curves = _draw_curves(config, shuffled, generator)
+    curves = draw_curves(config, training, generator)
+    return stack_levels(coordinates, grid, batch, corner, curves, config)
+
+
+def stack_levels(
+    coordinates: Tensor,
+    grid: Tensor,
+    batch: Tensor,
+    corner: Tensor,
+    curves: Sequence[str],
+    config: MiniDiffuserConfig,
+    depth: int = MAX_DEPTH,
+) -> Pyramid:
+    """Voxel levels of points whose voxels at level 0 are known.
+
+    Args:
+        coordinates: (N, 3) metres, centred frame.
+        grid: (N, 3) int64 voxel of each point, counted from ``corner``.
+        batch: (N,) int64, non-decreasing.
+        corner: (B, 3) metres.
+        curves: the one that each level is serialised by.
+        config: sizes.
+        depth: bits an axis of the curves at level 0.
+    """
+    scenes = len(corner)
     points = _Points(coordinates, grid, batch, _codes(grid, batch, curves[0], depth))
     source = torch.argsort(points.code, stable=True)
     points, children = points.select(source), None
@@ -183,9 +209,6 @@ def _coarsen(points: _Points, curve: str, depth: int, same_curve: bool) -> tuple
 
 def _first_grid(coordinates: Tensor, batch: Tensor, scenes: int, config: MiniDiffuserConfig) -> tuple[Tensor, Tensor]:
     """Voxels (N, 3) of level 0 and the grid's corner (B, 3)."""
-    if config.official_behaviour is not None:
-        corner = coordinates.amin(0).expand(scenes, 3)
-        return torch.div(coordinates - corner[0], config.scene.voxel_size, rounding_mode="trunc").long(), corner
     index = batch[:, None].expand(-1, 3)
     low = coordinates.new_full((scenes, 3), torch.inf).scatter_reduce_(0, index, coordinates, "amin")
     per_coarse = 2 ** (config.levels - 1)
@@ -194,7 +217,8 @@ def _first_grid(coordinates: Tensor, batch: Tensor, scenes: int, config: MiniDif
     return cells - first[batch], first * config.scene.voxel_size
 
 
-def _draw_curves(config: MiniDiffuserConfig, shuffled: bool, generator: torch.Generator | None) -> Sequence[str]:
+def draw_curves(config: MiniDiffuserConfig, shuffled: bool, generator: torch.Generator | None) -> Sequence[str]:
+    """The curve of each level: drawn from the configured ones, or the first."""
     if not shuffled:
         return [config.backbone.curves[0]] * config.levels
     drawn = torch.randint(len(config.backbone.curves), (config.levels,), generator=generator)

@@ -20,7 +20,6 @@ from mini_diffuser_ros.policy.network.backbone import (
     StateEncoder,
     Stem,
     Words,
-    input_features,
 )
 from mini_diffuser_ros.policy.network.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
 from mini_diffuser_ros.policy.network.pyramid import Level
@@ -41,8 +40,6 @@ class EncodedScene:
         local: local features (N_l, C) at every point of a level of few points, None where tokens compute their own.
         state_memories: keys and values of the text-free features; empty where unused.
         text: (B, text_hidden) pooled sentences, None where FiLM leaves the sentence out.
-        maximum: (B, C) maximum over the finest features of each scene, None where no head reads it.
-        heatmap: (N_l,) logits over the points of the heat-map's level, None without heat-map.
     """
 
     levels: tuple[Level, ...]
@@ -52,8 +49,6 @@ class EncodedScene:
     local: tuple[Tensor | None, ...]
     state_memories: tuple[SceneMemory, ...]
     text: Tensor | None
-    maximum: Tensor | None
-    heatmap: Tensor | None
 
     @property
     def scenes(self) -> int:
@@ -87,7 +82,7 @@ class SceneNetwork(nn.Module):
 
     def scene_features(self, points: Tensor, levels: tuple[Level, ...], words: Words) -> SceneFeatures:
         """Backbone: points (N, 7) and sentences to features of every level."""
-        x = self.embedding["stem"](input_features(points, levels[0], self.config), levels[0])
+        x = self.embedding["stem"](points, levels[0])
         skips, state = [], None
         for number, level in enumerate(levels):
             before, x = cast(EncoderStage, self.enc[f"enc{number}"])(x, level, words)
@@ -126,11 +121,8 @@ class SceneNetwork(nn.Module):
         """Neck: positions (B, M, 3) in metres to tokens (B, M, C), from the coarsest level to the finest."""
         tokens: Tensor = self.anchor_proj(xyz)
         turn = self._turn(xyz)
-        frozen = _frozen_voxel(scene.levels[-1], xyz) if self.config.official_behaviour is not None else None
         for number in reversed(range(len(scene.levels))):
-            level = scene.levels[number]
-            voxel = _own_voxel(level, xyz) if frozen is None else frozen
-            tokens = tokens + self._local(number, scene, voxel)
+            tokens = tokens + self._local(number, scene, scene.levels[number].voxels(xyz))
             tokens = self._neck(number)(tokens, turn, scene.memories[number], context)
         return tokens
 
@@ -170,13 +162,3 @@ class SceneNetwork(nn.Module):
 
 def _neck_name(level: int) -> str:
     return f"neck{level - 1}" if level > 0 else "neck_final"
-
-
-def _own_voxel(level: Level, xyz: Tensor) -> Tensor:
-    """Voxels (B, M, 3) of positions in the grid of each scene."""
-    return torch.floor((xyz - level.corner[:, None]) / level.size).long()
-
-
-def _frozen_voxel(coarsest: Level, xyz: Tensor) -> Tensor:
-    """Voxels (B, M, 3) as published: counted from the batch's lowest point of the coarsest level."""
-    return torch.trunc((xyz - coarsest.coordinates.amin(0)) / coarsest.size).long()

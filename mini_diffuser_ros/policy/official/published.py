@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
-from mini_diffuser_ros.policy.network.model import MiniDiffuser
+from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.weights import check_tensors
 
 DEAD_TENSORS: dict[str, tuple[int, ...]] = {"anchor_embeding": (1, 3)}
