@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, several
 from mini_diffuser_ros.bench.isolation import measure_each
 from mini_diffuser_ros.bench.measure import held_mb, peak_mb, prepare, repeated
-from mini_diffuser_ros.bench.output import write_rows
 from mini_diffuser_ros.bench.scenes import box_cloud, token_states
-from mini_diffuser_ros.bench.setting import Setting, add_numbers, add_repeats, common, make_parser
+from mini_diffuser_ros.bench.setting import Setting
 from mini_diffuser_ros.policy import MiniDiffuser, Policy
 
 DESCRIPTION = """Medians of Policy.decide for one scene whose sentence has been read before: cropping and voxelising the
@@ -23,10 +24,15 @@ most it allocated there), base_mb what it held before the network was built. Sce
 
 @dataclass(frozen=True, kw_only=True)
 class DecideSetting(Setting):
-    """A decision of ``samples`` hypotheses, drawn in ``steps`` DDIM steps."""
+    """A decision.
 
-    samples: int
-    steps: int
+    Attributes:
+        samples: hypotheses.
+        steps: DDIM steps.
+    """
+
+    samples: int = several(64)
+    steps: int = several(10)
 
 
 @dataclass(frozen=True)
@@ -65,23 +71,6 @@ class _ReadBefore:
         return ((sentence, self._states) for sentence in sentences)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
-    parser = make_parser("decide", DESCRIPTION)
-    add_numbers(parser, "--samples", "64", "hypotheses")
-    add_numbers(parser, "--steps", "10", "DDIM steps")
-    add_repeats(parser, 10)
-    values = parser.parse_args(arguments)
-    settings = [
-        DecideSetting(**common(values, points), samples=samples, steps=steps)
-        for points in values.points
-        for samples in values.samples
-        for steps in values.steps
-    ]
-    write_rows(measure_each(measure_decide, settings), values.json)
-    return 0
-
-
 def measure_decide(setting: DecideSetting) -> DecideRow:
     """Measure in this process.
 
@@ -111,3 +100,6 @@ def measure_decide(setting: DecideSetting) -> DecideRow:
         peak_mb=peak_mb(device),
         base_mb=base,
     )
+
+
+BENCHMARK = Benchmark(DecideSetting, partial(measure_each, measure_decide), DESCRIPTION)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, several
 from mini_diffuser_ros.bench.isolation import measure_each
 from mini_diffuser_ros.bench.measure import held_mb, peak_mb, prepare, repeated
-from mini_diffuser_ros.bench.output import write_rows
 from mini_diffuser_ros.bench.scenes import box_cloud, training_batch
-from mini_diffuser_ros.bench.setting import Setting, add_numbers, add_repeats, common, make_parser
+from mini_diffuser_ros.bench.setting import Setting
 from mini_diffuser_ros.policy import MiniDiffuser
 
 DESCRIPTION = """Medians of MiniDiffuser.encode at inference: everything of a decision that does not depend on the noise
@@ -20,9 +21,13 @@ base_mb what it held before the network was built. Scenes are synthetic."""
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeSetting(Setting):
-    """Encoding ``batch`` scenes together."""
+    """Encoding scenes together.
 
-    batch: int
+    Attributes:
+        batch: scenes.
+    """
+
+    batch: int = several(1)
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,6 @@ class EncodeRow:
     wall_s: float
     peak_mb: float
     base_mb: float
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
-    parser = make_parser("encode", DESCRIPTION)
-    add_numbers(parser, "--batch", "1", "scenes")
-    add_repeats(parser, 10)
-    values = parser.parse_args(arguments)
-    settings = [
-        EncodeSetting(**common(values, points), batch=batch) for points in values.points for batch in values.batch
-    ]
-    write_rows(measure_each(measure_encode, settings), values.json)
-    return 0
 
 
 def measure_encode(setting: EncodeSetting) -> EncodeRow:
@@ -81,3 +73,6 @@ def measure_encode(setting: EncodeSetting) -> EncodeRow:
         peak_mb=peak_mb(device),
         base_mb=base,
     )
+
+
+BENCHMARK = Benchmark(EncodeSetting, partial(measure_each, measure_encode), DESCRIPTION)

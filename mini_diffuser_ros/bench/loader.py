@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, several
 from mini_diffuser_ros.bench.isolation import measure_each
 from mini_diffuser_ros.bench.measure import prepare, repeated
-from mini_diffuser_ros.bench.output import write_rows
 from mini_diffuser_ros.bench.scenes import WORDS, box_cloud
-from mini_diffuser_ros.bench.setting import Setting, add_numbers, add_repeats, common, make_parser
+from mini_diffuser_ros.bench.setting import Setting
 from mini_diffuser_ros.policy import MiniDiffuserConfig, TrainingBatch
 from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, batches
@@ -44,10 +46,17 @@ _AUGMENTATIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LoaderSetting(Setting):
-    """Batches of ``batch`` samples with one of the augmentations."""
+    """Batches of augmented samples.
 
-    batch: int
-    augmentation: str
+    Attributes:
+        batch: samples a batch.
+        augmentation: that of config/train/rlbench18.yaml, or that of config/train/tabletop.yaml.
+        repeats: measured batches, after one that does not count.
+    """
+
+    batch: int = several(100)
+    augmentation: Literal["published", "tabletop"] = "published"
+    repeats: int = at_least(1, 20)
 
 
 @dataclass(frozen=True)
@@ -64,22 +73,6 @@ class LoaderRow:
     cpu_s: float
     wall_s: float
     samples_per_s: float
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
-    parser = make_parser("loader", DESCRIPTION)
-    add_numbers(parser, "--batch", "100", "samples a batch")
-    parser.add_argument("--augmentation", choices=_AUGMENTATIONS, default="published", help="(default: %(default)s)")
-    add_repeats(parser, 20)
-    values = parser.parse_args(arguments)
-    settings = [
-        LoaderSetting(**common(values, points), batch=batch, augmentation=values.augmentation)
-        for points in values.points
-        for batch in values.batch
-    ]
-    write_rows(measure_each(measure_loader, settings), values.json)
-    return 0
 
 
 def measure_loader(setting: LoaderSetting) -> LoaderRow:
@@ -125,3 +118,6 @@ def _frame(setting: LoaderSetting, config: MiniDiffuserConfig, sentences: tuple[
     (x_low, y_low, _), (x_high, y_high, _) = config.scene.workspace.lower, config.scene.workspace.upper
     pose = np.array([(x_low + x_high) / 2, (y_low + y_high) / 2, 0.2, 1.0, 0.0, 0.0, 0.0])
     return Frame("push_buttons", sentences, cloud, pose, True, False, FrameKind.FIRST)
+
+
+BENCHMARK = Benchmark(LoaderSetting, partial(measure_each, measure_loader), DESCRIPTION)

@@ -1,37 +1,16 @@
-"""Time and memory of a call."""
+"""Time and memory of a call of the network."""
 
 from __future__ import annotations
 
-import resource
-import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
 
+from mini_diffuser_ros.bench.resources import Reading, median, peak_resident_mb, resident_mb
 from mini_diffuser_ros.bench.setting import Setting
 from mini_diffuser_ros.policy import tune_cpu
 
-_STATUS = Path("/proc/self/status")
-_MEGABYTE = 2**20
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Seconds: of all CPU threads of this process together, and on the wall's clock."""
-
-    cpu_s: float
-    wall_s: float
-
-    def __add__(self, other: Reading) -> Reading:
-        return Reading(self.cpu_s + other.cpu_s, self.wall_s + other.wall_s)
-
-    def cost(self, device: torch.device) -> float:
-        """What the work costs: CPU seconds on a CPU, wall seconds on a GPU."""
-        return self.cpu_s if device.type == "cpu" else self.wall_s
+_MEBIBYTE = 2**20
 
 
 class Clock:
@@ -48,12 +27,17 @@ class Clock:
     def lap(self) -> Reading:
         """Seconds since the last lap, or since the clock was made."""
         before, self._last = self._last, self._now()
-        return Reading(self._last.cpu_s - before.cpu_s, self._last.wall_s - before.wall_s)
+        return self._last - before
 
     def _now(self) -> Reading:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-        return Reading(time.process_time(), time.perf_counter())
+        return Reading.now()
+
+
+def cost(reading: Reading, device: torch.device) -> float:
+    """What work costs: CPU seconds on a CPU, wall seconds on a GPU."""
+    return reading.cpu_s if device.type == "cpu" else reading.wall_s
 
 
 def prepare(setting: Setting) -> torch.device:
@@ -75,33 +59,11 @@ def repeated(call: Callable[[], object], setting: Setting) -> Reading:
     return median(readings)
 
 
-def median(readings: Sequence[Reading]) -> Reading:
-    """Medians of both times."""
-    return Reading(
-        statistics.median(reading.cpu_s for reading in readings),
-        statistics.median(reading.wall_s for reading in readings),
-    )
-
-
 def peak_mb(device: torch.device) -> float:
     """Most memory so far, MiB: allocated on the GPU, else resident in this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / _MEGABYTE
-    return _resident("VmHWM")
+    return torch.cuda.max_memory_allocated(device) / _MEBIBYTE if device.type == "cuda" else peak_resident_mb()
 
 
 def held_mb(device: torch.device) -> float:
     """Memory now, MiB: allocated on the GPU, else resident in this process."""
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device) / _MEGABYTE
-    return _resident("VmRSS")
-
-
-def _resident(field: str) -> float:
-    """A field of Linux's account of this process; elsewhere the peak, from getrusage."""
-    if not _STATUS.exists():
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (_MEGABYTE if sys.platform == "darwin" else 1024)
-    # getrusage counts what the parent process held when it started this one.
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / 1024
+    return torch.cuda.memory_allocated(device) / _MEBIBYTE if device.type == "cuda" else resident_mb()

@@ -18,15 +18,17 @@ _DIGITS = 6  # of a float in JSON, after the point
 _SHARED = ("config", "device", "threads", "dtype", "repeats")
 
 
-def write_rows(rows: Iterable[DataclassInstance], as_json: bool) -> None:
-    """Write dataclasses of one kind to standard output.
+def write_rows(rows: Iterable[DataclassInstance | Mapping[str, Any]], as_json: bool) -> None:
+    """Write dataclasses of one kind, or reports, to standard output; of a report a table has a line for each field.
 
     A table says once, above its columns, what a command's rows have in common: preset, device, threads, type, repeats.
     """
     for number, row in enumerate(rows):
-        fields = asdict(row)
+        fields = dict(row) if isinstance(row, Mapping) else asdict(row)
         lines = [json.dumps({name: _rounded(value) for name, value in fields.items()})]
-        if not as_json:
+        if isinstance(row, Mapping) and not as_json:
+            lines = [f"{name:<{max(map(len, fields))}}  {value}" for name, value in fields.items()]
+        elif not as_json:
             columns = {name: value for name, value in fields.items() if name not in _SHARED}
             lines = [] if number else _heading(fields, columns)
             lines.append("  ".join(f"{_cell(name, value):>{_width(name)}}" for name, value in columns.items()))

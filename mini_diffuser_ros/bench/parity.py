@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from mini_diffuser_ros.bench.benchmark import Benchmark
 from mini_diffuser_ros.bench.golden import ROW_STRIDE, golden_values, golden_weights
-from mini_diffuser_ros.bench.output import write_rows
-from mini_diffuser_ros.bench.setting import make_parser
+from mini_diffuser_ros.bench.setting import DeviceSetting
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, tune_cpu
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
@@ -35,16 +35,12 @@ class ParityRow:
     relative_error: float
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, or 1 if an error is above the bound."""
-    values = make_parser("parity", DESCRIPTION, points=False).parse_args(arguments)
-    tune_cpu(values.threads)
-    rows = [
-        ParityRow("official", values.device, values.threads, quantity, error)
-        for quantity, error in relative_errors(torch.device(values.device))
-    ]
-    write_rows(rows, values.json)
-    return int(any(row.relative_error > BOUND for row in rows))
+def measure_parity(settings: Sequence[DeviceSetting]) -> Iterator[ParityRow]:
+    """A row for each recorded quantity."""
+    for setting in settings:
+        tune_cpu(setting.threads)
+        for quantity, error in relative_errors(torch.device(setting.device)):
+            yield ParityRow("official", setting.device, setting.threads, quantity, error)
 
 
 @torch.inference_mode()
@@ -93,3 +89,6 @@ def _ddim(
 
 def _error(given: Tensor, expected: Tensor) -> float:
     return float((given - expected).abs().max() / expected.abs().max())
+
+
+BENCHMARK = Benchmark(DeviceSetting, measure_parity, DESCRIPTION, lambda row: row.relative_error <= BOUND)

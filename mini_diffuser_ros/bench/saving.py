@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Any
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, several
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.bench.isolation import in_fresh_process, measure_each
-from mini_diffuser_ros.bench.output import write_rows
-from mini_diffuser_ros.bench.setting import add_numbers, add_repeats, common, count, make_parser
+from mini_diffuser_ros.bench.setting import Setting
 from mini_diffuser_ros.bench.step import ONE_LEVEL, StepRow, StepSetting, measure_step
 
 DESCRIPTION = """Training steps that all train on the same number of noised actions: once with a scene of its own for
 each action (one-level, level2 1), then with M actions a scene and so M times fewer scenes. time_ratio and memory_ratio
 say how many times cheaper than the first line a line is: in CPU seconds (wall seconds on a GPU), and in memory beyond
 what the process held before the network was built. Scenes are synthetic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavingSetting(Setting):
+    """A step to compare with the one-level step of equally many actions.
+
+    Attributes:
+        actions: noised actions a step.
+        level2: noised actions a scene; each divides the actions.
+        at_once: scenes in one pass; gradients are added up, for what does not fit into memory at once. 0 takes all.
+        repeats: measured steps, after one that does not count.
+    """
+
+    actions: int = at_least(1, 256)
+    level2: int = several(4, 16, 64, 256)
+    at_once: int = at_least(0, 0)
+    repeats: int = at_least(1, 3)
+
+    def __post_init__(self) -> None:
+        if self.actions % self.level2:
+            raise BenchError(f"argument --level2: {self.level2} does not divide the {self.actions} actions")
+
+    def one_level(self) -> StepSetting:
+        """A scene for each action."""
+        return StepSetting(**self._common(), batch=self.actions, level2=1, scheme=ONE_LEVEL)
+
+    def two_level(self) -> StepSetting:
+        """``level2`` actions a scene."""
+        return StepSetting(**self._common(), batch=self.actions // self.level2, level2=self.level2)
+
+    def _common(self) -> dict[str, Any]:
+        names = [entry.name for entry in fields(Setting)]
+        return {name: getattr(self, name) for name in [*names, "at_once"]}
 
 
 @dataclass(frozen=True)
@@ -40,32 +75,10 @@ class SavingRow:
     memory_ratio: float
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
-    parser = make_parser("saving", DESCRIPTION)
-    parser.add_argument("--actions", type=count, default=256, help="noised actions a step (default: %(default)s)")
-    add_numbers(parser, "--level2", "4,16,64,256", "noised actions a scene; each divides the actions")
-    parser.add_argument(
-        "--at-once",
-        type=count,
-        default=0,
-        help="scenes in one pass; gradients are added up. For what does not fit into memory in one piece (all)",
-    )
-    add_repeats(parser, 3)
-    values = parser.parse_args(arguments)
-    odd = [level2 for level2 in values.level2 if values.actions % level2]
-    if odd:
-        raise BenchError(f"argument --level2: {odd[0]} does not divide the {values.actions} actions")
-    for points in values.points:
-        fields = {**common(values, points), "at_once": values.at_once}
-        one = StepSetting(**fields, batch=values.actions, level2=1, scheme=ONE_LEVEL)
-        two = [
-            StepSetting(**fields, batch=values.actions // level2, level2=level2)
-            for level2 in dict.fromkeys(values.level2)
-            if level2 > 1
-        ]
-        write_rows(_compare(one, two), values.json)
-    return 0
+def measure_savings(settings: Sequence[SavingSetting]) -> Iterator[SavingRow]:
+    """The one-level step first, then the others, of each number of points."""
+    for one, group in groupby(settings, SavingSetting.one_level):
+        yield from _compare(one, [each.two_level() for each in dict.fromkeys(group) if each.level2 > 1])
 
 
 def _compare(one: StepSetting, two: Sequence[StepSetting]) -> Iterator[SavingRow]:
@@ -97,3 +110,6 @@ def _row(row: StepRow, baseline: StepRow) -> SavingRow:
         time_ratio=times[0] / times[1],
         memory_ratio=(baseline.peak_mb - baseline.base_mb) / (row.peak_mb - row.base_mb),
     )
+
+
+BENCHMARK = Benchmark(SavingSetting, measure_savings, DESCRIPTION)

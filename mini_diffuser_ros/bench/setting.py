@@ -1,44 +1,58 @@
-"""What is measured, and how the command line says it."""
+"""What the measurements of the network are told."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal
 
 import torch
 
-from mini_diffuser_ros.bench.errors import BenchError
+from mini_diffuser_ros.bench.benchmark import at_least, read_by, several
 from mini_diffuser_ros.policy import MiniDiffuserConfig
 from mini_diffuser_ros.policy.policy import checked_device
 
-PRESETS = ("base", "small", "official")
-DTYPES = ("float32", "bfloat16")
+
+def device_name(text: str) -> str:
+    """A device of this machine.
+
+    Raises:
+        ValueError: it is unknown, or not there.
+    """
+    return str(checked_device(text))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What every measurement is told.
+class DeviceSetting:
+    """Where to compute.
 
     Attributes:
-        config: preset of :class:`MiniDiffuserConfig`.
-        device: torch device.
+        device: cpu or cuda.
         threads: CPU threads of torch's operations.
-        dtype: ``bfloat16`` runs under autocast, with float32 weights.
+    """
+
+    device: str = read_by(device_name, "cpu")
+    threads: int = at_least(1, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(DeviceSetting):
+    """What every measurement of time and memory is told.
+
+    Attributes:
+        config: preset of MiniDiffuserConfig.
+        dtype: bfloat16 runs under autocast, with float32 weights.
         points: points a scene.
         repeats: measured runs, of which the median is reported; one run more comes first and does not count.
         seed: of scenes, weights and noise.
     """
 
-    config: str
-    device: str
-    threads: int
-    dtype: str
-    points: int
-    repeats: int
-    seed: int
+    config: Literal["base", "small", "official"] = "base"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    points: int = several(4000)
+    repeats: int = at_least(1, 10)
+    seed: int = at_least(0, 0)
 
     def network(self) -> MiniDiffuserConfig:
         """The preset, with room for the points."""
@@ -56,83 +70,3 @@ class Setting:
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=self.dtype == "bfloat16"):
             yield
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Reports a wrong argument as a BenchError instead of leaving with the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise it.
-
-        Raises:
-            BenchError: always.
-        """
-        raise BenchError(message)
-
-
-def make_parser(name: str, description: str, points: bool = True) -> OneLineParser:
-    """A parser with the arguments of :class:`Setting`, and ``--json``."""
-    parser = OneLineParser(
-        prog=f"mini-diffuser bench {name}",
-        description=description,
-        epilog="Where several numbers are given, as in 1,256, each combination is measured, in a fresh process.",
-    )
-    if points:
-        parser.add_argument("--config", choices=PRESETS, default="base", help="preset (default: %(default)s)")
-        parser.add_argument("--dtype", choices=DTYPES, default="float32", help="(default: %(default)s)")
-        parser.add_argument("--seed", type=whole_number, default=0, help="of scenes, weights and noise")
-        add_numbers(parser, "--points", "4000", "points a scene")
-    parser.add_argument("--device", type=device_name, default="cpu", help="cpu or cuda (default: %(default)s)")
-    parser.add_argument("--threads", type=count, default=1, help="CPU threads (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
-    return parser
-
-
-def add_numbers(parser: argparse.ArgumentParser, name: str, default: str, meaning: str) -> None:
-    """An argument that takes one whole number of at least 1 or several with commas between them."""
-    parser.add_argument(name, type=counts, default=counts(default), metavar="N[,N]", help=f"{meaning} ({default})")
-
-
-def add_repeats(parser: argparse.ArgumentParser, default: int) -> None:
-    """``--repeats``, of a default that suits the length of a run."""
-    parser.add_argument("--repeats", type=count, default=default, help="measured runs, after one that is not counted")
-
-
-def common(values: argparse.Namespace, points: int) -> dict[str, Any]:
-    """The fields of :class:`Setting` from parsed arguments."""
-    return {
-        "config": values.config,
-        "device": values.device,
-        "threads": values.threads,
-        "dtype": values.dtype,
-        "points": points,
-        "repeats": values.repeats,
-        "seed": values.seed,
-    }
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def counts(text: str) -> tuple[int, ...]:
-    """Whole numbers of at least 1, commas between them."""
-    return tuple(count(part.strip()) for part in text.split(","))
-
-
-def whole_number(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
-
-
-def device_name(text: str) -> str:
-    """A device of this machine."""
-    try:
-        return str(checked_device(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import torch
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, several
 from mini_diffuser_ros.bench.isolation import measure_each
-from mini_diffuser_ros.bench.measure import Clock, Reading, held_mb, median, peak_mb, prepare
-from mini_diffuser_ros.bench.output import write_rows
+from mini_diffuser_ros.bench.measure import Clock, cost, held_mb, peak_mb, prepare
+from mini_diffuser_ros.bench.resources import Reading, median
 from mini_diffuser_ros.bench.scenes import box_cloud, training_batch
-from mini_diffuser_ros.bench.setting import Setting, add_numbers, add_repeats, common, count, make_parser
+from mini_diffuser_ros.bench.setting import Setting
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, TrainingBatch
 from mini_diffuser_ros.training.config import OptimConfig
 from mini_diffuser_ros.training.optimisation import make_optimizer
 
-TWO_LEVEL, ONE_LEVEL = "two-level", "one-level"
+Scheme = Literal["two-level", "one-level"]
+TWO_LEVEL: Scheme = "two-level"
+ONE_LEVEL: Scheme = "one-level"
 
 DESCRIPTION = """Medians of a whole training step: forward, losses, backward, AdamW's update as in training, and
 clearing the gradients. forward_s, backward_s and optimizer_s are CPU seconds on a CPU and wall seconds on a GPU.
@@ -31,15 +36,17 @@ class StepSetting(Setting):
     Attributes:
         batch: scenes B.
         level2: noised actions M a scene.
-        scheme: ``two-level`` encodes a scene once for its M actions; ``one-level`` gives each of the B * M actions its
-            own copy of the scene, as training without level-2 minibatches has to.
+        scheme: two-level encodes a scene once for its M actions; one-level gives each of the B * M actions its own copy
+            of the scene, as training without level-2 minibatches has to.
         at_once: scenes that go through the network together; the gradients of several passes are added up. 0 takes all.
+        repeats: measured steps, after one that does not count.
     """
 
-    batch: int
-    level2: int
-    scheme: str = TWO_LEVEL
-    at_once: int = 0
+    batch: int = several(8)
+    level2: int = several(1, 256)
+    scheme: Scheme = TWO_LEVEL
+    at_once: int = at_least(0, 0)
+    repeats: int = at_least(1, 3)
 
     def passes(self) -> list[list[int]]:
         """Which of the B scenes each pass takes, copies included."""
@@ -84,30 +91,6 @@ class _Phases:
         return self.forward + self.backward + self.optimizer
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
-    parser = make_parser("step", DESCRIPTION)
-    add_numbers(parser, "--batch", "8", "scenes")
-    add_numbers(parser, "--level2", "1,256", "noised actions a scene")
-    parser.add_argument(
-        "--scheme",
-        choices=(TWO_LEVEL, ONE_LEVEL),
-        default=TWO_LEVEL,
-        help="one-level: each noised action carries its own copy of the scene (default: %(default)s)",
-    )
-    parser.add_argument("--at-once", type=count, default=0, help="scenes in one pass; gradients are added up (all)")
-    add_repeats(parser, 3)
-    values = parser.parse_args(arguments)
-    settings = [
-        StepSetting(**common(values, points), batch=batch, level2=level2, scheme=values.scheme, at_once=values.at_once)
-        for points in values.points
-        for batch in values.batch
-        for level2 in values.level2
-    ]
-    write_rows(measure_each(measure_step, settings), values.json)
-    return 0
-
-
 def measure_step(setting: StepSetting) -> StepRow:
     """Measure in this process.
 
@@ -133,9 +116,9 @@ def measure_step(setting: StepSetting) -> StepRow:
         at_once=max(map(len, passes)),
         cpu_s=total.cpu_s,
         wall_s=total.wall_s,
-        forward_s=median([run.forward for run in runs]).cost(device),
-        backward_s=median([run.backward for run in runs]).cost(device),
-        optimizer_s=median([run.optimizer for run in runs]).cost(device),
+        forward_s=cost(median([run.forward for run in runs]), device),
+        backward_s=cost(median([run.backward for run in runs]), device),
+        optimizer_s=cost(median([run.optimizer for run in runs]), device),
         peak_mb=peak_mb(device),
         base_mb=base,
     )
@@ -167,3 +150,6 @@ def _step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return _Phases(forward, backward, clock.lap())
+
+
+BENCHMARK = Benchmark(StepSetting, partial(measure_each, measure_step), DESCRIPTION)

@@ -3,46 +3,81 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from importlib import import_module
+from itertools import product
+from typing import Any
 
-from mini_diffuser_ros.bench.errors import BenchError
+from mini_diffuser_ros.bench.benchmark import Benchmark
+from mini_diffuser_ros.bench.output import write_rows
+from mini_diffuser_ros.commands.arguments import add_field_arguments, values_of_fields
+from mini_diffuser_ros.commands.parser import CommandParser
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "step": ("mini_diffuser_ros.bench.step", "a training step: forward, loss, backward, update"),
-    "saving": ("mini_diffuser_ros.bench.saving", "two-level against one-level minibatches at equal noised actions"),
-    "decide": ("mini_diffuser_ros.bench.decide", "a decision, from the cloud to ranked modes"),
-    "encode": ("mini_diffuser_ros.bench.encode", "encoding scenes, once a decision"),
-    "loader": ("mini_diffuser_ros.bench.loader", "augmented training samples a second and core"),
-    "parity": ("mini_diffuser_ros.bench.parity", "how far the official behaviour is from the published network"),
+BENCHMARKS = {
+    "step": "a training step: forward, loss, backward, update",
+    "saving": "two-level against one-level minibatches at equal noised actions",
+    "decide": "a decision, from the cloud to ranked modes",
+    "encode": "encoding scenes, once a decision",
+    "loader": "augmented training samples a second and core",
+    "parity": "how far the official behaviour is from the published network",
+    "sampling-steps": "position errors of decisions against the number of sampling steps",
+    "ablations": "each correction of the network switched off alone, trained and compared",
+    "two-goals": "whether two equally good targets are both kept",
+    "compare-losses": "how far the losses of two training runs are apart",
+    "kill-training": "kill -9 at random moments of training: is anything lost?",
+    "kill-recording": "kill -9 at random moments of recording and converting: is anything lost?",
+    "motion": "time and success of inverse kinematics and planning",
+    "perception-rate": "clouds a second of perception_node, with three cameras at 30 Hz",
+    "ros-latency": "age of an image in another process, and the cost of an idle node",
+    "ros-cycles": "what a node that starts and stops again and again leaves behind",
+    "ros-malformed": "malformed payloads to a node: does it live on?",
+    "ros-bad-goals": "malformed goals to the nodes that run: is each refused with its reason?",
+    "ros-stops": "stops in the middle of motions: how soon does the arm rest?",
+    "ros-composed": "the stack in one process and in one a node: readiness, memory, CPU",
 }
-"""Name of each benchmark: the module whose ``main(arguments) -> int`` runs it, and its one-line description.
+"""Name of each benchmark, and its one line; the module of its name says what it takes and gives."""
 
-``main`` raises :class:`BenchError` for whatever the user can put right.
-"""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+EPILOG = "Where several numbers may be given, as in 1,256, each combination is measured."
 
 
 def main(arguments: list[str]) -> int:
-    """Run a benchmark; returns its exit code, 2 for a user's error, 130 after Ctrl-C."""
+    """Run a benchmark; returns 0, 1 if a row is not as it should be, 2 for wrong arguments."""
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
         return 0 if arguments else 2
     name, *rest = arguments
-    if name not in COMMANDS:
-        sys.stderr.write(f"mini-diffuser bench: unknown benchmark '{name}'; benchmarks: {', '.join(COMMANDS)}\n")
+    if name not in BENCHMARKS:
+        near = get_close_matches(name, BENCHMARKS, n=1)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        known = ", ".join(BENCHMARKS)
+        sys.stderr.write(f"mini-diffuser bench: unknown benchmark '{name}'; benchmarks: {known}{meant}\n")
         return 2
+    benchmark: Benchmark = import_module(f"mini_diffuser_ros.bench.{name.replace('-', '_')}").BENCHMARK
+    parser = CommandParser(f"bench {name}", benchmark.description, EPILOG)
+    add_field_arguments(parser, benchmark.settings)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     try:
-        return int(import_module(COMMANDS[name][0]).main(rest))
-    except BenchError as error:
-        sys.stderr.write(f"mini-diffuser bench {name}: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        values = parser.parse_args(rest)
+    except SystemExit as left:
+        return int(left.code or 0)
+    settings = [benchmark.settings(**chosen) for chosen in _combinations(values_of_fields(values, benchmark.settings))]
+    judged: list[bool] = []
+    write_rows(_judged(benchmark, benchmark.rows(settings), judged), values.json)
+    return 0 if all(judged) else 1
+
+
+def _combinations(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(values, chosen, strict=True)) for chosen in product(*values.values()))
+
+
+def _judged(benchmark: Benchmark, rows: Iterable[Any], judged: list[bool]) -> Iterator[Any]:
+    for row in rows:
+        judged.append(benchmark.passed(row))
+        yield row
 
 
 def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}} {description}" for name, (_, description) in COMMANDS.items()]
+    width = max(map(len, BENCHMARKS))
+    lines = [f"  {name:<{width}} {description}" for name, description in BENCHMARKS.items()]
     return "usage: mini-diffuser bench BENCHMARK [OPTIONS]\n\n" + "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import trange
 
-from mini_diffuser_ros.commands.arguments import add_source_arguments, whole_number
+from mini_diffuser_ros.commands.arguments import add_source_arguments, whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError
@@ -34,12 +34,14 @@ def main(arguments: list[str]) -> int:
     parser = CommandParser("info", description="Summarise demonstrations of any kind.")
     add_source_arguments(parser)
     parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
-    parser.add_argument("--show", type=whole_number, default=5, metavar="N", help="sentences to show of each task")
+    parser.add_argument(
+        "--show", type=whole_number_from(0), default=5, metavar="N", help="sentences to show of each task"
+    )
     parser.add_argument(
         "--plot", type=Path, metavar="DIR", help="write pictures of the clouds with the gripper in them"
     )
     parser.add_argument(
-        "--plot-episodes", type=whole_number, default=2, metavar="N", help="episodes of each task to draw"
+        "--plot-episodes", type=whole_number_from(0), default=2, metavar="N", help="episodes of each task to draw"
     )
     values = parser.parse_args(arguments)
     episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)

@@ -1,12 +1,15 @@
-"""The argument parser of every verb: its name, and the defaults in its help."""
+"""The argument parser of every verb: its name, the defaults in its help, and one line for what is wrong."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Parser of a verb.
+    """Parser of a verb. A wrong argument ends it with one line and exit code 2.
 
     Args:
         verb: as typed after ``mini-diffuser``.
@@ -18,6 +21,19 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(
             prog=f"mini-diffuser {verb}", description=description, epilog=epilog, formatter_class=DefaultsFormatter
         )
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse does; for an option that there is not, the nearest that there is."""
+        values, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            near = get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return values
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and leave."""
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 class DefaultsFormatter(argparse.HelpFormatter):

@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mini_diffuser_ros.commands.bench import BENCHMARKS
 from mini_diffuser_ros.commands.main import main
 
 TINY = ("--config", "small", "--points", "60", "--repeats", "1")
@@ -163,6 +165,46 @@ def test_wrong_arguments_give_one_line(
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("decide", "--pionts", "3"), "unrecognized arguments: --pionts 3; did you mean --points?"),
+        (("ros-latency", "--count", "0"), "--count: '0' is not a whole number of at least 1"),
+        (("ros-bad-goals", "--node", "motion_node,arm"), "--node: 'arm' is no node with goals"),
+        (("ablations", "--data", "a"), "required: --held-out, --out"),
+        (("kill-recording", "steal", "--out", "a"), "'steal' is neither record nor convert"),
+        (("kill-recording", "convert", "--out", "a"), "convert needs --source"),
+        (("ros-latancy",), "did you mean 'ros-latency'?"),
+    ],
+)
+def test_every_benchmark_refuses_in_the_same_manner(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    test_wrong_arguments_give_one_line(capsys, arguments, message)
+
+
+@pytest.mark.process  # some import MuJoCo, which does
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_each_benchmark_has_help(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["bench", name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: mini-diffuser bench {name} ")
+    assert "--json" in shown
+
+
+def test_a_report_is_a_line_of_json_or_one_for_each_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for run, total in (("one", 1.0), ("other", 0.5)):
+        (tmp_path / run).mkdir()
+        lines = [{"step": step, "total": total, "seconds": step} for step in (1, 2, 3)]
+        (tmp_path / run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    words = ["bench", "compare-losses", str(tmp_path / "one"), str(tmp_path / "other"), "--first", "2"]
+    assert main([*words, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row == {"steps": [1, 2], "numbers": 2, "equal": 0, "largest": 0.5}
+    assert main(words) == 0
+    assert dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())["largest"] == "0.5"
 
 
 def test_help_lists_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:

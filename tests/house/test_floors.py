@@ -13,8 +13,9 @@ FLOORS = (
     {"geometry", "records", "support", "robots"},
     {"perception", "sensing", "policy", "motion", "data"},
     {"running", "training", "simulation", "calibration"},
-    {"evaluation", "viewing", "bench"},
+    {"evaluation", "viewing"},
     {"nodes"},
+    {"bench"},
     {"bringup", "commands", "__main__"},
 )
 STAGES = {"perception", "policy", "motion"}
@@ -88,8 +89,13 @@ def test_ros_is_imported_where_nodes_are_and_everywhere_there() -> None:
 
     nodes = [file for file in modules(PACKAGE / "nodes") if file.name != "__init__.py"]
     assert [str(file) for file in nodes if not needs_ros(file)] == []
-    below = [file for file in modules() if file.relative_to(PACKAGE).parts[0] not in ("nodes", "commands")]
+    below = [file for file in modules() if file.relative_to(PACKAGE).parts[0] not in ("nodes", "bench", "commands")]
     assert [str(file) for file in below if needs_ros(file)] == []
+
+
+def test_only_commands_know_argparse() -> None:
+    knowing = [file.relative_to(PACKAGE).parts[0] for file in modules() if "argparse" in imports(file)]
+    assert set(knowing) == {"commands"}
 
 
 def test_no_two_classes_share_a_name() -> None:

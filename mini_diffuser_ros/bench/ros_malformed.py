@@ -1,18 +1,15 @@
 """Send malformed, truncated and random payloads to a node: does it refuse them and live on?
 
-    python benchmarks/ros_malformed.py [--count 10000] [--seed 0]
-
 Another process runs a node with a subscription, a service and an action server. This one joins its domain with a
 publisher, a client and an action client, asks the graph for their DDS identities, and sends RTPS packets over UDP in
 their names, as a foreign participant with a broken serialisation would: no writer checks what is in them. Every 50th
 payload is a valid one, to see that the stream reaches the node. At the end a new publisher, client and action client
-are served as if nothing had happened. Prints one JSON object; ends with 1 if the node died or serves no longer. Uses
+are served as if nothing had happened. Exit code 1 if the node died or serves no longer. Uses
 rclpy and plain sockets; the ports are those of DDS on this machine's loopback interface.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -22,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +34,8 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from tqdm import tqdm
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+
 TOPIC, SERVICE, ACTION, REPORT = "malformed_topic", "malformed_service", "malformed_action", "malformed_report"
 PROBE_EVERY, PAUSE = 50, 0.02
 PATIENCE = 60.0  # seconds
@@ -45,7 +44,20 @@ KNOWN_HEADERS = (b"\x00\x00", b"\x00\x01")
 PROBE = "probe"
 
 
-def run_node() -> int:
+@dataclass(frozen=True, kw_only=True)
+class MalformedSetting:
+    """What is sent.
+
+    Attributes:
+        count: payloads.
+        seed: of the payloads.
+    """
+
+    count: int = at_least(1, 10_000)
+    seed: int = at_least(0, 0)
+
+
+def run_node() -> None:
     """The node that has to live on; tells what it served in the reply of a service."""
     rclpy.init()
     node = Node("malformed_target")
@@ -75,7 +87,6 @@ def run_node() -> int:
         server.destroy()
     node.destroy_node()
     rclpy.try_shutdown()
-    return 0
 
 
 @dataclass
@@ -206,28 +217,27 @@ def send(streams: dict[str, Stream], count: int, domain_id: int, dice: random.Ra
                 time.sleep(PAUSE)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Sends the payloads and says what became of the node."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--count", type=int, default=10_000, help="payloads (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the payloads (default: %(default)s)")
-    parser.add_argument("--node", action="store_true", help="be the node that gets them")
-    options = parser.parse_args(arguments)
-    if options.node:
-        return run_node()
+def measure_malformed(settings: Sequence[MalformedSetting]) -> Iterator[dict[str, Any]]:
+    """Send the payloads and say what became of the node."""
+    for setting in settings:
+        yield _report(setting)
+
+
+def _report(setting: MalformedSetting) -> dict[str, Any]:
     # A domain that nobody else is likely to be in: the payloads go to the port of its first participant.
-    dice, domain_id = random.Random(options.seed), random.SystemRandom().randrange(215, 232)
+    dice, domain_id = random.Random(setting.seed), random.SystemRandom().randrange(215, 232)
     os.environ["ROS_DOMAIN_ID"] = str(domain_id)
-    row: dict[str, Any] = {"payloads": options.count, "passed": False}
+    row: dict[str, Any] = {"payloads": setting.count, "passed": False}
+    words = [sys.executable, "-m", "mini_diffuser_ros.bench.ros_malformed"]
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
-        target = subprocess.Popen([sys.executable, __file__, "--node"], stdout=subprocess.PIPE, stderr=log, text=True)
+        target = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
         target.stdout.readline()  # type: ignore[union-attr] # it joins first, so that its port is known
         rclpy.init(args=[])
         foreigner = Foreigner()
         try:
             foreigner.use()
             streams, start = foreigner.streams(dice), foreigner.report()
-            send(streams, options.count, domain_id, dice)
+            send(streams, setting.count, domain_id, dice)
             row["probes_sent"] = {kind: stream.probes for kind, stream in streams.items()}
             row["probes_served"] = {kind: count - start[kind] for kind, count in foreigner.report().items()}
             foreigner.use()
@@ -246,9 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row["log_lines_of_the_node"] = sum("[malformed_target]" in line for line in lines)
             foreigner.node.destroy_node()
             rclpy.try_shutdown()
-    sys.stdout.write(json.dumps(row) + "\n")
-    return 0 if row["passed"] else 1
+    return row
 
+
+BENCHMARK = Benchmark(MalformedSetting, measure_malformed, __doc__)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_node()

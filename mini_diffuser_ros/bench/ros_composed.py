@@ -1,14 +1,11 @@
 """The same run in one process and in one process a node: time to readiness, memory and CPU.
 
-    python benchmarks/ros_composed.py --repeats 3
-
-Prints one JSON object a run: seconds to "ready for instructions", to the first motion and in all, MB of proportional
+Seconds to "ready for instructions", to the first motion and in all, MB of proportional
 set size of the nodes when ready and at most, CPU seconds of the launch and all its nodes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -17,13 +14,31 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.resources import descendants, proportional_mb
 
 SAMPLING_PERIOD = 0.25  # seconds
 READY = "ready for instructions"
 
 
-class Memory:
+@dataclass(frozen=True, kw_only=True)
+class ComposedSetting:
+    """What is run.
+
+    Attributes:
+        repeats: of each of the two.
+        instruction: to obey.
+    """
+
+    repeats: int = at_least(1, 3)
+    instruction: str = "press the blue button"
+
+
+class MemorySampler:
     """Proportional set size of the descendants of a process, looked at again and again."""
 
     def __init__(self, parent: int) -> None:
@@ -40,30 +55,8 @@ class Memory:
 
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLING_PERIOD):
-            self.now = sum(map(_megabytes, _descendants(self._parent)))
+            self.now = sum(map(proportional_mb, descendants(self._parent)))
             self.most = max(self.most, self.now)
-
-
-def _descendants(parent: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        parents[int(entry.parent.name)] = int(fields[1])
-    found = [parent]
-    for one in found:
-        found += [pid for pid, of in parents.items() if of == one]
-    return found[1:]
-
-
-def _megabytes(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next(float(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
 
 
 def measure(composed: bool, instruction: str, folder: Path) -> dict[str, object]:
@@ -73,7 +66,7 @@ def measure(composed: bool, instruction: str, folder: Path) -> dict[str, object]
     words += [f"composed:={str(composed).lower()}", f"instruction:={instruction}", f"runs:={folder}"]
     start = time.monotonic()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    memory = Memory(process.pid)
+    memory = MemorySampler(process.pid)
     found: dict[str, object] = {"composed": composed}
     for line in process.stdout or ():
         if READY in line:
@@ -93,18 +86,12 @@ def measure(composed: bool, instruction: str, folder: Path) -> dict[str, object]
     }
 
 
-def main() -> None:
+def measure_composed(settings: Sequence[ComposedSetting]) -> Iterator[dict[str, object]]:
     """Alternate between the two, so that what else the machine does meets both."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--instruction", default="press the blue button")
-    options = parser.parse_args()
-    for _ in range(options.repeats):
-        for composed in (False, True):
+    for setting in settings:
+        for number in range(2 * setting.repeats):
             with tempfile.TemporaryDirectory() as folder:
-                sys.stdout.write(json.dumps(measure(composed, options.instruction, Path(folder))) + "\n")
-                sys.stdout.flush()
+                yield measure(bool(number % 2), setting.instruction, Path(folder))
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(ComposedSetting, measure_composed, __doc__)

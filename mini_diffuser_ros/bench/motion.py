@@ -1,23 +1,18 @@
-"""How long motion planning takes and how often it succeeds; one JSON object a line.
-
-    python benchmarks/motion.py [--poses 1000] [--walls 50] [--seed 0]
+"""How long motion planning takes and how often it succeeds.
 
 ``cpu_s`` and ``wall_s`` are medians of one call; ``success`` is the fraction of calls that found an answer.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.resources import Reading, median, peak_resident_mb
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix, top_down_quaternion
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused, StaticBox, interpolate
 from mini_diffuser_ros.motion.collision import CollisionChecker
@@ -29,8 +24,23 @@ from mini_diffuser_ros.robots import RobotDescription, load_robot
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True, kw_only=True)
+class MotionSetting:
+    """How much to plan.
+
+    Attributes:
+        poses: of inverse kinematics and free plans.
+        walls: pairs of keyframes on both sides of a wall.
+        seed: of the poses.
+    """
+
+    poses: int = at_least(1, 1000)
+    walls: int = at_least(1, 50)
+    seed: int = at_least(0, 0)
+
+
 @dataclass(frozen=True)
-class Row:
+class MotionRow:
     """One line of output; times in seconds."""
 
     config: str
@@ -48,31 +58,31 @@ class Stopwatch:
     """Collects the time and the outcome of calls."""
 
     def __init__(self) -> None:
-        self._times: list[tuple[float, float]] = []
+        self._times: list[Reading] = []
         self._successes = 0
 
     def measure(self, call: Callable[[], JointTrajectory | bool]) -> JointTrajectory | None:
         """Runs ``call``; a refusal or False counts as a failure."""
-        cpu, wall = time.process_time(), time.perf_counter()
+        start = Reading.now()
         try:
             outcome = call()
         except MotionRefused:
             outcome = False
-        self._times.append((time.process_time() - cpu, time.perf_counter() - wall))
+        self._times.append(Reading.now() - start)
         self._successes += outcome is not False
         return outcome if isinstance(outcome, JointTrajectory) else None
 
-    def row(self, config: str) -> Row:
+    def row(self, config: str) -> MotionRow:
         """The summary."""
-        cpu, wall = np.array(self._times).T
-        return Row(
+        middle = median(self._times)
+        return MotionRow(
             config=config,
-            calls=len(cpu),
-            success=self._successes / len(cpu),
-            cpu_s=float(np.median(cpu)),
-            cpu_p95_s=float(np.percentile(cpu, 95)),
-            wall_s=float(np.median(wall)),
-            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+            calls=len(self._times),
+            success=self._successes / len(self._times),
+            cpu_s=middle.cpu_s,
+            cpu_p95_s=float(np.percentile([each.cpu_s for each in self._times], 95)),
+            wall_s=middle.wall_s,
+            peak_mb=peak_resident_mb(),
         )
 
 
@@ -93,7 +103,7 @@ def reachable_poses(count: int, generator: np.random.Generator, robot: RobotDesc
     return np.stack(poses)
 
 
-def inverse_kinematics(robot: RobotDescription, poses: Array, name: str) -> Iterable[Row]:
+def inverse_kinematics(robot: RobotDescription, poses: Array, name: str) -> Iterator[MotionRow]:
     """Success and time after one, six and twenty-one starting points, joint limits kept, no twin poses."""
     for starts in (1, 6, 21):
         config = MotionConfig(ik_restarts=starts - 1, joint_limit_margin=0.0, gripper_symmetry=False)
@@ -110,7 +120,7 @@ def inverse_kinematics(robot: RobotDescription, poses: Array, name: str) -> Iter
         yield token.row(f"inverse kinematics, {name}, {starts} starts")
 
 
-def free_plans(robot: RobotDescription, poses: Array) -> Iterable[Row]:
+def free_plans(robot: RobotDescription, poses: Array) -> Iterator[MotionRow]:
     """Keyframes in free space: long moves, then 10 cm straight down and up again."""
     planner = MotionPlanner(robot)
     far, near = Stopwatch(), Stopwatch()
@@ -124,7 +134,7 @@ def free_plans(robot: RobotDescription, poses: Array) -> Iterable[Row]:
     yield near.row("plan, free, 10 cm")
 
 
-def walled_plans(robot: RobotDescription, left: Array, right: Array) -> Iterable[Row]:
+def walled_plans(robot: RobotDescription, left: Array, right: Array) -> Iterator[MotionRow]:
     """Keyframes on both sides of a wall, with a count of collisions found by dense sampling."""
     wall = StaticBox("wall", center=(0.5, 0.0, 0.2), half_extents=(0.15, 0.02, 0.2))
     planner = MotionPlanner(robot, MotionConfig(boxes=(wall,)))
@@ -142,29 +152,18 @@ def walled_plans(robot: RobotDescription, left: Array, right: Array) -> Iterable
     yield token.row(f"plan, around a wall, {hidden} hidden collisions")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--poses", type=int, default=1000, help="of inverse kinematics and free plans")
-    parser.add_argument("--walls", type=int, default=50, help="pairs of keyframes on both sides of a wall")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    robot = load_robot("panda")
-    generator = np.random.default_rng(options.seed)
-    down = top_down_poses(options.poses, generator, (0.3, -0.35, 0.02), (0.7, 0.35, 0.25))
-    left = top_down_poses(options.walls, generator, (0.35, -0.35, 0.05), (0.65, -0.15, 0.15))
-    right = top_down_poses(options.walls, generator, (0.35, 0.15, 0.05), (0.65, 0.35, 0.15))
-    benchmarks = (
-        inverse_kinematics(robot, down, "top down"),
-        inverse_kinematics(robot, reachable_poses(options.poses, generator, robot), "random"),
-        free_plans(robot, down),
-        walled_plans(robot, left, right),
-    )
-    for rows in benchmarks:
-        for row in rows:
-            sys.stdout.write(json.dumps(asdict(row)) + "\n")
-            sys.stdout.flush()
-    return 0
+def measure_motion(settings: Sequence[MotionSetting]) -> Iterator[MotionRow]:
+    """Inverse kinematics, plans in free space, plans around a wall."""
+    for setting in settings:
+        robot = load_robot("panda")
+        generator = np.random.default_rng(setting.seed)
+        down = top_down_poses(setting.poses, generator, (0.3, -0.35, 0.02), (0.7, 0.35, 0.25))
+        left = top_down_poses(setting.walls, generator, (0.35, -0.35, 0.05), (0.65, -0.15, 0.15))
+        right = top_down_poses(setting.walls, generator, (0.35, 0.15, 0.05), (0.65, 0.35, 0.15))
+        yield from inverse_kinematics(robot, down, "top down")
+        yield from inverse_kinematics(robot, reachable_poses(setting.poses, generator, robot), "random")
+        yield from free_plans(robot, down)
+        yield from walled_plans(robot, left, right)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark(MotionSetting, measure_motion, __doc__)

@@ -1,7 +1,4 @@
-"""How fast perception_node makes clouds of three 640x480 RGB-D cameras at 30 Hz; one JSON object.
-
-    python benchmarks/perception_rate.py [--seconds 20] [--cores 2] [--max-rate 20]
-    python benchmarks/perception_rate.py --alone [--calls 300]
+"""How fast perception_node makes clouds of three 640x480 RGB-D cameras at 30 Hz.
 
 A process of its own publishes pictures of the table-top, rgb8 and 16UC1 with noise and holes, under the names of
 realsense2_camera; the cameras are a third of a period apart, as those without a trigger cable are. Stamps are the time
@@ -11,15 +8,13 @@ of publication. perception_node runs as its users run it; this process subscribe
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +29,8 @@ from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.resources import Reading, cpu_seconds
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.ros.messages import (
     color_from_image,
@@ -57,8 +54,27 @@ WARM_UP = 5.0  # seconds, as long as the diagnostics look back
 STARTS_WITHIN = 60.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class PerceptionSetting:
+    """How perception runs and for how long.
+
+    Attributes:
+        seconds: of measuring, after a warm-up.
+        cores: that all processes share.
+        max_rate: perception_node's parameter.
+        alone: time the fusion without ROS.
+        calls: with alone.
+    """
+
+    seconds: float = 20.0
+    cores: int = at_least(1, 2)
+    max_rate: float = 20.0
+    alone: bool = False
+    calls: int = at_least(1, 300)
+
+
 @dataclass(frozen=True, eq=False)
-class Scene:
+class StillLife:
     """What the cameras see, and where the joints are."""
 
     views: tuple[CameraView, ...]
@@ -66,7 +82,7 @@ class Scene:
     joints: dict[str, float]
 
     @classmethod
-    def draw(cls, seed: int = 0) -> Scene:
+    def draw(cls, seed: int = 0) -> StillLife:
         world = TabletopWorld(renderer="rays", image_size=SIZE)
         world.reset("stack_blocks", seed)
         views, generator, depths = world.views(), np.random.default_rng(seed), []
@@ -77,7 +93,7 @@ class Scene:
         return cls(views, tuple(depths), world.joint_positions())
 
 
-class Camera:
+class StillCamera:
     """Publishes the same picture again and again."""
 
     def __init__(self, node: Node, view: CameraView, depth: NDArray[np.uint16]) -> None:
@@ -102,10 +118,10 @@ class Camera:
 
 def publish_cameras() -> None:
     """The camera process; ends with SIGINT."""
-    scene = Scene.draw()
+    scene = StillLife.draw()
     rclpy.init()
     node = rclpy.create_node("cameras")
-    cameras = [Camera(node, view, depth) for view, depth in zip(scene.views, scene.depths, strict=True)]
+    cameras = [StillCamera(node, view, depth) for view, depth in zip(scene.views, scene.depths, strict=True)]
     base = load_robot("panda").base_frame
     fixed = StaticTransformBroadcaster(node)
     fixed.sendTransform(
@@ -142,14 +158,7 @@ def publish_cameras() -> None:
     rclpy.shutdown()
 
 
-def cpu_seconds(process: int) -> float:
-    """User and system time of a process so far."""
-    with open(f"/proc/{process}/stat", encoding="ascii") as file:
-        words = file.read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class Listener:
+class CloudListener:
     """Receives clouds and what the node says about itself."""
 
     def __init__(self, node: Node) -> None:
@@ -181,15 +190,15 @@ class Listener:
             rclpy.spin_once(self.node, timeout_sec=left)
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
+def measure(setting: PerceptionSetting) -> dict[str, Any]:
     """Cameras, node and listener together."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: setting.cores])
     rclpy.init()
-    listener = Listener(rclpy.create_node("rate_listener"))
+    listener = CloudListener(rclpy.create_node("rate_listener"))
     node = [sys.executable, "-m", "mini_diffuser_ros.nodes.perception_node", "--ros-args"]
-    node += ["-p", f"max_rate:={options.max_rate}"]
+    node += ["-p", f"max_rate:={setting.max_rate}"]
     with (
-        subprocess.Popen([sys.executable, __file__, "--cameras"]) as cameras,
+        subprocess.Popen([sys.executable, "-m", "mini_diffuser_ros.bench.perception_rate"]) as cameras,
         subprocess.Popen(node, stderr=subprocess.DEVNULL) as perception,
     ):
         try:
@@ -200,7 +209,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             listener.clear()
             processes = {"cameras": cameras.pid, "perception": perception.pid, "listener": os.getpid()}
             before, began = {name: cpu_seconds(pid) for name, pid in processes.items()}, time.monotonic()
-            listener.spin(options.seconds)
+            listener.spin(setting.seconds)
             span = time.monotonic() - began
             cpu = {name: round((cpu_seconds(pid) - before[name]) / span, 3) for name, pid in processes.items()}
         finally:
@@ -210,7 +219,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return report(listener, span, cpu)
 
 
-def report(listener: Listener, span: float, cpu: dict[str, float]) -> dict[str, Any]:
+def report(listener: CloudListener, span: float, cpu: dict[str, float]) -> dict[str, Any]:
     """What is printed."""
     ages = np.array(listener.ages or [np.nan])
     last, figures = (listener.figures[-1] if listener.figures else {}), listener.figures
@@ -250,7 +259,7 @@ def report(listener: Listener, span: float, cpu: dict[str, float]) -> dict[str, 
 
 def measure_alone(calls: int) -> dict[str, Any]:
     """Decoding and fusing in one thread."""
-    scene, robot, config = Scene.draw(), load_robot("panda"), FusionConfig()
+    scene, robot, config = StillLife.draw(), load_robot("panda"), FusionConfig()
     header = Header(frame_id="camera")
     images = [
         (view, image_from_color(view.color, header), image_from_millimetres(depth, header))
@@ -265,12 +274,12 @@ def measure_alone(calls: int) -> dict[str, Any]:
         return len(fuse_views(views, config, robot, scene.joints))
 
     points = fuse()
-    wall, cpu = [], []
+    readings = []
     for _ in range(calls):
-        began, cpu_began = time.perf_counter(), time.thread_time()
+        began = Reading.now()
         fuse()
-        wall.append(1e3 * (time.perf_counter() - began))
-        cpu.append(1e3 * (time.thread_time() - cpu_began))
+        readings.append(Reading.now() - began)
+    wall, cpu = (1e3 * np.array([getattr(each, name) for each in readings]) for name in ("wall_s", "cpu_s"))
     return {
         "config": "3 x 640x480 rgb8 + 16UC1, decode and fuse, one thread",
         "calls": calls,
@@ -281,22 +290,13 @@ def measure_alone(calls: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of measuring, after a warm-up")
-    parser.add_argument("--cores", type=int, default=2, help="that all processes share")
-    parser.add_argument("--max-rate", type=float, default=20.0, help="perception_node's parameter")
-    parser.add_argument("--alone", action="store_true", help="time the fusion without ROS")
-    parser.add_argument("--calls", type=int, default=300, help="with --alone")
-    parser.add_argument("--cameras", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.cameras:
-        publish_cameras()
-        return
-    result = measure_alone(options.calls) if options.alone else measure(options)
-    sys.stdout.write(json.dumps(result) + "\n")
+def measure_perception(settings: Sequence[PerceptionSetting]) -> Iterator[dict[str, Any]]:
+    """A report of each run."""
+    for setting in settings:
+        yield measure_alone(setting.calls) if setting.alone else measure(setting)
 
+
+BENCHMARK = Benchmark(PerceptionSetting, measure_perception, __doc__)
 
 if __name__ == "__main__":
-    main()
+    publish_cameras()

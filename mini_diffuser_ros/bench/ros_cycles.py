@@ -1,22 +1,17 @@
 """Start and stop a node again and again: does it leave a thread, a socket, a file or memory behind?
 
-    python benchmarks/ros_cycles.py [--count 1000]
-
 Each cycle joins the domain with a context of its own, makes a node with a publisher, a subscription, a timer, a
 service, a client, an action server and an action client, waits until a message, a reply and the result of a goal came
 back, and shuts all of it down. What the process holds after some first cycles is compared with what it holds at the
-end. Prints one JSON object; ends with 1 if anything is left behind. Linux only; uses nothing but rclpy.
+end. Exit code 1 if anything is left behind. Linux only; of ROS it uses nothing but rclpy.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import os
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +26,26 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from tqdm import tqdm
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.resources import resident_mb
+
 PATIENCE = 30.0  # seconds for what a cycle waits for
 ALLOWED_MB_PER_1000 = 4.0  # what allocators keep; a leaked entity of each cycle would take more
+
+
+@dataclass(frozen=True, kw_only=True)
+class CyclesSetting:
+    """How often.
+
+    Attributes:
+        count: cycles.
+        warm_up: cycles before the first look.
+        domain: ROS domain; that of ROS_DOMAIN_ID if left out.
+    """
+
+    count: int = at_least(1, 1000)
+    warm_up: int = at_least(0, 20)
+    domain: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +62,11 @@ class Held:
         """Counts threads, open files (sockets included) and resident memory."""
         gc.collect()
         links = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
             threads=sum(1 for _ in Path("/proc/self/task").iterdir()),
             files=len(links),
             sockets=sum(link.startswith("socket:") for link in links),
-            resident_mb=pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+            resident_mb=resident_mb(),
         )
 
 
@@ -119,29 +131,27 @@ def cycle(domain_id: int) -> None:
         context.try_shutdown()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cycles and says what they left."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--count", type=int, default=1000, help="cycles (default: %(default)s)")
-    parser.add_argument("--warm-up", type=int, default=20, help="cycles before the first look (default: %(default)s)")
-    parser.add_argument("--domain", type=int, default=int(os.environ.get("ROS_DOMAIN_ID", "0")), help="ROS domain")
-    options = parser.parse_args(arguments)
-    with tqdm(total=options.warm_up + options.count, unit="cycle", disable=None) as progress:
-        for number in range(options.warm_up + options.count):
-            if number == options.warm_up:
+def measure_cycles(settings: Sequence[CyclesSetting]) -> Iterator[dict[str, Any]]:
+    """Run the cycles and say what they left."""
+    for setting in settings:
+        yield _report(setting)
+
+
+def _report(setting: CyclesSetting) -> dict[str, Any]:
+    domain = int(os.environ.get("ROS_DOMAIN_ID", "0")) if setting.domain is None else setting.domain
+    with tqdm(total=setting.warm_up + setting.count, unit="cycle", disable=None) as progress:
+        for number in range(setting.warm_up + setting.count):
+            if number == setting.warm_up:
                 before, start = settled(), time.monotonic()
-            cycle(options.domain)
+            cycle(domain)
             progress.update()
         wall, after = time.monotonic() - start, settled()
     grown = after.resident_mb - before.resident_mb
     clean = (after.threads, after.files, after.sockets) == (before.threads, before.files, before.sockets)
     # Fewer cycles do not tell growth from what allocators take at first.
-    passed = clean and (options.count < 1000 or grown <= ALLOWED_MB_PER_1000 * options.count / 1000)
-    row = {"cycles": options.count, "passed": passed, "seconds_per_cycle": round(wall / max(options.count, 1), 4)}
-    row |= {"grown_mb": round(grown, 2), "before": asdict(before), "after": asdict(after)}
-    sys.stdout.write(json.dumps(row) + "\n")
-    return 0 if passed else 1
+    passed = clean and (setting.count < 1000 or grown <= ALLOWED_MB_PER_1000 * setting.count / 1000)
+    row = {"cycles": setting.count, "passed": passed, "seconds_per_cycle": round(wall / setting.count, 4)}
+    return row | {"grown_mb": round(grown, 2), "before": asdict(before), "after": asdict(after)}
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark(CyclesSetting, measure_cycles, __doc__)

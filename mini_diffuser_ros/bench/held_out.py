@@ -1,4 +1,4 @@
-"""Frames of demonstrations that no policy has been trained on, for the measurements beside this file."""
+"""Frames of demonstrations that no policy has been trained on, for the benchmarks that ask one."""
 
 from __future__ import annotations
 

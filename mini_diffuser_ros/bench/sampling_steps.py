@@ -1,7 +1,7 @@
 """Position error of decisions against the number of sampling steps, as JSON and as a plot.
 
     mini-diffuser record --world tabletop --episodes 30 --seed 200000 --out recordings/held_out
-    python benchmarks/sampling_steps.py DDIM=models/tabletop \\
+    mini-diffuser bench sampling-steps DDIM=models/tabletop \\
         --data recordings/held_out --out docs/results/sampling_steps
 
 Each curve is ``LABEL=DIRECTORY[,DIRECTORY...]``, checkpoints. Error bars: of one checkpoint, 95 % bootstrap intervals
@@ -14,30 +14,31 @@ Two estimates are measured: ``mode``, the most probable mode of all hypotheses a
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from held_out import HeldOutFrame, held_out_frames, token_states
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, positional
+from mini_diffuser_ros.bench.held_out import HeldOutFrame, held_out_frames, token_states
+from mini_diffuser_ros.bench.plotting import pyplot
 from mini_diffuser_ros.policy import MiniDiffuser, load_policy
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
+from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.training.dataset import collate, make_sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 Estimate = Literal["mode", "sample"]
@@ -68,13 +69,40 @@ class Curve:
         """``LABEL=DIRECTORY[,DIRECTORY...]``."""
         label, equals, rest = text.partition("=")
         if not equals or not rest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=DIRECTORY[,DIRECTORY...]")
+            raise ValueError(f"{text!r} is not LABEL=DIRECTORY[,DIRECTORY...]")
         return cls(label, tuple(map(Path, rest.split(","))))
 
     def models(self) -> Iterator[MiniDiffuser]:
         """The networks, one after the other."""
         for checkpoint in self.checkpoints:
             yield load_policy(checkpoint).model
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSetting:
+    """What is decided how often, and where the figures go.
+
+    Attributes:
+        curves: LABEL=DIRECTORY[,DIRECTORY...] of each, checkpoints.
+        data: demonstrations that no checkpoint was trained on.
+        cache: directory of fused clouds; by default cache in the data.
+        episodes: demonstrations a task, 0 for all.
+        steps: numbers of sampling steps.
+        samples: hypotheses a decision.
+        seed: of sentences and noise.
+        also: draw these results, JSON files, too.
+        out: files to write, without .json and .png.
+    """
+
+    curves: tuple[Curve, ...] = positional(Curve.parse)
+    data: str
+    cache: Path | None = None
+    episodes: int = at_least(0, 0)
+    steps: tuple[int, ...] = (1, 2, 3, 5, 10, 20, 100)
+    samples: int = at_least(1, 64)
+    seed: int = at_least(0, 0)
+    also: tuple[Path, ...] = ()
+    out: Path
 
 
 @dataclass(frozen=True)
@@ -177,6 +205,7 @@ def measure(curve: Curve, frames: Sequence[HeldOutFrame], steps: Sequence[int], 
 
 def plot(rows: Sequence[Any], file: Path) -> None:
     """Medians per group, 90th percentiles dashed, and the height of the press."""
+    plt = pyplot()
     figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), layout="constrained")
     for row, estimate in zip(axes, ("mode", "sample"), strict=True):
         mine = [each for each in rows if each["estimate"] == estimate]
@@ -188,7 +217,7 @@ def plot(rows: Sequence[Any], file: Path) -> None:
             axis.set_yscale("log")
             axis.set_yticks([2, 3, 4, 6, 8, 10, 15, 20, 30], minor=False)
             axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_locator(NullLocator())
+            axis.yaxis.set_minor_locator(plt.NullLocator())
         _draw(row[2], mine, "press", "bias_z_mm", "-")
         row[2].axhline(0, color="grey", linewidth=0.8)
         row[2].set(title=f"press frames, {words}", ylabel="mean height above the demonstrator's, mm")
@@ -210,40 +239,26 @@ def _draw(axis: Axes, rows: Sequence[Any], group: str, statistic: str, line: str
     ticks = sorted({row["steps"] for row in rows})
     axis.set_xscale("log")
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
-    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_locator(pyplot().NullLocator())
     axis.set_xlabel("sampling steps")
     axis.grid(alpha=0.3)
 
 
-def main() -> None:
-    """Measure, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("curves", nargs="*", type=Curve.parse, metavar="LABEL=DIR[,DIR...]")
-    parser.add_argument("--data", required=True, help="demonstrations that no checkpoint was trained on")
-    parser.add_argument("--cache", type=Path, help="directory of fused clouds (default: cache in the data)")
-    parser.add_argument("--episodes", type=int, default=0, help="demonstrations a task, 0 for all (default)")
-    parser.add_argument(
-        "--steps", type=int, nargs="+", default=[1, 2, 3, 5, 10, 20, 100], help="(default: %(default)s)"
-    )
-    parser.add_argument("--samples", type=int, default=64, help="hypotheses a decision (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of sentences and noise (default: %(default)s)")
-    parser.add_argument("--also", type=Path, nargs="+", default=[], metavar="JSON", help="draw these results, too")
-    parser.add_argument("--out", type=Path, required=True, help="files to write, without .json and .png")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO)
+def measure_sampling(settings: Sequence[SamplingSetting]) -> Iterator[dict[str, Any]]:
+    """The rows of each curve; files are written and drawn at the end."""
+    pyplot()
     torch.set_num_threads(1)
-    cache = arguments.cache or Path(arguments.data) / "cache"
-    frames = held_out_frames(arguments.data, cache, arguments.episodes, arguments.seed)
-    rows = [row for file in arguments.also for row in json.loads(file.read_text(encoding="utf-8"))]
-    rows += [
-        row
-        for curve in arguments.curves
-        for row in measure(curve, frames, arguments.steps, arguments.samples, arguments.seed)
-    ]
-    plot(rows, arguments.out.with_suffix(".png"))
-    lines = ",\n".join(json.dumps(row) for row in rows)
-    arguments.out.with_suffix(".json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    for setting in settings:
+        cache = setting.cache or Path(setting.data) / "cache"
+        frames = held_out_frames(setting.data, cache, setting.episodes, setting.seed)
+        rows = [row for file in setting.also for row in json.loads(file.read_text(encoding="utf-8"))]
+        for curve in setting.curves:
+            for row in measure(curve, frames, setting.steps, setting.samples, setting.seed):
+                rows.append(row)
+                yield row
+        plot(rows, setting.out.with_suffix(".png"))
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        write_whole(setting.out.with_suffix(".json"), f"[\n{lines}\n]\n")
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(SamplingSetting, measure_sampling, __doc__)

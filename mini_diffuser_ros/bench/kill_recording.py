@@ -1,36 +1,79 @@
 """kill -9 at random moments of recording and of converting: is every committed episode still there, does each go on?
 
-    python benchmarks/kill_recording.py record --out killed/recordings --episodes 14
-    python benchmarks/kill_recording.py convert --from recordings/tabletop --out killed/converted
+    mini-diffuser bench kill-recording record --out killed/recordings --episodes 14
+    mini-diffuser bench kill-recording convert --source recordings/tabletop --out killed/converted
 
 Starts the command, waits until it has committed an episode more and then a random time, kills its whole process group,
 and compares what is there with what was there after the kills before, byte by byte. At the end the command runs to its
-end and ``mini-diffuser check`` reads everything. Prints one JSON object. There must be more to do than is done until
+end and ``mini-diffuser check`` reads everything. There must be more to do than is done until
 the last kill.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, positional
+from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.data import DataError, open_episodes
 from mini_diffuser_ros.data.lmdb_file import read_keys, read_value
 from mini_diffuser_ros.data.store.database import ABOUT
 
-MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros.commands.main")
+MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros")
 POLL = 0.02  # seconds between looks at what is committed
 
 Digests = dict[str, str]
+
+
+def _verb(text: str) -> str:
+    if text not in ("record", "convert"):
+        raise ValueError(f"{text!r} is neither record nor convert")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class KillRecordingSetting:
+    """What to kill.
+
+    Attributes:
+        command: record or convert.
+        out: folder to write, not existing.
+        source: what to convert.
+        episodes: episodes of each task to record.
+        kills: how often.
+        workers: processes of the command.
+        seed: of the moments.
+    """
+
+    command: str = positional(_verb)
+    out: Path
+    source: Path | None = None
+    episodes: int = at_least(1, 40)
+    kills: int = at_least(1, 20)
+    workers: int = at_least(1, 1)
+    seed: int = at_least(0, 0)
+
+    def words(self) -> list[str]:
+        """The command.
+
+        Raises:
+            BenchError: it has nothing to convert.
+        """
+        workers = ["--workers", str(self.workers)]
+        if self.command == "record":
+            return [*MINI_DIFFUSER, "record", "--episodes", str(self.episodes), "--out", str(self.out), *workers]
+        if self.source is None:
+            raise BenchError("convert needs --source, what to convert")
+        return [*MINI_DIFFUSER, "convert", str(self.source), str(self.out), *workers]
 
 
 def recorded(folder: Path) -> Digests:
@@ -61,7 +104,7 @@ def count_converted(folder: Path) -> int:
 
 def start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """The command in a process group of its own, so that its workers are killed with it."""
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def kill_often(
@@ -105,27 +148,13 @@ def kill_often(
     }
 
 
-def main() -> None:
+def measure_kills(settings: Sequence[KillRecordingSetting]) -> Iterator[dict[str, object]]:
     """Record or convert under fire."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["record", "convert"])
-    parser.add_argument("--out", type=Path, required=True, help="folder to write, not existing")
-    parser.add_argument("--from", type=Path, dest="source", help="what to convert")
-    parser.add_argument("--episodes", type=int, default=40, help="episodes of each task to record")
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=1, help="processes of the command")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    values = parser.parse_args()
-    rng = random.Random(values.seed)
-    workers = ["--workers", str(values.workers)]
-    if values.command == "record":
-        record = ["record", "--episodes", str(values.episodes), "--out", str(values.out), *workers]
-        report = kill_often([*MINI_DIFFUSER, *record], values.out, count_recorded, recorded, values.kills, rng)
-    else:
-        convert = ["convert", str(values.source), str(values.out), *workers]
-        report = kill_often([*MINI_DIFFUSER, *convert], values.out, count_converted, converted, values.kills, rng)
-    sys.stdout.write(json.dumps({"command": values.command, **report}) + "\n")
+    for setting in settings:
+        count, digests = (count_recorded, recorded) if setting.command == "record" else (count_converted, converted)
+        rng = random.Random(setting.seed)
+        report = kill_often(setting.words(), setting.out, count, digests, setting.kills, rng)
+        yield {"command": setting.command, "passed": not report["lost"], **report}
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(KillRecordingSetting, measure_kills, __doc__)

@@ -1,7 +1,5 @@
 """Two identical valid targets: does the policy keep both, and how often does it choose which?
 
-    python benchmarks/two_goals.py --out docs/results/two_goals [--checkpoint models/tabletop]
-
 Trains the small network for some minutes on scenes with two identical red blocks and a blue one, of which the
 demonstrator takes one of the red ones at random. On unseen scenes each red block should then hold about half of the
 hypotheses, and both should be among the ranked modes. With ``--checkpoint``, a shipped policy is asked besides to press
@@ -12,31 +10,33 @@ Writes JSON and a picture. Equal seeds give equal results on one machine.
 
 from __future__ import annotations
 
-import argparse
 import json
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.plotting import pyplot
 from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy, load_policy, scene_points
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.simulation.palette import COLORS
+from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.training.config import OptimConfig
 from mini_diffuser_ros.training.dataset import Frame, Sample, collate, make_sample
 from mini_diffuser_ros.training.frames import FrameKind
 from mini_diffuser_ros.training.optimisation import WeightAverage, learning_rate, make_optimizer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 
@@ -46,6 +46,29 @@ APART = 0.12
 NEAR = 0.03
 FAIR = (0.35, 0.65)
 TRAINING_SCENES, LEVEL2 = 16, 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoGoalsSetting:
+    """What is trained and asked.
+
+    Attributes:
+        out: files to write, without .json and .png.
+        checkpoint: a policy to ask about two equal buttons.
+        train_steps: of the training.
+        scenes: unseen scenes, one seed each.
+        samples: hypotheses a decision.
+        steps: sampling steps.
+        seed: of the training.
+    """
+
+    out: Path
+    checkpoint: Path | None = None
+    train_steps: int = at_least(1, 400)
+    scenes: int = at_least(1, 20)
+    samples: int = at_least(1, 64)
+    steps: int = at_least(1, 10)
+    seed: int = at_least(0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +87,7 @@ class TwoGoals:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SharesOutcome:
     """What the policy made of one scene.
 
     Attributes:
@@ -145,14 +168,14 @@ def _sample(scene: TwoGoals, random: np.random.Generator, words: torch.Tensor, c
     return make_sample(frame, words, config)
 
 
-def judge(scene: TwoGoals, modes: Sequence[KeyframeMode], seed: int) -> Outcome:
+def judge(scene: TwoGoals, modes: Sequence[KeyframeMode], seed: int) -> SharesOutcome:
     """Shares of the two targets, and whether the two most probable modes are one at each."""
     distance = np.array([[np.linalg.norm(mode.pose[:3] - goal) for goal in scene.goals] for mode in modes])
     first, second = (
         float(sum(m.share for m, near in zip(modes, distance[:, g] < NEAR, strict=True) if near)) for g in (0, 1)
     )
     both = len(modes) > 1 and {int(row.argmin()) for row in distance[:2] if row.min() < NEAR} == {0, 1}
-    return Outcome(seed, (first, second), both)
+    return SharesOutcome(seed, (first, second), both)
 
 
 def equal_buttons(world: TabletopWorld, seed: int) -> TwoGoals:
@@ -170,7 +193,7 @@ def equal_buttons(world: TabletopWorld, seed: int) -> TwoGoals:
 
 def evaluate(
     policy: Policy, make: Callable[[int], TwoGoals], seeds: Sequence[int], samples: int, steps: int
-) -> tuple[list[Outcome], list[tuple[TwoGoals, Array]]]:
+) -> tuple[list[SharesOutcome], list[tuple[TwoGoals, Array]]]:
     """One outcome a seed, and what was asked and answered: the scene with its hypotheses (K, 3)."""
     outcomes, shown = [], []
     for seed in seeds:
@@ -193,7 +216,7 @@ def hypotheses(policy: Policy, scene: TwoGoals, samples: int, steps: int, seed: 
     return centred + seen.centre
 
 
-def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summary(outcomes: Sequence[SharesOutcome]) -> dict[str, Any]:
     """The figures of one policy."""
     shares = np.array([outcome.shares for outcome in outcomes])
     return {
@@ -206,8 +229,9 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def plot(rows: Sequence[tuple[str, Sequence[Outcome], Sequence[tuple[TwoGoals, Array]]]], file: Path) -> None:
+def plot(rows: Sequence[tuple[str, Sequence[SharesOutcome], Sequence[tuple[TwoGoals, Array]]]], file: Path) -> None:
     """One row a policy: three scenes from above, then the shares of all scenes."""
+    plt = pyplot()
     figure, axes = plt.subplots(len(rows), 4, figsize=(13, 3.6 * len(rows)), layout="constrained", squeeze=False)
     for row, (title, outcomes, shown) in zip(axes, rows, strict=True):
         for axis, outcome, (scene, found) in zip(row, outcomes[:3], shown, strict=False):
@@ -218,7 +242,7 @@ def plot(rows: Sequence[tuple[str, Sequence[Outcome], Sequence[tuple[TwoGoals, A
     plt.close(figure)
 
 
-def _draw_scene(axis: Axes, outcome: Outcome, scene: TwoGoals, found: Array) -> None:
+def _draw_scene(axis: Axes, outcome: SharesOutcome, scene: TwoGoals, found: Array) -> None:
     points, colors = scene.cloud.points, scene.cloud.colors
     axis.scatter(points[:, 1], points[:, 0], s=2, c=colors / 255.0, linewidths=0)
     axis.scatter(found[:, 1], found[:, 0], s=14, c="none", edgecolors="black", linewidths=0.6, label="hypothesis")
@@ -228,7 +252,7 @@ def _draw_scene(axis: Axes, outcome: Outcome, scene: TwoGoals, found: Array) -> 
     axis.set(xlim=(0.38, -0.38), ylim=(0.27, 0.80), aspect="equal", xlabel="y, m", title=f"seed {outcome.seed}")
 
 
-def _draw_shares(axis: Axes, outcomes: Sequence[Outcome]) -> None:
+def _draw_shares(axis: Axes, outcomes: Sequence[SharesOutcome]) -> None:
     place = np.arange(len(outcomes))
     first, second = np.array([outcome.shares for outcome in outcomes]).T
     axis.bar(place, first, color="C0", label="one target")
@@ -239,39 +263,32 @@ def _draw_shares(axis: Axes, outcomes: Sequence[Outcome]) -> None:
     axis.legend(loc="lower right", fontsize=8)
 
 
-def main() -> None:
-    """Train, ask, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="files to write, without .json and .png")
-    parser.add_argument("--checkpoint", type=Path, help="a policy to ask about two equal buttons")
-    parser.add_argument("--train-steps", type=int, default=400, help="(default: %(default)s)")
-    parser.add_argument("--scenes", type=int, default=20, help="unseen scenes, one seed each (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=64, help="hypotheses a decision (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=10, help="sampling steps (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the training (default: %(default)s)")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO)
+def measure_two_goals(settings: Sequence[TwoGoalsSetting]) -> Iterator[dict[str, Any]]:
+    """Train, ask, write and draw; a row for each policy."""
+    pyplot()
     torch.set_num_threads(1)
-    seeds = range(arguments.scenes)
-    rows = []
-    trained = train(arguments.train_steps, arguments.seed)
-    rows.append(("trained on two goals", *evaluate(trained, blocks, seeds, arguments.samples, arguments.steps)))
-    if arguments.checkpoint:
+    for setting in settings:
+        asked = list(_ask(setting))
+        plot(asked, setting.out.with_suffix(".png"))
+        report = {title: summary(outcomes) for title, outcomes, _ in asked}
+        write_whole(setting.out.with_suffix(".json"), json.dumps(report, indent=1) + "\n")
+        for title, figures in report.items():
+            yield {"config": title, **{name: value for name, value in figures.items() if name != "outcomes"}}
+
+
+def _ask(setting: TwoGoalsSetting) -> Iterator[tuple[str, list[SharesOutcome], list[tuple[TwoGoals, Array]]]]:
+    setting.out.parent.mkdir(parents=True, exist_ok=True)
+    seeds = range(setting.scenes)
+    trained = train(setting.train_steps, setting.seed)
+    yield "trained on two goals", *evaluate(trained, blocks, seeds, setting.samples, setting.steps)
+    if setting.checkpoint:
         world = TabletopWorld()
-        shipped = load_policy(arguments.checkpoint)
+        shipped = load_policy(setting.checkpoint)
         found = evaluate(
-            shipped, lambda seed: equal_buttons(world, 300_000 + seed), seeds, arguments.samples, arguments.steps
+            shipped, lambda seed: equal_buttons(world, 300_000 + seed), seeds, setting.samples, setting.steps
         )
-        rows.append((f"{arguments.checkpoint.name}, two equal buttons", *found))
+        yield f"{setting.checkpoint.name}, two equal buttons", *found
         world.close()
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    plot(rows, arguments.out.with_suffix(".png"))
-    report = {title: summary(outcomes) for title, outcomes, _ in rows}
-    arguments.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    logging.getLogger("two_goals").info(
-        "%s", {title: {k: v for k, v in figures.items() if k != "outcomes"} for title, figures in report.items()}
-    )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(TwoGoalsSetting, measure_two_goals, __doc__)

@@ -1,18 +1,15 @@
 """Stops in the middle of motions: how soon the service answers and how soon the arm rests.
 
-    python benchmarks/ros_stops.py --count 50
-
-Needs sim_node (or an arm) and motion_node. Prints one JSON object; exit code 1 if an arm was not at rest when the
+Needs sim_node (or an arm) and motion_node. Exit code 1 if an arm was not at rest when the
 service said so.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +22,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
@@ -33,7 +31,18 @@ RESTING = 0.03  # rad/s
 TIMEOUT = 60.0  # seconds
 
 
-class Bench:
+@dataclass(frozen=True, kw_only=True)
+class StopsSetting:
+    """How often.
+
+    Attributes:
+        count: stops.
+    """
+
+    count: int = at_least(1, 50)
+
+
+class StoppedArm:
     """Moves the arm to and fro and stops it."""
 
     def __init__(self, node: Node) -> None:
@@ -104,28 +113,27 @@ def _outcome(future: Any) -> Any:
     return CancellationToken().result_of(future, TIMEOUT)
 
 
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=50, help="stops")
-    options = parser.parse_args()
-    rng = np.random.default_rng(0)
-    with client_node("stops", threads=3) as node:
-        bench = Bench(node)
-        runs = [bench.once(0.25 * (-1) ** index, float(rng.uniform(0.0, 0.4))) for index in range(options.count)]
-    figures: dict[str, Any] = {"stops": options.count, "speed_p50": _percentile(runs, "speed", 50)}
+def measure_stops(settings: Sequence[StopsSetting]) -> Iterator[dict[str, Any]]:
+    """A report of all stops."""
+    for setting in settings:
+        rng = np.random.default_rng(0)
+        with client_node("stops", threads=3) as node:
+            arm = StoppedArm(node)
+            yield _report([arm.once(0.25 * (-1) ** index, rng.uniform(0.0, 0.4)) for index in range(setting.count)])
+
+
+def _report(runs: list[dict[str, float]]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"stops": len(runs), "speed_p50": _percentile(runs, "speed", 50)}
     figures["largest_speedup_after_the_call"] = _percentile(runs, "speedup", 100)
     for name in ("answer_s", "rest_s"):
         figures |= {f"{name}_p50": _percentile(runs, name, 50), f"{name}_p99": _percentile(runs, name, 99)}
     for name in ("braked", "stopped", "moved_after_answer"):
         figures[name] = int(sum(run[name] for run in runs))
-    sys.stdout.write(json.dumps(figures) + "\n")
-    return int(figures["moved_after_answer"] > 0 or figures["stopped"] < options.count)
+    return figures | {"passed": figures["moved_after_answer"] == 0 and figures["stopped"] == len(runs)}
 
 
 def _percentile(runs: list[dict[str, float]], name: str, percent: float) -> float:
     return round(float(np.percentile([run[name] for run in runs], percent)), 3)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark(StopsSetting, measure_stops, __doc__)

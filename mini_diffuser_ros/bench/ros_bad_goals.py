@@ -1,19 +1,14 @@
 """Thousands of malformed goals for the nodes that run: each has to be refused with its reason.
 
-    python benchmarks/ros_bad_goals.py --count 10000
-
-A node that is alive at the end takes a valid goal. Prints one JSON object; exit code 1 if anything went wrong.
+A node that is alive at the end takes a valid goal. A row a node; exit code 1 if anything went wrong.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +17,7 @@ from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
@@ -91,7 +87,7 @@ def bad_sentence(rng: random.Random) -> tuple[str, Any]:
 
 
 @dataclass(frozen=True)
-class Target:
+class GoalTarget:
     """One node and its action.
 
     Attributes:
@@ -110,14 +106,14 @@ class Target:
 
 
 TARGETS = (
-    Target(
+    GoalTarget(
         "motion_node",
         MoveToKeyframe,
         "mini_diffuser/move_to_keyframe",
         bad_motion,
         MoveToKeyframe.Goal(candidates=[keyframe()]),
     ),
-    Target(
+    GoalTarget(
         "policy_node",
         ExecuteInstruction,
         "mini_diffuser/execute",
@@ -128,14 +124,14 @@ TARGETS = (
 
 
 @dataclass
-class Tally:
+class GoalTally:
     """What became of the goals."""
 
     refused: int = 0
     problems: list[str] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
 
-    def count(self, target: Target, kind: str, wrapped: Any) -> None:
+    def count(self, target: GoalTarget, kind: str, wrapped: Any) -> None:
         """Judge one answer."""
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         result = None if wrapped is None else wrapped.result
@@ -147,7 +143,7 @@ class Tally:
             self.refused += 1
 
 
-class Sender:
+class GoalSender:
     """Sends goals and waits for their results.
 
     Args:
@@ -155,7 +151,7 @@ class Sender:
         target: where they go.
     """
 
-    def __init__(self, node: Node, target: Target) -> None:
+    def __init__(self, node: Node, target: GoalTarget) -> None:
         self._client = ActionClient(node, target.kind, target.action)
         self._target = target
         self.resent = 0
@@ -174,9 +170,9 @@ class Sender:
                 return wrapped
         return None
 
-    def flood(self, count: int, seed: int) -> Tally:
+    def flood(self, count: int, seed: int) -> GoalTally:
         """Send malformed goals, several at a time."""
-        rng, tally, lock = random.Random(seed), Tally(), threading.Lock()
+        rng, tally, lock = random.Random(seed), GoalTally(), threading.Lock()
         left = count
 
         def work() -> None:
@@ -211,45 +207,58 @@ def _outcome(future: Any) -> Any:
         return None
 
 
-def measure(node: Node, target: Target, count: int, seed: int) -> dict[str, Any]:
+def measure(node: Node, target: GoalTarget, count: int, seed: int) -> dict[str, Any]:
     """Flood one node and report."""
-    sender = Sender(node, target)
+    sender = GoalSender(node, target)
     if not sender.is_there():
-        return {"node": target.node, "problems": [f"no action server on {target.action} within {TIMEOUT:.0f} s"]}
+        problems = [f"no action server on {target.action} within {TIMEOUT:.0f} s"]
+        return {"node": target.node, "passed": False, "problems": problems}
     start = time.monotonic()
     tally = sender.flood(count, seed)
     took = time.monotonic() - start
+    valid = sender.takes_a_valid_goal()
     return {
         "node": target.node,
         "goals": count,
         "refused": tally.refused,
         "sent_again": sender.resent,
         "goals_per_s": round(count / took, 1),
-        "valid_goal_afterwards": sender.takes_a_valid_goal(),
+        "valid_goal_afterwards": valid,
+        "passed": not tally.problems and valid,
         "kinds": dict(sorted(tally.kinds.items())),
         "problems": tally.problems[:10],
     }
 
 
-def main() -> int:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10000, help="goals for each node")
-    parser.add_argument("--seed", type=int, default=0, help="of the goals")
-    names = [target.node for target in TARGETS]
-    parser.add_argument("--node", choices=names, action="append", help="only this node; may be repeated")
-    options = parser.parse_args()
-    failed = False
-    with client_node("bad_goals") as node:
-        for target in TARGETS:
-            if target.node not in (options.node or names):
-                continue
-            figures = measure(node, target, options.count, options.seed)
-            failed |= bool(figures["problems"]) or not figures.get("valid_goal_afterwards")
-            sys.stdout.write(json.dumps(figures) + "\n")
-            sys.stdout.flush()
-    return int(failed)
+def _node(text: str) -> str:
+    known = [target.node for target in TARGETS]
+    if text not in known:
+        raise ValueError(f"{text!r} is no node with goals; expected {', '.join(known)}")
+    return text
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@dataclass(frozen=True, kw_only=True)
+class BadGoalsSetting:
+    """What is sent to whom.
+
+    Attributes:
+        count: goals for each node.
+        seed: of the goals.
+        node: only these nodes.
+    """
+
+    count: int = at_least(1, 10000)
+    seed: int = at_least(0, 0)
+    node: tuple[str, ...] = read_by(_node, tuple(target.node for target in TARGETS))
+
+
+def measure_bad_goals(settings: Sequence[BadGoalsSetting]) -> Iterator[dict[str, Any]]:
+    """A report of each node."""
+    for setting in settings:
+        with client_node("bad_goals") as node:
+            for target in TARGETS:
+                if target.node in setting.node:
+                    yield measure(node, target, setting.count, setting.seed)
+
+
+BENCHMARK = Benchmark(BadGoalsSetting, measure_bad_goals, __doc__)
