@@ -12,11 +12,12 @@ from mini_diffuser_ros.support.settings import bounded, check_fields
 class OfficialBehaviour:
     """That a network repeats the published one with every quirk that acts at inference.
 
-    Those are: one grid for a batch, so that scenes depend on their batch-mates; BatchNorm; the numbers of a point and
-    of a position as they are; words whose outlier dimensions dominate; no sum in the decoder's position encoding; one
-    voxel index for all levels; a rotary encoding of queries alone; values without coordinates; another scene's sentence
-    in the FiLM context of training; rotation and gripper from the maximum over the scene; neither termination nor
-    heat-map nor rotation map; the noise predicted along a schedule whose last level keeps 48 % of the signal.
+    Those are: an origin at the mean of each cloud; one grid for a batch, so that scenes depend on their batch-mates;
+    BatchNorm; the numbers of a point and of a position as they are; words whose outlier dimensions dominate; no sum in
+    the decoder's position encoding; one voxel index for all levels; a rotary encoding of queries alone; values without
+    coordinates; another scene's sentence in the FiLM context of training; rotation and gripper from the maximum over
+    the scene; neither termination nor heat-map nor rotation map; the noise predicted along a schedule whose last level
+    keeps 48 % of the signal.
 
     Attributes:
         step_spacing: which noise levels a short sampling visits, as in the diffusers library.
