@@ -4,10 +4,10 @@
     mini-diffuser record --world tabletop --episodes 30 --seed 200000 --out recordings/held_out
     mini-diffuser bench ablations --data recordings/tabletop --held-out recordings/held_out --out ablations
 
-Trains what is missing in the output directory, measures what is there and gives a row a variant: means over its seeds,
-in brackets the lowest and the highest. Every run has the recipe of ``config/train/tabletop.yaml`` at 2 cm voxels with
-half the scenes a step and equally many steps. ``--only`` names the variants to train, separated by commas; ``--only
-none`` trains nothing.
+Trains what is missing in the output directory, measures what is there and gives a row a variant: of each figure the
+mean over its seeds, the lowest and the highest. Every run has the recipe of ``config/train/tabletop.yaml`` at 2 cm
+voxels with half the scenes a step and equally many steps. ``--only`` names the variants to train, separated by commas;
+``--only none`` trains nothing.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def figures(errors: Sequence[FrameError]) -> dict[str, float]:
     }
 
 
-def _cell(values: Sequence[float]) -> str:
-    mean = f"{np.mean(values):.1f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.1f} to {max(values):.1f})"
+def over_seeds(values: Sequence[float]) -> dict[str, float]:
+    """Mean over the seeds, lowest and highest."""
+    return {"value": float(np.mean(values)), "low": min(values), "high": max(values)}
 
 
 def measure_ablations(settings: Sequence[AblationSetting]) -> Iterator[dict[str, object]]:
@@ -147,7 +147,7 @@ def _rows(setting: AblationSetting) -> Iterator[dict[str, object]]:
         found[variant] = [figures(measure(each / "policy", frames, tokens)) for each in runs if _is_trained(each)]
         if found[variant]:
             names = list(found[variant][0])
-            cells = {name: _cell([run[name] for run in found[variant]]) for name in names}
+            cells = {name: over_seeds([run[name] for run in found[variant]]) for name in names}
             yield {"variant": variant, "seeds": len(found[variant]), **cells}
     write_whole(setting.out / "ablations.json", json.dumps(found, indent=1) + "\n")
 

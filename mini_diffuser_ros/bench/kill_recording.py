@@ -115,7 +115,7 @@ def kill_often(
     kills: int,
     rng: random.Random,
 ) -> dict[str, object]:
-    """Kill the command so often; raises RuntimeError as soon as an episode is lost or changed."""
+    """Kill the command so often; raises BenchError as soon as an episode is lost or changed."""
     before: Digests = {}
     moments = []
     for _ in range(kills):
@@ -124,14 +124,14 @@ def kill_often(
             time.sleep(POLL)
         time.sleep(rng.uniform(0.0, 1.0))
         if process.poll() is not None:
-            raise RuntimeError(f"{' '.join(command)} ended by itself with {process.returncode} before it was killed")
+            raise BenchError(f"{' '.join(command)} ended by itself with {process.returncode} before it was killed")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         moments.append(round(time.monotonic() - began, 2))
         after = digests(folder)
         lost = [name for name, digest in before.items() if after.get(name) != digest]
         if lost:
-            raise RuntimeError(f"lost or changed after a kill: {', '.join(lost)}")
+            raise BenchError(f"lost or changed after a kill: {', '.join(lost)}")
         before = after
     finished = start(command).wait()
     checked = subprocess.run([*MINI_DIFFUSER, "check", str(folder), "--workers", "1"], capture_output=True, text=True)
