@@ -1,4 +1,4 @@
-"""Distances between the robot's parts, the table, static boxes and the workspace's walls, along whole paths.
+"""Distances between the robot's parts, table, static boxes, walls of the workspace and what cameras see, along paths.
 
 Sampling a path at fixed steps jumps over thin obstacles. Here the step follows the measured distance instead: if two
 bodies are ``d`` apart and the path moves their points relative to each other by at most ``v`` a unit of path length,
@@ -7,7 +7,7 @@ they cannot touch within ``d / v``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import mujoco
@@ -15,33 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.motion.config import MotionConfig
-from mini_diffuser_ros.motion.model import DETECTION_DISTANCE
+from mini_diffuser_ros.motion.model import DETECTION_DISTANCE, HELD
+from mini_diffuser_ros.motion.seen_obstacles import SeenObstacles
+from mini_diffuser_ros.motion.surroundings import Floats, HeldObject, Surroundings, merged
+from mini_diffuser_ros.motion.violation import TOUCHING, Violation
 from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]
 
-_TOUCHING = 1e-4
-"""Metres by which a pair that starts closer than its clearance may come closer still."""
+_HELD_OVERLAP = 0.01
+"""Metres by which the shape of what is held may overlap with table and boxes."""
 
-
-@dataclass(frozen=True)
-class Violation:
-    """Two bodies nearer than their clearance.
-
-    Attributes:
-        first, second: body names.
-        distance: metres between their surfaces, negative when they overlap.
-        clearance: metres that were required.
-    """
-
-    first: str
-    second: str
-    distance: float
-    clearance: float
+NOTHING = Surroundings(np.empty((0, 3), np.float32))
+"""Nothing seen, nothing held."""
 
 
 class CollisionChecker:
-    """Collision of the arm with itself, the table and static boxes.
+    """Collision of the arm with itself, the table, static boxes and what it was told of its surroundings.
 
     Args:
         robot: the arm.
@@ -52,6 +42,7 @@ class CollisionChecker:
     def __init__(self, robot: RobotDescription, config: MotionConfig, model: mujoco.MjModel) -> None:
         self._model = model
         self._data = mujoco.MjData(model)
+        self._config = config
         self._resolution = config.collision_resolution
         self._tool = robot.tcp_frame
         self._workspace = np.array([config.workspace.lower, config.workspace.upper])
@@ -62,12 +53,42 @@ class CollisionChecker:
         # Of every pair of geoms (G * G,), in the order of their row-major index.
         self._clearance = _clearances(self._names, robot, config).ravel()
         self._clearance_on_way = self._clearance
-        self._leverage = _leverages(model)[np.ix_(body_of, body_of)].reshape(-1, model.njnt)
+        leverages = _leverages(model)
+        self._leverage = leverages[np.ix_(body_of, body_of)].reshape(-1, model.njnt)
         self._largest_leverage = self._leverage.max(axis=0)
+        self._seen = SeenObstacles(robot, config, model, leverages[body_of, 0])
+        self.surround(NOTHING)
+
+    def surround(self, surroundings: Surroundings, grasps: Sequence[Array] = ()) -> None:
+        """From now on check against these surroundings.
+
+        Args:
+            surroundings: what is seen and held.
+            grasps: (3,) metres, places where hand and fingers may come close to what is seen.
+        """
+        self._hold(surroundings.held)
+        self._seen.see(surroundings.points, grasps, surroundings.held is not None)
+
+    def foreign(self, points: NDArray[np.floating], positions: Array, held: HeldObject | None) -> Floats:
+        """(M, 3) points of a cloud (N, 3) that belong neither to the table nor to the robot at (J,) nor to what it
+        holds, merged."""
+        self._hold(held)
+        self._place(positions)
+        above = self._config.table_height + self._config.obstacles.table_margin
+        return self._seen.foreign(self._data, merged(points[points[:, 2] > above], self._config.obstacles.voxel), held)
+
+    def _hold(self, held: HeldObject | None) -> None:
+        geom = self._model.geom(HELD).id
+        self._model.geom_contype[geom] = self._model.geom_conaffinity[geom] = int(held is not None)
+        if held is not None:
+            self._model.geom_sameframe[geom] = 0  # MuJoCo would place it at the body's origin, where it was compiled
+            self._model.geom_pos[geom] = held.center
+            self._model.geom_size[geom] = held.half_extents
+            self._model.geom_rbound[geom] = float(np.linalg.norm(held.half_extents))
 
     def violation(self, positions: Array) -> Violation | None:
         """The deepest violation at joint positions (J,) radians, or None."""
-        return self._worst(*self._distances(positions), self._clearance)
+        return self._worst(*self._distances(positions), self._clearance) or self._seen.violation(self._data)
 
     def leave_from(self, start: Array) -> None:
         """Let pairs that are too close at ``start`` stay as close as they are there, in path checks only.
@@ -76,12 +97,17 @@ class CollisionChecker:
         """
         pairs, distances = self._distances(start)
         self._clearance_on_way = self._clearance.copy()
-        np.minimum.at(self._clearance_on_way, pairs, distances - _TOUCHING)
-        self._inside = min(0.0, self._tool_inside() - _TOUCHING)
+        np.minimum.at(self._clearance_on_way, pairs, distances - TOUCHING)
+        self._inside = min(0.0, self._tool_inside() - TOUCHING)
+        self._seen.leave_from(self._data)
 
     def path_state_violation(self, positions: Array) -> Violation | None:
         """As :meth:`violation`, with what :meth:`leave_from` allows, and also if the tool leaves the workspace."""
-        return self._worst(*self._distances(positions), self._clearance_on_way) or self._workspace_violation()
+        return (
+            self._worst(*self._distances(positions), self._clearance_on_way)
+            or self._workspace_violation()
+            or self._seen.violation(self._data, on_way=True)
+        )
 
     def segment_violation(self, start: Array, goal: Array) -> Violation | None:
         """A violation on the straight joint segment from ``start`` to ``goal`` (J,), or None."""
@@ -106,6 +132,8 @@ class CollisionChecker:
         # Metres of relative motion over the whole segment, of every pair of geoms.
         motion = np.maximum(self._leverage @ np.abs(step), 1e-9)
         farthest = DETECTION_DISTANCE / max(float(self._largest_leverage @ np.abs(step)), 1e-9)
+        self._place(start + 0.5 * step)
+        seen = self._seen.within(self._data, step)
         fraction = 0.0
         while fraction < 1.0:
             pairs, distances = self._distances(start + fraction * step)
@@ -113,23 +141,27 @@ class CollisionChecker:
             if outside is not None:
                 return outside
             free = distances - self._clearance_on_way[pairs]
-            if free.size == 0:
-                fraction += farthest
-                continue
-            if free.min() < 0.0:
+            if free.size and free.min() < 0.0:
                 return self._worst(pairs, distances, self._clearance_on_way)
-            advance = float((np.maximum(free, self._resolution) / motion[pairs]).min())
-            fraction += min(farthest, advance)
+            advance = (np.maximum(free, self._resolution) / motion[pairs]).min(initial=farthest)
+            if seen is not None:
+                contact, until_seen = seen.advance(self._data, self._resolution)
+                if contact is not None:
+                    return contact
+                advance = min(advance, until_seen)
+            fraction += float(advance)
         return None
 
     def _distances(self, positions: Array) -> tuple[NDArray[np.int32], Array]:
         """Pairs of geoms (C,) within the detection distance and their distances (C,)."""
-        data = self._data
-        data.qpos[:] = positions
-        mujoco.mj_kinematics(self._model, data)
-        mujoco.mj_collision(self._model, data)
-        contact = data.contact
+        self._place(positions)
+        mujoco.mj_collision(self._model, self._data)
+        contact = self._data.contact
         return contact.geom @ self._pair_weights, contact.dist
+
+    def _place(self, positions: Array) -> None:
+        self._data.qpos[:] = positions
+        mujoco.mj_kinematics(self._model, self._data)
 
     def _tool_inside(self) -> float:
         """Metres from the tool centre point to the nearest wall of the workspace, negative outside."""
@@ -157,8 +189,11 @@ def _clearances(names: list[str], robot: RobotDescription, config: MotionConfig)
     by_role = {"arm": config.arm_clearance, "hand": config.hand_clearance, "finger": config.finger_clearance}
     roles = {link.name: link.role for link in robot.links}
     outside = np.array([0.0 if name not in roles else by_role[roles[name]] for name in names])
-    is_robot = np.array([name in roles for name in names])
+    is_robot = np.array([name in roles or name == HELD for name in names])
     clearance = np.maximum(outside[:, None], outside[None, :])
+    held = np.array([name == HELD for name in names])
+    # It rests on something when it is taken and when it is put down, and its shape is known to some millimetres.
+    clearance[held], clearance[:, held] = -_HELD_OVERLAP, -_HELD_OVERLAP
     clearance[np.ix_(is_robot, is_robot)] = config.self_clearance
     return clearance
 

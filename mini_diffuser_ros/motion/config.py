@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from mini_diffuser_ros.motion.surroundings import ObstacleConfig
 from mini_diffuser_ros.records import Workspace
 from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
 
@@ -45,6 +46,7 @@ class MotionConfig:
         max_tilt: radians, largest angle between the tool's approach axis and straight down.
         table_height: metres, z of the infinite plane below which nothing may go.
         boxes: static obstacles.
+        obstacles: how what the cameras see is kept away from, where a motion is planned with it.
         arm_clearance: metres kept between arm links and the table and boxes.
         hand_clearance: metres kept between the hand's body and the table and boxes.
         finger_clearance: metres kept between the fingers and the table and boxes; small, since fingers work there.
@@ -76,6 +78,7 @@ class MotionConfig:
     max_tilt: float = bounded(math.pi, 0.01, math.pi)
     table_height: float = bounded(0.0, -10.0, 10.0)
     boxes: tuple[StaticBox, ...] = ()
+    obstacles: ObstacleConfig = field(default_factory=ObstacleConfig)
     arm_clearance: float = bounded(0.015, 0.0, 0.04)
     hand_clearance: float = bounded(0.005, 0.0, 0.04)
     finger_clearance: float = bounded(0.001, 0.0, 0.04)

@@ -11,6 +11,9 @@ from mini_diffuser_ros.robots import RobotDescription, robot_mjcf
 TABLE = "table"
 """Body name of the table plane."""
 
+HELD = "held object"
+"""Body name of what the hand holds; its shape counts only while something is held."""
+
 DETECTION_DISTANCE = 0.05
 """Metres; pairs of shapes farther apart are not looked at."""
 
@@ -25,6 +28,7 @@ def planning_model(robot: RobotDescription, config: MotionConfig) -> mujoco.MjMo
         spec.delete(element)
     _fix_fingers(spec, robot, config.gripper_opening)
     _add_surroundings(spec, robot, config)
+    _add_held_object(spec, robot, config.obstacles.held_reach)
     for geom in spec.geoms:
         geom.margin = DETECTION_DISTANCE
     return spec.compile()
@@ -48,3 +52,14 @@ def _add_surroundings(spec: mujoco.MjSpec, robot: RobotDescription, config: Moti
         quaternion = (np.cos(box.yaw / 2.0), 0.0, 0.0, np.sin(box.yaw / 2.0))
         body = spec.worldbody.add_body(name=box.name, pos=box.center, quat=quaternion)
         body.add_geom(name=box.name, type=mujoco.mjtGeom.mjGEOM_BOX, size=box.half_extents)
+
+
+def _add_held_object(spec: mujoco.MjSpec, robot: RobotDescription, reach: float) -> None:
+    """A box about the tool centre point, as large as it can become, with its axes."""
+    tool = spec.site(robot.tcp_frame)
+    body = tool.parent.add_body(name=HELD, pos=tool.pos, quat=tool.quat)
+    body.add_geom(name=HELD, type=mujoco.mjtGeom.mjGEOM_BOX, size=(reach, reach, reach), mass=0.0)
+    # It touches the hand, and is out of the reach of what carries the hand.
+    for link in robot.links:
+        if link.geoms and (link.role != "arm" or (link.name, robot.hand_frame) in robot.collision_exclusions):
+            spec.add_exclude(bodyname1=HELD, bodyname2=link.name)

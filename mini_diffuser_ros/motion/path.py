@@ -11,9 +11,10 @@ from ompl import base, geometric, util
 from scipy.interpolate import BSpline, make_interp_spline
 from scipy.spatial.transform import Rotation, Slerp
 
-from mini_diffuser_ros.motion.collision import CollisionChecker, Violation
+from mini_diffuser_ros.motion.collision import CollisionChecker
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.kinematics import ArmKinematics
+from mini_diffuser_ros.motion.violation import Violation
 from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]

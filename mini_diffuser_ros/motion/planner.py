@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
 from mini_diffuser_ros.geometry import matrix_from_pose, quaternion_angle, quaternion_from_matrix
-from mini_diffuser_ros.motion.collision import CollisionChecker, Violation
+from mini_diffuser_ros.motion.collision import NOTHING, CollisionChecker
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.kinematics import ArmKinematics, Attempt
 from mini_diffuser_ros.motion.model import planning_model
@@ -27,7 +27,9 @@ from mini_diffuser_ros.motion.refusals import (
     TooTilted,
     Unreachable,
 )
-from mini_diffuser_ros.motion.timing import DynamicLimits, stop_trajectory, time_path
+from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings, held_object
+from mini_diffuser_ros.motion.timing import DynamicLimits, interpolate, stop_trajectory, time_path
+from mini_diffuser_ros.motion.violation import Violation
 from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
 from mini_diffuser_ros.robots import RobotDescription
 
@@ -35,6 +37,9 @@ Array = NDArray[np.float64]
 
 _MEASUREMENT_SLACK = 1e-3
 """Radians by which a measured start may lie outside the joint limits."""
+
+_LOOK_AHEAD_PERIOD = 0.05
+"""Seconds between the places of a motion under way that are joined by straight segments to look ahead."""
 
 _ROUNDING = 1e-3
 """Fraction by which the numbers of a trajectory may pass a limit."""
@@ -75,7 +80,14 @@ class MotionPlanner:
         self._checker = CollisionChecker(robot, self.config, planning_model(robot, self.config))
         self._sampling = SamplingPlanner(robot, self.config, self._checker)
 
-    def plan(self, start: ArrayLike, pose: ArrayLike, *, target: str = "keyframe") -> JointTrajectory:
+    def plan(
+        self,
+        start: ArrayLike,
+        pose: ArrayLike,
+        *,
+        surroundings: Surroundings = NOTHING,
+        target: str = "keyframe",
+    ) -> JointTrajectory:
         """A trajectory that brings the tool centre point to a pose.
 
         Tried in order: the straight joint segment to the nearest of the arm's solutions, a straight line of the tool,
@@ -85,21 +97,28 @@ class MotionPlanner:
         Args:
             start: (J,) radians, the current joint positions; the arm is at rest.
             pose: (7,) xyz + quaternion xyzw of the tool centre point in the base frame.
+            surroundings: what else to keep away from, of :meth:`surroundings`.
             target: what a refusal calls this pose.
 
         Raises:
             MotionRefused: a subclass that names the limit.
         """
-        start = self._checked_start(start, target)
-        pose = self._checked_pose(pose, target)
-        if self._prefers_line(start, pose):
-            pieces = self._line(start, pose)
+        joints = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)
+        goal = self._checked_pose(pose, target)
+        self._checker.surround(surroundings, (self._kinematics.tcp_pose(joints)[:3, 3], goal[:3]))
+        self._check_start(joints, target)
+        if self._prefers_line(joints, goal):
+            pieces = self._line(joints, goal)
             if pieces is not None:
-                return self._finished(pieces, start, target)
-        return self._finished(self._pieces_to_pose(start, pose, target), start, target)
+                return self._finished(pieces, joints, target)
+        return self._finished(self._pieces_to_pose(joints, goal, target), joints, target)
 
     def plan_first(
-        self, start: ArrayLike, candidates: Sequence[KeyframeMode], before_each: Callable[[], None] = lambda: None
+        self,
+        start: ArrayLike,
+        candidates: Sequence[KeyframeMode],
+        before_each: Callable[[], None] = lambda: None,
+        surroundings: Surroundings = NOTHING,
     ) -> PlannedKeyframe:
         """The first of several candidates, in the given order, that can be executed.
 
@@ -107,6 +126,7 @@ class MotionPlanner:
             start: (J,) radians, the current joint positions; the arm is at rest.
             candidates: most wanted first.
             before_each: called before a candidate is tried; what it raises ends the planning.
+            surroundings: as for :meth:`plan`.
 
         Raises:
             AllRefused: with the refusal of each candidate; also when there is none.
@@ -115,12 +135,54 @@ class MotionPlanner:
         for index, candidate in enumerate(candidates):
             before_each()
             try:
-                trajectory = self.plan(start, candidate.pose, target=_name_of(index, candidates))
+                trajectory = self.plan(
+                    start, candidate.pose, surroundings=surroundings, target=_name_of(index, candidates)
+                )
             except MotionRefused as refusal:
                 refusals.append(refusal)
             else:
                 return PlannedKeyframe(index, trajectory, tuple(refusals))
         raise AllRefused(refusals)
+
+    def surroundings(
+        self, points: NDArray[np.floating], positions: ArrayLike, held: HeldObject | None = None
+    ) -> Surroundings:
+        """What of a cloud is neither robot nor table nor held.
+
+        Args:
+            points: (N, 3) metres, base frame.
+            positions: (J,) radians, the arm when the cloud was seen.
+            held: by the hand at that time.
+        """
+        joints = self._joint_values(positions, "positions", "cloud")
+        return Surroundings(self._checker.foreign(points, joints, held), held)
+
+    def grasped(self, surroundings: Surroundings, positions: ArrayLike) -> HeldObject | None:
+        """What the open fingers are about to close on at joint positions (J,) radians; None if nothing is there."""
+        base_from_tcp = self._kinematics.tcp_pose(self._joint_values(positions, "positions", "grasp"))
+        width, reach = self.robot.max_gripper_width, self.config.obstacles.held_reach
+        return held_object(surroundings.points, base_from_tcp, width, reach)
+
+    def contact_ahead(
+        self, trajectory: JointTrajectory, elapsed: float, horizon: float, surroundings: Surroundings
+    ) -> Violation | None:
+        """What the rest of a motion under way would come too close to.
+
+        Args:
+            trajectory: that the arm follows.
+            elapsed: seconds of it that are over.
+            horizon: seconds ahead that are looked at.
+            surroundings: as seen now.
+        """
+        ends = trajectory.positions[0], trajectory.positions[-1]
+        self._checker.surround(surroundings, [self._kinematics.tcp_pose(end)[:3, 3] for end in ends])
+        until = min(elapsed + horizon, trajectory.duration)
+        if until <= elapsed:
+            return None
+        times = np.linspace(elapsed, until, 2 + int((until - elapsed) / _LOOK_AHEAD_PERIOD))
+        positions = interpolate(trajectory, times)[0]
+        self._checker.leave_from(positions[0])
+        return self._checker.polyline_violation(positions)
 
     def check_poses(self, candidates: Sequence[KeyframeMode]) -> None:
         """Refuses candidates of which none can be planned to from anywhere. Takes microseconds, in any thread.
@@ -138,18 +200,28 @@ class MotionPlanner:
                 return
         raise AllRefused(refusals)
 
-    def plan_joints(self, start: ArrayLike, goal: ArrayLike, *, target: str = "joint goal") -> JointTrajectory:
+    def plan_joints(
+        self,
+        start: ArrayLike,
+        goal: ArrayLike,
+        *,
+        surroundings: Surroundings = NOTHING,
+        target: str = "joint goal",
+    ) -> JointTrajectory:
         """A trajectory to joint positions, e.g. the home position.
 
         Args:
             start, goal: (J,) radians.
+            surroundings: as for :meth:`plan`.
             target: what a refusal calls the goal.
 
         Raises:
             MotionRefused: a subclass that names the limit.
         """
-        start = self._checked_start(start, target)
+        start = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)
         goal = self._checked_joints(goal, "goal", target, 0.0)
+        self._checker.surround(surroundings, [self._kinematics.tcp_pose(start)[:3, 3]])
+        self._check_start(start, target)
         self._check_workspace(self._kinematics.tcp_pose(goal)[:3, 3], target)
         violation = self._checker.violation(goal)
         if violation is not None:
@@ -187,13 +259,11 @@ class MotionPlanner:
             self.config.sample_period,
         )
 
-    def _checked_start(self, start: ArrayLike, target: str) -> Array:
-        positions = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)
+    def _check_start(self, positions: Array, target: str) -> None:
         violation = self._checker.violation(positions)
         if violation is not None and violation.distance < -self.config.start_penetration:
             raise _in_collision(target, "at the start", violation)
         self._checker.leave_from(positions)
-        return positions
 
     def _checked_joints(self, values: ArrayLike, name: str, target: str, slack: float) -> Array:
         positions = self._joint_values(values, name, target)

@@ -1,0 +1,129 @@
+"""What the cameras see as obstacles, and what the hand holds.
+
+The robot's own shapes are capsules and boxes, so distances to points are exact and need no voxel map. Measured by
+``mini-diffuser bench surroundings`` on 2000 points: 0.17 ms for all shapes at one configuration and nothing to build;
+a distance field of 1 cm voxels has to be built anew for every cloud, in 80 ms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.support.settings import bounded, check_fields
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ObstacleConfig:
+    """How the live cloud becomes obstacles. Metres.
+
+    Attributes:
+        clearance: kept between the robot and what the cameras see.
+        voxel: edge of the cubes in which points are merged.
+        table_margin: points less than this above the table belong to it.
+        robot_margin: points nearer than this to the robot's own shapes are taken for the robot.
+        grasp_radius: about the tool centre point at the start and at the goal of a motion, in which hand and fingers
+            may come as close to things as a grasp needs; the arm may not.
+        held_reach: of what is held, from the tool centre point.
+    """
+
+    clearance: float = bounded(0.02, 0.0, 0.2)
+    voxel: float = bounded(0.015, 0.002, 0.1)
+    table_margin: float = bounded(0.012, 0.0, 0.2)
+    robot_margin: float = bounded(0.03, 0.0, 0.2)
+    grasp_radius: float = bounded(0.09, 0.0, 0.5)
+    held_reach: float = bounded(0.08, 0.01, 0.3)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldObject:
+    """What the hand holds, as a box along the axes of the tool centre point.
+
+    Attributes:
+        center: (3,) metres, tool frame.
+        half_extents: (3,) metres, positive.
+    """
+
+    center: Array
+    half_extents: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What a motion has to keep away from besides table and static boxes.
+
+    Attributes:
+        points: (M, 3) float32 metres, base frame, without the robot, the table and what is held.
+        held: None while the hand is empty.
+    """
+
+    points: Floats
+    held: HeldObject | None = None
+
+
+def merged(points: NDArray[np.floating], voxel: float) -> Floats:
+    """Points (N, 3) metres, those within one cube of a grid replaced by their mean; those not finite left out."""
+    finite = np.asarray(points, dtype=np.float32)
+    finite = finite[np.isfinite(finite).all(axis=1)]
+    if not len(finite):
+        return finite.reshape(0, 3)
+    _, cube = np.unique(np.floor(finite / voxel).astype(np.int64), axis=0, return_inverse=True)
+    cube = cube.ravel()
+    counts = np.bincount(cube)
+    return np.stack([np.bincount(cube, axis) / counts for axis in finite.T], axis=1).astype(np.float32)
+
+
+class ShapeDistances:
+    """Exact distances between shapes of a MuJoCo model and points.
+
+    Args:
+        model: whose shapes are meant.
+        geoms: (G,) their numbers; capsules and boxes.
+    """
+
+    def __init__(self, model: mujoco.MjModel, geoms: NDArray[np.intp]) -> None:
+        self.geoms = geoms
+        sizes = model.geom_size[geoms].astype(np.float32)
+        capsule = (model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_CAPSULE)[:, None]
+        axis = np.stack([np.zeros(len(geoms)), np.zeros(len(geoms)), sizes[:, 1]], axis=1)
+        # A capsule is all that lies within its radius of a box without width.
+        self._core = np.where(capsule, axis, sizes).astype(np.float32)[:, :, None]
+        self._radius = np.where(capsule[:, 0], sizes[:, 0], 0.0).astype(np.float32)[:, None]
+
+    def __call__(self, data: mujoco.MjData, points: Floats) -> Floats:
+        """(G, M) metres from the shapes' surfaces, where ``data`` has them, to points (M, 3); negative inside."""
+        geom_from_base = data.geom_xmat[self.geoms].reshape(-1, 3, 3).transpose(0, 2, 1).astype(np.float32)
+        centers = data.geom_xpos[self.geoms].astype(np.float32)[:, :, None]
+        local = np.abs(geom_from_base @ points.T - geom_from_base @ centers)
+        local -= self._core
+        inside = np.minimum(local.max(axis=1), 0.0)
+        np.maximum(local, 0.0, out=local)
+        outside = np.sqrt(np.einsum("gkm,gkm->gm", local, local))
+        return np.asarray(outside + inside - self._radius, dtype=np.float32)
+
+
+def held_object(points: Floats, base_from_tcp: Array, width: float, reach: float) -> HeldObject | None:
+    """What the fingers are about to close on, or None where nothing is seen between them.
+
+    Args:
+        points: (M, 3) metres, base frame, without robot and table.
+        base_from_tcp: (4, 4), z the approach direction, y the direction in which the fingers open.
+        width: metres between the open fingers.
+        reach: metres that the object may extend from the tool centre point.
+    """
+    local = (points - base_from_tcp[:3, 3]) @ base_from_tcp[:3, :3]
+    between = np.abs(local) <= (reach, width / 2.0, reach)
+    seen = local[between.all(axis=1)]
+    if not len(seen):
+        return None
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    return HeldObject((low + high) / 2.0, np.maximum((high - low) / 2.0, 0.005))
