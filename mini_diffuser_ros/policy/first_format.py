@@ -19,7 +19,7 @@ from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.storage import store
 from mini_diffuser_ros.policy.weights import unpack_weights
 from mini_diffuser_ros.records import FusionConfig
-from mini_diffuser_ros.support.settings import SettingsError, from_mapping, leaves, not_expected, with_values
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping, not_expected, with_values
 
 FUSION_FILE = "perception.json"
 
@@ -144,19 +144,6 @@ def _fusion(path: Path) -> FusionConfig | None:
         raise CheckpointError(f"{path}: {error.args[0]} is missing") from error
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: not readable as a JSON object of fields ({error})") from error
-
-
-def first_format_fields(network: MiniDiffuserConfig) -> dict[str, Any]:
-    """What config.json of the first format held for a network."""
-    leaf_values = {leaf.name: leaf.default for leaf in leaves(network)}
-    box, official = network.scene.workspace, network.official_behaviour
-    fields = {name: leaf_values[place] for name, place in _PLACES.items()} | _ONE_CHOICE
-    fields["workspace"] = [list(limits) for limits in zip(box.lower, box.upper, strict=True)]
-    if official is None:
-        return fields | {name: ours[-1] for name, (ours, _) in _BEHAVIOUR.items()}
-    own: dict[str, Any] = {"step_spacing": official.step_spacing, "attention_dropout": official.attention_dropout}
-    own |= {"curve_shuffle": "always" if official.curve_shuffle else "never"}
-    return fields | {name: published[0] for name, (_, published) in _BEHAVIOUR.items() if name not in own} | own
 
 
 def _network(folder: Path) -> MiniDiffuserConfig:

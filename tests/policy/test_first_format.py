@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from mini_diffuser_ros.commands.main import main
-from mini_diffuser_ros.policy import CheckpointError, MiniDiffuser, Policy, load_policy, save_policy
-from mini_diffuser_ros.policy.first_format import first_format_fields
+from mini_diffuser_ros.policy import CheckpointError, MiniDiffuser, MiniDiffuserConfig, Policy, load_policy, save_policy
 from mini_diffuser_ros.records import Cloud, FusionConfig
 
 PERCEPTION = {
@@ -31,15 +31,22 @@ PERCEPTION = {
 }
 
 
+CONFIG = Path(__file__).with_name("first_format.json")  # config.json of models/tabletop in 0.1.0
+
+
+@pytest.fixture
+def model() -> MiniDiffuser:
+    torch.manual_seed(0)
+    changes = {"scene.voxel_size": 0.015, "losses.heatmap_level": 0}
+    return MiniDiffuser(MiniDiffuserConfig.small(**changes)).eval()
+
+
 @pytest.fixture
 def old(model: MiniDiffuser, tmp_path: Path) -> Path:
-    """A directory as the first format had it, with fields left out that came later."""
+    """A directory as the first format had it."""
     folder = tmp_path / "old"
     save_policy(model, folder, card="# A card\n")
-    fields = first_format_fields(model.config)
-    for late in ("attention_dropout", "step_spacing"):
-        fields.pop(late, None)
-    (folder / "config.json").write_text(json.dumps(fields))
+    (folder / "config.json").write_text(CONFIG.read_text())
     (folder / "perception.json").write_text(json.dumps(PERCEPTION))
     return folder
 
