@@ -1,8 +1,8 @@
 """``mini-diffuser train``: from a recipe and recordings to a policy directory.
 
-For several GPUs or processes torchrun starts the same verb::
+For several GPUs or processes torchrun starts the module that is the same verb::
 
-    torchrun --nproc-per-node 2 -m mini_diffuser_ros train --config config/train/tabletop.yaml
+    torchrun --nproc-per-node 2 -m mini_diffuser_ros.training --config config/train/tabletop.yaml
 """
 
 from __future__ import annotations

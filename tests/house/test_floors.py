@@ -61,7 +61,8 @@ def uses() -> Iterator[tuple[str, str, str]]:
     """(file, its room, a room that it imports from)"""
     for file in modules():
         path = file.relative_to(PACKAGE)
-        room = path.parts[0].removesuffix(".py")
+        # An entry of a room, `python -m mini_diffuser_ros.<room>`, starts a verb: it stands where the verbs do.
+        room = "__main__" if path.name == "__main__.py" else path.parts[0].removesuffix(".py")
         for name in imports(file):
             other = room_of(name)
             if room != "__init__" and other is not None and other != room:

@@ -196,7 +196,7 @@ def test_faults_are_one_line_and_exit_code_2(
 def test_processes_of_torchrun_train_like_shards_of_one(words: list[str], tmp_path: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     out = tmp_path / "torchrun"
-    command = [*launcher, "-m", "mini_diffuser_ros", "train", *words, "--out", str(out)]
+    command = [*launcher, "-m", "mini_diffuser_ros.training", *words, "--out", str(out)]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
     assert main(words) == 0
     together, alone = (losses(directory / "metrics.jsonl") for directory in (out, tmp_path / "out"))
