@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
 from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion, missed_joint
 from mini_diffuser_ros.running.stop_latch import StopLatch
+from mini_diffuser_ros.sensing.grip import GripConfig
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
@@ -94,11 +96,18 @@ class _SimulatedGripper:
     def has_to_act(self, wanted_open: bool) -> bool:
         return self._is_open() != wanted_open
 
-    def take_state(self, wanted_open: bool, token: CancellationToken) -> None:
+    def take_state(self, wanted_open: bool, token: CancellationToken) -> float:
         width = self._world.set_gripper(wanted_open).width
         if self.has_to_act(wanted_open):
             verb = "open" if wanted_open else "close"
             raise SimulatedMotionError(f"the gripper did not {verb}: the fingers are measured {width:.3f} m apart")
+        return 0.0 if wanted_open or width <= GripConfig().empty_width else width
+
+    def check_held(self, expected: float) -> None:
+        pass  # a policy that is evaluated sees what became of it
+
+    def carrying(self, token: CancellationToken) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _is_open(self) -> bool:
         return self._world.gripper_width() >= OPEN_FRACTION * self._world.robot.max_gripper_width

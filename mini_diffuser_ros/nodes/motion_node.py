@@ -16,7 +16,9 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner, StaticBox
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
-from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
+from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
+from mini_diffuser_ros.nodes.motion.gripper_client import FAULTS, GripperClient, GripperMissingError
 from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
@@ -33,6 +35,7 @@ from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.grip import GripConfig, GripperError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
@@ -66,9 +69,12 @@ class MotionNode(ManagedNode):
             "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action of the arm"
         )
         gripper_action = parameters.text(
-            "gripper_action", "panda_gripper/gripper_action", "GripperCommand action of the gripper"
+            "gripper_action",
+            "panda_gripper/gripper_action",
+            "GripperCommand action of the gripper; grasp and move of franka_msgs are used where they lie beside it",
         )
-        effort = parameters.number("gripper_effort", 20.0, "newtons that the gripper may squeeze with", 0.0, 140.0)
+        command = parameters.settings(GripperCommandConfig(), "gripper")
+        grip = parameters.settings(GripConfig(), "grip")
         open_fraction = parameters.number(
             "gripper_open_fraction",
             OPEN_FRACTION,
@@ -107,9 +113,9 @@ class MotionNode(ManagedNode):
 
         group = ReentrantCallbackGroup()
         self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, arrival_tolerance)
-        self._gripper = GripperClient(self, gripper_action, group, self._joints, effort)
+        self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._watchdog = MotionWatchdog(self, self._arm, self._joints, client_timeout)
-        controllers = {"arm": self._arm, "gripper": self._gripper}
+        controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         self._motion = KeyframeMotion(
             self._planner, self._joints, self._latch, self._arm, self._gripper, self._health.planned
@@ -140,6 +146,7 @@ class MotionNode(ManagedNode):
         diagnostics = Diagnostics(self, hardware)
         diagnostics.add("joint states", self._health.joint_states)
         diagnostics.add("controllers", self._health.controllers)
+        diagnostics.add("gripper", self._gripper.health)
         diagnostics.add("motion", self._health.motion)
 
     def close(self) -> None:
@@ -191,16 +198,20 @@ class MotionNode(ManagedNode):
         try:
             self._planner.check_poses(candidates)
             with self._turn_of(token), self._watchdog.watching(token, progress):
-                report = self._motion.carry_out(candidates, token, progress.tell)
-            return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals)
+                report = self._motion.carry_out(candidates, token, progress.tell, request.held)
+            return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals, report.held)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
         except StaleJointsError as error:
             return MotionOutcome(Result.STALE, str(error))
         except AllRefused as error:
             return MotionOutcome(Result.REFUSED, str(error), refusals=tuple(map(str, error.refusals)))
+        except GripperError as error:
+            return MotionOutcome(FAULTS[error.fault], str(error))
         except ActionUnavailableError as error:
-            return MotionOutcome(Result.FAILED, f"{error}; {self._known_controllers()}")
+            missing = isinstance(error, GripperMissingError)
+            outcome = Result.GRIPPER_MISSING if missing else Result.FAILED
+            return MotionOutcome(outcome, f"{error}; {self._known_controllers()}")
         except UserError as error:
             return MotionOutcome(Result.FAILED, str(error))
         except Exception as error:  # the client has to hear of it, and the node goes on

@@ -230,6 +230,7 @@ class PolicyNode(ManagedNode):
     def _make_run(self, goal: Any, token: CancellationToken) -> InstructionRun:
         sentence = goal.request.instruction.strip()
         number = 1
+        held = 0.0
 
         def tell(phase: str, keyframe: int, message: str) -> None:
             nonlocal number
@@ -248,7 +249,10 @@ class PolicyNode(ManagedNode):
             return modes
 
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
-            return self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done))
+            nonlocal held
+            report = self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done), held)
+            held = held if report.chosen is None else report.held
+            return report
 
         return InstructionRun(look, decide, move, tell, self._loop, self._seed)
 

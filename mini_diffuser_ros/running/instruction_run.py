@@ -31,6 +31,7 @@ class MotionReport:
         refusals: why candidates were refused, in order.
         missed: the arm ended short of the candidate's pose, and may be sent there again.
         rewarded: the world judges that the task is done; False where nobody judges.
+        held: metres that what the gripper holds now is wide, 0.0 for nothing.
     """
 
     chosen: int | None
@@ -38,6 +39,7 @@ class MotionReport:
     refusals: tuple[str, ...] = ()
     missed: bool = False
     rewarded: bool = False
+    held: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

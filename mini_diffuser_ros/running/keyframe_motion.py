@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -58,8 +59,16 @@ class Gripper(Protocol):
         """Whether the measured state is another."""
         ...
 
-    def take_state(self, wanted_open: bool, token: CancellationToken) -> None:
-        """Open or close, and check by measurement that it was done; an error where it was not."""
+    def take_state(self, wanted_open: bool, token: CancellationToken) -> float:
+        """Open or close; metres of what is held then, 0.0 for nothing. An error where it is measured otherwise."""
+        ...
+
+    def check_held(self, expected: float) -> None:
+        """Raise an error if something that wide, metres, is not held any more; 0.0 expects nothing."""
+        ...
+
+    def carrying(self, token: CancellationToken) -> AbstractContextManager[None]:
+        """Around a motion: interrupt it when what is held is lost."""
         ...
 
 
@@ -92,16 +101,28 @@ class KeyframeMotion:
         self._on_planned = on_planned
 
     def carry_out(
-        self, candidates: Sequence[KeyframeMode], token: CancellationToken, tell: TellProgress = lambda *_: None
+        self,
+        candidates: Sequence[KeyframeMode],
+        token: CancellationToken,
+        tell: TellProgress = lambda *_: None,
+        held: float = 0.0,
     ) -> MotionReport:
         """Move to the first candidate that can be reached.
 
+        Args:
+            candidates: the most probable first.
+            token: what may interrupt.
+            tell: takes phases and their progress.
+            held: metres that what should be held is wide, as the report of the keyframe before says; 0.0 for nothing.
+
         Raises:
-            InterruptionError: when the token is interrupted; the arm rests then.
+            InterruptionError: when the token is interrupted, also by something that was held and is lost on the way;
+                the arm rests then.
             AllRefused: no candidate passed the checks.
-            UserError: a controller is absent or failed, or the arm is not where it should be.
+            UserError: a controller is absent or failed, or arm or gripper are not as they should be.
         """
         tell("planning", 0.0)
+        self._gripper.check_held(held)
         self._arm.await_server(token)
         planned = self._plan(candidates, token)
         mode = candidates[planned.index]
@@ -109,13 +130,13 @@ class KeyframeMotion:
             # A gripper that is not there is noticed before the arm has moved.
             self._gripper.await_server(token)
         tell("moving", 0.0)
-        with self._latch.supervised():
+        with self._latch.supervised(), self._gripper.carrying(token):
             self._arm.follow(planned.trajectory, token, lambda progress: tell("moving", progress))
         if self._gripper.has_to_act(mode.gripper_open):
             tell("gripper", 0.0)
-            self._gripper.take_state(mode.gripper_open, token)
+            held = self._gripper.take_state(mode.gripper_open, token)
         message = f"reached candidate {planned.index + 1} of {len(candidates)}"
-        return MotionReport(planned.index, message, tuple(map(str, planned.refusals)))
+        return MotionReport(planned.index, message, tuple(map(str, planned.refusals)), held=held)
 
     def _plan(self, candidates: Sequence[KeyframeMode], token: CancellationToken) -> PlannedKeyframe:
         start = self._measured.await_rest(token)

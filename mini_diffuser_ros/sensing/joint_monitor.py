@@ -174,6 +174,16 @@ class JointStateMonitor:
         except StaleJointsError:
             return None
 
+    def finger_speed(self) -> float:
+        """Of the faster finger, m/s; infinite if their joints are not published."""
+        motions = self._history.motions(self.robot.finger_joint_names).values()
+        return max((motion.speed for motion in motions), default=float("inf"))
+
+    @property
+    def open_width(self) -> float:
+        """Metres between the fingers, from which the gripper counts as open."""
+        return self._open_width
+
     def gripper_is_open(self) -> bool | None:
         """Whether the fingers are as good as fully apart, None if their joints are not published."""
         width = self.finger_width()

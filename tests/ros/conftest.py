@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 
 T = TypeVar("T")
+# What a process needs to know the interfaces of Franka's drivers, where no genuine ROS 2 has them.
+_PREFIXES = [str(Path(__file__).parent / "franka" / "interfaces"), os.environ.get("AMENT_PREFIX_PATH", "")]
+FRANKA_INTERFACES = {"AMENT_PREFIX_PATH": os.pathsep.join(filter(None, _PREFIXES))}
 DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for four processes at once
 ANSWER = 15.0  # seconds; a server that lives answers at once
 ENDING = 30.0  # seconds; who is killed instead counts as there for a while, and the next module's nodes call it
@@ -39,17 +42,28 @@ class Process:
         name: of the node, which is that of its module.
         log: file for its output.
         namespace: in which its names are.
+        environment: variables that it has besides those of the tests.
         parameters: set on the command line.
     """
 
-    def __init__(self, name: str, log: Path, namespace: str = "/", **parameters: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        namespace: str = "/",
+        environment: Mapping[str, str] | None = None,
+        **parameters: Any,
+    ) -> None:
         words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args", "-r", f"__ns:={namespace}"]
         for key, value in parameters.items():
             words += ["-p", f"{key}:={value}"]
         self.name = name
+        self._launch(words, log, env={**os.environ, **(environment or {})})
+
+    def _launch(self, words: list[str], log: Path, **options: Any) -> None:
         self.log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, **options)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process."""
@@ -71,6 +85,20 @@ class Process:
     def said(self) -> str:
         """Everything it has written so far."""
         return self.log.read_text(errors="replace")
+
+
+class FrankaDrivers(Process):
+    """The drivers of a Franka Research 3, see ``franka/standin.py``.
+
+    Args:
+        log: file for their output.
+        options: of their command line.
+    """
+
+    def __init__(self, log: Path, *options: str) -> None:
+        self.name = "franka"
+        words = [sys.executable, "-m", "ros.franka.standin", *options]
+        self._launch(words, log, cwd=Path(__file__).parents[1], env={**os.environ, **FRANKA_INTERFACES})
 
 
 class Peer:
@@ -154,8 +182,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pr
     folder = tmp_path_factory.mktemp("logs")
     processes: list[Process] = []
 
-    def begin(name: str, **parameters: Any) -> Process:
-        processes.append(Process(name, folder / f"{len(processes)}_{name}.log", **parameters))
+    def begin(name: str, *options: str, **parameters: Any) -> Process:
+        log = folder / f"{len(processes)}_{name}.log"
+        processes.append(FrankaDrivers(log, *options) if name == "franka" else Process(name, log, **parameters))
         return processes[-1]
 
     yield begin

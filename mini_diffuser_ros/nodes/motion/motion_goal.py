@@ -20,6 +20,7 @@ class MotionOutcome:
     message: str
     chosen: int = -1
     refusals: tuple[str, ...] = ()
+    held: float = 0.0
 
     def result(self) -> MoveToKeyframe.Result:
         """The action's result."""
@@ -29,6 +30,7 @@ class MotionOutcome:
             message=self.message,
             chosen=self.chosen,
             refusals=list(self.refusals),
+            held=self.held,
         )
 
 
@@ -39,6 +41,8 @@ def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: in
         return f"the candidates are given in frame '{frame[:80]}', expected '{base_frame}'"
     if not 1 <= count <= max_candidates:
         return f"the goal has {count} candidates, expected are 1 to {max_candidates}"
+    if not 0.0 <= request.held < np.inf:
+        return f"held is {request.held}, expected metres of 0 or more"
     for number, candidate in enumerate(request.candidates, start=1):
         if not 0.0 <= candidate.share <= 1.0:
             return f"candidate {number} of {count} has the share {candidate.share}, expected a fraction in [0, 1]"

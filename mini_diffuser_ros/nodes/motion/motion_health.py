@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mini_diffuser_msgs.action import MoveToKeyframe
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionOutcome
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
@@ -29,7 +32,7 @@ class MotionHealth:
         joints: JointStateMonitor,
         max_joint_age: float,
         latch: StopLatch,
-        controllers: dict[str, ControllerClient],
+        controllers: Mapping[str, ControllerClient | GripperClient],
     ) -> None:
         self._joints = joints
         self._max_joint_age = max_joint_age

@@ -10,6 +10,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
@@ -35,7 +36,7 @@ class Stopping:
         node: Node,
         latch: StopLatch,
         arm: ControllerClient,
-        gripper: ControllerClient,
+        gripper: GripperClient,
         joints: JointStateMonitor,
         interrupt: Callable[[str], None],
     ) -> None:

@@ -35,7 +35,12 @@ class MotionClient(ControllerClient):
         self._max_silence = max_silence
 
     def move(
-        self, modes: Sequence[KeyframeMode], frame: str, token: CancellationToken, tell: Callable[[str, str], None]
+        self,
+        modes: Sequence[KeyframeMode],
+        frame: str,
+        token: CancellationToken,
+        tell: Callable[[str, str], None],
+        held: float = 0.0,
     ) -> MotionReport:
         """Have motion try modes in order.
 
@@ -44,6 +49,7 @@ class MotionClient(ControllerClient):
             frame: of their poses.
             token: what may interrupt; motion has brought the arm to rest then.
             tell: takes phases and their progress.
+            held: metres that what the last report says to be held is wide, 0.0 for nothing.
 
         Raises:
             InterruptionError: when the token is interrupted, or motion ended the keyframe for another reason than
@@ -53,6 +59,7 @@ class MotionClient(ControllerClient):
         self.await_server(token)
         goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()))
         goal.candidates = [mode_to_message(mode) for mode in modes]
+        goal.held = held
         with self.busy():
             wrapped = carry_out(
                 self.client,
@@ -65,7 +72,7 @@ class MotionClient(ControllerClient):
             )
         result, motion = wrapped.result, MoveToKeyframe.Result
         if result.outcome == motion.REACHED:
-            return MotionReport(result.chosen, result.message, tuple(result.refusals))
+            return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held)
         if result.outcome == motion.REFUSED:
             return MotionReport(None, result.message, tuple(result.refusals))
         ended = ExecuteInstruction.Result

@@ -1,0 +1,114 @@
+"""The arm: a joint trajectory controller without physics, and joint states with the noise of encoders."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from control_msgs.action import FollowJointTrajectory
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
+from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_from_message
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.simulation.realtime.trajectory_sampling import QUINTIC, JointReference, preceded, sample
+
+from .hand import HandDriver
+
+STATE_PERIOD = 1.0 / 30.0  # seconds, of the joint_state_publisher that merges arm and hand
+FEEDBACK_PERIOD = 0.05  # seconds
+NOISE = 1e-5  # radians
+
+
+class Arm:
+    """Follows trajectories exactly, as long as its hardware and its controller are active.
+
+    Args:
+        node: named after the controller.
+        states: node that publishes the merged joint states.
+        robot: name of the robot description.
+        hand: whose fingers are in the joint states.
+
+    Attributes:
+        follows: whether hardware and controller are active.
+        frozen: whether joint states repeat the last ones for ever, with fresh stamps.
+        silent: whether there are none.
+    """
+
+    def __init__(self, node: Node, states: Node, robot: str, hand: HandDriver) -> None:
+        description = load_robot(robot)
+        self._names = description.arm_joint_names
+        self._fingers = description.finger_joint_names
+        self._node, self._states, self._hand = node, states, hand
+        self._positions = np.array(description.home)
+        self._velocities = np.zeros(len(self._names))
+        self._generator = np.random.default_rng(0)
+        self._newest: Any = None  # goal that is followed
+        self._lock = threading.Lock()
+        self._last = JointState()
+        self.follows, self.frozen, self.silent = True, False, False
+        self._publisher = states.create_publisher(JointState, "/joint_states", 10)
+        states.create_timer(STATE_PERIOD, self._publish)
+        self._server = ActionServer(
+            node,
+            FollowJointTrajectory,
+            "~/follow_joint_trajectory",
+            execute_callback=self._execute,
+            goal_callback=lambda _: GoalResponse.ACCEPT if self.follows else GoalResponse.REJECT,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+            callback_group=ReentrantCallbackGroup(),
+        )
+
+    def _execute(self, goal: Any) -> FollowJointTrajectory.Result:
+        trajectory = trajectory_from_message(goal.request.trajectory, self._names)
+        with self._lock:
+            start = JointReference(self._positions, self._velocities, np.zeros_like(self._positions))
+        trajectory = preceded(trajectory, start)
+        began, told = time.monotonic(), 0.0
+        self._newest = goal
+        while self._newest is goal and self.follows and not goal.is_cancel_requested:
+            elapsed = time.monotonic() - began
+            positions, velocities, _ = sample(trajectory, min(elapsed, trajectory.duration), QUINTIC)
+            with self._lock:
+                self._positions, self._velocities = positions, velocities
+            if elapsed - told > FEEDBACK_PERIOD:
+                told = elapsed
+                self._feedback(goal, positions, velocities, elapsed)
+            if elapsed >= trajectory.duration:
+                goal.succeed()
+                return FollowJointTrajectory.Result()
+            time.sleep(0.005)
+        if self._newest is goal:
+            with self._lock:
+                self._velocities = np.zeros_like(self._velocities)
+        end_goal(goal, succeeded=False, canceled=goal.is_cancel_requested)
+        return FollowJointTrajectory.Result(error_code=FollowJointTrajectory.Result.INVALID_GOAL)
+
+    def _feedback(self, goal: Any, positions: np.ndarray, velocities: np.ndarray, elapsed: float) -> None:
+        feedback = FollowJointTrajectory.Feedback(joint_names=list(self._names))
+        feedback.header.stamp = self._node.get_clock().now().to_msg()
+        for part in (feedback.desired, feedback.actual):
+            part.positions, part.velocities = positions.tolist(), velocities.tolist()
+            part.time_from_start = duration_from_seconds(elapsed)
+        feedback.error.positions = [0.0] * len(self._names)
+        goal.publish_feedback(feedback)
+
+    def _publish(self) -> None:
+        if self.silent:
+            return
+        if not self.frozen:
+            with self._lock:
+                positions = self._positions + self._generator.normal(0.0, NOISE, len(self._names))
+                velocities = self._velocities.tolist()
+            self._last = JointState(
+                name=[*self._names, *self._fingers],
+                position=[*positions.tolist(), *[self._hand.published / 2.0] * 2],
+                velocity=[*velocities, 0.0, 0.0],
+            )
+        self._last.header.stamp = self._states.get_clock().now().to_msg()
+        self._publisher.publish(self._last)
