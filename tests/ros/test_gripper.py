@@ -144,7 +144,7 @@ def test_what_is_gone_before_the_motion_leaves_the_arm_where_it_is(peer: Peer, c
     cell.prepare(0.04)
     held = cell.goal(HERE, False).held
     cell.put(0.0)
-    peer.await_that(lambda: finger_width(cell.states) < 0.01)
+    peer.await_that(lambda: finger_width(cell.states) < 0.001)
     known = len(cell.states)
     lost = cell.goal(FAR_RIGHT, False, held)
     assert lost.outcome == Result.OBJECT_LOST

@@ -39,7 +39,7 @@ Result = MoveToKeyframe.Result
 GRIPPER_TIMEOUT = 20.0  # seconds; a Franka hand takes two for its whole range at its usual speed
 REST_TIMEOUT = 5.0  # seconds for the fingers to rest once the driver says that it is done
 FINGER_REST = 0.004  # m/s below which a finger rests
-CANCELED_REST = 1.0  # seconds for the fingers to rest once the arm does
+FINGERS_REST = 1.0  # seconds that fingers may take to end up where they go
 LOOK_PERIOD = 0.05  # seconds between two looks at what is carried
 LONGEST_BLINDNESS = 1.0  # seconds without the fingers' joint states while something is carried
 
@@ -193,7 +193,7 @@ class GripperClient:
         width = self._joints.finger_width()
         if expected <= 0.0 or width is None:
             return
-        fault = grip_fault(expected, width, self._grip)
+        fault = grip_fault(expected, width, self._grip) and self._fault_at_rest(expected)
         self._held = expected if fault is None else 0.0
         if fault is not None:
             raise GripperError(fault.fault, f"{fault}, since before this motion")
@@ -309,13 +309,17 @@ class GripperClient:
         self._held, carrying.where, carrying.said = 0.0, self._where(), str(fault)
         carrying.token.interrupt(FAULTS[fault.fault], carrying.said)
 
-    def _named_at_rest(self, carrying: _Carrying, interruption: InterruptionError) -> InterruptionError:
-        """The interruption, named by where the fingers came to rest: what is being lost looks as if it slipped."""
+    def _fault_at_rest(self, held: float) -> GripperError | None:
+        """What became of what was held, once the fingers rest: what is being lost looks as if it slipped."""
         with suppress(TimeoutError):
             rests = CancellationToken()
-            self._joints.wait_for(rests, lambda: self._joints.finger_speed() <= FINGER_REST, CANCELED_REST)
+            self._joints.wait_for(rests, lambda: self._joints.finger_speed() <= FINGER_REST, FINGERS_REST)
         width = self._joints.finger_width()
-        fault = None if width is None else grip_fault(carrying.width, width, self._grip)
+        return None if width is None else grip_fault(held, width, self._grip)
+
+    def _named_at_rest(self, carrying: _Carrying, interruption: InterruptionError) -> InterruptionError:
+        """The interruption, named by where the fingers came to rest."""
+        fault = self._fault_at_rest(carrying.width)
         if fault is None:
             return interruption
         self._last = f"{fault}{carrying.where}"
