@@ -294,7 +294,7 @@ def test_without_a_gripper_action_keyframes_that_need_none_are_executed(
     peer.await_that(lambda: stays_at_rest(joints))
     known = len(joints)
     closing = peer.execute(MoveToKeyframe, move, candidates=[keyframe(0.45, 0.25, 0.3, gripper_open=False)])
-    assert closing.outcome == Result.FAILED
+    assert closing.outcome == Result.GRIPPER_MISSING
     assert "no action server on nowhere/gripper_action" in closing.message
     assert "grippers found: /panda_gripper/gripper_action" in closing.message
     assert not any(is_moving([state]) for state in joints[known:])
