@@ -20,6 +20,8 @@ EXECUTABLES = (
 )
 # Both wheels expect a libusb, which not every system has; those of RealSense's SDK are for x86-64.
 LIBUSB = "libusb-package>=1.0.26"
+# For calibration boards alone; its version 5.0.0 lost parts of calib3d.
+OPENCV = "opencv-python-headless>=4.9,<5"
 REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", LIBUSB]
 
 
@@ -72,7 +74,17 @@ setup(
         "imageio-ffmpeg>=0.5",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff", "mypy", "types-PyYAML", "matplotlib>=3.7", *REALSENSE],
+        "dev": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "matplotlib>=3.7",
+            OPENCV,
+            *REALSENSE,
+        ],
+        "calibration": [OPENCV],
         "open3d": ["open3d>=0.18", LIBUSB],
         "realsense": REALSENSE,
         "tensorboard": ["tensorboard>=2.14"],

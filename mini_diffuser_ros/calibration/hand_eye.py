@@ -42,6 +42,7 @@ MAX_CHANGE: Final = Shift(0.005, 0.5)
 """How far the camera may move when one picture is left out."""
 _SAME_POSE: Final = Shift(2e-4, 0.05)
 _SEEN_MOVE: Final = Shift(0.004, 0.7)
+_SPLITS: Final = 3  # that the board may have been moved at, to be looked at closely
 _OUTLIER: Final = 4.0  # times the median residual
 
 
@@ -184,6 +185,7 @@ class _Problem:
             np.zeros(poses + free_scale),
             x_scale="jac",
             loss="soft_l1" if robust else "linear",
+            max_nfev=50,
         )
         misses = self._misses(start, found.x)
         variance = float((misses**2).sum()) / max(misses.size - len(found.x), 1)
@@ -334,27 +336,35 @@ def _other_size(scale: float, board: BoardConfig) -> str:
     )
 
 
+def _moved_at(problem: _Problem, split: int, seen: Sequence[Array]) -> tuple[_Problem, _Fit, int]:
+    """The problem, and a start to it, if the board was moved before picture number ``split``."""
+    places = (np.arange(len(problem.views)) >= split).astype(np.intp)
+    return (
+        _Problem(problem.views, problem.board, problem.lens, places),
+        _linear_solution(problem.views, seen, places),
+        split,
+    )
+
+
 def _contradiction(problem: _Problem, fit: _Fit, seen: Sequence[Array]) -> str:
     """What is wrong with pictures and poses that do not fit together, as far as it can be told."""
     views, names = problem.views, [view.sighting.picture for view in problem.views]
     sized = problem.solve(fit, robust=True, free_scale=True)
     if np.median(sized.by_picture) < MAX_RESIDUAL:
         return _other_size(sized.scale, problem.board)
-    moved = []
-    for split in range(3, len(views) - 2):
-        places = (np.arange(len(views)) >= split).astype(np.intp)
-        start = _linear_solution(views, seen, places)
-        moved.append((_Problem(views, problem.board, problem.lens, places).solve(start, robust=True), split))
-    best, split = min(moved, key=lambda entry: float(np.mean(np.minimum(entry[0].by_picture, 100.0))))
+    moved = [_moved_at(problem, split, seen) for split in range(3, len(views) - 2)]
+    nearest = sorted(moved, key=lambda entry: entry[0].missed_by(entry[1])[0])[:_SPLITS]
+    solved = [(one.solve(start, robust=True), split) for one, start, split in nearest]
+    best, split = min(solved, key=lambda entry: entry[0].residual)
     if best.residual < MAX_RESIDUAL:
         shift = shift_between(best.boards[0], best.boards[1])
         return (
             f"the board was moved by {shift} between pictures {names[split - 1]} and {names[split]}: fix it and take "
             "the pictures anew"
         )
-    late = problem.of([BoardView(now.sighting, before.anchor_from_parent) for before, now in pairwise(views)])
-    if late.solve(_linear_solution(late.views, seen[1:]), robust=True).residual < MAX_RESIDUAL:
-        return "each picture belongs to the joints of the one before: take it after the arm has come to rest"
+    late = problem.of([BoardView(now.sighting, after.anchor_from_parent) for now, after in pairwise(views)])
+    if late.solve(_linear_solution(late.views, seen[:-1]), robust=True).residual < MAX_RESIDUAL:
+        return "each picture has the joints of the one before: take it after the arm has come to rest"
     worst = names[int(np.argmax(fit.by_picture))]
     return (
         f"pictures and joints contradict each other by {np.median(fit.by_picture):.1f} pixels (median; worst is "

