@@ -114,7 +114,7 @@ def align_arm(
     _refuse_frozen(shots)
     best = _aligned(scenes, guess)
     fits = [scene.fit(best) for scene in scenes]
-    share = float(np.average([fit.share for fit in fits], weights=[fit.count for fit in fits]))
+    share = float(np.average([fit.share for fit in fits], weights=[fit.points for fit in fits]))
     if share < MIN_SHARE:
         worst = min(zip(fits, shots, strict=True), key=lambda entry: entry[0].share)
         raise CalibrationError(
@@ -126,9 +126,9 @@ def align_arm(
 
 
 class _Fit(NamedTuple):
-    """How a scene agrees with a pose: points that could be seen, the share of them that is, robust deviation."""
+    """How a scene agrees with a pose: points that could be measured, the share of them that is, robust deviation."""
 
-    count: int
+    points: int
     share: float
     residual: float
 
@@ -146,7 +146,7 @@ class _Scene:
         self.shot, self.lens, self._surface = shot, lens, surface
         self.base_from_parent = robot.forward_kinematics(shot.joints)[parent]
         self.depth = np.where(np.isfinite(shot.depth) & (shot.depth > 0.0), shot.depth, 0.0).astype(np.float64)
-        self._tree: cKDTree | None = None
+        self._tree: tuple[cKDTree, Array] | None = None
 
     def check(self) -> None:
         """Refuse depth that is none, or of another image."""
@@ -173,19 +173,17 @@ class _Scene:
         step = max(1, -(-len(seen) // most))
         parent_from_base = inverse_transform(self.base_from_parent)
         points = transform_points(parent_from_base, seen.points[::step])
-        return points, seen.normals[::step] @ parent_from_base[:3, :3].T
+        return np.asarray(points, np.float64), seen.normals[::step] @ parent_from_base[:3, :3].T
 
     def tree(self) -> tuple[cKDTree, Array]:
         """Measured points in the camera frame, thinned, to find the nearest of."""
         if self._tree is None:
             grid = ray_grid(self.lens, max(2, self.lens.width // 160))
             depth = self.depth[grid.rows, grid.columns]
-            measured = depth > 0.0
-            self._points = (
-                np.concatenate([grid.rays, np.ones((len(depth), 1))], axis=1)[measured] * depth[measured, None]
-            )
-            self._tree = cKDTree(self._points)
-        return self._tree, self._points
+            rays = np.concatenate([grid.rays, np.ones((len(depth), 1))], axis=1)[depth > 0.0]
+            points = np.asarray(rays * depth[depth > 0.0, None], dtype=np.float64)
+            self._tree = cKDTree(points), points
+        return self._tree
 
     def compared(self, parent_from_camera: Array, grid: RayGrid) -> _Compared:
         """Measured against known depth along the same rays."""
