@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 _HELD_OVERLAP = 0.01
 """Metres by which the shape of what is held may overlap with table and boxes."""
 
+_LEEWAY = 0.3
+"""Metres by which a tool that starts outside the workspace may go out farther where there is no other way back."""
+
 NOTHING = Surroundings(np.empty((0, 3), np.float32))
 """Nothing seen, nothing held."""
 
@@ -100,6 +103,20 @@ class CollisionChecker:
         np.minimum.at(self._clearance_on_way, pairs, distances - TOUCHING)
         self._inside = min(0.0, self._tool_inside() - TOUCHING)
         self._seen.leave_from(self._data)
+
+    def leave_along(self, positions: Array) -> None:
+        """Let the tool be as far outside the workspace as it is anywhere along positions (N, J), besides what
+        :meth:`leave_from` allows: the way back into the joint limits is not the arm's to choose."""
+        for place in positions:
+            self._distances(place)
+            self._inside = min(self._inside, self._tool_inside() - TOUCHING)
+
+    def leave_by_any_way(self) -> bool:
+        """Give a tool that starts outside the workspace :data:`_LEEWAY` more of it; False if it starts inside."""
+        if self._inside >= 0.0:
+            return False
+        self._inside -= _LEEWAY
+        return True
 
     def path_state_violation(self, positions: Array) -> Violation | None:
         """As :meth:`violation`, with what :meth:`leave_from` allows, and also if the tool leaves the workspace."""

@@ -40,6 +40,8 @@ class MotionConfig:
         velocity_scaling: fraction of the robot's joint velocity limits.
         acceleration_scaling: fraction of the acceleration limits.
         jerk_scaling: fraction of the jerk limits; Franka's limits are far above what a servo follows.
+        max_tool_speed: m/s of the tool centre point, also during a stop; the maker's limit holds besides. ISO 10218-2
+            calls 0.25 m/s reduced speed.
         stop_scaling: fraction of acceleration and jerk limits that a stop may use.
         sample_period: seconds between the samples of a trajectory.
         workspace: box in which the tool centre point stays.
@@ -51,6 +53,8 @@ class MotionConfig:
         hand_clearance: metres kept between the hand's body and the table and boxes.
         finger_clearance: metres kept between the fingers and the table and boxes; small, since fingers work there.
         self_clearance: metres kept between parts of the robot.
+        start_slack: radians by which a start may lie outside the joint limits, led there by hand or left by a reflex.
+            The way leads back inwards.
         start_penetration: metres of overlap at the start that are tolerated: coarse shapes, a pushed button. The way
             out must not go deeper.
         collision_resolution: metres, the smallest step of any robot point in a path check. Away from obstacles steps
@@ -72,6 +76,7 @@ class MotionConfig:
     velocity_scaling: float = bounded(0.5, 0.01, 1.0)
     acceleration_scaling: float = bounded(0.4, 0.01, 1.0)
     jerk_scaling: float = bounded(0.05, 0.001, 1.0)
+    max_tool_speed: float = bounded(10.0, 0.001, 10.0)
     stop_scaling: float = bounded(0.8, 0.01, 1.0)
     sample_period: float = bounded(0.02, 0.001, 0.5)
     workspace: Workspace = field(default_factory=lambda: Workspace((0.15, -0.60, 0.004), (0.85, 0.60, 0.90)))
@@ -83,6 +88,7 @@ class MotionConfig:
     hand_clearance: float = bounded(0.005, 0.0, 0.04)
     finger_clearance: float = bounded(0.001, 0.0, 0.04)
     self_clearance: float = bounded(0.005, 0.0, 0.04)
+    start_slack: float = bounded(0.25, 0.0, 0.5)
     start_penetration: float = bounded(0.01, 0.0, 0.04)
     collision_resolution: float = bounded(0.002, 0.0001, 0.1)
     gripper_opening: float = bounded(1.0, 0.0, 1.0)

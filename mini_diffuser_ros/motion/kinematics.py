@@ -29,6 +29,10 @@ _HOME_SHARE = 0.5
 by 0.68 rad on average, 0.3 and 1 by 0.35 and 0.32; motions take 1.08 s, 1.08 s and 1.10 s."""
 
 
+_GOAL_SPEED = 0.15
+"""Rad/s at which a joint has to be allowed to come up to a goal near the end of its range."""
+
+
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """Where inverse kinematics ended from one starting point.
@@ -60,10 +64,9 @@ class ArmKinematics:
         self._config = config
         self._configuration = mink.Configuration(model)
         self._task = mink.FrameTask(robot.tcp_frame, "site", position_cost=1.0, orientation_cost=1.0, lm_damping=0.002)
-        self._limit = mink.ConfigurationLimit(model, gain=1.0, min_distance_from_limits=config.joint_limit_margin)
-        margin = config.joint_limit_margin
-        self.lower: Array = robot.position_limits[:, 0] + margin
-        self.upper: Array = robot.position_limits[:, 1] - margin
+        self.lower, self.upper = _goal_range(robot, config.joint_limit_margin)
+        self._limit = mink.ConfigurationLimit(model, gain=1.0)
+        self._limit.lower, self._limit.upper = self.lower, self.upper
         # A joint of more than a turn reaches every place of the tool within the turn about home: searched there alone,
         # solutions of a UR5e are found a fifth to three quarters more often, and none lies a turn away.
         turns = self.upper - self.lower > 2.0 * np.pi
@@ -143,3 +146,10 @@ class ArmKinematics:
             position_error <= self._config.position_tolerance and rotation_error <= self._config.rotation_tolerance
         )
         return Attempt(self._configuration.q.copy(), position_error, rotation_error, converged)
+
+
+def _goal_range(robot: RobotDescription, margin: float) -> tuple[Array, Array]:
+    """Lowest and highest joint positions (J,) of goals: a margin inside, and where joints are not all but blocked."""
+    lower, upper = robot.position_limits.T
+    slow_lower, slow_upper = robot.usable_range(_GOAL_SPEED).T
+    return np.maximum(lower + margin, slow_lower), np.minimum(upper - margin, slow_upper)

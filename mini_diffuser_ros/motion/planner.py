@@ -10,16 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
 from mini_diffuser_ros.geometry import matrix_from_pose, quaternion_angle, quaternion_from_matrix
+from mini_diffuser_ros.motion.checking import check_trajectory
 from mini_diffuser_ros.motion.collision import NOTHING, CollisionChecker
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.kinematics import ArmKinematics, Attempt
+from mini_diffuser_ros.motion.limits import DynamicLimits
 from mini_diffuser_ros.motion.model import planning_model
 from mini_diffuser_ros.motion.path import SamplingPlanner, line_path, path_violation, straight_path
 from mini_diffuser_ros.motion.refusals import (
     AllRefused,
+    Impassable,
     InCollision,
     JointLimit,
-    LimitExceeded,
     MotionRefused,
     NoPath,
     NotFinite,
@@ -28,21 +30,27 @@ from mini_diffuser_ros.motion.refusals import (
     Unreachable,
 )
 from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings, held_object
-from mini_diffuser_ros.motion.timing import DynamicLimits, interpolate, stop_trajectory, time_path
+from mini_diffuser_ros.motion.timing import (
+    ImpassableError,
+    check_passable,
+    interpolate,
+    stop_trajectory,
+    time_path,
+)
 from mini_diffuser_ros.motion.violation import Violation
 from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
 from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]
 
-_MEASUREMENT_SLACK = 1e-3
-"""Radians by which a measured start may lie outside the joint limits."""
+_GOAL_SPEED = 0.05
+"""Rad/s at which a joint has to be allowed to come up to a goal; where it may not, only the way inwards is open."""
+
+_ENTRIES, _GIVING_WAY = 60, 0.4
+"""Ways that are tried into the joint limits, and radians by which the last of them moves the other joints."""
 
 _LOOK_AHEAD_PERIOD = 0.05
 """Seconds between the places of a motion under way that are joined by straight segments to look ahead."""
-
-_ROUNDING = 1e-3
-"""Fraction by which the numbers of a trajectory may pass a limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,8 @@ class MotionPlanner:
         self.robot = robot
         self.config = config or MotionConfig()
         self._limits = DynamicLimits.of(robot, self.config)
+        self._usable = robot.usable_range(_GOAL_SPEED)
+        self._led = robot.position_limits + self.config.start_slack * np.array([-1.0, 1.0])
         self._kinematics = ArmKinematics(robot, self.config, planning_model(robot, self.config))
         self._checker = CollisionChecker(robot, self.config, planning_model(robot, self.config))
         self._sampling = SamplingPlanner(robot, self.config, self._checker)
@@ -103,15 +113,16 @@ class MotionPlanner:
         Raises:
             MotionRefused: a subclass that names the limit.
         """
-        joints = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)
+        joints = self._checked_joints(start, "start", target, self._led)
         goal = self._checked_pose(pose, target)
         self._checker.surround(surroundings, (self._kinematics.tcp_pose(joints)[:3, 3], goal[:3]))
         self._check_start(joints, target)
-        if self._prefers_line(joints, goal):
-            pieces = self._line(joints, goal)
+        inside, entry = self._entry(joints, target)
+        if self._prefers_line(inside, goal):
+            pieces = self._line(inside, goal)
             if pieces is not None:
-                return self._finished(pieces, joints, target)
-        return self._finished(self._pieces_to_pose(joints, goal, target), joints, target)
+                return self._finished([*entry, *pieces], joints, target)
+        return self._finished([*entry, *self._pieces_to_pose(inside, goal, target)], joints, target)
 
     def plan_first(
         self,
@@ -218,19 +229,20 @@ class MotionPlanner:
         Raises:
             MotionRefused: a subclass that names the limit.
         """
-        start = self._checked_joints(start, "start", target, _MEASUREMENT_SLACK)
-        goal = self._checked_joints(goal, "goal", target, 0.0)
+        start = self._checked_joints(start, "start", target, self._led)
+        goal = self._checked_joints(goal, "goal", target, self._usable)
         self._checker.surround(surroundings, [self._kinematics.tcp_pose(start)[:3, 3]])
         self._check_start(start, target)
         self._check_workspace(self._kinematics.tcp_pose(goal)[:3, 3], target)
         violation = self._checker.violation(goal)
         if violation is not None:
             raise _in_collision(target, "at the goal", violation)
-        pieces = [straight_path(start, goal)]
+        inside, entry = self._entry(start, target)
+        pieces = [straight_path(inside, goal)]
         violation = path_violation(self._checker, pieces)
         if violation is not None:
-            pieces = self._sampled(start, [goal], violation, target)
-        return self._finished(pieces, start, target)
+            pieces = self._sampled(inside, [goal], violation, target)
+        return self._finished([*entry, *pieces], start, target)
 
     def stop_trajectory(
         self, position: ArrayLike, velocity: ArrayLike, acceleration: ArrayLike | None = None
@@ -265,9 +277,30 @@ class MotionPlanner:
             raise _in_collision(target, "at the start", violation)
         self._checker.leave_from(positions)
 
-    def _checked_joints(self, values: ArrayLike, name: str, target: str, slack: float) -> Array:
+    def _entry(self, start: Array, target: str) -> tuple[Array, list[BSpline]]:
+        """Where planning begins, and the way there from a start outside the limits: straight inwards, or none.
+
+        Led by hand, or after a reflex, a joint may stand where it may not be moved farther out. Where the shortest way
+        in is blocked, the other joints give way.
+        """
+        nearest = np.clip(start, *self._usable.T)
+        if np.array_equal(nearest, start):
+            return start, []
+        self._checker.leave_along(straight_path(start, nearest)(np.linspace(0.0, 1.0, 10)))
+        generator = np.random.default_rng(self.config.seed)
+        blocked: Violation | None = None
+        for size in np.linspace(0.0, _GIVING_WAY, _ENTRIES):
+            inside = np.clip(nearest + size * generator.normal(size=len(start)), *self._usable.T)
+            entry = [straight_path(start, inside)]
+            violation = path_violation(self._checker, entry)
+            if violation is None:
+                return inside, entry
+            blocked = blocked or violation
+        assert blocked is not None
+        raise _in_collision(target, "on the way from the start into the joint limits", blocked)
+
+    def _checked_joints(self, values: ArrayLike, name: str, target: str, limits: Array) -> Array:
         positions = self._joint_values(values, name, target)
-        limits = self.robot.position_limits + np.array([-slack, slack])
         for joint, position, (lower, upper) in zip(self.robot.arm_joint_names, positions, limits, strict=True):
             if not lower <= position <= upper:
                 raise JointLimit(target, joint, position, lower, upper)
@@ -331,10 +364,24 @@ class MotionPlanner:
         rotation = quaternion_from_matrix(self._kinematics.tcp_pose(start))
         nearest = min(self._kinematics.equivalents(pose), key=lambda twin: quaternion_angle(twin[3:], rotation))
         line = line_path(self._kinematics, self._checker, start, matrix_from_pose(nearest))
-        return None if line is None or self._checker.violation(line.c[-1]) is not None else [line]
+        if line is None or self._checker.violation(line.c[-1]) is not None or not self._passable([line]):
+            return None
+        return [line]
+
+    def _passable(self, pieces: Sequence[BSpline]) -> bool:
+        """Whether joints move outwards only where they may, however slowly."""
+        try:
+            check_passable(pieces, self.robot.arm_joint_names, self._limits)
+        except ImpassableError:
+            return False
+        return True
 
     def _sampled(self, start: Array, goals: Sequence[Array], blocked: Violation, target: str) -> list[BSpline]:
-        paths = self._sampling.paths(start, goals)
+        paths = [pieces for pieces in self._sampling.paths(start, goals) if self._passable(pieces)]
+        if not paths and self._checker.leave_by_any_way():
+            straight = [[straight_path(start, goal)] for goal in goals]
+            paths = [pieces for pieces in straight if path_violation(self._checker, pieces) is None]
+            paths = paths or [pieces for pieces in self._sampling.paths(start, goals) if self._passable(pieces)]
         if not paths:
             obstacle = f"the straight way is blocked by {blocked.second} near {blocked.first}"
             raise NoPath(target, self.config.planning_time, obstacle)
@@ -362,30 +409,17 @@ class MotionPlanner:
 
     def _finished(self, pieces: Sequence[BSpline], start: Array, target: str) -> JointTrajectory:
         """The timed trajectory, after a last look at what leaves the planner."""
-        trajectory = self._timed(pieces)
-        numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
-        if not np.all(np.isfinite(numbers)) or not np.array_equal(trajectory.positions[0], start):
-            raise NotFinite(target, "the trajectory", "not finite or displaced", "one that begins at the start")
-        self._check_limits(trajectory, target)
+        try:
+            trajectory = self._timed(pieces)
+        except ImpassableError as error:
+            raise Impassable(target, error.joint, error.position) from error
+        if not np.array_equal(trajectory.positions[0], start):
+            raise NotFinite(target, "the trajectory", "displaced", "one that begins at the start")
+        check_trajectory(trajectory, self.robot, self.config, target)
         return trajectory
 
     def _timed(self, pieces: Sequence[BSpline]) -> JointTrajectory:
         return time_path(pieces, self.robot.arm_joint_names, self._limits, self.config.sample_period)
-
-    def _check_limits(self, trajectory: JointTrajectory, target: str) -> None:
-        for positions in (trajectory.positions.min(axis=0), trajectory.positions.max(axis=0)):
-            self._checked_joints(positions, "trajectory", target, _MEASUREMENT_SLACK)
-        jerks = np.diff(trajectory.accelerations, axis=0) / np.diff(trajectory.times)[:, None]
-        for quantity, values, limits in (
-            ("velocity", trajectory.velocities, self._limits.velocity),
-            ("acceleration", trajectory.accelerations, self._limits.acceleration),
-            ("jerk", jerks, self._limits.jerk),
-        ):
-            excess = np.abs(values).max(axis=0) / limits
-            worst = int(excess.argmax())
-            if excess[worst] > 1.0 + _ROUNDING:
-                value = float(excess[worst] * limits[worst])
-                raise LimitExceeded(target, quantity, self.robot.arm_joint_names[worst], value, float(limits[worst]))
 
 
 def _finite(values: ArrayLike, count: int, what: str, name: str, target: str) -> Array:

@@ -103,13 +103,24 @@ class NoPath(MotionRefused):
         super().__init__(target, f"no collision-free path within planning_time {seconds:.2f} s; {obstacle}")
 
 
+class Impassable(MotionRefused):
+    """A joint would have to move farther out where it may only move inwards."""
+
+    limit = "joint_limit"
+
+    def __init__(self, target: str, joint: str, position: float) -> None:
+        super().__init__(target, f"joint limit: {joint} may move no farther out at {position:.4f} rad")
+
+
 class LimitExceeded(MotionRefused):
-    """A finished trajectory breaks a limit on velocity, acceleration or jerk."""
+    """A finished trajectory breaks a limit of a joint or of the tool."""
 
     limit = "dynamics"
 
-    def __init__(self, target: str, quantity: str, joint: str, value: float, maximum: float) -> None:
-        super().__init__(target, f"{quantity} of {joint} reaches {value:.3f}, the limit is {maximum:.3f}")
+    def __init__(self, target: str, quantity: str, owner: str, value: float, maximum: float, seconds: float) -> None:
+        super().__init__(
+            target, f"{quantity} of {owner} is {value:.4g} after {seconds:.3f} s, the limit there is {maximum:.4g}"
+        )
 
 
 class AllRefused(MotionRefused):

@@ -1,8 +1,10 @@
 """When to be where: jerk-limited timing of joint paths.
 
-One scalar, the path parameter, is timed by ruckig; the joints follow along the path. On a straight segment the limits
-of the scalar are the smallest ``limit_i / |dq_i|``, so that the motion is exactly straight and exactly within limits.
-(Timing the joints separately and synchronising them leaves the straight line in a third of the cases.)
+First a path is given a nominal time: at every place of it the slowness, seconds per unit of its parameter, is the
+least that the velocity limits of joints and tool leave there. Then one scalar, the nominal time, is driven by ruckig
+from rest to rest at a rate of at most 1, and the joints follow along the path. Where the limits are the same along a
+straight segment, the motion is exactly straight and exactly within limits. (Timing the joints separately and
+synchronising them leaves the straight line in a third of the cases.)
 """
 
 from __future__ import annotations
@@ -15,48 +17,99 @@ import ruckig
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
-from mini_diffuser_ros.motion.config import MotionConfig
+from mini_diffuser_ros.motion.limits import DynamicLimits
+from mini_diffuser_ros.motion.tool_motion import tool_motion
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]
 
 _DENSE_PER_SPAN = 30
 """Samples a polynomial of a curved piece at which its limits are looked at."""
 
-_CURVE_MARGIN = 1.005
-"""Factor of time for what lies between those samples."""
+_STATIONS = 96
+"""Least number of places of a piece at which the slowness is computed."""
 
-_HEADROOM = 1.0 - 1e-6
+_ATTEMPTS = 5
+"""Times that a motion is stretched because what lies between its samples passes a limit; one or two are enough."""
+
+_STRETCH_MARGIN = 1.002
+"""Factor of time that each of them adds."""
+
+_LOOKS, _FEWER = 10, 2
+"""Looks between two samples for the joints, and how many of them there are for each one for the tool."""
+
+_FEWEST_LOOKS = 400
+"""Looks at a short motion."""
+
+_JERK_SLACK = 1.1
+"""Factor by which the jerk between samples may pass its scaled limit: quintics follow it only nearly."""
+
+_HEADROOM = 1.0 - 1e-5
 """Rounding must not carry a trajectory over a limit."""
+
+_SLOPE = 0.5
+"""Of the acceleration limits that changes of the nominal velocity may use; the rest is for starting and stopping."""
+
+_BEND = 0.6
+"""Of the acceleration limits that bends of a path may use at the nominal velocity."""
+
+_KERNELS = 48
+"""Into how many lengths a bent piece is cut over which its slowness is smoothed."""
+
+_SLOWEST = 1e-4
+"""Rad/s; where a joint may move no faster than this, a path that moves it is impassable."""
+
+
+class ImpassableError(ValueError):
+    """A path moves a joint where it may not move in that direction."""
+
+    def __init__(self, joint: str, position: float) -> None:
+        self.joint, self.position = joint, position
+        super().__init__(f"{joint} may move no farther out at {position:.4f} rad")
 
 
 @dataclass(frozen=True, eq=False)
-class DynamicLimits:
-    """Symmetric joint limits that trajectories keep: (J,) rad/s, rad/s^2 and rad/s^3."""
+class Profile:
+    """Piecewise cubic motion of one scalar: starts (P,) seconds of its phases and the state and jerk in each."""
 
+    starts: Array
+    position: Array
     velocity: Array
     acceleration: Array
     jerk: Array
+    duration: float
 
     @classmethod
-    def of(cls, robot: RobotDescription, config: MotionConfig) -> DynamicLimits:
-        """The robot's limits, scaled."""
-        return cls(
-            robot.velocity_limits * config.velocity_scaling,
-            robot.acceleration_limits * config.acceleration_scaling,
-            robot.jerk_limits * config.jerk_scaling,
+    def of(cls, trajectory: ruckig.Trajectory) -> Profile:
+        """Of ruckig's one-dimensional result, with the phase that brings a start back into limits."""
+        profile = trajectory.profiles[0][0]
+        brake = profile.brake
+        spans = np.concatenate([brake.t, profile.t])
+        rows = np.concatenate(
+            [
+                np.stack([brake.p, brake.v, brake.a, brake.j]),
+                np.stack([profile.p[:-1], profile.v[:-1], profile.a[:-1], profile.j]),
+            ],
+            axis=1,
         )
+        keep = spans > 0.0
+        starts = np.concatenate([[0.0], np.cumsum(spans)])[:-1]
+        if not keep.any():
+            keep[-1] = True
+        position, velocity, acceleration, jerk = rows[:, keep]
+        return cls(starts[keep], position, velocity, acceleration, jerk, float(trajectory.duration))
 
+    def at(self, times: Array) -> tuple[Array, Array, Array]:
+        """Position, velocity and acceleration (N,) at times (N,) from 0 to the duration."""
+        phase = np.clip(np.searchsorted(self.starts, times, side="right") - 1, 0, len(self.starts) - 1)
+        dt = times - self.starts[phase]
+        p, v, a, j = (values[phase] for values in (self.position, self.velocity, self.acceleration, self.jerk))
+        return p + dt * (v + dt * (a / 2.0 + dt * j / 6.0)), v + dt * (a + dt * j / 2.0), a + dt * j
 
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    """Times (T,) and joint values (T, J) of one piece, starting at time 0."""
-
-    times: Array
-    positions: Array
-    velocities: Array
-    accelerations: Array
+    @property
+    def breaks(self) -> Array:
+        """The seconds at which the jerk jumps; the last is the duration."""
+        return np.append(self.starts[1:], self.duration)
 
 
 def time_path(
@@ -70,8 +123,11 @@ def time_path(
         limits: of every joint.
         sample_period: seconds; samples are added where the jerk jumps, so that quintic interpolation between the
             samples of a straight piece is the planned motion itself.
+
+    Raises:
+        ImpassableError: if the path moves a joint outwards where it may not.
     """
-    timed = [_time_piece(piece, limits, sample_period) for piece in pieces]
+    timed = [_time_piece(piece, joint_names, limits, sample_period) for piece in pieces]
     offsets = np.cumsum([0.0] + [samples.times[-1] for samples in timed[:-1]])
     # A piece's first sample repeats the last one of the piece before.
     skips = [0] + [1] * (len(timed) - 1)
@@ -82,6 +138,13 @@ def time_path(
         velocities=np.concatenate([s.velocities[k:] for s, k in zip(timed, skips, strict=True)]),
         accelerations=np.concatenate([s.accelerations[k:] for s, k in zip(timed, skips, strict=True)]),
     )
+
+
+def check_passable(pieces: Sequence[BSpline], joint_names: Sequence[str], limits: DynamicLimits) -> None:
+    """Raise :class:`ImpassableError` if a path moves a joint outwards where it may not; else it can be timed."""
+    for piece in pieces:
+        stations = _stations(piece)
+        _joint_slowness(piece(stations), piece.derivative()(stations), joint_names, limits)
 
 
 def stop_trajectory(
@@ -143,61 +206,189 @@ def interpolate(trajectory: JointTrajectory, times: ArrayLike) -> tuple[Array, A
     return position, velocity / span, acceleration / span**2
 
 
-def _time_piece(piece: BSpline, limits: DynamicLimits, sample_period: float) -> _Samples:
-    tangents = np.abs(piece.derivative()(np.linspace(0.0, 1.0, _DENSE_PER_SPAN * len(piece.c))))
-    fastest = np.maximum(tangents.max(axis=0), 1e-12)
-    bounds = np.array([np.min(limit / fastest) for limit in (limits.velocity, limits.acceleration, limits.jerk)])
-    profile = _unit_profile(bounds)
-    if piece.k > 1:
-        # Curvature adds acceleration and jerk. Stretching time by c divides the three by c, c^2 and c^3.
-        bounds = bounds / _stretch(piece, profile, limits) ** np.array([1.0, 2.0, 3.0])
-        profile = _unit_profile(bounds)
-    times = _sample_times(_breaks(profile), sample_period)
-    return _follow(piece, profile, times)
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """A piece with its nominal time.
+
+    Attributes:
+        piece: curve over [0, 1].
+        slowness: seconds per unit of the piece's parameter, over [0, 1].
+        time: its antiderivative, zero at the start.
+    """
+
+    piece: BSpline
+    slowness: BSpline
+    time: BSpline
+
+    @property
+    def duration(self) -> float:
+        """Nominal seconds."""
+        return float(self.time(1.0))
+
+    def at(self, nominal: Array, rate: Array, change: Array) -> tuple[Array, Array, Array]:
+        """Joint positions, velocities and accelerations (N, J) of nominal times (N,), their rate and its change."""
+        parameter = self._parameter(nominal)
+        slowness = self.slowness(parameter)
+        speed = rate / slowness
+        acceleration = (change - self.slowness.derivative()(parameter) * speed**2) / slowness
+        tangent = self.piece.derivative()(parameter)
+        accelerations = tangent * acceleration[:, None]
+        if self.piece.k > 1:
+            accelerations = accelerations + self.piece.derivative(2)(parameter) * speed[:, None] ** 2
+        return self.piece(parameter), tangent * speed[:, None], accelerations
+
+    def _parameter(self, nominal: Array) -> Array:
+        stations = np.linspace(0.0, 1.0, len(self.slowness.c))
+        parameter = np.interp(nominal, self.time(stations), stations)
+        for _ in range(3):  # Newton's steps: the time is smooth and rises
+            parameter = np.clip(parameter - (self.time(parameter) - nominal) / self.slowness(parameter), 0.0, 1.0)
+        return parameter
 
 
-def _unit_profile(bounds: Array) -> ruckig.Trajectory:
-    """Rest-to-rest motion of one scalar from 0 to 1 within (3,) bounds of velocity, acceleration and jerk."""
+def _time_piece(
+    piece: BSpline, joint_names: Sequence[str], limits: DynamicLimits, sample_period: float
+) -> JointTrajectory:
+    course, bounds = _course(piece, joint_names, limits)
+    stretch = 1.0
+    for _ in range(_ATTEMPTS):
+        # Curvature and changes of slowness add acceleration and jerk, and so do the quintics between the samples.
+        # Stretching time by c divides the three of the scalar by c, c^2 and c^3.
+        profile = _rest_to_rest(course.duration, bounds / stretch ** np.array([1.0, 2.0, 3.0]))
+        trajectory = _follow(course, profile, joint_names, _sample_times(profile.breaks, sample_period))
+        excess = _excess(trajectory, limits, sample_period)
+        if excess <= 1.0:
+            break
+        stretch *= excess * _STRETCH_MARGIN
+    return trajectory
+
+
+def _course(piece: BSpline, joint_names: Sequence[str], limits: DynamicLimits) -> tuple[_Course, Array]:
+    """The piece with its nominal time, and bounds (3,) of the rate of nominal time and its two derivatives."""
+    stations = _stations(piece)
+    positions, tangents = piece(stations), piece.derivative()(stations)
+    fastest = np.maximum(np.abs(tangents), 1e-12)
+    acceleration = np.min(limits.acceleration / fastest, axis=1)  # of the parameter
+    if np.abs(tangents).max() < 1e-12:
+        slowness = np.full(len(stations), 1e-12)
+    else:
+        needed = [_joint_slowness(positions, tangents, joint_names, limits), _tool_slowness(positions, limits)]
+        if piece.k > 1:
+            bends = np.abs(piece.derivative(2)(stations))
+            needed.append(np.sqrt(np.max(bends / (_BEND * limits.acceleration), axis=1)))
+        slowness = np.max(needed, axis=0)
+        if slowness.max() > slowness.min() * (1.0 + 1e-9):
+            slowness = _within_slopes(slowness, _SLOPE * float(acceleration.min()), stations[1])
+        if piece.k > 1:
+            slowness = _smoothed(slowness, len(stations) // _KERNELS)
+    course = _nominal(piece, slowness)
+    slowness = course.slowness(stations)
+    change = float(np.min(acceleration * slowness))
+    jerk = float(np.min(np.min(limits.jerk / fastest, axis=1) * slowness))
+    return course, np.array([1.0, change, jerk]) * _HEADROOM
+
+
+def _stations(piece: BSpline) -> Array:
+    """Even places (N,) in [0, 1] at which a piece is looked at."""
+    count = max(_STATIONS, _DENSE_PER_SPAN * (len(piece.c) - piece.k)) if piece.k > 1 else _STATIONS
+    return np.linspace(0.0, 1.0, count + 1)
+
+
+def _joint_slowness(positions: Array, tangents: Array, joint_names: Sequence[str], limits: DynamicLimits) -> Array:
+    """(N,) seconds per unit of parameter that the joints need at places (N, J) of a path."""
+    lowest, highest = limits.velocity_range(positions)
+    allowed = np.where(tangents > 0.0, highest, -lowest)
+    moves = np.abs(tangents) > 1e-9
+    blocked = moves & (allowed < _SLOWEST)
+    if blocked.any():
+        where, joint = np.argwhere(blocked)[0]
+        raise ImpassableError(joint_names[joint], float(positions[where, joint]))
+    return np.max(np.where(moves, np.abs(tangents) / np.maximum(allowed, _SLOWEST), 1e-12), axis=1)
+
+
+def _tool_slowness(positions: Array, limits: DynamicLimits) -> Array:
+    """(N,) seconds per unit of parameter that the tool needs at evenly spaced places (N, J) of a path."""
+    if limits.robot is None or limits.tool is None:
+        return np.zeros(len(positions))
+    motion = tool_motion(limits.robot, positions, 1.0 / (len(positions) - 1))
+    needed = np.maximum(motion.velocity / limits.tool.velocity, motion.turning_velocity / limits.tool.turning_velocity)
+    between = np.concatenate([needed[:1], needed, needed[-1:]])
+    return np.maximum(between[:-1], between[1:])
+
+
+def _within_slopes(slowness: Array, acceleration: float, spacing: float) -> Array:
+    """The least slowness above ``slowness`` (N,) whose velocity never changes faster than by the acceleration."""
+    squares = 1.0 / slowness**2
+    step = 2.0 * acceleration * spacing
+    ramp = step * np.arange(len(squares))
+    # The lowest of all cones with this slope, from the left and from the right.
+    squares = np.minimum.accumulate(squares - ramp) + ramp
+    squares = (np.minimum.accumulate(squares[::-1] - ramp) + ramp)[::-1]
+    return 1.0 / np.sqrt(squares)
+
+
+def _smoothed(values: Array, width: int) -> Array:
+    """Values (N,) averaged twice over ``width`` neighbours on either side: bends begin at once, motions must not."""
+    kernel = np.full(2 * width + 1, 1.0 / (2 * width + 1))
+    padded = np.pad(values, 2 * width, mode="edge")
+    return np.convolve(np.convolve(padded, kernel, mode="valid"), kernel, mode="valid")
+
+
+def _nominal(piece: BSpline, slowness: Array) -> _Course:
+    """Nominal time from the slowness (N,) at even stations, by Schoenberg's cubic spline.
+
+    It has two continuous derivatives, and where the slowness is convex, as it is before the end of a range, it lies
+    above it.
+    """
+    count = len(slowness) - 1
+    knots = np.concatenate([np.zeros(3), np.linspace(0.0, 1.0, count + 1), np.ones(3)])
+    averages = (knots[1:-3] + knots[2:-2] + knots[3:-1]) / 3.0
+    spline = BSpline(knots, np.interp(averages, np.linspace(0.0, 1.0, count + 1), slowness), 3)
+    return _Course(piece, spline, spline.antiderivative())
+
+
+def _rest_to_rest(distance: float, bounds: Array) -> Profile:
+    """One scalar from rest at 0 to rest after a distance, within (3,) bounds of velocity, acceleration and jerk."""
     problem = ruckig.InputParameter(1)
+    # In units of the distance: ruckig's tolerances are absolute.
     problem.current_position, problem.target_position = [0.0], [1.0]
-    problem.max_velocity, problem.max_acceleration, problem.max_jerk = ([float(b * _HEADROOM)] for b in bounds)
-    profile = ruckig.Trajectory(1)
-    ruckig.Ruckig(1).calculate(problem, profile)
-    return profile
-
-
-def _stretch(piece: BSpline, profile: ruckig.Trajectory, limits: DynamicLimits) -> float:
-    """Factor, at least 1, by which time must be stretched for the joints to keep their limits."""
-    times = _sample_times(_breaks(profile), profile.duration / (_DENSE_PER_SPAN * len(piece.c)))
-    samples = _follow(piece, profile, times)
-    jerks = np.diff(samples.accelerations, axis=0) / np.diff(times)[:, None]
-    return _CURVE_MARGIN * max(
-        1.0,
-        float((np.abs(samples.velocities) / limits.velocity).max()),
-        float((np.abs(samples.accelerations) / limits.acceleration).max()) ** (1.0 / 2.0),
-        float((np.abs(jerks) / limits.jerk).max()) ** (1.0 / 3.0),
+    problem.max_velocity, problem.max_acceleration, problem.max_jerk = ([float(b / distance)] for b in bounds)
+    trajectory = ruckig.Trajectory(1)
+    ruckig.Ruckig(1).calculate(problem, trajectory)
+    unit = Profile.of(trajectory)
+    position, velocity, acceleration, jerk = (
+        distance * values for values in (unit.position, unit.velocity, unit.acceleration, unit.jerk)
     )
+    return Profile(unit.starts, position, velocity, acceleration, jerk, unit.duration)
 
 
-def _follow(piece: BSpline, profile: ruckig.Trajectory, times: Array) -> _Samples:
-    states = np.array([profile.at_time(time) for time in times])[:, :, 0]  # (T, 3): parameter and its derivatives
-    parameter = np.clip(states[:, 0], 0.0, 1.0)
-    speed, change = states[:, 1:2], states[:, 2:3]
-    tangent = piece.derivative()(parameter)
-    velocities = tangent * speed
-    accelerations = tangent * change
-    if piece.k > 1:
-        accelerations = accelerations + piece.derivative(2)(parameter) * speed**2
-    positions = piece(parameter)
-    positions[0], positions[-1] = piece.c[0], piece.c[-1]
-    for ends in (velocities, accelerations):
-        ends[[0, -1]] = 0.0
-    return _Samples(times, positions, velocities, accelerations)
+def _excess(trajectory: JointTrajectory, limits: DynamicLimits, sample_period: float) -> float:
+    """Factor by which time must be stretched for joints and tool to keep their limits; at most 1 if they do."""
+    count = max(_FEWEST_LOOKS, int(trajectory.duration / sample_period * _LOOKS) // _FEWER * _FEWER)
+    times = np.linspace(0.0, trajectory.duration, count + 1)
+    positions, velocities, accelerations = interpolate(trajectory, times)
+    jerks = np.diff(accelerations, axis=0) / times[1]
+    lowest, highest = limits.velocity_range(positions)
+    allowed = np.maximum(np.where(velocities > 0.0, highest, -lowest), _SLOWEST)
+    factors = [
+        float((np.abs(velocities) / allowed).max()),
+        float((np.abs(accelerations) / limits.acceleration).max()) ** (1.0 / 2.0),
+        float((np.abs(trajectory.accelerations) / limits.acceleration).max()) ** (1.0 / 2.0),
+        float((np.abs(jerks) / (_JERK_SLACK * limits.jerk)).max()) ** (1.0 / 3.0),
+    ]
+    if limits.robot is not None and limits.tool is not None:
+        motion = tool_motion(limits.robot, positions[::_FEWER], _FEWER * times[1])
+        for name, power in (("velocity", 1.0), ("acceleration", 1.0 / 2.0), ("jerk", 1.0 / 3.0)):
+            for quantity in (name, f"turning_{name}"):
+                factors.append((float(getattr(motion, quantity).max()) / getattr(limits.tool, quantity)) ** power)
+    return max(factors) / (1.0 + 1e-6)
 
 
-def _breaks(profile: ruckig.Trajectory) -> Array:
-    """The seconds at which the jerk of a one-dimensional profile jumps; the last is its duration."""
-    return np.cumsum(profile.profiles[0][0].t)
+def _follow(course: _Course, profile: Profile, joint_names: Sequence[str], times: Array) -> JointTrajectory:
+    nominal, rate, change = profile.at(times)
+    rate[[0, -1]] = change[[0, -1]] = 0.0
+    positions, velocities, accelerations = course.at(nominal, rate, change)
+    positions[0], positions[-1] = course.piece.c[0], course.piece.c[-1]
+    return JointTrajectory(tuple(joint_names), times, positions, velocities, accelerations)
 
 
 def _sample_times(breaks: Array, period: float) -> Array:

@@ -16,17 +16,22 @@ from mini_diffuser_ros.robots.description import (
     UnknownRobotError,
     load_robot,
 )
+from mini_diffuser_ros.robots.limits import CartesianLimits, VelocityCurve
 from mini_diffuser_ros.robots.mjcf import robot_mjcf
+from mini_diffuser_ros.robots.urdf import with_limits_of_urdf
 
 __all__ = [
     "ROBOTS",
     "Box",
     "Capsule",
+    "CartesianLimits",
     "Geom",
     "Joint",
     "Link",
     "RobotDescription",
     "UnknownRobotError",
+    "VelocityCurve",
     "load_robot",
     "robot_mjcf",
+    "with_limits_of_urdf",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mini_diffuser_ros.geometry import axis_angle_matrix, matrix_from_rpy
 from mini_diffuser_ros.robots.folder import GeomEntry, JointEntry, RobotFolder, Triple, read_folder
+from mini_diffuser_ros.robots.limits import CartesianLimits, VelocityCurve, velocity_range
 from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
@@ -123,6 +124,8 @@ class RobotDescription:
         home: (J,) radians, the pose from which the arm starts.
         position_limits: (J, 2) radians, lower and upper.
         velocity_limits, acceleration_limits, jerk_limits: (J,) rad/s, rad/s^2, rad/s^3, symmetric.
+        velocity_curves: how the velocity limits fall towards the ends of the ranges; none where they do not.
+        cartesian_limits: of the tool, where the maker states them.
         torque_limits: (J,) N m.
         finger_position_limits: (2,) metres, travel of one finger.
         finger_velocity_limit: m/s of one finger.
@@ -142,8 +145,10 @@ class RobotDescription:
     home: Array
     position_limits: Array
     velocity_limits: Array
+    velocity_curves: tuple[VelocityCurve, ...]
     acceleration_limits: Array
     jerk_limits: Array
+    cartesian_limits: CartesianLimits | None
     torque_limits: Array
     finger_position_limits: Array
     finger_velocity_limit: float
@@ -156,6 +161,15 @@ class RobotDescription:
     def max_gripper_width(self) -> float:
         """Metres between the finger pads of the open gripper."""
         return 2.0 * float(self.finger_position_limits[1])
+
+    def velocity_range(self, positions: ArrayLike) -> tuple[Array, Array]:
+        """Lowest and highest joint velocities (..., J), rad/s, that the maker allows at positions (..., J) radians."""
+        return velocity_range(self.velocity_limits, self.velocity_curves, positions)
+
+    def usable_range(self, least_speed: float = 0.0) -> Array:
+        """(J, 2) radians: ``position_limits`` as far as joints may move in both directions at ``least_speed`` rad/s."""
+        ranges = np.stack([self.position_limits, *(curve.usable(least_speed) for curve in self.velocity_curves)])
+        return np.stack([ranges[:, :, 0].max(axis=0), ranges[:, :, 1].min(axis=0)], axis=1)
 
     def forward_kinematics(self, positions: Mapping[str, float]) -> dict[str, Array]:
         """Pose of every link.
@@ -183,6 +197,58 @@ class RobotDescription:
         """(4, 4) ``base_from_tcp`` for arm joint positions (J,) radians."""
         named = dict(zip(self.arm_joint_names, map(float, arm_positions), strict=True))
         return self.forward_kinematics(named)[self.tcp_frame]
+
+    def tcp_motion(self, arm_positions: NDArray[np.floating]) -> tuple[Array, Array]:
+        """Places (N, 3), metres, and rotations (N, 3, 3) ``base_from_tcp`` for many joint positions (N, J) at once."""
+        count = len(arm_positions)
+        places, columns = np.zeros((3, count)), np.empty((3, 3, count))  # columns[:, k]: k-th column of the rotations
+        columns[:] = np.eye(3)[:, :, None]
+        for step in self._steps_to_tcp:
+            places = places + np.tensordot(step.translation, columns, axes=(0, 1))
+            columns = np.einsum("ikn,kj->ijn", columns, step.rotation)
+            if step.index is not None:
+                sine, cosine = np.sin(arm_positions[:, step.index]), np.cos(arm_positions[:, step.index])
+                first, second = columns[:, 0].copy(), columns[:, 1].copy()
+                columns[:, 0] = first * cosine + second * sine
+                columns[:, 1] = second * cosine - first * sine
+        return places.T, np.moveaxis(columns, 2, 0)
+
+    @cached_property
+    def _steps_to_tcp(self) -> tuple[_Step, ...]:
+        by_child = {joint.child: joint for joint in self.joints}
+        chain, link = [], self.tcp_frame
+        while link != self.base_frame:
+            chain.append(by_child[link])
+            link = by_child[link].parent
+        steps, pending = [], np.eye(3)  # what turns the z axis back into the frame of the link
+        for joint in reversed(chain):
+            fixed = pending @ joint.parent_from_joint[:3, :3]
+            translation = pending @ joint.parent_from_joint[:3, 3]
+            if joint.kind == "revolute":
+                to_z = _rotation_from_z(joint.axis)
+                steps.append(_Step(translation, fixed @ to_z, self.arm_joint_names.index(joint.name)))
+                pending = to_z.T
+            else:
+                steps.append(_Step(translation, fixed, None))
+                pending = np.eye(3)
+        return tuple(steps)
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One constant transform on the way to the tool, followed by a turn about z if it is that of a joint."""
+
+    translation: Array
+    rotation: Array
+    index: int | None
+
+
+def _rotation_from_z(axis: Array) -> Array:
+    """A rotation (3, 3) that turns the z axis into ``axis``."""
+    helper = np.eye(3)[int(np.argmin(np.abs(axis)))]
+    first = np.cross(helper, axis)
+    first = first / np.linalg.norm(first)
+    return np.stack([first, np.cross(axis, first), axis], axis=1)
 
 
 def load_robot(robot: str | Path) -> RobotDescription:
@@ -228,8 +294,13 @@ def _described(folder: RobotFolder) -> RobotDescription:
         home=_array(robot.home),
         position_limits=_array(limits.position),
         velocity_limits=_array(limits.velocity),
+        velocity_curves=tuple(
+            VelocityCurve(_array(c.offset), _array(c.deceleration), _array(c.lower), _array(c.upper))
+            for c in limits.velocity_curves
+        ),
         acceleration_limits=_array(limits.acceleration),
         jerk_limits=_array(limits.jerk),
+        cartesian_limits=limits.cartesian,
         torque_limits=_array(limits.torque),
         finger_position_limits=_array(tool.finger_limits.position),
         finger_velocity_limit=tool.finger_limits.velocity,

@@ -17,10 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from mini_diffuser_ros.robots.limits import CartesianLimits
 from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, read_yaml
 
 Triple = tuple[float, float, float]
 T = TypeVar("T")
+
+JOINT_LIMITS = ("position", "velocity", "acceleration", "jerk", "torque")
+"""Fields of :class:`LimitsFile` with one entry a joint."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +127,24 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class CurveEntry:
+    """One set of parameters of :class:`mini_diffuser_ros.robots.limits.VelocityCurve`; one entry a joint."""
+
+    offset: tuple[float, ...]
+    deceleration: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _require_positive("deceleration", self.deceleration)
+        if min(self.offset, default=0.0) < 0.0:
+            raise not_expected("offset", list(self.offset), "numbers that are not negative")
+
+
+@dataclass(frozen=True)
 class LimitsFile:
     """``limits.yaml``: one entry a joint of the arm; all but ``position`` hold in both directions.
-
-    These limits are constants. One that depends on the joint's position, as the velocity of an FR3 near the ends of its
-    range, belongs here as further fields with its coefficients; until then a file states what holds everywhere.
 
     Attributes:
         position: lower and upper, radians.
@@ -135,6 +152,8 @@ class LimitsFile:
         acceleration: rad/s^2.
         jerk: rad/s^3.
         torque: N m.
+        velocity_curves: how the velocity limits fall towards the ends of the ranges; of several the strictest holds.
+        cartesian: of the tool, where the maker states it.
     """
 
     position: tuple[tuple[float, float], ...]
@@ -142,6 +161,8 @@ class LimitsFile:
     acceleration: tuple[float, ...]
     jerk: tuple[float, ...]
     torque: tuple[float, ...]
+    velocity_curves: tuple[CurveEntry, ...] = ()
+    cartesian: CartesianLimits | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -150,6 +171,9 @@ class LimitsFile:
                 raise not_expected(f"position[{index}]", [lower, upper], "a lower limit below the upper one")
         for name in ("velocity", "acceleration", "jerk", "torque"):
             _require_positive(name, getattr(self, name))
+        if self.cartesian is not None:
+            for name, value in vars(self.cartesian).items():
+                _require_positive(f"cartesian.{name}", (value,))
 
 
 @dataclass(frozen=True)
@@ -244,7 +268,11 @@ def _require_agreement(folder: Path, found: RobotFolder) -> None:
     names = [joint.name for joint in found.model.joints if joint.type == "revolute"]
     robot_file, limits_file = str(folder / "robot.yaml"), str(folder / "limits.yaml")
     for source, values in (
-        (limits_file, {name: getattr(found.limits, name) for name in found.limits.__dataclass_fields__}),
+        (limits_file, {name: getattr(found.limits, name) for name in JOINT_LIMITS}),
+        *(
+            (limits_file, {f"velocity_curves[{index}].{name}": entries for name, entries in vars(curve).items()})
+            for index, curve in enumerate(found.limits.velocity_curves)
+        ),
         (robot_file, {"home": found.robot.home}),
         (
             str(folder / found.robot.model),

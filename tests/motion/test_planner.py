@@ -213,9 +213,9 @@ def test_joint_that_would_leave_its_range_is_named() -> None:
 def test_start_outside_the_joint_limits_is_refused(planner: MotionPlanner, robot: RobotDescription) -> None:
     upper = robot.position_limits[0, 1]
     start = robot.home.copy()
-    start[0] = upper + 0.1027
+    start[0] = upper + 0.3527
 
-    refusal = rf"{robot.arm_joint_names[0]} at {start[0]:.4f} rad is 0\.1017 rad outside"
+    refusal = rf"{robot.arm_joint_names[0]} at {start[0]:.4f} rad is 0\.1027 rad outside"
     with pytest.raises(JointLimit, match=refusal):
         planner.plan(start, top_down(0.5, 0.0, 0.2))
 

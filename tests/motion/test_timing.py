@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import interpolate
+from mini_diffuser_ros.motion.limits import DynamicLimits
 from mini_diffuser_ros.motion.path import rounded_path, straight_path
-from mini_diffuser_ros.motion.timing import DynamicLimits, stop_trajectory, time_path
+from mini_diffuser_ros.motion.timing import stop_trajectory, time_path
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription
 
