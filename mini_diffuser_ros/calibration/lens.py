@@ -22,6 +22,7 @@ from mini_diffuser_ros.support.settings import SettingsError, read_yaml
 Array = NDArray[np.float64]
 
 _ROUNDS = 30  # fixed-point iterations; the error shrinks by the distortion itself in each
+_EXACT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,10 @@ class Lens:
         straight = bent
         if self.distortion.bends:
             for _ in range(_ROUNDS):
-                straight = straight + bent - distort(straight, self.distortion)
+                miss = bent - distort(straight, self.distortion)
+                straight = straight + miss
+                if not np.abs(miss).max(initial=0.0) > _EXACT:
+                    break
         return straight
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mini_diffuser_ros.calibration.arm_scene import ArmShot
 from mini_diffuser_ros.calibration.arm_surface import ArmSurface
-from mini_diffuser_ros.calibration.arm_target import ArmShot, align_arm
+from mini_diffuser_ros.calibration.arm_target import align_arm
 from mini_diffuser_ros.calibration.errors import CalibrationError
 from mini_diffuser_ros.calibration.lens import Array, Lens
 from mini_diffuser_ros.calibration.rigid import matrix_from_vector, shift_between
