@@ -84,6 +84,7 @@ class SeenObstacles:
     def __init__(self, robot: RobotDescription, config: MotionConfig, model: mujoco.MjModel, leverage: Array) -> None:
         roles = {link.name: link.role for link in robot.links if link.name != robot.base_frame}
         names = [model.body(body).name for body in model.geom_bodyid]
+        self._base = np.array([geom for geom, name in enumerate(names) if name == robot.base_frame], np.intp)
         self._model, self._config = model, config.obstacles
         self._tool, self._opening = robot.tcp_frame, robot.max_gripper_width / 2.0
         self._geoms = np.array([geom for geom, name in enumerate(names) if name in roles or name == HELD])
@@ -106,8 +107,9 @@ class SeenObstacles:
 
     def foreign(self, data: mujoco.MjData, points: Floats, held: HeldObject | None) -> Floats:
         """Those of (M, 3) points that are not the robot's where ``data`` has it, nor between or on its fingers."""
-        distances = ShapeDistances(self._model, self._geoms)(data, points)
-        own = distances[~self._held | (held is not None)] < self._config.robot_margin
+        moving = self._geoms[~self._held | (held is not None)]
+        shapes = ShapeDistances(self._model, np.concatenate([self._base, moving]))
+        own = shapes(data, points) < self._config.robot_margin
         tool = data.site(self._tool)
         local = np.abs((points - tool.xpos) @ tool.xmat.reshape(3, 3))
         # Fingers are wherever they are between open and closed, not where the planning model has them.
