@@ -148,7 +148,7 @@ def board_pose(sighting: BoardSighting, board: BoardConfig, lens: Lens) -> Array
     """
     cv2 = require_opencv()
     points = board.points[sighting.corners]
-    rays = lens.rays(sighting.pixels)
+    rays = np.ascontiguousarray(lens.rays(sighting.pixels))
     _, turns, moves, _ = cv2.solvePnPGeneric(points, rays, np.eye(3), None, flags=cv2.SOLVEPNP_IPPE)
     turn, move = cv2.solvePnPRefineLM(points, rays, np.eye(3), None, turns[0], moves[0])
     pose = np.eye(4)

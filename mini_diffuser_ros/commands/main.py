@@ -18,6 +18,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mini_diffuser_ros.commands.demo",
         "record demonstrations on an arm, with a running recorder_node",
     ),
+    "calibrate": (
+        "mini_diffuser_ros.commands.calibrate",
+        "lenses, where cameras are, the table; check whether it holds",
+    ),
     "info": ("mini_diffuser_ros.commands.info", "summarise recorded episodes, draw their clouds"),
     "convert": ("mini_diffuser_ros.commands.convert", "write demonstrations of any kind into one database"),
     "check": ("mini_diffuser_ros.commands.check", "read every episode and name every fault"),

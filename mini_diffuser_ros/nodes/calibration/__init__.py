@@ -1,0 +1,1 @@
+"""What calibration needs of a running stack."""
