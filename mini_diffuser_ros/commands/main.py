@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("mini_diffuser_ros.commands.bench", "time and memory of the network, parity with the published one"),
     "import-official": ("mini_diffuser_ros.commands.import_official", "published weights into a policy directory"),
     "upgrade": ("mini_diffuser_ros.commands.upgrade", "bring a policy of the first format over"),
+    "recover": ("mini_diffuser_ros.commands.recover", "bring the robot back after a reflex; home its gripper"),
     "say": ("mini_diffuser_ros.commands.say", "send a sentence to the running stack and wait for its outcome"),
 }
 """Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""

@@ -101,13 +101,14 @@ def check_opened(travel: FingerTravel, open_width: float, config: GripConfig) ->
     )
 
 
-def held_width(travel: FingerTravel, says_held: bool, config: GripConfig) -> float:
+def held_width(travel: FingerTravel, says_held: bool, open_width: float, config: GripConfig) -> float:
     """Metres of what the fingers hold now that they were told to close, 0.0 if that is nothing.
 
     Args:
         travel: of the fingers.
         says_held: whether the driver reports that the fingers press on something. It counts only where fingers that
             stood between open and closed have not moved, which a grip from before looks like, and a dead gripper.
+        open_width: metres from which the gripper counts as open.
         config: how distances are judged.
 
     Raises:
@@ -128,7 +129,7 @@ def held_width(travel: FingerTravel, says_held: bool, config: GripConfig) -> flo
             f"the gripper did not close: its fingers moved apart, from {millimetres(travel.before)} to "
             f"{millimetres(travel.after)}",
         )
-    if closed_by <= config.least_travel and not says_held:
+    if closed_by <= config.least_travel and not (says_held and travel.before < open_width):
         raise GripperError(
             GripperFault.UNMOVED,
             f"the gripper did not close: its fingers are measured {millimetres(travel.after)} apart, as before; "

@@ -77,6 +77,11 @@ class Process:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
+    def end(self) -> None:
+        """End it in order, so that nobody takes it for being there afterwards."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(ENDING)
+
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()

@@ -70,7 +70,7 @@ class Cell:
     def end(self) -> None:
         """End both, so that the next may have their names."""
         for process in (self.motion, self.drivers):
-            process.kill()
+            process.end()
 
 
 @pytest.fixture(scope="module")
@@ -152,17 +152,28 @@ def test_what_is_gone_before_the_motion_leaves_the_arm_where_it_is(peer: Peer, c
     assert not any(is_moving([state]) for state in cell.states[known:])
 
 
-def test_a_good_grasp_that_the_driver_aborts_is_a_grasp(peer: Peer, start: Callable[..., Process], cell: Cell) -> None:
+def test_a_good_grasp_that_gripper_action_aborts_is_a_grasp(
+    peer: Peer, start: Callable[..., Process], cell: Cell
+) -> None:
     cell.end()
-    plain = Cell(peer, start, ("--not-homed",), "fr3_gripper", franka_msgs=False)
-    unmoved = peer.await_that(
-        lambda: next((r for r in [plain.goal(HERE, True)] if r.outcome != Result.STALE), None), timeout=60.0
-    )
-    assert unmoved.outcome == Result.GRIPPER_UNMOVED
-    assert "20.0 mm apart" in unmoved.message
-    assert "homing" in unmoved.message
-    assert "aborted" in unmoved.message
+    plain = Cell(peer, start, (), "fr3_gripper", franka_msgs=False)
+    plain.prepare(0.04)
+    closed = plain.goal(HERE, False)
+    assert (closed.outcome, closed.held) == (Result.REACHED, pytest.approx(0.04, abs=1e-3))
+    assert plain.goal(THERE, True, closed.held).success
     plain.end()
+
+
+def test_fingers_that_stay_open_did_not_close_whatever_the_driver_says(
+    peer: Peer, start: Callable[..., Process]
+) -> None:
+    stuck = Cell(peer, start, ("--dead",), "franka_gripper", franka_msgs=True)
+    stuck.prepare()
+    unmoved = stuck.goal(HERE, False)
+    assert unmoved.outcome == Result.GRIPPER_UNMOVED
+    assert "80.0 mm apart, as before" in unmoved.message
+    assert "succeeded, success true" in unmoved.message
+    stuck.end()
 
 
 def test_without_the_gripper_actions_of_the_fake_hardware_the_arm_stays(

@@ -25,7 +25,7 @@ verdicts = st.booleans()
 
 
 def closed(before: float, after: float, first_rest: float | None = None, says_held: bool = False) -> float:
-    return held_width(FingerTravel(before, first_rest, after), says_held, CONFIG)
+    return held_width(FingerTravel(before, first_rest, after), says_held, OPEN, CONFIG)
 
 
 @given(st.floats(0.004, 0.0775), verdicts)
@@ -43,6 +43,12 @@ def test_fingers_that_did_not_move_did_not_close(width: float, noise: float) -> 
     with pytest.raises(GripperError, match=r"did not close.*homing") as caught:
         closed(width, width + noise)
     assert caught.value.fault is GripperFault.UNMOVED
+
+
+@given(st.floats(OPEN, 0.08))
+def test_open_fingers_that_stay_so_hold_nothing_even_if_the_driver_says_so(width: float) -> None:
+    with pytest.raises(GripperError, match="did not close"):
+        closed(width, width, says_held=True)
 
 
 def test_fingers_that_stand_on_something_already_are_believed_with_the_driver() -> None:

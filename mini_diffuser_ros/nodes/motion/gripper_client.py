@@ -284,7 +284,7 @@ class GripperClient:
         if wanted_open:
             check_opened(travel, self._joints.open_width, self._grip)
             return 0.0
-        return held_width(travel, verdict.good, self._grip)
+        return held_width(travel, verdict.good, self._joints.open_width, self._grip)
 
     @staticmethod
     def _describe(wanted_open: bool, held: float) -> str:
