@@ -38,6 +38,28 @@ class Workspace:
 
 
 @dataclass(frozen=True)
+class StaticBox:
+    """An obstacle that never moves: a wall, a shelf, a camera stand.
+
+    Attributes:
+        name: appears in refusals.
+        center: (3,) metres, base frame.
+        half_extents: (3,) metres, positive.
+        yaw: radians about the base's z axis.
+    """
+
+    name: str
+    center: tuple[float, float, float]
+    half_extents: tuple[float, float, float]
+    yaw: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if min(self.half_extents) <= 0.0:
+            raise not_expected(f"half_extents of {self.name!r}", self.half_extents, "three positive numbers, metres")
+
+
+@dataclass(frozen=True)
 class FusionConfig:
     """Settings of :func:`~mini_diffuser_ros.perception.fuse_views`; a policy is served with those it was trained with.
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-official": ("mini_diffuser_ros.commands.import_official", "published weights into a policy directory"),
     "upgrade": ("mini_diffuser_ros.commands.upgrade", "bring a policy of the first format over"),
     "recover": ("mini_diffuser_ros.commands.recover", "bring the robot back after a reflex; home its gripper"),
+    "cell": ("mini_diffuser_ros.commands.cell", "draw a cell file, name what in it does not fit"),
     "say": ("mini_diffuser_ros.commands.say", "send a sentence to the running stack and wait for its outcome"),
 }
 """Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""

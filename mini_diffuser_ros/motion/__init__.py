@@ -6,7 +6,7 @@
 What cannot be done safely raises a subclass of :class:`MotionRefused` whose message names the limit.
 """
 
-from mini_diffuser_ros.motion.config import MotionConfig, StaticBox
+from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.planner import MotionPlanner, PlannedKeyframe
 from mini_diffuser_ros.motion.refusals import (
     AllRefused,
@@ -21,6 +21,7 @@ from mini_diffuser_ros.motion.refusals import (
     Unreachable,
 )
 from mini_diffuser_ros.motion.timing import interpolate
+from mini_diffuser_ros.records import StaticBox
 
 __all__ = [
     "AllRefused",

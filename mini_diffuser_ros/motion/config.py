@@ -6,30 +6,8 @@ import math
 from dataclasses import dataclass, field
 
 from mini_diffuser_ros.motion.surroundings import ObstacleConfig
-from mini_diffuser_ros.records import Workspace
+from mini_diffuser_ros.records import StaticBox, Workspace
 from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
-
-
-@dataclass(frozen=True)
-class StaticBox:
-    """An obstacle that never moves: a wall, a shelf, a camera stand.
-
-    Attributes:
-        name: appears in refusals.
-        center: (3,) metres, base frame.
-        half_extents: (3,) metres, positive.
-        yaw: radians about the base's z axis.
-    """
-
-    name: str
-    center: tuple[float, float, float]
-    half_extents: tuple[float, float, float]
-    yaw: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if min(self.half_extents) <= 0.0:
-            raise not_expected(f"half_extents of {self.name!r}", self.half_extents, "three positive numbers, metres")
 
 
 @dataclass(frozen=True)

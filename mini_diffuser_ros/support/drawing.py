@@ -47,6 +47,23 @@ class GripperGlyph:
     color: Color = FIRST_COLOR
 
 
+@dataclass(frozen=True, eq=False)
+class Wireframe:
+    """Edges to draw.
+
+    Attributes:
+        edges: (N, 2, 3) metres, both ends of each, in the frame of the cloud.
+        color: RGB.
+        label: text at the first end; may be empty.
+        width: pixels.
+    """
+
+    edges: NDArray[np.floating]
+    color: Color
+    label: str = ""
+    width: int = 1
+
+
 def glyphs_of_modes(modes: Sequence[KeyframeMode]) -> tuple[GripperGlyph, ...]:
     """Glyphs of a policy's candidates, labelled with rank, share and whether they end the task."""
     colors = (FIRST_COLOR, *OTHER_COLORS)
@@ -66,26 +83,28 @@ def draw_cloud(
     grippers: Sequence[GripperGlyph] = (),
     title: str = "",
     size: tuple[int, int] = (1280, 640),
+    wireframes: Sequence[Wireframe] = (),
 ) -> Image.Image:
-    """Draw a cloud from obliquely above and from straight above, side by side, with grippers in it.
+    """Draw a cloud from obliquely above and from straight above, side by side, with grippers and edges in it.
 
     Args:
         cloud: in a frame whose z axis points up.
         grippers: drawn over the points, the first one last, so that it is never hidden.
         title: one line above the picture.
         size: width and height, pixels.
+        wireframes: drawn over the points, beneath the grippers.
 
     Returns:
         an RGB image; save it with ``image.save("cloud.png")``.
     """
     width, height = size[0] * _SUPERSAMPLING, size[1] * _SUPERSAMPLING
     image = Image.new("RGB", (width, height), _BACKGROUND)
-    low, high = _bounds(cloud, grippers)
+    low, high = _bounds(cloud, grippers, wireframes)
     header = 30 * _SUPERSAMPLING if title else 0
     for column, (name, rotation) in enumerate((("oblique", _oblique()), ("from above", _top()))):
         area = (column * width // 2, header, (column + 1) * width // 2, height)
         view = _View(rotation, low, high, area)
-        _draw_panel(image, view, cloud, grippers, low, high, name)
+        _draw_panel(image, view, cloud, (grippers, wireframes), (low, high), name)
     draw = ImageDraw.Draw(image)
     if title:
         draw.text((12 * _SUPERSAMPLING, 7 * _SUPERSAMPLING), title, fill=_INK, font=_font(16))
@@ -144,11 +163,14 @@ def _top() -> NDArray[np.float64]:
     return np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 
 
-def _bounds(cloud: Cloud, grippers: Sequence[GripperGlyph]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bounds(
+    cloud: Cloud, grippers: Sequence[GripperGlyph], wireframes: Sequence[Wireframe]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Corners of a box around everything that is drawn, resting on the table, with room for the glyphs."""
     reach = [
         transform_points(matrix_from_pose(gripper.pose), _glyph_lines(True).reshape(-1, 3)) for gripper in grippers
     ]
+    reach += [wire.edges.reshape(-1, 3) for wire in wireframes]
     everything = np.concatenate([cloud.points.astype(np.float64), *reach, np.zeros((0, 3))])
     if not len(everything):
         everything = np.array([[0.25, -0.38, 0.0], [0.80, 0.38, 0.3]])
@@ -161,17 +183,20 @@ def _draw_panel(
     image: Image.Image,
     view: _View,
     cloud: Cloud,
-    grippers: Sequence[GripperGlyph],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    drawn: tuple[Sequence[GripperGlyph], Sequence[Wireframe]],
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
     name: str,
 ) -> None:
     draw = ImageDraw.Draw(image)
-    _draw_grid(draw, view, low, high)
+    grippers, wireframes = drawn
+    _draw_grid(draw, view, *bounds)
     _draw_points(image, view, cloud)
+    for wire in wireframes:
+        _draw_wireframe(draw, view, wire)
     for gripper in reversed(grippers):
         _draw_gripper(draw, view, gripper)
-    caption = f"{name}, grid 0.1 m, {len(cloud)} points, {cloud.frame}"
+    points = f", {len(cloud)} points" if len(cloud) else ""
+    caption = f"{name}, grid 0.1 m{points}, {cloud.frame}"
     margin = 12 * _SUPERSAMPLING
     draw.text((view.area[0] + margin, view.area[3] - 2 * margin), caption, fill=(140, 140, 140), font=_font(11))
 
@@ -224,6 +249,15 @@ def _glyph_lines(gripper_open: bool) -> NDArray[np.float64]:
         ],
         dtype=np.float64,
     )
+
+
+def _draw_wireframe(draw: ImageDraw.ImageDraw, view: _View, wire: Wireframe) -> None:
+    for edge in wire.edges:
+        draw.line([tuple(p) for p in view.pixels(edge)], fill=wire.color, width=wire.width * _SUPERSAMPLING)
+    if wire.label:
+        x, y = view.pixels(wire.edges[0, :1])[0]
+        shift = 4 * _SUPERSAMPLING
+        draw.text((x + shift, y - 4 * shift), wire.label, fill=wire.color, font=_font(12))
 
 
 def _draw_gripper(draw: ImageDraw.ImageDraw, view: _View, gripper: GripperGlyph) -> None:
