@@ -11,6 +11,7 @@ EXECUTABLES = (
     "perception_node",
     "policy_node",
     "motion_node",
+    "guard_node",
     "sim_node",
     "run_node",
     "recorder_node",

@@ -29,6 +29,7 @@ from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, BringupError, p
 PACKAGE = "mini_diffuser_ros"
 SHARE = Path(get_package_share_directory(PACKAGE))
 YES_OR_NO = ["true", "false"]
+GUARD = "guard_node"  # a process of its own, always: what it is there for is that others hang or die
 RESPAWN_DELAY = 1.0  # seconds
 MOST_DEATHS, DEATHS_WITHIN = 5, 60.0  # seconds; a node that dies more often will not be helped by another start
 RECORDER_PATIENCE = 15.0  # seconds after a run for its episode to be written
@@ -98,7 +99,7 @@ ARGUMENTS = (
         "composed",
         default_value="false",
         choices=YES_OR_NO,
-        description="All nodes in one process instead of one process a node.",
+        description="All nodes but the guard in one process instead of one process a node.",
     ),
     DeclareLaunchArgument(
         "respawn",
@@ -184,11 +185,22 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
     respawn, until_done = values["respawn"] == "true", values["exit_on_done"] == "true"
     recorder = ["--optional", "recorder_node"] if plan.record else []
     run = ([] if until_done else ["--optional"]) + ["run_node"] if plan.run else []
+    guard = Node(
+        package=PACKAGE,
+        executable=GUARD,
+        name=GUARD,
+        namespace=values["namespace"],
+        parameters=_parameters([GUARD], values, arguments),
+        output="screen",
+        respawn=respawn,
+        respawn_delay=RESPAWN_DELAY,
+        **PATIENCE,
+    )
     action = Node(
         package=PACKAGE,
         executable="stack",
         namespace=values["namespace"],
-        arguments=[*plan.nodes, *recorder, *run],
+        arguments=[*(name for name in plan.nodes if name != GUARD), *recorder, *run],
         parameters=_parameters(list(plan.overrides), values, arguments),
         output="screen",
         respawn=respawn,
@@ -196,7 +208,8 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
         **PATIENCE,
     )
     react = _is_respawned() if respawn else _EndOfRun(recorded=False).of_run if until_done else _ends_the_stack
-    return [_on_exit(action, react), action]
+    of_guard = _is_respawned() if respawn else _ends_the_stack
+    return [_on_exit(guard, of_guard), guard, _on_exit(action, react), action]
 
 
 def _viewer(values: dict[str, str]) -> list[LaunchDescriptionEntity]:

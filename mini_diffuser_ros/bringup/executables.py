@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # In the order in which a stack closes them: the arm's motion ends first.
 CLASSES = {
     "motion_node": "MotionNode",
+    "guard_node": "GuardNode",
     "policy_node": "PolicyNode",
     "run_node": "RunNode",
     "recorder_node": "RecorderNode",
@@ -87,3 +88,4 @@ recorder_node = _executable("recorder_node")
 run_node = _executable("run_node")
 policy_node = _executable("policy_node")
 motion_node = _executable("motion_node")
+guard_node = _executable("guard_node")

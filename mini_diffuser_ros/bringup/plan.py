@@ -35,7 +35,8 @@ class Bringup:
     """The stack that a launch starts.
 
     Attributes:
-        nodes: executables of the nodes without which nothing works.
+        nodes: executables of the nodes without which nothing works; the guard is a process of its own, whatever else
+            shares one.
         run: whether run_node sends a sentence.
         record: whether recorder_node runs.
         overrides: node: parameter: value, for what the launch's arguments say.
@@ -93,6 +94,7 @@ def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
         "perception_node": {**shown, "checkpoint": checkpoint},
         "policy_node": {"checkpoint": checkpoint, "device": arguments["device"], "seed": seed},
         "motion_node": {"stop_file": str(session / "stop")},
+        "guard_node": {},
     }
     if simulated:
         overrides["sim_node"] = {"instruction": instruction, "seed": seed}

@@ -19,11 +19,20 @@ from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
 from mini_diffuser_ros.nodes.motion.gripper_client import FAULTS, GripperClient, GripperMissingError
-from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, MotionOutcome, Result, refusal_of
+from mini_diffuser_ros.nodes.motion.motion_goal import (
+    LATCHING,
+    GoalProgress,
+    MotionFaultError,
+    MotionOutcome,
+    Result,
+    outcome_of,
+    refusal_of,
+)
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
-from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind
+from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
+from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
@@ -34,16 +43,18 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.stop_latch import StopLatch
-from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.arm_watch import WatchConfig
 from mini_diffuser_ros.sensing.grip import GripConfig, GripperError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import Health, HealthLevel
 from mini_diffuser_ros.support.settings import not_expected
 
 TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest
+HINDERED = 3.0  # seconds that a goal waits for what speaks against a motion to pass, such as a guard yet to be found
 
 BOX_NUMBERS = 7
 BOXES = (
@@ -54,6 +65,8 @@ BOXES = (
 
 class MotionNode(ManagedNode):
     """Executes one keyframe at a time and stops from any state.
+
+    It moves nothing while guard_node, a process of its own that stops the arm when this one fails, is silent.
 
     The planner refuses, it never clips: a keyframe beyond a limit is the policy's to replace. Before the first
     keyframe whatever an earlier motion_node left under way is canceled, and every motion begins at measured rest.
@@ -89,6 +102,17 @@ class MotionNode(ManagedNode):
         client_timeout = parameters.number(
             "client_timeout", 1.0, "seconds without the policy's heartbeat after which its motion stops", 0.2, 30.0
         )
+        feedback_timeout = parameters.number(
+            "feedback_timeout",
+            0.5,
+            "seconds without a word of the arm's controller after which motion stops",
+            0.05,
+            10.0,
+        )
+        self._guard_timeout = parameters.number(
+            "guard_timeout", 0.5, "seconds without guard_node's heartbeat after which motion stops", 0.1, 10.0
+        )
+        watch = parameters.settings(WatchConfig(), "watch")
         arrival_tolerance = parameters.number(
             "arrival_tolerance",
             ARRIVAL_TOLERANCE,
@@ -112,9 +136,10 @@ class MotionNode(ManagedNode):
         self._turn = threading.Lock()  # held by the goal that may move the arm
 
         group = ReentrantCallbackGroup()
-        self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, arrival_tolerance)
+        self._ros_time = ClockWatch(self)
+        self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, watch, arrival_tolerance)
         self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
-        self._watchdog = MotionWatchdog(self, self._arm, self._joints, client_timeout)
+        self._watchdog = MotionWatchdog(self, self._arm, self._hindrance, client_timeout, feedback_timeout)
         controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         self._motion = KeyframeMotion(
@@ -148,6 +173,7 @@ class MotionNode(ManagedNode):
         diagnostics.add("controllers", self._health.controllers)
         diagnostics.add("gripper", self._gripper.health)
         diagnostics.add("motion", self._health.motion)
+        diagnostics.add("supervision", lambda: supervision(self._hindrance()))
 
     def close(self) -> None:
         """Bring the motion under way to rest; what is remembered for the case of a crash is not needed."""
@@ -160,7 +186,32 @@ class MotionNode(ManagedNode):
         self._health.joint_state_arrived()
         self._joints.take(*state)
 
+    def _hindrance(self) -> tuple[int, str] | None:
+        """What speaks against any motion now."""
+        if not self._stopping.heart.is_serving():
+            return Result.DUPLICATE, "motion_node still looks for another one of its kind"
+        if rival := self._stopping.heart.rival():
+            return Result.DUPLICATE, f"another motion_node serves as well, {rival}: end one of the two"
+        if problem := self._ros_time.problem():
+            return Result.NO_CLOCK, problem
+        silence = self._stopping.guard.silence()
+        if silence > self._guard_timeout:
+            since = "was not heard of" if silence == float("inf") else f"has been silent for {silence:.1f} s"
+            return Result.UNGUARDED, f"guard_node {since}: nothing moves without it"
+        return None
+
+    def _hindrance_at_start(self) -> tuple[int, str] | None:
+        """What speaks against beginning a motion now."""
+        if len(servers := self._arm.state.servers()) > 1:
+            return Result.DUPLICATE, f"{self._arm.name} is served more than once, by {', '.join(servers)}: end one"
+        if not self._stopping.is_released():
+            return Result.STOPPED, "guard_node holds its stop; call mini_diffuser/resume first"
+        return self._hindrance()
+
     def _take_over(self) -> None:
+        # Not before it is known that whatever is under way is not another motion_node's.
+        if not self._stopping.heart.is_serving():
+            return
         if all([self._arm.take_over(), self._gripper.take_over()]):
             self._takeover.cancel()
 
@@ -172,7 +223,7 @@ class MotionNode(ManagedNode):
         """Runs in a thread of the executor until the keyframe is reached or not."""
         progress = GoalProgress(goal)
         with self._goals.of(goal) as token:
-            outcome = self._attempt(goal.request, token, progress)
+            outcome = self._attempt(goal, token, progress)
         progress.end()
         self._report(outcome)
         end_goal(goal, succeeded=outcome.outcome == Result.REACHED, canceled=outcome.outcome == Result.CANCELED)
@@ -189,31 +240,39 @@ class MotionNode(ManagedNode):
             if refusal != outcome.message:
                 self.get_logger().warning(refusal)
 
-    def _attempt(self, request: MoveToKeyframe.Goal, token: CancellationToken, progress: GoalProgress) -> MotionOutcome:
+    def _attempt(self, goal: Any, token: CancellationToken, progress: GoalProgress) -> MotionOutcome:
         """What becomes of a goal, whatever happens."""
+        commands = self._arm.commands
+        outcome = self._outcome(goal, token, progress)
+        if outcome.outcome in LATCHING and self._arm.commands > commands:
+            self._stopping.stop(outcome.message)
+            return replace(outcome, message=f"{outcome.message}; call mini_diffuser/resume to go on")
+        return outcome
+
+    def _outcome(self, goal: Any, token: CancellationToken, progress: GoalProgress) -> MotionOutcome:
+        request = goal.request
+        client = bytes(goal.goal_id.uuid) if request.with_heartbeat else None
         refusal = refusal_of(request, self._planner.robot.base_frame, self._max_candidates)
         if refusal is not None:
             return MotionOutcome(Result.REFUSED, refusal, refusals=(refusal,))
         candidates = [mode_from_message(message) for message in request.candidates]
         try:
             self._planner.check_poses(candidates)
-            with self._turn_of(token), self._watchdog.watching(token, progress):
+            with self._turn_of(token), self._watchdog.watching(token, progress, client):
                 report = self._motion.carry_out(candidates, token, progress.tell, request.held)
             return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals, report.held)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
-        except StaleJointsError as error:
-            return MotionOutcome(Result.STALE, str(error))
         except AllRefused as error:
             return MotionOutcome(Result.REFUSED, str(error), refusals=tuple(map(str, error.refusals)))
         except GripperError as error:
             return MotionOutcome(FAULTS[error.fault], str(error))
         except ActionUnavailableError as error:
             missing = isinstance(error, GripperMissingError)
-            outcome = Result.GRIPPER_MISSING if missing else Result.FAILED
+            outcome = Result.GRIPPER_MISSING if missing else outcome_of(error)
             return MotionOutcome(outcome, f"{error}; {self._known_controllers()}")
         except UserError as error:
-            return MotionOutcome(Result.FAILED, str(error))
+            return MotionOutcome(outcome_of(error), str(error))
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
             return MotionOutcome(Result.FAILED, f"{type(error).__name__}: {error}")
@@ -228,6 +287,11 @@ class MotionNode(ManagedNode):
             if self._latch.reason:
                 reason = f"the arm is stopped ({self._latch.reason}); call mini_diffuser/resume first"
                 raise InterruptionError(Result.STOPPED, reason)
+            # A node that was started a moment ago still looks for the others.
+            if not poll(lambda: self._hindrance_at_start() is None, token, HINDERED) and (
+                hindrance := self._hindrance_at_start()
+            ):
+                raise MotionFaultError(*hindrance)
             yield
         finally:
             self._turn.release()
@@ -237,6 +301,13 @@ class MotionNode(ManagedNode):
         arms = actions_of_kind(self, "control_msgs/action/FollowJointTrajectory")
         grippers = actions_of_kind(self, "control_msgs/action/GripperCommand")
         return f"arms found: {', '.join(arms) or 'none'}; grippers found: {', '.join(grippers) or 'none'}"
+
+
+def supervision(hindrance: tuple[int, str] | None) -> Health:
+    """Whether a motion would be supervised, for diagnostics."""
+    if hindrance is None:
+        return Health(HealthLevel.OK, "guard, clock and uniqueness are as they have to be")
+    return Health(HealthLevel.ERROR, hindrance[1])
 
 
 def planner_config(parameters: Parameters) -> MotionConfig:

@@ -10,23 +10,25 @@ from typing import Any, NoReturn
 
 import numpy as np
 from mini_diffuser_msgs.action import ExecuteInstruction
-from mini_diffuser_msgs.msg import KeyframeModes
+from mini_diffuser_msgs.msg import Heartbeat, KeyframeModes
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Bool, Empty, Header, String
+from std_msgs.msg import Bool, Header, String
 from visualization_msgs.msg import MarkerArray
 
 from mini_diffuser_ros.nodes.policy.markers import mode_markers
-from mini_diffuser_ros.nodes.policy.motion_client import MotionClient
+from mini_diffuser_ros.nodes.policy.motion_client import MotionClient, MotionEndedError
 from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
+from mini_diffuser_ros.nodes.ros.action_goal import poll
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
+from mini_diffuser_ros.nodes.ros.heartbeat import LOOKING, Heart
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.policy import load_policy, tune_cpu
@@ -39,7 +41,7 @@ from mini_diffuser_ros.support.health import Health, HealthLevel
 
 Result = ExecuteInstruction.Result
 ACTION = "mini_diffuser/execute"
-HEARTBEAT_PERIOD = 0.1  # seconds
+READY_PERIOD = 0.1  # seconds between looks whether there are clouds
 TAKEOVER_PERIOD = 0.2  # seconds between looks for a motion that an earlier process may have left under way
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for its sentence to end
 OUTCOMES = {
@@ -106,7 +108,7 @@ class PolicyNode(ManagedNode):
         self._modes = self.create_publisher(KeyframeModes, "mini_diffuser/modes", 10)
         self._markers = self.create_publisher(MarkerArray, "mini_diffuser/markers", 10)
         self._active = self.create_publisher(String, "mini_diffuser/active_instruction", LATCHED)
-        self._heartbeat = self.create_publisher(Empty, "mini_diffuser/heartbeat", 1)
+        self._heart = Heart(self, "policy", self._fill_beat)
         self._ready = self.create_publisher(Bool, "mini_diffuser/ready", LATCHED)
         self._was_ready: bool | None = None
 
@@ -130,7 +132,7 @@ class PolicyNode(ManagedNode):
             10,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        steady_timer(self, HEARTBEAT_PERIOD, self._beat)
+        steady_timer(self, READY_PERIOD, self._tell_ready)
         self._takeover = steady_timer(self, TAKEOVER_PERIOD, self._take_over)
         diagnostics = Diagnostics(self, self._hardware)
         diagnostics.add("cloud", self._cloud.health)
@@ -139,7 +141,8 @@ class PolicyNode(ManagedNode):
     def close(self) -> None:
         """End the sentence under way; motion is canceled with it."""
         self._sentences.interrupt_all(Result.FAILED, "policy_node is shutting down")
-        self._motion.await_quiet(CLOSING_TIMEOUT)
+        # Until the results are on their way, too: whoever waits for one would wait for long.
+        self._sentences.await_none(CLOSING_TIMEOUT)
         self._decider.close()
 
     # Messages
@@ -150,10 +153,13 @@ class PolicyNode(ManagedNode):
 
     def _on_stopped(self, message: Bool) -> None:
         self._arm_stopped = message.data
-        if message.data:
-            self._sentences.interrupt_all(Result.STOPPED, "a stop was called")
+        # A motion under way ends by itself then, and says why once the arm rests.
+        if message.data and not self._motion.is_busy():
+            self._sentences.interrupt_all(Result.STOPPED, "the arm was stopped")
 
     def _on_instruction(self, message: String) -> None:
+        if self._sentences.is_obeyed(message.data):
+            return  # somebody repeats it; another one would preempt
         accepted = self._own_action.send_goal_async(ExecuteInstruction.Goal(instruction=message.data))
         accepted.add_done_callback(partial(self._report_topic_run, message.data))
 
@@ -164,8 +170,10 @@ class PolicyNode(ManagedNode):
                 lambda ended: self.get_logger().info(f"'{instruction[:80]}': {ended.result().result.message}")
             )
 
-    def _beat(self) -> None:
-        self._heartbeat.publish(Empty())
+    def _fill_beat(self, beat: Heartbeat) -> None:
+        beat.goal_id = self._motion.goal_id
+
+    def _tell_ready(self) -> None:
         ready = self._cloud.is_fresh()
         if ready != self._was_ready:
             self._was_ready = ready
@@ -197,24 +205,38 @@ class PolicyNode(ManagedNode):
         start = time.monotonic()
         with self._sentences.of(goal) as token:
             run = self._make_run(goal, token)
-            outcome, message = self._attempt(goal, run, token)
+            outcome, message, motion_outcome = self._attempt(goal, run, token)
         self.get_logger().info(f"'{goal.request.instruction.strip()[:80]}': {message} ({run.keyframes} keyframes)")
         end_goal(goal, succeeded=outcome == Result.TERMINATED, canceled=outcome == Result.CANCELED)
-        return Result(outcome=outcome, message=message, keyframes=run.keyframes, seconds=time.monotonic() - start)
+        return Result(
+            outcome=outcome,
+            message=message,
+            keyframes=run.keyframes,
+            seconds=time.monotonic() - start,
+            motion_outcome=motion_outcome,
+        )
 
-    def _attempt(self, goal: Any, run: InstructionRun, token: CancellationToken) -> tuple[int, str]:
-        """Outcome and message of a sentence, whatever happens."""
+    def _attempt(self, goal: Any, run: InstructionRun, token: CancellationToken) -> tuple[int, str, int]:
+        """Outcome and message of a sentence, whatever happens, and motion's outcome if that has ended it."""
         try:
             # The sentence that was preempted first brings the arm to rest.
             with self._sentences.turn(token):
-                return self._obey(goal.request.instruction.strip(), run)
+                self._check_unique(token)
+                return *self._obey(goal.request.instruction.strip(), run), -1
+        except MotionEndedError as end:
+            return end.outcome, str(end), end.motion_outcome
         except InterruptionError as interruption:
-            return interruption.outcome, str(interruption)
+            return interruption.outcome, str(interruption), -1
         except UserError as error:
-            return Result.FAILED, str(error)
+            return Result.FAILED, str(error), -1
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
-            return Result.FAILED, f"{type(error).__name__}: {error}"
+            return Result.FAILED, f"{type(error).__name__}: {error}", -1
+
+    def _check_unique(self, token: CancellationToken) -> None:
+        poll(self._heart.is_serving, token, 2.0 * LOOKING)
+        if rival := self._heart.rival():
+            raise NodeError(f"another policy_node serves as well, {rival}: end one of the two")
 
     def _obey(self, sentence: str, run: InstructionRun) -> tuple[int, str]:
         if self._arm_stopped:

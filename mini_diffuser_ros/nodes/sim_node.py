@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
@@ -36,6 +37,8 @@ from mini_diffuser_ros.simulation.realtime.table import Table
 from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 from mini_diffuser_ros.simulation.rendering import make_renderer
 from mini_diffuser_ros.support.errors import UserError
+
+CLOSING_TIMEOUT = 2.5  # seconds for whoever moves the arm to bring it to rest
 
 
 class SimNode(ManagedNode):
@@ -94,11 +97,12 @@ class SimNode(ManagedNode):
         diagnostics.add("physics", self._health.physics)
         diagnostics.add("cameras", self._health.cameras)
         self._stepped = time.monotonic()
-        self.create_timer(1.0 / rate, self._step, callback_group=MutuallyExclusiveCallbackGroup())
-        self.create_timer(1.0 / camera_rate, self._render, callback_group=MutuallyExclusiveCallbackGroup())
+        steady_timer(self, 1.0 / rate, self._step)
+        steady_timer(self, 1.0 / camera_rate, self._render)
 
     def close(self) -> None:
-        """End the goals under way."""
+        """Go on until motion_node, which has heard the same signal, has brought the arm to rest; then end the goals."""
+        self._arm.await_none(CLOSING_TIMEOUT)
         for server in (self._arm, self._gripper):
             server.end("sim_node is shutting down")
 

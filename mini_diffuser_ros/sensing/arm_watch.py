@@ -11,13 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.sensing.errors import ContradictoryJointsError, DeviationError, FrozenJointsError
+from mini_diffuser_ros.sensing.errors import (
+    ContradictoryJointsError,
+    DeviationError,
+    FrozenJointsError,
+    StaleJointsError,
+)
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 Array = NDArray[np.float64]
 
 FORGOTTEN = 0.5  # seconds after which what a controller said is of another motion
+KEPT = 5.0  # seconds of what it said
+HEARD_WITHIN = 0.25  # seconds for which a word counts; controllers speak ten times a second and more often
 FROZEN_TRAVEL = 0.03  # radians that a controller may go on while joint states stay the same to the last bit
 FROZEN_STATES = 3  # joint states that have to say so
 AHEAD = 0.1  # seconds by which the arm may be ahead of what was heard of its controller last
@@ -74,7 +81,7 @@ class ArmWatch:
     def __init__(self, joints: JointStateMonitor, config: WatchConfig) -> None:
         self._joints = joints
         self._config = config
-        self._words: deque[_Word] = deque(maxlen=1000)
+        self._words: deque[_Word] = deque(maxlen=5000)
         self._anchor: _Anchor | None = None
         self._lock = threading.Lock()
 
@@ -110,17 +117,24 @@ class ArmWatch:
                 self._words.clear()
                 self._anchor = None
             self._words.append(word)
-            while received - self._words[0].received > FORGOTTEN:
+            while received - self._words[0].received > KEPT:
                 self._words.popleft()
             states, changes = self._joints.changes()
             if self._anchor is None or self._anchor.changes != changes:
                 self._anchor = _Anchor(received, word.desired, states, changes)
 
-    def actual(self) -> Array | None:
-        """(J,) radians, where the controller said lately that the arm is; None if it said nothing."""
+    def describe_miss(self) -> str:
+        """Which joint is farthest from where the controller wanted it last, and by how much; empty if not known."""
         with self._lock:
             word = self._words[-1] if self._words else None
-        return None if word is None or time.monotonic() - word.received > FORGOTTEN else word.actual
+        try:
+            measured = self._joints.positions()
+        except StaleJointsError:
+            return ""
+        if word is None or time.monotonic() - word.received > FORGOTTEN:
+            return ""
+        joint, miss = nearest_miss(word.desired[None], measured)
+        return f"{self._joints.robot.arm_joint_names[joint]} is {miss:.3f} rad away from where its controller wants it"
 
     def silence(self) -> float:
         """Seconds since the controller was heard of, infinite if it never was."""
@@ -138,11 +152,17 @@ class ArmWatch:
         measured = self._joints.positions()
         with self._lock:
             words, anchor = list(self._words), self._anchor
-        if not words or now - words[-1].received > FORGOTTEN:
+        if not words:
             return
-        self._check_change(words[-1], anchor)
-        words = [word for word in words if words[-1].received - word.received <= self._config.lag]
-        names, ahead = self._joints.robot.arm_joint_names, AHEAD + now - words[-1].received
+        if now - words[-1].received <= FORGOTTEN:
+            self._check_change(words[-1], anchor)
+        age = self._joints.age() or 0.0
+        if now - age - words[-1].received > HEARD_WITHIN:
+            return
+        # A joint state that is late is compared with what was said when it was new.
+        oldest = words[-1].received - self._config.lag - age
+        words = [word for word in words if word.received >= oldest]
+        names, ahead = self._joints.robot.arm_joint_names, AHEAD + max(0.0, now - age - words[-1].received)
         said = [word.actual for word in words if word.actual is not None and np.isfinite(word.actual).all()]
         if said:
             joint, miss = nearest_miss(_path(said, words[-1].velocities, ahead), measured)
@@ -171,7 +191,7 @@ class ArmWatch:
             )
 
 
-def nearest_miss(path: Array, positions: Array) -> tuple[int, float]:
+def nearest_miss(path: NDArray[np.floating], positions: NDArray[np.floating]) -> tuple[int, float]:
     """How far an arm is away from where it passes at the same time with every joint.
 
     Args:

@@ -137,6 +137,17 @@ class JointStateMonitor:
             return f"the arm is not known to rest: {reason}"
         return f"the arm moves at {speed:.2f} rad/s, at rest are {self._rest_speed:.2f} rad/s"
 
+    def describe_stop(self, timeout: float) -> tuple[bool, str]:
+        """Whether an arm that was stopped comes to rest within ``timeout`` seconds, and what to say about it."""
+        try:
+            self.wait_for(CancellationToken(), self.rests, timeout)
+        except TimeoutError:
+            try:
+                return False, f"stopped, but {self.describe_unrest()}"
+            except StaleJointsError as error:
+                return False, f"stopped, but whether the arm rests is not known: {error}"
+        return True, "stopped, the arm rests"
+
     # All joints
 
     def positions_at(self, stamp: float) -> dict[str, float]:

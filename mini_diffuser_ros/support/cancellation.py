@@ -57,6 +57,10 @@ class CancellationToken:
         with self._condition:
             self._condition.notify_all()
 
+    def is_interrupted(self) -> bool:
+        """Whether the task has been interrupted."""
+        return self._interruption is not None
+
     def check(self) -> None:
         """Raise InterruptionError if the task has been interrupted."""
         if self._interruption is not None:

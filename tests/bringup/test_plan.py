@@ -14,7 +14,7 @@ from mini_diffuser_ros.support.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / "config"
 SESSION = Path("/session")
-SIMULATED = ("perception_node", "policy_node", "motion_node", "sim_node")
+SIMULATED = ("perception_node", "policy_node", "motion_node", "guard_node", "sim_node")
 
 
 @pytest.fixture
@@ -55,7 +55,14 @@ def test_the_simulated_stack(arguments: dict[str, str]) -> None:
 def test_a_lab(arguments: dict[str, str]) -> None:
     lab = {"robot": "fr3", "camera_driver": "realsense", "cameras_file": str(CONFIG / "cameras.yaml"), "record": "true"}
     plan = plan_bringup({**arguments, **lab}, SESSION)
-    assert set(plan.nodes) == {"perception_node", "policy_node", "motion_node", "realsense_node", "extrinsics_node"}
+    assert set(plan.nodes) == {
+        "perception_node",
+        "policy_node",
+        "motion_node",
+        "guard_node",
+        "realsense_node",
+        "extrinsics_node",
+    }
     assert plan.overrides["realsense_node"]["serials"] == ["000000000001", "000000000002"]
     assert plan.overrides["recorder_node"]["folder"] == arguments["recordings"]
     assert plan.record

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from rclpy.task import Future
+from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.ros.action_goal import ActionRejectedError, ActionUnavailableError, carry_out
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
@@ -19,6 +20,7 @@ class Handle:
     def __init__(self, accepted: bool) -> None:
         self.accepted = accepted
         self.canceled = False
+        self.goal_id = UUID()
         self.ended = Future()
 
     def get_result_async(self) -> Future:
@@ -35,11 +37,12 @@ class Client:
     def __init__(self, accepts: bool = True) -> None:
         self.handle = Handle(accepts)
         self.on_sent: Callable[[], None] = lambda: None
+        self.is_there = True
 
     def server_is_ready(self) -> bool:
-        return True
+        return self.is_there
 
-    def send_goal_async(self, goal: Any, feedback_callback: Any = None) -> Future:
+    def send_goal_async(self, goal: Any, feedback_callback: Any = None, goal_uuid: Any = None) -> Future:
         self.on_sent()
         accepted = Future()
         accepted.set_result(self.handle)
@@ -66,6 +69,13 @@ def test_a_server_without_a_sign_of_life_is_given_up_and_told_so() -> None:
     with pytest.raises(ActionUnavailableError, match="move gave no sign of life for"):
         send(client, CancellationToken(), max_silence=0.05)
     assert client.handle.canceled
+
+
+def test_a_server_that_goes_while_its_result_is_waited_for_is_noticed() -> None:
+    client = Client()
+    client.on_sent = lambda: setattr(client, "is_there", False)
+    with pytest.raises(ActionUnavailableError, match="move is gone: no server is left that could answer"):
+        send(client, CancellationToken())
 
 
 def test_a_goal_that_takes_too_long_is_canceled() -> None:

@@ -42,6 +42,23 @@ def test_a_newer_sentence_preempts_and_a_refused_one_does_not() -> None:
     assert (outcome_of(first), outcome_of(second)) == (Result.PREEMPTED, None)
 
 
+def test_the_same_sentence_again_changes_nothing_while_it_is_obeyed() -> None:
+    sentences, goal = Sentences(30), Goal("press the button")
+    first = sentences.begin(goal)
+    again = [sentences.begin(Goal(text)) for text in ("press the button", " press the button\n")]
+    assert [outcome_of(token) for token in (first, *again)] == [None, Result.ALREADY, Result.ALREADY]
+    assert sentences.is_obeyed("press the button")
+    other = sentences.begin(Goal("press another"))
+    assert (outcome_of(first), outcome_of(other)) == (Result.PREEMPTED, None)
+    assert not sentences.is_obeyed("press the button")
+    goal = Goal("press the button")
+    back = sentences.begin(goal)
+    assert (outcome_of(other), outcome_of(back)) == (Result.PREEMPTED, None)
+    with sentences.of(goal):
+        pass
+    assert outcome_of(sentences.begin(Goal("press the button"))) is None  # it has ended
+
+
 def test_a_goal_can_be_canceled_from_its_acceptance_to_its_end() -> None:
     sentences, goal = Sentences(20), Goal("press")
     token = sentences.begin(goal)

@@ -10,6 +10,9 @@ from mini_diffuser_msgs.msg import KeyframeMode
 from mini_diffuser_ros.nodes.ros.messages import pose_to_message
 
 MOVE = "/mini_diffuser/move_to_keyframe"
+# Tests share the processors with others, and a node that waits for one is no fault of the arm's.
+PATIENCE = {"max_joint_age": 4.0, "guard_timeout": 4.0, "feedback_timeout": 4.0, "watch.lag": 2.0}
+GUARD_PATIENCE = {"max_joint_age": 5.0, "motion_timeout": 5.0, "feedback_timeout": 5.0, "watch.lag": 3.0}
 MOVING, RESTING = 0.05, 0.02  # rad/s
 
 

@@ -22,7 +22,7 @@ from mini_diffuser_ros.nodes.ros.messages import trajectory_from_message
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 
-from .arm import LEFT, MOVE, RIGHT, is_moving, stays_at_rest
+from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, is_moving, stays_at_rest
 from .conftest import Peer, Process
 
 ROBOT = load_robot("panda")
@@ -124,7 +124,8 @@ def test_a_controller_that_does_not_brake_has_its_goal_canceled(
 ) -> None:
     namespace, flawed = arm
     states = peer.collect(JointState, f"{namespace}/joint_states")
-    node = start("motion_node", namespace=namespace, max_joint_age=4.0, **{"planner.velocity_scaling": 0.05})
+    start("guard_node", namespace=namespace, **GUARD_PATIENCE)
+    node = start("motion_node", namespace=namespace, **PATIENCE, **{"planner.velocity_scaling": 0.05})
     goal = peer.send(MoveToKeyframe, f"{namespace}{MOVE}", candidates=[LEFT, RIGHT])
     peer.await_that(lambda: states and is_moving(states))
     peer.call(Trigger, f"{namespace}/mini_diffuser/stop")

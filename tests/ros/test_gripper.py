@@ -12,7 +12,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 
-from .arm import MOVE, finger_width, is_moving, keyframe, stays_at_rest
+from .arm import GUARD_PATIENCE, MOVE, PATIENCE, finger_width, is_moving, keyframe, stays_at_rest
 from .conftest import FRANKA_INTERFACES, Peer, Process
 
 Result = MoveToKeyframe.Result
@@ -30,13 +30,13 @@ class Cell:
         self._peer = peer
         self.states = peer.collect(JointState, "/joint_states", qos_profile_sensor_data)
         self.drivers = start("franka", "--gripper", gripper, *options)
+        names = {"robot": "fr3", "arm_action": ARM, "gripper_action": f"/{gripper}/gripper_action"}
+        self.guard = start("guard_node", **names, **GUARD_PATIENCE)
         self.motion = start(
             "motion_node",
             environment=FRANKA_INTERFACES if franka_msgs else {},
-            robot="fr3",
-            arm_action=ARM,
-            gripper_action=f"/{gripper}/gripper_action",
-            max_joint_age=2.0,
+            **names,
+            **PATIENCE,
         )
         self._object = peer.node.create_publisher(Float64, f"/{gripper}/object", 1)
         self._slips = peer.node.create_publisher(Float64, f"/{gripper}/slips_after", 1)
@@ -69,7 +69,7 @@ class Cell:
 
     def end(self) -> None:
         """End both, so that the next may have their names."""
-        for process in (self.motion, self.drivers):
+        for process in (self.motion, self.guard, self.drivers):
             process.end()
 
 

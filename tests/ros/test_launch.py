@@ -42,6 +42,7 @@ RUN_ENDS = 300.0  # seconds; a busy machine renders slowly
 BUILT = (
     "[policy_node]: ready for instructions",
     "[motion_node]: planning for",
+    "[guard_node]: guarding",
     "[perception_node]: fusing",
     "[sim_node]: ",
 )
@@ -135,8 +136,12 @@ def test_ctrl_c_leaves_no_process(launched: tuple[int, Path]) -> None:
         return not is_alive(session)
 
     await_that(has_ended, log)
-    nodes = [pid for name in ("perception_node", "policy_node", "motion_node", "sim_node") for pid in pids(log, name)]
-    assert len(nodes) == 5
+    nodes = [
+        pid
+        for name in ("perception_node", "policy_node", "motion_node", "guard_node", "sim_node")
+        for pid in pids(log, name)
+    ]
+    assert len(nodes) == 6
     assert not any(Path(f"/proc/{pid}").exists() for pid in nodes)
     assert "Traceback" not in log.read_text(errors="replace")
 
@@ -153,7 +158,7 @@ def test_one_process_obeys_a_sentence_and_records_it(tmp_path: Path, checkpoint:
         f"recordings:={tmp_path / 'recordings'}",
         within=RUN_ENDS,
     )
-    assert output.count("process started with pid") == 1
+    assert output.count("process started with pid") == 2  # the guard is one of its own
     assert "[left.policy_node]: ready for instructions" in output
     assert "is not known and ignored" not in output
     report = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())

@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from .arm import LEFT, MOVE, RIGHT, is_moving, stays_at_rest
+from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, is_moving, stays_at_rest
 from .conftest import LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
@@ -30,8 +30,9 @@ class Stack:
         self._parameters: dict[str, dict[str, Any]] = {
             "sim_node": {"image_size": 128, "instruction": f"'{SENTENCE}'"},
             "perception_node": {"max_image_age": 5.0},
+            "guard_node": GUARD_PATIENCE,
             "motion_node": {
-                "max_joint_age": 4.0,
+                **PATIENCE,
                 "client_timeout": 2.0,
                 "planner.velocity_scaling": 0.025,
                 "stop_file": stop_file,

@@ -22,6 +22,7 @@ from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 
+from .arm import GUARD_PATIENCE, PATIENCE
 from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
@@ -40,7 +41,8 @@ def stack(start: Callable[..., Process], checkpoint: Path, modes: list[Any]) -> 
     return {
         "sim": start("sim_node", image_size=128, instruction=f"'{instruction}'"),
         "perception": start("perception_node", cameras="[front, left_shoulder, wrist, rear]", max_image_age=5.0),
-        "motion": start("motion_node", max_joint_age=4.0, client_timeout=4.0),
+        "guard": start("guard_node", **GUARD_PATIENCE),
+        "motion": start("motion_node", client_timeout=4.0, **PATIENCE),
         # An untrained policy asks for much that is refused; that need not take long.
         "policy": start(
             "policy_node", checkpoint=checkpoint, keyframe_limit=1, samples=8, candidates=2, decisions_per_keyframe=1

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from action_msgs.srv import CancelGoal
 from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
+from mini_diffuser_ros.nodes.motion.controller_state import ControllerState
 from mini_diffuser_ros.nodes.ros.action_goal import ACCEPT_TIMEOUT, ActionUnavailableError, poll, wait_for_server
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
@@ -30,7 +30,7 @@ class ControllerClient:
         self.name = name
         self._logger = node.get_logger()
         self.client = ActionClient(node, kind, name, callback_group=group)
-        self._cancel = node.create_client(CancelGoal, f"{name}/_action/cancel_goal", callback_group=group)
+        self.state = ControllerState(node, name, group)
         self._quiet = threading.Event()
         self._quiet.set()
         self._takeover: Any = None  # future of the answer
@@ -67,8 +67,7 @@ class ControllerClient:
 
     def cancel_all(self) -> Any:
         """Future of the answer to a request that ends the goals of every client; None if nobody takes requests."""
-        # A goal id of zeros with a stamp of zero stands for all goals.
-        return self._cancel.call_async(CancelGoal.Request()) if self._cancel.service_is_ready() else None
+        return self.state.cancel_all()
 
     def is_busy(self) -> bool:
         """Whether a goal of ours is under way."""

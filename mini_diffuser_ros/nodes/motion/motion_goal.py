@@ -9,7 +9,60 @@ from typing import Any
 import numpy as np
 from mini_diffuser_msgs.action import MoveToKeyframe
 
+from mini_diffuser_ros.nodes.ros.action_goal import ActionRejectedError, ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.sensing.errors import (
+    ContradictoryJointsError,
+    DeviationError,
+    FrozenJointsError,
+    StaleJointsError,
+)
+from mini_diffuser_ros.support.cancellation import InterruptionError
+
 Result = MoveToKeyframe.Result
+# The arm is not where it was to be, or nobody knows where it is: somebody has to look before it moves again.
+LATCHING = (
+    Result.STALE,
+    Result.ABORTED,
+    Result.OVERDUE,
+    Result.OVERRIDDEN,
+    Result.DEVIATED,
+    Result.MISSED,
+    Result.FROZEN,
+    Result.CONTRADICTED,
+    Result.NO_CLOCK,
+)
+
+
+class MotionFaultError(NodeError):
+    """A motion that did not end as it was planned.
+
+    Args:
+        outcome: constant of the action's result.
+        message: one line that says why.
+    """
+
+    def __init__(self, outcome: int, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+# The first that an error is an instance of counts.
+OUTCOMES: tuple[tuple[type[Exception], int], ...] = (
+    (FrozenJointsError, Result.FROZEN),
+    (ContradictoryJointsError, Result.CONTRADICTED),
+    (StaleJointsError, Result.STALE),
+    (DeviationError, Result.DEVIATED),
+    (ActionUnavailableError, Result.NO_CONTROLLER),
+    (ActionRejectedError, Result.REJECTED),
+)
+
+
+def outcome_of(error: Exception) -> int:
+    """The outcome of a motion that an error has ended."""
+    if isinstance(error, (MotionFaultError, InterruptionError)):
+        return error.outcome
+    return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), Result.FAILED)
 
 
 @dataclass(frozen=True)

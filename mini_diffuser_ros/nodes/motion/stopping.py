@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
+from mini_diffuser_ros.nodes.ros.heartbeat import PERIOD, Heart, Listener
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.running.stop_latch import StopLatch
-from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
-from mini_diffuser_ros.support.cancellation import CancellationToken
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
+GUARD_ANSWER = 1.0  # seconds for the guard to let go of its stop after a resume
 
 
 class Stopping:
-    """Serves mini_diffuser/stop and mini_diffuser/resume, in a callback group that nothing else can block.
+    """Holds the stop: serves mini_diffuser/stop and mini_diffuser/resume, and takes over the guard's stops.
+
+    The guard serves mini_diffuser/stop as well and reacts to the same calls by itself. What it has stopped is stopped
+    here until a resume, which is served here alone; the guard lets go when it hears so in a beat of this node.
 
     Args:
         node: that serves.
@@ -33,7 +38,7 @@ class Stopping:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         latch: StopLatch,
         arm: ControllerClient,
         gripper: GripperClient,
@@ -46,40 +51,57 @@ class Stopping:
         self._gripper = gripper
         self._joints = joints
         self._interrupt = interrupt
+        self._resumed = 0  # number of the guard's stop that was resumed last
+        self._held = Heartbeat()  # the guard's last beat
         self._state = node.create_publisher(Bool, "mini_diffuser/stopped", LATCHED)
         self._state.publish(Bool(data=bool(latch.reason)))
         if latch.reason:
             self._logger.warning(f"the arm is stopped: {latch.reason}; call mini_diffuser/resume to go on")
+        self.heart = Heart(node, "motion", self._fill)
+        self.guard = Listener(node, "guard", self._on_guard)
         group = MutuallyExclusiveCallbackGroup()
         node.create_service(Trigger, "mini_diffuser/stop", self._on_stop, callback_group=group)
         node.create_service(Trigger, "mini_diffuser/resume", self._on_resume, callback_group=group)
 
-    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._latch.stop("a stop was called")
-        self._interrupt("a stop was called")
+    def is_released(self) -> bool:
+        """Whether the guard holds no stop that was resumed here."""
+        return self._held.stop == 0
+
+    def stop(self, reason: str) -> None:
+        """Stop until somebody resumes."""
+        self._latch.stop(reason)
+        self._interrupt(reason)
         self._state.publish(Bool(data=True))
-        self._gripper.cancel_all()
-        # A motion of ours brakes, and a cancel request would end its braking. Whatever else moves the arm is canceled.
-        self._arm.await_quiet(TIMEOUT)
+
+    def _fill(self, beat: Heartbeat) -> None:
+        beat.stop = self._resumed
+
+    def _on_guard(self, beat: Heartbeat) -> None:
+        self._held = beat
+        if beat.stop not in (0, self._resumed) and not self._latch.reason:
+            self._logger.warning(f"guard_node has stopped the arm: {beat.reason}; call mini_diffuser/resume to go on")
+            self.stop(beat.reason)
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        # First of all the controllers: everything else is bookkeeping.
         self._arm.cancel_all()
-        response.success, state = self._await_rest()
+        self._gripper.cancel_all()
+        self.stop("a stop was called")
+        self._arm.await_quiet(TIMEOUT)
+        self._arm.cancel_all()  # what was on its way to the controller meanwhile
+        response.success, state = self._joints.describe_stop(TIMEOUT)
         response.message = f"{state}; call mini_diffuser/resume to go on"
         self._logger.warning(response.message)
         return response
 
-    def _await_rest(self) -> tuple[bool, str]:
-        try:
-            self._joints.wait_for(CancellationToken(), self._joints.rests, TIMEOUT)
-        except TimeoutError:
-            try:
-                return False, f"stopped, but {self._joints.describe_unrest()}"
-            except StaleJointsError as error:
-                return False, f"stopped, but whether the arm rests is not known: {error}"
-        return True, "stopped, the arm rests"
-
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._resumed = self._held.stop
         response.success = True
         response.message = "resumed" if self._latch.resume() else "was not stopped"
+        self.heart.beat()
         self._state.publish(Bool(data=False))
+        deadline = time.monotonic() + GUARD_ANSWER
+        while not self.is_released() and time.monotonic() < deadline:
+            time.sleep(PERIOD / 2.0)
         self._logger.info(response.message)
         return response

@@ -1,77 +1,91 @@
-"""The watchdog of the motion under way: joint states, the policy's heartbeat, signs of life for the client."""
+"""The watchdog of the motion under way: the arm, its controller, the guard, the clock, the client that asked for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
-from std_msgs.msg import Empty
+from mini_diffuser_msgs.msg import Heartbeat
 
-from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result
+from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
+from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result, outcome_of
+from mini_diffuser_ros.nodes.ros.heartbeat import Listener, key_of
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
-from mini_diffuser_ros.sensing.errors import StaleJointsError
-from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
 
-PERIOD = 0.05  # seconds between two looks
-REPEAT_EVERY = 10  # looks between two signs of life
+PERIOD = 0.02  # seconds between two looks
+REPEAT_EVERY = 25  # looks between two signs of life for the client
+
+Hindrance = Callable[[], "tuple[int, str] | None"]
+"""Outcome and reason of what speaks against any motion now; None if nothing does."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Watched:
     """A goal that is looked after."""
 
     token: CancellationToken
     progress: GoalProgress
-    has_heartbeat: bool
+    client: bytes | None  # id of the goal for which its client beats; None for a client that does not
+    heard: float  # when it last did
 
 
 class MotionWatchdog:
-    """Interrupts a motion when the joint states or the policy that asked for it fall silent.
+    """Interrupts a motion as soon as something is not as it has to be.
 
     Args:
-        node: that subscribes to the heartbeat.
+        node: that listens.
         arm: moves.
-        joints: joint states.
-        client_timeout: seconds without the policy's heartbeat.
+        hindrance: what else speaks against a motion.
+        client_timeout: seconds without a heartbeat of the client that asked for the motion.
+        feedback_timeout: seconds without a word of the arm's controller.
     """
 
-    def __init__(self, node: Node, arm: ControllerClient, joints: JointStateMonitor, client_timeout: float) -> None:
+    def __init__(
+        self,
+        node: ManagedNode,
+        arm: ArmClient,
+        hindrance: Hindrance,
+        client_timeout: float,
+        feedback_timeout: float,
+    ) -> None:
         self._arm = arm
-        self._joints = joints
+        self._hindrance = hindrance
         self._client_timeout = client_timeout
-        self._heard: float | None = None  # when the last heartbeat was received
+        self._feedback_timeout = feedback_timeout
         self._watched: _Watched | None = None
         self._looks = 0
-        node.create_subscription(
-            Empty,
-            "mini_diffuser/heartbeat",
-            self._on_heartbeat,
-            1,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
-        steady_timer(node, PERIOD, self._look)
+        self._client = Listener(node, "policy", self._on_beat)
+        self._timer = steady_timer(node, PERIOD, self._look)
 
     @contextmanager
-    def watching(self, token: CancellationToken, progress: GoalProgress) -> Iterator[None]:
-        """Around a motion."""
-        # Goals from the command line have no heart to beat.
-        self._watched = _Watched(token, progress, self._silence() < self._client_timeout)
+    def watching(self, token: CancellationToken, progress: GoalProgress, client: bytes | None) -> Iterator[None]:
+        """Around a motion.
+
+        Args:
+            token: of the motion.
+            progress: to repeat.
+            client: id of the goal for which its client beats; None if it does not, as those on a command line.
+        """
+        self._watched = _Watched(token, progress, client, time.monotonic())
         try:
             yield
         finally:
             self._watched = None
 
-    def _on_heartbeat(self, _: Empty) -> None:
-        self._heard = time.monotonic()
+    def goal(self) -> bytes | None:
+        """Id of the goal under way, as far as its client beats for it."""
+        watched = self._watched
+        return None if watched is None else watched.client
 
-    def _silence(self) -> float:
-        return float("inf") if self._heard is None else time.monotonic() - self._heard
+    def _on_beat(self, message: Heartbeat) -> None:
+        watched = self._watched
+        if watched is not None and key_of(message.goal_id) == watched.client:
+            watched.heard = time.monotonic()
 
     def _look(self) -> None:
         watched = self._watched
@@ -80,10 +94,16 @@ class MotionWatchdog:
         self._looks += 1
         if self._looks % REPEAT_EVERY == 0:
             watched.progress.repeat()
+        # What is measured comes first: the guard sees the same faults, and knows less about them.
         try:
             if self._arm.is_busy():
-                self._joints.positions()
-        except StaleJointsError as error:
-            watched.token.interrupt(Result.STALE, str(error))
-        if watched.has_heartbeat and (silence := self._silence()) > self._client_timeout:
-            watched.token.interrupt(Result.STALE, f"no heartbeat of the policy for {silence:.1f} s")
+                self._arm.watch.check()
+        except UserError as error:
+            watched.token.interrupt(outcome_of(error), str(error))
+        if hindrance := self._hindrance():
+            watched.token.interrupt(*hindrance)
+        if (silence := self._arm.silence()) > self._feedback_timeout:
+            watched.token.interrupt(Result.OVERDUE, f"{self._arm.name} has said nothing for {silence:.1f} s")
+        if watched.client is not None and (silence := time.monotonic() - watched.heard) > self._client_timeout:
+            reason = f"no heartbeat of the policy for its motion for {silence:.1f} s"
+            watched.token.interrupt(Result.CLIENT_LOST, reason)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Header
+from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.ros.action_goal import carry_out
+from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, carry_out
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message
 from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.running import MotionReport
@@ -20,6 +22,20 @@ NAME = "mini_diffuser/move_to_keyframe"
 TIMEOUT = 120.0  # seconds for one keyframe, planning and gripper included
 
 
+class MotionEndedError(InterruptionError):
+    """Motion, or its silence, has ended the sentence.
+
+    Args:
+        outcome: of the sentence, constant of ExecuteInstruction's result.
+        message: one line that says why.
+        motion_outcome: of the motion, constant of MoveToKeyframe's result; -1 if motion gave none.
+    """
+
+    def __init__(self, outcome: int, message: str, motion_outcome: int) -> None:
+        super().__init__(outcome, message)
+        self.motion_outcome = motion_outcome
+
+
 class MotionClient(ControllerClient):
     """Sends ranked keyframes to motion_node.
 
@@ -27,12 +43,16 @@ class MotionClient(ControllerClient):
         node: that sends the goals.
         group: of all callbacks.
         max_silence: seconds without a sign of life of motion_node after which its goal counts as lost.
+
+    Attributes:
+        goal_id: of the motion that is waited for, all zeros if none is.
     """
 
     def __init__(self, node: Node, group: CallbackGroup, max_silence: float) -> None:
         super().__init__(node, MoveToKeyframe, NAME, group)
         self._clock = node.get_clock()
         self._max_silence = max_silence
+        self.goal_id = UUID()
 
     def move(
         self,
@@ -52,28 +72,40 @@ class MotionClient(ControllerClient):
             held: metres that what the last report says to be held is wide, 0.0 for nothing.
 
         Raises:
-            InterruptionError: when the token is interrupted, or motion ended the keyframe for another reason than
-                that it refuses every candidate.
-            NodeError: if motion_node is absent or falls silent.
+            InterruptionError: when the token is interrupted.
+            MotionEndedError: if motion ended the keyframe for another reason than that it refuses every candidate, or
+                is absent or falls silent.
         """
-        self.await_server(token)
-        goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()))
+        goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()), with_heartbeat=True)
         goal.candidates = [mode_to_message(mode) for mode in modes]
         goal.held = held
-        with self.busy():
-            wrapped = carry_out(
-                self.client,
-                goal,
-                token,
-                name=self.name,
-                timeout=TIMEOUT,
-                on_feedback=lambda feedback: tell(feedback.phase, f"{feedback.progress:.0%}"),
-                max_silence=self._max_silence,
-            )
-        result, motion = wrapped.result, MoveToKeyframe.Result
-        if result.outcome == motion.REACHED:
-            return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held)
-        if result.outcome == motion.REFUSED:
-            return MotionReport(None, result.message, tuple(result.refusals))
-        ended = ExecuteInstruction.Result
-        raise InterruptionError(ended.STOPPED if result.outcome == motion.STOPPED else ended.FAILED, result.message)
+        goal_id = UUID(uuid=list(uuid.uuid4().bytes))
+        try:
+            self.await_server(token)
+            with self.busy():
+                self.goal_id = goal_id  # beats for it may come before it
+                result = carry_out(
+                    self.client,
+                    goal,
+                    token,
+                    name=self.name,
+                    timeout=TIMEOUT,
+                    on_feedback=lambda feedback: tell(feedback.phase, f"{feedback.progress:.0%}"),
+                    max_silence=self._max_silence,
+                    goal_id=goal_id,
+                ).result
+        except ActionUnavailableError as error:
+            raise MotionEndedError(ExecuteInstruction.Result.MOTION_LOST, str(error), -1) from error
+        finally:
+            self.goal_id = UUID()
+        return _report(result)
+
+
+def _report(result: MoveToKeyframe.Result) -> MotionReport:
+    if result.outcome == result.REACHED:
+        return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held)
+    if result.outcome == result.REFUSED:
+        return MotionReport(None, result.message, tuple(result.refusals))
+    ended = ExecuteInstruction.Result
+    outcome = ended.STOPPED if result.outcome == result.STOPPED else ended.FAILED
+    raise MotionEndedError(outcome, result.message, result.outcome)

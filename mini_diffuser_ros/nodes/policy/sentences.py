@@ -29,18 +29,31 @@ class Sentences(GoalTokens):
         super().__init__()
         self._max_length = max_length
         self._obeyed: CancellationToken | None = None  # whose turn it is
+        self._newest: tuple[str, CancellationToken] | None = None  # the sentence that preempts all others
         self._turn_lock = threading.Lock()
 
     def begin(self, goal: Any) -> CancellationToken:
-        """The token of a goal: one that is refused is interrupted at once, any other preempts all before it."""
+        """The token of a goal: one that is refused, or is obeyed already, is interrupted at once.
+
+        Any other preempts all before it.
+        """
         sentence = goal.request.instruction.strip()
-        refusal = refusal_of(sentence, self._max_length)
-        if refusal is None:
-            self.interrupt_all(Result.PREEMPTED, f"preempted by '{sentence}'")
-        token = super().begin(goal)
-        if refusal is not None:
+        if (refusal := refusal_of(sentence, self._max_length)) is not None:
+            token = super().begin(goal)
             token.interrupt(Result.REFUSED, refusal)
+        elif self.is_obeyed(sentence):
+            token = super().begin(goal)
+            token.interrupt(Result.ALREADY, "the same sentence is being obeyed, and goes on")
+        else:
+            self.interrupt_all(Result.PREEMPTED, f"preempted by '{sentence}'")
+            token = super().begin(goal)
+            self._newest = sentence, token
         return token
+
+    def is_obeyed(self, sentence: str) -> bool:
+        """Whether this sentence is being obeyed, or about to be, and nothing has interrupted it."""
+        newest = self._newest
+        return newest is not None and newest[0] == sentence.strip() and self.holds(newest[1])
 
     @contextmanager
     def turn(self, token: CancellationToken) -> Iterator[None]:

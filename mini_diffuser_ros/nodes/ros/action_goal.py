@@ -8,12 +8,14 @@ from typing import Any, NoReturn
 
 from rclpy.action import ActionClient
 from rclpy.node import Node
+from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
 POLL_PERIOD = 0.1  # seconds
+GONE_AFTER = 0.4  # seconds for which a server has to be missing from the graph to count as gone
 CANCEL_TIMEOUT = 1.5  # seconds for a server to end a canceled goal; Ctrl-C may have to wait for it
 
 
@@ -66,11 +68,13 @@ class SentGoal:
     """A goal that a server has accepted.
 
     Attributes:
+        key: id of the goal.
         sent_at, accepted_at: monotonic seconds of sending the goal and of hearing that it was accepted.
     """
 
-    def __init__(self, name: str, handle: Any, life: _SignsOfLife, sent_at: float) -> None:
-        self._name, self._handle, self._life = name, handle, life
+    def __init__(self, client: ActionClient, name: str, handle: Any, life: _SignsOfLife, sent_at: float) -> None:
+        self._client, self._name, self._handle, self._life = client, name, handle, life
+        self.key = bytes(handle.goal_id.uuid)
         self.sent_at, self.accepted_at = sent_at, time.monotonic()
         self._result = handle.get_result_async()
 
@@ -84,23 +88,26 @@ class SentGoal:
                 none.
 
         Raises:
-            ActionUnavailableError: no result in time, or a server that fell silent; the goal is canceled.
+            ActionUnavailableError: no result in time, or a server that fell silent or is gone; the goal is canceled.
             InterruptionError: the token was interrupted.
         """
-        deadline = time.monotonic() + timeout
+        seen = began = time.monotonic()
         self._result.add_done_callback(lambda _: token.notify())
         while True:
-            left = deadline - time.monotonic()
-            if max_silence is not None:
-                left = min(left, max_silence - self._life.silence())
             try:
-                token.wait_for(self._result.done, max(left, 0.0))
+                token.wait_for(self._result.done, POLL_PERIOD)
                 return self._result.result()
             except TimeoutError:
-                if time.monotonic() >= deadline:
-                    self._give_up(f"no result within {timeout:.1f} s")
-                elif max_silence is not None and self._life.silence() >= max_silence:
-                    self._give_up(f"no sign of life for {self._life.silence():.1f} s")
+                now = time.monotonic()
+            if self._client.server_is_ready():
+                seen = now
+            if now - seen >= GONE_AFTER:
+                self._handle.cancel_goal_async()
+                raise ActionUnavailableError(f"{self._name} is gone: no server is left that could answer")
+            if now - began >= timeout:
+                self._give_up(f"no result within {timeout:.1f} s")
+            if max_silence is not None and self._life.silence() >= max_silence:
+                self._give_up(f"no sign of life for {self._life.silence():.1f} s")
 
     def cancel(self) -> None:
         """Cancel it and wait a while for its end."""
@@ -122,6 +129,7 @@ def send_goal(
     *,
     name: str,
     on_feedback: Callable[[Any], None] | None = None,
+    goal_id: UUID | None = None,
 ) -> SentGoal:
     """Send a goal and wait until it is accepted; one that is interrupted before that is canceled.
 
@@ -131,6 +139,7 @@ def send_goal(
         token: what may interrupt.
         name: of the action, for messages.
         on_feedback: takes each feedback message.
+        goal_id: of the goal; None for one that is drawn.
 
     Raises:
         ActionUnavailableError: no server, or no answer.
@@ -140,18 +149,18 @@ def send_goal(
     token.check()
     wait_for_server(client, name, token, ACCEPT_TIMEOUT)
     life, sent_at = _SignsOfLife(on_feedback), time.monotonic()
-    accepted = client.send_goal_async(goal, feedback_callback=life.on_feedback)
+    accepted = client.send_goal_async(goal, feedback_callback=life.on_feedback, goal_uuid=goal_id)
     try:
         handle = token.result_of(accepted, ACCEPT_TIMEOUT)
     except TimeoutError:
         cancel_on_acceptance(accepted)
         raise ActionUnavailableError(f"{name} did not answer to a goal within {ACCEPT_TIMEOUT:.1f} s") from None
     except InterruptionError:
-        _await_acceptance_and_cancel(accepted, name)
+        _await_acceptance_and_cancel(client, accepted, name)
         raise
     if not handle.accepted:
         raise ActionRejectedError(f"{name} rejected the goal")
-    return SentGoal(name, handle, life, sent_at)
+    return SentGoal(client, name, handle, life, sent_at)
 
 
 def carry_out(
@@ -163,13 +172,14 @@ def carry_out(
     timeout: float,
     on_feedback: Callable[[Any], None] | None = None,
     max_silence: float | None = None,
+    goal_id: UUID | None = None,
 ) -> Any:
     """Send a goal and return its wrapped result; arguments and errors as of :func:`send_goal` and SentGoal.result.
 
     An interruption cancels the goal and waits for its end before it is passed on, so that whoever called knows the
     server is at rest.
     """
-    sent = send_goal(client, goal, token, name=name, on_feedback=on_feedback)
+    sent = send_goal(client, goal, token, name=name, on_feedback=on_feedback, goal_id=goal_id)
     try:
         return sent.result(token, timeout, max_silence)
     except InterruptionError:
@@ -192,14 +202,14 @@ def cancel_on_acceptance(accepted: Any) -> None:
     accepted.add_done_callback(cancel)
 
 
-def _await_acceptance_and_cancel(accepted: Any, name: str) -> None:
+def _await_acceptance_and_cancel(client: ActionClient, accepted: Any, name: str) -> None:
     try:
         handle = CancellationToken().result_of(accepted, CANCEL_TIMEOUT)
     except TimeoutError:
         cancel_on_acceptance(accepted)
         return
     if handle.accepted:
-        SentGoal(name, handle, _SignsOfLife(None), time.monotonic()).cancel()
+        SentGoal(client, name, handle, _SignsOfLife(None), time.monotonic()).cancel()
 
 
 class _SignsOfLife:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -25,6 +26,7 @@ class Diagnostics:
         self._node, self._hardware_id = node, hardware_id
         self._parts: dict[str, Callable[[], Health]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._clock = ClockWatch(node)
         self._timer = steady_timer(node, PERIOD, self.publish)
 
     def add(self, name: str, check: Callable[[], Health]) -> None:
@@ -36,7 +38,10 @@ class Diagnostics:
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         problems = []
-        for name, check in self._parts.items():
+        parts = dict(self._parts)
+        if problem := self._clock.problem():  # of which much else follows
+            parts = {"clock": lambda: Health(HealthLevel.ERROR, problem), **parts}
+        for name, check in parts.items():
             health = check()
             if health.level != HealthLevel.OK:
                 problems.append(health.message)

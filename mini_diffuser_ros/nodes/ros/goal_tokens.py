@@ -25,6 +25,7 @@ class GoalTokens:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self._tokens: dict[bytes, CancellationToken] = {}
 
     def begin(self, goal: Any) -> CancellationToken:
@@ -40,6 +41,16 @@ class GoalTokens:
         finally:
             with self._lock:
                 del self._tokens[_key(goal)]
+                self._ended.notify_all()
+
+    def holds(self, token: CancellationToken) -> bool:
+        """Whether the goal of a token has neither ended nor been interrupted."""
+        return not token.is_interrupted() and token in self._snapshot()
+
+    def await_none(self, timeout: float) -> bool:
+        """Wait until every goal has ended; whether it came to that in time."""
+        with self._ended:
+            return self._ended.wait_for(lambda: not self._tokens, timeout)
 
     def cancel(self, goal: Any, outcome: int) -> CancelResponse:
         """Answer to a cancel request: the goal is interrupted with this outcome, unless it has ended."""

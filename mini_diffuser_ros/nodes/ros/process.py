@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -27,6 +28,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from mini_diffuser_ros.support.errors import UserError, one_line
 
+ANSWERING = 0.2  # seconds after nodes were closed in which the results of their actions leave
 EXECUTOR_TIMEOUT = 1.0  # seconds that callbacks may go on after the nodes were closed
 # Seconds: Python runs a signal's handler in the main thread, which a signal that another thread received does not wake.
 LONGEST_WAIT = 1.0
@@ -245,6 +247,8 @@ class _Process:
         """Close nodes in their order, and stop them when all are closed; whether that went well."""
         went_well = True
         for part in (_Hosted.close, _Hosted.stop):
+            if part is _Hosted.stop and nodes:
+                time.sleep(ANSWERING)
             for hosted in nodes:
                 try:
                     part(hosted)

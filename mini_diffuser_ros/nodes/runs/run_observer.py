@@ -24,6 +24,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
     mode_from_message,
     seconds,
 )
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.viewing.run_report import LoggedDecision, RunReport, draw_decision, logged
 from mini_diffuser_ros.viewing.run_video import RunVideo
@@ -80,7 +81,7 @@ class RunObserver:
         node.create_subscription(PointCloud2, "mini_diffuser/cloud", self._on_cloud, sensors, callback_group=listening)
         node.create_subscription(KeyframeModes, "mini_diffuser/modes", self._on_modes, 10, callback_group=listening)
         node.create_subscription(JointState, "joint_states", self._on_joints, sensors, callback_group=listening)
-        node.create_timer(1.0 / rate, self._film, callback_group=MutuallyExclusiveCallbackGroup())
+        steady_timer(node, 1.0 / rate, self._film)
 
     def sentence_sent(self) -> None:
         """The clock of the report starts now."""

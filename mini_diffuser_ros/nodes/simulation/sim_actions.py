@@ -72,6 +72,10 @@ class _Serving(ABC):
         """The world has moved on."""
         self._goals.notify_all()
 
+    def await_none(self, timeout: float) -> bool:
+        """Wait until no goal is under way; whether it came to that in time."""
+        return self._goals.await_none(timeout)
+
     def end(self, reason: str) -> None:
         """Abort the goal under way."""
         self._goals.interrupt_all(ENDED, reason)

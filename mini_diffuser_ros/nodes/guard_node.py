@@ -1,0 +1,189 @@
+"""guard_node: a process apart from motion_node that stops the arm when anything lies or falls silent while it moves.
+
+It shares nothing with motion_node but what both can measure, plans nothing and needs no torch, so that it lives on when
+that hangs or dies. motion_node in turn moves nothing while the guard is silent.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any, NoReturn
+
+from control_msgs.action import FollowJointTrajectory
+from mini_diffuser_msgs.msg import Heartbeat
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.nodes.motion.controller_state import ControllerState
+from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.heartbeat import Heart, Listener
+from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
+from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.sensing.rest import RestConfig
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import Health, HealthLevel
+
+PERIOD = 0.02  # seconds between two looks
+CANCEL_PERIOD = 0.1  # seconds between two requests to end what goes on although the arm is stopped
+REST_TIMEOUT = 1.5  # seconds for the arm to come to rest after a stop
+PATIENCE = (
+    0.15  # seconds for which joint states and controller have to disagree: motion_node sees it as well, and ends it
+)
+CLOSING_TIMEOUT = 3.0  # seconds that the end of the node waits for motion_node to bring the arm to rest
+
+
+class GuardNode(ManagedNode):
+    """Watches the arm while a controller has a goal, and cancels every goal as soon as something is wrong.
+
+    Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed.
+    """
+
+    threads = 6
+
+    def __init__(self) -> None:
+        super().__init__("guard_node")
+        parameters = Parameters(self)
+        robot = parameters.text("robot", "panda", "robot description, for the names of its joints")
+        arm_action = parameters.text(
+            "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action of the arm"
+        )
+        gripper_action = parameters.text("gripper_action", "panda_gripper/gripper_action", "action of the gripper")
+        max_joint_age = parameters.number(
+            "max_joint_age", 0.4, "seconds without joint states after which a moving arm is stopped", 0.02, 5.0
+        )
+        self._motion_timeout = parameters.number(
+            "motion_timeout",
+            0.4,
+            "seconds without motion_node's heartbeat after which a moving arm is stopped",
+            0.1,
+            10.0,
+        )
+        self._feedback_timeout = parameters.number(
+            "feedback_timeout",
+            0.7,
+            "seconds without the controller's feedback after which the arm is stopped",
+            0.05,
+            10.0,
+        )
+        # motion_node is to notice first what it can notice: it brakes more gently, and knows what it was doing.
+        watch = parameters.settings(WatchConfig(deviation=0.15, lag=0.35), "watch")
+        self._joints = JointStateMonitor(load_robot(robot), max_joint_age, RestConfig(), 0.9, with_fingers=False)
+        self._watch = ArmWatch(self._joints, watch)
+        self._stop = 0  # number of the stop that holds
+        self._number = random.SystemRandom().randrange(1, 2**31)  # of the next one
+        self._reason = ""
+        self._active_since: float | None = None
+        self._wrong_since: float | None = None
+        self._canceled = -float("inf")
+
+        group = ReentrantCallbackGroup()
+        self._arm = ControllerState(self, arm_action, group)
+        self._gripper = ControllerState(self, gripper_action, group)
+        feedback, kind = f"{arm_action}/_action/feedback", FollowJointTrajectory.Impl.FeedbackMessage
+        heard = MutuallyExclusiveCallbackGroup()
+        self.create_subscription(kind, feedback, self._on_feedback, 10, callback_group=heard)
+        subscribe_joint_states(self, self._joints.take)
+        self._heart = Heart(self, "guard", self._fill_beat)
+        self._motion = Listener(self, "motion", self._on_motion)
+        self.create_service(
+            Trigger, "mini_diffuser/stop", self._on_stop, callback_group=MutuallyExclusiveCallbackGroup()
+        )
+        Diagnostics(self, robot).add("guard", self._health)
+        self._timer = steady_timer(self, PERIOD, self._look)
+        self.get_logger().info(f"guarding {arm_action} and {gripper_action}")
+
+    def close(self) -> None:
+        """Guard until motion_node, which has heard the same signal, has brought the arm to rest."""
+        deadline = time.monotonic() + CLOSING_TIMEOUT
+        while self._arm.active() and time.monotonic() < deadline:
+            time.sleep(PERIOD)
+        if self._arm.active():
+            self._cancel()
+
+    # What is heard
+
+    def _on_feedback(self, message: Any) -> None:
+        said = message.feedback
+        desired, actual = said.desired, said.actual
+        self._watch.hear(said.joint_names, desired.positions, desired.velocities, actual.positions, time.monotonic())
+
+    def _on_motion(self, beat: Heartbeat) -> None:
+        if self._stop and beat.stop == self._stop:
+            self._stop = 0
+            self.get_logger().info("resumed")
+
+    def _fill_beat(self, beat: Heartbeat) -> None:
+        beat.stop, beat.reason = self._stop, self._reason
+
+    # Looking
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if not self._arm.active():
+            self._active_since = None
+        elif self._active_since is None:
+            self._active_since = now
+        if self._stop:
+            if (self._arm.active() or self._gripper.active()) and now - self._canceled >= CANCEL_PERIOD:
+                self._cancel()
+        elif problem := self._problem(now):
+            self._hold(problem)
+
+    def _problem(self, now: float) -> str:
+        """What is wrong while the arm's controller follows something; empty if nothing is, or nothing moves."""
+        if self._active_since is None or self._motion.silence() == float("inf"):
+            return ""  # without a motion_node, whatever moves is not ours
+        if (silence := self._motion.silence()) > self._motion_timeout:
+            return f"motion_node has been silent for {silence:.1f} s while the arm moves"
+        if min(now - self._active_since, self._watch.silence()) > self._feedback_timeout:
+            return f"{self._arm.name} has a goal and says nothing of it"
+        try:
+            self._watch.check()
+        except UserError as error:
+            self._wrong_since = self._wrong_since or now
+            return str(error) if now - self._wrong_since >= PATIENCE else ""
+        self._wrong_since = None
+        return ""
+
+    def _health(self) -> Health:
+        if self._stop:
+            return Health(HealthLevel.WARN, f"stopped: {self._reason}")
+        if self._motion.silence() > self._motion_timeout:
+            return Health(HealthLevel.WARN, "motion_node is not heard")
+        return Health(HealthLevel.OK, "watching")
+
+    # Stopping
+
+    def _cancel(self) -> None:
+        self._canceled = time.monotonic()
+        for controller in (self._arm, self._gripper):
+            controller.cancel_all()
+
+    def _hold(self, reason: str) -> None:
+        """End every goal, and hold the stop until somebody resumes."""
+        self._cancel()
+        self._reason, self._stop = reason, self._number
+        self._number = self._number % (2**32 - 1) + 1
+        self._heart.beat()
+        self.get_logger().error(f"stopped the arm: {reason}")
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._hold("a stop was called")
+        response.success, state = self._joints.describe_stop(REST_TIMEOUT)
+        response.message = f"{state}; call mini_diffuser/resume to go on"
+        return response
+
+
+def main() -> NoReturn:
+    """Entry point of the executable ``guard_node``."""
+    run_node(GuardNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Signs of life between nodes of which there is to be one each: who is there, who is silent, who is there twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+
+from mini_diffuser_msgs.msg import Heartbeat
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from unique_identifier_msgs.msg import UUID
+
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
+
+TOPIC = "mini_diffuser/heartbeat"
+PERIOD = 0.05  # seconds between two beats
+LOOKING = 1.0  # seconds that a node looks for another of its kind before it serves
+RIVAL_HELD = 1.0  # seconds after its last beat for which another one counts as there
+
+
+class Heart:
+    """Beats for a node, and sees to it that it is the only one of its kind.
+
+    Known by beats, not by names in the graph, where who was killed stands for a while. A node that hears one that
+    serves already ends with one line that names it. Of two that start at once, the one that drew the smaller number
+    stays. Two that serve nevertheless, as one was held for a while, hear of each other by :meth:`rival`.
+
+    Args:
+        node: whose heart it is.
+        kind: of the node, last part of the topic.
+        fill: completes each beat.
+    """
+
+    def __init__(self, node: ManagedNode, kind: str, fill: Callable[[Heartbeat], None] = lambda _: None) -> None:
+        self._node, self._kind, self._fill = node, kind, fill
+        self._instance = random.SystemRandom().randrange(1, 2**63)
+        self._sender = f"{node.get_fully_qualified_name()} (process {os.getpid()} on {socket.gethostname()})"
+        self._began: float | None = None  # monotonic, of the first beat
+        self._rival, self._rival_heard = "", -float("inf")
+        topic = f"{TOPIC}/{kind}"
+        self._publisher = node.create_publisher(Heartbeat, topic, 10)
+        node.create_subscription(Heartbeat, topic, self._on_beat, 10, callback_group=MutuallyExclusiveCallbackGroup())
+        self._timer = steady_timer(node, PERIOD, self.beat)
+
+    def beat(self) -> None:
+        """Give a sign of life now."""
+        if self._began is None:
+            self._began = time.monotonic()
+        message = Heartbeat(sender=self._sender, instance=self._instance, serving=self.is_serving())
+        self._fill(message)
+        self._publisher.publish(message)
+
+    def is_serving(self) -> bool:
+        """Whether the node has looked for another of its kind, and is the one."""
+        return self._began is not None and time.monotonic() - self._began >= LOOKING
+
+    def rival(self) -> str:
+        """Another node of the kind that serves as well; empty if there is none."""
+        return self._rival if time.monotonic() - self._rival_heard <= RIVAL_HELD else ""
+
+    def _on_beat(self, message: Heartbeat) -> None:
+        if message.instance == self._instance:
+            return
+        if self.is_serving():
+            if message.serving:
+                self._rival, self._rival_heard = message.sender, time.monotonic()
+        elif message.serving or message.instance < self._instance:
+            self._node.get_logger().fatal(
+                f"there is a {self._kind} node already, {message.sender}: end it first, or choose another namespace"
+            )
+            self._node.finish(1)
+
+
+class Listener:
+    """Hears the beats of another node.
+
+    Args:
+        node: that listens.
+        kind: of the node that beats.
+        on_beat: called with each beat.
+    """
+
+    def __init__(self, node: ManagedNode, kind: str, on_beat: Callable[[Heartbeat], None] = lambda _: None) -> None:
+        self._on_beat = on_beat
+        self._heard = -float("inf")
+        node.create_subscription(
+            Heartbeat, f"{TOPIC}/{kind}", self._take, 10, callback_group=MutuallyExclusiveCallbackGroup()
+        )
+
+    def silence(self) -> float:
+        """Seconds since the last beat of one that serves, infinite if there was none."""
+        return time.monotonic() - self._heard
+
+    def _take(self, message: Heartbeat) -> None:
+        if message.serving:
+            self._heard = time.monotonic()
+            self._on_beat(message)
+
+
+def key_of(goal_id: UUID) -> bytes:
+    """The id of a goal as something to compare; all zeros stand for none."""
+    return bytes(goal_id.uuid)

@@ -1,0 +1,246 @@
+"""What goes wrong with an arm and its drivers: each fault ends in a still arm or a completed task, by its own name.
+
+The arm is a stand-in that behaves as a Franka Research 3 on franka_ros2, guard_node and motion_node are processes. The
+rows of the tables are those of docs/results/franka.md.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from control_msgs.action import FollowJointTrajectory
+from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import Heartbeat
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds
+
+from .arm import LEFT, RIGHT, keyframe
+from .conftest import LATCHED, Peer, Process
+from .stand_in_arm import StandInArm
+
+SPACE = "/faults"
+MOVE, STOP, RESUME = (f"{SPACE}/mini_diffuser/{name}" for name in ("move_to_keyframe", "stop", "resume"))
+HEARTBEAT = f"{SPACE}/mini_diffuser/heartbeat/policy"
+FAR = keyframe(3.0, 0.0, 0.2)
+STILL = 0.01  # rad/s
+Result = MoveToKeyframe.Result
+# Somewhat patient, as tests share the processors, and slow, to leave time to interfere.
+MOTION = {"max_joint_age": 0.8, "guard_timeout": 1.0, "feedback_timeout": 1.0, "watch.lag": 0.6, "client_timeout": 1.0}
+GUARD = {"max_joint_age": 2.0, "motion_timeout": 1.0, "feedback_timeout": 3.0, "watch.lag": 1.5}
+
+
+@pytest.fixture(scope="module")
+def arm(peer: Peer) -> Iterator[StandInArm]:  # the peer's context is the arm's
+    stand_in = StandInArm("fr3", SPACE)
+    yield stand_in
+    stand_in.close()
+
+
+class Nodes:
+    """guard_node and motion_node, which can be ended and started again."""
+
+    def __init__(self, start: Callable[..., Process], arm: StandInArm) -> None:
+        names = {"robot": "fr3", "arm_action": arm.arm_action, "gripper_action": arm.gripper_action}
+        self._start = start
+        self._parameters: dict[str, dict[str, Any]] = {
+            "guard_node": {**names, **GUARD},
+            "motion_node": {**names, **MOTION, "planner.velocity_scaling": 0.15},
+        }
+        self.processes = {name: self.start(name) for name in self._parameters}
+
+    def start(self, name: str) -> Process:
+        """Start a node."""
+        process = self._start(name, namespace=SPACE, **self._parameters[name])
+        self.processes = {**getattr(self, "processes", {}), name: process}
+        return process
+
+    def said(self, name: str) -> str:
+        """What a node has written since it was started last."""
+        return self.processes[name].said()
+
+
+@pytest.fixture(scope="module")
+def nodes(start: Callable[..., Process], arm: StandInArm, peer: Peer) -> Nodes:
+    running = Nodes(start, arm)
+    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success)
+    return running
+
+
+def is_still(arm: StandInArm) -> bool:
+    """Whether neither the arm nor its reference moves."""
+    return arm.speed() < STILL and arm.commanded_speed() < STILL
+
+
+def begin(peer: Peer, arm: StandInArm, **fields: Any) -> Any:
+    """Handle of a motion that has begun."""
+    peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
+    handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT], **fields)
+    peer.await_that(lambda: arm.speed() > 0.1, 20.0)
+    return handle
+
+
+def go(peer: Peer, target: Any) -> Any:
+    """Result of a motion; what was stopped is resumed before."""
+    peer.call(Trigger, RESUME)
+    return peer.execute(MoveToKeyframe, MOVE, candidates=[target])
+
+
+def ended(peer: Peer, arm: StandInArm, handle: Any) -> Any:
+    """Result of a motion, whose arm is at rest as soon as it is known, and stays so."""
+    result = peer.result_of(handle.get_result_async(), 40.0).result
+    assert is_still(arm), f"{result.message}: the arm moves at {arm.speed():.2f} rad/s"
+    return result
+
+
+def stays(peer: Peer, arm: StandInArm, target: Any) -> bool:
+    """Whether the arm stays where it is when it is sent somewhere."""
+    before = arm.positions()
+    result = peer.execute(MoveToKeyframe, MOVE, candidates=[target])
+    return result.outcome != Result.REACHED and bool(np.allclose(arm.positions(), before, atol=0.02))
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "word"),
+    [
+        ("silent", Result.STALE, "s old"),
+        ("frozen", Result.FROZEN, "do not change while the controller moves"),
+        ("frozen_stamps", Result.STALE, "a stamp that stands still"),
+        ("nan", Result.STALE, "s old"),
+        ("doubled", Result.CONTRADICTED, "fr3_joint1"),
+        ("aborts", Result.ABORTED, "cartesian_reflex"),
+        ("never_ends", Result.OVERDUE, "no result within"),
+        ("mute", Result.OVERDUE, "has said nothing"),
+        ("blocked", Result.DEVIATED, "away from where its controller wants it"),
+    ],
+)
+@pytest.mark.usefixtures("nodes")
+def test_a_fault_in_a_motion_ends_it_and_the_arm_waits_for_a_resume(
+    peer: Peer, arm: StandInArm, fault: str, outcome: int, word: str
+) -> None:
+    handle = begin(peer, arm)
+    with arm.broken(fault):
+        result = ended(peer, arm, handle)
+        assert (result.outcome, result.success) == (outcome, False), result.message
+        assert word in result.message
+        assert "resume" in result.message
+        # Somebody resumes although nothing was mended: what is wrong before a motion is seen before it.
+        refused = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+        assert refused.outcome == Result.STOPPED
+        peer.call(Trigger, RESUME)
+        if fault not in ("aborts", "never_ends", "blocked"):
+            assert stays(peer, arm, LEFT)
+    peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED, 40.0)
+
+
+@pytest.mark.parametrize("fault", ["nan_velocities", "split", "shuffled", "foreign"])
+@pytest.mark.usefixtures("nodes")
+def test_drivers_that_are_merely_strange_are_no_fault(peer: Peer, arm: StandInArm, fault: str) -> None:
+    with arm.broken(fault):
+        peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
+        result = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
+        assert result.success, result.message
+        assert is_still(arm)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_controller_that_rejects_the_trajectory_is_named(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
+    with arm.broken("rejects"):
+        result = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
+    assert result.outcome == Result.REJECTED
+    assert "fr3_arm_controller/follow_joint_trajectory rejected the goal" in result.message
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success  # nothing moved, nothing is latched
+
+
+@pytest.mark.usefixtures("nodes")
+def test_another_client_of_the_controller_ends_the_motion_and_is_ended(peer: Peer, arm: StandInArm) -> None:
+    handle = begin(peer, arm)
+    goal = arm.positions() + 0.3
+    point = JointTrajectoryPoint(positions=goal.tolist(), time_from_start=duration_from_seconds(20.0))
+    trajectory = JointTrajectory(joint_names=list(arm.robot.arm_joint_names), points=[point])
+    peer.send(FollowJointTrajectory, f"{SPACE}/{arm.arm_action}", trajectory=trajectory)
+    result = ended(peer, arm, handle)
+    assert result.outcome == Result.OVERRIDDEN, result.message
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.STOPPED
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_client_that_dies_ends_its_motion_whoever_else_beats(peer: Peer, arm: StandInArm) -> None:
+    heart = peer.node.create_publisher(Heartbeat, HEARTBEAT, 10)
+    others = peer.node.create_timer(0.05, lambda: heart.publish(Heartbeat(serving=True)))
+    result = ended(peer, arm, begin(peer, arm, with_heartbeat=True))
+    peer.node.destroy_timer(others)
+    assert result.outcome == Result.CLIENT_LOST
+    assert "no heartbeat of the policy" in result.message
+    assert go(peer, LEFT).success
+
+
+@pytest.mark.parametrize("state", ["planning", "moving"])
+@pytest.mark.usefixtures("nodes")
+def test_a_stop_is_held_until_a_resume(peer: Peer, arm: StandInArm, state: str) -> None:
+    if state == "moving":
+        handle = begin(peer, arm)
+    else:
+        phases: list[str] = []
+        handle = peer.send(MoveToKeyframe, MOVE, lambda f: phases.append(f.phase), candidates=[FAR] * 90 + [RIGHT])
+    peer.call(Trigger, STOP)
+    result = ended(peer, arm, handle)
+    assert result.outcome == Result.STOPPED, result.message
+    assert stays(peer, arm, LEFT)
+    assert go(peer, LEFT).success
+
+
+def test_a_guard_that_dies_or_hangs_ends_the_motion(peer: Peer, arm: StandInArm, nodes: Nodes) -> None:
+    handle = begin(peer, arm)
+    nodes.processes["guard_node"].signal(signal.SIGSTOP)
+    result = ended(peer, arm, handle)
+    nodes.processes["guard_node"].signal(signal.SIGCONT)
+    assert result.outcome == Result.UNGUARDED
+    assert "guard_node has been silent" in result.message
+    nodes.processes["guard_node"].kill()
+    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.UNGUARDED)
+    nodes.start("guard_node")
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_motion_node_that_hangs_or_dies_has_its_motion_ended_by_the_guard(
+    peer: Peer, arm: StandInArm, nodes: Nodes, number: signal.Signals
+) -> None:
+    handle = begin(peer, arm)
+    motion = nodes.processes["motion_node"]
+    if number == signal.SIGSTOP:
+        motion.signal(number)
+    else:
+        motion.kill()
+    peer.await_that(lambda: "motion_node has been silent" in nodes.said("guard_node"), 20.0)
+    peer.await_that(lambda: is_still(arm), 5.0)
+    before = arm.positions()
+    assert peer.call(Trigger, STOP).success  # which the guard serves alone
+    if number == signal.SIGSTOP:
+        motion.signal(signal.SIGCONT)
+        assert peer.result_of(handle.get_result_async()).result.outcome != Result.REACHED
+    else:
+        nodes.start("motion_node")
+    stopped = peer.collect(Bool, f"{SPACE}/mini_diffuser/stopped", LATCHED)
+    peer.await_that(lambda: stopped[-1:] == [Bool(data=True)])  # the guard's stop is the node's, too
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.STOPPED
+    assert np.allclose(arm.positions(), before, atol=0.01)
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+def test_a_second_motion_node_does_not_start_and_the_first_goes_on(peer: Peer, arm: StandInArm, nodes: Nodes) -> None:
+    handle = begin(peer, arm)
+    first, second = nodes.processes["motion_node"], nodes.start("motion_node")
+    assert second.wait(60.0) == 1
+    assert "there is a motion node already, /faults/motion_node (process" in second.said()
+    assert peer.result_of(handle.get_result_async()).result.success
+    assert first.is_running()
+    nodes.processes["motion_node"] = first
