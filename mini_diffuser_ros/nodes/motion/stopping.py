@@ -19,7 +19,7 @@ from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
-GUARD_ANSWER = 1.0  # seconds for the guard to let go of its stop after a resume
+GUARD_ANSWER = 1.0  # seconds for the guard to follow a stop or a resume
 
 
 class Stopping:
@@ -53,6 +53,7 @@ class Stopping:
         self._interrupt = interrupt
         self._resumed = 0  # number of the guard's stop that was resumed last
         self._held = Heartbeat()  # the guard's last beat
+        self._known = 0  # number of the guard's stop, as it was when the last service was answered
         self._state = node.create_publisher(Bool, "mini_diffuser/stopped", LATCHED)
         self._state.publish(Bool(data=bool(latch.reason)))
         if latch.reason:
@@ -90,6 +91,8 @@ class Stopping:
         self._arm.await_quiet(TIMEOUT)
         self._arm.cancel_all()  # what was on its way to the controller meanwhile
         response.success, state = self._joints.describe_stop(TIMEOUT)
+        # The guard has heard the same call. A resume that comes before it has followed would be followed by a stop.
+        self._await_guard(lambda: self._held.stop not in (0, self._known))
         response.message = f"{state}; call mini_diffuser/resume to go on"
         self._logger.warning(response.message)
         return response
@@ -100,8 +103,12 @@ class Stopping:
         response.message = "resumed" if self._latch.resume() else "was not stopped"
         self.heart.beat()
         self._state.publish(Bool(data=False))
-        deadline = time.monotonic() + GUARD_ANSWER
-        while not self.is_released() and time.monotonic() < deadline:
-            time.sleep(PERIOD / 2.0)
+        self._await_guard(self.is_released)
         self._logger.info(response.message)
         return response
+
+    def _await_guard(self, follows: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + GUARD_ANSWER
+        while not follows() and self.guard.silence() < GUARD_ANSWER and time.monotonic() < deadline:
+            time.sleep(PERIOD / 2.0)
+        self._known = self._held.stop
