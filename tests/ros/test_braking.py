@@ -14,7 +14,6 @@ from control_msgs.action import FollowJointTrajectory
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from sensor_msgs.msg import JointState
-from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError
@@ -125,16 +124,17 @@ def test_a_controller_that_does_not_brake_has_its_goal_canceled(
     namespace, flawed = arm
     states = peer.collect(JointState, f"{namespace}/joint_states")
     start("guard_node", namespace=namespace, **GUARD_PATIENCE)
-    node = start("motion_node", namespace=namespace, **PATIENCE, **{"planner.velocity_scaling": 0.05})
+    node = start("motion_node", namespace=namespace, **PATIENCE, **{"planner.velocity_scaling": 0.1})
     goal = peer.send(MoveToKeyframe, f"{namespace}{MOVE}", candidates=[LEFT, RIGHT])
     peer.await_that(lambda: states and is_moving(states))
-    peer.call(Trigger, f"{namespace}/mini_diffuser/stop")
-    assert peer.result_of(goal.get_result_async()).result.outcome == Result.STOPPED
+    known = flawed.goals
+    peer.result_of(goal.cancel_goal_async())
+    assert peer.result_of(goal.get_result_async()).result.outcome == Result.CANCELED
     peer.await_that(lambda: stays_at_rest(states))
     # On a busy machine the controller may seem out of step, and then braking is not even tried.
-    assert flawed.goals <= 2
-    assert flawed.cancels >= 1
-    assert ("canceling instead" in node.said()) is (flawed.goals == 2)
+    assert flawed.goals <= known + 1
+    assert flawed.cancels >= 2  # that by which the controller was asked where the arm is, and the motion
+    assert ("canceling instead" in node.said()) is (flawed.goals == known + 1)
 
 
 def test_a_goal_that_gets_no_answer_is_canceled(peer: Peer) -> None:

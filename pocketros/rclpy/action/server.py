@@ -230,11 +230,13 @@ class ActionServer:
         chosen = [
             handle
             for key, handle in list(self._goals.items())
-            if handle.is_active and (everything or key == wanted or 0 < _nanoseconds(handle._goal_info.stamp) <= stamp)
+            if handle.is_active
+            and not handle.is_cancel_requested
+            and (everything or key == wanted or 0 < _nanoseconds(handle._goal_info.stamp) <= stamp)
         ]
         for handle in chosen:
             if await self._ask("cancel", handle) is CancelResponse.ACCEPT and handle.is_active:
-                if not handle.is_cancel_requested:
+                if not handle.is_cancel_requested:  # by another request meanwhile
                     handle._update("CANCEL_GOAL")
                 response.goals_canceling.append(handle._goal_info)
         if chosen and not response.goals_canceling:
