@@ -29,6 +29,8 @@ from mini_diffuser_ros.nodes.motion.motion_goal import (
     refusal_of,
 )
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
+from mini_diffuser_ros.nodes.motion.obstacle_clouds import TOPIC as CLOUD
+from mini_diffuser_ros.nodes.motion.obstacle_clouds import ObstacleClouds
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
@@ -42,6 +44,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
+from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.arm_watch import WatchConfig
 from mini_diffuser_ros.sensing.grip import GripConfig, GripperError
@@ -128,7 +131,8 @@ class MotionNode(ManagedNode):
             "begins as stopped; empty: it begins as not stopped",
         )
         robot = load_robot(robot_name)
-        self._planner = MotionPlanner(robot, planner_config(parameters))
+        config = planner_config(parameters)
+        self._planner = MotionPlanner(robot, config)
         rest = RestConfig(speed=rest_speed)
         self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction, with_fingers=False)
         self._latch = StopLatch(Path(stop_file) if stop_file else None, self.get_logger().error)
@@ -142,8 +146,9 @@ class MotionNode(ManagedNode):
         self._watchdog = MotionWatchdog(self, self._arm, self._hindrance, client_timeout, feedback_timeout)
         controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
+        obstacles = self._obstacle_watch(parameters, MotionPlanner(robot, config))
         self._motion = KeyframeMotion(
-            self._planner, self._joints, self._latch, self._arm, self._gripper, self._health.planned
+            self._planner, self._joints, self._latch, self._arm, self._gripper, self._health.planned, obstacles
         )
         self._stopping = Stopping(
             self,
@@ -155,6 +160,18 @@ class MotionNode(ManagedNode):
         )
         self._start_listening(robot_name)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
+
+    def _obstacle_watch(self, parameters: Parameters, planner: MotionPlanner) -> ObstacleWatch | None:
+        """What the cameras see as obstacles, if that is wanted. It plans in a thread and with a planner of its own."""
+        wanted = parameters.flag("obstacles.from_cloud", False, f"keep away from what {CLOUD} shows")
+        max_age = parameters.number(
+            "obstacles.max_cloud_age", 2.0, "seconds without a cloud after which nothing moves", 0.1, 60.0
+        )
+        if not wanted:
+            return None
+        watch = ObstacleWatch(planner, self._joints, max_age, Result.BLOCKED, Result.STALE)
+        self._clouds = ObstacleClouds(self, watch, planner.robot.base_frame)
+        return watch
 
     def _start_listening(self, hardware: str) -> None:
         subscribe_joint_states(self, self._on_joints)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.motion import MotionPlanner, PlannedKeyframe
+from mini_diffuser_ros.motion.collision import NOTHING
+from mini_diffuser_ros.motion.surroundings import Surroundings
 from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
 from mini_diffuser_ros.running.instruction_run import MotionReport
+from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
@@ -82,6 +85,7 @@ class KeyframeMotion:
         arm: follows trajectories.
         gripper: acts after arrival.
         on_planned: takes the seconds that each planning took.
+        watch: what the cameras see as obstacles; None to keep away from table and static boxes alone.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class KeyframeMotion:
         arm: Arm,
         gripper: Gripper,
         on_planned: Callable[[float], None] = lambda _: None,
+        watch: ObstacleWatch | None = None,
     ) -> None:
         self._planner = planner
         self._measured = measured
@@ -99,6 +104,7 @@ class KeyframeMotion:
         self._arm = arm
         self._gripper = gripper
         self._on_planned = on_planned
+        self._watch = watch
 
     def carry_out(
         self,
@@ -124,27 +130,43 @@ class KeyframeMotion:
         tell("planning", 0.0)
         self._gripper.check_held(held)
         self._arm.await_server(token)
-        planned = self._plan(candidates, token)
+        planned, seen = self._plan(candidates, token)
         mode = candidates[planned.index]
         if self._gripper.has_to_act(mode.gripper_open):
             # A gripper that is not there is noticed before the arm has moved.
             self._gripper.await_server(token)
         tell("moving", 0.0)
-        with self._latch.supervised(), self._gripper.carrying(token):
+        with self._latch.supervised(), self._gripper.carrying(token), self._watching(planned.trajectory, token):
             self._arm.follow(planned.trajectory, token, lambda progress: tell("moving", progress))
         if self._gripper.has_to_act(mode.gripper_open):
             tell("gripper", 0.0)
             held = self._gripper.take_state(mode.gripper_open, token)
+            self._tell_watch(held, seen, planned.trajectory)
         message = f"reached candidate {planned.index + 1} of {len(candidates)}"
         return MotionReport(planned.index, message, tuple(map(str, planned.refusals)), held=held)
 
-    def _plan(self, candidates: Sequence[KeyframeMode], token: CancellationToken) -> PlannedKeyframe:
+    def _plan(
+        self, candidates: Sequence[KeyframeMode], token: CancellationToken
+    ) -> tuple[PlannedKeyframe, Surroundings]:
+        """The first motion that passes every check, and the surroundings that it was planned in."""
         start = self._measured.await_rest(token)
+        seen = NOTHING if self._watch is None else self._watch.surroundings()
         began = time.monotonic()
         try:
-            return self._planner.plan_first(start, candidates, before_each=token.check)
+            return self._planner.plan_first(start, candidates, before_each=token.check, surroundings=seen), seen
         finally:
             self._on_planned(time.monotonic() - began)
+
+    def _watching(self, trajectory: JointTrajectory, token: CancellationToken) -> AbstractContextManager[None]:
+        return nullcontext() if self._watch is None else self._watch.ahead_of(trajectory, token)
+
+    def _tell_watch(self, held: float, seen: Surroundings, trajectory: JointTrajectory) -> None:
+        if self._watch is None:
+            return
+        if held > 0.0:
+            self._watch.grasped(seen, trajectory.positions[-1])
+        else:
+            self._watch.released()
 
 
 def missed_joint(trajectory: JointTrajectory, positions: NDArray[np.floating], tolerance: float) -> str | None:

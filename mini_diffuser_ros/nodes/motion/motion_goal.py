@@ -11,6 +11,7 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 
 from mini_diffuser_ros.nodes.ros.action_goal import ActionRejectedError, ActionUnavailableError
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.running.obstacle_watch import StaleCloudError
 from mini_diffuser_ros.sensing.errors import (
     ContradictoryJointsError,
     DeviationError,
@@ -52,6 +53,7 @@ OUTCOMES: tuple[tuple[type[Exception], int], ...] = (
     (FrozenJointsError, Result.FROZEN),
     (ContradictoryJointsError, Result.CONTRADICTED),
     (StaleJointsError, Result.STALE),
+    (StaleCloudError, Result.STALE),
     (DeviationError, Result.DEVIATED),
     (ActionUnavailableError, Result.NO_CONTROLLER),
     (ActionRejectedError, Result.REJECTED),

@@ -1,0 +1,46 @@
+"""Clouds of perception for motion to keep away from."""
+
+from __future__ import annotations
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
+
+TOPIC = "mini_diffuser/cloud"
+CHECK_PERIOD = 0.1  # seconds between looks at the clouds' age
+
+
+class ObstacleClouds:
+    """Hands clouds to an :class:`ObstacleWatch`.
+
+    Args:
+        node: that listens.
+        watch: takes the clouds.
+        base_frame: in which clouds have to be.
+    """
+
+    def __init__(self, node: Node, watch: ObstacleWatch, base_frame: str) -> None:
+        self._node, self._watch, self._base_frame = node, watch, base_frame
+        # A look ahead may take longer than a cloud: the next one waits for it, and the newest of those counts.
+        group = MutuallyExclusiveCallbackGroup()
+        self._subscription = node.create_subscription(
+            PointCloud2, TOPIC, self._take, qos_profile_sensor_data, callback_group=group
+        )
+        self._timer = steady_timer(node, CHECK_PERIOD, watch.check_age)
+
+    def _take(self, message: PointCloud2) -> None:
+        try:
+            cloud = cloud_from_message(message)
+        except MalformedMessageError as error:
+            self._node.get_logger().warning(f"{TOPIC}: {error}", throttle_duration_sec=5.0)
+            return
+        if cloud.frame != self._base_frame:
+            frames = f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'"
+            self._node.get_logger().warning(f"{TOPIC}: {frames}", throttle_duration_sec=5.0)
+            return
+        self._watch.take(cloud)

@@ -1,0 +1,161 @@
+"""What comes into the way of a motion interrupts it; what does not, does not; no clouds, no motion."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.geometry import top_down_quaternion
+from mini_diffuser_ros.motion import MotionPlanner, interpolate
+from mini_diffuser_ros.records import Cloud, JointTrajectory
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch, StaleCloudError
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+
+BLOCKED, STALE = 19, 4
+
+
+class Joints:
+    """An arm that is where it is told to be."""
+
+    def __init__(self, planner: MotionPlanner) -> None:
+        self.robot = planner.robot
+        self.at = planner.robot.home
+
+    def positions(self) -> np.ndarray:
+        return self.at
+
+    def positions_at(self, stamp: float) -> Mapping[str, float]:
+        return dict(zip(self.robot.arm_joint_names, map(float, self.at), strict=True))
+
+
+@pytest.fixture(scope="module")
+def planner() -> MotionPlanner:
+    return MotionPlanner(load_robot("fr3"))
+
+
+@pytest.fixture
+def joints(planner: MotionPlanner) -> Joints:
+    return Joints(planner)
+
+
+@pytest.fixture
+def watch(planner: MotionPlanner, joints: Joints) -> ObstacleWatch:
+    return ObstacleWatch(planner, joints, 60.0, BLOCKED, STALE)
+
+
+@pytest.fixture(scope="module")
+def sweep(planner: MotionPlanner) -> JointTrajectory:
+    """From one side of the table to the other."""
+    left, right = (np.concatenate([[0.5, y, 0.25], top_down_quaternion(0.0)]) for y in (0.35, -0.35))
+    return planner.plan(planner.plan(planner.robot.home, left).positions[-1], right)
+
+
+def _block(planner: MotionPlanner, trajectory: JointTrajectory, elapsed: float) -> Cloud:
+    """A hand-sized box where the tool will be."""
+    center = planner.robot.tcp_pose(interpolate(trajectory, elapsed)[0])[:3, 3]
+    points = center + np.random.default_rng(0).uniform(-0.05, 0.05, (500, 3))
+    return Cloud(points.astype(np.float32), np.zeros((500, 3), np.uint8), "fr3_link0", 1.0)
+
+
+def _empty() -> Cloud:
+    return Cloud(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8), "fr3_link0", 1.0)
+
+
+def _interruption(token: CancellationToken) -> InterruptionError | None:
+    try:
+        token.check()
+    except InterruptionError as interruption:
+        return interruption
+    return None
+
+
+def test_something_in_the_way_interrupts_the_motion_and_is_named(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    token = CancellationToken()
+    joints.at = sweep.positions[0]
+    with watch.ahead_of(sweep, token):
+        watch.take(_block(planner, sweep, 0.5 * sweep.duration))
+
+    interruption = _interruption(token)
+    assert interruption is not None
+    assert interruption.outcome == BLOCKED
+    assert "what the cameras see at [" in str(interruption)
+
+
+def test_what_the_arm_has_passed_already_does_not_interrupt(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    token = CancellationToken()
+    joints.at = interpolate(sweep, 0.9 * sweep.duration)[0]
+    with watch.ahead_of(sweep, token):
+        watch.take(_block(planner, sweep, 0.2 * sweep.duration))
+
+    assert _interruption(token) is None
+
+
+def test_progress_is_measured_not_counted_by_the_clock(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    """An arm that is slowed down has everything still ahead of it, however long ago it began."""
+    token = CancellationToken()
+    joints.at = sweep.positions[0]
+    watch.take(_empty())
+    with watch.ahead_of(sweep, token):
+        watch.take(_block(planner, sweep, 0.4 * sweep.duration))
+
+    assert _interruption(token) is not None
+
+
+def test_a_motion_that_ended_is_not_looked_ahead_of(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    token = CancellationToken()
+    joints.at = sweep.positions[0]
+    with watch.ahead_of(sweep, token):
+        pass
+    watch.take(_block(planner, sweep, 0.5 * sweep.duration))
+
+    assert _interruption(token) is None
+
+
+def test_without_clouds_nothing_is_planned_and_nothing_goes_on(
+    planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    watch = ObstacleWatch(planner, joints, 0.0, BLOCKED, STALE)
+    with pytest.raises(StaleCloudError, match="no cloud yet"):
+        watch.surroundings()
+    watch.take(_empty())
+    with pytest.raises(StaleCloudError, match=r"the newest cloud came 0\.0 s ago, allowed are 0\.0 s"):
+        watch.surroundings()
+
+    token = CancellationToken()
+    with watch.ahead_of(sweep, token):
+        watch.check_age()
+
+    interruption = _interruption(token)
+    assert interruption is not None
+    assert interruption.outcome == STALE
+
+
+def test_what_is_held_is_no_obstacle_but_part_of_the_hand(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    joints.at = sweep.positions[0]
+    tool = planner.robot.tcp_pose(joints.at)[:3, 3]
+    block = (tool + np.random.default_rng(1).uniform(-0.02, 0.02, (300, 3))).astype(np.float32)
+    cloud = Cloud(block, np.zeros((300, 3), np.uint8), "fr3_link0", 1.0)
+    joints.at = planner.robot.home
+    watch.take(cloud)
+    before = watch.surroundings()
+
+    watch.grasped(before, sweep.positions[0])
+    joints.at = sweep.positions[0]
+    held = watch.surroundings()
+    watch.released()
+
+    assert len(before.points) > 0
+    assert held.held is not None
+    assert len(held.points) == 0
+    assert watch.surroundings().held is None
