@@ -28,6 +28,7 @@ BENCHMARKS = {
     "kill-training": "kill -9 at random moments of training: is anything lost?",
     "kill-recording": "kill -9 at random moments of recording and converting: is anything lost?",
     "motion": "time and success of inverse kinematics and planning",
+    "box-in-the-way": "a box put into the way of motions, seen by cameras: does the arm touch it?",
     "perception-rate": "clouds a second of perception_node, with three cameras at 30 Hz",
     "ros-latency": "age of an image in another process, and the cost of an idle node",
     "ros-cycles": "what a node that starts and stops again and again leaves behind",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,15 +62,23 @@ class ObstacleWatch:
         max_age: seconds without a cloud after which nothing moves.
         blocked: constant of the action's result for a motion with something in its way.
         stale: constant of the action's result for a motion without clouds.
+        now: the steady clock, seconds.
     """
 
     def __init__(
-        self, planner: MotionPlanner, joints: MeasuredJoints, max_age: float, blocked: int, stale: int
+        self,
+        planner: MotionPlanner,
+        joints: MeasuredJoints,
+        max_age: float,
+        blocked: int,
+        stale: int,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._planner = planner
         self._joints = joints
         self._max_age = max_age
         self._blocked, self._stale = blocked, stale
+        self._now = now
         self._lock = threading.Lock()  # of the planner and of what follows
         self._cloud: Cloud | None = None
         self._arrived = -np.inf
@@ -81,7 +89,7 @@ class ObstacleWatch:
     def take(self, cloud: Cloud) -> None:
         """A new cloud, in the robot's base frame. Looks ahead of the motion under way."""
         with self._lock:
-            self._cloud, self._arrived = cloud, time.monotonic()
+            self._cloud, self._arrived = cloud, self._now()
             if self._under_way is not None and self._arrived - self._looked >= LOOK_PERIOD:
                 self._looked = self._arrived
                 self._look_ahead(self._under_way, cloud)
@@ -148,7 +156,7 @@ class ObstacleWatch:
         return self._planner.surroundings(cloud.points, positions, self._held)
 
     def _problem(self) -> str:
-        age = time.monotonic() - self._arrived
+        age = self._now() - self._arrived
         if self._cloud is None:
             return "no cloud yet: motion keeps away from what the cameras see, see /diagnostics for perception"
         if age > self._max_age:
