@@ -73,8 +73,8 @@ class MotionClient(ControllerClient):
 
         Raises:
             InterruptionError: when the token is interrupted.
-            MotionEndedError: if motion ended the keyframe for another reason than that it refuses every candidate or that
-                something came into the way, or is absent or falls silent.
+            MotionEndedError: if motion ended the keyframe for another reason than that it refuses every candidate or
+                that something came into the way, or is absent or falls silent.
         """
         goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()), with_heartbeat=True)
         goal.candidates = [mode_to_message(mode) for mode in modes]
