@@ -65,6 +65,12 @@ ARGUMENTS = (
         default_value=str(SHARE / "models" / "tabletop"),
         description="Directory of the policy's checkpoint; perception follows the fusion in it.",
     ),
+    DeclareLaunchArgument(
+        "profile",
+        default_value="",
+        description="Limits of motion: simulation, collaborative (0.25 m/s at the tool), fast, or a file of your own; "
+        "empty: simulation for robot:=sim, collaborative for a real arm.",
+    ),
     DeclareLaunchArgument("device", default_value="cpu", description="Where the policy computes: cpu or cuda."),
     DeclareLaunchArgument(
         "instruction",

@@ -12,6 +12,7 @@ import yaml
 
 from mini_diffuser_ros.perception.camera_file import FixedCamera, read_camera_file
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import SettingsError
 
 Value = str | int | bool | list[str]
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
@@ -90,10 +91,13 @@ def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
         _check_writable("recordings", arguments["recordings"])
 
     shown = {"cameras": list(cameras)}
+    motion: dict[str, Value] = {"stop_file": str(session / "stop")}
+    if arguments["profile"]:
+        motion["profile"] = _profile(arguments["profile"])
     overrides: dict[str, dict[str, Value]] = {
         "perception_node": {**shown, "checkpoint": checkpoint},
         "policy_node": {"checkpoint": checkpoint, "device": arguments["device"], "seed": seed},
-        "motion_node": {"stop_file": str(session / "stop")},
+        "motion_node": motion,
         "guard_node": {},
     }
     if simulated:
@@ -164,6 +168,17 @@ def _fixed_cameras(arguments: Mapping[str, str], cameras: tuple[str, ...]) -> li
                 "cameras_file:=FILE, as in config/cameras.yaml"
             )
     return fixed
+
+
+def _profile(text: str) -> str:
+    # Planning takes a second to import, which a launch without this argument need not wait for.
+    from mini_diffuser_ros.motion.profiles import load_profile
+
+    try:
+        load_profile(text)
+    except SettingsError as error:
+        raise BringupError(f"profile:={text}: {error}") from error
+    return os.path.abspath(text) if "/" in text else text
 
 
 def _seed(text: str) -> int:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mini_diffuser_ros.motion import MotionPlanner, interpolate
+from mini_diffuser_ros.motion import MotionPlanner, MotionRefused, interpolate
+from mini_diffuser_ros.motion.retiming import Pace
 from mini_diffuser_ros.records import JointTrajectory
 
 LEAD = 0.1  # seconds in which the controller passes from the old trajectory to the new one
@@ -53,18 +54,21 @@ class TrajectoryProgress:
 
 
 def braking_trajectory(planner: MotionPlanner, trajectory: JointTrajectory, elapsed: float) -> JointTrajectory:
-    """The fastest jerk-limited stop of an arm that follows a trajectory.
+    """A jerk-limited stop of an arm that follows a trajectory, as fast as the limits allow.
 
-    Its first sample lies LEAD seconds ahead: a joint trajectory controller fills the time before it with a smooth
-    passage from what it does at that moment.
+    It stays on the path, which was checked, and keeps limits that depend on position and the tool's; where it could not
+    keep those of acceleration and jerk, each joint stops by itself. Its first sample lies LEAD seconds ahead: a joint
+    trajectory controller fills the time before it with a smooth passage from what it does at that moment.
 
     Args:
         planner: knows the limits.
         trajectory: that is followed.
         elapsed: seconds since its start, at the time when the controller takes over the new one.
     """
-    positions, velocities, accelerations = interpolate(trajectory, elapsed + LEAD)
-    stop = planner.stop_trajectory(positions, velocities, accelerations)
+    try:
+        stop = planner.retimed(trajectory, Pace(elapsed + LEAD), 0.0).trajectory
+    except MotionRefused:
+        stop = planner.stop_trajectory(*interpolate(trajectory, trajectory.times[0] + elapsed + LEAD))
     return replace(stop, times=stop.times + LEAD)
 
 

@@ -45,11 +45,12 @@ def check_trajectory(trajectory: JointTrajectory, robot: RobotDescription, confi
     numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
     if not np.all(np.isfinite(numbers)) or not np.all(np.diff(trajectory.times) > 0.0):
         raise NotFinite(target, "the trajectory", "not finite or not in order of time")
-    times = trajectory.times[0] + np.arange(0.0, trajectory.duration + 4.0 * PERIOD, PERIOD)
+    times = np.linspace(trajectory.times[0], trajectory.times[-1], max(5, 1 + int(trajectory.duration / PERIOD)))
+    step = float(times[1] - times[0])
     positions, velocities, accelerations = interpolate(trajectory, times)
     _check_positions(positions, robot, target)
-    _check_curves(positions, velocities, robot, target)
-    jerks = np.diff(accelerations, axis=0) / PERIOD
+    _check_curves(positions, velocities, step, robot, target)
+    jerks = np.diff(accelerations, axis=0) / step
     for quantity, values, own, scaled in (
         ("velocity", velocities, robot.velocity_limits, config.velocity_scaling * _SCALED),
         ("acceleration", accelerations, robot.acceleration_limits, config.acceleration_scaling * _SCALED),
@@ -60,8 +61,8 @@ def check_trajectory(trajectory: JointTrajectory, robot: RobotDescription, confi
         if excess.max() > 1.0 + _ROUNDING:
             row, joint = np.unravel_index(int(excess.argmax()), excess.shape)
             value, name = float(abs(values[row, joint])), robot.arm_joint_names[joint]
-            raise LimitExceeded(target, quantity, name, value, float(limits[joint]), row * PERIOD)
-    _check_tool(positions, robot, config, target)
+            raise LimitExceeded(target, quantity, name, value, float(limits[joint]), row * step)
+    _check_tool(positions, step, robot, config, target)
 
 
 def _check_positions(positions: Array, robot: RobotDescription, target: str) -> None:
@@ -74,7 +75,7 @@ def _check_positions(positions: Array, robot: RobotDescription, target: str) -> 
         raise JointLimit(target, robot.arm_joint_names[joint], value, float(limits[0]), float(limits[1]))
 
 
-def _check_curves(positions: Array, velocities: Array, robot: RobotDescription, target: str) -> None:
+def _check_curves(positions: Array, velocities: Array, step: float, robot: RobotDescription, target: str) -> None:
     """Velocities towards the ends of the ranges: ``(|v| + offset)^2`` may not be above ``2 d`` times the distance."""
     for curve in robot.velocity_curves:
         distance = np.where(velocities > 0.0, curve.upper - positions, positions - curve.lower)
@@ -86,15 +87,15 @@ def _check_curves(positions: Array, velocities: Array, robot: RobotDescription, 
             allowed = max(float(np.sqrt(room)) - float(curve.offset[joint]), 0.0)
             name, place = robot.arm_joint_names[joint], float(positions[row, joint])
             value = abs(float(velocities[row, joint]))
-            raise LimitExceeded(target, "velocity", f"{name} at {place:.4f} rad", value, allowed, row * PERIOD)
+            raise LimitExceeded(target, "velocity", f"{name} at {place:.4f} rad", value, allowed, row * step)
 
 
-def _check_tool(positions: Array, robot: RobotDescription, config: MotionConfig, target: str) -> None:
-    motion, maker = tool_motion(robot, positions, PERIOD), robot.cartesian_limits
+def _check_tool(positions: Array, step: float, robot: RobotDescription, config: MotionConfig, target: str) -> None:
+    motion, maker = tool_motion(robot, positions, step), robot.cartesian_limits
     for name, values in vars(motion).items():
         limit = np.inf if maker is None else getattr(maker, name)
         if name == "velocity":
             limit = min(limit, config.max_tool_speed)
         if values.max() > limit * (1.0 + _ROUNDING):
             row = int(values.argmax())
-            raise LimitExceeded(target, name.replace("_", " "), "the tool", float(values[row]), limit, row * PERIOD)
+            raise LimitExceeded(target, name.replace("_", " "), "the tool", float(values[row]), limit, row * step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,7 @@ from mini_diffuser_ros.motion.refusals import (
     TooTilted,
     Unreachable,
 )
+from mini_diffuser_ros.motion.retiming import Pace, PacedTrajectory, retimed
 from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings, held_object
 from mini_diffuser_ros.motion.timing import (
     ImpassableError,
@@ -84,6 +85,9 @@ class MotionPlanner:
         self.robot = robot
         self.config = config or MotionConfig()
         self._limits = DynamicLimits.of(robot, self.config)
+        scaling = self.config.stop_scaling
+        stop = replace(self.config, velocity_scaling=1.0, acceleration_scaling=scaling, jerk_scaling=scaling)
+        self._stop_limits = DynamicLimits.of(robot, stop)
         self._usable = robot.usable_range(_GOAL_SPEED)
         self._led = robot.position_limits + self.config.start_slack * np.array([-1.0, 1.0])
         self._kinematics = ArmKinematics(robot, self.config, planning_model(robot, self.config))
@@ -244,6 +248,23 @@ class MotionPlanner:
             pieces = self._sampled(inside, [goal], violation, target)
         return self._finished([*entry, *pieces], start, target)
 
+    def retimed(self, planned: JointTrajectory, pace: Pace, speed: float) -> PacedTrajectory:
+        """The rest of a planned trajectory at another speed, 0 to hold on the path, within the limits of a stop.
+
+        Args:
+            planned: by this planner.
+            pace: of the plan at the moment of the change.
+            speed: fraction of the planned speed, in [0, 1].
+
+        Raises:
+            MotionRefused: if the change breaks a limit of the robot itself.
+        """
+        speed = float(np.clip(speed, 0.0, 1.0))
+        paced = retimed(planned, pace, speed, self._stop_limits, self.config.sample_period)
+        own = replace(self.config, velocity_scaling=1.0, acceleration_scaling=1.0, jerk_scaling=1.0)
+        check_trajectory(paced.changing, self.robot, own, "the new speed")
+        return paced
+
     def stop_trajectory(
         self, position: ArrayLike, velocity: ArrayLike, acceleration: ArrayLike | None = None
     ) -> JointTrajectory:
@@ -258,16 +279,13 @@ class MotionPlanner:
         Raises:
             NotFinite: if a value is not finite, or not one a joint.
         """
-        scaling, still = self.config.stop_scaling, np.zeros(len(self.robot.arm_joint_names))
-        limits = DynamicLimits(
-            self.robot.velocity_limits, self.robot.acceleration_limits * scaling, self.robot.jerk_limits * scaling
-        )
+        still = np.zeros(len(self.robot.arm_joint_names))
         return stop_trajectory(
             self._joint_values(position, "position", "stop"),
             self._joint_values(velocity, "velocity", "stop"),
             self._joint_values(still if acceleration is None else acceleration, "acceleration", "stop"),
             self.robot.arm_joint_names,
-            limits,
+            self._stop_limits,
             self.config.sample_period,
         )
 

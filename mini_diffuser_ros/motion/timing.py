@@ -255,10 +255,10 @@ def _time_piece(
         # Stretching time by c divides the three of the scalar by c, c^2 and c^3.
         profile = _rest_to_rest(course.duration, bounds / stretch ** np.array([1.0, 2.0, 3.0]))
         trajectory = _follow(course, profile, joint_names, _sample_times(profile.breaks, sample_period))
-        excess = _excess(trajectory, limits, sample_period)
-        if excess <= 1.0:
+        factor = excess(trajectory, limits, sample_period)
+        if factor <= 1.0:
             break
-        stretch *= excess * _STRETCH_MARGIN
+        stretch *= factor * _STRETCH_MARGIN
     return trajectory
 
 
@@ -361,7 +361,7 @@ def _rest_to_rest(distance: float, bounds: Array) -> Profile:
     return Profile(unit.starts, position, velocity, acceleration, jerk, unit.duration)
 
 
-def _excess(trajectory: JointTrajectory, limits: DynamicLimits, sample_period: float) -> float:
+def excess(trajectory: JointTrajectory, limits: DynamicLimits, sample_period: float) -> float:
     """Factor by which time must be stretched for joints and tool to keep their limits; at most 1 if they do."""
     count = max(_FEWEST_LOOKS, int(trajectory.duration / sample_period * _LOOKS) // _FEWER * _FEWER)
     times = np.linspace(0.0, trajectory.duration, count + 1)

@@ -15,6 +15,7 @@ from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner, StaticBox
+from mini_diffuser_ros.motion.profiles import PROFILES, load_profile
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
@@ -42,7 +43,7 @@ from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
-from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots import load_robot, with_limits_of_file
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
@@ -130,7 +131,14 @@ class MotionNode(ManagedNode):
             "file by which a node that is killed and started again knows that the arm was stopped or moving, and "
             "begins as stopped; empty: it begins as not stopped",
         )
+        urdf = parameters.text(
+            "urdf",
+            "",
+            "file of the robot's own URDF, whose ranges and velocities hold instead of the description's; empty: none",
+        )
         robot = load_robot(robot_name)
+        if urdf:
+            robot = with_limits_of_file(robot, Path(urdf))
         config = planner_config(parameters)
         self._planner = MotionPlanner(robot, config)
         rest = RestConfig(speed=rest_speed)
@@ -328,7 +336,7 @@ def supervision(hindrance: tuple[int, str] | None) -> Health:
 
 
 def planner_config(parameters: Parameters) -> MotionConfig:
-    """Declare ``planner.*`` and return what they say.
+    """Declare ``profile`` and ``planner.*`` and return what they say.
 
     Args:
         parameters: of the node.
@@ -336,7 +344,12 @@ def planner_config(parameters: Parameters) -> MotionConfig:
     Raises:
         SettingsError: if a value, or the number of values of the boxes, makes no sense.
     """
-    limits = parameters.settings(MotionConfig(), "planner", without=("boxes",))
+    profile = parameters.text(
+        "profile",
+        "collaborative",
+        f"limits to plan with, which planner.* overrides: {', '.join(PROFILES)}, or a file of your own",
+    )
+    limits = parameters.settings(load_profile(profile), "planner", without=("boxes",))
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
     return replace(limits, boxes=boxes)
 

@@ -18,7 +18,7 @@ from mini_diffuser_ros.robots.description import (
 )
 from mini_diffuser_ros.robots.limits import CartesianLimits, VelocityCurve
 from mini_diffuser_ros.robots.mjcf import robot_mjcf
-from mini_diffuser_ros.robots.urdf import with_limits_of_urdf
+from mini_diffuser_ros.robots.urdf import with_limits_of_file, with_limits_of_urdf
 
 __all__ = [
     "ROBOTS",
@@ -33,5 +33,6 @@ __all__ = [
     "VelocityCurve",
     "load_robot",
     "robot_mjcf",
+    "with_limits_of_file",
     "with_limits_of_urdf",
 ]

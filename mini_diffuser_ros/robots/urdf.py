@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -57,6 +58,16 @@ def with_limits_of_urdf(robot: RobotDescription, urdf: str, source: str) -> Robo
         velocity_limits=velocity,
         velocity_curves=curves,
     )
+
+
+def with_limits_of_file(robot: RobotDescription, path: Path) -> RobotDescription:
+    """As :func:`with_limits_of_urdf`, of a file."""
+    try:
+        return with_limits_of_urdf(robot, path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "urdf", f"cannot be read: {getattr(error, 'strerror', None) or error}", str(path)
+        ) from error
 
 
 def _numbers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def arguments(tmp_path: Path) -> dict[str, str]:
         "cameras_file": "",
         "checkpoint": str(checkpoint),
         "device": "cpu",
+        "profile": "",
         "instruction": "",
         "exit_on_done": "false",
         "seed": "0",
@@ -113,3 +115,25 @@ def test_values_survive_the_parameter_file(text: str, texts: list[str]) -> None:
     values = {"text": text, "texts": texts, "number": 3, "flag": True}
     written = Bringup((), False, False, {"policy_node": values, "motion_node": {}}).parameter_file()
     assert yaml.safe_load(written) == {"/**/policy_node": {"ros__parameters": values}}
+
+
+def test_a_profile_goes_to_motion(arguments: dict[str, str], tmp_path: Path) -> None:
+    assert "profile" not in plan_bringup(arguments, SESSION).overrides["motion_node"]
+    assert plan_bringup({**arguments, "profile": "fast"}, SESSION).overrides["motion_node"]["profile"] == "fast"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("max_tool_speed: 0.1")
+    assert plan_bringup({**arguments, "profile": str(mine)}, SESSION).overrides["motion_node"]["profile"] == str(mine)
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ("colaborative", "unknown profile 'colaborative'; did you mean 'collaborative'?"),
+        ("./nowhere.yaml", "cannot be read"),
+    ],
+)
+def test_a_profile_that_is_none_is_refused_before_anything_starts(
+    arguments: dict[str, str], profile: str, words: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        plan_bringup({**arguments, "profile": profile}, SESSION)

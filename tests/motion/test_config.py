@@ -1,11 +1,13 @@
 """Settings of the planner are validated by name."""
 
 import math
+from pathlib import Path
 
 import pytest
 import yaml
 
 from mini_diffuser_ros.motion import MotionConfig, StaticBox
+from mini_diffuser_ros.motion.profiles import PROFILES, load_profile
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
 
@@ -66,3 +68,32 @@ def test_wrong_value_is_refused_in_one_line_naming_the_field(field: str, value: 
         from_mapping(MotionConfig, {field: value}, "motion.yaml")
 
     assert "\n" not in str(refused.value)
+
+
+def test_profiles_are_settings_of_the_planner() -> None:
+    assert set(PROFILES) >= {"simulation", "collaborative", "fast"}
+    assert load_profile("collaborative").max_tool_speed == 0.25
+    assert load_profile("simulation") == MotionConfig()
+    assert load_profile("collaborative").workspace == MotionConfig().workspace
+
+
+def test_real_arms_are_collaborative_and_the_simulated_one_is_not() -> None:
+    robots = Path(__file__).parents[2] / "config" / "robots"
+
+    profiles = {
+        file.stem: yaml.safe_load(file.read_text())["/**/motion_node"]["ros__parameters"]["profile"]
+        for file in robots.glob("*.yaml")
+    }
+
+    assert profiles.pop("sim") == "simulation"
+    assert set(profiles.values()) == {"collaborative"}
+
+
+def test_a_profile_of_ones_own_is_read_and_checked(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("max_tool_speed: 0.1")
+    assert load_profile(str(file)).max_tool_speed == 0.1
+
+    file.write_text("max_tool_speed: 250")
+    with pytest.raises(SettingsError, match=r"max_tool_speed is 250.*expected a number in"):
+        load_profile(str(file))

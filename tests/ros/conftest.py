@@ -189,6 +189,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pr
 
     def begin(name: str, *options: str, **parameters: Any) -> Process:
         log = folder / f"{len(processes)}_{name}.log"
+        if name == "motion_node":
+            parameters.setdefault("profile", "simulation")  # tests are not to wait for slow motions
         processes.append(FrankaDrivers(log, *options) if name == "franka" else Process(name, log, **parameters))
         return processes[-1]
 
