@@ -27,6 +27,7 @@ BENCHMARKS = {
     "compare-losses": "how far the losses of two training runs are apart",
     "kill-training": "kill -9 at random moments of training: is anything lost?",
     "kill-recording": "kill -9 at random moments of recording and converting: is anything lost?",
+    "kill-demo": "kill -9 of the recorder at random moments of recording on an arm: is a marked keyframe lost?",
     "motion": "time and success of inverse kinematics and planning",
     "box-in-the-way": "a box put into the way of motions, seen by cameras: does the arm touch it?",
     "perception-rate": "clouds a second of perception_node, with three cameras at 30 Hz",

@@ -25,7 +25,10 @@ from mini_diffuser_ros.support.cancellation import CancellationToken
 BASE = "mini_diffuser/recorder"
 ANSWER_TIMEOUT = 60.0  # seconds; ending an episode writes all of it
 STATUS_TIMEOUT = 5.0  # seconds
-HELP = "ENTER marks a keyframe, u drops the last one, e ends the episode, d drops it, q leaves (each with ENTER)"
+HELP = (
+    "ENTER marks a keyframe, g opens or closes the gripper, u drops the last keyframe, e ends the episode, d drops it, "
+    "q leaves (each with ENTER)"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -64,7 +67,15 @@ class RecorderClient:
         self._status: RecorderStatus | None = None
         node.create_subscription(RecorderStatus, f"{BASE}/status", self._on_status, LATCHED)
         kinds = {"start_episode": StartEpisode, "mark_keyframe": MarkKeyframe}
-        names = ("start_episode", "mark_keyframe", "drop_keyframe", "end_episode", "drop_episode", "resume_episode")
+        names = (
+            "start_episode",
+            "mark_keyframe",
+            "drop_keyframe",
+            "end_episode",
+            "drop_episode",
+            "resume_episode",
+            "toggle_gripper",
+        )
         self._clients = {name: node.create_client(kinds.get(name, Trigger), f"{BASE}/{name}") for name in names}
         try:
             self._token.wait_for(lambda: self._status, wait)
@@ -118,6 +129,7 @@ class Demonstrator:
             "": self._mark,
             "u": lambda: self._tell("drop_keyframe"),
             "e": lambda: self._tell("end_episode"),
+            "g": lambda: self._tell("toggle_gripper"),
             "d": self._drop,
         }
         self._wants_to_drop = False

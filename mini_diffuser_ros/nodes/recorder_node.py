@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
+from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
+from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
@@ -26,6 +28,7 @@ from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
 from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
+from mini_diffuser_ros.sensing.grip import GripConfig
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
@@ -62,6 +65,14 @@ class RecorderNode(ManagedNode):
         rest = parameters.settings(RestConfig(), "rest")
         auto = parameters.settings(AutoConfig(), "auto")
         runs = RunConfig.declare(parameters, rest.settle_time)
+        gripper_action = parameters.text(
+            "gripper_action",
+            "",
+            "GripperCommand action of the gripper, for the service that opens and closes it while the arm is led by "
+            "hand; empty: there is none",
+        )
+        command = parameters.settings(GripperCommandConfig(), "gripper")
+        grip = parameters.settings(GripConfig(), "grip")
 
         self._token = CancellationToken()
         self._cameras = self._make_cameras(parameters)
@@ -72,6 +83,10 @@ class RecorderNode(ManagedNode):
         self._jobs = JobQueue(self._fail)
         self._mark_pending = False
         subscribe_joint_states(self, self._on_joints)
+        self._gripper: GripperClient | None = None
+        if gripper_action and self._mode != "runs":
+            group = ReentrantCallbackGroup()
+            self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._runs: RunRecorder | None = None
         if self._mode == "runs":
             self._runs = RunRecorder(self, runs, self._session, self._recorder, self._maker, self._jobs, self._token)
@@ -138,6 +153,7 @@ class RecorderNode(ManagedNode):
             ("end_episode", self._session.mark_end if self._mode == "auto" else self._recorder.end),
             ("drop_episode", self._recorder.drop),
             ("resume_episode", self._resume),
+            ("toggle_gripper", self._toggle_gripper),
         ):
             self.create_service(Trigger, f"{BASE}/{name}", partial(self._on_trigger, action), callback_group=group)
 
@@ -178,6 +194,17 @@ class RecorderNode(ManagedNode):
     def _resume(self) -> str:
         self._check_not_following()
         return self._session.resume()
+
+    def _toggle_gripper(self) -> str:
+        """Close the open gripper, open any other."""
+        if self._gripper is None:
+            raise RecorderError(
+                "this recorder has no gripper: give it gripper_action, as config/robots/ has it for your arm"
+            )
+        opens = self._gripper.has_to_act(wanted_open=True)
+        self._gripper.await_server(self._token)
+        self._gripper.take_state(opens, self._token)
+        return f"gripper {self._gripper.last_command}"
 
     def _check_not_following(self) -> None:
         """Runs begin and end their episodes themselves; another one in between would be mixed up with theirs."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,3 +191,25 @@ def test_without_the_gripper_actions_of_the_fake_hardware_the_arm_stays(
     assert "no action server on /franka_gripper/gripper_action" in missing.message
     assert not any(is_moving([state]) for state in fake.states[known:])
     fake.end()
+
+
+def test_a_key_of_the_demonstrator_opens_and_closes_the_gripper(
+    peer: Peer, start: Callable[..., Process], tmp_path: Path
+) -> None:
+    drivers = start("franka", "--object", "0.04")
+    recorder = start(
+        "recorder_node",
+        robot="fr3",
+        cameras="[front]",
+        folder=tmp_path,
+        gripper_action="franka_gripper/gripper_action",
+        max_joint_age=2.0,
+    )
+    peer.await_that(lambda: "keyframes are marked" in recorder.said())
+    words = [sys.executable, "-m", "mini_diffuser_ros", "demo", "--task", "lift", "lift the block"]
+    told = subprocess.run(words, input="g\ng\nq\n", capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0, told.stderr
+    assert "gripper closed, holds 40.0 mm" in told.stdout
+    assert told.stdout.index("gripper opened") > told.stdout.index("holds 40.0 mm")
+    for process in (recorder, drivers):
+        process.end()

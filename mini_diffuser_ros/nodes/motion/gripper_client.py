@@ -88,6 +88,7 @@ class GripperClient:
 
     Attributes:
         name: of the GripperCommand action.
+        last_command: what became of the last one, in a few words.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class GripperClient:
             self._kinds = (FrankaActions(node, actions, base, group, command, robot.max_gripper_width), plain)
         self._held = 0.0  # metres between the fingers when they closed on what they hold, 0.0 for nothing
         self._obeyed: bool | None = None  # whether the fingers did as they were told last
-        self._last = "none"
+        self.last_command = "none"
         self._carrying: _Carrying | None = None
         steady_timer(node, LOOK_PERIOD, self._look)
 
@@ -175,10 +176,10 @@ class GripperClient:
         try:
             held = self._judge(wanted_open, travel, verdict)
         except GripperError as error:
-            self._last = str(error)
+            self.last_command = str(error)
             raise GripperError(error.fault, f"{error} ({client.name}: {verdict.text})") from None
         self._held, self._obeyed = held, True
-        self._last = self._describe(wanted_open, held)
+        self.last_command = self._describe(wanted_open, held)
         return held
 
     def check_held(self, expected: float) -> None:
@@ -216,7 +217,7 @@ class GripperClient:
         """Of the gripper: whether it does as it is told, how far its fingers are apart, and its last command."""
         width = self._joints.finger_width()
         homed = {None: "not known yet", True: "yes, it does as it is told", False: "perhaps not"}[self._obeyed]
-        values: dict[str, float | str] = {"homed": homed, "last command": self._last}
+        values: dict[str, float | str] = {"homed": homed, "last command": self.last_command}
         values["driver"] = self._chosen().clients[0].name if self.is_there() else "none"
         if width is not None:
             values["width (mm)"] = 1e3 * width
@@ -227,7 +228,7 @@ class GripperClient:
         if not self.is_there():
             return Health(HealthLevel.WARN, f"no action server on {self.name}: keyframes that need it fail", values)
         if self._obeyed is False:
-            return Health(HealthLevel.WARN, self._last, values)
+            return Health(HealthLevel.WARN, self.last_command, values)
         return Health(HealthLevel.OK, f"fingers {millimetres(width)} apart", values)
 
     def _chosen(self) -> FrankaActions | GripperCommandActions:
@@ -322,9 +323,9 @@ class GripperClient:
         fault = self._fault_at_rest(carrying.width)
         if fault is None:
             return interruption
-        self._last = f"{fault}{carrying.where}"
+        self.last_command = f"{fault}{carrying.where}"
         arm = str(interruption).removeprefix(carrying.said)  # what there is to be said of its stop
-        return InterruptionError(FAULTS[fault.fault], f"{self._last}{arm}")
+        return InterruptionError(FAULTS[fault.fault], f"{self.last_command}{arm}")
 
     def _where(self) -> str:
         """Place of the tool, for a message."""

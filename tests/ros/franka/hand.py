@@ -45,6 +45,7 @@ class Hand:
         self._slips_after = float("inf")  # seconds
         self._dead = dead
         self._target, self._speed = self.width, SPEED
+        self._still = 0  # steps for which the fingers have not moved
         self._touched: float | None = None
         self._stopped = threading.Event()
         threading.Thread(target=self._move_on, daemon=True).start()
@@ -89,12 +90,9 @@ class Hand:
 
     def _go(self, target: float, speed: float) -> None:
         self._stopped.clear()
-        self._target, self._speed = target, speed
-        still = 0
-        while still < 10 and not self._stopped.is_set():
-            before = self.width
+        self._target, self._speed, self._still = target, speed, 0
+        while self._still < 10 and not self._stopped.is_set():
             time.sleep(PERIOD)
-            still = still + 1 if self.width == before else 0
 
     def _move_on(self) -> None:
         while True:
@@ -103,8 +101,9 @@ class Hand:
             goal = self._target
             if goal < self.width:  # closing: whatever lies between stops the fingers
                 goal = max(goal, min(self._resistance(), self.width))
-            if not self._dead:
-                self.width += min(step, max(-step, goal - self.width))
+            moved = 0.0 if self._dead else min(step, max(-step, goal - self.width))
+            self.width += moved
+            self._still = 0 if moved else self._still + 1
 
     def _resistance(self) -> float:
         """Distance at which something stops closing fingers."""
