@@ -19,11 +19,11 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from mini_diffuser_ros.bench.stand_in_arm import StandInArm
 from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds
 
 from .arm import LEFT, RIGHT, keyframe
 from .conftest import LATCHED, Peer, Process
-from .stand_in_arm import StandInArm
 
 SPACE = "/faults"
 MOVE, STOP, RESUME = (f"{SPACE}/mini_diffuser/{name}" for name in ("move_to_keyframe", "stop", "resume"))

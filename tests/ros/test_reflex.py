@@ -16,7 +16,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 
-from .arm import LEFT, MOVE, RIGHT, is_moving, keyframe, stays_at_rest
+from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, is_moving, keyframe, stays_at_rest
 from .conftest import FRANKA_INTERFACES, Peer, Process
 
 Result = MoveToKeyframe.Result
@@ -37,14 +37,15 @@ class Robot:
         self.humble = "--humble" in options
         self.states = peer.collect(JointState, "/joint_states", qos_profile_sensor_data)
         self._drivers = start("franka", *options)
-        self._motion = start(
-            "motion_node",
-            robot="fr3",
-            arm_action="fr3_arm_controller/follow_joint_trajectory",
-            gripper_action="franka_gripper/gripper_action",
-            max_joint_age=2.0,
-        )
-        peer.await_that(lambda: self.move(keyframe(0.45, 0.1, 0.4)).outcome != Result.STALE)
+        names = {
+            "robot": "fr3",
+            "arm_action": "fr3_arm_controller/follow_joint_trajectory",
+            "gripper_action": "franka_gripper/gripper_action",
+        }
+        self._guard = start("guard_node", **names, **GUARD_PATIENCE)
+        self._motion = start("motion_node", **names, **PATIENCE)
+        unready = (Result.STALE, Result.UNGUARDED, Result.DUPLICATE, Result.NO_CONTROLLER)
+        peer.await_that(lambda: self.move(keyframe(0.45, 0.1, 0.4)).outcome not in unready)
 
     def move(self, target: KeyframeMode) -> Any:
         """Result of a keyframe."""
@@ -59,8 +60,8 @@ class Robot:
         return self._peer.result_of(handle.get_result_async()).result
 
     def end(self) -> None:
-        """End both processes."""
-        for process in (self._motion, self._drivers):
+        """End the processes."""
+        for process in (self._motion, self._guard, self._drivers):
             process.end()
 
 

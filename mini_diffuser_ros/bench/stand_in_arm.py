@@ -33,7 +33,7 @@ from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 Array = NDArray[np.float64]
 Result = FollowJointTrajectory.Result
 
-CYCLE = 0.004  # seconds; a real controller's is 0.001
+CYCLE = 0.002  # seconds; a real controller's is 0.001
 FEEDBACK_PERIOD = 0.05  # seconds, the controller's default
 STATE_PERIOD = 0.01  # seconds
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
@@ -119,6 +119,14 @@ class StandInArm:
         """(J,) radians, where the arm truly is."""
         with self._lock:
             return self._positions.copy()
+
+    def finger_position(self) -> float:
+        """Metres, of one finger."""
+        return self._finger
+
+    def fingers_move(self) -> bool:
+        """Whether the gripper is under way."""
+        return abs(self._finger - self._finger_goal) > 1e-3
 
     def speed(self) -> float:
         """Of the fastest joint, rad/s, truly."""

@@ -1,0 +1,203 @@
+"""Stops of a Franka's controller in every state: how soon it commands no velocity any more, how far the arm goes on.
+
+Starts guard_node and motion_node as processes beside a stand-in for the arm's drivers, and has the stop heard by one of
+the two alone. Exit code 1 if the commanded velocity was not zero within 50 ms in 99 of 100 stops.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import KeyframeMode
+from rclpy.action import ActionClient
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.stand_in_arm import StandInArm
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.support.cancellation import CancellationToken
+
+SPACE = "/stop_times"
+STATES = ("idle", "planning", "moving", "gripper", "stopped")
+LIMIT = 50.0  # ms
+COMMANDED, RESTING = 1e-3, 0.04  # rad/s, above which the controller commands a motion, and the arm moves
+SETTLED = 0.3  # seconds after the answer in which nothing may move
+TIMEOUT = 60.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopTimesSetting:
+    """Whose stops.
+
+    Attributes:
+        by: guard or motion, the node that alone hears the call.
+        count: stops, the states in turn.
+        robot: robot description.
+        seed: of the moments.
+    """
+
+    by: Literal["guard", "motion"] = "guard"
+    count: int = at_least(1, 100)
+    robot: Literal["fr3", "panda"] = "fr3"
+    seed: int = at_least(0, 0)
+
+
+class StoppedController:
+    """Brings arm and nodes into a state, and stops them there."""
+
+    def __init__(self, arm: StandInArm, node: Any, rng: np.random.Generator) -> None:
+        self._arm, self._rng = arm, rng
+        self._goals = ActionClient(node, MoveToKeyframe, f"{SPACE}/mini_diffuser/move_to_keyframe")
+        self._stop = node.create_client(Trigger, f"{SPACE}/mini_diffuser/stop")
+        self._resume = node.create_client(Trigger, f"{SPACE}/mini_diffuser/resume")
+        self._side = 1
+        if not self._goals.wait_for_server(TIMEOUT):
+            raise TimeoutError("motion_node did not start")
+        self._until(lambda: self._ended(self._send(self._keyframe())).outcome == MoveToKeyframe.Result.REACHED)
+
+    def once(self, state: str) -> dict[str, Any]:
+        """Figures of one stop: milliseconds, radians, millimetres."""
+        goal = self._enter(state)
+        before, called = self._arm.positions(), time.monotonic()
+        answer = _result(self._stop.call_async(Trigger.Request()))
+        answered = time.monotonic()
+        time.sleep(SETTLED)
+        since = [one for one in list(self._arm.speeds) if one[0] >= called]
+        zero = max((at for at, commanded, _ in since if commanded > COMMANDED), default=called)
+        rest = max((at for at, _, real in since if real > RESTING), default=called)
+        moved = self._arm.positions() - before
+        figures = {
+            "state": state,
+            "speed": max((commanded for _, commanded, _ in since[:1]), default=0.0),
+            "zero_ms": 1e3 * (zero - called),
+            "rest_ms": 1e3 * (rest - called),
+            "answer_ms": 1e3 * (answered - called),
+            "joint_rad": float(np.abs(moved).max()),
+            "tool_mm": 1e3 * float(np.linalg.norm(self._tool(before + moved) - self._tool(before))),
+            "answered_at_rest": answer.success and rest <= answered,
+        }
+        if goal is not None:
+            self._ended(goal)
+        if state != "stopped":
+            _result(self._resume.call_async(Trigger.Request()))
+        return figures
+
+    def _enter(self, state: str) -> Any:
+        """Future of the result of what is under way, None if nothing is."""
+        if state == "stopped":
+            _result(self._stop.call_async(Trigger.Request()))
+            return None
+        if state == "idle":
+            _result(self._resume.call_async(Trigger.Request()))
+            return None
+        _result(self._resume.call_async(Trigger.Request()))
+        if state == "planning":
+            goal = self._send(*[self._keyframe(x=3.0)] * 90, self._keyframe())
+        elif state == "moving":
+            goal = self._send(self._keyframe())
+            self._until(lambda: self._arm.commanded_speed() > 0.05 or goal.done())
+        else:
+            goal = self._send(self._keyframe(gripper_open=not self._is_open()))
+            self._until(lambda: self._arm.fingers_move() or goal.done())
+        time.sleep(float(self._rng.uniform(0.0, 0.3)))
+        return goal
+
+    def _is_open(self) -> bool:
+        return self._arm.finger_position() > 0.035
+
+    def _keyframe(self, x: float = 0.45, gripper_open: bool | None = None) -> KeyframeMode:
+        self._side = -self._side
+        mode = KeyframeMode(gripper_open=self._is_open() if gripper_open is None else gripper_open, share=1.0)
+        position, orientation = mode.pose.position, mode.pose.orientation
+        position.x, position.y, position.z = x, 0.25 * self._side, 0.3
+        orientation.x, orientation.w = 1.0, 0.0
+        return mode
+
+    def _send(self, *modes: KeyframeMode) -> Any:
+        return _result(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=list(modes)))).get_result_async()
+
+    @staticmethod
+    def _ended(goal: Any) -> Any:
+        return _result(goal).result
+
+    def _tool(self, positions: np.ndarray) -> np.ndarray:
+        robot = self._arm.robot
+        joints = dict.fromkeys(robot.finger_joint_names, 0.0)
+        joints |= dict(zip(robot.arm_joint_names, positions.tolist(), strict=True))
+        return np.asarray(robot.forward_kinematics(joints)[robot.tcp_frame][:3, 3])
+
+    @staticmethod
+    def _until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the nodes did not come to the state in which they were to be stopped")
+            time.sleep(0.002)
+
+
+def _result(future: Any) -> Any:
+    return CancellationToken().result_of(future, TIMEOUT)
+
+
+@contextmanager
+def _nodes(setting: StopTimesSetting, arm: StandInArm) -> Iterator[None]:
+    """guard_node and motion_node, of which one does not hear the calls."""
+    parameters = {"robot": setting.robot, "arm_action": arm.arm_action, "gripper_action": arm.gripper_action}
+    running = []
+    for name in ("guard_node", "motion_node"):
+        words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args", "-r", f"__ns:={SPACE}"]
+        for key, value in parameters.items():
+            words += ["-p", f"{key}:={value}"]
+        if setting.by not in name:
+            words += ["-r", "mini_diffuser/stop:=mini_diffuser/unheard_stop"]
+        running.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(30.0)
+
+
+def measure_stop_times(settings: Sequence[StopTimesSetting]) -> Iterator[dict[str, Any]]:
+    """A row a state, and one of all of them."""
+    for setting in settings:
+        with client_node("stop_times", threads=3) as node:
+            arm = StandInArm(setting.robot, SPACE)
+            with _nodes(setting, arm):
+                stopped = StoppedController(arm, node, np.random.default_rng(setting.seed))
+                runs = [stopped.once(STATES[number % len(STATES)]) for number in range(setting.count)]
+            arm.close()
+        for state in STATES:
+            yield _row(setting, state, [run for run in runs if run["state"] == state])
+        yield _row(setting, "all", runs)
+
+
+def _row(setting: StopTimesSetting, state: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"by": setting.by, "state": state, "stops": len(runs)}
+    if not runs:
+        return row
+    for name, digits in (
+        ("speed", 2),
+        ("zero_ms", 1),
+        ("rest_ms", 1),
+        ("answer_ms", 1),
+        ("joint_rad", 3),
+        ("tool_mm", 1),
+    ):
+        values = [run[name] for run in runs]
+        row |= {f"{name}_p{part}": round(float(np.percentile(values, part)), digits) for part in (50, 99, 100)}
+    row["answered_before_rest"] = sum(not run["answered_at_rest"] for run in runs)
+    return row | {"passed": row["zero_ms_p99"] <= LIMIT}
+
+
+BENCHMARK = Benchmark(StopTimesSetting, measure_stop_times, __doc__)
