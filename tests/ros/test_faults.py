@@ -244,3 +244,21 @@ def test_a_second_motion_node_does_not_start_and_the_first_goes_on(peer: Peer, a
     assert peer.result_of(handle.get_result_async()).result.success
     assert first.is_running()
     nodes.processes["motion_node"] = first
+
+
+def test_without_a_running_clock_nothing_moves_and_one_line_says_why(
+    peer: Peer, arm: StandInArm, start: Callable[..., Process]
+) -> None:
+    names = {
+        "robot": "fr3",
+        "arm_action": f"{SPACE}/{arm.arm_action}",
+        "gripper_action": f"{SPACE}/{arm.gripper_action}",
+    }
+    motion = start("motion_node", namespace="/unclocked", use_sim_time=True, **names)
+    before = arm.positions()
+    result = peer.execute(MoveToKeyframe, "/unclocked/mini_diffuser/move_to_keyframe", candidates=[LEFT])
+    assert result.outcome == Result.NO_CLOCK
+    assert "use_sim_time is true and nobody publishes /clock" in result.message
+    peer.await_that(lambda: "use_sim_time is true and nobody publishes /clock" in motion.said())
+    assert np.allclose(arm.positions(), before, atol=0.01)
+    motion.signal(signal.SIGINT)

@@ -23,7 +23,7 @@ from std_srvs.srv import Trigger
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 
 from .arm import GUARD_PATIENCE, PATIENCE
-from .conftest import DISCOVERY, LATCHED, Peer, Process
+from .conftest import ANSWER, DISCOVERY, LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 Result = ExecuteInstruction.Result
@@ -142,9 +142,16 @@ def test_the_table_can_be_laid_by_hand_and_says_what_it_cannot(peer: Peer) -> No
 def test_ctrl_c_ends_every_node_in_order_even_in_the_middle_of_a_sentence(
     peer: Peer, stack: dict[str, Process]
 ) -> None:
-    peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
+    phases: list[str] = []
+    sentence = "stack the red block on the green block"
+    handle = peer.send(ExecuteInstruction, EXECUTE, lambda f: phases.append(f.phase), instruction=sentence)
+    ended = handle.get_result_async()
+    peer.await_that(lambda: {"moving", "waiting"} & set(phases))
     for process in stack.values():
         process.signal(signal.SIGINT)
+    result = peer.result_of(ended, ANSWER).result
+    assert (result.outcome, result.message) == (Result.FAILED, "policy_node is shutting down")
+    assert "is not known" not in stack["motion"].said()  # the joint states last as long as the motion
     deadline = time.monotonic() + DISCOVERY
     codes = {name: process.wait(max(0.1, deadline - time.monotonic())) for name, process in stack.items()}
     assert set(codes.values()) == {0}, {name: stack[name].said()[-2000:] for name, code in codes.items() if code}

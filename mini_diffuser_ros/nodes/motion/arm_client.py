@@ -43,7 +43,15 @@ EXPLANATION = 0.3  # seconds within which a stop explains why a controller ended
 PATH_SLACK = 2.0
 GOAL_TIME = 1.0  # seconds that a controller may take after the end of a trajectory to be at its goal
 # What a stop within the limits of acceleration and jerk is for. Anything else that ends a motion does not wait for it.
-GENTLE = (Result.CANCELED, Result.CLIENT_LOST, Result.UNGUARDED, Result.BLOCKED, Result.FAILED)
+GENTLE = (
+    Result.CANCELED,
+    Result.CLIENT_LOST,
+    Result.UNGUARDED,
+    Result.BLOCKED,
+    Result.FAILED,
+    Result.OBJECT_SLIPPED,
+    Result.OBJECT_LOST,
+)
 
 
 class ArmClient(ControllerClient):
