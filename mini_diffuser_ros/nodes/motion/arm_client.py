@@ -49,6 +49,7 @@ GENTLE = (
     Result.UNGUARDED,
     Result.BLOCKED,
     Result.FAILED,
+    Result.BLOCKED,
     Result.OBJECT_SLIPPED,
     Result.OBJECT_LOST,
 )
