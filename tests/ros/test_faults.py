@@ -262,3 +262,16 @@ def test_without_a_running_clock_nothing_moves_and_one_line_says_why(
     peer.await_that(lambda: "use_sim_time is true and nobody publishes /clock" in motion.said())
     assert np.allclose(arm.positions(), before, atol=0.01)
     motion.signal(signal.SIGINT)
+
+
+def test_of_two_that_start_at_once_one_stays(peer: Peer, start: Callable[..., Process]) -> None:
+    guards = [start("guard_node", namespace="/race") for _ in range(2)]
+    peer.await_that(lambda: not all(guard.is_running() for guard in guards))
+    (stays,) = (guard for guard in guards if guard.is_running())
+    (goes,) = (guard for guard in guards if guard is not stays)
+    assert goes.wait(10.0) == 1
+    assert "there is a guard node already, /race/guard_node (process" in goes.said()
+    beats = peer.collect(Heartbeat, "/race/mini_diffuser/heartbeat/guard")
+    peer.await_that(lambda: [beat for beat in beats if beat.serving])
+    assert stays.is_running()
+    stays.signal(signal.SIGINT)

@@ -151,7 +151,7 @@ class ArmClient(ControllerClient):
         said: list[np.ndarray] = []
 
         def on_feedback(feedback: Any) -> None:
-            place = feedback.actual.positions or feedback.desired.positions
+            place = feedback.actual.positions if len(feedback.actual.positions) else feedback.desired.positions
             by_name = dict(zip(feedback.joint_names, place, strict=False))
             positions = np.array([by_name.get(name, np.nan) for name in trajectory.joint_names])
             if np.isfinite(positions).all():
