@@ -30,7 +30,7 @@ from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 PERIOD = 0.02  # seconds between two looks
-CANCEL_PERIOD = 0.1  # seconds between two requests to end what goes on although the arm is stopped
+CANCEL_PERIOD = 0.05  # seconds between two requests to end what goes on although the arm is stopped
 REST_TIMEOUT = 1.5  # seconds for the arm to come to rest after a stop
 PATIENCE = (
     0.15  # seconds for which joint states and controller have to disagree: motion_node sees it as well, and ends it

@@ -49,7 +49,6 @@ GENTLE = (
     Result.UNGUARDED,
     Result.BLOCKED,
     Result.FAILED,
-    Result.BLOCKED,
     Result.OBJECT_SLIPPED,
     Result.OBJECT_LOST,
 )
