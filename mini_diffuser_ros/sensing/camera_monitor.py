@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from mini_diffuser_ros.sensing.pairing import ImagePair, Pairing, PairLimits
+from mini_diffuser_ros.sensing.stamps import StampWatch
 from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 Image = TypeVar("Image")
@@ -22,18 +23,22 @@ class SyncConfig:
         pair_tolerance: seconds between the stamps of colour and depth of one camera that are always allowed; once the
             camera's period is known, half of it is allowed as well, so that every phase pairs.
         longest_pair_gap: seconds between the stamps of colour and depth that are never exceeded.
-        set_tolerance: seconds between the stamps of different cameras in one cloud.
-        stale_after: seconds without a new pair after which a camera is left out.
+        set_tolerance: seconds between the stamps of different cameras in one cloud that are always allowed; the period
+            of the slowest camera is allowed as well.
+        longest_set_gap: seconds between the stamps of different cameras that are never exceeded.
+        stale_after: seconds without a new pair after which a camera is left out, if that is more than two and a half of
+            its periods.
     """
 
     pair_tolerance: float = 0.015
-    longest_pair_gap: float = 0.1
+    longest_pair_gap: float = 0.6
     set_tolerance: float = 0.05
+    longest_set_gap: float = 1.0
     stale_after: float = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("pair_tolerance", "longest_pair_gap", "set_tolerance", "stale_after"):
+        for name in ("pair_tolerance", "longest_pair_gap", "set_tolerance", "longest_set_gap", "stale_after"):
             if not getattr(self, name) > 0.0:
                 raise not_expected(name, getattr(self, name), "seconds above 0")
 
@@ -60,17 +65,24 @@ class AgeLimits:
     """Between which ages an image is used.
 
     Attributes:
-        oldest: seconds from the stamp to now; older images are dropped.
+        oldest: seconds from the stamp to now; older images are dropped. Those that came in time may wait for other
+            cameras for one and a half periods of the slowest, if that is longer.
         lead: seconds that a stamp may lie in the future; beyond that the clocks disagree and no age can be told.
     """
 
     oldest: float
     lead: float
 
-    def fault(self, age: float) -> str:
-        """What is wrong with an image of this age, in words that follow "images are"; empty if nothing is."""
-        if age > self.oldest:
-            return f"{age:.3f} s old when they could be used, allowed are {self.oldest:g} s (max_image_age)"
+    def fault(self, age: float, period: float = 0.0) -> str:
+        """What is wrong with an image of this age, in words that follow "images are"; empty if nothing is.
+
+        Args:
+            age: seconds.
+            period: seconds between images of the camera that it waits for.
+        """
+        oldest = max(self.oldest, 1.5 * period)
+        if age > oldest:
+            return f"{age:.3f} s old when they could be used, allowed are {oldest:.3g} s (max_image_age)"
         if age < -self.lead:
             return (
                 f"stamped {-age:.3f} s in the future, allowed are {self.lead:g} s (max_clock_lead): synchronise the "
@@ -125,6 +137,8 @@ class _Camera(Generic[Image, Info]):
     info: Info | None = None
     color: Arrival | None = None
     depth: Arrival | None = None
+    color_stamps: StampWatch = field(default_factory=StampWatch)
+    depth_stamps: StampWatch = field(default_factory=StampWatch)
     ever_seen: bool = False
     dropped: int = 0
     fault: str = ""  # of the newest pair, and when it was noticed on the steady clock
@@ -132,6 +146,17 @@ class _Camera(Generic[Image, Info]):
 
     def drop(self, fault: str, steady: float) -> None:
         self.dropped, self.fault, self.fault_at = self.dropped + 1, fault, steady
+
+    def believes(self, stamps: StampWatch, stamp: float, steady: float) -> bool:
+        """Whether an image is of use by its stamp; what is wrong with it is noted."""
+        fault = stamps.fault(stamp)
+        if stamps.was_set_back():
+            # The other stream follows.
+            self.pairing.clear()
+            self.drop("stamped before those that came earlier: the clock of their driver was set back", steady)
+        elif fault:
+            self.drop(fault, steady)
+        return fault is None
 
 
 class CameraMonitor(Generic[Image, Info]):
@@ -156,14 +181,20 @@ class CameraMonitor(Generic[Image, Info]):
     def add_color(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
         """The pair that a colour image completes, if it can be used; ``stamp`` in seconds."""
         with self._lock:
-            self._cameras[camera].color = Arrival(now.steady, stamp - now.clock)
-            return self._usable(camera, self._cameras[camera].pairing.add_color(stamp, image), now)
+            one = self._cameras[camera]
+            one.color = Arrival(now.steady, stamp - now.clock)
+            if not one.believes(one.color_stamps, stamp, now.steady):
+                return None
+            return self._usable(camera, one.pairing.add_color(stamp, image), now)
 
     def add_depth(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
         """The pair that a depth image, aligned to colour, completes, if it can be used; ``stamp`` in seconds."""
         with self._lock:
-            self._cameras[camera].depth = Arrival(now.steady, stamp - now.clock)
-            return self._usable(camera, self._cameras[camera].pairing.add_depth(stamp, image), now)
+            one = self._cameras[camera]
+            one.depth = Arrival(now.steady, stamp - now.clock)
+            if not one.believes(one.depth_stamps, stamp, now.steady):
+                return None
+            return self._usable(camera, one.pairing.add_depth(stamp, image), now)
 
     def arrivals(self, camera: str) -> tuple[Arrival | None, Arrival | None]:
         """Of colour and of depth; None as long as there is none."""
@@ -184,9 +215,22 @@ class CameraMonitor(Generic[Image, Info]):
         with self._lock:
             return {name: camera.pairing.newest() for name, camera in self._cameras.items()}
 
-    def fault_of(self, pair: RgbdPair[Image, Info], clock: float) -> str:
-        """What is wrong with the age of a pair, empty if nothing is."""
-        return self._limits.fault(clock - pair.stamp)
+    def fault_of(self, pair: RgbdPair[Image, Info], now: Instant) -> str:
+        """What is wrong with the age of a pair that has waited for other cameras, empty if nothing is."""
+        with self._lock:
+            return self._limits.fault(now.clock - pair.newest, self._slowest(now.steady))
+
+    def set_tolerance(self, steady: float) -> float:
+        """Seconds that pairs of different cameras may be apart in one set at present."""
+        with self._lock:
+            return max(self._config.set_tolerance, self._slowest(steady))
+
+    def clear(self) -> None:
+        """Forget the images that wait for others, and their stamps: time began anew."""
+        with self._lock:
+            for camera in self._cameras.values():
+                camera.pairing.clear()
+                camera.color_stamps, camera.depth_stamps = StampWatch(), StampWatch()
 
     def count_drop(self, camera: str, fault: str, steady: float) -> None:
         """A pair that was handed out is not used after all."""
@@ -202,15 +246,22 @@ class CameraMonitor(Generic[Image, Info]):
         camera = self._cameras[name]
         if pair is None or camera.info is None:
             return None
-        fault = self._limits.fault(now.clock - pair.stamp)
+        # By the newer image: the other one may be half a period older, however quick the way is.
+        fault = self._limits.fault(now.clock - pair.newest)
         if fault:
             camera.drop(fault, now.steady)
             return None
         camera.fault, camera.last_pair, camera.ever_seen = "", now.steady, True
         return RgbdPair(pair.stamp, pair.newest, pair.color, pair.depth, name, camera.info)
 
+    def _slowest(self, steady: float) -> float:
+        """Longest period of the live cameras, seconds, as far as it counts."""
+        periods = [camera.pairing.period() for camera in self._cameras.values() if self._is_live(camera, steady)]
+        return min(max(periods, default=0.0), self._config.longest_set_gap)
+
     def _is_live(self, camera: _Camera[Image, Info], steady: float) -> bool:
-        return steady - camera.last_pair <= self._config.stale_after
+        usual = 2.5 * camera.pairing.period() if camera.ever_seen else 0.0
+        return steady - camera.last_pair <= max(self._config.stale_after, usual)
 
     def _health(self, name: str, camera: _Camera[Image, Info], steady: float) -> CameraHealth:
         silence, live = f"for {steady - camera.last_pair:.1f} s", self._is_live(camera, steady)

@@ -23,7 +23,7 @@ from mini_diffuser_ros.sensing.camera_monitor import (
 Image = TypeVar("Image")
 Info = TypeVar("Info")
 
-_KEPT = 5  # pairs of one camera that may wait for those of the others
+_KEPT = 12  # pairs of one camera that may wait for those of the others
 
 
 class FrameCollector(Generic[Image, Info]):
@@ -37,7 +37,6 @@ class FrameCollector(Generic[Image, Info]):
     """
 
     def __init__(self, cameras: Sequence[str], config: SyncConfig, limits: AgeLimits, start: float) -> None:
-        self._tolerance = config.set_tolerance
         self._monitor = CameraMonitor[Image, Info](cameras, config, limits, start)
         self._frames = {name: deque[RgbdPair[Image, Info]](maxlen=_KEPT) for name in cameras}
         self._lock = threading.Lock()
@@ -59,7 +58,8 @@ class FrameCollector(Generic[Image, Info]):
     def take(self, now: Instant) -> list[RgbdPair[Image, Info]] | None:
         """The newest set of pairs, one from each live camera, or None while one of them has yet to deliver.
 
-        No two pairs of a set are further apart than ``set_tolerance``, and none is older than allowed. What is handed
+        No two pairs of a set are further apart than ``set_tolerance``, or the period of the slowest camera, and none is
+        older than allowed. What is handed
         out and everything older is dropped.
         """
         with self._lock:
@@ -71,9 +71,10 @@ class FrameCollector(Generic[Image, Info]):
                 return None
             chosen = _nearest([self._frames[camera] for camera in live])
             spread = max(frame.stamp for frame in chosen) - min(frame.stamp for frame in chosen)
-            if spread > self._tolerance:
+            tolerance = self._monitor.set_tolerance(now.steady)
+            if spread > tolerance:
                 self.hindrance = (
-                    f"the cameras' images are {spread:.3f} s apart, allowed are {self._tolerance:g} s "
+                    f"the cameras' images are {spread:.3f} s apart, allowed are {tolerance:.3g} s "
                     "(sync.set_tolerance)"
                 )
                 return None
@@ -85,11 +86,18 @@ class FrameCollector(Generic[Image, Info]):
         """Those of the pairs handed out that are young enough still; the others are counted."""
         kept = []
         for frame in frames:
-            if fault := self._monitor.fault_of(frame, now.clock):
+            if fault := self._monitor.fault_of(frame, now):
                 self._monitor.count_drop(frame.camera, fault, now.steady)
             else:
                 kept.append(frame)
         return kept
+
+    def clear(self) -> None:
+        """Forget the images that wait for others: time began anew."""
+        self._monitor.clear()
+        with self._lock:
+            for frames in self._frames.values():
+                frames.clear()
 
     def health(self, steady: float) -> list[CameraHealth]:
         """State of every camera, in the order in which they were named."""
@@ -110,10 +118,10 @@ class FrameCollector(Generic[Image, Info]):
 
     def _drop_aged(self, camera: str, now: Instant) -> None:
         frames = self._frames[camera]
-        fresh = [frame for frame in frames if not self._monitor.fault_of(frame, now.clock)]
+        fresh = [frame for frame in frames if not self._monitor.fault_of(frame, now)]
         # Aged pairs that a newer one has overtaken are nobody's fault.
         if frames and not fresh:
-            self._monitor.count_drop(camera, self._monitor.fault_of(frames[-1], now.clock), now.steady)
+            self._monitor.count_drop(camera, self._monitor.fault_of(frames[-1], now), now.steady)
         self._keep(camera, fresh)
 
     def _keep(self, camera: str, frames: Sequence[RgbdPair[Image, Info]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Generic, TypeVar
 
 Image = TypeVar("Image")
@@ -54,9 +53,10 @@ class _Stream(Generic[Image]):
         self.stamps.append(stamp)
 
     def period(self) -> float | None:
-        """Seconds between two images, None until that is known; lost images do not change it."""
-        gaps = sorted(later - earlier for earlier, later in pairwise(self.stamps) if later > earlier)
-        return gaps[len(gaps) // 4] if len(gaps) > 1 else None
+        """Seconds between two images, None until that is known; lost images do not change it, and jitter little."""
+        stamps = list(self.stamps)
+        spans = sorted(later - earlier for earlier, later in zip(stamps, stamps[2:], strict=False))
+        return 0.5 * spans[len(spans) // 8] if spans else None
 
 
 class Pairing(Generic[Image]):
@@ -86,6 +86,15 @@ class Pairing(Generic[Image]):
     def newest(self) -> float | None:
         """Newest stamp of an image, None if there is none."""
         return max((*self._colors.stamps, *self._depths.stamps), default=None)
+
+    def period(self) -> float:
+        """Seconds between two pairs at best, 0 until that is known."""
+        periods = [self._colors.period(), self._depths.period()]
+        return max(period or 0.0 for period in periods)
+
+    def clear(self) -> None:
+        """Forget everything: time began anew."""
+        self._colors, self._depths = _Stream[Image](), _Stream[Image]()
 
     def missing(self) -> list[str]:
         """Which of colour and depth wait for nothing, as there is none of them."""

@@ -30,7 +30,7 @@ def stream(period: float, start: float, jitters: list[float]) -> list[float]:
 JITTERS = st.lists(st.floats(-0.02, 0.02), min_size=40, max_size=40)
 
 
-@given(st.sampled_from([6.0, 10.0, 15.0, 30.0, 60.0, 90.0]), st.floats(0.0, 1.0), JITTERS, JITTERS)
+@given(st.sampled_from([1.0, 3.3, 6.0, 10.0, 15.0, 30.0, 60.0, 90.0]), st.floats(0.0, 1.0), JITTERS, JITTERS)
 def test_every_phase_pairs(rate: float, phase: float, jitters: list[float], others: list[float]) -> None:
     period = 1.0 / rate
     colors, depths = stream(period, 0.0, jitters), stream(period, phase * period, others)
@@ -42,6 +42,17 @@ def test_every_phase_pairs(rate: float, phase: float, jitters: list[float], othe
     for pair in pairs:
         assert pair.newest - pair.stamp <= max(LIMITS.tolerance, 0.65 * period)
         assert (pair.stamp, pair.newest) == (min(pair.color, pair.depth), max(pair.color, pair.depth))
+
+
+@given(st.sampled_from([5.0, 30.0, 60.0]), st.floats(0.0, 1.0), st.lists(st.booleans(), min_size=80, max_size=80))
+def test_lost_images_cost_their_own_pairs_alone(rate: float, phase: float, lost: list[bool]) -> None:
+    period = 1.0 / rate
+    # One of eight is lost at most.
+    kept = [number for number in range(80) if not (lost[number] and number % 8 == 3)]
+    colors = [period * number for number in range(80)]
+    depths = [period * (number + phase) for number in kept]
+    assert len(run(LIMITS, colors, depths)) >= len(depths) - LEARNING - 2
+    assert len(run(LIMITS, depths, colors)) >= len(depths) - LEARNING - 2
 
 
 @given(st.sampled_from([15.0, 30.0, 60.0]), st.floats(0.0, 1.0), st.sampled_from([2, 3]))
