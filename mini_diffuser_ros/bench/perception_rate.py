@@ -25,7 +25,7 @@ from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState, PointCloud2
+from sensor_msgs.msg import Image, JointState, PointCloud2
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
@@ -94,10 +94,10 @@ class StillLife:
 
 
 class StillCamera:
-    """Publishes the same picture again and again."""
+    """Publishes the same picture again and again, but for one byte of it: no sensor is without noise."""
 
     def __init__(self, node: Node, view: CameraView, depth: NDArray[np.uint16]) -> None:
-        self._node = node
+        self._node, self._count = node, 0
         self.frame = f"{view.name}_color_optical_frame"
         header = Header(frame_id=self.frame)
         self._outputs = [
@@ -113,7 +113,10 @@ class StillCamera:
         stamp = self._node.get_clock().now().to_msg()
         for publisher, message in self._outputs:
             message.header.stamp = stamp
+            if isinstance(message, Image):
+                message.data[2 * (self._count % 10_000)] ^= 1
             publisher.publish(message)
+        self._count += 1
 
 
 def publish_cameras() -> None:

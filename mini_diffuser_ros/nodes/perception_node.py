@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
@@ -14,7 +15,9 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
+from mini_diffuser_ros.nodes.cameras.content_watch import ContentWatch
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
+from mini_diffuser_ros.nodes.ros.clock_health import ClockHealth
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
@@ -25,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
+from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.policy.checkpoint import read_fusion
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
@@ -32,11 +36,15 @@ from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncCon
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.sensing.joint_history import JointHistory
+from mini_diffuser_ros.sensing.stamps import ClockWatch
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
 from mini_diffuser_ros.support.settings import leaves
 
 Pose = Any
+
+IDLE_PERIOD = 1.0  # seconds between looks at what the cameras show while nobody subscribes to the cloud
+RESTING_SPEED = 0.02  # rad/s, below which the arm rests as far as cameras can tell
 
 
 class PerceptionNode(ManagedNode):
@@ -83,14 +91,17 @@ class PerceptionNode(ManagedNode):
             ),
         )
         sync = parameters.settings(SyncConfig(), "sync")
+        content = parameters.settings(ContentConfig(), "content")
         self._robot = load_robot(robot)
         self._fusion = self._fusion_settings(parameters)
 
         self._joints = JointHistory()
         self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, time.monotonic())
         self._frames = FrameLookup(self, self._tf_timeout)
+        self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)
+        self._time_watch = ClockWatch(lambda: self.get_clock().now().nanoseconds / NANOSECONDS)
         self._fusion_problem = ""
-        self._next_cloud = 0.0
+        self._next_cloud = self._next_look = 0.0
         self._fusion_times, self._fusion_cpu = RecentValues(), RecentValues()
         self._latencies, self._ages = RecentValues(), RecentValues()
         self._dropped_sets = self._points = 0
@@ -106,6 +117,7 @@ class PerceptionNode(ManagedNode):
         for camera in cameras:
             diagnostics.add(f"camera {camera}", partial(self._camera_health, camera))
         diagnostics.add("fusion", self._fusion_health)
+        diagnostics.add("clock", ClockHealth(self).health)
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
 
     def _fusion_settings(self, parameters: Parameters) -> FusionConfig:
@@ -133,11 +145,17 @@ class PerceptionNode(ManagedNode):
         return replace(given, frame=self._robot.base_frame)
 
     def _now(self) -> Instant:
-        return Instant(time.monotonic(), self.get_clock().now().nanoseconds / NANOSECONDS)
+        clock, was_set_back = self._time_watch.read()
+        if was_set_back:
+            # A bag that begins again, a clock that was corrected: what came before lies in the future now.
+            self._collector.clear()
+            self.get_logger().warning("the clock was set back: images are collected anew")
+        return Instant(time.monotonic(), clock)
 
     def _on_pair(self) -> None:
-        # Nobody listens, nothing is computed.
-        if time.monotonic() >= self._next_cloud and self._publisher.get_subscription_count() > 0:
+        # Nobody listens, little is computed: what the cameras show is looked at now and then.
+        due = self._next_cloud if self._publisher.get_subscription_count() > 0 else self._next_look
+        if time.monotonic() >= due:
             self._fuse.trigger()
 
     def _fuse_newest(self) -> None:
@@ -147,12 +165,15 @@ class PerceptionNode(ManagedNode):
             return
         # What a late set loses the next one may catch up, so that the average rate is kept.
         self._next_cloud = max(self._next_cloud + self._period, now.steady)
+        self._next_look = now.steady + IDLE_PERIOD
         poses = self._poses(taken)
         frames = self._collector.refuse_aged([frame for frame in taken if frame.camera in poses], self._now())
         started, cpu, used_at = time.perf_counter(), time.thread_time(), self._now().clock
         cloud = self._cloud(frames, poses)
         if cloud is None:
             self._dropped_sets += 1
+            return
+        if self._publisher.get_subscription_count() == 0:
             return
         self._publisher.publish(cloud_to_message(cloud))
         self._points = len(cloud)
@@ -178,7 +199,7 @@ class PerceptionNode(ManagedNode):
     def _cloud(self, frames: Sequence[ImageFrame], poses: dict[str, Pose]) -> Cloud | None:
         """What the frames show, or None if it cannot be said, which then shows on /diagnostics."""
         views = {frame.camera: view for frame in frames if (view := self._view(frame, poses[frame.camera])) is not None}
-        if not views:
+        if not views or not self._may_be_believed(frames, list(views.values())):
             return None
         robot = self._robot if self._filter_robot else None
         try:
@@ -188,8 +209,51 @@ class PerceptionNode(ManagedNode):
             # No cloud rather than one with the robot in it: the policy has never seen such.
             self._fusion_problem = str(error)
             return None
+        if len(cloud) == 0:
+            lower, upper = self._fusion.workspace.lower, self._fusion.workspace.upper
+            self._fusion_problem = (
+                f"{', '.join(views)} deliver, but nothing lies in the workspace {lower} to {upper} m of "
+                f"{self._robot.base_frame}: is the table bare, or the cameras' TF or fusion.workspace wrong?"
+            )
+            return None
         self._fusion_problem = ""
         return cloud
+
+    def _may_be_believed(self, frames: Sequence[ImageFrame], views: Sequence[CameraView]) -> bool:
+        """Whether what the cameras show can be; what cannot is named on /diagnostics."""
+        steady = time.monotonic()
+        faults = self._watch.faults(frames, views, partial(self._link_poses, frames), steady)
+        for view in views:
+            if blind := self._watch.blind(view):
+                self._name_problem(view.name, blind)
+        if not faults:
+            self._watch.survey(views, self._arm_rests(), steady)
+            faults = self._watch.findings()
+        for name, camera in self._inputs.items():
+            camera.misleads = faults.get(name, "")
+        if faults:
+            self._fusion_problem = "; ".join(f"camera {name} {fault}" for name, fault in faults.items())
+        return not faults and not self._watch.is_undecided()
+
+    def _link_poses(self, frames: Sequence[ImageFrame]) -> Mapping[str, Pose]:
+        """Where the arm's links were when the first of the images was taken; of TF where joint states are not known."""
+        robot = self._robot
+        try:
+            stamp = min(frame.stamp for frame in frames)
+            return robot.forward_kinematics(self._joints.positions_at(stamp, robot.arm_joint_names, self._joint_gap))
+        except StaleJointsError:
+            found = {}
+            for link in robot.links:
+                with suppress(UserError):
+                    found[link.name] = self._frames.parent_from_child(
+                        robot.base_frame, link.name, frames[0].depth.header.stamp, 0.0
+                    )
+            return found
+
+    def _arm_rests(self) -> bool:
+        """Whether the arm rests, as far as anybody says; a person before the cameras may not."""
+        motions = self._joints.motions(self._robot.arm_joint_names).values()
+        return all(motion.speed < RESTING_SPEED for motion in motions)
 
     def _joint_positions(self, views: Sequence[CameraView]) -> Mapping[str, float] | Sequence[Mapping[str, float]]:
         """Where the joints were when each view was taken; one mapping for all if that is the same.
@@ -230,10 +294,10 @@ class PerceptionNode(ManagedNode):
             **self._ages.summary("age of the oldest image at use", "ms"),
             **self._latencies.summary("stamp to cloud", "ms"),
         }
+        if self._fusion_problem and self._collector.hindrance == "":
+            return Health(HealthLevel.ERROR, f"no cloud: {self._fusion_problem}", values)
         if self._publisher.get_subscription_count() == 0:
             return Health(HealthLevel.OK, "idle: nobody subscribes to the cloud", values)
-        if self._fusion_problem:
-            return Health(HealthLevel.ERROR, f"no cloud: {self._fusion_problem}", values)
         if rate == 0.0:
             reason = f": {self._collector.hindrance}" if self._collector.hindrance else ""
             return Health(HealthLevel.WARN, f"no cloud within {WINDOW:g} s{reason}", values)

@@ -32,6 +32,7 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
+from mini_diffuser_ros.simulation.realtime.sensor_noise import SensorNoise
 from mini_diffuser_ros.simulation.realtime.sim_health import SimHealth
 from mini_diffuser_ros.simulation.realtime.table import Table
 from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
@@ -77,6 +78,7 @@ class SimNode(ManagedNode):
         self._table = Table(world, task, seed)
         self._renderer = make_renderer(renderer)
         self._image_size = (size, size)
+        self._noise = SensorNoise(seed)
         self._arm = ArmActionServer(self, arm_action, self._driver)
         self._gripper = GripperActionServer(self, gripper_action, self._driver)
         self._lay(lambda: self._table.lay_for(instruction))
@@ -182,7 +184,7 @@ class SimNode(ManagedNode):
         began = time.monotonic()
         model, data = self._driver.copy_scene()
         for camera in self._cameras:
-            color, depth = self._renderer.render(model, data, camera.name, *self._image_size)
+            color, depth = self._noise.add(*self._renderer.render(model, data, camera.name, *self._image_size))
             self._outputs[camera.name].publish(stamp, color, depth)
         self._health.rendered(time.monotonic() - began)
 

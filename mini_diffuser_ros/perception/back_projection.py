@@ -22,17 +22,18 @@ PINHOLE = Distortion()
 
 
 def back_project(
-    depth: NDArray[np.floating], intrinsics: NDArray[np.floating], distortion: Distortion = PINHOLE
+    depth: NDArray[np.floating], intrinsics: NDArray[np.floating], distortion: Distortion = PINHOLE, step: int = 1
 ) -> Floats:
-    """Point of each pixel in the camera frame.
+    """Point of each pixel, or of one in every ``step`` rows and columns, in the camera frame.
 
     Args:
         depth: (H, W) planar depth, metres; 0, negative, NaN and inf mean "no measurement".
         intrinsics: (3, 3) pinhole matrix, pixels.
         distortion: of the lens.
+        step: pixels from one to the next, in both directions.
 
     Returns:
-        (H, W, 3) float32, metres; NaN where there is no measurement.
+        (H, W, 3) float32, metres, of a step of 1, else accordingly fewer; NaN where there is no measurement.
 
     Raises:
         PerceptionError: if a shape is wrong, the depth is of an integer type, the matrix cannot be inverted or the
@@ -42,16 +43,17 @@ def back_project(
         raise PerceptionError(f"depth is {depth.dtype} of shape {depth.shape}, expected floating metres (H, W)")
     inverse = _inverse_intrinsics(intrinsics)
     height, width = depth.shape
+    depth = depth[::step, ::step]
     distance = np.where((depth > 0) & np.isfinite(depth), depth, np.nan).astype(np.float32)
-    points = np.empty((height, width, 3), np.float32)
+    points = np.empty((*depth.shape, 3), np.float32)
     check_distortion(distortion)
     if distortion.bends:
-        directions = pixel_directions(inverse, distortion, height, width)
+        directions = pixel_directions(inverse, distortion, height, width)[:, ::step, ::step]
         for axis in range(2):
             points[..., axis] = directions[axis] * distance
         points[..., 2] = distance
         return points
-    u, v = np.arange(width), np.arange(height)[:, None]
+    u, v = np.arange(0, width, step), np.arange(0, height, step)[:, None]
     for axis, (per_u, per_v, constant) in enumerate(inverse):
         points[..., axis] = (per_u * u + per_v * v + constant) * distance
     return points

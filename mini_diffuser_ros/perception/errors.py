@@ -19,4 +19,4 @@ class InvalidViewError(PerceptionError):
 
     def __init__(self, camera: str, problem: str) -> None:
         super().__init__(f"view of camera {camera!r}: {problem}")
-        self.camera = camera
+        self.camera, self.problem = camera, problem

@@ -74,8 +74,7 @@ class FrameCollector(Generic[Image, Info]):
             tolerance = self._monitor.set_tolerance(now.steady)
             if spread > tolerance:
                 self.hindrance = (
-                    f"the cameras' images are {spread:.3f} s apart, allowed are {tolerance:.3g} s "
-                    "(sync.set_tolerance)"
+                    f"the cameras' images are {spread:.3f} s apart, allowed are {tolerance:.3g} s (sync.set_tolerance)"
                 )
                 return None
             for frame in chosen:

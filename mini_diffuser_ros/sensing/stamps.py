@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 SET_BACK_AFTER = 3  # messages in a row that are older than the newest: no network reorders so many
 
 
@@ -36,20 +39,23 @@ class StampWatch:
 
 
 class ClockWatch:
-    """Tells when a clock that stamps are compared with was set back: a bag that begins again, a corrected system clock.
+    """Reads a clock, and tells when it was set back: a bag that begins again, a corrected system clock. Thread-safe.
 
     Args:
-        tolerance: seconds that it may run back, as clocks that are slewed and threads that race do.
+        read: gives the clock's seconds.
+        tolerance: seconds that it may run back, as clocks that are slewed do.
     """
 
-    def __init__(self, tolerance: float = 0.1) -> None:
-        self._tolerance = tolerance
+    def __init__(self, read: Callable[[], float], tolerance: float = 0.1) -> None:
+        self._read, self._tolerance = read, tolerance
         self._newest = float("-inf")
+        self._lock = threading.Lock()
 
-    def was_set_back(self, clock: float) -> bool:
-        """Whether it was, since the last call that said so; ``clock`` in seconds."""
-        if clock < self._newest - self._tolerance:
-            self._newest = clock
-            return True
-        self._newest = max(self._newest, clock)
-        return False
+    def read(self) -> tuple[float, bool]:
+        """Seconds, and whether the clock was set back since the last reading."""
+        # Read under the lock: a thread that was held up after reading would look like a clock that was set back.
+        with self._lock:
+            clock = self._read()
+            was_set_back = clock < self._newest - self._tolerance
+            self._newest = clock if was_set_back else max(self._newest, clock)
+            return clock, was_set_back

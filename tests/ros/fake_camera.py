@@ -18,12 +18,13 @@ from std_msgs.msg import Header
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.ros.messages import info_from_intrinsics, stamp_from_seconds
-from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.records import CameraView, Distortion
 
 BASE = "panda_link0"
 WIDTH, HEIGHT = 32, 24
 CAMERA_HEIGHT = 1.0  # metres above the base's origin, in the middle of the workspace, looking down
 INTRINSICS = np.array([[40.0, 0.0, 15.5], [0.0, 40.0, 11.5], [0.0, 0.0, 1.0]])
+BEYOND = 10.0  # metres, where a pixel flickers, as no sensor is without noise
 ORDER = "rgba"
 
 
@@ -44,6 +45,10 @@ class Picture:
         frame: of the images; empty for the camera's own.
         depth_lead: seconds by which depth is exposed before colour.
         silent: publish nothing.
+        stamp: seconds, always the same one instead of the time.
+        distortion: of the lens.
+        info_frame: of camera_info; empty for the images' own.
+        frozen: the same picture from now on, bit for bit.
         transport: raw or compressed.
     """
 
@@ -60,6 +65,10 @@ class Picture:
     frame: str = ""
     depth_lead: float = 0.0
     silent: bool = False
+    stamp: float | None = None
+    distortion: Distortion | None = None
+    info_frame: str = ""
+    frozen: bool = False
     transport: str = "raw"
     holes: list[float] = field(default_factory=list)  # values of depth without a measurement, one a column
 
@@ -85,6 +94,7 @@ class FakeCamera:
         self._color = node.create_publisher(kind, f"{name}/{COLOR_TOPIC}{suffix}", qos)
         self._depth = node.create_publisher(kind, f"{name}/{DEPTH_TOPIC}{depth_suffix}", qos)
         self._info = node.create_publisher(CameraInfo, f"{name}/{INFO_TOPIC}", qos)
+        self._count = 0
         self._timer = node.create_timer(1.0 / rate, self._publish)
 
     def pose(self) -> TransformStamped:
@@ -103,15 +113,21 @@ class FakeCamera:
         picture = self.picture
         if picture.silent:
             return
-        now = self._node.get_clock().now().nanoseconds / 1e9
+        self._count += not picture.frozen
+        now = self._node.get_clock().now().nanoseconds / 1e9 if picture.stamp is None else picture.stamp
         frame, exposed = picture.frame or self.frame, now - picture.age
         header = Header(stamp=stamp_from_seconds(exposed), frame_id=frame)
         earlier = Header(stamp=stamp_from_seconds(exposed - picture.depth_lead), frame_id=frame)
         matrix = INTRINSICS if picture.calibrated else np.zeros((3, 3))
-        self._info.publish(info_from_intrinsics(matrix, picture.info_size[::-1], header))
+        calibrated = Header(stamp=header.stamp, frame_id=picture.info_frame or frame)
+        self._info.publish(info_from_intrinsics(matrix, picture.info_size[::-1], calibrated, picture.distortion))
         compressed = picture.transport == "compressed"
-        self._color.publish(_compressed_color(picture, header) if compressed else _color(picture, header))
-        self._depth.publish(_compressed_depth(picture, earlier) if compressed else _depth(picture, earlier))
+        self._color.publish(
+            _compressed_color(picture, header, self._count) if compressed else _color(picture, header, self._count)
+        )
+        self._depth.publish(
+            _compressed_depth(picture, earlier, self._count) if compressed else _depth(picture, earlier, self._count)
+        )
 
 
 def view_of(picture: Picture) -> CameraView:
@@ -123,23 +139,25 @@ def view_of(picture: Picture) -> CameraView:
     return CameraView("fake", color, _metres(picture), INTRINSICS, pose)
 
 
-def _color(picture: Picture, header: Header) -> Image:
+def _color(picture: Picture, header: Header, count: int) -> Image:
     channels = [ORDER.find(letter) for letter in picture.encoding[:-1]] if picture.encoding[-1] == "8" else [0]
     pixel = np.array([*picture.color, 255], np.uint8)[channels]
     rows = np.tile(pixel, (HEIGHT, WIDTH)).astype(np.uint8)
+    rows[0, -1] = count % 256
     return _image(picture, header, picture.encoding, rows, (WIDTH, HEIGHT))
 
 
-def _metres(picture: Picture) -> np.ndarray:
+def _metres(picture: Picture, count: int = 0) -> np.ndarray:
     width, height = picture.depth_size
     metres = np.full((height, width), picture.depth, np.float32)
     for column, value in enumerate(picture.holes):
         metres[:, column] = value
+    metres[0, -1] = BEYOND + 0.01 * (count % 100)
     return metres
 
 
-def _depth(picture: Picture, header: Header) -> Image:
-    metres = _metres(picture)
+def _depth(picture: Picture, header: Header, count: int) -> Image:
+    metres = _metres(picture, count)
     samples = metres.astype("<f4") if picture.depth_encoding == "32FC1" else np.rint(metres * 1000).astype("<u2")
     return _image(picture, header, picture.depth_encoding, samples.view(np.uint8), picture.depth_size)
 
@@ -152,13 +170,14 @@ def _image(picture: Picture, header: Header, encoding: str, rows: np.ndarray, si
     return message
 
 
-def _compressed_color(picture: Picture, header: Header) -> CompressedImage:
-    pixels = np.broadcast_to(np.array(picture.color, np.uint8), (HEIGHT, WIDTH, 3))
+def _compressed_color(picture: Picture, header: Header, count: int) -> CompressedImage:
+    pixels = np.tile(np.array(picture.color, np.uint8), (HEIGHT, WIDTH, 1))
+    pixels[0, -1] = count % 256
     return _packed(header, "rgb8; png compressed bgr8", pixels, b"")
 
 
-def _compressed_depth(picture: Picture, header: Header) -> CompressedImage:
-    millimetres = np.rint(_metres(picture) * 1000).astype(np.uint16)
+def _compressed_depth(picture: Picture, header: Header, count: int) -> CompressedImage:
+    millimetres = np.rint(_metres(picture, count) * 1000).astype(np.uint16)
     return _packed(header, "16UC1; compressedDepth png", millimetres, struct.pack("<iff", 0, 0.0, 0.0))
 
 

@@ -17,7 +17,7 @@ from tf2_ros import StaticTransformBroadcaster
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, seconds, stamp_from_seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
-from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.records import Cloud, Distortion
 from mini_diffuser_ros.robots import load_robot
 
 from .conftest import DISCOVERY, Peer, Process
@@ -26,6 +26,8 @@ from .fake_camera import BASE, CAMERA_HEIGHT, FakeCamera, Picture, view_of
 CLOUD = "/mini_diffuser/cloud"
 # Far above what a busy machine needs, far below what is stale in these tests.
 MAX_AGE, STALE = 5.0, 60.0
+# Walls of one distance in one place are no scene that several cameras could agree on.
+ALONE = {"content.survey_period": 0.0}
 TURN = 2.0  # seconds after which the arm turns
 NEAR = 0.55  # seconds around a turn; a busy node may lose joint states, and interpolates over half a second of them
 RED, GREEN, BLUE, GREY, PINK = (200, 10, 20), (10, 200, 20), (20, 10, 200), (90, 90, 90), (250, 100, 150)
@@ -46,6 +48,10 @@ BROKEN = {
     "tf": (Picture(frame="nowhere"), ["could not transform from 'nowhere' to 'panda_link0' at", "tf2_echo"]),
     "stale": (Picture(age=STALE), ["images are 60.", "allowed are 5 s (max_image_age)"]),
     "future": (Picture(age=-STALE), ["in the future", "synchronise the clocks"]),
+    "zero": (Picture(stamp=0.0), ["images are stamped 0", "their driver gives no time"]),
+    "stuck": (Picture(stamp=12.5), ["images are stamped 12.500 again", "stands still"]),
+    "bent": (Picture(distortion=Distortion("own", (0.1,))), ["distortion model 'own'", "plumb_bob", "rectified"]),
+    "alien": (Picture(info_frame="other"), ["camera_info is of frame 'other'", "another camera's?"]),
     "mute": (Picture(silent=True), ["no camera_info, colour, depth for"]),
 }
 
@@ -89,7 +95,10 @@ class Stage:
             clouds = [cloud_from_message(message) for message in self.clouds[-1:]]
             return clouds[0] if clouds and fits(clouds[0]) else None
 
-        found = self.peer.await_that(newest)
+        try:
+            found = self.peer.await_that(newest)
+        except AssertionError:
+            pytest.fail(f"no such cloud: {self.status('fusion')}")
         assert found is not None
         return found
 
@@ -106,7 +115,7 @@ def fleet(start: Callable[..., Process], stage: Stage) -> Stage:
     pictures = SOUND | {name: picture for name, (picture, _) in BROKEN.items()}
     stage.put_up(pictures)
     # Timers of a busy test may be far apart.
-    options = {"sync.set_tolerance": 1.0, "sync.stale_after": 3.0}
+    options = {"sync.set_tolerance": 1.0, "sync.stale_after": 3.0} | ALONE
     start("perception_node", cameras=f"[{', '.join(pictures)}]", filter_robot="false", max_image_age=MAX_AGE, **options)
     return stage
 
@@ -161,7 +170,7 @@ def test_diagnostics_tell_rates_ages_and_times(fleet: Stage) -> None:
 def test_compressed_images_become_the_same_cloud(start: Callable[..., Process], peer: Peer, stage: Stage) -> None:
     stage.put_up({"packed": Picture(BLUE, 0.7, transport="compressed")}, "/zipped")
     clouds = peer.collect(PointCloud2, f"/zipped{CLOUD}", qos_profile_sensor_data)
-    options = {"color_transport": "compressed", "depth_transport": "compressedDepth", "filter_robot": "false"}
+    options = {"color_transport": "compressed", "depth_transport": "compressedDepth", "filter_robot": "false"} | ALONE
     start("perception_node", namespace="/zipped", cameras="[packed]", max_image_age=MAX_AGE, **options)
     cloud = cloud_from_message(peer.await_that(lambda: clouds[:1])[0])
     assert at_depth(cloud, 0.7).all()
@@ -175,7 +184,7 @@ def test_the_checkpoints_settings_are_served_and_what_differs_is_warned_about(
     save_policy(MiniDiffuser(MiniDiffuserConfig.small()), tmp_path, fusion=fusion)
     stage.put_up({"far": Picture(RED, 0.95)}, "/coarse")
     clouds = peer.collect(PointCloud2, f"/coarse{CLOUD}", qos_profile_sensor_data)
-    options = {"checkpoint": tmp_path, "fusion.link_margin": 0.03, "max_joint_age": MAX_AGE}
+    options = {"checkpoint": tmp_path, "fusion.link_margin": 0.03, "max_joint_age": MAX_AGE} | ALONE
     process = start("perception_node", namespace="/coarse", cameras="[far]", max_image_age=MAX_AGE, **options)
     # Without joint states nobody knows which points are the robot's.
     stage.await_message("fusion", ["no cloud: no joint_states of panda_joint1"], "coarse/perception_node")
@@ -237,7 +246,7 @@ def test_the_robot_is_taken_out_where_it_was_when_the_image_was_taken(
         return int(turns) % 2, min(since, TURN - since)
 
     timer = peer.node.create_timer(0.05, tell_now)
-    options = {"fusion.voxel_size": config.voxel_size, "fusion.link_margin": config.link_margin}
+    options = {"fusion.voxel_size": config.voxel_size, "fusion.link_margin": config.link_margin} | ALONE
     start("perception_node", namespace="/turning", cameras="[late]", max_image_age=MAX_AGE, **options)
 
     def seen() -> dict[int, set[int]]:

@@ -43,6 +43,7 @@ class CameraInput:
     ) -> None:
         self.camera = camera
         self.problem = ""  # why its last frame could not be used
+        self.misleads = ""  # why no cloud may be made of it
         self._now, self._on_pair = now, on_pair
         self._color_ages, self._depth_ages = RecentValues(), RecentValues()
         self._newest = float("-inf")
@@ -76,6 +77,8 @@ class CameraInput:
             values["age of the newest image (s)"] = self._now().clock - self._newest
         if not state.live:
             return Health(HealthLevel.ERROR, state.message, values)
+        if self.misleads:
+            return Health(HealthLevel.ERROR, f"camera {self.camera}: {self.misleads}", values)
         if self.problem:
             return Health(HealthLevel.WARN, f"camera {self.camera}: {self.problem}", values)
         return Health(HealthLevel.OK if state.well else HealthLevel.WARN, state.message, values)

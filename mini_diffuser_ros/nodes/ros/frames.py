@@ -10,8 +10,9 @@ from rclpy.node import Node
 from rclpy.time import Time as ClockTime
 from tf2_ros import Buffer, ExtrapolationException, TransformException, TransformListener
 
-from mini_diffuser_ros.nodes.ros.messages import matrix_from_transform
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, matrix_from_transform
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.sensing.stamps import ClockWatch
 from mini_diffuser_ros.support.errors import one_line
 
 
@@ -27,6 +28,7 @@ class FrameLookup:
         self._timeout = timeout
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
+        self._clock = ClockWatch(lambda: node.get_clock().now().nanoseconds / NANOSECONDS)
 
     def parent_from_child(
         self, parent: str, child: str, stamp: Time, timeout: float | None = None
@@ -44,6 +46,9 @@ class FrameLookup:
         """
         if not child:
             raise NodeError("images have no header.frame_id; it must name the camera's optical frame")
+        _, was_set_back = self._clock.read()
+        if was_set_back:
+            self._buffer.clear()  # as tf2 does; it would refuse whatever comes as too old
         when = ClockTime.from_msg(stamp)
         patience = Duration(nanoseconds=round((self._timeout if timeout is None else max(timeout, 0.0)) * 1e9))
         try:

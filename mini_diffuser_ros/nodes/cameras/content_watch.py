@@ -1,0 +1,140 @@
+"""What the cameras show, believed or not: pictures change, depth measures, places hold, cameras agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of
+from mini_diffuser_ros.perception import InvalidViewError
+from mini_diffuser_ros.perception.content import ContentConfig, check_measures, check_pose, check_unit
+from mini_diffuser_ros.perception.survey import Finding, survey
+from mini_diffuser_ros.records import CameraView, Workspace
+from mini_diffuser_ros.sensing.mounts import LinkPoses, MountWatch
+from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch
+
+RESTS = (0.002, 0.004)  # metres and radians that cameras may move from one set to the next to count as at rest
+
+
+class ContentWatch:
+    """Remembers what the cameras have shown, and says what a cloud of theirs must not be made of.
+
+    Args:
+        cameras: names.
+        workspace: in the base frame.
+        base: name of the base frame.
+        config: what is not believed.
+    """
+
+    def __init__(self, cameras: Sequence[str], workspace: Workspace, base: str, config: ContentConfig) -> None:
+        self._workspace, self._base, self._config = workspace, base, config
+        self._pictures = {
+            (name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in ("colour", "depth")
+        }
+        self._mounts = {name: MountWatch(config.moved_by, config.turned_by) for name in cameras}
+        self._rest = {name: MountWatch(*RESTS) for name in cameras}
+        self._findings: list[Finding] = []
+        self._suspected = config.survey_period > 0.0  # until the first survey
+        self._surveyed = False
+        self._next_survey = 0.0
+
+    def faults(
+        self, frames: Sequence[ImageFrame], views: Sequence[CameraView], links: LinkPoses, steady: float
+    ) -> dict[str, str]:
+        """Camera to what is wrong with what it shows, in one line; a cloud with it would mislead.
+
+        Args:
+            frames: the messages of one set.
+            views: the same as records, of those cameras that could be read.
+            links: where the arm's links are at that time.
+            steady: seconds of the steady clock.
+        """
+        found: dict[str, str] = {}
+        views_by_name = {view.name: view for view in views}
+        for frame in frames:
+            if frame.camera in views_by_name:
+                fault = self._fault(frame, views_by_name[frame.camera], links, steady)
+                if fault:
+                    found[frame.camera] = fault
+        found.update(_same_frames([frame for frame in frames if frame.camera in views_by_name]))
+        return found
+
+    def blind(self, view: CameraView) -> str:
+        """Why a view measures nothing; empty if it does.
+
+        That of a camera on the arm may be too near to what it looks at.
+        """
+        try:
+            check_measures(view, self._config)
+        except InvalidViewError as error:
+            return error.problem
+        return ""
+
+    def survey(self, views: Sequence[CameraView], arm_rests: bool, steady: float) -> None:
+        """Compare the cameras with one another, if it is time to and nothing moves."""
+        at_rest = [self._stands(view) for view in views]
+        self._surveyed = False
+        if self._config.survey_period == 0.0 or steady < self._next_survey or not (arm_rests and all(at_rest)):
+            return
+        self._surveyed = True
+        fixed = [view.name for view in views if self._mounts[view.name].is_fixed]
+        findings = survey(views, fixed, self._workspace, self._config)
+        # What passes by at speed is seen once; what is wrong stays.
+        self._suspected = bool(findings) and not self._findings and not self._suspected
+        self._findings = [] if self._suspected else findings
+        self._next_survey = steady if self._suspected else steady + self._config.survey_period
+
+    def is_undecided(self) -> bool:
+        """Whether another survey has to come before a cloud can be believed; while things move there is none."""
+        return self._suspected and self._surveyed
+
+    def findings(self) -> dict[str, str]:
+        """Camera to what the last survey found."""
+        return {finding.camera: finding.message for finding in reversed(self._findings)}  # the first of each counts
+
+    def _fault(self, frame: ImageFrame, view: CameraView, links: LinkPoses, steady: float) -> str:
+        pose = np.asarray(view.base_from_camera)
+        try:
+            check_pose(frame.camera, pose, self._workspace, self._base, self._config)
+            check_unit(view, self._config)
+        except InvalidViewError as error:
+            return error.problem
+        if moved := self._mounts[frame.camera].fault(pose, links):
+            return moved
+        blind = self.blind(view)
+        if blind and self._mounts[frame.camera].is_fixed:
+            return blind
+        for kind, message in (("colour", frame.color), ("depth", frame.depth)):
+            if blind and kind == "depth":
+                continue  # one without noise, as there is nothing in it
+            picture = np.frombuffer(message.data, dtype=np.uint8)
+            still = self._pictures[frame.camera, kind].still_for(picture, steady)
+            if still:
+                return (
+                    f"its {kind} has been the same bit for bit for {still:.1f} s though its stamps advance: the driver "
+                    "hangs, or its sensor is covered; restart it"
+                )
+        return ""
+
+    def _stands(self, view: CameraView) -> bool:
+        pose = np.asarray(view.base_from_camera)
+        stands = not self._rest[view.name].fault(pose, dict)
+        if not stands:
+            self._rest[view.name] = MountWatch(*RESTS)
+            self._rest[view.name].fault(pose, dict)
+        return stands
+
+
+def _same_frames(frames: Sequence[ImageFrame]) -> Mapping[str, str]:
+    """Cameras whose images are all in one frame: at least one of them is not where that is."""
+    names: dict[str, list[str]] = {}
+    for frame in frames:
+        names.setdefault(frame_of(frame), []).append(frame.camera)
+    return {
+        camera: f"its images are in frame '{name}' like those of {', '.join(one for one in cameras if one != camera)}: "
+        "each camera needs a frame of its own"
+        for name, cameras in names.items()
+        if len(cameras) > 1
+        for camera in cameras
+    }

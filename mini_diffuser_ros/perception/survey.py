@@ -1,0 +1,220 @@
+"""Cameras compared with one another and with the workspace: a calibration that is wrong shows where they overlap.
+
+Two things are known about the scene without knowing it: the table is one plane, just beneath the workspace, and what
+one camera sees another cannot look through. Both are looked at on some thousand pixels a camera, in milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import inverse_transform, transform_points
+from mini_diffuser_ros.perception.back_projection import back_project
+from mini_diffuser_ros.perception.content import ContentConfig, stride
+from mini_diffuser_ros.perception.distortion import distort
+from mini_diffuser_ros.records import CameraView, Workspace
+
+Points = NDArray[np.floating]
+
+CELL = 0.05  # metres, of the grid on which the extent of a plane is counted
+LEAST_POINTS = 60  # that a plane has to have
+LEAST_THINGS = 30  # points that have to be comparable for two cameras to disagree
+LEAST_CELLS = 12  # that a plane has to cover
+MOSTLY = 0.4  # share of the cells that a camera sees in the workspace, from which on a plane is the table's
+ABOVE = 0.03  # metres above the table from which on points are things, which tell where a camera is
+AROUND = 0.3  # metres around the workspace within which things are looked at, the arm among them
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a camera.
+
+    Attributes:
+        camera: its name.
+        message: one line, in words that follow its name.
+    """
+
+    camera: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """z = height + slopes @ (x, y), and where on it a camera has seen it."""
+
+    height: float
+    slopes: Points
+    seen: Points
+
+    def at(self, xy: Points) -> Points:
+        return np.asarray(self.height + xy @ self.slopes)
+
+
+def survey(
+    views: Sequence[CameraView], fixed: Sequence[str], workspace: Workspace, config: ContentConfig
+) -> list[Finding]:
+    """What is wrong with the cameras, as far as they show it themselves.
+
+    Args:
+        views: of one time, of cameras that do not move at present.
+        fixed: names of those that are meant to see the workspace at all times.
+        workspace: in the base frame.
+        config: what may be.
+    """
+    clouds = {view.name: _sparse_points(view) for view in views}
+    findings = [
+        finding
+        for view in views
+        if view.name in fixed and (finding := _sees_nothing(view, clouds[view.name], workspace, config)) is not None
+    ]
+    lost = {finding.camera for finding in findings}
+    planes = {
+        name: plane
+        for name, points in clouds.items()
+        if name not in lost and (plane := _table(points, workspace, config)) is not None
+    }
+    findings += _heights(planes, workspace, config)
+    findings += _steps(planes, config)
+    seen = [view for view in views if view.name not in lost]
+    return findings + _contradictions(seen, clouds, workspace, config)
+
+
+def _sparse_points(view: CameraView) -> Points:
+    """(N, 3) what a part of the pixels shows, in the base frame."""
+    points = back_project(view.depth, view.intrinsics, view.distortion, stride(view.depth.shape)).reshape(-1, 3)
+    return transform_points(view.base_from_camera, points[np.isfinite(points).all(axis=1)])
+
+
+def _within(points: Points, workspace: Workspace, below: float, around: float = 0.0) -> Points:
+    low, high = np.array(workspace.lower) - around, np.array(workspace.upper) + around
+    low[2] = workspace.lower[2] - below
+    return points[np.all((points >= low) & (points <= high), axis=1)]
+
+
+def _sees_nothing(view: CameraView, points: Points, workspace: Workspace, config: ContentConfig) -> Finding | None:
+    if len(_within(points, workspace, config.table_band)) >= LEAST_POINTS // 10:
+        return None
+    x, y, z = view.base_from_camera[:3, 3]
+    return Finding(
+        view.name,
+        f"delivers, but nothing of what it sees lies in the workspace {workspace.lower} to {workspace.upper} m or "
+        f"beneath it; it is said to be at ({x:.2f}, {y:.2f}, {z:.2f}): is its calibration in TF right, and in metres?",
+    )
+
+
+def _table(points: Points, workspace: Workspace, config: ContentConfig) -> _Plane | None:
+    """The plane that most of what lies about the workspace's lower bound belongs to, if there is one."""
+    near = _within(points, workspace, config.table_band)
+    low = near[near[:, 2] <= workspace.lower[2] + config.table_band]
+    if len(low) < LEAST_POINTS:
+        return None
+    counts, edges = np.histogram(low[:, 2], bins=max(4, round(2.0 * config.table_band / 0.01)))
+    middle = 0.5 * (edges[counts.argmax()] + edges[counts.argmax() + 1])
+    height, slopes, width = middle, np.zeros(2), 0.03
+    inliers = low
+    for _ in range(4):
+        inliers = low[np.abs(low[:, 2] - height - low[:, :2] @ slopes) < width]
+        if len(inliers) < LEAST_POINTS:
+            return None
+        rows = np.column_stack([np.ones(len(inliers)), inliers[:, :2]])
+        height, *slope = np.linalg.lstsq(rows, inliers[:, 2], rcond=None)[0]
+        slopes, width = np.array(slope), 0.015
+    covered, all_seen = _cells(inliers), _cells(near)
+    if covered < max(LEAST_CELLS, MOSTLY * all_seen):
+        return None
+    return _Plane(float(height), slopes, inliers[:, :2])
+
+
+def _cells(points: Points) -> int:
+    return len(np.unique(_cell_numbers(points)))
+
+
+def _cell_numbers(points: Points) -> NDArray[np.int64]:
+    columns, rows = np.floor(points[:, :2] / CELL).astype(np.int64).T
+    return np.asarray(columns * 100_000 + rows)
+
+
+def _heights(planes: dict[str, _Plane], workspace: Workspace, config: ContentConfig) -> list[Finding]:
+    findings = []
+    for name, plane in planes.items():
+        above = float(np.median(plane.at(plane.seen))) - workspace.lower[2]
+        if above > config.table_in_cloud:
+            findings.append(
+                Finding(
+                    name,
+                    f"sees the table {above:.3f} m above the lower bound of the workspace, inside the cloud: is its "
+                    "calibration right, or has fusion.workspace.lower to be raised?",
+                )
+            )
+    return findings
+
+
+def _steps(planes: dict[str, _Plane], config: ContentConfig) -> list[Finding]:
+    """Cameras that see the table at different heights."""
+    findings = []
+    for one, other in combinations(planes, 2):
+        a, b = planes[one], planes[other]
+        places = a.seen[np.isin(_cell_numbers(a.seen), _cell_numbers(b.seen))]  # that both see
+        if len(places) < LEAST_POINTS:
+            continue
+        differences = a.at(places) - b.at(places)
+        # Of a tilted camera one half is too high and the other too low.
+        step = float(np.copysign(np.quantile(np.abs(differences), 0.75), np.median(differences)))
+        if abs(step) > config.table_step:
+            for name, partner, difference in ((one, other, step), (other, one, -step)):
+                side = "higher" if difference > 0.0 else "lower"
+                findings.append(
+                    Finding(
+                        name,
+                        f"sees the table {abs(step):.3f} m {side} than {partner}, allowed are {config.table_step:g} m: "
+                        "calibrate both, or find out whose depth is off",
+                    )
+                )
+    return findings
+
+
+def _contradictions(
+    views: Sequence[CameraView], clouds: dict[str, Points], workspace: Workspace, config: ContentConfig
+) -> list[Finding]:
+    """Cameras that see things where others look through them."""
+    findings = []
+    for one, other in permutations(views, 2):
+        things = _within(clouds[one.name], workspace, -ABOVE, AROUND)
+        share, count = _looked_through(things, other, config)
+        if count >= LEAST_THINGS and share > config.see_through:
+            findings.append(
+                Finding(
+                    one.name,
+                    f"sees things that {other.name} looks through ({share:.0%} of {count} points): one of the two is "
+                    "not where its calibration says, or shows another time",
+                )
+            )
+    return findings
+
+
+def _looked_through(points: Points, view: CameraView, config: ContentConfig) -> tuple[float, int]:
+    """Share of points that a camera looks through, of those that it would see, and how many these are."""
+    local = transform_points(inverse_transform(np.asarray(view.base_from_camera, np.float64)), points)
+    local = local[local[:, 2] > 0.05]
+    directions = local[:, :2] / local[:, 2:]
+    if view.distortion.bends:
+        directions = distort(directions, view.distortion)
+    pixels = np.column_stack([directions, np.ones(len(directions))]) @ np.asarray(view.intrinsics, np.float64)[:2].T
+    columns, rows = np.rint(pixels).astype(np.int64).T
+    height, width = view.depth.shape
+    inside = (columns >= 1) & (columns < width - 1) & (rows >= 1) & (rows < height - 1)
+    columns, rows, distance = columns[inside], rows[inside], local[inside, 2]
+    # The nearest and the farthest of a few pixels around: silhouettes are not known any better.
+    around = np.stack([view.depth[rows + dy, columns + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
+    measured = np.isfinite(around) & (around > 0.0)
+    nearest = np.where(measured, around, np.inf).min(axis=0, initial=np.inf)
+    known = measured.all(axis=0)
+    through = known & (nearest > distance + config.see_through_depth)
+    agrees = known & np.any(np.abs(around - distance) <= config.see_through_depth, axis=0)
+    count = int(through.sum() + agrees.sum())
+    return (float(through.sum()) / count if count else 0.0), count
