@@ -209,11 +209,11 @@ class PerceptionNode(ManagedNode):
             # No cloud rather than one with the robot in it: the policy has never seen such.
             self._fusion_problem = str(error)
             return None
-        if len(cloud) == 0:
+        if len(cloud) == 0 and not self._watch.sees_workspace:
             lower, upper = self._fusion.workspace.lower, self._fusion.workspace.upper
             self._fusion_problem = (
                 f"{', '.join(views)} deliver, but nothing lies in the workspace {lower} to {upper} m of "
-                f"{self._robot.base_frame}: is the table bare, or the cameras' TF or fusion.workspace wrong?"
+                f"{self._robot.base_frame}: are the cameras' TF and fusion.workspace right?"
             )
             return None
         self._fusion_problem = ""
@@ -301,6 +301,8 @@ class PerceptionNode(ManagedNode):
         if rate == 0.0:
             reason = f": {self._collector.hindrance}" if self._collector.hindrance else ""
             return Health(HealthLevel.WARN, f"no cloud within {WINDOW:g} s{reason}", values)
+        if self._points == 0:
+            return Health(HealthLevel.WARN, f"{rate:.1f} clouds a second, empty: nothing lies on the table", values)
         return Health(HealthLevel.OK, f"{rate:.1f} clouds a second", values)
 
 

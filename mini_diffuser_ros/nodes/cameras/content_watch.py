@@ -25,6 +25,9 @@ class ContentWatch:
         workspace: in the base frame.
         base: name of the base frame.
         config: what is not believed.
+
+    Attributes:
+        sees_workspace: whether the last survey found that fixed cameras see the workspace, empty or not, as it is.
     """
 
     def __init__(self, cameras: Sequence[str], workspace: Workspace, base: str, config: ContentConfig) -> None:
@@ -36,7 +39,7 @@ class ContentWatch:
         self._rest = {name: MountWatch(*RESTS) for name in cameras}
         self._findings: list[Finding] = []
         self._suspected = config.survey_period > 0.0  # until the first survey
-        self._surveyed = False
+        self._surveyed = self.sees_workspace = False
         self._next_survey = 0.0
 
     def faults(
@@ -81,6 +84,7 @@ class ContentWatch:
         fixed = [view.name for view in views if self._mounts[view.name].is_fixed]
         findings = survey(views, fixed, self._workspace, self._config)
         # What passes by at speed is seen once; what is wrong stays.
+        self.sees_workspace = bool(fixed) and not findings
         self._suspected = bool(findings) and not self._findings and not self._suspected
         self._findings = [] if self._suspected else findings
         self._next_survey = steady if self._suspected else steady + self._config.survey_period
