@@ -32,6 +32,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upgrade": ("mini_diffuser_ros.commands.upgrade", "bring a policy of the first format over"),
     "recover": ("mini_diffuser_ros.commands.recover", "bring the robot back after a reflex; home its gripper"),
     "cell": ("mini_diffuser_ros.commands.cell", "draw a cell file, name what in it does not fit"),
+    "cameras": (
+        "mini_diffuser_ros.commands.cameras",
+        "list the cameras that are plugged in or publish, as lines for the cell file",
+    ),
+    "doctor": (
+        "mini_diffuser_ros.commands.doctor",
+        "look at versions, robot, cameras, clocks and the stack, with a remedy for each fault",
+    ),
     "say": ("mini_diffuser_ros.commands.say", "send a sentence to the running stack and wait for its outcome"),
 }
 """Name of each sub-command: the module whose ``main(arguments) -> int`` runs it, and its one-line description."""

@@ -117,6 +117,7 @@ class Graph:
 
     def owner(self, gid: bytes) -> Owner | None:
         """The node that an endpoint belongs to, as far as it has been announced."""
+        self.listen()
         with self._lock:
             own = ((owner, [one.gid for one in endpoints]) for owner, endpoints in self._nodes.items())
             others = (node for nodes in self._remote.values() for node in nodes.items())

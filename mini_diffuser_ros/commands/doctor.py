@@ -1,0 +1,158 @@
+"""``mini-diffuser doctor``: look at versions, robot, cameras, clocks and the stack; one line each, with its remedy.
+
+Nothing is moved or changed. The exit code is 1 if something has to be mended before the arm may move.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError as NoDistribution
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.node import Node
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from mini_diffuser_ros.bringup.executables import CLASSES
+from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.doctor.checks import Diagnosis, findings
+from mini_diffuser_ros.doctor.snapshot import Drivers, Snapshot, Software
+from mini_diffuser_ros.nodes.doctor.graph_survey import survey_graph
+from mini_diffuser_ros.nodes.doctor.listener import Listener
+from mini_diffuser_ros.nodes.doctor.questions_to_nodes import controllers_of, parameters_of
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import HealthLevel
+from mini_diffuser_ros.support.settings import read_yaml
+
+DISTRIBUTIONS = ("mini_diffuser_ros", "torch", "pocketros")
+FRANKA = {"franka_ros2": "franka_hardware", "libfranka": "libfranka", "franka_description": "franka_description"}
+WORDS = {HealthLevel.OK: "OK", HealthLevel.WARN: "WARNING", HealthLevel.ERROR: "ERROR"}
+OUR_ACTIONS = ("mini_diffuser/move_to_keyframe", "mini_diffuser/execute")
+DRIVER_NAMES = ("robot", "arm_action", "gripper_action")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 1 if there is an error, else 0."""
+    options = _parser().parse_args(arguments)
+    with client_node("doctor", options.namespace, threads=4) as node:
+        node.get_node_names_and_namespaces()  # who asks once is told from then on
+        time.sleep(options.seconds)  # what is there is found by and by, and nothing tells when that is all
+        found = findings(_snapshot(node, options))
+    if options.json:
+        sys.stdout.write(json.dumps([_as_json(one) for one in found], indent=1) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in _lines(found)))
+    return int(any(one.level == HealthLevel.ERROR for one in found))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser("doctor", description=__doc__)
+    parser.add_argument("--robot", default="fr3", help="whose drivers are looked for where no motion_node tells")
+    parser.add_argument("--seconds", type=float, default=3.0, help="to find nodes, and again to listen")
+    parser.add_argument("--controller-manager", default="controller_manager", help="its name")
+    parser.add_argument("--json", action="store_true", help="a list of what, value, level and remedy")
+    parser.add_argument("--namespace", default="", help="namespace of the drivers and the stack")
+    return parser
+
+
+def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
+    names = parameters_of(node, node.resolve_service_name("motion_node"), DRIVER_NAMES) or names_of_robot(options.robot)
+    drivers = _drivers(node, names)
+    listener = Listener(node, drivers)
+    graph = survey_graph(node, [node.resolve_topic_name(one) for one in OUR_ACTIONS])
+    ours = [name for name in graph.nodes if name.rpartition("/")[2] in CLASSES]
+    asked = {name: parameters_of(node, name, ["use_sim_time"]) for name in dict.fromkeys(ours)}
+    controllers, why_not = controllers_of(node, node.resolve_service_name(options.controller_manager))
+    time.sleep(options.seconds)
+    return Snapshot(
+        software=software(),
+        drivers=drivers,
+        graph=graph,
+        controllers=controllers,
+        no_controllers=why_not,
+        joints=listener.joints(),
+        sim_time={name: bool(values["use_sim_time"]) for name, values in asked.items() if values},
+        clock_runs=listener.clock_runs(),
+        diagnostics=listener.diagnostics(),
+        homed=listener.homed(),
+        cameras=listener.cameras(),
+    )
+
+
+def names_of_robot(robot: str) -> Mapping[str, Any]:
+    """Parameters of motion_node for a robot, as the launch has them.
+
+    Raises:
+        UserError: if there is no file of that robot.
+    """
+    folder = Path(get_package_share_directory("mini_diffuser_ros")) / "config" / "robots"
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if robot not in known:
+        raise UserError(f"--robot {robot} is not known; known are {', '.join(known)}")
+    parameters: Mapping[str, Any] = read_yaml(folder / f"{robot}.yaml")["/**/motion_node"]["ros__parameters"]
+    return parameters
+
+
+def software() -> Software:
+    """What is installed here."""
+    return Software(
+        python=platform.python_version(),
+        packages={
+            **{name: _distribution(name) for name in DISTRIBUTIONS},
+            **{k: _manifest(p) for k, p in FRANKA.items()},
+        },
+        distribution=os.environ.get("ROS_DISTRO", ""),
+        middleware=get_rmw_implementation_identifier(),
+        domain=os.environ.get("ROS_DOMAIN_ID", "0"),
+    )
+
+
+def _drivers(node: Node, names: Mapping[str, Any]) -> Drivers:
+    robot = load_robot(names["robot"])
+    return Drivers(
+        robot=robot.name,
+        arm_action=node.resolve_topic_name(names["arm_action"]),
+        gripper_action=node.resolve_topic_name(names["gripper_action"]),
+        base_frame=robot.base_frame,
+        joints=robot.arm_joint_names,
+        max_width=robot.max_gripper_width,
+    )
+
+
+def _distribution(name: str) -> str:
+    try:
+        return version(name)
+    except NoDistribution:
+        return ""
+
+
+def _manifest(package: str) -> str:
+    """Version in the package.xml of a ROS package, empty where it is not installed."""
+    try:
+        manifest = Path(get_package_share_directory(package)) / "package.xml"
+        return ElementTree.parse(manifest).findtext("version", "").strip()
+    except (PackageNotFoundError, OSError, ElementTree.ParseError):
+        return ""
+
+
+def _lines(found: list[Diagnosis]) -> list[str]:
+    width = max(len(one.what) for one in found)
+    return [
+        f"{WORDS[one.level]:<8} {one.what:<{width}}  {one.value}" + (f"; do: {one.remedy}" if one.remedy else "")
+        for one in found
+    ]
+
+
+def _as_json(one: Diagnosis) -> dict[str, str]:
+    return {"what": one.what, "value": one.value, "level": WORDS[one.level], "remedy": one.remedy}

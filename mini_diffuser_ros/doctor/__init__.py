@@ -1,0 +1,1 @@
+"""What may be wrong with a set-up: pure checks over a record of what was seen of it."""

@@ -1,0 +1,1 @@
+"""Looking round in the ROS graph, for `mini-diffuser doctor` and `mini-diffuser cameras`."""
