@@ -83,6 +83,18 @@ ARGUMENTS = (
         choices=YES_OR_NO,
         description="End with the instruction: exit code 0 if it was obeyed, 1 if not.",
     ),
+    DeclareLaunchArgument(
+        "confirm",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="Show each motion and begin it only when somebody consents: mini-diffuser confirm, or say.",
+    ),
+    DeclareLaunchArgument(
+        "dry_run",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="Decide, plan and show, never move: the controllers get no goals.",
+    ),
     DeclareLaunchArgument("seed", default_value="0", description="Of the simulated layout and the policy's noise."),
     DeclareLaunchArgument("runs", default_value="runs", description="Folder for the run folders."),
     DeclareLaunchArgument(

@@ -19,6 +19,7 @@ CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 RVIZ_TOPICS = (
     "mini_diffuser/cloud",
     "mini_diffuser/markers",
+    "mini_diffuser/planned",
     "robot_description",
     "front/color/image_raw",
     "left_shoulder/color/image_raw",
@@ -92,6 +93,7 @@ def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
 
     shown = {"cameras": list(cameras)}
     motion: dict[str, Value] = {"stop_file": str(session / "stop")}
+    motion.update({name: arguments[name] == "true" for name in ("confirm", "dry_run")})
     if arguments["profile"]:
         motion["profile"] = _profile(arguments["profile"])
     overrides: dict[str, dict[str, Value]] = {

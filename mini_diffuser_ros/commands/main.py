@@ -32,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upgrade": ("mini_diffuser_ros.commands.upgrade", "bring a policy of the first format over"),
     "recover": ("mini_diffuser_ros.commands.recover", "bring the robot back after a reflex; home its gripper"),
     "cell": ("mini_diffuser_ros.commands.cell", "draw a cell file, name what in it does not fit"),
+    "home": ("mini_diffuser_ros.commands.home", "bring the arm to its home position, with the checks of every motion"),
+    "replay": ("mini_diffuser_ros.commands.replay", "move through the keyframes of a recorded episode, asking first"),
+    "confirm": ("mini_diffuser_ros.commands.confirm", "consent to each motion of a stack launched with confirm:=true"),
     "cameras": (
         "mini_diffuser_ros.commands.cameras",
         "list the cameras that are plugged in or publish, as lines for the cell file",

@@ -10,6 +10,7 @@ from typing import Any
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
 
+from mini_diffuser_ros.commands.consent import ConsentTerminal
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
 from mini_diffuser_ros.nodes.ros.client_node import client_node
@@ -23,7 +24,7 @@ TABLE_PATIENCE = 1.0  # seconds to look for a simulated world; a real table is a
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0 if the policy ended its task, 1 if not."""
+    """Run the command; returns 0 if the policy ended its task, or a dry run was planned, 1 if not."""
     options = _parser().parse_args(arguments)
     with client_node("say", options.namespace, threads=3) as node:
         return _say(node, options)
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 def _say(node: Any, options: argparse.Namespace) -> int:
     client = ActionClient(node, ExecuteInstruction, "mini_diffuser/execute")
     table = TableClient(node)
+    ConsentTerminal(node, sys.stdin)
     token = CancellationToken()
     outcome: list[Any] = []
 
@@ -80,7 +82,7 @@ def _say(node: Any, options: argparse.Namespace) -> int:
         raise result
     line = f"{outcome_name(result.outcome)}: {result.message}, {result.keyframes} keyframes, {result.seconds:.1f} s\n"
     sys.stdout.write(line)
-    return 0 if result.outcome == Result.TERMINATED else 1
+    return 0 if result.outcome in (Result.TERMINATED, Result.PLANNED) else 1
 
 
 class _Progress:

@@ -30,6 +30,7 @@ from mini_diffuser_ros.nodes.motion.motion_goal import (
     refusal_of,
 )
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
+from mini_diffuser_ros.nodes.motion.motion_review import MotionReview
 from mini_diffuser_ros.nodes.motion.obstacle_clouds import TOPIC as CLOUD
 from mini_diffuser_ros.nodes.motion.obstacle_clouds import ObstacleClouds
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
@@ -43,7 +44,10 @@ from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.robots import load_robot, with_limits_of_file
+from mini_diffuser_ros.running import MotionReport
+from mini_diffuser_ros.running.dry_run import PlannedOnlyError, StillArm, StillGripper
 from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
@@ -136,6 +140,11 @@ class MotionNode(ManagedNode):
             "",
             "file of the robot's own URDF, whose ranges and velocities hold instead of the description's; empty: none",
         )
+        dry_run = parameters.flag("dry_run", False, "plan and show, never move: the controllers get no goals")
+        confirm = parameters.flag("confirm", False, "begin a motion only when a person consents: mini-diffuser confirm")
+        confirm_timeout = parameters.number(
+            "confirm_timeout", 60.0, "seconds without an answer after which a motion is given up", 1.0, 100.0
+        )
         robot = load_robot(robot_name)
         if urdf:
             robot = with_limits_of_file(robot, Path(urdf))
@@ -154,9 +163,11 @@ class MotionNode(ManagedNode):
         self._watchdog = MotionWatchdog(self, self._arm, self._hindrance, client_timeout, feedback_timeout)
         controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
+        arm, gripper = (StillArm(), StillGripper()) if dry_run else (self._arm, self._gripper)
         obstacles = self._obstacle_watch(parameters, MotionPlanner(robot, config))
+        review = MotionReview(self, robot, confirm and not dry_run, confirm_timeout)
         self._motion = KeyframeMotion(
-            self._planner, self._joints, self._latch, self._arm, self._gripper, self._health.planned, obstacles
+            self._planner, self._joints, self._latch, arm, gripper, self._health.planned, obstacles, review
         )
         self._stopping = Stopping(
             self,
@@ -282,12 +293,15 @@ class MotionNode(ManagedNode):
             return MotionOutcome(Result.REFUSED, refusal, refusals=(refusal,))
         candidates = [mode_from_message(message) for message in request.candidates]
         try:
-            self._planner.check_poses(candidates)
+            if not request.home:
+                self._planner.check_poses(candidates)
             with self._turn_of(token), self._watchdog.watching(token, progress, client):
-                report = self._motion.carry_out(candidates, token, progress.tell, request.held)
+                report = self._carried_out(request, candidates, token, progress)
             return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals, report.held)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
+        except PlannedOnlyError as end:
+            return MotionOutcome(Result.PLANNED, str(end))
         except AllRefused as error:
             return MotionOutcome(Result.REFUSED, str(error), refusals=tuple(map(str, error.refusals)))
         except GripperError as error:
@@ -301,6 +315,17 @@ class MotionNode(ManagedNode):
         except Exception as error:  # the client has to hear of it, and the node goes on
             self.get_logger().error(traceback.format_exc())
             return MotionOutcome(Result.FAILED, f"{type(error).__name__}: {error}")
+
+    def _carried_out(
+        self,
+        request: MoveToKeyframe.Goal,
+        candidates: list[KeyframeMode],
+        token: CancellationToken,
+        progress: GoalProgress,
+    ) -> MotionReport:
+        if request.home:
+            return self._motion.go_home(token, progress.tell, request.held)
+        return self._motion.carry_out(candidates, token, progress.tell, request.held)
 
     @contextmanager
     def _turn_of(self, token: CancellationToken) -> Iterator[None]:

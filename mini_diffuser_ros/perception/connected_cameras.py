@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,19 +31,19 @@ class ConnectedCamera:
         return self.usb.startswith("2")
 
 
-def connected_cameras(context: Any = None) -> list[ConnectedCamera]:
-    """The devices of a context of the SDK, in the order of their serial numbers.
+def connected_cameras(devices: Iterable[Any] | None = None) -> list[ConnectedCamera]:
+    """What devices of the SDK say of themselves, in the order of their serial numbers.
 
     Args:
-        context: of pyrealsense2; None for that of this machine's ports.
+        devices: of pyrealsense2; None for those at this machine's ports.
 
     Raises:
         RealSenseError: if the SDK is missing or cannot list them.
     """
     sdk = load_sdk()
     try:
-        devices = list((sdk.context() if context is None else context).query_devices())
-        found = [ConnectedCamera(*(_info(sdk, device, key) for key in KEYS)) for device in devices]
+        listed = sdk.context().query_devices() if devices is None else devices
+        found = [ConnectedCamera(*(_info(sdk, device, key) for key in KEYS)) for device in listed]
     except RuntimeError as error:
         raise RealSenseError(f"the RealSense cameras cannot be listed: {error}") from error
     return sorted(found, key=lambda camera: camera.serial)

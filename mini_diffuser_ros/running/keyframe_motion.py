@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.motion import MotionPlanner, PlannedKeyframe
+from mini_diffuser_ros.motion import AllRefused, MotionPlanner, MotionRefused, PlannedKeyframe
 from mini_diffuser_ros.motion.collision import NOTHING
 from mini_diffuser_ros.motion.surroundings import Surroundings
 from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
@@ -18,6 +19,7 @@ from mini_diffuser_ros.running.instruction_run import MotionReport
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
 
 TellProgress = Callable[[str, float], None]
 """Takes a phase and its progress, 0 to 1."""
@@ -27,6 +29,44 @@ ARRIVAL_TOLERANCE = 0.05
 
 OPEN_FRACTION = 0.9
 """Of the largest width, from which the gripper counts as open."""
+
+STIRRED = 0.01
+"""Radians by which a joint may be elsewhere than where a motion was planned from, when somebody has consented to it."""
+
+PROMPT = 0.2
+"""Seconds of thinking a motion over within which nobody moves the arm by hand."""
+
+
+class Declined(MotionRefused):
+    """A person who was asked does not want the motion."""
+
+    limit = "consent"
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target, "declined by the person who was asked")
+
+
+class StirredError(UserError, RuntimeError):
+    """The arm is not any more where a motion that somebody consented to begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedMotion:
+    """A motion that is about to begin, for whoever is shown it.
+
+    Attributes:
+        target: what it leads to, e.g. ``candidate 1 of 8`` or ``home``.
+        trajectory: that the arm is to follow.
+        gripper_open: what the gripper is to be afterwards; None if it stays.
+    """
+
+    target: str
+    trajectory: JointTrajectory
+    gripper_open: bool | None
+
+
+Review = Callable[[PlannedMotion, CancellationToken, TellProgress], bool]
+"""Shows a motion; whether it may begin. It may wait for a person, and raises an InterruptionError if none answers."""
 
 
 class Measured(Protocol):
@@ -86,6 +126,7 @@ class KeyframeMotion:
         gripper: acts after arrival.
         on_planned: takes the seconds that each planning took.
         watch: what the cameras see as obstacles; None to keep away from table and static boxes alone.
+        review: is shown each motion, and may keep it from beginning.
     """
 
     def __init__(
@@ -97,6 +138,7 @@ class KeyframeMotion:
         gripper: Gripper,
         on_planned: Callable[[float], None] = lambda _: None,
         watch: ObstacleWatch | None = None,
+        review: Review = lambda *_: True,
     ) -> None:
         self._planner = planner
         self._measured = measured
@@ -105,6 +147,7 @@ class KeyframeMotion:
         self._gripper = gripper
         self._on_planned = on_planned
         self._watch = watch
+        self._review = review
 
     def carry_out(
         self,
@@ -124,7 +167,7 @@ class KeyframeMotion:
         Raises:
             InterruptionError: when the token is interrupted, also by something that was held and is lost on the way;
                 the arm rests then.
-            AllRefused: no candidate passed the checks.
+            AllRefused: no candidate passed the checks, or a person declined the first that did.
             UserError: a controller is absent or failed, or arm or gripper are not as they should be.
         """
         tell("planning", 0.0)
@@ -135,15 +178,48 @@ class KeyframeMotion:
         if self._gripper.has_to_act(mode.gripper_open):
             # A gripper that is not there is noticed before the arm has moved.
             self._gripper.await_server(token)
-        tell("moving", 0.0)
-        with self._latch.supervised(), self._gripper.carrying(token), self._watching(planned.trajectory, token):
-            self._arm.follow(planned.trajectory, token, lambda progress: tell("moving", progress))
+        target = f"candidate {planned.index + 1} of {len(candidates)}"
+        motion = PlannedMotion(target, planned.trajectory, mode.gripper_open)
+        self._move(motion, token, tell, planned.refusals)
         if self._gripper.has_to_act(mode.gripper_open):
             tell("gripper", 0.0)
             held = self._gripper.take_state(mode.gripper_open, token)
             self._tell_watch(held, seen, planned.trajectory)
-        message = f"reached candidate {planned.index + 1} of {len(candidates)}"
-        return MotionReport(planned.index, message, tuple(map(str, planned.refusals)), held=held)
+        return MotionReport(planned.index, f"reached {target}", tuple(map(str, planned.refusals)), held=held)
+
+    def go_home(
+        self, token: CancellationToken, tell: TellProgress = lambda *_: None, held: float = 0.0
+    ) -> MotionReport:
+        """Move to the arm's home position; the gripper stays as it is. Arguments and errors as of :meth:`carry_out`."""
+        tell("planning", 0.0)
+        self._gripper.check_held(held)
+        self._arm.await_server(token)
+        start = self._measured.await_rest(token)
+        seen = NOTHING if self._watch is None else self._watch.surroundings()
+        began, home = time.monotonic(), self._planner.robot.home
+        try:
+            trajectory = self._planner.plan_joints(start, home, surroundings=seen, target="home")
+        finally:
+            self._on_planned(time.monotonic() - began)
+        self._move(PlannedMotion("home", trajectory, None), token, tell)
+        return MotionReport(0, "reached home", held=held)
+
+    def _move(
+        self,
+        motion: PlannedMotion,
+        token: CancellationToken,
+        tell: TellProgress,
+        refusals: Sequence[MotionRefused] = (),
+    ) -> None:
+        """Follow a trajectory, if whoever is shown it lets it begin and the arm is still where it begins."""
+        shown = time.monotonic()
+        if not self._review(motion, token, tell):
+            raise AllRefused([*refusals, Declined(motion.target)])
+        if time.monotonic() - shown > PROMPT:
+            self._check_unstirred(motion, token)
+        tell("moving", 0.0)
+        with self._latch.supervised(), self._gripper.carrying(token), self._watching(motion.trajectory, token):
+            self._arm.follow(motion.trajectory, token, lambda progress: tell("moving", progress))
 
     def _plan(
         self, candidates: Sequence[KeyframeMode], token: CancellationToken
@@ -156,6 +232,11 @@ class KeyframeMotion:
             return self._planner.plan_first(start, candidates, before_each=token.check, surroundings=seen), seen
         finally:
             self._on_planned(time.monotonic() - began)
+
+    def _check_unstirred(self, motion: PlannedMotion, token: CancellationToken) -> None:
+        apart = np.max(np.abs(self._measured.await_rest(token) - motion.trajectory.positions[0]))
+        if apart > STIRRED:
+            raise StirredError(f"the arm has moved by {apart:.3f} rad since the motion was planned; ask for it again")
 
     def _watching(self, trajectory: JointTrajectory, token: CancellationToken) -> AbstractContextManager[None]:
         return nullcontext() if self._watch is None else self._watch.ahead_of(trajectory, token)

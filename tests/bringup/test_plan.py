@@ -34,6 +34,8 @@ def arguments(tmp_path: Path) -> dict[str, str]:
         "profile": "",
         "instruction": "",
         "exit_on_done": "false",
+        "confirm": "false",
+        "dry_run": "false",
         "seed": "0",
         "runs": str(tmp_path / "runs"),
         "record": "false",

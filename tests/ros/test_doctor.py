@@ -47,8 +47,8 @@ def test_the_doctor_looks_at_drivers_and_finds_a_second_robot(peer: Peer, start:
     peer.await_that(lambda: peer.node.count_publishers("/joint_states") > 1)
     found = examine()
     assert found["duplicates"][0] in ("ERROR", "WARNING")
-    second.kill()
-    drivers.kill()
+    for process in (second, drivers):
+        process.kill()
 
 
 def test_cameras_lists_whose_topics_are_there(peer: Peer) -> None:
@@ -63,16 +63,15 @@ def test_cameras_that_are_plugged_in_become_lines_of_a_cell_file() -> None:
         sdk: Any = load_sdk()
     except RealSenseError as error:
         pytest.skip(str(error))
-    context, devices = sdk.context(), []
+    devices = []
     for serial, usb in (("0002", "2.1"), ("0001", "3.2")):
         device = sdk.software_device()
         device.register_info(sdk.camera_info.serial_number, serial)
         device.register_info(sdk.camera_info.name, "Intel RealSense D435")
         device.register_info(sdk.camera_info.firmware_version, "5.16.0.1")
         device.register_info(sdk.camera_info.usb_type_descriptor, usb)
-        device.add_to(context)
         devices.append(device)
-    found = connected_cameras(context)
+    found = connected_cameras(devices)
     assert found[0] == ConnectedCamera("0001", "Intel RealSense D435", "5.16.0.1", "3.2")
     assert list(cell_lines(found, {})) == [
         "cameras:",

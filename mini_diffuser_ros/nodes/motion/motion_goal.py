@@ -94,7 +94,9 @@ def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: in
     frame, count = request.header.frame_id, len(request.candidates)
     if frame not in ("", base_frame):
         return f"the candidates are given in frame '{frame[:80]}', expected '{base_frame}'"
-    if not 1 <= count <= max_candidates:
+    if request.home and count:
+        return f"the goal asks for the home position and has {count} candidates, expected are none"
+    if not request.home and not 1 <= count <= max_candidates:
         return f"the goal has {count} candidates, expected are 1 to {max_candidates}"
     if not 0.0 <= request.held < np.inf:
         return f"held is {request.held}, expected metres of 0 or more"

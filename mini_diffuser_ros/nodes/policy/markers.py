@@ -32,7 +32,7 @@ def mode_markers(modes: Sequence[KeyframeMode], header: Header) -> MarkerArray:
 
 def _arrow(index: int, mode: KeyframeMode, header: Header) -> Marker:
     marker = Marker(header=header, ns="approach", id=index, type=Marker.ARROW, action=Marker.ADD)
-    marker.pose = pose_to_message(_arrow_pose(mode.pose))
+    marker.pose = pose_to_message(arrow_pose(mode.pose))
     marker.scale = Vector3(x=ARROW_LENGTH, y=0.01, z=0.01)
     opacity = 1.0 if index == 0 else 0.2 + 0.6 * float(mode.share)
     marker.color = ColorRGBA(r=float(not mode.gripper_open), g=float(mode.gripper_open), b=0.1, a=opacity)
@@ -41,7 +41,7 @@ def _arrow(index: int, mode: KeyframeMode, header: Header) -> Marker:
 
 def _label(index: int, mode: KeyframeMode, header: Header) -> Marker:
     marker = Marker(header=header, ns="share", id=index, type=Marker.TEXT_VIEW_FACING, action=Marker.ADD)
-    tail = matrix_from_pose(_arrow_pose(mode.pose))
+    tail = matrix_from_pose(arrow_pose(mode.pose))
     tail[2, 3] += 0.02
     marker.pose = pose_to_message(pose_from_matrix(tail))
     marker.scale = Vector3(x=0.0, y=0.0, z=0.025)
@@ -50,7 +50,7 @@ def _label(index: int, mode: KeyframeMode, header: Header) -> Marker:
     return marker
 
 
-def _arrow_pose(pose: NDArray[np.floating]) -> NDArray[np.float64]:
+def arrow_pose(pose: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pose (7,) of an RViz arrow, which starts at its origin and points along x, for a tool pose (7,)."""
     base_from_tool = matrix_from_pose(pose)
     approach = base_from_tool[:3, 2]

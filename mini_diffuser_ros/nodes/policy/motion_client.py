@@ -107,5 +107,5 @@ def _report(result: MoveToKeyframe.Result) -> MotionReport:
     if result.outcome in (result.REFUSED, result.BLOCKED):  # another look may show another way
         return MotionReport(None, result.message, tuple(result.refusals))
     ended = ExecuteInstruction.Result
-    outcome = ended.STOPPED if result.outcome == result.STOPPED else ended.FAILED
+    outcome = {result.STOPPED: ended.STOPPED, result.PLANNED: ended.PLANNED}.get(result.outcome, ended.FAILED)
     raise MotionEndedError(outcome, result.message, result.outcome)

@@ -14,6 +14,7 @@ NAMES = (
     "CANCELED",
     "MOTION_LOST",
     "ALREADY",
+    "PLANNED",
 )
 
 

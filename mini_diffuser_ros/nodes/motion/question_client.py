@@ -1,0 +1,71 @@
+"""The side of whoever consents: the question that is open, and the way back for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mini_diffuser_msgs.msg import MotionQuestion
+from mini_diffuser_msgs.srv import AnswerQuestion
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.nodes.motion.motion_review import ANSWER, QUESTION
+from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.support.cancellation import CancellationToken
+
+TIMEOUT = 3.0  # seconds; a stop answers when the arm rests
+WORDS = "y (it may begin), n (not this one) or stop, then ENTER"
+
+
+class QuestionClient:
+    """Hears what motion_node asks and answers it.
+
+    Args:
+        node: that listens; somebody else has to spin it.
+        on_question: takes the text of each new question, in a thread of the executor.
+    """
+
+    def __init__(self, node: Node, on_question: Callable[[str], None]) -> None:
+        self._node, self._on_question = node, on_question
+        self._open = 0
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_subscription(MotionQuestion, QUESTION, self._on_message, LATCHED, callback_group=group)
+        self._answer = node.create_client(AnswerQuestion, ANSWER)
+        self._stop = node.create_client(Trigger, "mini_diffuser/stop")
+
+    def take(self, line: str) -> str:
+        """Obey a line of a terminal; returns what came of it, to be shown.
+
+        Only ``y`` and ``yes`` consent, and only to the question that is open now.
+
+        Raises:
+            NodeError: if nobody takes the answer.
+        """
+        word, number = line.strip().lower(), self._open
+        if word in ("stop", "s"):
+            return str(self._call(self._stop, Trigger.Request()).message)
+        if not number:
+            return "nothing is asked"
+        if word not in ("y", "yes", "n", "no"):
+            return f"'{line.strip()[:40]}' is no answer; {WORDS}"
+        response = self._call(self._answer, AnswerQuestion.Request(id=number, consent=word in ("y", "yes")))
+        if not response.success:
+            return str(response.message)
+        return "it may begin" if word in ("y", "yes") else "declined"
+
+    def _on_message(self, message: MotionQuestion) -> None:
+        self._open = message.id
+        if message.id:
+            self._on_question(message.text)
+
+    def _call(self, client: Any, request: Any) -> Any:
+        name = client.srv_name
+        if not client.wait_for_service(timeout_sec=TIMEOUT):
+            raise NodeError(f"nobody serves {name}: is motion_node running?")
+        try:
+            return CancellationToken().result_of(client.call_async(request), TIMEOUT)
+        except TimeoutError:
+            raise NodeError(f"{name} gave no answer within {TIMEOUT:g} s") from None

@@ -1,0 +1,53 @@
+"""An arm and a gripper that are only planned for: what they are told goes nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
+
+
+class PlannedOnlyError(UserError):
+    """A dry run has come to where the arm would move."""
+
+
+class StillArm:
+    """In the place of an arm's controller; it knows none."""
+
+    def await_server(self, token: CancellationToken) -> None:
+        """Nobody is needed."""
+        token.check()
+
+    def follow(
+        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
+    ) -> None:
+        """Say what would be followed, by an error."""
+        token.check()
+        raise PlannedOnlyError(f"a dry run: planned a motion of {trajectory.duration:.1f} s, nothing was moved")
+
+
+class StillGripper:
+    """In the place of a gripper's driver; it knows none."""
+
+    def await_server(self, token: CancellationToken) -> None:
+        """Nobody is needed."""
+        token.check()
+
+    def has_to_act(self, wanted_open: bool) -> bool:
+        """Never."""
+        return False
+
+    def take_state(self, wanted_open: bool, token: CancellationToken) -> float:
+        """Nothing is held."""
+        return 0.0
+
+    def check_held(self, expected: float) -> None:
+        """Nothing is expected."""
+
+    @contextmanager
+    def carrying(self, token: CancellationToken) -> Iterator[None]:
+        """Nothing can be lost."""
+        yield

@@ -1,0 +1,149 @@
+"""motion_node asked for consent and in dry runs, and the commands that move the arm themselves, on Franka's drivers."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from control_msgs.action import FollowJointTrajectory
+from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import MotionQuestion
+from mini_diffuser_msgs.srv import AnswerQuestion
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
+
+from mini_diffuser_ros.robots import load_robot
+
+from .arm import MOVE, is_moving, keyframe, stays_at_rest
+from .conftest import LATCHED, Peer, Process
+
+Result = MoveToKeyframe.Result
+ARM = "/fr3_arm_controller/follow_joint_trajectory"
+PLACE, OTHER = keyframe(0.45, 0.1, 0.4), keyframe(0.45, -0.1, 0.4)
+HOME = np.array(load_robot("fr3").home)
+NAMES = load_robot("fr3").arm_joint_names
+
+
+def parameters(**more: Any) -> dict[str, Any]:
+    names = {"robot": "fr3", "arm_action": ARM, "gripper_action": "/franka_gripper/gripper_action"}
+    return {**names, "max_joint_age": 2.0, **more}
+
+
+@pytest.fixture(scope="module")
+def states(peer: Peer, start: Callable[..., Process]) -> list[Any]:
+    start("franka")
+    states = peer.collect(JointState, "/joint_states", qos_profile_sensor_data)
+    peer.await_that(lambda: states)
+    return states
+
+
+@pytest.fixture(scope="module")
+def questions(peer: Peer) -> list[Any]:
+    return peer.collect(MotionQuestion, "/mini_diffuser/question", LATCHED)
+
+
+@pytest.fixture(scope="module")
+def goals(peer: Peer) -> list[Any]:
+    """What the arm's controller says of each motion."""
+    kind = FollowJointTrajectory.Impl.FeedbackMessage
+    return peer.collect(kind, f"{ARM}/_action/feedback")
+
+
+@pytest.fixture(scope="module")
+def asking(start: Callable[..., Process], states: list[Any]) -> Iterator[Process]:
+    process = start("motion_node", **parameters(confirm=True, confirm_timeout=2.0))
+    yield process
+    process.kill()
+
+
+def place_of(state: Any) -> Any:
+    positions = dict(zip(state.name, state.position, strict=True))
+    return np.array([positions[name] for name in NAMES])
+
+
+def next_question(peer: Peer, questions: list[Any], known: int) -> Any:
+    return peer.await_that(lambda: next((one for one in questions[known:] if one.id), None))
+
+
+@pytest.mark.usefixtures("asking")
+def test_silence_never_moves(peer: Peer, states: list[Any], questions: list[Any]) -> None:
+    known = len(states)
+    result = peer.await_that(
+        lambda: (one := peer.execute(MoveToKeyframe, MOVE, candidates=[PLACE])).outcome == Result.UNCONFIRMED and one
+    )
+    assert "nobody answered within 2 s" in result.message
+    assert not any(is_moving([state]) for state in states[known:])
+    peer.await_that(lambda: questions and questions[-1].id == 0)
+
+
+@pytest.mark.usefixtures("asking")
+def test_only_an_answer_to_the_question_that_is_open_counts(
+    peer: Peer, states: list[Any], questions: list[Any]
+) -> None:
+    known, seen = len(questions), len(states)
+    handle = peer.send(MoveToKeyframe, MOVE, candidates=[PLACE, OTHER])
+    question = next_question(peer, questions, known)
+    assert "candidate 1 of 2: tool to x 0.450, y 0.100, z 0.400 m" in question.text
+    for stale in (0, question.id - 1):
+        assert not peer.call(AnswerQuestion, "/mini_diffuser/answer", id=stale, consent=True).success
+    assert peer.call(AnswerQuestion, "/mini_diffuser/answer", id=question.id, consent=False).success
+    result = peer.result_of(handle.get_result_async()).result
+    assert result.outcome == Result.REFUSED
+    assert "declined by the person" in result.message
+    assert not peer.call(AnswerQuestion, "/mini_diffuser/answer", id=question.id, consent=True).success
+    assert not any(is_moving([state]) for state in states[seen:])
+
+
+@pytest.mark.usefixtures("asking")
+def test_home_asks_in_its_own_terminal_and_obeys(peer: Peer, states: list[Any]) -> None:
+    home = subprocess.Popen(
+        ["mini-diffuser", "home"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert home.stdin is not None
+    assert home.stdout is not None
+    for line in home.stdout:
+        if line.startswith("may it begin?"):
+            break
+    home.stdin.write("y\n")
+    home.stdin.flush()
+    said, wrong = home.communicate(timeout=60)
+    assert home.returncode == 0, wrong
+    assert "reached home" in said
+    peer.await_that(lambda: stays_at_rest(states, 10) and np.allclose(place_of(states[-1]), HOME, atol=0.01))
+
+
+@pytest.mark.usefixtures("asking")
+def test_stop_at_the_question_stops(peer: Peer, questions: list[Any]) -> None:
+    known = len(questions)
+    handle = peer.send(MoveToKeyframe, MOVE, candidates=[PLACE])
+    next_question(peer, questions, known)
+    assert peer.call(Trigger, "/mini_diffuser/stop").success
+    assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
+    assert peer.call(Trigger, "/mini_diffuser/resume").success
+
+
+def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
+    peer: Peer, start: Callable[..., Process], states: list[Any], asking: Process, goals: list[Any]
+) -> None:
+    asking.kill()
+    peer.await_that(lambda: not peer.node.count_publishers("/mini_diffuser/question"))
+    dry = start("motion_node", **parameters(dry_run=True))
+    markers = peer.collect(MarkerArray, "/mini_diffuser/planned", LATCHED)
+    known, told = len(states), len(goals)
+    result = peer.await_that(
+        lambda: (one := peer.execute(MoveToKeyframe, MOVE, candidates=[PLACE])).outcome == Result.PLANNED and one
+    )
+    assert "nothing was moved" in result.message
+    assert not result.success
+    assert len(peer.await_that(lambda: markers)[-1].markers[0].points) > 10
+    said = subprocess.run(["mini-diffuser", "home"], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0
+    assert "a dry run" in said.stdout
+    assert not any(is_moving([state]) for state in states[known:])
+    assert goals[told:] == []
+    dry.kill()
