@@ -11,11 +11,9 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError as NoDistribution
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -24,22 +22,21 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from mini_diffuser_ros.bringup.executables import CLASSES
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.commands.recover import names_of_file
 from mini_diffuser_ros.doctor.checks import Diagnosis, findings
 from mini_diffuser_ros.doctor.snapshot import Drivers, Snapshot, Software
 from mini_diffuser_ros.nodes.doctor.graph_survey import survey_graph
 from mini_diffuser_ros.nodes.doctor.listener import Listener
-from mini_diffuser_ros.nodes.doctor.questions_to_nodes import controllers_of, parameters_of
+from mini_diffuser_ros.nodes.doctor.questions_to_nodes import controllers_of, sim_time_of
+from mini_diffuser_ros.nodes.recovery.robot_recovery import DriverNames, names_of_motion_node
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import HealthLevel
-from mini_diffuser_ros.support.settings import read_yaml
 
 DISTRIBUTIONS = ("mini_diffuser_ros", "torch", "pocketros")
 FRANKA = {"franka_ros2": "franka_hardware", "libfranka": "libfranka", "franka_description": "franka_description"}
 WORDS = {HealthLevel.OK: "OK", HealthLevel.WARN: "WARNING", HealthLevel.ERROR: "ERROR"}
 OUR_ACTIONS = ("mini_diffuser/move_to_keyframe", "mini_diffuser/execute")
-DRIVER_NAMES = ("robot", "arm_action", "gripper_action")
 
 
 def main(arguments: list[str]) -> int:
@@ -67,13 +64,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
-    names = parameters_of(node, node.resolve_service_name("motion_node"), DRIVER_NAMES) or names_of_robot(options.robot)
-    drivers = _drivers(node, names)
+    drivers = _drivers(node, names_of_motion_node(node) or names_of_file(options.robot))
     listener = Listener(node, drivers)
     graph = survey_graph(node, [node.resolve_topic_name(one) for one in OUR_ACTIONS])
     ours = [name for name in graph.nodes if name.rpartition("/")[2] in CLASSES]
-    asked = {name: parameters_of(node, name, ["use_sim_time"]) for name in dict.fromkeys(ours)}
-    controllers, why_not = controllers_of(node, node.resolve_service_name(options.controller_manager))
+    sim_time = sim_time_of(node, dict.fromkeys(ours))
+    controllers, why_not = controllers_of(node, options.controller_manager)
     time.sleep(options.seconds)
     return Snapshot(
         software=software(),
@@ -82,26 +78,12 @@ def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
         controllers=controllers,
         no_controllers=why_not,
         joints=listener.joints(),
-        sim_time={name: bool(values["use_sim_time"]) for name, values in asked.items() if values},
+        sim_time=sim_time,
         clock_runs=listener.clock_runs(),
         diagnostics=listener.diagnostics(),
         homed=listener.homed(),
         cameras=listener.cameras(),
     )
-
-
-def names_of_robot(robot: str) -> Mapping[str, Any]:
-    """Parameters of motion_node for a robot, as the launch has them.
-
-    Raises:
-        UserError: if there is no file of that robot.
-    """
-    folder = Path(get_package_share_directory("mini_diffuser_ros")) / "config" / "robots"
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
-    if robot not in known:
-        raise UserError(f"--robot {robot} is not known; known are {', '.join(known)}")
-    parameters: Mapping[str, Any] = read_yaml(folder / f"{robot}.yaml")["/**/motion_node"]["ros__parameters"]
-    return parameters
 
 
 def software() -> Software:
@@ -118,12 +100,12 @@ def software() -> Software:
     )
 
 
-def _drivers(node: Node, names: Mapping[str, Any]) -> Drivers:
-    robot = load_robot(names["robot"])
+def _drivers(node: Node, names: DriverNames) -> Drivers:
+    robot = load_robot(names.robot)
     return Drivers(
         robot=robot.name,
-        arm_action=node.resolve_topic_name(names["arm_action"]),
-        gripper_action=node.resolve_topic_name(names["gripper_action"]),
+        arm_action=node.resolve_topic_name(names.arm_action),
+        gripper_action=node.resolve_topic_name(names.gripper_action),
         base_frame=robot.base_frame,
         joints=robot.arm_joint_names,
         max_width=robot.max_gripper_width,

@@ -17,7 +17,7 @@ from mini_diffuser_ros.commands.consent import asked, write
 from mini_diffuser_ros.commands.motion_terminal import MotionTerminal, add_motion_arguments, motion_terminal
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.opening import open_episodes
-from mini_diffuser_ros.nodes.doctor.questions_to_nodes import parameters_of
+from mini_diffuser_ros.nodes.recovery.robot_recovery import names_of_motion_node
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message
 from mini_diffuser_ros.nodes.ros.process import NodeError
@@ -64,10 +64,10 @@ def read_one(path: Path) -> Episode:
 
 
 def _robot(terminal: MotionTerminal) -> RobotDescription:
-    name = parameters_of(terminal.node, terminal.node.resolve_service_name("motion_node"), ["robot"])
-    if not name:
+    names = names_of_motion_node(terminal.node)
+    if names is None:
         raise NodeError("motion_node does not say which robot it moves; is it one of ours?")
-    return load_robot(name["robot"])
+    return load_robot(names.robot)
 
 
 def _arm_positions(terminal: MotionTerminal, robot: RobotDescription) -> np.ndarray:
