@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.nodes.doctor.listener import INFO, camera_names
+from mini_diffuser_ros.nodes.doctor.setup_listener import INFO, camera_names
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.perception.connected_cameras import ConnectedCamera, connected_cameras
 from mini_diffuser_ros.perception.realsense import RealSenseError

@@ -26,8 +26,8 @@ from mini_diffuser_ros.commands.recover import names_of_file
 from mini_diffuser_ros.doctor.checks import Diagnosis, findings
 from mini_diffuser_ros.doctor.snapshot import Drivers, Snapshot, Software
 from mini_diffuser_ros.nodes.doctor.graph_survey import survey_graph
-from mini_diffuser_ros.nodes.doctor.listener import Listener
 from mini_diffuser_ros.nodes.doctor.questions_to_nodes import controllers_of, sim_time_of
+from mini_diffuser_ros.nodes.doctor.setup_listener import SetupListener
 from mini_diffuser_ros.nodes.recovery.robot_recovery import DriverNames, names_of_motion_node
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.robots import load_robot
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
     drivers = _drivers(node, names_of_motion_node(node) or names_of_file(options.robot))
-    listener = Listener(node, drivers)
+    listener = SetupListener(node, drivers)
     graph = survey_graph(node, [node.resolve_topic_name(one) for one in OUR_ACTIONS])
     ours = [name for name in graph.nodes if name.rpartition("/")[2] in CLASSES]
     sim_time = sim_time_of(node, dict.fromkeys(ours))

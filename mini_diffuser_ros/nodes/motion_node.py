@@ -177,7 +177,7 @@ class MotionNode(ManagedNode):
             self._joints,
             lambda reason: self._goals.interrupt_all(Result.STOPPED, reason),
         )
-        self._start_listening(robot_name)
+        self._start_listening(robot_name, dry_run)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
 
     def _obstacle_watch(self, parameters: Parameters, planner: MotionPlanner) -> ObstacleWatch | None:
@@ -192,7 +192,7 @@ class MotionNode(ManagedNode):
         self._clouds = ObstacleClouds(self, watch, planner.robot.base_frame)
         return watch
 
-    def _start_listening(self, hardware: str) -> None:
+    def _start_listening(self, hardware: str, dry_run: bool) -> None:
         subscribe_joint_states(self, self._on_joints)
         self._server = ActionServer(
             self,
@@ -203,7 +203,8 @@ class MotionNode(ManagedNode):
             cancel_callback=lambda goal: self._goals.cancel(goal, Result.CANCELED),
             callback_group=ReentrantCallbackGroup(),
         )
-        self._takeover = steady_timer(self, TAKEOVER_PERIOD, self._take_over)
+        if not dry_run:  # which leaves alone whatever else may be moving the arm
+            self._takeover = steady_timer(self, TAKEOVER_PERIOD, self._take_over)
         diagnostics = Diagnostics(self, hardware)
         diagnostics.add("joint states", self._health.joint_states)
         diagnostics.add("controllers", self._health.controllers)

@@ -19,7 +19,7 @@ from visualization_msgs.msg import MarkerArray
 
 from mini_diffuser_ros.robots import load_robot
 
-from .arm import MOVE, is_moving, keyframe, stays_at_rest
+from .arm import GUARD_PATIENCE, MOVE, PATIENCE, is_moving, keyframe, stays_at_rest
 from .conftest import LATCHED, Peer, Process
 
 Result = MoveToKeyframe.Result
@@ -27,16 +27,13 @@ ARM = "/fr3_arm_controller/follow_joint_trajectory"
 PLACE, OTHER = keyframe(0.45, 0.1, 0.4), keyframe(0.45, -0.1, 0.4)
 HOME = np.array(load_robot("fr3").home)
 NAMES = load_robot("fr3").arm_joint_names
-
-
-def parameters(**more: Any) -> dict[str, Any]:
-    names = {"robot": "fr3", "arm_action": ARM, "gripper_action": "/franka_gripper/gripper_action"}
-    return {**names, "max_joint_age": 2.0, **more}
+DRIVERS = {"robot": "fr3", "arm_action": ARM, "gripper_action": "/franka_gripper/gripper_action"}
 
 
 @pytest.fixture(scope="module")
 def states(peer: Peer, start: Callable[..., Process]) -> list[Any]:
     start("franka")
+    start("guard_node", **DRIVERS, **GUARD_PATIENCE)
     states = peer.collect(JointState, "/joint_states", qos_profile_sensor_data)
     peer.await_that(lambda: states)
     return states
@@ -56,7 +53,7 @@ def goals(peer: Peer) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def asking(start: Callable[..., Process], states: list[Any]) -> Iterator[Process]:
-    process = start("motion_node", **parameters(confirm=True, confirm_timeout=2.0))
+    process = start("motion_node", **DRIVERS, **PATIENCE, confirm=True, confirm_timeout=2.0)
     yield process
     process.kill()
 
@@ -132,7 +129,7 @@ def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
 ) -> None:
     asking.kill()
     peer.await_that(lambda: not peer.node.count_publishers("/mini_diffuser/question"))
-    dry = start("motion_node", **parameters(dry_run=True))
+    dry = start("motion_node", **DRIVERS, **PATIENCE, dry_run=True)
     markers = peer.collect(MarkerArray, "/mini_diffuser/planned", LATCHED)
     known, told = len(states), len(goals)
     result = peer.await_that(

@@ -25,7 +25,7 @@ INFO = "/color/camera_info"
 COLOR, DEPTH = "/color/image_raw", "/aligned_depth_to_color/image_raw"
 
 
-class Listener:
+class SetupListener:
     """Counts what comes in from now on, on the topics that are there now.
 
     Args:
