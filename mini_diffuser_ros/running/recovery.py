@@ -24,7 +24,7 @@ class RecoveryError(UserError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class ControllerState:
+class LoadedController:
     """A controller that is loaded.
 
     Attributes:
@@ -69,7 +69,7 @@ class Step:
         return self.deed.value.format(self.name)
 
 
-def wanted_controller(controllers: Sequence[ControllerState], named: str) -> str:
+def wanted_controller(controllers: Sequence[LoadedController], named: str) -> str:
     """Name of the controller that is to command the arm in the end.
 
     Args:
@@ -97,7 +97,7 @@ def wanted_controller(controllers: Sequence[ControllerState], named: str) -> str
 
 
 def recovery_steps(
-    controllers: Sequence[ControllerState], hardware: Sequence[HardwareState], wanted: str, recovery: str
+    controllers: Sequence[LoadedController], hardware: Sequence[HardwareState], wanted: str, recovery: str
 ) -> tuple[Step, ...]:
     """What is to be done, in order; nothing if the hardware is active and a controller commands it.
 

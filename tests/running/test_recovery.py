@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mini_diffuser_ros.running.recovery import (
-    ControllerState,
     Deed,
     HardwareState,
+    LoadedController,
     RecoveryError,
     recovery_steps,
     wanted_controller,
@@ -17,11 +17,11 @@ ACTION = "action_server/error_recovery"
 TRAJECTORY = "joint_trajectory_controller/JointTrajectoryController"
 
 
-def controllers(arm: str, broadcaster: str = "active", gravity: str = "inactive") -> list[ControllerState]:
+def controllers(arm: str, broadcaster: str = "active", gravity: str = "inactive") -> list[LoadedController]:
     return [
-        ControllerState("arm", TRAJECTORY, arm, commands=True),
-        ControllerState("gravity", "examples/GravityCompensation", gravity, commands=True),
-        ControllerState("states", "joint_state_broadcaster/JointStateBroadcaster", broadcaster, commands=False),
+        LoadedController("arm", TRAJECTORY, arm, commands=True),
+        LoadedController("gravity", "examples/GravityCompensation", gravity, commands=True),
+        LoadedController("states", "joint_state_broadcaster/JointStateBroadcaster", broadcaster, commands=False),
     ]
 
 
@@ -87,6 +87,6 @@ def test_a_controller_that_is_not_loaded_is_named_with_those_that_are() -> None:
 
 
 def test_which_of_two_is_meant_is_asked() -> None:
-    second = ControllerState("left", TRAJECTORY, "inactive", commands=True)
+    second = LoadedController("left", TRAJECTORY, "inactive", commands=True)
     with pytest.raises(RecoveryError, match="arm, left: name it with --controller"):
         wanted_controller([*controllers("inactive"), second], "")

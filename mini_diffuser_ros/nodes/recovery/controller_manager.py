@@ -7,7 +7,7 @@ from typing import Any
 from lifecycle_msgs.msg import State
 
 from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls, interface
-from mini_diffuser_ros.running.recovery import ACTIVE, INACTIVE, ControllerState, HardwareState, RecoveryError
+from mini_diffuser_ros.running.recovery import ACTIVE, INACTIVE, HardwareState, LoadedController, RecoveryError
 
 PACKAGE = "controller_manager_msgs"
 
@@ -23,7 +23,7 @@ class ControllerManager:
     def __init__(self, calls: ServiceCalls, name: str) -> None:
         self._calls, self._name = calls, name
 
-    def controllers(self) -> tuple[ControllerState, ...]:
+    def controllers(self) -> tuple[LoadedController, ...]:
         """Those that are loaded.
 
         Raises:
@@ -31,7 +31,7 @@ class ControllerManager:
         """
         found = self._call("ListControllers", "list_controllers").controller
         return tuple(
-            ControllerState(
+            LoadedController(
                 one.name, one.type, one.state, bool(one.required_command_interfaces or one.claimed_interfaces)
             )
             for one in found
