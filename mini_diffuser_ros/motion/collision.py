@@ -26,9 +26,6 @@ Array = NDArray[np.float64]
 _HELD_OVERLAP = 0.01
 """Metres by which the shape of what is held may overlap with table and boxes."""
 
-_LEEWAY = 0.3
-"""Metres by which a tool that starts outside the workspace may go out farther where there is no other way back."""
-
 NOTHING = Surroundings(np.empty((0, 3), np.float32))
 """Nothing seen, nothing held."""
 
@@ -111,12 +108,13 @@ class CollisionChecker:
             self._distances(place)
             self._inside = min(self._inside, self._tool_inside() - TOUCHING)
 
-    def leave_by_any_way(self) -> bool:
-        """Give a tool that starts outside the workspace :data:`_LEEWAY` more of it; False if it starts inside."""
-        if self._inside >= 0.0:
-            return False
-        self._inside -= _LEEWAY
-        return True
+    def starts_outside(self) -> bool:
+        """Whether the tool is outside the workspace where :meth:`leave_from` was told that the arm is."""
+        return self._inside < 0.0
+
+    def leave_by_any_way(self) -> None:
+        """Forget the workspace until the next start: where there is no other way back into it."""
+        self._inside = -np.inf
 
     def path_state_violation(self, positions: Array) -> Violation | None:
         """As :meth:`violation`, with what :meth:`leave_from` allows, and also if the tool leaves the workspace."""

@@ -395,11 +395,15 @@ class MotionPlanner:
         return True
 
     def _sampled(self, start: Array, goals: Sequence[Array], blocked: Violation, target: str) -> list[BSpline]:
-        paths = [pieces for pieces in self._sampling.paths(start, goals) if self._passable(pieces)]
-        if not paths and self._checker.leave_by_any_way():
+        outside = self._checker.starts_outside()
+        paths = self._sampling.paths(start, goals, briefly=outside)
+        if outside and not paths:
+            # Led outside the workspace, the tool may have to pass through more of what lies there.
+            self._checker.leave_by_any_way()
             straight = [[straight_path(start, goal)] for goal in goals]
             paths = [pieces for pieces in straight if path_violation(self._checker, pieces) is None]
-            paths = paths or [pieces for pieces in self._sampling.paths(start, goals) if self._passable(pieces)]
+            paths = paths or self._sampling.paths(start, goals)
+        paths = [pieces for pieces in paths if self._passable(pieces)]
         if not paths:
             obstacle = f"the straight way is blocked by {blocked.second} near {blocked.first}"
             raise NoPath(target, self.config.planning_time, obstacle)
