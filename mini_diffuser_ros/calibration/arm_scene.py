@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
 from mini_diffuser_ros.calibration.arm_surface import ArmSurface, RayGrid, SeenSurface, ray_grid
@@ -20,6 +21,7 @@ Array = NDArray[np.float64]
 
 NEAR: Final = 0.025
 """Metres within which a measured point can be the surface's."""
+_CELL: Final = 8  # pixels of the grid that is cast first
 _GRAZING: Final = 0.3  # cosine below which a surface is seen at too flat an angle
 
 
@@ -92,6 +94,18 @@ class ArmScene:
         """What the camera at a pose sees of the arm."""
         return self._surface.seen(self.shot.joints, self.base_from_parent @ parent_from_camera, grid.rays)
 
+    def _seen_of(self, parent_from_camera: Array, grid: RayGrid) -> SeenSurface:
+        """As :meth:`seen`, casting rays only where a coarser grid meets the arm nearby."""
+        coarse = ray_grid(self.lens, _CELL)
+        met = np.zeros(coarse.shape, bool)
+        met.ravel()[self.seen(parent_from_camera, coarse).places] = True
+        met = binary_dilation(met, np.ones((3, 3), bool), iterations=2)
+        rows = np.minimum(grid.rows // _CELL, coarse.shape[0] - 1)
+        likely = np.flatnonzero(met[rows, np.minimum(grid.columns // _CELL, coarse.shape[1] - 1)])
+        base_from_camera = self.base_from_parent @ parent_from_camera
+        found = self._surface.seen(self.shot.joints, base_from_camera, grid.rays[likely])
+        return replace(found, places=likely[found.places])
+
     def in_parent(self, seen: SeenSurface, most: int) -> tuple[Array, Array]:
         """Points and normals in the frame of the camera's parent, evenly thinned to ``most``."""
         step = max(1, -(-len(seen) // most))
@@ -111,7 +125,7 @@ class ArmScene:
 
     def compared(self, parent_from_camera: Array, grid: RayGrid) -> ComparedDepth:
         """Measured against known depth along the same rays."""
-        seen = self.seen(parent_from_camera, grid)
+        seen = self._seen_of(parent_from_camera, grid)
         rays = np.concatenate([grid.rays[seen.places], np.ones((len(seen), 1))], axis=1)
         rotation = (self.base_from_parent @ parent_from_camera)[:3, :3]
         normals = seen.normals @ rotation

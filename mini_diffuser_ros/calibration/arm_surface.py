@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.calibration.lens import Lens
-from mini_diffuser_ros.robots import RobotDescription, robot_mjcf
+from mini_diffuser_ros.robots import RobotDescription, SurfaceMesh, robot_mjcf, surface_meshes
 
 Array = NDArray[np.float64]
 
 _FARTHEST = 20.0  # metres
 
 
-class SeenSurface(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SeenSurface:
     """Points of the arm that a camera sees, N of them.
 
     Attributes:
@@ -37,15 +40,15 @@ class SeenSurface(NamedTuple):
 
 
 class ArmSurface:
-    """The surface of a robot, at rest in poses that are given.
+    """The surface of a robot, at rest in poses that are given: its true one where known, else its coarse shapes.
 
     Args:
-        robot: whose shapes these are.
+        robot: whose surface it is.
     """
 
     def __init__(self, robot: RobotDescription) -> None:
         self.robot = robot
-        self._model = mujoco.MjModel.from_xml_string(robot_mjcf(robot))
+        self._model = mujoco.MjModel.from_xml_string(_with_meshes(robot_mjcf(robot), surface_meshes(robot)))
         self._data = mujoco.MjData(self._model)
 
     def seen(self, joints: Mapping[str, float], base_from_camera: Array, rays: Array) -> SeenSurface:
@@ -74,6 +77,24 @@ class ArmSurface:
             if name in joints:
                 self._data.joint(name).qpos[0] = joints[name]
         mujoco.mj_kinematics(self._model, self._data)
+
+
+def _with_meshes(document: str, meshes: Mapping[str, SurfaceMesh]) -> str:
+    """An MJCF document in which the links of those names have their meshes in place of their shapes."""
+    root = ElementTree.fromstring(document)
+    assets = ElementTree.SubElement(root, "asset")
+    for body in root.iter("body"):
+        name = body.get("name", "")
+        if name in meshes:
+            for geom in body.findall("geom"):
+                body.remove(geom)
+            vertices, faces = (
+                " ".join(f"{number:.6g}" for number in values.ravel())
+                for values in (meshes[name].vertices, meshes[name].faces)
+            )
+            ElementTree.SubElement(assets, "mesh", name=name, vertex=vertices, face=faces, inertia="shell")
+            ElementTree.SubElement(body, "geom", type="mesh", mesh=name, mass="1")
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 class RayGrid(NamedTuple):

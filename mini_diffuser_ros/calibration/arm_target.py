@@ -145,7 +145,7 @@ def _judged(scenes: Sequence[ArmScene], best: Array, guess: Array, share: float)
     """The result with what leaving out each pose tells."""
     moves, misses = [], []
     for left_out in scenes:
-        without = refined([scene for scene in scenes if scene is not left_out], best, steps=4)
+        without = refined([scene for scene in scenes if scene is not left_out], best, steps=2)
         moves.append(shift_between(best, without))
         misses.append(left_out.fit(without))
     worst = Shift(max(move.metres for move in moves), max(move.degrees for move in moves))

@@ -31,6 +31,7 @@ BENCHMARKS = {
     "motion": "time and success of inverse kinematics and planning",
     "motion-limits": "random and adversarial keyframes: within the maker's limits, and free?",
     "box-in-the-way": "a box put into the way of motions, seen by cameras: does the arm touch it?",
+    "calibration": "errors of hand-eye by boards and of the arm as target, on rendered pictures",
     "perception-rate": "clouds a second of perception_node, with three cameras at 30 Hz",
     "ros-latency": "age of an image in another process, and the cost of an idle node",
     "ros-cycles": "what a node that starts and stops again and again leaves behind",

@@ -18,6 +18,7 @@ from mini_diffuser_ros.robots.description import (
 )
 from mini_diffuser_ros.robots.limits import CartesianLimits, VelocityCurve
 from mini_diffuser_ros.robots.mjcf import robot_mjcf
+from mini_diffuser_ros.robots.surface import SurfaceMesh, surface_meshes
 from mini_diffuser_ros.robots.urdf import with_limits_of_file, with_limits_of_urdf
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "Joint",
     "Link",
     "RobotDescription",
+    "SurfaceMesh",
     "UnknownRobotError",
     "VelocityCurve",
     "load_robot",
     "robot_mjcf",
+    "surface_meshes",
     "with_limits_of_file",
     "with_limits_of_urdf",
 ]

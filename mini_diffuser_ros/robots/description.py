@@ -132,6 +132,8 @@ class RobotDescription:
         finger_force_limit: newtons of one finger.
         servo_stiffness, servo_damping: (J,) gains of simulated joint servos.
         collision_exclusions: pairs of links that touch by construction.
+        prefix: before the names of all frames and joints.
+        surface_files: of true surfaces, for :func:`~mini_diffuser_ros.robots.surface_meshes`.
     """
 
     name: str
@@ -156,6 +158,8 @@ class RobotDescription:
     servo_stiffness: Array
     servo_damping: Array
     collision_exclusions: tuple[tuple[str, str], ...]
+    prefix: str = ""
+    surface_files: tuple[Path, ...] = ()
 
     @property
     def max_gripper_width(self) -> float:
@@ -308,6 +312,8 @@ def _described(folder: RobotFolder) -> RobotDescription:
         servo_stiffness=_array(model.servo.stiffness),
         servo_damping=_array(model.servo.damping),
         collision_exclusions=tuple((robot.prefix + a, robot.prefix + b) for a, b in exclusions),
+        prefix=robot.prefix,
+        surface_files=folder.surface_files,
     )
 
 

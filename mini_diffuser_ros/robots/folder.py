@@ -1,11 +1,12 @@
 """The files of a robot folder, read and checked before anything is built of them.
 
-A folder holds four files, whose fields are those of the classes here; names in them lack the robot's prefix.
+A folder holds files whose fields are those of the classes here; names in them lack the robot's prefix.
 
 * ``robot.yaml`` (:class:`RobotFile`): prefix of the ROS names, home, which model and tool, how the tool is mounted.
 * ``limits.yaml`` (:class:`LimitsFile`): what the joints allow, one entry a joint from the base outwards.
 * ``model.yaml`` (:class:`ModelFile`): links, joints, coarse shapes and simulated servos of the arm.
 * ``tool.yaml`` (:class:`ToolFile`): a parallel gripper.
+* ``model.npz`` and ``tool.npz`` beside these, which may be missing: true surfaces, see :mod:`.surface`.
 
 ``robot.yaml`` names model and tool by paths relative to itself, so robots that differ in limits alone share the rest.
 """
@@ -239,6 +240,7 @@ class RobotFolder:
     """The files of a folder, which agree with each other."""
 
     name: str
+    surface_files: tuple[Path, ...]
     robot: RobotFile
     limits: LimitsFile
     model: ModelFile
@@ -255,7 +257,10 @@ def read_folder(folder: Path) -> RobotFolder:
     limits = _read(LimitsFile, folder / "limits.yaml")
     model = _read(ModelFile, folder / robot.model)
     tool = _read(ToolFile, folder / robot.tool)
-    found = RobotFolder(folder.resolve().name, robot, limits, model, tool)
+    surfaces = tuple(
+        file for name in (robot.model, robot.tool) if (file := (folder / name).with_suffix(".npz")).is_file()
+    )
+    found = RobotFolder(folder.resolve().name, surfaces, robot, limits, model, tool)
     _require_agreement(folder, found)
     return found
 

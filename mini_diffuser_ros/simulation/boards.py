@@ -33,8 +33,12 @@ def render_board(board: BoardConfig, lens: Lens, camera_from_board: Array) -> ND
     """
     cv2 = require_opencv()
     steps = (np.arange(_SUBPIXELS) - (_SUBPIXELS - 1) / 2.0) / _SUBPIXELS
-    columns = (np.arange(lens.width)[:, None] + steps).ravel()
-    rows = (np.arange(lens.height)[:, None] + steps).ravel()
+    image = np.full((lens.height, lens.width), _BACKGROUND, np.uint8)
+    left, right, top, bottom = _extent(board, lens, camera_from_board)
+    if left >= right or top >= bottom:
+        return image
+    columns = (np.arange(left, right)[:, None] + steps).ravel()
+    rows = (np.arange(top, bottom)[:, None] + steps).ravel()
     pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
     rays = np.concatenate([lens.rays(pixels), np.ones((len(pixels), 1))], axis=1)
     # The ray meets the plane of the board at origin + length * direction, all in the frame of the board.
@@ -49,8 +53,28 @@ def render_board(board: BoardConfig, lens: Lens, camera_from_board: Array) -> ND
     # Pixel centres are integers: the edge of the first pixel, where the board begins, is at -0.5.
     wanted = (places * _PATTERN + rim - 0.5).astype(np.float32).reshape(len(rows), len(columns), 2)
     drawn = cv2.remap(pattern, wanted, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=_BACKGROUND)
-    shape = (lens.height, _SUBPIXELS, lens.width, _SUBPIXELS)
-    return np.rint(drawn.reshape(shape).mean(axis=(1, 3))).astype(np.uint8)
+    shape = (bottom - top, _SUBPIXELS, right - left, _SUBPIXELS)
+    image[top:bottom, left:right] = np.rint(drawn.reshape(shape).mean(axis=(1, 3))).astype(np.uint8)
+    return image
+
+
+def _extent(board: BoardConfig, lens: Lens, camera_from_board: Array) -> tuple[int, int, int, int]:
+    """Columns and rows, from and to, of the image that a board with its rim may show in; all if it is that near."""
+    size = np.array([board.columns, board.rows])
+    corners = np.array([[-_PAPER, -_PAPER], [size[0] + _PAPER, -_PAPER], size + _PAPER, [-_PAPER, size[1] + _PAPER]])
+    points = np.column_stack([board.square * corners, np.zeros(4)])
+    points = points @ camera_from_board[:3, :3].T + camera_from_board[:3, 3]
+    if points[:, 2].min() < 0.05:
+        return 0, lens.width, 0, lens.height
+    # Distortion bends the edges by less than that.
+    (left, top), (right, bottom) = (edge(lens.project(points), axis=0) for edge in (np.min, np.max))
+    spare = 0.05 * lens.width
+    return (
+        int(np.clip(left - spare, 0, lens.width)),
+        int(np.clip(right + spare, 0, lens.width)),
+        int(np.clip(top - spare, 0, lens.height)),
+        int(np.clip(bottom + spare, 0, lens.height)),
+    )
 
 
 def board_before_camera(

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 import mini_diffuser_ros.robots
-from mini_diffuser_ros.robots import ROBOTS, UnknownRobotError, load_robot, robot_mjcf
+from mini_diffuser_ros.geometry import inverse_transform, transform_points
+from mini_diffuser_ros.robots import ROBOTS, Box, Geom, UnknownRobotError, load_robot, robot_mjcf, surface_meshes
 from mini_diffuser_ros.support.settings import SettingsError
 
 
@@ -168,3 +169,26 @@ def test_a_folder_without_a_file_is_refused_by_its_name(folder: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"limits\.yaml cannot be read"):
         load_robot(folder)
+
+
+def test_true_surfaces_lie_inside_the_coarse_shapes_and_give_them_their_size() -> None:
+    robot = load_robot("fr3")
+    meshes = surface_meshes(robot)
+    assert set(meshes) == {link.name for link in robot.links if link.geoms}
+    for link in robot.links:
+        if link.name in meshes and link.role == "arm":
+            vertices = meshes[link.name].vertices
+            distances = np.min([_distance(geom, vertices) for geom in link.geoms], axis=0)
+            assert distances.max() < 0.012, link.name
+            assert distances.min() > -0.1
+    assert meshes["fr3_link3"].faces.max() < len(meshes["fr3_link3"].vertices)
+    assert set(surface_meshes(load_robot("ur5e"))) == {"hand", "leftfinger", "rightfinger"}  # Franka's hand
+
+
+def _distance(geom: Geom, points: np.ndarray) -> np.ndarray:
+    """Metres from points (N, 3) of the link frame to the surface of a geom, negative inside a capsule."""
+    local = transform_points(inverse_transform(geom.link_from_geom), points)
+    if isinstance(geom, Box):
+        return np.linalg.norm(np.maximum(np.abs(local) - geom.half_extents, 0.0), axis=1)
+    along = np.clip(local[:, 2], -geom.length / 2.0, geom.length / 2.0)
+    return np.linalg.norm(local - np.outer(along, [0.0, 0.0, 1.0]), axis=1) - geom.radius
