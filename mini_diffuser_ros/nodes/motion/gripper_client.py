@@ -17,7 +17,13 @@ from mini_diffuser_ros.nodes.motion.gripper_actions import (
     Verdict,
     franka_actions,
 )
-from mini_diffuser_ros.nodes.ros.action_goal import ACCEPT_TIMEOUT, ActionUnavailableError, carry_out, poll
+from mini_diffuser_ros.nodes.ros.action_goal import (
+    ACCEPT_TIMEOUT,
+    ActionRejectedError,
+    ActionUnavailableError,
+    carry_out,
+    poll,
+)
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.grip import (
@@ -164,19 +170,20 @@ class GripperClient:
             InterruptionError: when the token is interrupted.
             GripperError: if the measured fingers did not do it.
             StaleJointsError: if they are not measured.
-            NodeError: if the driver is absent or hangs.
         """
-        before, self._held, self._obeyed = self._width(), 0.0, False
+        before, self._held = self._width(), 0.0
         kind = self._chosen()
         client, goal = kind.command(wanted_open)
-        with client.busy():
-            wrapped = carry_out(client.client, goal, token, name=client.name, timeout=GRIPPER_TIMEOUT)
-        verdict = kind.verdict(wrapped)
-        travel = self._await_rest(before, token)
         try:
-            held = self._judge(wanted_open, travel, verdict)
+            with client.busy():
+                wrapped = carry_out(client.client, goal, token, name=client.name, timeout=GRIPPER_TIMEOUT)
+            verdict = kind.verdict(wrapped)
+        except (ActionUnavailableError, ActionRejectedError) as error:  # the fingers tell what has become of it
+            verdict = Verdict(good=False, text=str(error))
+        try:
+            held = self._judge(wanted_open, self._await_rest(before, token), verdict)
         except GripperError as error:
-            self.last_command = str(error)
+            self.last_command, self._obeyed = str(error), False
             raise GripperError(error.fault, f"{error} ({client.name}: {verdict.text})") from None
         self._held, self._obeyed = held, True
         self.last_command = self._describe(wanted_open, held)

@@ -36,7 +36,8 @@ class Arm:
 
     Attributes:
         follows: whether hardware and controller are active.
-        frozen: whether joint states repeat the last ones for ever, with fresh stamps.
+        frozen: whether joint states repeat the last ones for ever, with fresh stamps; the controller, which knows
+            no better, counts its trajectories to their ends then and reports success.
         silent: whether there are none.
     """
 
@@ -59,7 +60,7 @@ class Arm:
             FollowJointTrajectory,
             "~/follow_joint_trajectory",
             execute_callback=self._execute,
-            goal_callback=lambda _: GoalResponse.ACCEPT if self.follows else GoalResponse.REJECT,
+            goal_callback=lambda _: GoalResponse.ACCEPT if self.follows or self.frozen else GoalResponse.REJECT,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
             callback_group=ReentrantCallbackGroup(),
         )
@@ -71,11 +72,12 @@ class Arm:
         trajectory = preceded(trajectory, start)
         began, told = time.monotonic(), 0.0
         self._newest = goal
-        while self._newest is goal and self.follows and not goal.is_cancel_requested:
+        while self._newest is goal and (self.follows or self.frozen) and not goal.is_cancel_requested:
             elapsed = time.monotonic() - began
             positions, velocities, _ = sample(trajectory, min(elapsed, trajectory.duration), QUINTIC)
-            with self._lock:
-                self._positions, self._velocities = positions, velocities
+            if self.follows:
+                with self._lock:
+                    self._positions, self._velocities = positions, velocities
             if elapsed - told > FEEDBACK_PERIOD:
                 told = elapsed
                 self._feedback(goal, positions, velocities, elapsed)
