@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState, PointCloud2
-from tf2_ros import StaticTransformBroadcaster
+from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, seconds, stamp_from_seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
@@ -261,6 +262,35 @@ def test_the_robot_is_taken_out_where_it_was_when_the_image_was_taken(
     peer.await_that(lambda: len(seen()) == 2)
     timer.cancel()
     assert seen() == {which: {count} for which, count in enumerate(counts)}
+
+
+def test_without_a_clock_that_is_said_and_one_that_jumps_back_is_begun_anew_with(
+    start: Callable[..., Process], peer: Peer, stage: Stage
+) -> None:
+    stage.put_up({"bag": Picture(RED, 0.9, age=1000.0, frame="bag_moving")}, "/bag")
+    camera, moving = stage.cameras["bag"], TransformBroadcaster(peer.node)
+    clouds = peer.collect(PointCloud2, f"/bag{CLOUD}", qos_profile_sensor_data)
+    options = {"use_sim_time": "true", "filter_robot": "false", "tf_timeout": 0.3} | ALONE
+    start("perception_node", namespace="/bag", cameras="[bag]", max_image_age=MAX_AGE, **options)
+    words = ["use_sim_time is set, but nobody publishes /clock", "use_sim_time:=false"]
+    assert stage.await_message("clock", words, "bag/perception_node").level == DiagnosticStatus.ERROR
+    clock = peer.node.create_publisher(Clock, "/clock", 10)
+
+    def tick() -> None:
+        now = stamp_from_seconds(peer.node.get_clock().now().nanoseconds / 1e9 - camera.picture.age)
+        clock.publish(Clock(clock=now))
+        pose = camera.pose()
+        pose.header.stamp, pose.child_frame_id = now, "bag_moving"
+        moving.sendTransform(pose)
+
+    timer = peer.node.create_timer(0.05, tick)
+    peer.await_that(lambda: len(clouds) > 3)
+    before = seconds(clouds[-1].header.stamp)
+    camera.picture.age += 60.0  # the bag begins again
+    peer.await_that(lambda: seconds(clouds[-1].header.stamp) < before - 30.0)
+    count = len(clouds)
+    peer.await_that(lambda: len(clouds) > count + 3)
+    timer.cancel()
 
 
 @pytest.mark.parametrize(

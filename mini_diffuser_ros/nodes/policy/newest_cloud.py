@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
@@ -14,6 +16,7 @@ from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 TOPIC = "mini_diffuser/cloud"
+SPEAKS_WITHIN = 3.0  # seconds, after which perception is taken to be gone
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent
 
 
@@ -31,6 +34,10 @@ class NewestCloud:
         self._cloud: Cloud | None = None
         self._arrived: float | None = None
         self._ages = RecentValues()
+        self._speaker = f"{node.get_namespace().rstrip('/')}/perception_node: fusion".lstrip("/")
+        self._told: tuple[float, str] = (float("-inf"), "")  # what perception has last said, and when
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10, callback_group=group)
 
     def take(self, message: PointCloud2) -> bool:
         """A new message; whether it holds a cloud."""
@@ -64,9 +71,7 @@ class NewestCloud:
             return token.wait_for(newer, self._timeout)
         except TimeoutError:
             what = "no cloud" if self._cloud is None else "no new cloud"
-            raise NodeError(
-                f"{what} on {TOPIC} within {self._timeout:.1f} s; see /diagnostics for the cameras"
-            ) from None
+            raise NodeError(f"{what} on {TOPIC} within {self._timeout:.1f} s; {self._reason()}") from None
 
     def health(self) -> Health:
         """Age and rate of the clouds."""
@@ -78,6 +83,18 @@ class NewestCloud:
             silence = time.monotonic() - self._arrived
             return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} for {silence:.1f} s", values)
         return Health(HealthLevel.OK, "clouds arrive", values)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == self._speaker:
+                self._told = (time.monotonic(), status.message)
+
+    def _reason(self) -> str:
+        """Why there is no cloud, in perception's own words where it lives."""
+        told, words = self._told
+        if time.monotonic() - told < SPEAKS_WITHIN:
+            return f"perception_node says: {words}"
+        return "perception_node says nothing; does it run? /diagnostics has the cameras"
 
     def _now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
