@@ -1,4 +1,7 @@
-"""Where cameras are said to be: read from the file of a lab's cameras, and written into it when measured."""
+"""What a lab's file says of cameras and table: read from it, and written into it when measured.
+
+The file is that of the whole cell (config/cells/example.yaml), or one of cameras alone (config/cameras.yaml).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,16 @@ import yaml
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.calibration.errors import CalibrationError
+from mini_diffuser_ros.calibration.lens import Lens
+from mini_diffuser_ros.cell import (
+    CameraIntrinsics,
+    Cell,
+    CellError,
+    check_cell,
+    record_camera_intrinsics,
+    record_camera_pose,
+    record_table_height,
+)
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix
 from mini_diffuser_ros.perception.camera_file import read_camera_file
 from mini_diffuser_ros.support.files import write_whole
@@ -30,22 +43,69 @@ class CameraPlace:
     parent_from_camera: NDArray[np.float64] | None
 
 
+def is_cell(path: Path) -> bool:
+    """Whether a file is that of a whole cell.
+
+    Raises:
+        SettingsError: if it is there and cannot be read.
+    """
+    content = read_yaml(path) if path.exists() else None
+    return isinstance(content, dict) and "robot" in content and "cameras" in content
+
+
 def read_place(path: Path, camera: str) -> CameraPlace:
     """What the file says of a camera.
 
     Raises:
         CalibrationError: if its pose is that of another frame than the optical one, which only the driver knows.
-        CameraFileError: if the file cannot be read or has no such camera.
+        CameraFileError, CellError: if the file cannot be read or has no such camera.
     """
-    (entry,) = read_camera_file(path, [camera])
-    if entry.parent and "optical" not in entry.frame:
+    frame, place = _place_in_cell(path, camera) if is_cell(path) else _place_in_cameras(path, camera)
+    if place.parent and "optical" not in frame:
         raise CalibrationError(
-            f"camera file {path}, {camera}: the pose is of frame '{entry.frame}', measured is that of the optical "
-            f"frame: leave `frame` out and start the camera's driver with publish_tf:=false"
+            f"{path}, camera {camera}: the pose is of frame '{frame}', measured is that of the optical frame: leave "
+            "`frame` out and start the camera's driver with publish_tf:=false"
         )
-    if not entry.parent:
-        return CameraPlace("", None)
-    return CameraPlace(entry.parent, matrix_from_pose((*entry.translation, *entry.quaternion)))
+    return place
+
+
+def _place_in_cell(path: Path, camera: str) -> tuple[str, CameraPlace]:
+    cell = _cell(path)
+    if camera not in cell.cameras:
+        raise CellError(f"cell {path} has no camera '{camera}'; it has {', '.join(cell.cameras)}")
+    entry = cell.cameras[camera]
+    placed = bool(entry.parent) and entry.translation is not None
+    return cell.frame_of(camera), CameraPlace(entry.parent, entry.parent_from_camera if placed else None)
+
+
+def _cell(path: Path) -> Cell:
+    """A cell that may have faults: a wrong pose is what is about to be mended."""
+    cell, faults = check_cell(path)
+    if cell is None:
+        raise CellError(f"cell {path}: {faults[0]}")
+    return cell
+
+
+def _place_in_cameras(path: Path, camera: str) -> tuple[str, CameraPlace]:
+    (entry,) = read_camera_file(path, [camera])
+    pose = matrix_from_pose((*entry.translation, *entry.quaternion)) if entry.parent else None
+    return entry.frame, CameraPlace(entry.parent, pose)
+
+
+def write_lens_into_cell(path: Path, camera: str, lens: Lens) -> None:
+    """Write the lens of a camera into the file of a cell.
+
+    Raises:
+        CellError: if it has no such camera.
+        OSError: if it cannot be written.
+    """
+    (fx, _, cx), (_, fy, cy), _ = lens.intrinsics.tolist()
+    record_camera_intrinsics(path, camera, CameraIntrinsics(lens.width, lens.height, fx, fy, cx, cy, lens.distortion))
+
+
+def write_table(path: Path, height: float) -> None:
+    """Write the height of the table, metres, into the file of a cell; errors as :func:`write_lens_into_cell`."""
+    record_table_height(path, height)
 
 
 def write_place(path: Path, camera: str, parent: str, parent_from_camera: NDArray[np.floating]) -> None:
@@ -53,9 +113,13 @@ def write_place(path: Path, camera: str, parent: str, parent_from_camera: NDArra
 
     Raises:
         CalibrationError: if the file is none of cameras.
+        CellError: if it is that of a cell without that camera.
         SettingsError: if it cannot be read.
         OSError: if it cannot be written.
     """
+    if is_cell(path):
+        record_camera_pose(path, camera, parent_from_camera, parent)
+        return
     content: Any = read_yaml(path) if path.exists() else {}
     if not isinstance(content, dict) or not isinstance(content.get(camera, {}), dict):
         raise CalibrationError(f"camera file {path} holds no cameras; config/cameras.yaml shows how it looks")

@@ -28,7 +28,14 @@ from mini_diffuser_ros.calibration.from_shots import (
     table_from_depth,
 )
 from mini_diffuser_ros.calibration.lens import Array, write_lens
-from mini_diffuser_ros.calibration.places import CameraPlace, read_place, write_place
+from mini_diffuser_ros.calibration.places import (
+    CameraPlace,
+    is_cell,
+    read_place,
+    write_lens_into_cell,
+    write_place,
+    write_table,
+)
 from mini_diffuser_ros.calibration.shots import Shot, read_shots, robot_of, write_shots
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.robots import RobotDescription, load_robot
@@ -57,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     intrinsics.add_argument(
         "--out", type=Path, metavar="YAML", help="camera_info to write, for ROS's camera_info_manager"
     )
+    intrinsics.add_argument("--file", type=Path, metavar="YAML", help="cell to write it into")
     intrinsics.set_defaults(run=_intrinsics)
     hand_eye = kinds.add_parser("hand-eye", help="where a camera is, by a board that it and the arm move against")
     hand_eye.set_defaults(run=_hand_eye)
@@ -142,6 +150,9 @@ def _intrinsics(options: argparse.Namespace) -> int:
         if options.out is not None:
             write_lens(found.lens, camera, options.out)
             _say(f"{camera}: written to {options.out}")
+        if options.file is not None:
+            write_lens_into_cell(options.file, camera, found.lens)
+            _say(f"{camera}: written to {options.file}")
     return 0
 
 
@@ -170,7 +181,11 @@ def _arm(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace) -> int:
     shots, robot = _shots(options)
     places = {camera: _calibrated(options, camera) for camera in cameras_of(shots, options.cameras)}
-    _say(str(table_from_depth(shots, robot, places)))
+    found = table_from_depth(shots, robot, places)
+    _say(str(found))
+    if is_cell(options.file):
+        write_table(options.file, found.height)
+        _say(f"written to {options.file}")
     return 0
 
 

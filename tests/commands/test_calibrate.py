@@ -88,6 +88,21 @@ def test_a_camera_that_no_file_names_is_found_from_about_where_it_is(shots: Path
     assert shift_between(read_place(file, "front").parent_from_camera, CAMERAS["front"]).metres < 0.01
 
 
+def test_results_go_into_the_cell_file(shots: Path, tmp_path: Path) -> None:
+    file = tmp_path / "cell.yaml"
+    example = (Path(__file__).parents[2] / "config" / "cells" / "example.yaml").read_text()
+    file.write_text(example.replace("  wrist:", "  side:").replace("fr3_hand", "fr3_link0"))
+    words = ["--cameras", "front", "--at", "1.3,0,0.65", "--looks-at", "0.4,0,0.3", "--parent", "base"]
+    assert main(["calibrate", "arm", str(shots), "--file", str(file), *words]) == 0
+    assert main(["calibrate", "table", str(shots), "--file", str(file), "--cameras", "front"]) == 0
+    assert main(["calibrate", "check", str(shots), "--file", str(file), "--cameras", "front"]) == 0
+    assert shift_between(read_place(file, "front").parent_from_camera, CAMERAS["front"]).metres < 0.01
+    content = yaml.safe_load(file.read_text())
+    assert content["cameras"]["front"]["calibrated"]["digest"]
+    assert abs(content["table"]["height"]) < 0.01
+    assert "# Obstacles that never move" in file.read_text()
+
+
 def test_a_dry_run_writes_nothing(shots: Path, tmp_path: Path) -> None:
     file = cameras_file(tmp_path)
     before = file.read_text()
