@@ -32,6 +32,7 @@ BENCHMARKS = {
     "motion-limits": "random and adversarial keyframes: within the maker's limits, and free?",
     "box-in-the-way": "a box put into the way of motions, seen by cameras: does the arm touch it?",
     "calibration": "errors of hand-eye by boards and of the arm as target, on rendered pictures",
+    "surroundings": "what it costs to keep away from a cloud: distances, plans with and without it",
     "perception-rate": "clouds a second of perception_node, with three cameras at 30 Hz",
     "ros-latency": "age of an image in another process, and the cost of an idle node",
     "ros-cycles": "what a node that starts and stops again and again leaves behind",

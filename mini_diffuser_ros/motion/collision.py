@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.model import DETECTION_DISTANCE, HELD
-from mini_diffuser_ros.motion.seen_obstacles import SeenObstacles
+from mini_diffuser_ros.motion.seen_obstacles import NearObstacles, SeenObstacles
 from mini_diffuser_ros.motion.surroundings import Floats, HeldObject, Surroundings, merged
 from mini_diffuser_ros.motion.violation import TOUCHING, Violation
 from mini_diffuser_ros.robots import RobotDescription
@@ -118,37 +118,49 @@ class CollisionChecker:
 
     def path_state_violation(self, positions: Array) -> Violation | None:
         """As :meth:`violation`, with what :meth:`leave_from` allows, and also if the tool leaves the workspace."""
-        return (
-            self._worst(*self._distances(positions), self._clearance_on_way)
-            or self._workspace_violation()
-            or self._seen.violation(self._data, on_way=True)
-        )
+        return self._solid_violation(positions) or self._seen.violation(self._data, on_way=True)
 
     def segment_violation(self, start: Array, goal: Array) -> Violation | None:
         """A violation on the straight joint segment from ``start`` to ``goal`` (J,), or None."""
+        middle = (start + goal) / 2.0
+        near = self._near(middle, np.abs(goal - start) / 2.0)
         # A blocked segment is mostly blocked in its middle: a few looks there save walking up to it.
         for fraction in (0.5, 0.25, 0.75, 1.0):
-            violation = self.path_state_violation(start + fraction * (goal - start))
+            violation = self._state_violation(start + fraction * (goal - start), near)
             if violation is not None:
                 return violation
-        return self._first_violation(start, goal)
+        return self._first_violation(start, goal, near)
 
     def polyline_violation(self, waypoints: Array) -> Violation | None:
         """The first violation along straight segments between waypoints (N, J), or None."""
+        middle = len(waypoints) // 2
+        steps = np.abs(np.diff(waypoints, axis=0))
+        travel = np.maximum(steps[:middle].sum(axis=0), steps[middle:].sum(axis=0))
+        near = self._near(waypoints[middle], travel)
         for start, goal in pairwise(waypoints):
-            violation = self._first_violation(start, goal)
+            violation = self._first_violation(start, goal, near)
             if violation is not None:
                 return violation
-        return self.path_state_violation(waypoints[-1])
+        return self._state_violation(waypoints[-1], near)
 
-    def _first_violation(self, start: Array, goal: Array) -> Violation | None:
+    def _near(self, middle: Array, travel: Array) -> NearObstacles | None:
+        """What is seen within reach of joint positions (J,) that move by ``travel`` (J,) radians at most."""
+        self._place(middle)
+        return self._seen.within(self._data, travel)
+
+    def _solid_violation(self, positions: Array) -> Violation | None:
+        """A violation among robot, table, boxes and the workspace's walls."""
+        return self._worst(*self._distances(positions), self._clearance_on_way) or self._workspace_violation()
+
+    def _state_violation(self, positions: Array, near: NearObstacles | None) -> Violation | None:
+        return self._solid_violation(positions) or (near.violation(self._data) if near is not None else None)
+
+    def _first_violation(self, start: Array, goal: Array, near: NearObstacles | None) -> Violation | None:
         """The first violation on a segment, its last point not included."""
         step = goal - start
         # Metres of relative motion over the whole segment, of every pair of geoms.
         motion = np.maximum(self._leverage @ np.abs(step), 1e-9)
         farthest = DETECTION_DISTANCE / max(float(self._largest_leverage @ np.abs(step)), 1e-9)
-        self._place(start + 0.5 * step)
-        seen = self._seen.within(self._data, step)
         fraction = 0.0
         while fraction < 1.0:
             pairs, distances = self._distances(start + fraction * step)
@@ -158,13 +170,13 @@ class CollisionChecker:
             free = distances - self._clearance_on_way[pairs]
             if free.size and free.min() < 0.0:
                 return self._worst(pairs, distances, self._clearance_on_way)
-            advance = (np.maximum(free, self._resolution) / motion[pairs]).min(initial=farthest)
-            if seen is not None:
-                contact, until_seen = seen.advance(self._data, self._resolution)
+            advance = float((np.maximum(free, self._resolution) / motion[pairs]).min(initial=farthest))
+            if near is not None:
+                contact, until_seen = near.advance(self._data, step, self._resolution)
                 if contact is not None:
                     return contact
                 advance = min(advance, until_seen)
-            fraction += float(advance)
+            fraction += advance
         return None
 
     def _distances(self, positions: Array) -> tuple[NDArray[np.int32], Array]:

@@ -53,22 +53,26 @@ class _Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentObstacles:
-    """The points that a segment can come close to.
+class NearObstacles:
+    """The points that a stretch of a path can come close to.
 
     Attributes:
         pairs: of those points.
-        motion: (G, 1) metres that a shape's points move at most over the whole segment.
+        leverage: (G, J) metres per radian, the most that a joint moves a point of a shape.
     """
 
     pairs: _Pairs
-    motion: Array
+    leverage: Array
 
-    def advance(self, data: mujoco.MjData, resolution: float) -> tuple[Violation | None, float]:
-        """A violation where ``data`` has the robot, and the fraction of the segment that is free from here on."""
+    def violation(self, data: mujoco.MjData) -> Violation | None:
+        """The deepest violation where ``data`` has the robot, or None."""
+        return self.pairs.violation(self.pairs.free(data))
+
+    def advance(self, data: mujoco.MjData, step: Array, resolution: float) -> tuple[Violation | None, float]:
+        """A violation where ``data`` has the robot, and the fraction of a step (J,) radians that is free from here."""
+        motion = np.maximum(self.leverage @ np.abs(step), 1e-9)[:, None]
         free = self.pairs.free(data)
-        violation = self.pairs.violation(free)
-        return violation, float((np.maximum(free, resolution) / self.motion).min())
+        return self.pairs.violation(free), float((np.maximum(free, resolution) / motion).min())
 
 
 class SeenObstacles:
@@ -129,19 +133,18 @@ class SeenObstacles:
         pairs = self._on_way if on_way else self._pairs
         return pairs.violation(pairs.free(data)) if len(pairs.points) else None
 
-    def within(self, middle: mujoco.MjData, step: Array) -> SegmentObstacles | None:
-        """The points that a straight segment can come close to, None if there are none.
+    def within(self, middle: mujoco.MjData, travel: Array) -> NearObstacles | None:
+        """The points that a stretch of a path can come close to, None if there are none.
 
         Args:
-            middle: the robot in the middle of the segment.
-            step: (J,) radians, from one end to the other.
+            middle: the robot somewhere on it.
+            travel: (J,) radians that joints move at most from there.
         """
         pairs = self._on_way
         if not len(pairs.points):
             return None
-        motion = np.maximum(self._leverage @ np.abs(step), 1e-9)[:, None]
-        reached = (pairs.free(middle) <= motion / 2.0).any(axis=0)
+        reached = (pairs.free(middle) <= (self._leverage @ travel)[:, None]).any(axis=0)
         if not reached.any():
             return None
         near = _Pairs(pairs.distances, pairs.names, pairs.points[reached], pairs.required[:, reached])
-        return SegmentObstacles(near, motion)
+        return NearObstacles(near, self._leverage)
