@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import time
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError as NoDistribution
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from mini_diffuser_ros.bringup.executables import CLASSES
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.recover import names_of_file
+from mini_diffuser_ros.doctor.cell_facts import cell_facts
 from mini_diffuser_ros.doctor.checks import Diagnosis, findings
 from mini_diffuser_ros.doctor.snapshot import Drivers, Snapshot, Software
 from mini_diffuser_ros.nodes.doctor.graph_survey import survey_graph
@@ -56,6 +58,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("doctor", description=__doc__)
     parser.add_argument("--robot", default="fr3", help="whose drivers are looked for where no motion_node tells")
+    parser.add_argument("--cell", type=Path, metavar="FILE", help="cell file to look at, too")
     parser.add_argument("--seconds", type=float, default=3.0, help="to find nodes, and again to listen")
     parser.add_argument("--controller-manager", default="controller_manager", help="its name")
     parser.add_argument("--json", action="store_true", help="a list of what, value, level and remedy")
@@ -83,6 +86,7 @@ def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
         diagnostics=listener.diagnostics(),
         homed=listener.homed(),
         cameras=listener.cameras(),
+        cell=None if options.cell is None else cell_facts(options.cell, datetime.now(timezone.utc)),
     )
 
 

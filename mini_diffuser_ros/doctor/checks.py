@@ -293,7 +293,8 @@ def stack(seen: Snapshot) -> Iterator[Diagnosis]:
 def cell(seen: Snapshot) -> Iterator[Diagnosis]:
     """The cell file, and how old its calibrations are."""
     if seen.cell is None:
-        yield Diagnosis("cell file", "none given", WARN, "--cell my_cell.yaml, a copy of config/cells/example.yaml")
+        remedy = "mini-diffuser doctor --cell my_cell.yaml, a copy of config/cells/example.yaml"
+        yield Diagnosis("cell file", "none given", WARN, remedy)
         return
     for forbids, what, remedy in seen.cell.problems:
         yield Diagnosis("cell file", what, ERROR if forbids else WARN, remedy)

@@ -1,0 +1,107 @@
+"""Every command of docs/first_day.md: run against stand-ins where it needs no cameras or training, or its options."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from mini_diffuser_msgs.action import MoveToKeyframe
+
+from mini_diffuser_ros.commands.main import main
+
+from .arm import GUARD_PATIENCE, MOVE, PATIENCE, keyframe
+from .conftest import FRANKA_INTERFACES, Peer, Process
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = (REPOSITORY / "docs" / "first_day.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+OURS = [line for line in COMMANDS if line.startswith("mini-diffuser ")]
+LAUNCHES = [line for line in COMMANDS if "bringup.launch.py" in line]
+DRIVERS = {
+    "robot": "fr3",
+    "arm_action": "/fr3_arm_controller/follow_joint_trajectory",
+    "gripper_action": "/franka_gripper/gripper_action",
+}
+
+
+def run(command: str, folder: Path, keys: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **FRANKA_INTERFACES}
+    words = shlex.split(command)
+    return subprocess.run(words, cwd=folder, env=environment, input=keys, capture_output=True, text=True, timeout=180)
+
+
+@cache
+def help_of(*verb: str) -> str:
+    shown = StringIO()
+    with redirect_stdout(shown), suppress(SystemExit):
+        main([*verb, "--help"])
+    return shown.getvalue()
+
+
+@cache
+def launch_arguments() -> str:
+    words = ["ros2", "launch", "mini_diffuser_ros", "bringup.launch.py", "--show-args"]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_the_page_has_commands_of_each_step() -> None:
+    assert len(OURS) > 15
+    assert len(LAUNCHES) == 3
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_every_verb_and_option_exists(command: str) -> None:
+    words = shlex.split(command)[1:]
+    verb = words[:2] if words[0] == "calibrate" else words[:1]
+    shown = help_of(*verb)
+    assert shown.startswith(f"usage: mini-diffuser {' '.join(verb)}")
+    # A recipe's values are options of train, by the names of its fields.
+    own = {"--data", "--out"} if verb == ["train"] else set()
+    assert {word for word in words if word.startswith("--")} - own <= set(re.findall(r"--[a-z-]+", shown))
+
+
+@pytest.mark.parametrize("command", LAUNCHES)
+def test_every_argument_of_the_launch_exists(command: str) -> None:
+    names = re.findall(r"(\w+):=", command)
+    assert [name for name in names if f"'{name}'" not in launch_arguments()] == []
+
+
+def test_the_careful_way_to_the_first_motion(peer: Peer, start: Callable[..., Process], tmp_path: Path) -> None:
+    """The commands of the page one after another, on a hand that was never homed."""
+    told = iter(OURS)
+
+    def step(words: str, keys: str = "") -> subprocess.CompletedProcess[str]:
+        return run(next(line for line in told if line.startswith(words)), tmp_path, keys)
+
+    start("franka", "--not-homed")
+    start("guard_node", **DRIVERS, **GUARD_PATIENCE)
+    start("motion_node", **DRIVERS, **PATIENCE)
+    # Until nodes have found each other; the table lies below the place.
+    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(0.5, 0.0, -0.3)]).refusals)
+
+    examined = step("mini-diffuser doctor").stdout
+    assert re.search(r"^OK +arm ", examined, re.MULTILINE)
+    assert re.search(r"^WARNING +gripper's width .*--home-gripper", examined, re.MULTILINE)
+    assert step("mini-diffuser cameras").returncode in (0, 1)  # as many as are plugged in here
+    assert "home the gripper" in step("mini-diffuser recover --home-gripper --dry-run").stdout
+    recovered = step("mini-diffuser recover --home-gripper --resume")
+    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+
+    shutil.copy(REPOSITORY / "config" / "cells" / "example.yaml", tmp_path / "my_cell.yaml")
+    assert "0 errors" in step("mini-diffuser cell check").stdout
+    examined = step("mini-diffuser doctor").stdout
+    assert re.search(r"^OK +gripper's width .*homed", examined, re.MULTILINE)
+    assert re.search(r"^WARNING +calibration ", examined, re.MULTILINE)
+
+    home = step("mini-diffuser home")
+    assert home.returncode == 0, home.stdout + home.stderr
+    assert "reached home" in home.stdout
