@@ -24,7 +24,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, BringupError, plan_bringup
+from mini_diffuser_ros.bringup.errors import BringupError
+from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, plan_bringup
+from mini_diffuser_ros.robots import load_robot
 
 PACKAGE = "mini_diffuser_ros"
 SHARE = Path(get_package_share_directory(PACKAGE))
@@ -39,14 +41,21 @@ PATIENCE = {"sigterm_timeout": "5", "sigkill_timeout": "5"}
 ARGUMENTS = (
     DeclareLaunchArgument(
         "robot",
-        default_value="sim",
-        choices=["sim", "panda", "fr3"],
-        description="Simulated Panda, or the names of a real arm's drivers, which are started on their own.",
+        default_value="",
+        description="sim, a simulated Panda, or fr3 or panda, a real arm, whose drivers are started on their own; "
+        "empty: that of the cell, without one sim.",
+    ),
+    DeclareLaunchArgument(
+        "cell",
+        default_value="",
+        description="YAML file of a lab's cell, as config/cells/example.yaml: robot, cameras, table, workspace, boxes, "
+        "speeds, gripper. Empty: TF of the cameras comes from elsewhere, the rest is as by default.",
     ),
     DeclareLaunchArgument(
         "cameras",
-        default_value="front,left_shoulder,wrist",
-        description="Names of the cameras, separated by commas: <name>/color/image_raw and so on.",
+        default_value="",
+        description="Names of the cameras, separated by commas: <name>/color/image_raw and so on; empty: all of the "
+        "cell, without one front,left_shoulder,wrist.",
     ),
     DeclareLaunchArgument(
         "camera_driver",
@@ -55,15 +64,16 @@ ARGUMENTS = (
         description="Driver to start for the cameras; none: the simulation, or drivers started on their own.",
     ),
     DeclareLaunchArgument(
-        "cameras_file",
+        "checkpoint",
         default_value="",
-        description="YAML file with serial numbers and fixed poses of real cameras, as config/cameras.yaml; "
-        "empty: TF of the cameras comes from elsewhere.",
+        description="Directory of the policy's checkpoint; perception follows the fusion in it. Empty: the one of the "
+        "simulated table, for robot:=sim.",
     ),
     DeclareLaunchArgument(
-        "checkpoint",
-        default_value=str(SHARE / "models" / "tabletop"),
-        description="Directory of the policy's checkpoint; perception follows the fusion in it.",
+        "allow_simulated_policy",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="Let a policy that knows the simulated table alone drive a real arm.",
     ),
     DeclareLaunchArgument(
         "profile",
@@ -142,7 +152,8 @@ def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {one.name: LaunchConfiguration(one.name).perform(context) for one in ARGUMENTS}
     session = Path(tempfile.mkdtemp(prefix="mini_diffuser_launch_"))
     atexit.register(shutil.rmtree, session, ignore_errors=True)
-    plan = plan_bringup(values, session)
+    plan = plan_bringup(values, session, SHARE / "models" / "tabletop")
+    values["robot"] = plan.robot
     arguments = session / "arguments.yaml"
     arguments.write_text(plan.parameter_file(), encoding="utf-8")
     start = _one_process if values["composed"] == "true" else _process_per_node
@@ -163,7 +174,8 @@ def _parameters(nodes: Sequence[str], values: dict[str, str], arguments: Path) -
     """Parameter files, the later ones override: defaults, the robot's, the launch's arguments, the user's own."""
     config = SHARE / "config"
     defaults = [file for node in nodes if (file := config / f"{node}.yaml").is_file()]
-    files = [*defaults, config / "robots" / f"{values['robot']}.yaml", arguments]
+    names = config / "robots" / f"{values['robot']}.yaml"  # none for a robot of the user's own
+    files = [*defaults, *([names] if names.is_file() else []), arguments]
     return [*map(str, files), *([os.path.abspath(values["params"])] if values["params"] else [])]
 
 
@@ -242,13 +254,13 @@ def _viewer(values: dict[str, str]) -> list[LaunchDescriptionEntity]:
                 f"{values['runs']} holds video.mp4 and cloud.png"
             )
         ]
-    robot = "panda" if values["robot"] == "sim" else values["robot"]
+    robot = load_robot("panda" if values["robot"] == "sim" else values["robot"])
     namespace = values["namespace"].strip("/")
     return [
         Node(
             package="rviz2",
             executable="rviz2",
-            arguments=["-d", str(SHARE / "config" / "mini_diffuser.rviz"), "-f", f"{robot}_link0"],
+            arguments=["-d", str(SHARE / "config" / "mini_diffuser.rviz"), "-f", robot.base_frame],
             remappings=[(f"/{topic}", f"/{namespace}/{topic}") for topic in RVIZ_TOPICS] if namespace else [],
         )
     ]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from mini_diffuser_ros.perception.camera_file import FixedCamera, read_camera_file
-from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.settings import SettingsError
+from mini_diffuser_ros.bringup.errors import BringupError
+from mini_diffuser_ros.bringup.policy_choice import CONSENT, chosen_policy
+from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, Cell, read_cell
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 
-Value = str | int | bool | list[str]
-CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
+Value = str | int | float | bool | list[str]
+SIMULATED_CAMERAS = ("front", "left_shoulder", "wrist")
+NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
 RVIZ_TOPICS = (
     "mini_diffuser/cloud",
     "mini_diffuser/markers",
@@ -28,15 +31,12 @@ RVIZ_TOPICS = (
 """Topics in config/mini_diffuser.rviz, which a namespace moves."""
 
 
-class BringupError(UserError, ValueError):
-    """Arguments of the launch that cannot be followed."""
-
-
 @dataclass(frozen=True)
 class Bringup:
     """The stack that a launch starts.
 
     Attributes:
+        robot: ``sim``, or the name of a real arm.
         nodes: executables of the nodes without which nothing works; the guard is a process of its own, whatever else
             shares one.
         run: whether run_node sends a sentence.
@@ -44,6 +44,7 @@ class Bringup:
         overrides: node: parameter: value, for what the launch's arguments say.
     """
 
+    robot: str
     nodes: tuple[str, ...]
     run: bool
     record: bool
@@ -66,23 +67,26 @@ def _yaml(value: Value) -> str:
     return str(value).lower()
 
 
-def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
+def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> Bringup:
     """The stack for a launch's arguments.
 
     Args:
         arguments: by their names.
         session: folder that lives as long as the launch, for what a respawned node has to know.
+        shipped: checkpoint of the simulated table.
 
     Raises:
-        BringupError, CameraFileError: in one line, which argument cannot be followed, and what to do.
+        BringupError, CellError, CheckpointError: in one line, which argument cannot be followed, and what to do.
     """
-    simulated = arguments["robot"] == "sim"
+    cell = read_cell(arguments["cell"]) if arguments["cell"] else None
+    robot = _robot(arguments["robot"], cell)
+    simulated = robot == "sim"
     instruction = arguments["instruction"].strip()
     recorded = arguments["record"] == "true"
-    _check_togetherness(arguments, instruction)
-    cameras = camera_names(arguments["cameras"])
-    checkpoint = _checkpoint(arguments["checkpoint"])
-    fixed = _fixed_cameras(arguments, cameras)
+    _check_togetherness(arguments, simulated, instruction)
+    _check_namespace(arguments["namespace"])
+    cameras = _cameras(arguments["cameras"], simulated, cell)
+    checkpoint = chosen_policy(arguments["checkpoint"], robot, shipped, arguments[CONSENT] == "true")
     seed = _seed(arguments["seed"])
     if arguments["params"] and not Path(arguments["params"]).is_file():
         raise BringupError(f"params:={arguments['params']} is no file")
@@ -94,8 +98,8 @@ def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
     shown = {"cameras": list(cameras)}
     motion: dict[str, Value] = {"stop_file": str(session / "stop")}
     motion.update({name: arguments[name] == "true" for name in ("confirm", "dry_run")})
-    if arguments["profile"]:
-        motion["profile"] = _profile(arguments["profile"])
+    if profile := arguments["profile"] or (cell.speeds.profile if cell is not None else None):
+        motion["profile"] = _profile(profile)
     overrides: dict[str, dict[str, Value]] = {
         "perception_node": {**shown, "checkpoint": checkpoint},
         "policy_node": {"checkpoint": checkpoint, "device": arguments["device"], "seed": seed},
@@ -105,9 +109,9 @@ def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
     if simulated:
         overrides["sim_node"] = {"instruction": instruction, "seed": seed}
     if arguments["camera_driver"] == "realsense":
-        overrides["realsense_node"] = {**shown, "serials": [camera.serial for camera in fixed] or [""]}
-    if any(camera.parent for camera in fixed):
-        overrides["extrinsics_node"] = {**shown, "cameras_file": os.path.abspath(arguments["cameras_file"])}
+        overrides["realsense_node"] = {**shown, "serials": _serials(cameras, cell)}
+    if cell is not None and any(cell.cameras[name].parent for name in cameras):
+        overrides["extrinsics_node"] = dict(shown)
     nodes = tuple(overrides)
     if instruction:
         overrides["run_node"] = {**shown, "instruction": instruction, "runs": arguments["runs"]}
@@ -120,7 +124,61 @@ def plan_bringup(arguments: Mapping[str, str], session: Path) -> Bringup:
             "folder": arguments["recordings"],
             "exit_on_done": last,
         }
-    return Bringup(nodes, bool(instruction), recorded, overrides)
+    if cell is not None:
+        _follow_cell(overrides, cell, os.path.abspath(arguments["cell"]))
+    return Bringup(robot, nodes, bool(instruction), recorded, overrides)
+
+
+def _robot(text: str, cell: Cell | None) -> str:
+    """``sim``, or the name of a real arm."""
+    if cell is None:
+        known = ("sim", *DRIVEN)
+        if text and text not in known:
+            raise BringupError(f"robot:={text} is not known; known are {', '.join(known)}, and that of a cell:=FILE")
+        return text or "sim"
+    if text and text != cell.robot:
+        own = "brings its own cell: leave out cell" if text == "sim" else f"is not the cell's, which is {cell.robot}"
+        raise BringupError(f"robot:={text} {own}")
+    return cell.robot
+
+
+def _cameras(text: str, simulated: bool, cell: Cell | None) -> tuple[str, ...]:
+    """Names of the cameras; left out, all that the cell has, or those of the simulation."""
+    known = SIMULATED_CAMERAS if cell is None else tuple(cell.cameras)
+    names = camera_names(text) if text else known
+    for name in names:
+        if name not in known and (simulated or cell is not None):
+            where = "robot:=sim" if simulated else "the cell"
+            raise BringupError(f"cameras:={text}, but {where} has no '{name}': {unknown_name(name, known, 'camera')}")
+    return names
+
+
+def _serials(cameras: Sequence[str], cell: Cell | None) -> list[str]:
+    """Serial numbers of RealSense cameras; a single one needs none."""
+    serials = [cell.cameras[name].serial if cell is not None else "" for name in cameras]
+    if len(cameras) > 1 and "" in serials:
+        raise BringupError(
+            f"camera_driver:=realsense needs the serial number of '{cameras[serials.index('')]}' to tell the cameras "
+            "apart: cell:=FILE, as in config/cells/example.yaml"
+        )
+    return serials
+
+
+def _follow_cell(overrides: dict[str, dict[str, Value]], cell: Cell, path: str) -> None:
+    """Have the nodes read the cell; what config/ says of its robot and gripper otherwise would go before it."""
+    for node in overrides.keys() & {"perception_node", "motion_node", "recorder_node", "extrinsics_node"}:
+        overrides[node]["cell"] = path
+    for node in overrides.keys() & {"perception_node", "motion_node", "guard_node", "recorder_node", "run_node"}:
+        overrides[node]["robot"] = cell.robot
+    if "run_node" in overrides:
+        overrides["run_node"]["simulated"] = False
+    for node in overrides.keys() & {"motion_node", "guard_node"}:
+        names = {"arm_action": cell.arm_action, "gripper_action": cell.gripper.action}
+        overrides[node] |= {name: action for name, action in names.items() if action}
+    if cell.gripper.force is not None:
+        overrides["motion_node"]["gripper.force"] = cell.gripper.force
+    if cell.gripper.width is not None:
+        overrides["motion_node"]["gripper.opening"] = cell.gripper.width / load_robot(cell.robot).max_gripper_width
 
 
 def camera_names(text: str) -> tuple[str, ...]:
@@ -140,36 +198,23 @@ def camera_names(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_togetherness(arguments: Mapping[str, str], instruction: str) -> None:
+def _check_togetherness(arguments: Mapping[str, str], simulated: bool, instruction: str) -> None:
     """Arguments that contradict each other."""
-    simulated, driver = arguments["robot"] == "sim", arguments["camera_driver"]
     if arguments["exit_on_done"] == "true" and not instruction:
         raise BringupError("exit_on_done:=true needs an instruction, e.g. instruction:='press the blue button'")
-    if simulated and (driver != "none" or arguments["cameras_file"]):
-        raise BringupError("robot:=sim brings its own cameras: leave out camera_driver and cameras_file")
+    if simulated and arguments["camera_driver"] != "none":
+        raise BringupError("robot:=sim brings its own cameras: leave out camera_driver")
     if arguments["composed"] == "true" and arguments["respawn"] == "true" and instruction:
         raise BringupError(
             "composed:=true with respawn:=true would obey the instruction again after a crash: leave out one of them"
         )
 
 
-def _checkpoint(text: str) -> str:
-    if not (Path(text) / "config.json").is_file():
-        raise BringupError(f"checkpoint '{text}' is no checkpoint directory: there is no config.json in it")
-    return os.path.abspath(text)
-
-
-def _fixed_cameras(arguments: Mapping[str, str], cameras: tuple[str, ...]) -> list[FixedCamera]:
-    path = arguments["cameras_file"]
-    fixed = read_camera_file(Path(path), cameras) if path else []
-    if arguments["camera_driver"] == "realsense" and len(cameras) > 1:
-        unnumbered = set(cameras) - {camera.name for camera in fixed if camera.serial}
-        if unnumbered:
-            raise BringupError(
-                f"camera_driver:=realsense needs the serial number of '{min(unnumbered)}' to tell the cameras apart: "
-                "cameras_file:=FILE, as in config/cameras.yaml"
-            )
-    return fixed
+def _check_namespace(text: str) -> None:
+    if not NAMESPACE.fullmatch(text):
+        raise BringupError(
+            f"namespace:='{text}' cannot be a namespace of ROS: expected letters, digits and _, as in left or lab/left"
+        )
 
 
 def _profile(text: str) -> str:

@@ -15,11 +15,13 @@ from mini_diffuser_ros.cell.cell import (
     CellSpeeds,
     CellTable,
 )
-from mini_diffuser_ros.cell.checking import check_cell, faults_of, read_cell
+from mini_diffuser_ros.cell.checking import check_cell, faults_of, parse_cell, read_cell
 from mini_diffuser_ros.cell.editing import record_camera_intrinsics, record_camera_pose, record_table_height
 from mini_diffuser_ros.cell.fault import CellError, CellFault
+from mini_diffuser_ros.cell.fitting import CAMERA_NAME
 
 __all__ = [
+    "CAMERA_NAME",
     "DRIVEN",
     "CameraIntrinsics",
     "Cell",
@@ -33,6 +35,7 @@ __all__ = [
     "camera_digest",
     "check_cell",
     "faults_of",
+    "parse_cell",
     "read_cell",
     "record_camera_intrinsics",
     "record_camera_pose",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,13 +110,13 @@ class CellSpeeds:
     """How fast the arm may be.
 
     Attributes:
-        profile: ``collaborative`` with people beside the arm, ``fast`` behind a fence, ``simulation``; left out: as the
-            launch chooses for the robot.
+        profile: ``collaborative`` with people beside the arm, ``fast`` behind a fence, ``simulation``, or the path of a
+            file of your own; left out: ``collaborative``.
         max_tool_speed: m/s of the tool; left out: that of the profile.
         speed: percent of all that, to begin with.
     """
 
-    profile: Literal["simulation", "collaborative", "fast"] | None = None
+    profile: str | None = None
     max_tool_speed: float | None = None
     speed: float = 100.0
 

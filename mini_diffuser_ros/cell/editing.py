@@ -27,7 +27,7 @@ def record_camera_pose(
 
     Args:
         path: of the file, which appears whole or stays as it was.
-        name: of a camera in it.
+        name: of the camera, which is added if the file has none of that name.
         parent_from_camera: (4, 4) pose of the camera's frame, metres.
         parent: frame of the pose; empty: that of the file.
         when: of the measurement; by default now.
@@ -36,7 +36,8 @@ def record_camera_pose(
         the cell as it stands in the file now.
 
     Raises:
-        CellError: there is no such camera, or the file is written in a way that cannot be changed here.
+        CellError: the file is written in a way that cannot be changed here.
+        SettingsError: it is no cell file.
     """
     text = path.read_text(encoding="utf-8")
     return _write(path, with_camera_pose(text, str(path), name, parent_from_camera, parent, when))
@@ -46,7 +47,8 @@ def with_camera_pose(
     text: str, source: str, name: str, parent_from_camera: ArrayLike, parent: str = "", when: datetime | None = None
 ) -> str:
     """The text of a cell file with the measured pose of a camera in it; see :func:`record_camera_pose`."""
-    camera = _camera(text, source, name)
+    cell = cell_from_text(text, source)
+    camera = cell.cameras.get(name, CellCamera())
     matrix = np.asarray(parent_from_camera, dtype=np.float64)
     values: dict[str, Any] = {"parent": parent} if parent else {}
     values["translation"] = _rounded(matrix[:3, 3])
@@ -55,13 +57,16 @@ def with_camera_pose(
     else:
         values["rotation"] = [_rounded(row) for row in matrix[:3, :3]]
     place = ("cameras", name)
-    text = _with_values(text, place, values, source)
+    if name in cell.cameras:
+        text = _with_values(text, place, values, source)
+    else:
+        text = _with_values(text, ("cameras",), {name: values}, source)
     digest = camera_digest(cell_from_text(text, source), name)
     return _with_values(text, place, {"calibrated": _calibrated(when, digest)}, source)
 
 
 def record_camera_intrinsics(path: Path, name: str, intrinsics: CameraIntrinsics, when: datetime | None = None) -> Cell:
-    """Write the measured lens of a camera into a cell file; the rest is as in :func:`record_camera_pose`."""
+    """Write the measured lens of a camera of the file into it; the rest is as in :func:`record_camera_pose`."""
     text = path.read_text(encoding="utf-8")
     camera = _camera(text, str(path), name)
     values = to_mapping(intrinsics)

@@ -15,12 +15,16 @@ from mini_diffuser_ros.cell.fault import CellFault
 from mini_diffuser_ros.cell.robot_shape import RobotShape, shape_of
 from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, quaternion_from_matrix, transform_points
 from mini_diffuser_ros.robots import ROBOTS, load_robot
+from mini_diffuser_ros.support.settings import unknown_name
 
 Array = NDArray[np.float64]
 
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 USUAL_VIEW = (0.75, 0.5)
 """Tangents of half the angles of view, across and down, of a camera without intrinsics: a little wider than a D435."""
+PROFILES = ("collaborative", "fast", "simulation")
+"""Named sets of limits that motion has."""
+REDUCED_SPEED = 0.25  # m/s, as ISO 10218-2 calls it
 NEAREST = 0.1  # metres in front of a camera that it does not see
 WELL_SEEN, WELL_REACHED = 0.25, 0.75  # shares of the workspace
 OVERLAP = 0.01  # metres that a box may reach into the coarse shapes of the robot
@@ -73,7 +77,7 @@ def fitting_faults(cell: Cell, unfit: Collection[str]) -> Iterator[CellFault]:
                     "error", f"boxes.{number}", problem, "set center and half_extents right, or leave it out"
                 )
     if not _any_below("speeds", unfit):
-        yield from _speed_faults(cell)
+        yield from _speed_faults(cell, shape)
     if not _any_below("gripper", unfit) and cell.gripper.width is not None:
         widest = shape.robot.max_gripper_width
         if cell.gripper.width > widest + 1e-6:
@@ -133,7 +137,22 @@ def _table_faults(cell: Cell, shape: RobotShape) -> Iterator[CellFault]:
         yield CellFault("error", "table.height", problem, "measure it from the robot's base, metres, upwards")
 
 
-def _speed_faults(cell: Cell) -> Iterator[CellFault]:
+def _speed_faults(cell: Cell, shape: RobotShape) -> Iterator[CellFault]:
+    speed, maker = cell.speeds.max_tool_speed, shape.robot.cartesian_limits
+    if speed is not None and maker is not None and speed > maker.velocity:
+        problem = f"is {speed:g} m/s, but the maker of {cell.robot} allows {maker.velocity:g} m/s"
+        yield CellFault("error", "speeds.max_tool_speed", problem, f"give at most {maker.velocity:g}")
+    elif speed is not None and speed > REDUCED_SPEED and cell.speeds.profile == "collaborative":
+        problem = (
+            f"is {speed:g} m/s, but with people beside the arm (profile collaborative) it is {REDUCED_SPEED:g} m/s"
+        )
+        yield CellFault(
+            "error", "speeds.max_tool_speed", problem, f"give at most {REDUCED_SPEED:g}, or another profile"
+        )
+    profile = cell.speeds.profile
+    if profile is not None and profile not in PROFILES and "/" not in profile:
+        problem = unknown_name(profile, PROFILES, "profile")
+        yield CellFault("error", "speeds.profile", f"is '{profile}': {problem}", "a file of your own has a slash in it")
     percent = cell.speeds.speed
     if 0.0 < percent <= 1.0:
         yield CellFault(

@@ -30,7 +30,6 @@ from mini_diffuser_ros.calibration.from_shots import (
 from mini_diffuser_ros.calibration.lens import Array, write_lens
 from mini_diffuser_ros.calibration.places import (
     CameraPlace,
-    is_cell,
     read_place,
     write_lens_into_cell,
     write_place,
@@ -183,9 +182,8 @@ def _table(options: argparse.Namespace) -> int:
     places = {camera: _calibrated(options, camera) for camera in cameras_of(shots, options.cameras)}
     found = table_from_depth(shots, robot, places)
     _say(str(found))
-    if is_cell(options.file):
-        write_table(options.file, found.height)
-        _say(f"written to {options.file}")
+    write_table(options.file, found.height)
+    _say(f"written to {options.file}")
     return 0
 
 

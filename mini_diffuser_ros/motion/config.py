@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.motion.surroundings import ObstacleConfig
 from mini_diffuser_ros.records import StaticBox, Workspace
 from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
@@ -85,3 +86,15 @@ class MotionConfig:
         names = [box.name for box in self.boxes]
         if len(set(names)) != len(names) or "table" in names:
             raise not_expected("boxes", names, "unique names, none of them 'table'")
+
+
+def fitted_to(cell: Cell, config: MotionConfig) -> MotionConfig:
+    """The settings with what a cell says: workspace, table, boxes, and how fast the tool may be."""
+    speed = cell.speeds.max_tool_speed
+    return replace(
+        config,
+        workspace=cell.workspace,
+        table_height=cell.table.height,
+        boxes=(*cell.boxes, *config.boxes),
+        max_tool_speed=config.max_tool_speed if speed is None else speed,
+    )

@@ -1,17 +1,19 @@
-"""extrinsics_node: the frames of cameras that are fixed to something, from a file onto /tf_static."""
+"""extrinsics_node: the frames of cameras that are fixed to something, from the cell's file onto /tf_static."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NoReturn
 
-from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
+from mini_diffuser_ros.cell import Cell
+from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
+from mini_diffuser_ros.nodes.ros.messages import transform_from_matrix
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
-from mini_diffuser_ros.perception.camera_file import FixedCamera, read_camera_file
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
+from mini_diffuser_ros.support.settings import unknown_name
 
 
 class ExtrinsicsNode(ManagedNode):
@@ -22,24 +24,30 @@ class ExtrinsicsNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("extrinsics_node")
         parameters = Parameters(self)
-        path = parameters.text("cameras_file", "config/cameras.yaml", "YAML file with the cameras' poses")
-        names = parameters.texts("cameras", ["front", "wrist"], "names of the cameras to publish")
-        fixed = [camera for camera in read_camera_file(Path(path), names) if camera.parent]
+        cell = cell_from(self, parameters)
+        if cell is None:
+            raise NodeError("parameter cell names no file; config/cells/example.yaml shows how one looks")
+        names = parameters.texts("cameras", list(cell.cameras), "names of the cameras to publish")
+        unknown = [name for name in names if name not in cell.cameras]
+        if unknown:
+            raise NodeError(f"parameter cameras: {unknown_name(unknown[0], list(cell.cameras), 'camera')}")
+        fixed = [name for name in names if cell.cameras[name].parent]
+        transforms = [self._transform(cell, name) for name in fixed]
         self._broadcaster = StaticTransformBroadcaster(self)
-        if fixed:
-            self._broadcaster.sendTransform([self._transform(camera) for camera in fixed])
-        for camera in fixed:
-            self.get_logger().info(f"{camera.frame} is at {camera.translation} in {camera.parent}")
-        for name in sorted(set(names) - {camera.name for camera in fixed}):
-            self.get_logger().info(f"{name} has no parent in {path}: its TF has to come from elsewhere")
+        if transforms:
+            self._broadcaster.sendTransform(transforms)
+        for name in fixed:
+            camera = cell.cameras[name]
+            self.get_logger().info(f"{cell.frame_of(name)} is at {camera.translation} in {camera.parent}")
+        for name in sorted(set(names) - set(fixed)):
+            self.get_logger().info(f"{name} has no parent in the cell: its TF has to come from elsewhere")
 
-    def _transform(self, camera: FixedCamera) -> TransformStamped:
-        x, y, z, w = camera.quaternion
-        across, along, up = camera.translation
+    def _transform(self, cell: Cell, name: str) -> TransformStamped:
+        camera = cell.cameras[name]
         return TransformStamped(
             header=Header(stamp=self.get_clock().now().to_msg(), frame_id=camera.parent),
-            child_frame_id=camera.frame,
-            transform=Transform(translation=Vector3(x=across, y=along, z=up), rotation=Quaternion(x=x, y=y, z=z, w=w)),
+            child_frame_id=cell.frame_of(name),
+            transform=transform_from_matrix(camera.parent_from_camera),
         )
 
 

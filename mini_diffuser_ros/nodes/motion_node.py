@@ -14,7 +14,9 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
+from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner, StaticBox
+from mini_diffuser_ros.motion.config import fitted_to
 from mini_diffuser_ros.motion.profiles import PROFILES, load_profile
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
@@ -36,6 +38,7 @@ from mini_diffuser_ros.nodes.motion.obstacle_clouds import ObstacleClouds
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
+from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
 from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
@@ -85,7 +88,8 @@ class MotionNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("motion_node")
         parameters = Parameters(self)
-        robot_name = parameters.text("robot", "panda", "robot description to plan for")
+        cell = cell_from(self, parameters)
+        robot_name = parameters.text("robot", cell.robot if cell else "panda", "robot description to plan for")
         arm_action = parameters.text(
             "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action of the arm"
         )
@@ -148,7 +152,7 @@ class MotionNode(ManagedNode):
         robot = load_robot(robot_name)
         if urdf:
             robot = with_limits_of_file(robot, Path(urdf))
-        config = planner_config(parameters)
+        config = planner_config(parameters, cell)
         self._planner = MotionPlanner(robot, config)
         rest = RestConfig(speed=rest_speed)
         self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction, with_fingers=False)
@@ -361,23 +365,25 @@ def supervision(hindrance: tuple[int, str] | None) -> Health:
     return Health(HealthLevel.ERROR, hindrance[1])
 
 
-def planner_config(parameters: Parameters) -> MotionConfig:
+def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionConfig:
     """Declare ``profile`` and ``planner.*`` and return what they say.
 
     Args:
         parameters: of the node.
+        cell: what holds where no parameter is given; its boxes hold besides.
 
     Raises:
         SettingsError: if a value, or the number of values of the boxes, makes no sense.
     """
     profile = parameters.text(
         "profile",
-        "collaborative",
+        (cell.speeds.profile if cell else None) or "collaborative",
         f"limits to plan with, which planner.* overrides: {', '.join(PROFILES)}, or a file of your own",
     )
-    limits = parameters.settings(load_profile(profile), "planner", without=("boxes",))
+    defaults = load_profile(profile) if cell is None else fitted_to(cell, load_profile(profile))
+    limits = parameters.settings(defaults, "planner", without=("boxes",))
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
-    return replace(limits, boxes=boxes)
+    return replace(limits, boxes=(*limits.boxes, *boxes))
 
 
 def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:

@@ -13,10 +13,12 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
+from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.cameras.content_watch import ContentWatch
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
+from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
 from mini_diffuser_ros.nodes.ros.clock_health import ClockHealth
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
@@ -60,14 +62,18 @@ class PerceptionNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("perception_node")
         parameters = Parameters(self)
+        cell = cell_from(self, parameters)
+        self._lenses = {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {}
         cameras = parameters.texts(
             "cameras",
-            ["front", "left_shoulder", "wrist"],
+            list(cell.cameras) if cell else ["front", "left_shoulder", "wrist"],
             "names of the cameras; their topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
         )
         self._transports = transports_from_parameters(parameters)
-        robot = parameters.text("robot", "panda", "robot description whose links are taken out of the cloud")
+        robot = parameters.text(
+            "robot", cell.robot if cell else "panda", "robot description whose links are taken out of the cloud"
+        )
         self._filter_robot = parameters.flag(
             "filter_robot", True, "take the robot's own points out of the cloud, from the joint states"
         )
@@ -93,7 +99,7 @@ class PerceptionNode(ManagedNode):
         sync = parameters.settings(SyncConfig(), "sync")
         content = parameters.settings(ContentConfig(), "content")
         self._robot = load_robot(robot)
-        self._fusion = self._fusion_settings(parameters)
+        self._fusion = self._fusion_settings(parameters, cell)
 
         self._joints = JointHistory()
         self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, time.monotonic())
@@ -120,7 +126,7 @@ class PerceptionNode(ManagedNode):
         diagnostics.add("clock", ClockHealth(self).health)
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
 
-    def _fusion_settings(self, parameters: Parameters) -> FusionConfig:
+    def _fusion_settings(self, parameters: Parameters, cell: Cell | None) -> FusionConfig:
         """Those of the checkpoint unless parameters say otherwise; the frame is always the robot's base."""
         checkpoint = parameters.text(
             "checkpoint",
@@ -133,7 +139,13 @@ class PerceptionNode(ManagedNode):
                 trained = read_fusion(checkpoint)
             except UserError as error:
                 raise NodeError(f"parameter checkpoint: {error}") from error
-        given = parameters.settings(trained or FusionConfig(), "fusion", without=("frame",))
+        own = FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace)
+        if cell is not None and trained is not None and trained.workspace != cell.workspace:
+            self.get_logger().warning(
+                f"the cell's workspace is {cell.workspace}, but the policy in {checkpoint} was trained with "
+                f"{trained.workspace}, which holds for the cloud"
+            )
+        given = parameters.settings(trained or own, "fusion", without=("frame",))
         for served, learnt in zip(leaves(given), leaves(trained or given), strict=True):
             if served.default != learnt.default:
                 self.get_logger().warning(
@@ -268,7 +280,7 @@ class PerceptionNode(ManagedNode):
     def _view(self, frame: ImageFrame, base_from_camera: Pose) -> CameraView | None:
         """The frame as a record, or None if it cannot be used, which then shows on /diagnostics."""
         try:
-            view = view_from_messages(frame, self._transports, base_from_camera)
+            view = view_from_messages(frame, self._transports, base_from_camera, self._lenses.get(frame.camera))
         except UserError as error:
             self._name_problem(frame.camera, str(error))
             return None

@@ -11,6 +11,7 @@ from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
@@ -19,6 +20,7 @@ from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, Key
 from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
+from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
@@ -52,7 +54,10 @@ class RecorderNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         parameters = Parameters(self)
-        robot = parameters.text("robot", "panda", "robot description; its points are taken out of the clouds")
+        cell = cell_from(self, parameters)
+        robot = parameters.text(
+            "robot", cell.robot if cell else "panda", "robot description; its points are taken out of the clouds"
+        )
         folder = Path(parameters.text("folder", "recordings/demonstrations", "directory of the episodes"))
         self._mode = parameters.text(
             "mark",
@@ -75,8 +80,8 @@ class RecorderNode(ManagedNode):
         grip = parameters.settings(GripConfig(), "grip")
 
         self._token = CancellationToken()
-        self._cameras = self._make_cameras(parameters)
-        self._maker = self._make_maker(parameters, robot, rest)
+        self._cameras = self._make_cameras(parameters, cell)
+        self._maker = self._make_maker(parameters, robot, rest, cell)
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
         self._recorder = EpisodeRecorder(folder, robot, source)
         self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
@@ -113,10 +118,10 @@ class RecorderNode(ManagedNode):
 
     # Setting up
 
-    def _make_cameras(self, parameters: Parameters) -> RecorderCameras:
+    def _make_cameras(self, parameters: Parameters, cell: Cell | None) -> RecorderCameras:
         names = parameters.texts(
             "cameras",
-            ["front", "left_shoulder", "wrist"],
+            list(cell.cameras) if cell else ["front", "left_shoulder", "wrist"],
             "names of the cameras; all have to deliver. Topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
         )
@@ -129,7 +134,7 @@ class RecorderNode(ManagedNode):
         )
         return RecorderCameras(self, names, transports, sync, lead, self._token.notify)
 
-    def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig) -> KeyframeMaker:
+    def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig, cell: Cell | None) -> KeyframeMaker:
         # Two names are those of motion_node's parameters, so that one file serves both.
         max_joint_age = parameters.number(
             "max_joint_age", 0.25, "seconds without joint states after which the arm's state is not known", 0.02, 5.0
@@ -138,11 +143,13 @@ class RecorderNode(ManagedNode):
             "gripper_open_fraction", 0.9, "of the largest width, from which the gripper counts as open", 0.1, 1.0
         )
         config = parameters.settings(KeyframeConfig(), "keyframe")
-        fusion = parameters.settings(FusionConfig(), "fusion", without=("frame",))
+        own = FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace)
+        fusion = parameters.settings(own, "fusion", without=("frame",))
+        lenses = {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {}
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
         self._joints = JointStateMonitor(load_robot(robot), max_joint_age, rest, open_fraction)
         frames = FrameLookup(self, tf_timeout)
-        return KeyframeMaker(self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion)
+        return KeyframeMaker(self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion, lenses)
 
     def _serve(self) -> None:
         group = MutuallyExclusiveCallbackGroup()

@@ -17,6 +17,7 @@ class DataConfig:
     Attributes:
         path: what ``open_episodes`` opens: recordings, a converted set, raw RLBench, PerAct or 3D-LOTUS keysteps.
         sentences: file of the sentences of 3D-LOTUS keysteps; empty looks for one beside them.
+        cell: file of the cell that they are of, whose workspace and table hold for clouds and network; empty: none.
         fusion: fields of ``FusionConfig`` to change against those that the source itself goes by, by name.
         tasks: only these tasks; empty means all that the path holds.
         validation_share: share of each task's episodes held out for validation, at least one; in [0, 0.5].
@@ -28,6 +29,7 @@ class DataConfig:
 
     path: str = ""
     sentences: str = ""
+    cell: str = ""
     fusion: dict[str, Any] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     validation_share: float = bounded(0.07, 0.0, 0.5)

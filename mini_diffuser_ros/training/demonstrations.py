@@ -14,11 +14,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.data import DataError, open_episodes
 from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
@@ -26,7 +28,7 @@ from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode
-from mini_diffuser_ros.support.settings import with_values
+from mini_diffuser_ros.support.settings import to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.errors import DatasetError
 
@@ -142,12 +144,18 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
 def _open(data: DataConfig) -> Episodes:
     """The data set's episodes, with the recipe's changes to the fusion that the source itself would use."""
     episodes = open_episodes(data.path, sentences=data.sentences or None)
-    if not data.fusion:
+    changes = {**_workspace_of(data.cell), **data.fusion}
+    if not changes:
         return episodes
     own = FusionConfig() if episodes.fusion is None else episodes.fusion
     return open_episodes(
-        data.path, with_values(own, data.fusion, "recipe", "data.fusion"), sentences=data.sentences or None
+        data.path, with_values(own, changes, "recipe", "data.fusion"), sentences=data.sentences or None
     )
+
+
+def _workspace_of(cell: str) -> dict[str, Any]:
+    """The fusion's fields that a cell's file decides; none without one."""
+    return {"workspace": to_mapping(read_cell(cell).workspace)} if cell else {}
 
 
 @dataclass(frozen=True)

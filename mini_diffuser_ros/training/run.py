@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import yaml
 from torch import Tensor
 
+from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, tune_cpu
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
@@ -114,6 +115,10 @@ def model_configuration(config: TrainConfig) -> MiniDiffuserConfig:
         SettingsError: if an override is no field of it or ill-typed.
     """
     preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, config.model.preset)()
+    if config.data.cell:
+        cell = read_cell(config.data.cell)
+        scene = replace(preset.scene, workspace=cell.workspace, table_height=cell.table.height)
+        preset = replace(preset, scene=scene)
     return with_values(preset, config.model.overrides, "the recipe", "model.overrides")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,26 +11,28 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, plan_bringup
+from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, SIMULATED_CAMERAS, Bringup, plan_bringup
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.simulation.cameras import tabletop_cameras
 from mini_diffuser_ros.support.errors import UserError
 
-CONFIG = Path(__file__).parents[2] / "config"
+REPOSITORY = Path(__file__).parents[2]
+CONFIG, SHIPPED = REPOSITORY / "config", REPOSITORY / "models" / "tabletop"
+EXAMPLE = CONFIG / "cells" / "example.yaml"
 SESSION = Path("/session")
 SIMULATED = ("perception_node", "policy_node", "motion_node", "guard_node", "sim_node")
 
 
 @pytest.fixture
 def arguments(tmp_path: Path) -> dict[str, str]:
-    """The launch's defaults, with a checkpoint and folders of the test's."""
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.mkdir()
-    (checkpoint / "config.json").write_text("{}")
+    """The launch's defaults, with folders of the test's."""
     return {
-        "robot": "sim",
-        "cameras": "front,wrist",
+        "robot": "",
+        "cell": "",
+        "cameras": "",
         "camera_driver": "none",
-        "cameras_file": "",
-        "checkpoint": str(checkpoint),
+        "checkpoint": "",
+        "allow_simulated_policy": "false",
         "device": "cpu",
         "profile": "",
         "instruction": "",
@@ -43,22 +46,38 @@ def arguments(tmp_path: Path) -> dict[str, str]:
         "composed": "false",
         "respawn": "false",
         "params": "",
+        "namespace": "",
     }
 
 
+@pytest.fixture
+def taught(tmp_path: Path) -> Path:
+    """A policy that was taught in a lab."""
+    return policy(tmp_path / "taught", {"stack_cups": ["put the espresso cup on its saucer", "press the blue button"]})
+
+
+def policy(folder: Path, tasks: dict[str, list[str]]) -> Path:
+    """A checkpoint that says that it was taught these sentences."""
+    values = json.loads((SHIPPED / "config.json").read_text())
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({**values, "tasks": tasks}))
+    return folder
+
+
 def test_the_simulated_stack(arguments: dict[str, str]) -> None:
-    plan = plan_bringup({**arguments, "instruction": " press the blue button ", "seed": "7"}, SESSION)
+    plan = plan_bringup({**arguments, "instruction": " press the blue button ", "seed": "7"}, SESSION, SHIPPED)
     assert plan.nodes == SIMULATED
     assert plan.run
     assert not plan.record
     assert plan.overrides["run_node"]["instruction"] == "press the blue button"
     assert plan.overrides["sim_node"]["seed"] == plan.overrides["policy_node"]["seed"] == 7
-    assert plan.overrides["perception_node"]["checkpoint"] == arguments["checkpoint"]
+    assert plan.overrides["perception_node"]["checkpoint"] == str(SHIPPED)
 
 
-def test_a_lab(arguments: dict[str, str]) -> None:
-    lab = {"robot": "fr3", "camera_driver": "realsense", "cameras_file": str(CONFIG / "cameras.yaml"), "record": "true"}
-    plan = plan_bringup({**arguments, **lab}, SESSION)
+def test_a_lab(arguments: dict[str, str], taught: Path) -> None:
+    lab = {"cell": str(EXAMPLE), "camera_driver": "realsense", "checkpoint": str(taught), "record": "true"}
+    plan = plan_bringup({**arguments, **lab}, SESSION, SHIPPED)
+    assert plan.robot == "fr3"
     assert set(plan.nodes) == {
         "perception_node",
         "policy_node",
@@ -71,6 +90,59 @@ def test_a_lab(arguments: dict[str, str]) -> None:
     assert plan.overrides["recorder_node"]["folder"] == arguments["recordings"]
     assert plan.record
     assert not plan.run
+    for node in ("perception_node", "motion_node", "recorder_node", "extrinsics_node"):
+        assert plan.overrides[node]["cell"] == str(EXAMPLE)
+    for node in ("perception_node", "recorder_node", "realsense_node", "extrinsics_node"):
+        assert plan.overrides[node]["cameras"] == ["front", "wrist"]
+    assert plan.overrides["motion_node"]["gripper.force"] == 20.0
+    assert plan.overrides["motion_node"]["gripper.opening"] == pytest.approx(1.0)
+
+
+def test_a_cell_names_the_drivers_of_a_robot_of_the_user(
+    arguments: dict[str, str], taught: Path, tmp_path: Path
+) -> None:
+    cell = yaml.safe_load(EXAMPLE.read_text())
+    cell["robot"] = str(REPOSITORY / "mini_diffuser_ros" / "robots" / "fr3")
+    cell |= {"arm_action": "mine/follow", "gripper": {"action": "mine/grip", "width": 0.04}}
+    (tmp_path / "cell.yaml").write_text(yaml.safe_dump(cell))
+    own = {"cell": str(tmp_path / "cell.yaml"), "checkpoint": str(taught), "instruction": "wave"}
+    plan = plan_bringup({**arguments, **own}, SESSION, SHIPPED)
+    for node in ("motion_node", "guard_node"):
+        assert plan.overrides[node]["arm_action"] == "mine/follow"
+        assert plan.overrides[node]["gripper_action"] == "mine/grip"
+    assert plan.overrides["run_node"]["robot"] == cell["robot"]
+    assert plan.overrides["run_node"]["simulated"] is False
+    assert plan.overrides["motion_node"]["gripper.opening"] == pytest.approx(0.5)
+
+
+def test_a_real_arm_is_driven_by_a_policy_of_the_simulated_table_with_consent_alone(
+    arguments: dict[str, str], tmp_path: Path, taught: Path
+) -> None:
+    real = {**arguments, "robot": "fr3"}
+    sentences = ["press the red button", "push the blue button", "press the cyan button"]
+    renamed = policy(tmp_path / "my_lab", {"push_buttons": sentences})
+    silent = policy(tmp_path / "silent", {})
+    for checkpoint, reason in (
+        ("", "robot:=fr3 needs checkpoint:=DIR"),
+        (str(SHIPPED), "was taught the simulated table's sentences alone"),
+        (str(renamed), "was taught the simulated table's sentences alone (push_buttons)"),
+        (str(silent), "does not say what it was taught"),
+    ):
+        with pytest.raises(UserError) as refused:
+            plan_bringup({**real, "checkpoint": checkpoint}, SESSION, SHIPPED)
+        assert reason in str(refused.value)
+        assert "add allow_simulated_policy:=true" in str(refused.value)
+        consent = {**real, "checkpoint": checkpoint, "allow_simulated_policy": "true"}
+        plan = plan_bringup(consent, SESSION, SHIPPED)
+        assert plan.overrides["policy_node"]["checkpoint"] == (checkpoint or str(SHIPPED))
+    assert plan_bringup({**real, "checkpoint": str(taught)}, SESSION, SHIPPED).robot == "fr3"
+
+
+def test_the_simulation_has_these_cameras() -> None:
+    assert tuple(camera.name for camera in tabletop_cameras(load_robot("panda"))) == SIMULATED_CAMERAS
+
+
+CONSENTING = {"allow_simulated_policy": "true"}
 
 
 @pytest.mark.parametrize(
@@ -87,8 +159,16 @@ def test_a_lab(arguments: dict[str, str]) -> None:
         ({"record": "true", "recordings": "/dev/null/x"}, "recordings:=/dev/null/x cannot be written"),
         ({"instruction": "wave", "runs": "/dev/null/x"}, "runs:=/dev/null/x cannot be written"),
         ({"camera_driver": "realsense"}, "brings its own cameras"),
-        ({"camera_driver": "realsense", "robot": "fr3"}, "serial number of 'front'"),
-        ({"cameras_file": "/nowhere.yaml", "robot": "fr3"}, "camera file /nowhere.yaml cannot be read"),
+        ({"camera_driver": "realsense", "robot": "fr3", **CONSENTING}, "serial number of 'front'"),
+        ({"cell": "/nowhere.yaml"}, "cell /nowhere.yaml: /nowhere.yaml cannot be read"),
+        ({"cell": str(EXAMPLE), "robot": "panda"}, "robot:=panda is not the cell's, which is fr3"),
+        ({"cell": str(EXAMPLE), "robot": "sim"}, "robot:=sim brings its own cell: leave out cell"),
+        ({"cell": str(EXAMPLE), "cameras": "front,side"}, "the cell has no 'side'"),
+        ({"cameras": "front,side"}, "robot:=sim has no 'side'"),
+        ({"robot": "ur5"}, "robot:=ur5 is not known; known are sim, fr3, panda"),
+        ({"namespace": "bad name"}, "namespace:='bad name' cannot be a namespace of ROS"),
+        ({"namespace": "2left"}, "namespace:='2left' cannot be"),
+        ({"namespace": "a//b"}, "namespace:='a//b' cannot be"),
         ({"composed": "true", "respawn": "true", "instruction": "wave"}, "again after a crash"),
     ],
 )
@@ -96,13 +176,15 @@ def test_what_cannot_be_followed_is_named_in_one_line(
     arguments: dict[str, str], changed: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(UserError) as refused:
-        plan_bringup({**arguments, **changed}, SESSION)
+        plan_bringup({**arguments, **changed}, SESSION, SHIPPED)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_one_realsense_needs_no_serial_number(arguments: dict[str, str]) -> None:
-    plan = plan_bringup({**arguments, "camera_driver": "realsense", "robot": "fr3", "cameras": "front"}, SESSION)
+    plan = plan_bringup(
+        {**arguments, "camera_driver": "realsense", "robot": "fr3", "cameras": "front", **CONSENTING}, SESSION, SHIPPED
+    )
     assert plan.overrides["realsense_node"]["serials"] == [""]
 
 
@@ -115,16 +197,20 @@ def test_rviz_shows_topics_that_a_namespace_moves() -> None:
 @given(st.text(), st.lists(st.text(), min_size=1))
 def test_values_survive_the_parameter_file(text: str, texts: list[str]) -> None:
     values = {"text": text, "texts": texts, "number": 3, "flag": True}
-    written = Bringup((), False, False, {"policy_node": values, "motion_node": {}}).parameter_file()
+    written = Bringup("sim", (), False, False, {"policy_node": values, "motion_node": {}}).parameter_file()
     assert yaml.safe_load(written) == {"/**/policy_node": {"ros__parameters": values}}
 
 
 def test_a_profile_goes_to_motion(arguments: dict[str, str], tmp_path: Path) -> None:
-    assert "profile" not in plan_bringup(arguments, SESSION).overrides["motion_node"]
-    assert plan_bringup({**arguments, "profile": "fast"}, SESSION).overrides["motion_node"]["profile"] == "fast"
+    assert "profile" not in plan_bringup(arguments, SESSION, SHIPPED).overrides["motion_node"]
+    assert (
+        plan_bringup({**arguments, "profile": "fast"}, SESSION, SHIPPED).overrides["motion_node"]["profile"] == "fast"
+    )
     mine = tmp_path / "mine.yaml"
     mine.write_text("max_tool_speed: 0.1")
-    assert plan_bringup({**arguments, "profile": str(mine)}, SESSION).overrides["motion_node"]["profile"] == str(mine)
+    assert plan_bringup({**arguments, "profile": str(mine)}, SESSION, SHIPPED).overrides["motion_node"][
+        "profile"
+    ] == str(mine)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +224,4 @@ def test_a_profile_that_is_none_is_refused_before_anything_starts(
     arguments: dict[str, str], profile: str, words: str
 ) -> None:
     with pytest.raises(UserError, match=re.escape(words)):
-        plan_bringup({**arguments, "profile": profile}, SESSION)
+        plan_bringup({**arguments, "profile": profile}, SESSION, SHIPPED)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -61,6 +60,13 @@ def test_a_pose_is_written_and_the_rest_stays(file: Path) -> None:
     ]
     assert len(after) == len(before) + 1
     assert [one.name for one in file.parent.iterdir()] == ["cell.yaml"]
+
+
+def test_a_camera_that_is_new_is_added(file: Path) -> None:
+    cell = record_camera_pose(file, "side", matrix_from_pose((0.5, 0.9, 0.6, 0, 0.8, -0.6, 0)), "fr3_link0", NOW)
+    assert list(cell.cameras) == ["front", "wrist", "side"]
+    assert cell.cameras["side"].parent == "fr3_link0"
+    assert faults(cell) == []
 
 
 def test_everything_that_is_calibrated_is_written(file: Path) -> None:
@@ -160,7 +166,7 @@ def test_what_cannot_be_changed_in_place_leaves_the_file_alone(tmp_path: Path) -
     ):
         record_camera_pose(file, "front", matrix_from_pose((1.0, 0.0, 0.5, *TURNED)))
     with pytest.raises(CellError, match="has no camera 'side'; it has front, wrist"):
-        record_camera_pose(file, "side", np.eye(4))
+        record_camera_intrinsics(file, "side", LENS)
     assert file.read_text() == before
 
 

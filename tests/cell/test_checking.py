@@ -21,10 +21,12 @@ from mini_diffuser_ros.cell import (
     CellError,
     check_cell,
     faults_of,
+    fitting,
     read_cell,
 )
 from mini_diffuser_ros.cell.quantities import QUANTITIES, numbers_of, pattern_of
 from mini_diffuser_ros.geometry import inverse_transform, quaternion_from_matrix
+from mini_diffuser_ros.motion.profiles import PROFILES
 from mini_diffuser_ros.records import Distortion
 from mini_diffuser_ros.support.settings import from_mapping, to_mapping
 
@@ -105,6 +107,10 @@ def test_any_length_in_millimetres_and_any_angle_in_degrees_is_found(data: st.Da
     assert "\n" not in str(line)
 
 
+def test_the_profiles_are_those_of_motion() -> None:
+    assert fitting.PROFILES == PROFILES
+
+
 @given(cell=cells(), axis=st.integers(0, 2))
 def test_a_mirrored_rotation_is_found(cell: Cell, axis: int) -> None:
     mirror = np.ones(3)
@@ -161,7 +167,7 @@ def test_every_number_has_a_unit() -> None:
         ("cameras.front.translation", [110, 0, 55], "[1.1, 0, 0.55] if these are centimetres"),
         ("cameras.wrist.translation", [5.0, 0.0, 4.0], "[0.05, 0, 0.04] if these are centimetres"),
         ("cameras.front.translation", [1.1, 0.0, -0.2], "inside the table, whose top is at 0 m"),
-        ("cameras.front.translation", [0.0, 0.0, 0.1], "inside of fr3_link1"),
+        ("cameras.front.translation", [0.0, 0.0, 0.1], "m inside of fr3_link"),
         ("cameras.front.quaternion", [0.6344, 0.6344, -0.3124], "expected x, y, z, w"),
         (
             "cameras.front.quaternion",
@@ -177,12 +183,15 @@ def test_every_number_has_a_unit() -> None:
         ("workspace", {"lower": [0.25, -0.38, -0.5], "upper": [0.8, 0.38, -0.1]}, "lies beneath the table"),
         ("workspace.lower", [0.25, -0.38, -0.02], "begins 0.020 m beneath the table: set its z to 0.004"),
         ("workspace", {"lower": [1.3, -0.38, 0.004], "upper": [1.9, 0.38, 0.55]}, "lies wholly farther than"),
-        ("table.height", 0.48, "is 0.48 m, but fr3_link2 at home reaches down to 0.273 m"),
+        ("table.height", 0.48, "m: measure it from the robot's base"),
         ("boxes.0.center", [0.0, 0.0, 0.0], "holds fr3_link1 of the robot at home"),
         ("boxes.0.center", [0.3, 0.0, 0.45], "of the robot at home"),
         ("boxes.0.yaw", 90, "write 1.5708 if these are degrees"),
         ("boxes.0.name", "table", "boxes.0.name is 'table', the table's"),
         ("speeds.max_tool_speed", 250, "write 0.25 if these are mm/s"),
+        ("speeds.profile", "colaborative", "did you mean 'collaborative'?"),
+        ("speeds.max_tool_speed", 3.5, "is 3.5 m/s, but the maker of fr3 allows"),
+        ("speeds.max_tool_speed", 0.5, "with people beside the arm (profile collaborative) it is 0.25 m/s"),
         ("speeds.speed", 150, "expected percent in [0, 100]"),
         ("gripper.width", 80, "write 0.08 if these are millimetres"),
         ("gripper.width", 0.12, "the fingers of fr3 open to 0.08 m"),

@@ -45,10 +45,17 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def cell_file(folder: Path) -> Path:
+    """A file of a cell whose cameras have no poses yet."""
+    file = folder / "cell.yaml"
+    workspace = "workspace: {lower: [0.2, -0.4, 0.004], upper: [0.7, 0.4, 0.6]}"
+    file.write_text(f"# The cell of the test.\nrobot: fr3\n{workspace}\ncameras:\n  third:\n    serial: '7'\n")
+    return file
+
+
 def cameras_file(folder: Path, off: Array | None = None) -> Path:
-    """A file of both cameras, each moved in its own frame."""
-    file = folder / "cameras.yaml"
-    file.write_text("# The cameras of the test.\nthird:\n  serial: '7'\n")
+    """A file of a cell with both cameras, each moved in its own frame."""
+    file = cell_file(folder)
     for camera, pose in CAMERAS.items():
         write_place(file, camera, ROBOT.base_frame, pose if off is None else pose @ off)
     return file
@@ -76,13 +83,13 @@ def test_two_cameras_are_calibrated_by_the_arm_at_once(
         assert shift_between(found.parent_from_camera, pose).metres < 0.01
     assert "front: moved by" in capsys.readouterr().out
     text = file.read_text()
-    assert text.startswith("# The cameras of the test.\n")
-    assert yaml.safe_load(text)["third"] == {"serial": "7"}
+    assert text.startswith("# The cell of the test.\n")
+    assert yaml.safe_load(text)["cameras"]["third"] == {"serial": "7"}
     assert main(["calibrate", "check", str(shots), "--file", str(file)]) == 0
 
 
 def test_a_camera_that_no_file_names_is_found_from_about_where_it_is(shots: Path, tmp_path: Path) -> None:
-    file = tmp_path / "new.yaml"
+    file = cell_file(tmp_path)
     words = ["--cameras", "front", "--parent", "base", "--at", "1.3,0,0.65", "--looks-at", "0.4,0,0.3"]
     assert main(["calibrate", "arm", str(shots), "--file", str(file), *words]) == 0
     assert shift_between(read_place(file, "front").parent_from_camera, CAMERAS["front"]).metres < 0.01
@@ -167,7 +174,7 @@ def test_a_camera_that_nobody_places_is_asked_for(
 def test_a_pose_of_another_frame_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], shots: Path) -> None:
     file = cameras_file(tmp_path)
     content = yaml.safe_load(file.read_text())
-    content["front"]["frame"] = "front_link"
+    content["cameras"]["front"]["frame"] = "front_link"
     file.write_text(yaml.safe_dump(content))
     assert main(["calibrate", "check", str(shots), "--file", str(file)]) == 2
     assert "the pose is of frame 'front_link'" in capsys.readouterr().err
@@ -217,7 +224,7 @@ def test_a_camera_on_the_hand_is_calibrated_by_rendered_pictures_of_a_board(
             picture = Picture(lens, np.repeat(grey[..., None], 3, axis=2))
             taken.append(Shot(f"s{len(taken):02d}", joints, {"wrist": picture}))
     write_shots(tmp_path / "shots", "fr3", taken)
-    file = tmp_path / "cameras.yaml"
+    file = cell_file(tmp_path)
     words = ["calibrate", "hand-eye", str(tmp_path / "shots"), "--file", str(file), "--parent", "hand"]
     assert main(words) == 0
     error = shift_between(read_place(file, "wrist").parent_from_camera, hand_from_camera)

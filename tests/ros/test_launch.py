@@ -21,10 +21,11 @@ from .conftest import DISCOVERY
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "bringup.launch.py"
 ARGUMENTS = [
     "robot",
+    "cell",
     "cameras",
     "camera_driver",
-    "cameras_file",
     "checkpoint",
+    "allow_simulated_policy",
     "device",
     "instruction",
     "exit_on_done",
@@ -178,7 +179,9 @@ def test_every_argument_is_described() -> None:
     ("arguments", "reason"),
     [
         (("robots:=sim",), "unknown launch argument 'robots'"),
-        (("robot:=ur5",), "is not valid. Valid options are: ['sim', 'panda', 'fr3']"),
+        (("robot:=ur5",), "robot:=ur5 is not known; known are sim, fr3, panda"),
+        (("robot:=fr3",), "add allow_simulated_policy:=true"),
+        (("namespace:=bad name",), "namespace:='bad name' cannot be a namespace of ROS"),
         (("exit_on_done:=true",), "needs an instruction"),
         (("checkpoint:=/nowhere",), "checkpoint '/nowhere' is no checkpoint directory"),
         (("cameras:=front,front",), "camera 'front' is named twice"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser
 from mini_diffuser_ros.support.settings import SettingsError, read_settings, with_values, write_settings
@@ -96,3 +97,19 @@ def test_missing_file_and_faulty_override_are_named(tmp_path: Path) -> None:
         read_settings(TrainConfig, RECIPE, [("optim.lrr", "1")])
     with pytest.raises(SettingsError, match=r"seed\.low"):
         read_settings(TrainConfig, RECIPE, [("seed.low", "1")])
+
+
+def test_the_network_works_where_the_cell_says() -> None:
+    cell = Path(__file__).parents[2] / "config" / "cells" / "example.yaml"
+    config = read_settings(
+        TrainConfig,
+        Path(__file__).parents[2] / "config" / "train" / "own_demos.yaml",
+        [("data.cell", str(cell)), ("model.overrides", "{}")],
+    )
+    scene = model_configuration(config).scene
+    assert scene.workspace == read_cell(cell).workspace
+    assert scene.table_height == read_cell(cell).table.height
+    own = {"scene.table_height": 0.1}
+    changed = with_values(config, {"model.overrides": own}, "test")
+    assert model_configuration(changed).scene.table_height == 0.1
+    assert model_configuration(changed).scene.workspace == scene.workspace

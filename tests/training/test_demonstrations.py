@@ -13,7 +13,8 @@ import pytest
 from mini_diffuser_ros.data import DataError, EpisodeStore, open_episodes
 from mini_diffuser_ros.data.lmdb_file import read_keys
 from mini_diffuser_ros.records import Episode
-from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
+from mini_diffuser_ros.training.config import DataConfig
+from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations, load_demonstrations
 from mini_diffuser_ros.training.errors import DatasetError
 
 
@@ -55,6 +56,18 @@ def test_new_episodes_are_not_missed(recordings: Path, tmp_path: Path, make_epis
     load_demonstrations(str(recordings), tmp_path / "cache", progress=False)
     EpisodeStore(recordings).write(make_episode(9), 9)
     assert len(load_demonstrations(str(recordings), tmp_path / "cache", progress=False)) == 4
+
+
+def test_clouds_are_cut_to_the_workspace_of_the_cell(recordings: Path, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "config" / "cells" / "example.yaml").read_text()
+    cell = tmp_path / "cell.yaml"
+    cell.write_text(text.replace("upper: [0.80, 0.38, 0.55]", "upper: [0.80, 0.38, 0.05]"))
+    assert "0.05]" in cell.read_text()
+    data = DataConfig(path=str(recordings), cell=str(cell), workers=1)
+    collection = collect_demonstrations(data, tmp_path / "cache", progress=False)
+    assert collection.fusion is not None
+    assert collection.fusion.workspace.upper == (0.80, 0.38, 0.05)
+    assert max(cloud.points[:, 2].max() for one in collection.demonstrations for cloud in one.clouds) <= 0.051
 
 
 def test_absent_path_and_task_are_named(recordings: Path, tmp_path: Path) -> None:

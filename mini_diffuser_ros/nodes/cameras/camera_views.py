@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
+from mini_diffuser_ros.cell import CameraIntrinsics
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, distortion_from_info, intrinsics_from_info
 from mini_diffuser_ros.perception import check_view
@@ -18,7 +19,10 @@ ImageFrame = RgbdPair[Any, CameraInfo]
 
 
 def view_from_messages(
-    frame: ImageFrame, transports: tuple[ImageTransport, ImageTransport], base_from_camera: NDArray[np.floating]
+    frame: ImageFrame,
+    transports: tuple[ImageTransport, ImageTransport],
+    base_from_camera: NDArray[np.floating],
+    lens: CameraIntrinsics | None = None,
 ) -> CameraView:
     """Colour, depth and calibration of one time.
 
@@ -26,6 +30,7 @@ def view_from_messages(
         frame: the messages.
         transports: how colour and how depth travelled.
         base_from_camera: (4, 4) pose of the optical frame at the images' time.
+        lens: calibrated by hand, in place of what camera_info says; None where it is not.
 
     Raises:
         MalformedMessageError: if a message is not understood, or they do not fit one another.
@@ -38,10 +43,10 @@ def view_from_messages(
         name=frame.camera,
         color=color,
         depth=depth,
-        intrinsics=intrinsics_from_info(frame.info),
+        intrinsics=intrinsics_from_info(frame.info) if lens is None else _matrix_for(lens, color.shape[:2]),
         base_from_camera=base_from_camera,
         stamp=frame.stamp,
-        distortion=distortion_from_info(frame.info),
+        distortion=distortion_from_info(frame.info) if lens is None else lens.distortion,
     )
     check_view(view)
     return view
@@ -63,6 +68,20 @@ def frame_of(frame: ImageFrame) -> str:
     if info not in (color, ""):
         raise MalformedMessageError(f"camera_info is of frame '{info}', the images are of '{color}': another camera's?")
     return str(color)
+
+
+def _matrix_for(lens: CameraIntrinsics, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Pinhole matrix (3, 3) of a calibrated lens for images of a shape (height, width).
+
+    Raises:
+        MalformedMessageError: it was calibrated on images of another size.
+    """
+    if shape != (lens.height, lens.width):
+        raise MalformedMessageError(
+            f"the cell's intrinsics are of {lens.width}x{lens.height} pixels, colour is of {shape[1]}x{shape[0]}; "
+            "calibrate the size that is used"
+        )
+    return lens.matrix
 
 
 def _check_sizes(color: tuple[int, ...], depth: tuple[int, ...], info: tuple[int, int]) -> None:

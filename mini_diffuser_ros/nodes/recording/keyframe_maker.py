@@ -10,6 +10,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.cell import CameraIntrinsics
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
@@ -76,6 +77,7 @@ class KeyframeMaker:
         config: how a keyframe is made.
         settle_time: seconds that the arm has to rest before an image of it is used.
         fusion: tells whether anything is seen in the workspace.
+        lenses: of cameras that were calibrated by hand.
     """
 
     def __init__(
@@ -87,7 +89,9 @@ class KeyframeMaker:
         config: KeyframeConfig,
         settle_time: float,
         fusion: FusionConfig,
+        lenses: Mapping[str, CameraIntrinsics | None],
     ) -> None:
+        self._lenses = lenses
         self._joints, self._cameras, self._frames, self._token = joints, cameras, frames, token
         self._robot, self._config, self._settle_time, self._fusion = joints.robot, config, settle_time, fusion
 
@@ -174,7 +178,7 @@ class KeyframeMaker:
         base, stamp = self._robot.base_frame, pair.depth.header.stamp
         try:
             base_from_camera = self._frames.parent_from_child(base, frame_of(pair), stamp)
-            return view_from_messages(pair, self._cameras.transports, base_from_camera)
+            return view_from_messages(pair, self._cameras.transports, base_from_camera, self._lenses.get(camera))
         except UserError as error:
             raise NodeError(f"no keyframe: camera {camera}: {error}") from error
 
