@@ -16,7 +16,6 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
-from mini_diffuser_ros.nodes.cameras.content_watch import ContentWatch
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
 from mini_diffuser_ros.nodes.ros.clock_health import ClockHealth
@@ -35,10 +34,11 @@ from mini_diffuser_ros.policy.checkpoint import read_fusion
 from mini_diffuser_ros.records import CameraView, Cloud
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncConfig
+from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 from mini_diffuser_ros.sensing.joint_history import JointHistory
-from mini_diffuser_ros.sensing.stamps import ClockWatch
+from mini_diffuser_ros.sensing.stamps import SetBackClock
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import WINDOW, Health, HealthLevel, RecentValues
 from mini_diffuser_ros.support.settings import leaves
@@ -105,7 +105,7 @@ class PerceptionNode(ManagedNode):
         self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, time.monotonic())
         self._frames = FrameLookup(self, self._tf_timeout)
         self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)
-        self._time_watch = ClockWatch(lambda: self.get_clock().now().nanoseconds / NANOSECONDS)
+        self._time_watch = SetBackClock(lambda: self.get_clock().now().nanoseconds / NANOSECONDS)
         self._fusion_problem = ""
         self._next_cloud = self._next_look = 0.0
         self._fusion_times, self._fusion_cpu = RecentValues(), RecentValues()
@@ -234,7 +234,13 @@ class PerceptionNode(ManagedNode):
     def _may_be_believed(self, frames: Sequence[ImageFrame], views: Sequence[CameraView]) -> bool:
         """Whether what the cameras show can be; what cannot is named on /diagnostics."""
         steady = time.monotonic()
-        faults = self._watch.faults(frames, views, partial(self._link_poses, frames), steady)
+        read = {view.name for view in views}
+        pictures = [
+            Pictures(frame.camera, frame_of(frame), frame.color.data, frame.depth.data)
+            for frame in frames
+            if frame.camera in read
+        ]
+        faults = self._watch.faults(pictures, views, partial(self._link_poses, frames), steady)
         for view in views:
             if blind := self._watch.blind(view):
                 self._name_problem(view.name, blind)

@@ -38,7 +38,7 @@ class StampWatch:
         return True
 
 
-class ClockWatch:
+class SetBackClock:
     """Reads a clock, and tells when it was set back: a bag that begins again, a corrected system clock. Thread-safe.
 
     Args:

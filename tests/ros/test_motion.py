@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, finger_width, is_m
 from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 ARM = "/panda_arm_controller/follow_joint_trajectory"
-BAD_GOALS = Path(__file__).parents[2] / "benchmarks" / "ros_bad_goals.py"
+BAD_GOALS = [sys.executable, "-m", "mini_diffuser_ros", "bench", "ros-bad-goals", "--json"]
 FAR = keyframe(3.0, 0.0, 0.2)
 Result = MoveToKeyframe.Result
 
@@ -139,7 +138,7 @@ def test_when_every_candidate_is_refused_the_goal_is_and_the_arm_stays(peer: Pee
 
 @pytest.mark.usefixtures("motion")
 def test_malformed_goals_are_refused_with_the_reason_and_the_next_valid_one_works() -> None:
-    words = [sys.executable, str(BAD_GOALS), "--count", "100", "--node", "motion_node"]
+    words = [*BAD_GOALS, "--count", "100", "--node", "motion_node"]
     told = subprocess.run(words, capture_output=True, text=True, timeout=3 * DISCOVERY)
     assert told.returncode == 0, told.stdout + told.stderr
     figures = json.loads(told.stdout)

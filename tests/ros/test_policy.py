@@ -25,7 +25,7 @@ from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 SLOW = "/slow/mini_diffuser"
-BAD_GOALS = Path(__file__).parents[2] / "benchmarks" / "ros_bad_goals.py"
+BAD_GOALS = [sys.executable, "-m", "mini_diffuser_ros", "bench", "ros-bad-goals", "--json"]
 Result = ExecuteInstruction.Result
 
 
@@ -120,7 +120,7 @@ def test_a_sentence_on_the_topic_is_taken_up(peer: Peer, policy: Process) -> Non
 
 
 def test_malformed_sentences_are_refused_with_the_reason_and_the_next_valid_one_is_taken() -> None:
-    words = [sys.executable, str(BAD_GOALS), "--count", "100", "--node", "policy_node"]
+    words = [*BAD_GOALS, "--count", "100", "--node", "policy_node"]
     told = subprocess.run(words, capture_output=True, text=True, timeout=3 * DISCOVERY)
     assert told.returncode == 0, told.stdout + told.stderr
     assert json.loads(told.stdout)["refused"] == 100

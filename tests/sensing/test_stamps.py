@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.sensing.stamps import ClockWatch, StampWatch
+from mini_diffuser_ros.sensing.stamps import SetBackClock, StampWatch
 from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch
 
 
@@ -36,7 +36,7 @@ def test_a_clock_may_be_slewed_but_not_set_back(steps: list[float]) -> None:
     for number, step in enumerate(steps):
         readings += [100.0 + 0.01 * number - step, 100.0 + 0.01 * number]
     readings += [50.0, 50.1, 50.05, 10.0]
-    watch = ClockWatch(iter(readings).__next__)
+    watch = SetBackClock(iter(readings).__next__)
     told = [watch.read() for _ in readings]
     assert [clock for clock, _ in told] == readings
     assert [clock for clock, was_set_back in told if was_set_back] == [50.0, 10.0]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of
 from mini_diffuser_ros.perception import InvalidViewError
 from mini_diffuser_ros.perception.content import ContentConfig, check_measures, check_pose, check_unit
 from mini_diffuser_ros.perception.survey import Finding, survey
@@ -15,6 +15,22 @@ from mini_diffuser_ros.sensing.mounts import LinkPoses, MountWatch
 from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch
 
 RESTS = (0.002, 0.004)  # metres and radians that cameras may move from one set to the next to count as at rest
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What one camera sent, as it came.
+
+    Attributes:
+        camera: its name.
+        frame: that the images are in.
+        color, depth: bytes.
+    """
+
+    camera: str
+    frame: str
+    color: memoryview | bytes
+    depth: memoryview | bytes
 
 
 class ContentWatch:
@@ -43,24 +59,22 @@ class ContentWatch:
         self._next_survey = 0.0
 
     def faults(
-        self, frames: Sequence[ImageFrame], views: Sequence[CameraView], links: LinkPoses, steady: float
+        self, pictures: Sequence[Pictures], views: Sequence[CameraView], links: LinkPoses, steady: float
     ) -> dict[str, str]:
         """Camera to what is wrong with what it shows, in one line; a cloud with it would mislead.
 
         Args:
-            frames: the messages of one set.
-            views: the same as records, of those cameras that could be read.
+            pictures: of one set.
+            views: the same as records.
             links: where the arm's links are at that time.
             steady: seconds of the steady clock.
         """
         found: dict[str, str] = {}
         views_by_name = {view.name: view for view in views}
-        for frame in frames:
-            if frame.camera in views_by_name:
-                fault = self._fault(frame, views_by_name[frame.camera], links, steady)
-                if fault:
-                    found[frame.camera] = fault
-        found.update(_same_frames([frame for frame in frames if frame.camera in views_by_name]))
+        for one in pictures:
+            if fault := self._fault(one, views_by_name[one.camera], links, steady):
+                found[one.camera] = fault
+        found.update(_same_frames(pictures))
         return found
 
     def blind(self, view: CameraView) -> str:
@@ -97,23 +111,23 @@ class ContentWatch:
         """Camera to what the last survey found."""
         return {finding.camera: finding.message for finding in reversed(self._findings)}  # the first of each counts
 
-    def _fault(self, frame: ImageFrame, view: CameraView, links: LinkPoses, steady: float) -> str:
+    def _fault(self, pictures: Pictures, view: CameraView, links: LinkPoses, steady: float) -> str:
         pose = np.asarray(view.base_from_camera)
         try:
-            check_pose(frame.camera, pose, self._workspace, self._base, self._config)
+            check_pose(pictures.camera, pose, self._workspace, self._base, self._config)
             check_unit(view, self._config)
         except InvalidViewError as error:
             return error.problem
-        if moved := self._mounts[frame.camera].fault(pose, links):
+        if moved := self._mounts[pictures.camera].fault(pose, links):
             return moved
         blind = self.blind(view)
-        if blind and self._mounts[frame.camera].is_fixed:
+        if blind and self._mounts[pictures.camera].is_fixed:
             return blind
-        for kind, message in (("colour", frame.color), ("depth", frame.depth)):
+        for kind, data in (("colour", pictures.color), ("depth", pictures.depth)):
             if blind and kind == "depth":
                 continue  # one without noise, as there is nothing in it
-            picture = np.frombuffer(message.data, dtype=np.uint8)
-            still = self._pictures[frame.camera, kind].still_for(picture, steady)
+            picture = np.frombuffer(data, dtype=np.uint8)
+            still = self._pictures[pictures.camera, kind].still_for(picture, steady)
             if still:
                 return (
                     f"its {kind} has been the same bit for bit for {still:.1f} s though its stamps advance: the driver "
@@ -130,11 +144,11 @@ class ContentWatch:
         return stands
 
 
-def _same_frames(frames: Sequence[ImageFrame]) -> Mapping[str, str]:
+def _same_frames(pictures: Sequence[Pictures]) -> Mapping[str, str]:
     """Cameras whose images are all in one frame: at least one of them is not where that is."""
     names: dict[str, list[str]] = {}
-    for frame in frames:
-        names.setdefault(frame_of(frame), []).append(frame.camera)
+    for one in pictures:
+        names.setdefault(one.frame, []).append(one.camera)
     return {
         camera: f"its images are in frame '{name}' like those of {', '.join(one for one in cameras if one != camera)}: "
         "each camera needs a frame of its own"
