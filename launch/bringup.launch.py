@@ -81,6 +81,11 @@ ARGUMENTS = (
         description="Limits of motion: simulation, collaborative (0.25 m/s at the tool), fast, or a file of your own; "
         "empty: simulation for robot:=sim, collaborative for a real arm.",
     ),
+    DeclareLaunchArgument(
+        "speed",
+        default_value="",
+        description="Fraction of the profile's velocities, from 0.01 to 1; empty: the cell's, or all.",
+    ),
     DeclareLaunchArgument("device", default_value="cpu", description="Where the policy computes: cpu or cuda."),
     DeclareLaunchArgument(
         "instruction",

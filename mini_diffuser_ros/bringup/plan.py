@@ -97,6 +97,8 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
 
     shown = {"cameras": list(cameras)}
     motion: dict[str, Value] = {"stop_file": str(session / "stop")}
+    if arguments["speed"]:
+        motion["speed"] = _speed(arguments["speed"])
     motion.update({name: arguments[name] == "true" for name in ("confirm", "dry_run")})
     if profile := arguments["profile"] or (cell.speeds.profile if cell is not None else None):
         motion["profile"] = _profile(profile)
@@ -215,6 +217,16 @@ def _check_namespace(text: str) -> None:
         raise BringupError(
             f"namespace:='{text}' cannot be a namespace of ROS: expected letters, digits and _, as in left or lab/left"
         )
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 0.01 <= speed <= 1.0:
+        raise BringupError(f"speed:={text} is no fraction of the profile's velocities, from 0.01 to 1")
+    return speed
 
 
 def _profile(text: str) -> str:

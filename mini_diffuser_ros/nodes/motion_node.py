@@ -17,7 +17,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner, StaticBox
 from mini_diffuser_ros.motion.config import fitted_to
-from mini_diffuser_ros.motion.profiles import PROFILES, load_profile
+from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
@@ -366,7 +366,7 @@ def supervision(hindrance: tuple[int, str] | None) -> Health:
 
 
 def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionConfig:
-    """Declare ``profile`` and ``planner.*`` and return what they say.
+    """Declare ``profile``, ``speed`` and ``planner.*`` and return what they say.
 
     Args:
         parameters: of the node.
@@ -382,8 +382,10 @@ def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionCo
     )
     defaults = load_profile(profile) if cell is None else fitted_to(cell, load_profile(profile))
     limits = parameters.settings(defaults, "planner", without=("boxes",))
+    begin = 1.0 if cell is None else min(1.0, max(0.01, cell.speeds.speed / 100.0))
+    speed = parameters.number("speed", begin, "fraction of the profile's velocities, of joints and tool", 0.01, 1.0)
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
-    return replace(limits, boxes=(*limits.boxes, *boxes))
+    return replace(slowed(limits, speed), boxes=(*limits.boxes, *boxes))
 
 
 def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:

@@ -35,6 +35,7 @@ def arguments(tmp_path: Path) -> dict[str, str]:
         "allow_simulated_policy": "false",
         "device": "cpu",
         "profile": "",
+        "speed": "",
         "instruction": "",
         "exit_on_done": "false",
         "confirm": "false",
@@ -225,3 +226,15 @@ def test_a_profile_that_is_none_is_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(UserError, match=re.escape(words)):
         plan_bringup({**arguments, "profile": profile}, SESSION, SHIPPED)
+
+
+def test_a_fraction_of_the_speed_goes_to_motion(arguments: dict[str, str]) -> None:
+    plan = plan_bringup({**arguments, "speed": "0.5"}, SESSION, SHIPPED)
+
+    assert yaml.safe_load(plan.parameter_file())["/**/motion_node"]["ros__parameters"]["speed"] == 0.5
+
+
+@pytest.mark.parametrize("speed", ["0", "1.5", "-0.2", "nan", "fast"])
+def test_a_speed_that_is_no_fraction_is_refused(arguments: dict[str, str], speed: str) -> None:
+    with pytest.raises(UserError, match=re.escape(f"speed:={speed} is no fraction")):
+        plan_bringup({**arguments, "speed": speed}, SESSION, SHIPPED)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mini_diffuser_ros.motion import MotionConfig, StaticBox
-from mini_diffuser_ros.motion.profiles import PROFILES, load_profile
+from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
 
@@ -97,3 +97,11 @@ def test_a_profile_of_ones_own_is_read_and_checked(tmp_path: Path) -> None:
     file.write_text("max_tool_speed: 250")
     with pytest.raises(SettingsError, match=r"max_tool_speed is 250.*expected a number in"):
         load_profile(str(file))
+
+
+def test_a_fraction_of_the_speed_slows_joints_and_tool() -> None:
+    half = slowed(load_profile("collaborative"), 0.5)
+
+    assert half.max_tool_speed == 0.125
+    assert half.velocity_scaling == load_profile("collaborative").velocity_scaling / 2.0
+    assert half.acceleration_scaling == load_profile("collaborative").acceleration_scaling

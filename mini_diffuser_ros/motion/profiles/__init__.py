@@ -5,6 +5,7 @@ A profile is a YAML file with fields of :class:`MotionConfig`, here or anywhere;
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mini_diffuser_ros.motion.config import MotionConfig
@@ -30,3 +31,12 @@ def load_profile(profile: str) -> MotionConfig:
     if profile not in PROFILES:
         raise SettingsError("profile", f"is unknown: {unknown_name(profile, PROFILES, 'profile')}")
     return read_settings(MotionConfig, _FOLDER / f"{profile}.yaml")
+
+
+def slowed(config: MotionConfig, speed: float) -> MotionConfig:
+    """The settings with a fraction, in (0, 1], of their velocities of joints and tool; never below the least."""
+    return replace(
+        config,
+        velocity_scaling=max(0.01, config.velocity_scaling * speed),
+        max_tool_speed=max(0.001, config.max_tool_speed * speed),
+    )
