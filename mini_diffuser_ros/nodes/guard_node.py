@@ -154,6 +154,8 @@ class GuardNode(ManagedNode):
     def _health(self) -> Health:
         if self._stop:
             return Health(HealthLevel.WARN, f"stopped: {self._reason}")
+        if self._motion.silence() == float("inf"):
+            return Health(HealthLevel.OK, "no motion_node was heard of yet: nothing to guard")
         if self._motion.silence() > self._motion_timeout:
             return Health(HealthLevel.WARN, "motion_node is not heard")
         return Health(HealthLevel.OK, "watching")

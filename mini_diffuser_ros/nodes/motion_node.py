@@ -214,7 +214,7 @@ class MotionNode(ManagedNode):
         diagnostics.add("controllers", self._health.controllers)
         diagnostics.add("gripper", self._gripper.health)
         diagnostics.add("motion", self._health.motion)
-        diagnostics.add("supervision", lambda: supervision(self._hindrance()))
+        diagnostics.add("supervision", self._supervision)
 
     def close(self) -> None:
         """Bring the motion under way to rest; what is remembered for the case of a crash is not needed."""
@@ -226,6 +226,14 @@ class MotionNode(ManagedNode):
     def _on_joints(self, *state: Any) -> None:
         self._health.joint_state_arrived()
         self._joints.take(*state)
+
+    def _supervision(self) -> Health:
+        """Whether a motion would be supervised, for diagnostics."""
+        if not self._stopping.heart.is_serving():
+            return Health(HealthLevel.OK, "starting")
+        if hindrance := self._hindrance():
+            return Health(HealthLevel.ERROR, hindrance[1])
+        return Health(HealthLevel.OK, "guard, clock and uniqueness are as they have to be")
 
     def _hindrance(self) -> tuple[int, str] | None:
         """What speaks against any motion now."""
@@ -356,13 +364,6 @@ class MotionNode(ManagedNode):
         arms = actions_of_kind(self, "control_msgs/action/FollowJointTrajectory")
         grippers = actions_of_kind(self, "control_msgs/action/GripperCommand")
         return f"arms found: {', '.join(arms) or 'none'}; grippers found: {', '.join(grippers) or 'none'}"
-
-
-def supervision(hindrance: tuple[int, str] | None) -> Health:
-    """Whether a motion would be supervised, for diagnostics."""
-    if hindrance is None:
-        return Health(HealthLevel.OK, "guard, clock and uniqueness are as they have to be")
-    return Health(HealthLevel.ERROR, hindrance[1])
 
 
 def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionConfig:
