@@ -58,6 +58,7 @@ class StandInArm:
             ``rejects``, ``aborts``, ``never_ends`` or ``mute``; of the arm ``blocked``.
         speeds: (monotonic seconds, fastest commanded rad/s, fastest real rad/s) of the last cycles.
         goals: trajectories that were accepted.
+        held_at: monotonic seconds at which a cancel last had the controller hold its position.
     """
 
     def __init__(self, robot: str = "fr3", namespace: str = "/") -> None:
@@ -66,6 +67,7 @@ class StandInArm:
         self.fault = ""
         self.speeds: deque[tuple[float, float, float]] = deque(maxlen=20000)
         self.goals = 0
+        self.held_at = -float("inf")
         self._names = self.robot.arm_joint_names
         self._positions, self._velocities = np.array(self.robot.home), np.zeros(len(self._names))
         self._finger, self._finger_goal = 0.04, 0.04
@@ -176,6 +178,7 @@ class StandInArm:
         with self._lock:
             if self._active is not None and self._active.handle is handle:
                 self._controller.hold(self._positions)
+                self.held_at = time.monotonic()
                 self._active.end(Result.SUCCESSFUL, "", canceled=True)
                 self._active = None
         return CancelResponse.ACCEPT

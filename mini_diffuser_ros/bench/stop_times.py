@@ -66,17 +66,19 @@ class StoppedController:
     def once(self, state: str) -> dict[str, Any]:
         """Figures of one stop: milliseconds, radians, millimetres."""
         goal = self._enter(state)
-        before, called = self._arm.positions(), time.monotonic()
+        before, speed, called = self._arm.positions(), self._arm.commanded_speed(), time.monotonic()
         answer = _result(self._stop.call_async(Trigger.Request()))
         answered = time.monotonic()
         time.sleep(SETTLED)
         since = [one for one in list(self._arm.speeds) if one[0] >= called]
         zero = max((at for at, commanded, _ in since if commanded > COMMANDED), default=called)
+        if speed > COMMANDED:  # between two cycles, too
+            zero = max(zero, self._arm.held_at)
         rest = max((at for at, _, real in since if real > RESTING), default=called)
         moved = self._arm.positions() - before
         figures = {
             "state": state,
-            "speed": max((commanded for _, commanded, _ in since[:1]), default=0.0),
+            "speed": speed,
             "zero_ms": 1e3 * (zero - called),
             "rest_ms": 1e3 * (rest - called),
             "answer_ms": 1e3 * (answered - called),
