@@ -53,7 +53,7 @@ def goals(peer: Peer) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def asking(start: Callable[..., Process], states: list[Any]) -> Iterator[Process]:
-    process = start("motion_node", **DRIVERS, **PATIENCE, confirm=True, confirm_timeout=2.0)
+    process = start("motion_node", **DRIVERS, **PATIENCE, confirm=True, confirm_timeout=4.0)
     yield process
     process.kill()
 
@@ -73,7 +73,7 @@ def test_silence_never_moves(peer: Peer, states: list[Any], questions: list[Any]
     result = peer.await_that(
         lambda: (one := peer.execute(MoveToKeyframe, MOVE, candidates=[PLACE])).outcome == Result.UNCONFIRMED and one
     )
-    assert "nobody answered within 2 s" in result.message
+    assert "nobody answered within 4 s" in result.message
     assert not any(is_moving([state]) for state in states[known:])
     peer.await_that(lambda: questions and questions[-1].id == 0)
 
@@ -96,22 +96,59 @@ def test_only_an_answer_to_the_question_that_is_open_counts(
     assert not any(is_moving([state]) for state in states[seen:])
 
 
+class Terminal:
+    """A command with a keyboard."""
+
+    def __init__(self, *words: str) -> None:
+        self._process = subprocess.Popen(
+            ["mini-diffuser", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def await_line(self, words: str) -> None:
+        """Read on until a line holds these words."""
+        assert self._process.stdout is not None
+        assert any(words in line for line in self._process.stdout), f"'{words}' was never said"
+
+    def type(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def end(self) -> tuple[int, str]:
+        """Exit code after the end of the input, and what was said last."""
+        said, _ = self._process.communicate(timeout=60)
+        return self._process.returncode, said
+
+
 @pytest.mark.usefixtures("asking")
 def test_home_asks_in_its_own_terminal_and_obeys(peer: Peer, states: list[Any]) -> None:
-    home = subprocess.Popen(
-        ["mini-diffuser", "home"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert home.stdin is not None
-    assert home.stdout is not None
-    for line in home.stdout:
-        if line.startswith("may it begin?"):
-            break
-    home.stdin.write("y\n")
-    home.stdin.flush()
-    said, wrong = home.communicate(timeout=60)
-    assert home.returncode == 0, wrong
+    home = Terminal("home")
+    home.await_line("may it begin?")
+    home.type("y")
+    code, said = home.end()
+    assert code == 0
     assert "reached home" in said
     peer.await_that(lambda: stays_at_rest(states, 10) and np.allclose(place_of(states[-1]), HOME, atol=0.01))
+
+
+@pytest.mark.usefixtures("asking", "states")
+def test_what_is_typed_before_a_question_consents_to_nothing(peer: Peer) -> None:
+    terminal = Terminal("confirm")
+    terminal.await_line("waiting for motions")
+    terminal.type("y")
+    terminal.await_line("nothing is asked")
+    handle = peer.send(MoveToKeyframe, MOVE, candidates=[PLACE])
+    terminal.await_line("may it begin?")
+    terminal.type("perhaps")
+    terminal.await_line("is no answer")
+    terminal.type("y")
+    terminal.await_line("it may begin")
+    assert peer.result_of(handle.get_result_async()).result.outcome == Result.REACHED
+    assert terminal.end()[0] == 0
 
 
 @pytest.mark.usefixtures("asking")

@@ -13,10 +13,16 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mini_diffuser_msgs.action import MoveToKeyframe
 
 from mini_diffuser_ros.commands.main import main
+from mini_diffuser_ros.data.formats.episode_file import write_images
+from mini_diffuser_ros.geometry import pose_from_matrix
+from mini_diffuser_ros.perception import fuse_views
+from mini_diffuser_ros.records import CameraView, Episode, Keyframe
+from mini_diffuser_ros.robots import load_robot
 
 from .arm import GUARD_PATIENCE, MOVE, PATIENCE, keyframe
 from .conftest import FRANKA_INTERFACES, Peer, Process
@@ -37,6 +43,26 @@ def run(command: str, folder: Path, keys: str = "") -> subprocess.CompletedProce
     environment = {**os.environ, **FRANKA_INTERFACES}
     words = shlex.split(command)
     return subprocess.run(words, cwd=folder, env=environment, input=keys, capture_output=True, text=True, timeout=180)
+
+
+def demonstrate(file: Path) -> None:
+    """An episode of two keyframes on the arm, from its home position on."""
+    robot = load_robot("fr3")
+
+    def keyframe_at(turn: float) -> Keyframe:
+        positions = np.array(robot.home)
+        positions[0] += turn
+        view = CameraView(
+            "front", np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.float32), np.eye(3), np.eye(4), turn
+        )
+        joints = dict(zip(robot.arm_joint_names, positions.tolist(), strict=True))
+        pose = pose_from_matrix(robot.tcp_pose(positions))
+        return Keyframe(pose, True, turn, lambda: fuse_views([view]), lambda: (view,), joints)
+
+    episode = Episode("stack_cups", 0, ("stack the cups",), [keyframe_at(0.0), keyframe_at(0.4)], "by hand")
+    file.parent.mkdir(parents=True)
+    with file.open("wb") as stream:
+        write_images(stream, episode, "fr3", robot.base_frame)
 
 
 @cache
@@ -105,3 +131,12 @@ def test_the_careful_way_to_the_first_motion(peer: Peer, start: Callable[..., Pr
     home = step("mini-diffuser home")
     assert home.returncode == 0, home.stdout + home.stderr
     assert "reached home" in home.stdout
+
+    demonstrate(tmp_path / "recordings" / "mine" / "stack_cups-000000.zip")
+    replayed = step("mini-diffuser replay", "y\n")
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert "keyframe 2 of 2: reached candidate 1 of 1" in replayed.stdout
+    # It has moved away from where the episode begins; and nothing is done unasked.
+    again = "mini-diffuser replay recordings/mine/stack_cups-000000.zip"
+    assert "--move-to-start" in run(again, tmp_path, "y\n").stderr
+    assert run(f"{again} --move-to-start", tmp_path).stdout.endswith("nothing was moved\n")
