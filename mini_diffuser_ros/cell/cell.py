@@ -113,7 +113,7 @@ class CellSpeeds:
         profile: ``collaborative`` with people beside the arm, ``fast`` behind a fence, ``simulation``, or the path of a
             file of your own; left out: ``collaborative``.
         max_tool_speed: m/s of the tool; left out: that of the profile.
-        speed: percent of all that, to begin with.
+        speed: percent of the profile's joint velocities and of the tool's speed.
     """
 
     profile: str | None = None

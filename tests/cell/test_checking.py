@@ -192,7 +192,7 @@ def test_every_number_has_a_unit() -> None:
         ("speeds.profile", "colaborative", "did you mean 'collaborative'?"),
         ("speeds.max_tool_speed", 3.5, "is 3.5 m/s, but the maker of fr3 allows"),
         ("speeds.max_tool_speed", 0.5, "with people beside the arm (profile collaborative) it is 0.25 m/s"),
-        ("speeds.speed", 150, "expected percent in [0, 100]"),
+        ("speeds.speed", 150, "expected percent in [0.1, 100]"),
         ("gripper.width", 80, "write 0.08 if these are millimetres"),
         ("gripper.width", 0.12, "the fingers of fr3 open to 0.08 m"),
     ],

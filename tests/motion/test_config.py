@@ -1,12 +1,15 @@
 """Settings of the planner are validated by name."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mini_diffuser_ros.cell import CellSpeeds, read_cell
 from mini_diffuser_ros.motion import MotionConfig, StaticBox
+from mini_diffuser_ros.motion.config import fitted_to
 from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
@@ -105,3 +108,11 @@ def test_a_fraction_of_the_speed_slows_joints_and_tool() -> None:
     assert half.max_tool_speed == 0.125
     assert half.velocity_scaling == load_profile("collaborative").velocity_scaling / 2.0
     assert half.acceleration_scaling == load_profile("collaborative").acceleration_scaling
+
+
+def test_a_cell_says_where_and_how_fast_the_arm_moves() -> None:
+    cell = read_cell(Path(__file__).parents[2] / "config" / "cells" / "example.yaml")
+    config = fitted_to(replace(cell, speeds=CellSpeeds(None, 0.2)), MotionConfig(velocity_scaling=0.4))
+    assert (config.workspace, config.table_height, config.boxes) == (cell.workspace, cell.table.height, cell.boxes)
+    assert config.velocity_scaling == 0.4
+    assert config.max_tool_speed == 0.2

@@ -39,6 +39,7 @@ ARGUMENTS = [
     "respawn",
     "params",
 ]
+EXAMPLE = Path(__file__).parents[2] / "config" / "cells" / "example.yaml"
 RUN_ENDS = 300.0  # seconds; a busy machine renders slowly
 BUILT = (
     "[policy_node]: ready for instructions",
@@ -180,6 +181,7 @@ def test_every_argument_is_described() -> None:
     [
         (("robots:=sim",), "unknown launch argument 'robots'"),
         (("robot:=ur5",), "robot:=ur5 is not known; known are sim, fr3, panda"),
+        ((f"cell:={EXAMPLE}", "robot:=panda"), "robot:=panda is not the cell's, which is fr3"),
         (("robot:=fr3",), "add allow_simulated_policy:=true"),
         (("namespace:=bad name",), "namespace:='bad name' cannot be a namespace of ROS"),
         (("exit_on_done:=true",), "needs an instruction"),
