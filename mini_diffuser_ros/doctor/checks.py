@@ -212,15 +212,13 @@ def clocks(seen: Snapshot) -> Iterator[Diagnosis]:
             ERROR,
             "set use_sim_time alike",
         )
-    elif publishers and others and seen.clock_runs:
-        yield Diagnosis(
-            "clock", f"/clock of {publishers} runs, nobody follows it", WARN, "end it, or use_sim_time:=true"
-        )
     else:
         yield Diagnosis("clock", f"/clock of {publishers}" if following else "of the system")
     if following or seen.joints.age is None:
         return
     age, remedy = seen.joints.age, "synchronise the machines: chronyc tracking"
+    if publishers and seen.clock_runs:
+        remedy = f"/clock of {publishers} runs and nobody of ours follows it: use_sim_time:=true, or end it"
     if age < -CLOCK_LEAD:
         yield Diagnosis("clock of the joint states", f"{-age:.2f} s ahead of this machine", ERROR, remedy)
     elif age > OLDEST_STAMP:

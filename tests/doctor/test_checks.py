@@ -131,10 +131,10 @@ FAULTS: dict[str, tuple[Snapshot, checks.Check, HealthLevel, str]] = {
         ERROR,
         "alike",
     ),
-    "a forgotten /clock": (
-        replace(graph(clock_publishers=("/bag",)), clock_runs=True),
+    "drivers on a /clock that nobody of ours follows": (
+        replace(joints(age=3.0), graph=replace(WELL.graph, clock_publishers=("/bag",)), clock_runs=True),
         checks.clocks,
-        WARN,
+        ERROR,
         "use_sim_time",
     ),
     "no camera": (replace(WELL, cameras=()), checks.cameras, ERROR, "camera_driver"),
