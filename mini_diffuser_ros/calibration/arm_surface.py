@@ -44,11 +44,16 @@ class ArmSurface:
 
     Args:
         robot: whose surface it is.
+
+    Attributes:
+        is_true: whether it is the true one, not that of coarse shapes.
     """
 
     def __init__(self, robot: RobotDescription) -> None:
         self.robot = robot
-        self._model = mujoco.MjModel.from_xml_string(_with_meshes(robot_mjcf(robot), surface_meshes(robot)))
+        meshes = surface_meshes(robot)
+        self.is_true = bool(meshes)
+        self._model = mujoco.MjModel.from_xml_string(_with_meshes(robot_mjcf(robot), meshes))
         self._data = mujoco.MjData(self._model)
 
     def seen(self, joints: Mapping[str, float], base_from_camera: Array, rays: Array) -> SeenSurface:

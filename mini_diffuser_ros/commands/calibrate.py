@@ -167,7 +167,7 @@ def _hand_eye(options: argparse.Namespace) -> int:
 
 def _arm(options: argparse.Namespace) -> int:
     shots, robot = _shots(options)
-    surface = ArmSurface(robot)
+    surface = _surface(robot)
     for camera in cameras_of(shots, options.cameras):
         parent = _parent(options, camera, robot)
         guess = _guess(options, shots, camera, parent, robot)
@@ -175,6 +175,16 @@ def _arm(options: argparse.Namespace) -> int:
         _say(f"{camera}: {found}")
         _write(options, camera, parent, found.parent_from_camera)
     return 0
+
+
+def _surface(robot: RobotDescription) -> ArmSurface:
+    surface = ArmSurface(robot)
+    if not surface.is_true:
+        _say(
+            f"the true surface of {robot.name} is not known, its shapes are about 1 cm outside: take what follows for "
+            "no better than that on a real arm, and see docs/calibration.md for how the surface gets known"
+        )
+    return surface
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -189,7 +199,7 @@ def _table(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     shots, robot = _shots(options, count=1)
-    surface, off = ArmSurface(robot), []
+    surface, off = _surface(robot), []
     for camera in cameras_of(shots, options.cameras):
         parent, believed = _calibrated(options, camera)
         lens, taken = lens_of(shots, camera), arm_shots(shots, camera, robot)

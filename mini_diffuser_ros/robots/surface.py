@@ -1,9 +1,9 @@
 """True surfaces of a robot's links, where its folder has them; shapes in ``model.yaml`` are coarse.
 
-``model.npz`` beside ``model.yaml`` and ``tool.npz`` beside ``tool.yaml`` hold ``<link>_vertices`` (V, 3), whole tenths
-of a millimetre in the link frame, and ``<link>_faces`` (F, 3), triangles by their vertices. Those of Franka's arm and
-hand are drawn from the visual meshes of franka_description (Apache-2.0, Franka Robotics GmbH), of the FER, thinned to
-1600 triangles a link; those of the FR3 that could be compared lie within 2.5 mm of them.
+``model.npz`` beside ``model.yaml`` and ``tool.npz`` beside ``tool.yaml`` hold ``<link>_vertices`` (V, 3), whole
+tenths of a millimetre in the link frame, and ``<link>_faces`` (F, 3), triangles by their vertices. No robot of this
+package has them: makers' meshes are theirs. Those of franka_description, thinned to 1600 triangles a link, are within
+2.5 mm of each other for FER and FR3; docs/calibration.md shows how a folder of one's own gets them.
 """
 
 from __future__ import annotations

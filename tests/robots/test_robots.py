@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 import mini_diffuser_ros.robots
-from mini_diffuser_ros.geometry import inverse_transform, transform_points
-from mini_diffuser_ros.robots import ROBOTS, Box, Geom, UnknownRobotError, load_robot, robot_mjcf, surface_meshes
+from mini_diffuser_ros.robots import ROBOTS, UnknownRobotError, load_robot, robot_mjcf, surface_meshes
 from mini_diffuser_ros.support.settings import SettingsError
 
 
@@ -171,24 +170,17 @@ def test_a_folder_without_a_file_is_refused_by_its_name(folder: Path) -> None:
         load_robot(folder)
 
 
-def test_true_surfaces_lie_inside_the_coarse_shapes_and_give_them_their_size() -> None:
-    robot = load_robot("fr3")
-    meshes = surface_meshes(robot)
-    assert set(meshes) == {link.name for link in robot.links if link.geoms}
-    for link in robot.links:
-        if link.name in meshes and link.role == "arm":
-            vertices = meshes[link.name].vertices
-            distances = np.min([_distance(geom, vertices) for geom in link.geoms], axis=0)
-            assert distances.max() < 0.012, link.name
-            assert distances.min() > -0.1
-    assert meshes["fr3_link3"].faces.max() < len(meshes["fr3_link3"].vertices)
-    assert set(surface_meshes(load_robot("ur5e"))) == {"hand", "leftfinger", "rightfinger"}  # Franka's hand
+def test_true_surfaces_are_read_where_a_folder_has_them(folder: Path) -> None:
+    vertices = np.array([[0, 0, 0], [1000, 0, 0], [0, 500, 0], [0, 0, 250]], np.int16)
+    faces = np.array([[0, 1, 2], [0, 1, 3]], np.uint16)
+    assert surface_meshes(load_robot("fr3")) == {}
 
+    like = load_robot("ur5e")
+    name = like.links[1].name.removeprefix(like.prefix)
+    np.savez(folder / "model.npz", **{f"{name}_vertices": vertices, f"{name}_faces": faces})
+    link = like.prefix + name
+    meshes = surface_meshes(load_robot(folder))
 
-def _distance(geom: Geom, points: np.ndarray) -> np.ndarray:
-    """Metres from points (N, 3) of the link frame to the surface of a geom, negative inside a capsule."""
-    local = transform_points(inverse_transform(geom.link_from_geom), points)
-    if isinstance(geom, Box):
-        return np.linalg.norm(np.maximum(np.abs(local) - geom.half_extents, 0.0), axis=1)
-    along = np.clip(local[:, 2], -geom.length / 2.0, geom.length / 2.0)
-    return np.linalg.norm(local - np.outer(along, [0.0, 0.0, 1.0]), axis=1) - geom.radius
+    assert set(meshes) == {link}
+    np.testing.assert_allclose(meshes[link].vertices, vertices * 1e-4)
+    np.testing.assert_array_equal(meshes[link].faces, faces)
