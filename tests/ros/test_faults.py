@@ -21,6 +21,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
 from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds
+from mini_diffuser_ros.sensing.rest import RestConfig
 
 from .arm import LEFT, RIGHT, keyframe
 from .conftest import LATCHED, Peer, Process
@@ -29,7 +30,7 @@ SPACE = "/faults"
 MOVE, STOP, RESUME = (f"{SPACE}/mini_diffuser/{name}" for name in ("move_to_keyframe", "stop", "resume"))
 HEARTBEAT = f"{SPACE}/mini_diffuser/heartbeat/policy"
 FAR = keyframe(3.0, 0.0, 0.2)
-STILL = 0.01  # rad/s
+STILL = RestConfig().speed  # rad/s, as motion_node has it
 Result = MoveToKeyframe.Result
 # Somewhat patient, as tests share the processors, and slow, to leave time to interfere.
 MOTION = {"max_joint_age": 0.8, "guard_timeout": 1.0, "feedback_timeout": 1.0, "watch.lag": 0.6, "client_timeout": 1.0}
@@ -95,7 +96,9 @@ def go(peer: Peer, target: Any) -> Any:
 def ended(peer: Peer, arm: StandInArm, handle: Any) -> Any:
     """Result of a motion, whose arm is at rest as soon as it is known, and stays so."""
     result = peer.result_of(handle.get_result_async(), 40.0).result
-    assert is_still(arm), f"{result.message}: the arm moves at {arm.speed():.2f} rad/s"
+    assert is_still(arm), (
+        f"{result.message}: the arm moves at {arm.speed():.4f} rad/s, commanded {arm.commanded_speed():.4f}"
+    )
     return result
 
 
