@@ -205,7 +205,10 @@ def test_a_key_of_the_demonstrator_opens_and_closes_the_gripper(
         gripper_action="franka_gripper/gripper_action",
         max_joint_age=2.0,
     )
+    states = peer.collect(JointState, "/joint_states", qos_profile_sensor_data)
+    # What g does goes by the measured fingers, which have to be known.
     peer.await_that(lambda: "keyframes are marked" in recorder.said())
+    peer.await_that(lambda: any(finger_width([state]) > 0.07 for state in states if len(state.name) > 7))
     words = [sys.executable, "-m", "mini_diffuser_ros", "demo", "--task", "lift", "lift the block"]
     told = subprocess.run(words, input="g\ng\nq\n", capture_output=True, text=True, timeout=120)
     assert told.returncode == 0, told.stderr
