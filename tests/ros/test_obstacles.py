@@ -29,9 +29,15 @@ class Clouds:
 
     def __init__(self, peer: Peer, joints: list[Any]) -> None:
         self.points: np.ndarray | None = TABLE
+        self._node = peer.node
         self._publisher = peer.node.create_publisher(PointCloud2, "/mini_diffuser/cloud", qos_profile_sensor_data)
         self._joints = joints
         self._timer = peer.node.create_timer(CLOUD_PERIOD, self._publish)
+
+    def close(self) -> None:
+        """Publish no more: the peer's node lives on with other tests."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
 
     def _publish(self) -> None:
         points = self.points
@@ -50,8 +56,10 @@ def joints(peer: Peer, start: Callable[..., Process]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def clouds(peer: Peer, joints: list[Any]) -> Clouds:
-    return Clouds(peer, joints)
+def clouds(peer: Peer, joints: list[Any]) -> Iterator[Clouds]:
+    shown = Clouds(peer, joints)
+    yield shown
+    shown.close()
 
 
 @pytest.fixture(scope="module")
