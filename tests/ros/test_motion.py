@@ -182,9 +182,13 @@ def test_a_stop_works_from_any_state_and_latches_until_resumed(peer: Peer, joint
     refused = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
     assert refused.outcome == Result.STOPPED
     assert "resume" in refused.message
-    assert peer.call(Trigger, "/mini_diffuser/resume").success
-    reached = peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(0.45, 0.23, 0.3)])
-    assert reached.success, reached.message
+
+    def resumed() -> bool:
+        """Again where motion_node heard of the guard's share in the stop after the resume."""
+        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        return bool(peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(0.45, 0.23, 0.3)]).success)
+
+    peer.await_that(resumed)
 
 
 @pytest.mark.usefixtures("motion")
