@@ -72,6 +72,7 @@ class ArmScene:
         self.shot, self.lens, self._surface = shot, lens, surface
         self.base_from_parent = robot.forward_kinematics(shot.joints)[parent]
         self.depth = np.where(np.isfinite(shot.depth) & (shot.depth > 0.0), shot.depth, 0.0).astype(np.float64)
+        self._coarse = ray_grid(lens, _CELL)
         self._tree: tuple[cKDTree, Array] | None = None
 
     def check(self) -> None:
@@ -96,7 +97,7 @@ class ArmScene:
 
     def _seen_of(self, parent_from_camera: Array, grid: RayGrid) -> SeenSurface:
         """As :meth:`seen`, casting rays only where a coarser grid meets the arm nearby."""
-        coarse = ray_grid(self.lens, _CELL)
+        coarse = self._coarse
         met = np.zeros(coarse.shape, bool)
         met.ravel()[self.seen(parent_from_camera, coarse).places] = True
         met = binary_dilation(met, np.ones((3, 3), bool), iterations=2)

@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.calibration.errors import CalibrationError
 from mini_diffuser_ros.perception.back_projection import PINHOLE
-from mini_diffuser_ros.perception.distortion import check_distortion, distort
+from mini_diffuser_ros.perception.distortion import check_distortion, project, undistort
 from mini_diffuser_ros.perception.errors import PerceptionError
 from mini_diffuser_ros.records import Distortion
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.settings import SettingsError, read_yaml
 
 Array = NDArray[np.float64]
-
-_ROUNDS = 30  # fixed-point iterations; the error shrinks by the distortion itself in each
-_EXACT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +51,14 @@ class Lens:
 
     def project(self, points: NDArray[np.floating]) -> Array:
         """Pixels (N, 2) of points (N, 3) of the camera frame, metres, z > 0."""
-        points = np.asarray(points, dtype=np.float64)
-        rays = points[:, :2] / points[:, 2:]
-        bent = distort(rays, self.distortion) if self.distortion.bends else rays
-        return bent @ self.intrinsics[:2, :2].T + self.intrinsics[:2, 2]
+        return project(points, self.intrinsics, self.distortion)
 
     def rays(self, pixels: NDArray[np.floating]) -> Array:
         """(N, 2) x and y at z = 1 of the rays through pixels (N, 2), the distortion taken out."""
         pixels = np.asarray(pixels, dtype=np.float64)
         homogeneous = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1)
         bent = (homogeneous @ np.linalg.inv(self.intrinsics).T)[:, :2]
-        straight = bent
-        if self.distortion.bends:
-            for _ in range(_ROUNDS):
-                miss = bent - distort(straight, self.distortion)
-                straight = straight + miss
-                if not np.abs(miss).max(initial=0.0) > _EXACT:
-                    break
-        return straight
+        return undistort(bent, self.distortion) if self.distortion.bends else bent
 
 
 def read_lens(path: Path) -> Lens:

@@ -72,6 +72,34 @@ def distort(directions: Floats, distortion: Distortion) -> Floats:
     return np.stack([across, along], axis=-1)
 
 
+def undistort(bent: Floats, distortion: Distortion) -> Floats:
+    """Directions that show at given places, the way back of :func:`distort`.
+
+    Args:
+        bent: (..., 2) as :func:`distort` returns them.
+        distortion: of the lens, checked.
+
+    Returns:
+        (..., 2) x / z and y / z; NaN where the lens shows nothing.
+    """
+    with np.errstate(all="ignore"):  # what has no direction goes to infinity
+        return _unbent_circles(bent, distortion) if distortion.model == "equidistant" else _solve(bent, distortion)
+
+
+def project(points: NDArray[np.floating], intrinsics: NDArray[np.floating], distortion: Distortion) -> Floats:
+    """Pixels (N, 2) of points (N, 3) of the camera frame, metres, z > 0.
+
+    Args:
+        points: that are seen.
+        intrinsics: (3, 3) pinhole matrix, pixels.
+        distortion: of the lens, checked.
+    """
+    points, matrix = np.asarray(points, np.float64), np.asarray(intrinsics, np.float64)
+    directions = points[:, :2] / points[:, 2:]
+    bent = distort(directions, distortion) if distortion.bends else directions
+    return np.asarray(bent @ matrix[:2, :2].T + matrix[:2, 2])
+
+
 def pixel_directions(
     inverse_intrinsics: Floats, distortion: Distortion, height: int, width: int
 ) -> NDArray[np.float32]:
@@ -97,10 +125,8 @@ def _pixel_directions(matrix: bytes, distortion: Distortion, height: int, width:
     inverse = np.frombuffer(matrix, np.float64).reshape(3, 3)
     v, u = np.indices((height, width), dtype=np.float64)
     bent = np.stack([u, v, np.ones_like(u)], axis=-1) @ inverse[:2].T
-    with np.errstate(all="ignore"):  # what has no direction goes to infinity
-        directions = (
-            _unbent_circles(bent, distortion) if distortion.model == "equidistant" else _solve(bent, distortion)
-        )
+    directions = undistort(bent, distortion)
+    with np.errstate(all="ignore"):
         miss = np.linalg.norm((distort(directions, distortion) - bent) / np.abs(inverse.diagonal()[:2]), axis=-1)
         directions[~(miss < PIXEL_TOLERANCE)] = np.nan
     share = float(np.mean(np.isfinite(directions[..., 0])))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.geometry import inverse_transform, transform_points
 from mini_diffuser_ros.perception.back_projection import back_project
 from mini_diffuser_ros.perception.content import ContentConfig, stride
-from mini_diffuser_ros.perception.distortion import distort
+from mini_diffuser_ros.perception.distortion import project
 from mini_diffuser_ros.records import CameraView, Workspace
 
 Points = NDArray[np.floating]
@@ -201,11 +201,7 @@ def _looked_through(points: Points, view: CameraView, config: ContentConfig) -> 
     """Share of points that a camera looks through, of those that it would see, and how many these are."""
     local = transform_points(inverse_transform(np.asarray(view.base_from_camera, np.float64)), points)
     local = local[local[:, 2] > 0.05]
-    directions = local[:, :2] / local[:, 2:]
-    if view.distortion.bends:
-        directions = distort(directions, view.distortion)
-    pixels = np.column_stack([directions, np.ones(len(directions))]) @ np.asarray(view.intrinsics, np.float64)[:2].T
-    columns, rows = np.rint(pixels).astype(np.int64).T
+    columns, rows = np.rint(project(local, view.intrinsics, view.distortion)).astype(np.int64).T
     height, width = view.depth.shape
     inside = (columns >= 1) & (columns < width - 1) & (rows >= 1) & (rows < height - 1)
     columns, rows, distance = columns[inside], rows[inside], local[inside, 2]
