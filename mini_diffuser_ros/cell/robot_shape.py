@@ -83,11 +83,7 @@ class RobotShape:
         for link in self.robot.links:
             for geom in link.geoms:
                 inside = inverse_transform(self.links_at_home[link.name] @ geom.link_from_geom) @ np.append(point, 1.0)
-                if isinstance(geom, Capsule):
-                    along = np.clip(inside[2], -geom.length / 2.0, geom.length / 2.0)
-                    depths.append((geom.radius - float(np.linalg.norm(inside[:3] - (0.0, 0.0, along))), link.name))
-                else:
-                    depths.append((-float(_outside(inside[None, :3], geom.half_extents)[0]), link.name))
+                depths.append((geom.radius - float(_outside(inside[None, :3], geom.core)[0]), link.name))
         depth, name = max(depths)
         return name, depth
 

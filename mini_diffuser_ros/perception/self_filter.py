@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.geometry import inverse_transform
 from mini_diffuser_ros.perception.errors import PerceptionError
 from mini_diffuser_ros.records import FusionConfig
-from mini_diffuser_ros.robots import Box, Geom, RobotDescription
+from mini_diffuser_ros.robots import Geom, RobotDescription
 
 Floats = NDArray[np.float32]
 
@@ -102,18 +102,15 @@ def _filtered_geoms(
 
 def _half_size(geom: Geom) -> NDArray[np.float64]:
     """Half extents (3,) of the geom along its own axes."""
-    if isinstance(geom, Box):
-        return np.asarray(geom.half_extents, dtype=np.float64)
-    return np.array([geom.radius, geom.radius, geom.radius + geom.length / 2.0])
+    return geom.core + geom.radius
 
 
 def _squared_distance(geom: Geom, local: Floats) -> Floats:
     """Squared distance of points (3, N) of the geom's frame to the box, or to the axis of the capsule."""
-    core = geom.half_extents if isinstance(geom, Box) else np.array([0.0, 0.0, geom.length / 2.0])
-    outside = np.maximum(np.abs(local) - core.astype(np.float32)[:, None], 0.0)
+    outside = np.maximum(np.abs(local) - geom.core.astype(np.float32)[:, None], 0.0)
     return np.einsum("ij,ij->j", outside, outside)
 
 
 def _allowance(geom: Geom, margin: float) -> float:
     """Squared distance up to which a point is the robot's, on the scale of :func:`_squared_distance`."""
-    return margin**2 if isinstance(geom, Box) else (geom.radius + margin) ** 2
+    return (geom.radius + margin) ** 2

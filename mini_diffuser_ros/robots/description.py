@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +45,11 @@ class Capsule:
     radius: float
     length: float
 
+    @property
+    def core(self) -> Array:
+        """(3,) metres, half extents of the box within ``radius`` of which the shape lies, here one without width."""
+        return np.array([0.0, 0.0, self.length / 2.0])
+
 
 @dataclass(frozen=True, eq=False)
 class Box:
@@ -59,6 +64,12 @@ class Box:
     link_from_geom: Array
     half_extents: Array
     pad: bool = False
+    radius: ClassVar[float] = 0.0
+
+    @property
+    def core(self) -> Array:
+        """(3,) metres, as of a :class:`Capsule`: the box itself."""
+        return self.half_extents
 
 
 Geom = Capsule | Box
