@@ -240,10 +240,10 @@ class PerceptionNode(ManagedNode):
             for frame in frames
             if frame.camera in read
         ]
-        faults = self._watch.faults(pictures, views, partial(self._link_poses, frames), steady)
-        for view in views:
-            if blind := self._watch.blind(view):
-                self._name_problem(view.name, blind)
+        blind = self._watch.blind(views)
+        faults = self._watch.faults(pictures, views, blind, partial(self._link_poses, frames), steady)
+        for name, reason in blind.items():
+            self._name_problem(name, reason)
         if not faults:
             self._watch.survey(views, self._arm_rests(), steady)
             faults = self._watch.findings()

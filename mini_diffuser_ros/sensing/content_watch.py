@@ -59,34 +59,42 @@ class ContentWatch:
         self._next_survey = 0.0
 
     def faults(
-        self, pictures: Sequence[Pictures], views: Sequence[CameraView], links: LinkPoses, steady: float
+        self,
+        pictures: Sequence[Pictures],
+        views: Sequence[CameraView],
+        blind: Mapping[str, str],
+        links: LinkPoses,
+        steady: float,
     ) -> dict[str, str]:
         """Camera to what is wrong with what it shows, in one line; a cloud with it would mislead.
 
         Args:
             pictures: of one set.
             views: the same as records.
+            blind: of :meth:`blind`.
             links: where the arm's links are at that time.
             steady: seconds of the steady clock.
         """
         found: dict[str, str] = {}
         views_by_name = {view.name: view for view in views}
         for one in pictures:
-            if fault := self._fault(one, views_by_name[one.camera], links, steady):
+            if fault := self._fault(one, views_by_name[one.camera], blind.get(one.camera, ""), links, steady):
                 found[one.camera] = fault
         found.update(_same_frames(pictures))
         return found
 
-    def blind(self, view: CameraView) -> str:
-        """Why a view measures nothing; empty if it does.
+    def blind(self, views: Sequence[CameraView]) -> dict[str, str]:
+        """Cameras whose views measure nothing, and why.
 
         That of a camera on the arm may be too near to what it looks at.
         """
-        try:
-            check_measures(view, self._config)
-        except InvalidViewError as error:
-            return error.problem
-        return ""
+        found = {}
+        for view in views:
+            try:
+                check_measures(view, self._config)
+            except InvalidViewError as error:
+                found[view.name] = error.problem
+        return found
 
     def survey(self, views: Sequence[CameraView], arm_rests: bool, steady: float) -> None:
         """Compare the cameras with one another, if it is time to and nothing moves."""
@@ -111,7 +119,7 @@ class ContentWatch:
         """Camera to what the last survey found."""
         return {finding.camera: finding.message for finding in reversed(self._findings)}  # the first of each counts
 
-    def _fault(self, pictures: Pictures, view: CameraView, links: LinkPoses, steady: float) -> str:
+    def _fault(self, pictures: Pictures, view: CameraView, blind: str, links: LinkPoses, steady: float) -> str:
         pose = np.asarray(view.base_from_camera)
         try:
             check_pose(pictures.camera, pose, self._workspace, self._base, self._config)
@@ -120,7 +128,6 @@ class ContentWatch:
             return error.problem
         if moved := self._mounts[pictures.camera].fault(pose, links):
             return moved
-        blind = self.blind(view)
         if blind and self._mounts[pictures.camera].is_fixed:
             return blind
         for kind, data in (("colour", pictures.color), ("depth", pictures.depth)):
