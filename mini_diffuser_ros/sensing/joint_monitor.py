@@ -48,7 +48,7 @@ class JointStateMonitor:
     ) -> None:
         self.robot = robot
         self.max_age = max_age
-        self._rest_speed = rest.speed
+        self._rest_speed, self._finger_rest_speed = rest.speed, rest.finger_speed
         self._open_width = open_fraction * robot.max_gripper_width
         self._joints = (*robot.arm_joint_names, *robot.finger_joint_names)
         self._history = JointHistory(longest_gap=max(max_age, 0.5))
@@ -185,10 +185,10 @@ class JointStateMonitor:
         except StaleJointsError:
             return None
 
-    def finger_speed(self) -> float:
-        """Of the faster finger, m/s; infinite if their joints are not published."""
+    def fingers_rest(self) -> bool:
+        """Whether neither finger moves; False if their joints are not published."""
         motions = self._history.motions(self.robot.finger_joint_names).values()
-        return max((motion.speed for motion in motions), default=float("inf"))
+        return bool(motions) and all(motion.speed <= self._finger_rest_speed for motion in motions)
 
     @property
     def open_width(self) -> float:

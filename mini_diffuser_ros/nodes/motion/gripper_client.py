@@ -44,7 +44,6 @@ Result = MoveToKeyframe.Result
 
 GRIPPER_TIMEOUT = 20.0  # seconds; a Franka hand takes two for its whole range at its usual speed
 REST_TIMEOUT = 5.0  # seconds for the fingers to rest once the driver says that it is done
-FINGER_REST = 0.004  # m/s below which a finger rests
 FINGERS_REST = 1.0  # seconds that fingers may take to end up where they go
 LOOK_PERIOD = 0.05  # seconds between two looks at what is carried
 LONGEST_BLINDNESS = 1.0  # seconds without the fingers' joint states while something is carried
@@ -269,7 +268,7 @@ class GripperClient:
         def look() -> FingerTravel | None:
             nonlocal first_rest, since
             width, now = self._joints.finger_width(), time.monotonic()
-            if width is None or self._joints.finger_speed() > FINGER_REST:
+            if width is None or not self._joints.fingers_rest():
                 since = None
                 return None
             since = now if since is None else since
@@ -320,8 +319,7 @@ class GripperClient:
     def _fault_at_rest(self, held: float) -> GripperError | None:
         """What became of what was held, once the fingers rest: what is being lost looks as if it slipped."""
         with suppress(TimeoutError):
-            rests = CancellationToken()
-            self._joints.wait_for(rests, lambda: self._joints.finger_speed() <= FINGER_REST, FINGERS_REST)
+            self._joints.wait_for(CancellationToken(), self._joints.fingers_rest, FINGERS_REST)
         width = self._joints.finger_width()
         return None if width is None else grip_fault(held, width, self._grip)
 

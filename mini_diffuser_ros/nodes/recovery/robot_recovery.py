@@ -30,7 +30,6 @@ HOMING_TIMEOUT = 30.0  # seconds
 JOINTS_TIMEOUT = 8.0  # seconds for joint states to flow and for the arm to rest
 WATCHED = 0.5  # seconds of joint states that count as a flow
 MAX_JOINT_AGE = 0.5  # seconds
-FINGER_REST = 0.004  # m/s below which a finger rests
 HOMING_TRAVEL = 0.03  # metres that fingers move at least in a homing, which takes them through their range
 
 Say = Callable[[str], None]
@@ -204,7 +203,7 @@ class RobotRecovery:
         answered = time.monotonic()
 
         def rest() -> bool:
-            return time.monotonic() - answered >= WATCHED and self._joints.finger_speed() <= FINGER_REST
+            return time.monotonic() - answered >= WATCHED and self._joints.fingers_rest()
 
         with suppress(TimeoutError):
             self._joints.wait_for(self._token, rest, JOINTS_TIMEOUT)
