@@ -20,9 +20,11 @@ from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.service_call import call_service
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 BASE = "mini_diffuser/recorder"
+PATIENCE = 5.0  # seconds to look for a service
 ANSWER_TIMEOUT = 60.0  # seconds; ending an episode writes all of it
 STATUS_TIMEOUT = 5.0  # seconds
 HELP = (
@@ -97,13 +99,15 @@ class RecorderClient:
             NodeError: if it does not answer.
         """
         client = self._clients[name]
-        if not client.wait_for_service(timeout_sec=5.0):
-            raise NodeError(f"no service {BASE}/{name}; has the recorder ended?")
-        request = client.srv_type.Request() if request is None else request
-        try:
-            response = self._token.result_of(client.call_async(request), ANSWER_TIMEOUT)
-        except TimeoutError:
-            raise NodeError(f"{BASE}/{name} gave no answer within {ANSWER_TIMEOUT:g} s") from None
+        response = call_service(
+            client,
+            client.srv_type.Request() if request is None else request,
+            self._token,
+            name=f"{BASE}/{name}",
+            patience=PATIENCE,
+            timeout=ANSWER_TIMEOUT,
+            missing=f"no service {BASE}/{name}; has the recorder ended?",
+        )
         # The status that goes with the answer may come after it, and the next key depends on it.
         with suppress(TimeoutError):
             self._token.wait_for(lambda: self.status.message == response.message, STATUS_TIMEOUT)

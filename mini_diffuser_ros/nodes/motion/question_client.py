@@ -12,8 +12,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.motion_review import ANSWER, QUESTION
-from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.service_call import call_service
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 TIMEOUT = 3.0  # seconds; a stop answers when the arm rests
@@ -63,9 +63,7 @@ class QuestionClient:
 
     def _call(self, client: Any, request: Any) -> Any:
         name = client.srv_name
-        if not client.wait_for_service(timeout_sec=TIMEOUT):
-            raise NodeError(f"nobody serves {name}: is motion_node running?")
-        try:
-            return CancellationToken().result_of(client.call_async(request), TIMEOUT)
-        except TimeoutError:
-            raise NodeError(f"{name} gave no answer within {TIMEOUT:g} s") from None
+        missing = f"nobody serves {name}: is motion_node running?"
+        return call_service(
+            client, request, CancellationToken(), name=name, patience=TIMEOUT, timeout=TIMEOUT, missing=missing
+        )

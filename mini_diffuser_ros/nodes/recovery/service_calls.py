@@ -10,6 +10,8 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, poll
+from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.nodes.ros.service_call import call_service
 from mini_diffuser_ros.running.recovery import RecoveryError
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
@@ -36,13 +38,18 @@ class ServiceCalls:
         Raises:
             RecoveryError: if nobody serves it, or does not answer.
         """
-        client = self._client(kind, name)
-        if not poll(client.service_is_ready, self._token, PATIENCE):
-            raise RecoveryError(f"nobody serves {self._node.resolve_service_name(name)}")
         try:
-            return self._token.result_of(client.call_async(request or kind.Request()), ANSWER_TIMEOUT)
-        except TimeoutError:
-            raise RecoveryError(f"{name} gave no answer within {ANSWER_TIMEOUT:g} s") from None
+            return call_service(
+                self._client(kind, name),
+                request or kind.Request(),
+                self._token,
+                name=name,
+                patience=PATIENCE,
+                timeout=ANSWER_TIMEOUT,
+                missing=f"nobody serves {self._node.resolve_service_name(name)}",
+            )
+        except NodeError as error:
+            raise RecoveryError(str(error)) from None
 
     def is_there(self, kind: Any, name: str) -> bool:
         """Whether somebody serves a service."""
