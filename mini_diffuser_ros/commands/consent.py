@@ -42,8 +42,7 @@ class ConsentTerminal:
     def _begin(self) -> None:
         with self._lock:
             if self._reader.ident is None:
-                if self._lines.isatty():
-                    termios.tcflush(self._lines, termios.TCIFLUSH)
+                forget_typed(self._lines)
                 self._reader.start()
 
     def _read(self) -> None:
@@ -61,9 +60,14 @@ def write(line: str) -> None:
     sys.stdout.flush()
 
 
+def forget_typed(lines: TextIO) -> None:
+    """Drop what was typed at a terminal before it was asked for."""
+    if lines.isatty():
+        termios.tcflush(lines, termios.TCIFLUSH)
+
+
 def asked(question: str, lines: TextIO, say: Callable[[str], None] = write) -> bool:
     """Whether a person says yes to a question; anything else, and silence, is no."""
     say(f"{question} y, then ENTER")
-    if lines.isatty():
-        termios.tcflush(lines, termios.TCIFLUSH)
+    forget_typed(lines)
     return lines.readline().strip().lower() in ("y", "yes")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.node import Node
 
 from mini_diffuser_ros.commands.consent import ConsentTerminal, write
+from mini_diffuser_ros.commands.interruptible import interruptible
 from mini_diffuser_ros.nodes.motion.motion_requests import MotionRequests
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.support.cancellation import CancellationToken
-from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 
 def add_motion_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,26 +38,14 @@ class MotionTerminal:
 
     def carry_out(self, goal: MoveToKeyframe.Goal) -> MoveToKeyframe.Result:
         """As MotionRequests.carry_out; Ctrl-C cancels the goal and waits until the arm rests."""
-        ended: list[Any] = []
-
-        def work() -> None:
-            try:
-                ended.append(self._requests.carry_out(goal))
-            except UserError as error:
-                ended.append(error)
-
-        # The main thread stays free for Ctrl-C.
-        worker = threading.Thread(target=work)
-        worker.start()
+        stopped = KeyboardInterrupt("the motion was canceled")
         try:
-            worker.join()
-        except KeyboardInterrupt:
-            self._token.interrupt(MoveToKeyframe.Result.CANCELED, "canceled")
-            worker.join()
-            raise KeyboardInterrupt("the motion was canceled") from None
-        if isinstance(ended[0], UserError):
-            raise ended[0]
-        return ended[0]
+            result = interruptible(lambda: self._requests.carry_out(goal), self._token, MoveToKeyframe.Result.CANCELED)
+        except InterruptionError:
+            raise stopped from None
+        if self._token.is_interrupted():  # too late for this goal, but no other is to follow
+            raise stopped
+        return result
 
 
 @contextmanager

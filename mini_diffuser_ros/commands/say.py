@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from typing import Any
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
 
 from mini_diffuser_ros.commands.consent import ConsentTerminal
+from mini_diffuser_ros.commands.interruptible import interruptible
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
-from mini_diffuser_ros.support.errors import UserError
 
 Result = ExecuteInstruction.Result
 TABLE_PATIENCE = 1.0  # seconds to look for a simulated world; a real table is as it is
@@ -44,42 +43,20 @@ def _say(node: Any, options: argparse.Namespace) -> int:
     table = TableClient(node)
     ConsentTerminal(node, sys.stdin)
     token = CancellationToken()
-    outcome: list[Any] = []
 
-    def work() -> None:
-        try:
-            wait_for_server(client, "mini_diffuser/execute", token, options.wait)
-            if laid := table.prepare(options.sentence, token, TABLE_PATIENCE):
-                sys.stdout.write(f"{laid}\n")
-            goal = ExecuteInstruction.Goal(instruction=options.sentence)
-            show = _Progress()
-            outcome.append(
-                carry_out(
-                    client,
-                    goal,
-                    token,
-                    name="mini_diffuser/execute",
-                    timeout=options.timeout,
-                    on_feedback=show,
-                ).result
-            )
-        except UserError as error:
-            outcome.append(error)
+    def work() -> Any:
+        wait_for_server(client, "mini_diffuser/execute", token, options.wait)
+        if laid := table.prepare(options.sentence, token, TABLE_PATIENCE):
+            sys.stdout.write(f"{laid}\n")
+        goal, show = ExecuteInstruction.Goal(instruction=options.sentence), _Progress()
+        name, timeout = "mini_diffuser/execute", options.timeout
+        return carry_out(client, goal, token, name=name, timeout=timeout, on_feedback=show).result
 
-    # The main thread stays free for Ctrl-C, which cancels the sentence and waits until the arm rests.
-    worker = threading.Thread(target=work)
-    worker.start()
     try:
-        worker.join()
-    except KeyboardInterrupt:
-        token.interrupt(Result.CANCELED, "canceled")
-        worker.join()
-    result = outcome[0]
-    if isinstance(result, InterruptionError):
+        result = interruptible(work, token, Result.CANCELED)
+    except InterruptionError:
         sys.stdout.write("CANCELED\n")
         return 130
-    if isinstance(result, UserError):
-        raise result
     line = f"{outcome_name(result.outcome)}: {result.message}, {result.keyframes} keyframes, {result.seconds:.1f} s\n"
     sys.stdout.write(line)
     return 0 if result.outcome in (Result.TERMINATED, Result.PLANNED) else 1
