@@ -33,10 +33,10 @@ from mini_diffuser_ros.nodes.motion.motion_goal import (
 )
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.motion_review import MotionReview
-from mini_diffuser_ros.nodes.motion.obstacle_clouds import TOPIC as CLOUD
 from mini_diffuser_ros.nodes.motion.obstacle_clouds import ObstacleClouds
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
+from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC as CLOUD
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
 from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
 from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
@@ -168,7 +168,7 @@ class MotionNode(ManagedNode):
         controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         arm, gripper = (StillArm(), StillGripper()) if dry_run else (self._arm, self._gripper)
-        obstacles = self._obstacle_watch(parameters, MotionPlanner(robot, config))
+        obstacles = self._obstacle_watch(parameters)
         review = MotionReview(self, robot, confirm and not dry_run, confirm_timeout)
         self._motion = KeyframeMotion(
             self._planner, self._joints, self._latch, arm, gripper, self._health.planned, obstacles, review
@@ -184,7 +184,7 @@ class MotionNode(ManagedNode):
         self._start_listening(robot_name, dry_run)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
 
-    def _obstacle_watch(self, parameters: Parameters, planner: MotionPlanner) -> ObstacleWatch | None:
+    def _obstacle_watch(self, parameters: Parameters) -> ObstacleWatch | None:
         """What the cameras see as obstacles, if that is wanted. It plans in a thread and with a planner of its own."""
         wanted = parameters.flag("obstacles.from_cloud", False, f"keep away from what {CLOUD} shows")
         max_age = parameters.number(
@@ -192,6 +192,7 @@ class MotionNode(ManagedNode):
         )
         if not wanted:
             return None
+        planner = MotionPlanner(self._planner.robot, self._planner.config)
         watch = ObstacleWatch(planner, self._joints, max_age, Result.BLOCKED, Result.STALE)
         self._clouds = ObstacleClouds(self, watch, planner.robot.base_frame)
         return watch

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.motion import AllRefused, MotionPlanner, MotionRefused, PlannedKeyframe
+from mini_diffuser_ros.motion import AllRefused, MotionPlanner, MotionRefused
 from mini_diffuser_ros.motion.collision import NOTHING
 from mini_diffuser_ros.motion.surroundings import Surroundings
 from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
@@ -173,7 +173,8 @@ class KeyframeMotion:
         tell("planning", 0.0)
         self._gripper.check_held(held)
         self._arm.await_server(token)
-        planned, seen = self._plan(candidates, token)
+        with self._planning(token) as (start, seen):
+            planned = self._planner.plan_first(start, candidates, before_each=token.check, surroundings=seen)
         mode = candidates[planned.index]
         if self._gripper.has_to_act(mode.gripper_open):
             # A gripper that is not there is noticed before the arm has moved.
@@ -194,13 +195,9 @@ class KeyframeMotion:
         tell("planning", 0.0)
         self._gripper.check_held(held)
         self._arm.await_server(token)
-        start = self._measured.await_rest(token)
-        seen = NOTHING if self._watch is None else self._watch.surroundings()
-        began, home = time.monotonic(), self._planner.robot.home
-        try:
+        with self._planning(token) as (start, seen):
+            home = self._planner.robot.home
             trajectory = self._planner.plan_joints(start, home, surroundings=seen, target="home")
-        finally:
-            self._on_planned(time.monotonic() - began)
         self._move(PlannedMotion("home", trajectory, None), token, tell)
         return MotionReport(0, "reached home", held=held)
 
@@ -221,15 +218,14 @@ class KeyframeMotion:
         with self._latch.supervised(), self._gripper.carrying(token), self._watching(motion.trajectory, token):
             self._arm.follow(motion.trajectory, token, lambda progress: tell("moving", progress))
 
-    def _plan(
-        self, candidates: Sequence[KeyframeMode], token: CancellationToken
-    ) -> tuple[PlannedKeyframe, Surroundings]:
-        """The first motion that passes every check, and the surroundings that it was planned in."""
+    @contextmanager
+    def _planning(self, token: CancellationToken) -> Iterator[tuple[NDArray[np.float64], Surroundings]]:
+        """Around a planning, which is timed: where the arm rests, (J,) radians, and what it has to keep away from."""
         start = self._measured.await_rest(token)
         seen = NOTHING if self._watch is None else self._watch.surroundings()
         began = time.monotonic()
         try:
-            return self._planner.plan_first(start, candidates, before_each=token.check, surroundings=seen), seen
+            yield start, seen
         finally:
             self._on_planned(time.monotonic() - began)
 

@@ -7,11 +7,11 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
+from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 
-TOPIC = "mini_diffuser/cloud"
 CHECK_PERIOD = 0.1  # seconds between looks at the clouds' age
 
 
