@@ -184,34 +184,35 @@ def _parameters(nodes: Sequence[str], values: dict[str, str], arguments: Path) -
     return [*map(str, files), *([os.path.abspath(values["params"])] if values["params"] else [])]
 
 
+def _node(name: str, values: dict[str, str], arguments: Path, respawned: bool) -> Node:
+    """One of our nodes in a process of its own."""
+    return Node(
+        package=PACKAGE,
+        executable=name,
+        name=name,
+        namespace=values["namespace"],
+        parameters=_parameters([name], values, arguments),
+        output="screen",
+        respawn=respawned,
+        respawn_delay=RESPAWN_DELAY,
+        **PATIENCE,
+    )
+
+
 def _process_per_node(plan: Bringup, values: dict[str, str], arguments: Path) -> list[LaunchDescriptionEntity]:
     respawn = values["respawn"] == "true"
-
-    def node(name: str, respawned: bool) -> Node:
-        return Node(
-            package=PACKAGE,
-            executable=name,
-            name=name,
-            namespace=values["namespace"],
-            parameters=_parameters([name], values, arguments),
-            output="screen",
-            respawn=respawned,
-            respawn_delay=RESPAWN_DELAY,
-            **PATIENCE,
-        )
-
     entities: list[LaunchDescriptionEntity] = []
     for name in plan.nodes:
-        action = node(name, respawn)
+        action = _node(name, values, arguments, respawn)
         entities += [_on_exit(action, _is_respawned() if respawn else _ends_the_stack), action]
     until_done = values["exit_on_done"] == "true"
     end = _EndOfRun(recorded=plan.record)
     if plan.record:
         again = respawn and not until_done
-        action = node("recorder_node", again)
+        action = _node("recorder_node", values, arguments, again)
         entities += [_on_exit(action, _is_respawned() if again else end.of_recorder), action]
     if plan.run:
-        action = node("run_node", False)
+        action = _node("run_node", values, arguments, False)
         entities += [_on_exit(action, end.of_run if until_done else _is_reported), action]
     return entities
 
@@ -220,17 +221,7 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
     respawn, until_done = values["respawn"] == "true", values["exit_on_done"] == "true"
     recorder = ["--optional", "recorder_node"] if plan.record else []
     run = ([] if until_done else ["--optional"]) + ["run_node"] if plan.run else []
-    guard = Node(
-        package=PACKAGE,
-        executable=GUARD,
-        name=GUARD,
-        namespace=values["namespace"],
-        parameters=_parameters([GUARD], values, arguments),
-        output="screen",
-        respawn=respawn,
-        respawn_delay=RESPAWN_DELAY,
-        **PATIENCE,
-    )
+    guard = _node(GUARD, values, arguments, respawn)
     action = Node(
         package=PACKAGE,
         executable="stack",
