@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from mini_diffuser_msgs.action import MoveToKeyframe
-from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -23,7 +22,10 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.nodes.ros.messages import mode_to_message
+from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
@@ -83,10 +85,8 @@ class StoppedArm:
         }
 
     def _begin(self, y: float) -> Any:
-        mode = KeyframeMode(gripper_open=True, share=1.0)
-        position, orientation = mode.pose.position, mode.pose.orientation
-        position.x, position.y, position.z = 0.45, y, 0.3
-        orientation.x, orientation.w = 1.0, 0.0
+        pose = np.concatenate([(0.45, y, 0.3), top_down_quaternion(0.0)])
+        mode = mode_to_message(KeyframeMode(pose, True, False, 1.0, 0.0))
         if not self._goals.wait_for_server(TIMEOUT):
             raise TimeoutError("no motion_node")
         return _outcome(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=[mode]))).get_result_async()

@@ -16,13 +16,15 @@ from typing import Any, Literal
 
 import numpy as np
 from mini_diffuser_msgs.action import MoveToKeyframe
-from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
+from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.nodes.ros.messages import mode_to_message
+from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 SPACE = "/stop_times"
@@ -115,15 +117,13 @@ class StoppedController:
     def _is_open(self) -> bool:
         return self._arm.finger_position() > 0.035
 
-    def _keyframe(self, x: float = 0.45, gripper_open: bool | None = None) -> KeyframeMode:
+    def _keyframe(self, x: float = 0.45, gripper_open: bool | None = None) -> Any:
         self._side = -self._side
-        mode = KeyframeMode(gripper_open=self._is_open() if gripper_open is None else gripper_open, share=1.0)
-        position, orientation = mode.pose.position, mode.pose.orientation
-        position.x, position.y, position.z = x, 0.25 * self._side, 0.3
-        orientation.x, orientation.w = 1.0, 0.0
-        return mode
+        pose = np.concatenate([(x, 0.25 * self._side, 0.3), top_down_quaternion(0.0)])
+        opens = self._is_open() if gripper_open is None else gripper_open
+        return mode_to_message(KeyframeMode(pose, opens, False, 1.0, 0.0))
 
-    def _send(self, *modes: KeyframeMode) -> Any:
+    def _send(self, *modes: Any) -> Any:
         return _result(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=list(modes)))).get_result_async()
 
     @staticmethod

@@ -30,12 +30,6 @@ def matrix_from_vector(vector: ArrayLike) -> Array:
     return matrix
 
 
-def vector_from_matrix(matrix: ArrayLike) -> Array:
-    """(6,) of a (4, 4) pose; the inverse of :func:`matrix_from_vector`."""
-    values = np.asarray(matrix, dtype=np.float64)
-    return np.concatenate([Rotation.from_matrix(values[:3, :3]).as_rotvec(), values[:3, 3]])
-
-
 def shift_between(first: ArrayLike, second: ArrayLike) -> Shift:
     """How far two poses (4, 4) of one frame in another lie apart."""
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)

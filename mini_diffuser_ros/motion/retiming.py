@@ -7,7 +7,7 @@ was checked, and at every place of it is no faster than planned. A rate of 0 hol
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import ruckig
@@ -193,8 +193,3 @@ def _at_the_end(planned: JointTrajectory, speed: float) -> PacedTrajectory:
     return PacedTrajectory(
         planned, rest, rest, speed, Profile(zero, np.full(1, planned.duration), zero, zero, zero, 0.0)
     )
-
-
-def later(trajectory: JointTrajectory, seconds: float) -> JointTrajectory:
-    """The trajectory with its times moved by seconds."""
-    return replace(trajectory, times=trajectory.times + seconds)
