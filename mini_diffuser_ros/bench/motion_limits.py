@@ -2,9 +2,12 @@
 
 Accepted trajectories are sampled a thousand times a second, as a controller interpolates them, and held against
 Franka's published numbers, written down here once more with kinematics and polynomials of their own: nothing is shared
-with the planner. Contacts are MuJoCo's own between the shapes of the arm, and with the table, a hundred times a second.
-Starts are the last goal, or random, a seventh of them a little outside the limits. A pose is known to be reachable when
-it is that of joint positions with all clearances.
+with the planner. Contacts are MuJoCo's own between the shapes of the arm, and with the table and the boxes that stand
+on it, a hundred times a second. The planner knows those boxes by a cloud alone, new for every keyframe and filtered as
+on the arm; they keep the distances of a cloud from the start and from a pose that is known to be reachable, and from
+the tool at both, where a grasp could touch them. Starts are the last goal, or random, a seventh of them a little
+outside the limits. A pose is known to be reachable when it is that of joint positions with all clearances. Times are
+those of planning, CPU seconds; that of filtering the cloud is a column of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.cluttered_table import ClutteredTable
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused
 from mini_diffuser_ros.motion.collision import CollisionChecker
@@ -25,6 +29,7 @@ from mini_diffuser_ros.motion.model import planning_model
 from mini_diffuser_ros.motion.profiles import load_profile
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription, load_robot
+from mini_diffuser_ros.support.workers import map_in_workers
 
 Array = NDArray[np.float64]
 
@@ -33,6 +38,8 @@ CONTACT_EVERY = 10  # periods
 LEAST_SEGMENT = 4  # samples that differences of third order take
 GOAL_ERROR = 1e-4  # metres
 ROUNDING = 1e-9
+SHARE = 100  # keyframes that a process is given at a time
+SEEN_WITHIN = 0.005  # metres, about, that points of a cloud miss surfaces by
 
 
 @dataclass(frozen=True)
@@ -102,10 +109,14 @@ class MotionLimitsSetting:
 
     Attributes:
         keyframes: number of keyframes an arm.
+        objects: boxes on the table, at most, that the planner knows by a cloud; 0 for none.
+        workers: processes.
         seed: of everything.
     """
 
     keyframes: int = at_least(1, 1000)
+    objects: int = at_least(0, 5)
+    workers: int = at_least(1, 1)
     seed: int = at_least(0, 0)
 
 
@@ -126,15 +137,27 @@ class MotionLimitsRow:
     reachable_refused: float
     plan_p50_cpu_s: float
     plan_p99_cpu_s: float
+    cloud_p50_cpu_s: float
     tool_speed: float
     flange_speed: float
     elbow_speed: float
     passed: bool
 
 
+@dataclass(frozen=True)
+class _Share:
+    """Some of the keyframes of one arm and profile."""
+
+    arm: str
+    profile: str
+    count: int
+    objects: int
+    seed: tuple[int, ...]
+
+
 @dataclass(eq=False)
 class _Tally:
-    """What is counted of one arm and profile."""
+    """What is counted of keyframes."""
 
     accepted: int = 0
     violations: int = 0
@@ -145,54 +168,84 @@ class _Tally:
     reachable: int = 0
     refused: int = 0
     times: list[float] = field(default_factory=list)
+    cloud_times: list[float] = field(default_factory=list)
     speeds: Array = field(default_factory=lambda: np.zeros(3))
+
+    def add(self, other: _Tally) -> None:
+        """Count what the other has counted too."""
+        for name in ("accepted", "violations", "contacts", "reachable", "refused", "times", "cloud_times"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.worst, self.refusal = self.worst or other.worst, self.refusal or other.refusal
+        self.goal_error = max(self.goal_error, other.goal_error)
+        self.speeds = np.maximum(self.speeds, other.speeds)
 
 
 def run(settings: Sequence[MotionLimitsSetting]) -> Iterator[MotionLimitsRow]:
     """A row for each arm and profile; an arm's keyframes are shared out among its profiles."""
     for setting in settings:
-        for arm in MAKERS:
-            for number, profile in enumerate(("collaborative", "simulation", "fast")):
-                count = (setting.keyframes + 2 - number) // 3
+        shares = list(_shares(setting))
+        progress = tqdm(total=sum(share.count for share in shares), desc="keyframes")
+        tallies: dict[tuple[str, str], _Tally] = {}
+        for share, counted in zip(shares, map_in_workers(_tally, shares, setting.workers), strict=True):
+            tallies.setdefault((share.arm, share.profile), _Tally()).add(counted)
+            progress.update(share.count)
+        for (arm, profile), tally in tallies.items():
+            yield _row_of(arm, profile, tally)
+
+
+def _shares(setting: MotionLimitsSetting) -> Iterator[_Share]:
+    for arm in MAKERS:
+        for number, profile in enumerate(("collaborative", "simulation", "fast")):
+            left = (setting.keyframes + 2 - number) // 3
+            for part, count in enumerate([SHARE] * (left // SHARE) + [left % SHARE]):
                 if count:
-                    yield _run(arm, profile, count, np.random.default_rng([setting.seed, number, len(arm)]))
+                    yield _Share(arm, profile, count, setting.objects, (setting.seed, number, len(arm), part))
 
 
-def _run(arm: str, profile: str, count: int, generator: np.random.Generator) -> MotionLimitsRow:
-    robot, config = load_robot(arm), load_profile(profile)
+def _tally(share: _Share) -> _Tally:
+    """Plans to the keyframes of a share, and judges what is accepted."""
+    generator = np.random.default_rng(share.seed)
+    robot, config = load_robot(share.arm), load_profile(share.profile)
     planner, draw = MotionPlanner(robot, config), _Draw(robot, config, generator)
-    contacts, tally = _Contacts(robot), _Tally()
+    table, tally = ClutteredTable(robot, share.objects), _Tally()
+    obstacles = config.obstacles
+    gap = max(obstacles.clearance, obstacles.robot_margin) + SEEN_WITHIN
     start = robot.home
-    for _ in tqdm(range(count), desc=f"{arm}, {profile}"):
+    for _ in range(share.count):
         if generator.random() < 0.3:
             start = draw.start()
-        pose, reachable = draw.pose()
+        pose, joints = draw.pose()
+        known = [start] if joints is None else [start, joints]
+        table.clutter(generator, known, [robot.tcp_pose(start)[:3, 3], pose[:3]], gap, obstacles.grasp_radius + gap)
+        cloud = table.cloud(generator)
         began = time.process_time()
+        seen = planner.surroundings(cloud, start)
+        ready = time.process_time()
+        tally.cloud_times.append(ready - began)
         try:
-            trajectory = planner.plan(start, pose)
+            trajectory = planner.plan(start, pose, surroundings=seen)
         except MotionRefused as refusal:
-            tally.times.append(time.process_time() - began)
-            tally.reachable += reachable
-            tally.refused += reachable
-            if reachable:
+            trajectory = None
+            if joints is not None:
                 tally.refusal = str(refusal)
-            continue
-        tally.times.append(time.process_time() - began)
-        tally.reachable += reachable
-        tally.accepted += 1
-        _judge(trajectory, pose, MAKERS[arm], config, contacts, tally)
-        start = trajectory.positions[-1]
-    return _row_of(arm, profile, count, tally)
+        tally.times.append(time.process_time() - ready)
+        tally.reachable += joints is not None
+        tally.refused += joints is not None and trajectory is None
+        if trajectory is not None:
+            tally.accepted += 1
+            _judge(trajectory, pose, MAKERS[share.arm], config, table, tally)
+            start = trajectory.positions[-1]
+    return tally
 
 
-def _row_of(arm: str, profile: str, count: int, tally: _Tally) -> MotionLimitsRow:
+def _row_of(arm: str, profile: str, tally: _Tally) -> MotionLimitsRow:
     refused = tally.refused / max(tally.reachable, 1)
     p50, p99 = np.percentile(tally.times, (50, 99))
     good = tally.violations == 0 and tally.contacts == 0 and tally.goal_error <= GOAL_ERROR
     return MotionLimitsRow(
         arm=arm,
         profile=profile,
-        keyframes=count,
+        keyframes=len(tally.times),
         accepted=tally.accepted,
         violations=tally.violations,
         worst=tally.worst,
@@ -203,6 +256,7 @@ def _row_of(arm: str, profile: str, count: int, tally: _Tally) -> MotionLimitsRo
         reachable_refused=refused,
         plan_p50_cpu_s=float(p50),
         plan_p99_cpu_s=float(p99),
+        cloud_p50_cpu_s=float(np.median(tally.cloud_times)),
         tool_speed=float(tally.speeds[0]),
         flange_speed=float(tally.speeds[1]),
         elbow_speed=float(tally.speeds[2]),
@@ -229,8 +283,8 @@ class _Draw:
             if self._checker.violation(start) is None:
                 return start
 
-    def pose(self) -> tuple[Array, bool]:
-        """(7,), and whether it is known to be reachable."""
+    def pose(self) -> tuple[Array, Array | None]:
+        """(7,), and joint positions (J,) with all clearances that reach it, if they are known."""
         kind = self._generator.random()
         if kind < 0.7:
             for _ in range(1000):
@@ -238,7 +292,7 @@ class _Draw:
                 tool = self._robot.tcp_pose(joints)
                 inside = bool(np.all((self._box[0] <= tool[:3, 3]) & (tool[:3, 3] <= self._box[1])))
                 if inside and self._checker.violation(joints) is None:
-                    return pose_from_matrix(tool), True
+                    return pose_from_matrix(tool), joints
         place = self._generator.uniform(self._box[0] - 0.05, self._box[1] + 0.05)
         if kind > 0.9:
             place[2] = self._generator.uniform(0.0, 0.03)
@@ -246,28 +300,15 @@ class _Draw:
         pose = np.concatenate([place, turn / np.linalg.norm(turn)])
         if kind > 0.97:
             pose[self._generator.integers(7)] = self._generator.choice([np.nan, np.inf, -1e300, 1e9, 0.0])
-        return pose, False
+        return pose, None
 
     def _joints(self) -> Array:
         shape = 1.0 if self._generator.random() < 0.5 else 0.4  # the latter is mostly near the ends
         return self._lower + self._generator.beta(shape, shape, len(self._lower)) * (self._upper - self._lower)
 
 
-class _Contacts:
-    """Contacts of the arm with itself and the table, by its shapes as they are."""
-
-    def __init__(self, robot: RobotDescription) -> None:
-        bare = MotionConfig(arm_clearance=0.0, hand_clearance=0.0, finger_clearance=0.0, self_clearance=0.0)
-        self._checker = CollisionChecker(robot, bare, planning_model(robot, bare))
-
-    def touch(self, positions: Array) -> str | None:
-        """What touches at joint positions (J,), in words."""
-        violation = self._checker.violation(positions)
-        return None if violation is None else f"{violation.first} and {violation.second}, {violation.distance:.4f} m"
-
-
 def _judge(
-    trajectory: JointTrajectory, pose: Array, maker: _Maker, config: MotionConfig, contacts: _Contacts, tally: _Tally
+    trajectory: JointTrajectory, pose: Array, maker: _Maker, config: MotionConfig, table: ClutteredTable, tally: _Tally
 ) -> None:
     q, v, a = _interpolated(trajectory)
     places = np.stack(_places(q), axis=1)  # (N, 3, 3): tool, flange, elbow
@@ -277,8 +318,8 @@ def _judge(
     if found:
         tally.violations += 1
         tally.worst = found[0]
-    touching = next((words for row in q[::CONTACT_EVERY] if (words := contacts.touch(row))), None)
-    if touching and contacts.touch(q[0]) is None:
+    touching = next((words for row in q[::CONTACT_EVERY] if (words := table.touch(row))), None)
+    if touching and table.touch(q[0]) is None:
         tally.contacts += 1
         tally.worst = touching
     miss = float(np.linalg.norm(_places(np.asarray(trajectory.positions[-1:], dtype=np.float64))[0][0] - pose[:3]))
