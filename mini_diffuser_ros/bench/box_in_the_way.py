@@ -24,6 +24,7 @@ from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused, interpolate
 from mini_diffuser_ros.motion.braking import braking_trajectory
+from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView, Cloud, JointTrajectory
 from mini_diffuser_ros.robots import load_robot, robot_mjcf
@@ -270,7 +271,7 @@ def _follow(
         nearest = min(nearest, cell.distance())
         cell.advance(watch)
         if not braking and _interrupted(token):
-            stop = braking_trajectory(planner, trajectory, elapsed)
+            stop = braking_trajectory(planner, PacedTrajectory.of(trajectory), elapsed)
             trajectory, braking = _joined(trajectory, elapsed, stop), True
     return nearest, braking
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mini_diffuser_ros.motion import MotionPlanner, MotionRefused, interpolate
-from mini_diffuser_ros.motion.retiming import Pace
+from mini_diffuser_ros.motion import MotionPlanner, interpolate
+from mini_diffuser_ros.motion.retiming import PacedTrajectory, UnchangeableError
 from mini_diffuser_ros.records import JointTrajectory
 
 LEAD = 0.1  # seconds in which the controller passes from the old trajectory to the new one
@@ -53,7 +53,7 @@ class TrajectoryProgress:
         return now - self._sent_at - late / 2.0
 
 
-def braking_trajectory(planner: MotionPlanner, trajectory: JointTrajectory, elapsed: float) -> JointTrajectory:
+def braking_trajectory(planner: MotionPlanner, paced: PacedTrajectory, elapsed: float) -> JointTrajectory:
     """A jerk-limited stop of an arm that follows a trajectory, as fast as the limits allow.
 
     It stays on the path, which was checked, and keeps limits that depend on position and the tool's; where it could not
@@ -62,13 +62,13 @@ def braking_trajectory(planner: MotionPlanner, trajectory: JointTrajectory, elap
 
     Args:
         planner: knows the limits.
-        trajectory: that is followed.
+        paced: that is followed.
         elapsed: seconds since its start, at the time when the controller takes over the new one.
     """
     try:
-        stop = planner.retimed(trajectory, Pace(elapsed + LEAD), 0.0).trajectory
-    except MotionRefused:
-        stop = planner.stop_trajectory(*interpolate(trajectory, trajectory.times[0] + elapsed + LEAD))
+        stop = planner.retimed(paced, elapsed + LEAD, 0.0).trajectory
+    except UnchangeableError:
+        stop = planner.stop_trajectory(*interpolate(paced.trajectory, elapsed + LEAD))
     return replace(stop, times=stop.times + LEAD)
 
 

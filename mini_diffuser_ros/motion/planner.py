@@ -29,7 +29,7 @@ from mini_diffuser_ros.motion.refusals import (
     TooTilted,
     Unreachable,
 )
-from mini_diffuser_ros.motion.retiming import Pace, PacedTrajectory, retimed
+from mini_diffuser_ros.motion.retiming import PacedTrajectory, retimed
 from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings, held_object
 from mini_diffuser_ros.motion.timing import (
     ImpassableError,
@@ -248,22 +248,28 @@ class MotionPlanner:
             pieces = self._sampled(inside, [goal], violation, target)
         return self._finished([*entry, *pieces], start, target)
 
-    def retimed(self, planned: JointTrajectory, pace: Pace, speed: float) -> PacedTrajectory:
+    def retimed(self, paced: PacedTrajectory, elapsed: float, speed: float) -> PacedTrajectory:
         """The rest of a planned trajectory at another speed, 0 to hold on the path, within the limits of a stop.
 
         Args:
-            planned: by this planner.
-            pace: of the plan at the moment of the change.
+            paced: that is followed, of a trajectory that was planned by this planner.
+            elapsed: seconds of it that are over at the moment of the change.
             speed: fraction of the planned speed, in [0, 1].
 
         Raises:
-            MotionRefused: if the change breaks a limit of the robot itself.
+            UnchangeableError: if no change keeps the limits of the robot itself.
         """
-        speed = float(np.clip(speed, 0.0, 1.0))
-        paced = retimed(planned, pace, speed, self._stop_limits, self.config.sample_period)
         own = replace(self.config, velocity_scaling=1.0, acceleration_scaling=1.0, jerk_scaling=1.0)
-        check_trajectory(paced.changing, self.robot, own, "the new speed")
-        return paced
+
+        def is_acceptable(changing: JointTrajectory) -> bool:
+            try:
+                check_trajectory(changing, self.robot, own, "the new speed")
+            except MotionRefused:
+                return False
+            return True
+
+        speed = float(np.clip(speed, 0.0, 1.0))
+        return retimed(paced, elapsed, speed, self._stop_limits, self.config.sample_period, is_acceptable)
 
     def stop_trajectory(
         self, position: ArrayLike, velocity: ArrayLike, acceleration: ArrayLike | None = None

@@ -111,6 +111,36 @@ class Profile:
         """The seconds at which the jerk jumps; the last is the duration."""
         return np.append(self.starts[1:], self.duration)
 
+    def velocity_range(self) -> tuple[float, float]:
+        """The lowest and the highest velocity on the way."""
+        turns = np.where(self.jerk == 0.0, 0.0, -self.acceleration / np.where(self.jerk == 0.0, 1.0, self.jerk))
+        spans = np.diff(np.append(self.starts, self.duration))
+        velocities = self.at(np.concatenate([self.starts, self.breaks, self.starts + np.clip(turns, 0.0, spans)]))[1]
+        return float(velocities.min()), float(velocities.max())
+
+    def after(self, elapsed: float) -> Profile:
+        """What is left of it after some seconds."""
+        phase = max(int(np.searchsorted(self.starts, elapsed, side="right")) - 1, 0)
+        position, velocity, acceleration = (
+            np.append(now, later[phase + 1 :])
+            for now, later in zip(
+                self.at(np.array([elapsed])), (self.position, self.velocity, self.acceleration), strict=True
+            )
+        )
+        starts = np.append(0.0, self.starts[phase + 1 :] - elapsed)
+        return Profile(starts, position, velocity, acceleration, self.jerk[phase:], self.duration - elapsed)
+
+    def followed_by(self, other: Profile) -> Profile:
+        """The two one after another; the second begins where the first one ends."""
+        return Profile(
+            np.append(self.starts, self.duration + other.starts),
+            np.append(self.position, other.position),
+            np.append(self.velocity, other.velocity),
+            np.append(self.acceleration, other.acceleration),
+            np.append(self.jerk, other.jerk),
+            self.duration + other.duration,
+        )
+
 
 def time_path(
     pieces: Sequence[BSpline], joint_names: Sequence[str], limits: DynamicLimits, sample_period: float

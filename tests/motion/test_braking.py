@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.motion.braking import LEAD, TrajectoryProgress, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
@@ -27,7 +28,7 @@ def test_a_stop_continues_the_motion_smoothly_and_ends_at_rest(
     planner: MotionPlanner, robot: RobotDescription, trajectory: JointTrajectory, part: float
 ) -> None:
     elapsed = part * trajectory.duration
-    stop = braking_trajectory(planner, trajectory, elapsed)
+    stop = braking_trajectory(planner, PacedTrajectory.of(trajectory), elapsed)
     arm = ArmController(robot.home, robot.acceleration_limits)
     arm.follow(trajectory, now=0.0)
     arm.follow(stop, now=elapsed)
@@ -44,7 +45,7 @@ def test_a_stop_continues_the_motion_smoothly_and_ends_at_rest(
 
 def test_until_the_lead_is_over_the_arm_goes_on_as_planned(planner: MotionPlanner, trajectory: JointTrajectory) -> None:
     elapsed = trajectory.duration / 2.0
-    stop = braking_trajectory(planner, trajectory, elapsed)
+    stop = braking_trajectory(planner, PacedTrajectory.of(trajectory), elapsed)
     assert stop.times[0] == LEAD
     assert stop.positions[0] == pytest.approx(interpolate(trajectory, elapsed + LEAD)[0])
 
@@ -67,7 +68,7 @@ def test_at_rest_there_is_nothing_to_brake(
         np.zeros((2, len(robot.home))),
         np.zeros((2, len(robot.home))),
     )
-    assert np.allclose(braking_trajectory(planner, still, 0.5).positions, robot.home)
+    assert np.allclose(braking_trajectory(planner, PacedTrajectory.of(still), 0.5).positions, robot.home)
 
 
 @settings(max_examples=25)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -9,16 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.motion import LimitExceeded, MotionConfig, MotionPlanner, interpolate
+from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, interpolate
+from mini_diffuser_ros.motion.checking import check_trajectory
 from mini_diffuser_ros.motion.profiles import load_profile
-from mini_diffuser_ros.motion.retiming import Pace, PacedTrajectory
+from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription
 
 from .conftest import top_down
 from .test_limits import assert_keeps_the_makers_limits
 
-PERIOD = 1e-3
+OWN = MotionConfig(velocity_scaling=1.0, acceleration_scaling=1.0, jerk_scaling=1.0)
 SPEEDS = st.one_of(st.sampled_from([0.0, 0.01, 1.0]), st.floats(0.0, 1.0))
 CHANGES = st.lists(st.tuples(st.floats(0.0, 1.5), SPEEDS), min_size=1, max_size=4)
 
@@ -41,16 +43,13 @@ def planned(pacer: MotionPlanner, robot: RobotDescription, config: MotionConfig)
 
 
 def followed(
-    pacer: MotionPlanner, planned: JointTrajectory, changes: list[tuple[float, float]]
+    pacer: MotionPlanner, planned: JointTrajectory, changes: Sequence[tuple[float, float]]
 ) -> list[tuple[PacedTrajectory, float]]:
     """Each trajectory that was followed, and for how long."""
     current, sequence = PacedTrajectory.of(planned), []
     for seconds, speed in changes:
         sequence.append((current, seconds))
-        try:
-            current = pacer.retimed(planned, current.pace(seconds), speed)
-        except LimitExceeded:
-            break  # refused by the last look: the motion goes on as it was
+        current = pacer.retimed(current, seconds, speed)
     return [*sequence, (current, current.trajectory.duration)]
 
 
@@ -65,8 +64,17 @@ def test_any_changes_of_speed_keep_path_and_limits(
     for paced, seconds in sequence:
         trajectory = paced.trajectory
         assert_keeps_the_makers_limits(paced.changing, robot, min(3.0, pacer.config.max_tool_speed))
-        for place in interpolate(trajectory, np.linspace(0.0, min(seconds, trajectory.duration), 20))[0]:
+        times = np.linspace(0.0, min(seconds, trajectory.duration), 20)
+        for place in interpolate(trajectory, times)[0]:
             assert np.abs(path - place).max(axis=1).min() < 2e-4
+        nominal, rates = zip(*((pace.nominal, pace.rate) for pace in map(paced.pace, times)), strict=True)
+        assert 0.0 <= min(rates) <= max(rates) <= 1.0 + 1e-6
+        assert np.all(np.diff(nominal) >= -1e-6)
+        np.testing.assert_allclose(
+            interpolate(trajectory, times)[1],
+            interpolate(planned, nominal)[1] * np.array(rates)[:, None],
+            atol=2e-2,
+        )
     for (before, seconds), (after, _) in pairwise(sequence):
         end = [values[0] for values in interpolate(before.trajectory, [seconds])]
         begin = [values[0] for values in interpolate(after.trajectory, [0.0])]
@@ -79,13 +87,29 @@ def test_any_changes_of_speed_keep_path_and_limits(
     np.testing.assert_allclose(last.trajectory.velocities[-1], 0.0, atol=1e-6)
 
 
+@given(parts=st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0)), back=SPEEDS)
+@settings(max_examples=15)
+def test_whoever_brakes_can_be_told_to_go_on_at_any_moment(
+    pacer: MotionPlanner, planned: JointTrajectory, parts: tuple[float, float], back: float
+) -> None:
+    """In the middle of a brake there may be no room to turn to another speed without running backwards."""
+    at, into = parts
+    hold = pacer.retimed(PacedTrajectory.of(planned), at * planned.duration, 0.0)
+
+    on = pacer.retimed(hold, into * hold.course.duration, back)
+
+    check_trajectory(on.changing, pacer.robot, OWN, "the new speed")
+    assert on.changing.duration < 5.0
+    assert on.pace(on.course.duration).rate in (pytest.approx(on.speed, abs=1e-6), 0.0)
+
+
 def test_a_hold_holds_on_the_path_and_goes_on_from_there(pacer: MotionPlanner, planned: JointTrajectory) -> None:
-    hold = pacer.retimed(planned, Pace(planned.duration / 4.0), 0.0)
+    hold = pacer.retimed(PacedTrajectory.of(planned), planned.duration / 4.0, 0.0)
     held = hold.trajectory.positions[-1]
     assert hold.holds
     assert hold.trajectory.duration < 0.6
 
-    later = pacer.retimed(planned, hold.pace(60.0), 1.0)
+    later = pacer.retimed(hold, 60.0, 1.0)
 
     np.testing.assert_allclose(later.trajectory.positions[0], held, atol=1e-9)
     np.testing.assert_allclose(later.trajectory.positions[-1], planned.positions[-1], atol=1e-9)
@@ -93,21 +117,21 @@ def test_a_hold_holds_on_the_path_and_goes_on_from_there(pacer: MotionPlanner, p
 
 
 def test_half_the_speed_is_half_of_the_planned_one(pacer: MotionPlanner, planned: JointTrajectory) -> None:
-    slow = pacer.retimed(planned, Pace(0.0, 0.5), 0.5).trajectory
+    slow = pacer.retimed(PacedTrajectory.of(planned, 0.5), 0.0, 0.5).trajectory
 
     assert slow.duration == pytest.approx(2.0 * planned.duration, rel=1e-6)
     assert np.abs(slow.velocities).max() == pytest.approx(0.5 * np.abs(planned.velocities).max(), rel=1e-3)
 
 
 def test_one_percent_takes_its_time_but_few_points(pacer: MotionPlanner, planned: JointTrajectory) -> None:
-    crawl = pacer.retimed(planned, Pace(planned.duration / 5.0), 0.01).trajectory
+    crawl = pacer.retimed(PacedTrajectory.of(planned), planned.duration / 5.0, 0.01).trajectory
 
     assert crawl.duration > 50.0 * planned.duration
     assert len(crawl.times) < 3 * len(planned.times) + 100
 
 
 def test_after_the_end_there_is_nothing_to_retime(pacer: MotionPlanner, planned: JointTrajectory) -> None:
-    paced = pacer.retimed(planned, Pace(planned.duration + 1.0), 0.3)
+    paced = pacer.retimed(PacedTrajectory.of(planned), planned.duration + 1.0, 0.3)
 
     np.testing.assert_array_equal(paced.trajectory.positions, np.tile(planned.positions[-1], (2, 1)))
     assert not paced.holds

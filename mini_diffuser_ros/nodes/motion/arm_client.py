@@ -16,6 +16,7 @@ from rclpy.node import Node
 
 from mini_diffuser_ros.motion import MotionPlanner
 from mini_diffuser_ros.motion.braking import TrajectoryProgress, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionFaultError, Result
 from mini_diffuser_ros.nodes.ros.action_goal import (
@@ -258,7 +259,7 @@ class ArmClient(ControllerClient):
         if (
             elapsed is not None
             and self._is_followed(trajectory, elapsed)
-            and self._brake(braking_trajectory(self._planner, trajectory, elapsed))
+            and self._brake(braking_trajectory(self._planner, PacedTrajectory.of(trajectory), elapsed))
         ):
             return ""
         self.cancel_all()
