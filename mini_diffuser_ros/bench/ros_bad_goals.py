@@ -96,6 +96,7 @@ class GoalTarget:
         action: name of the action.
         make_bad: makes a malformed goal.
         good: a valid goal; the node answers to it with anything but a refusal.
+        refusals: outcomes that are refusals.
     """
 
     node: str
@@ -103,6 +104,7 @@ class GoalTarget:
     action: str
     make_bad: Callable[[random.Random], tuple[str, Any]]
     good: Any
+    refusals: tuple[int, ...]
 
 
 TARGETS = (
@@ -112,6 +114,7 @@ TARGETS = (
         "mini_diffuser/move_to_keyframe",
         bad_motion,
         MoveToKeyframe.Goal(candidates=[keyframe()]),
+        (MoveToKeyframe.Result.REFUSED, MoveToKeyframe.Result.UNREACHABLE),
     ),
     GoalTarget(
         "policy_node",
@@ -119,6 +122,7 @@ TARGETS = (
         "mini_diffuser/execute",
         bad_sentence,
         ExecuteInstruction.Goal(instruction="press the blue button"),
+        (ExecuteInstruction.Result.REFUSED,),
     ),
 )
 
@@ -137,7 +141,7 @@ class GoalTally:
         result = None if wrapped is None else wrapped.result
         if result is None:
             self.problems.append(f"{target.node}: no answer to a goal with '{kind}'")
-        elif result.outcome != target.kind.Result.REFUSED or not result.message:
+        elif result.outcome not in target.refusals or not result.message:
             self.problems.append(f"{target.node}: '{kind}' gave {result.outcome} '{result.message[:200]}'")
         else:
             self.refused += 1
@@ -197,7 +201,7 @@ class GoalSender:
     def takes_a_valid_goal(self) -> bool:
         """Whether the node still does what it is asked; moving, or saying why it cannot see anything."""
         wrapped = self.result(self._target.good)
-        return wrapped is not None and wrapped.result.outcome != self._target.kind.Result.REFUSED
+        return wrapped is not None and wrapped.result.outcome not in self._target.refusals
 
 
 def _outcome(future: Any) -> Any:

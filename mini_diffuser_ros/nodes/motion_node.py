@@ -15,7 +15,7 @@ from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from mini_diffuser_ros.cell import Cell
-from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner, StaticBox
+from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused, StaticBox
 from mini_diffuser_ros.motion.config import fitted_to
 from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
@@ -30,6 +30,7 @@ from mini_diffuser_ros.nodes.motion.motion_goal import (
     Result,
     outcome_of,
     refusal_of,
+    refused,
 )
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.motion_review import MotionReview
@@ -316,8 +317,8 @@ class MotionNode(ManagedNode):
             return MotionOutcome(interruption.outcome, str(interruption))
         except PlannedOnlyError as end:
             return MotionOutcome(Result.PLANNED, str(end))
-        except AllRefused as error:
-            return MotionOutcome(Result.REFUSED, str(error), refusals=tuple(map(str, error.refusals)))
+        except MotionRefused as error:
+            return refused(error)
         except GripperError as error:
             return MotionOutcome(FAULTS[error.fault], str(error))
         except ActionUnavailableError as error:

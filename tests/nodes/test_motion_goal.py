@@ -9,8 +9,9 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeMode
 from std_msgs.msg import Header
 
-from mini_diffuser_ros.motion import StaticBox
-from mini_diffuser_ros.nodes.motion.motion_goal import refusal_of
+from mini_diffuser_ros.motion import AllRefused, MotionRefused, StaticBox
+from mini_diffuser_ros.motion.refusals import InCollision, JointLimit, NoPath, NotFinite, OutsideWorkspace
+from mini_diffuser_ros.nodes.motion.motion_goal import refusal_of, refused
 from mini_diffuser_ros.nodes.motion_node import boxes_from
 from mini_diffuser_ros.support.settings import SettingsError
 
@@ -59,3 +60,26 @@ def test_boxes_are_seven_numbers_each() -> None:
     assert boxes_from(()) == ()
     with pytest.raises(SettingsError, match=r"planner.boxes is '6 numbers', expected seven numbers a box"):
         boxes_from((0.0,) * 6)
+
+
+BEYOND = JointLimit("candidate 1", "panda_joint4", 0.1, -3.0, -0.07)
+OUTSIDE = OutsideWorkspace("candidate 2", "x", 3.0, 0.2, 0.8)
+TOUCHING = InCollision("home", "at the goal", "hand", "a seen object", -0.01, 0.02)
+ENCLOSED = NoPath("candidate 1", 2.0, "a seen object is in the way")
+NO_NUMBER = NotFinite("candidate 1", "x", NAN)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [
+        (TOUCHING, MoveToKeyframe.Result.IN_COLLISION),
+        (AllRefused([ENCLOSED, TOUCHING]), MoveToKeyframe.Result.IN_COLLISION),
+        (AllRefused([BEYOND, OUTSIDE]), MoveToKeyframe.Result.UNREACHABLE),
+        (AllRefused([BEYOND, TOUCHING]), MoveToKeyframe.Result.REFUSED),
+        (AllRefused([NO_NUMBER]), MoveToKeyframe.Result.REFUSED),
+    ],
+)
+def test_a_refused_motion_is_numbered_by_what_its_refusals_have_in_common(refusal: MotionRefused, outcome: int) -> None:
+    ended = refused(refusal)
+    assert (ended.outcome, ended.message, ended.chosen) == (outcome, str(refusal), -1)
+    assert all(any(str(each) == line for line in ended.refusals) for each in getattr(refusal, "refusals", [refusal]))

@@ -132,7 +132,11 @@ def test_when_every_candidate_is_refused_the_goal_is_and_the_arm_stays(peer: Pee
     peer.await_that(lambda: stays_at_rest(joints))
     before = list(joints[-1].position)
     result = peer.execute(MoveToKeyframe, MOVE, candidates=[FAR, keyframe(-2.0, 0.0, 0.2)])
-    assert (result.outcome, result.success, result.chosen, len(result.refusals)) == (Result.REFUSED, False, -1, 2)
+    assert (result.outcome, result.success, result.chosen, len(result.refusals)) == (Result.UNREACHABLE, False, -1, 2)
+    assert np.allclose(joints[-1].position, before, atol=1e-3)
+    in_the_box = keyframe(0.65, 0.0, 0.05)
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[in_the_box]).outcome == Result.IN_COLLISION
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[in_the_box, FAR]).outcome == Result.REFUSED
     assert np.allclose(joints[-1].position, before, atol=1e-3)
 
 

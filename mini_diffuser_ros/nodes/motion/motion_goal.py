@@ -9,6 +9,17 @@ from typing import Any
 import numpy as np
 from mini_diffuser_msgs.action import MoveToKeyframe
 
+from mini_diffuser_ros.motion.refusals import (
+    AllRefused,
+    Impassable,
+    InCollision,
+    JointLimit,
+    MotionRefused,
+    NoPath,
+    OutsideWorkspace,
+    TooTilted,
+    Unreachable,
+)
 from mini_diffuser_ros.nodes.ros.action_goal import ActionRejectedError, ActionUnavailableError
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.running.obstacle_watch import StaleCloudError
@@ -67,6 +78,15 @@ def outcome_of(error: Exception) -> int:
     return next((outcome for kind, outcome in OUTCOMES if isinstance(error, kind)), Result.FAILED)
 
 
+# What kinds of refusals all candidates may have in common.
+COMMON_KINDS: tuple[tuple[tuple[type[MotionRefused], ...], int], ...] = (
+    ((OutsideWorkspace, TooTilted, Unreachable, JointLimit, Impassable), Result.UNREACHABLE),
+    ((InCollision, NoPath), Result.IN_COLLISION),
+)
+# After these, another look may show another way.
+REFUSALS = (Result.REFUSED, Result.UNREACHABLE, Result.IN_COLLISION, Result.BLOCKED)
+
+
 @dataclass(frozen=True)
 class MotionOutcome:
     """What became of a goal; fields as in MoveToKeyframe's result."""
@@ -87,6 +107,16 @@ class MotionOutcome:
             refusals=list(self.refusals),
             held=self.held,
         )
+
+
+def refused(refusal: MotionRefused) -> MotionOutcome:
+    """What becomes of a goal that the planner refuses, by what the refusals of its candidates have in common."""
+    refusals = refusal.refusals if isinstance(refusal, AllRefused) else (refusal,)
+    outcome = next(
+        (outcome for kinds, outcome in COMMON_KINDS if refusals and all(isinstance(each, kinds) for each in refusals)),
+        int(Result.REFUSED),
+    )
+    return MotionOutcome(outcome, str(refusal), refusals=tuple(map(str, refusals)))
 
 
 def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: int) -> str | None:

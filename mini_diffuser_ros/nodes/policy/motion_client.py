@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.motion_goal import REFUSALS
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, carry_out
 from mini_diffuser_ros.nodes.ros.messages import mode_to_message
 from mini_diffuser_ros.records import KeyframeMode
@@ -104,7 +105,7 @@ class MotionClient(ControllerClient):
 def _report(result: MoveToKeyframe.Result) -> MotionReport:
     if result.outcome == result.REACHED:
         return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held)
-    if result.outcome in (result.REFUSED, result.BLOCKED):  # another look may show another way
+    if result.outcome in REFUSALS:
         return MotionReport(None, result.message, tuple(result.refusals))
     ended = ExecuteInstruction.Result
     outcome = {result.STOPPED: ended.STOPPED, result.PLANNED: ended.PLANNED}.get(result.outcome, ended.FAILED)
