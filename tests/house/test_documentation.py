@@ -27,5 +27,17 @@ def test_links_lead_to_files(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_tests_that_pages_name_are_there() -> None:
+    tests = (REPOSITORY / "tests").rglob("*.py")
+    there = {name for test in tests for name in (test.stem, *re.findall(r"def (test_\w+)", test.read_text("utf-8")))}
+    named = [
+        name
+        for page in (REPOSITORY / "docs").rglob("*.md")
+        for name in re.findall(r"\btest_\w+", page.read_text("utf-8"))
+    ]
+    assert len(named) > 20
+    assert [name for name in named if name not in there] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) < 150
