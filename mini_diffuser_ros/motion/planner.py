@@ -50,6 +50,9 @@ _GOAL_SPEED = 0.05
 _ENTRIES, _GIVING_WAY = 60, 0.4
 """Ways that are tried into the joint limits, and radians by which the last of them moves the other joints."""
 
+_SAME = 0.1
+"""Radians by which two solutions of inverse kinematics differ at least, or they count as one."""
+
 _LOOK_AHEAD_PERIOD = 0.05
 """Seconds between the places of a motion under way that are joined by straight segments to look ahead."""
 
@@ -90,7 +93,7 @@ class MotionPlanner:
         self._stop_limits = DynamicLimits.of(robot, stop)
         self._usable = robot.usable_range(_GOAL_SPEED)
         self._led = robot.position_limits + self.config.start_slack * np.array([-1.0, 1.0])
-        self._kinematics = ArmKinematics(robot, self.config, planning_model(robot, self.config))
+        self._kinematics = ArmKinematics(robot, self.config)
         self._checker = CollisionChecker(robot, self.config, planning_model(robot, self.config))
         self._sampling = SamplingPlanner(robot, self.config, self._checker)
 
@@ -360,10 +363,12 @@ class MotionPlanner:
         misses: list[Attempt] = []
         at_goal: Violation | None = None
         on_way: Violation | None = None
-        for attempts in self._kinematics.attempts(pose, start):
+        for number, attempts in enumerate(self._kinematics.attempts(pose, start)):
             misses += [attempt for attempt in attempts if not attempt.converged]
             solutions = [attempt.positions for attempt in attempts if attempt.converged]
             for goal in sorted(solutions, key=lambda q: self._kinematics.cost(start, q)):
+                if any(np.abs(goal - other).max() < _SAME for other in goals):
+                    continue
                 violation = self._checker.violation(goal)
                 if violation is not None:
                     at_goal = at_goal or violation
@@ -374,7 +379,7 @@ class MotionPlanner:
                     return pieces
                 on_way = on_way or violation
                 goals.append(goal)
-            if goals:
+            if goals and number > 0:
                 break
         if goals and on_way is not None:
             pieces_along_line = self._line(start, pose)

@@ -228,6 +228,23 @@ class RobotDescription:
                 columns[:, 1] = second * cosine - first * sine
         return places.T, np.moveaxis(columns, 2, 0)
 
+    def turns_to_tcp(self) -> tuple[Array, Array]:
+        """The arm as turns about z axes.
+
+        Returns:
+            (J, 4, 4) poses of the joints' frames, each in that of the joint before it, at positions zero, with z along
+            the joint's axis; the (4, 4) pose of the tool centre point in the last one.
+        """
+        turns, pose = [], np.eye(4)
+        for step in self._steps_to_tcp:
+            fixed = np.eye(4)
+            fixed[:3, :3], fixed[:3, 3] = step.rotation, step.translation
+            pose = pose @ fixed
+            if step.index is not None:
+                turns.append(pose)
+                pose = np.eye(4)
+        return np.stack(turns), pose
+
     @cached_property
     def _steps_to_tcp(self) -> tuple[_Step, ...]:
         by_child = {joint.child: joint for joint in self.joints}

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix, quaternion_angle
 from mini_diffuser_ros.motion import MotionConfig
+from mini_diffuser_ros.motion.chain import ArmChain
 from mini_diffuser_ros.motion.kinematics import ArmKinematics
-from mini_diffuser_ros.motion.model import planning_model
 from mini_diffuser_ros.robots import RobotDescription
 
 from .conftest import top_down
@@ -19,7 +19,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 @pytest.fixture(scope="module")
 def kinematics(robot: RobotDescription) -> ArmKinematics:
     config = MotionConfig()
-    return ArmKinematics(robot, config, planning_model(robot, config))
+    return ArmKinematics(robot, config)
 
 
 @given(seed=SEEDS)
@@ -37,7 +37,7 @@ def test_every_pose_of_the_arm_is_found_again(kinematics: ArmKinematics, robot: 
     pose = pose_from_matrix(robot.tcp_pose(positions))
 
     found = next(
-        attempt for attempts in kinematics.attempts(pose, robot.home) for attempt in attempts[:1] if attempt.converged
+        attempt for attempts in kinematics.attempts(pose, robot.home) for attempt in attempts[::2] if attempt.converged
     )
 
     reached = pose_from_matrix(robot.tcp_pose(found.positions))
@@ -62,3 +62,31 @@ def test_failure_says_how_far_it_misses(kinematics: ArmKinematics, robot: RobotD
 
     assert not attempt.converged
     assert attempt.position_error > 0.5
+
+
+def test_a_tool_that_stands_half_a_turn_away_is_turned(kinematics: ArmKinematics, robot: RobotDescription) -> None:
+    opposite = robot.tcp_pose(robot.home)
+    opposite[:3, :2] *= -1.0
+
+    attempt = kinematics.solve(opposite, robot.home)
+
+    assert attempt.converged
+    np.testing.assert_allclose(robot.tcp_pose(attempt.positions), opposite, atol=1.5e-3)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=25, deadline=None)
+def test_jacobians_are_what_frames_do_when_joints_move(robot: RobotDescription, seed: int) -> None:
+    chain, step = ArmChain(robot), 1e-6
+    positions = np.random.default_rng(seed).uniform(*robot.position_limits.T, (3, len(robot.home)))
+    frames = chain.frames(positions)
+    tools = chain.tools(frames)
+
+    jacobians = chain.jacobians(frames, tools[:, :3, 3])
+
+    for joint in range(len(robot.home)):
+        moved = positions + step * np.eye(len(robot.home))[joint]
+        change = (chain.tools(chain.frames(moved)) - tools) / step
+        turning = change[:, :3, :3] @ tools[:, :3, :3].transpose(0, 2, 1)
+        np.testing.assert_allclose(jacobians[:, :3, joint], change[:, :3, 3], atol=1e-5)
+        np.testing.assert_allclose(jacobians[:, 3:, joint], turning[:, (2, 0, 1), (1, 2, 0)], atol=1e-5)

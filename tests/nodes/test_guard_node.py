@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "mujoco", "scipy", "ompl", "mink", "mini_diffuser_ros.motion", "mini_diffuser_ros.policy")
+HEAVY = ("torch", "mujoco", "scipy", "ompl", "mini_diffuser_ros.motion", "mini_diffuser_ros.policy")
 
 
 @pytest.mark.process

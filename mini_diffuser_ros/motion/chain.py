@@ -1,0 +1,50 @@
+"""Forward kinematics of many joint positions at once: from the base to the tool as turns about z axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.robots import RobotDescription
+
+Array = NDArray[np.float64]
+
+
+class ArmChain:
+    """The arm's joints, each with a frame that turns with it about its own z axis.
+
+    Args:
+        robot: the arm.
+    """
+
+    def __init__(self, robot: RobotDescription) -> None:
+        turns, fixed = robot.turns_to_tcp()
+        self._turns = turns[:, None]
+        self._tool = fixed
+
+    def frames(self, positions: Array) -> Array:
+        """(J, N, 4, 4) poses in the base frame of the joints' frames, at joint positions (N, J) radians."""
+        cosine, sine = np.cos(positions.T)[..., None], np.sin(positions.T)[..., None]
+        fixed = self._turns
+        steps = np.empty((*positions.T.shape, 4, 4))
+        steps[..., 0] = fixed[..., 0] * cosine + fixed[..., 1] * sine
+        steps[..., 1] = fixed[..., 1] * cosine - fixed[..., 0] * sine
+        steps[..., 2:] = fixed[..., 2:]
+        for joint in range(1, len(steps)):
+            np.matmul(steps[joint - 1], steps[joint], out=steps[joint])
+        return steps
+
+    def tools(self, frames: Array) -> Array:
+        """(N, 4, 4) ``base_from_tcp``, given frames (J, N, 4, 4)."""
+        return np.asarray(frames[-1] @ self._tool)
+
+    @staticmethod
+    def jacobians(frames: Array, places: Array) -> Array:
+        """(N, 6, J): velocity and turning in the base frame of points at (N, 3), per rad/s of each joint."""
+        axes = frames[..., :3, 2]
+        arms = places - frames[..., :3, 3]
+        columns = np.empty((*axes.shape[:2], 6))
+        for row, (one, other) in enumerate(((1, 2), (2, 0), (0, 1))):
+            columns[..., row] = axes[..., one] * arms[..., other] - axes[..., other] * arms[..., one]
+        columns[..., 3:] = axes
+        return columns.transpose(1, 2, 0)
