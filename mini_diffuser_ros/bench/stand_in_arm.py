@@ -39,11 +39,6 @@ STATE_PERIOD = 0.01  # seconds
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
 NOISE = 2e-6  # radians, of an encoder
 
-ACTIONS = {
-    "fr3": ("fr3_arm_controller/follow_joint_trajectory", "franka_gripper/gripper_action"),
-    "panda": ("panda_arm_controller/follow_joint_trajectory", "panda_gripper/gripper_action"),
-}
-
 
 class StandInArm:
     """An arm with its drivers, in threads of its own.
@@ -63,7 +58,7 @@ class StandInArm:
 
     def __init__(self, robot: str = "fr3", namespace: str = "/") -> None:
         self.robot: RobotDescription = load_robot(robot)
-        self.arm_action, self.gripper_action = ACTIONS[robot]
+        self.arm_action, self.gripper_action = self.robot.arm_action, self.robot.gripper_action
         self.fault = ""
         self.speeds: deque[tuple[float, float, float]] = deque(maxlen=20000)
         self.goals = 0

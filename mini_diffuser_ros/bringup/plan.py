@@ -13,9 +13,12 @@ import yaml
 from mini_diffuser_ros.bringup.errors import BringupError
 from mini_diffuser_ros.bringup.policy_choice import CONSENT, chosen_policy
 from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, Cell, read_cell
-from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 
+READ_CELL = frozenset(
+    ("perception_node", "recorder_node", "motion_node", "guard_node", "run_node", "realsense_node", "extrinsics_node")
+)
+"""Nodes with a parameter ``cell``: robot, cameras, names of drivers, gripper and limits they read in the file."""
 Value = str | int | float | bool | list[str]
 SIMULATED_CAMERAS = ("front", "left_shoulder", "wrist")
 NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
@@ -95,13 +98,16 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     if recorded:
         _check_writable("recordings", arguments["recordings"])
 
-    shown = {"cameras": list(cameras)}
+    # A cell names its cameras itself, in the file that its nodes read.
+    shown: dict[str, Value] = {"cameras": list(cameras)} if cell is None or arguments["cameras"] else {}
     motion: dict[str, Value] = {"stop_file": str(session / "stop")}
     if arguments["speed"]:
         motion["speed"] = _speed(arguments["speed"])
     motion.update({name: arguments[name] == "true" for name in ("confirm", "dry_run")})
-    if profile := arguments["profile"] or (cell.speeds.profile if cell is not None else None):
-        motion["profile"] = _profile(profile)
+    if arguments["profile"]:
+        motion["profile"] = _profile(arguments["profile"])
+    elif cell is not None and cell.speeds.profile:
+        _profile(cell.speeds.profile)
     overrides: dict[str, dict[str, Value]] = {
         "perception_node": {**shown, "checkpoint": checkpoint},
         "policy_node": {"checkpoint": checkpoint, "device": arguments["device"], "seed": seed},
@@ -111,7 +117,8 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     if simulated:
         overrides["sim_node"] = {"instruction": instruction, "seed": seed}
     if arguments["camera_driver"] == "realsense":
-        overrides["realsense_node"] = {**shown, "serials": _serials(cameras, cell)}
+        _check_serials(cameras, cell)
+        overrides["realsense_node"] = dict(shown)
     if cell is not None and any(cell.cameras[name].parent for name in cameras):
         overrides["extrinsics_node"] = dict(shown)
     nodes = tuple(overrides)
@@ -127,7 +134,8 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
             "exit_on_done": last,
         }
     if cell is not None:
-        _follow_cell(overrides, cell, os.path.abspath(arguments["cell"]))
+        for node in overrides.keys() & READ_CELL:
+            overrides[node]["cell"] = os.path.abspath(arguments["cell"])
     return Bringup(robot, nodes, bool(instruction), recorded, overrides)
 
 
@@ -155,32 +163,14 @@ def _cameras(text: str, simulated: bool, cell: Cell | None) -> tuple[str, ...]:
     return names
 
 
-def _serials(cameras: Sequence[str], cell: Cell | None) -> list[str]:
-    """Serial numbers of RealSense cameras; a single one needs none."""
+def _check_serials(cameras: Sequence[str], cell: Cell | None) -> None:
+    """RealSense cameras are told apart by their serial numbers; a single one needs none."""
     serials = [cell.cameras[name].serial if cell is not None else "" for name in cameras]
     if len(cameras) > 1 and "" in serials:
         raise BringupError(
             f"camera_driver:=realsense needs the serial number of '{cameras[serials.index('')]}' to tell the cameras "
             "apart: cell:=FILE, as in config/cells/example.yaml"
         )
-    return serials
-
-
-def _follow_cell(overrides: dict[str, dict[str, Value]], cell: Cell, path: str) -> None:
-    """Have the nodes read the cell; what config/ says of its robot and gripper otherwise would go before it."""
-    for node in overrides.keys() & {"perception_node", "motion_node", "recorder_node", "extrinsics_node"}:
-        overrides[node]["cell"] = path
-    for node in overrides.keys() & {"perception_node", "motion_node", "guard_node", "recorder_node", "run_node"}:
-        overrides[node]["robot"] = cell.robot
-    if "run_node" in overrides:
-        overrides["run_node"]["simulated"] = False
-    for node in overrides.keys() & {"motion_node", "guard_node"}:
-        names = {"arm_action": cell.arm_action, "gripper_action": cell.gripper.action}
-        overrides[node] |= {name: action for name, action in names.items() if action}
-    if cell.gripper.force is not None:
-        overrides["motion_node"]["gripper.force"] = cell.gripper.force
-    if cell.gripper.width is not None:
-        overrides["motion_node"]["gripper.opening"] = cell.gripper.width / load_robot(cell.robot).max_gripper_width
 
 
 def camera_names(text: str) -> tuple[str, ...]:

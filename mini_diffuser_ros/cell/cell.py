@@ -12,7 +12,7 @@ from mini_diffuser_ros.records import Distortion, StaticBox, Workspace
 
 Triple = tuple[float, float, float]
 DRIVEN = ("fr3", "panda")
-"""Robots whose drivers' names config/robots/ holds; another one's stand in its cell file."""
+"""Robots that the launch knows by name and whose folders name their drivers; another one is that of a cell file."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class CellGripper:
     """The gripper.
 
     Attributes:
-        action: its action; empty: as config/robots/ says for the robot.
+        action: its action; empty: as the robot's folder says.
         force: newtons that it may squeeze with; left out: the default of motion_node.
         width: metres between the open fingers; left out: the widest that the robot's has.
     """
@@ -148,7 +148,7 @@ class Cell:
         boxes: obstacles that never move.
         speeds: how fast the arm may be.
         gripper: what it may.
-        arm_action: FollowJointTrajectory action of the arm; empty: as config/robots/ says for the robot.
+        arm_action: FollowJointTrajectory action of the arm; empty: as the robot's folder says.
     """
 
     robot: str

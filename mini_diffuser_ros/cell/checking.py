@@ -12,10 +12,10 @@ import yaml
 from mini_diffuser_ros.cell.calibrations import calibration_faults
 from mini_diffuser_ros.cell.cell import Cell
 from mini_diffuser_ros.cell.fault import CellError, CellFault
-from mini_diffuser_ros.cell.fitting import fitting_faults, name_faults
+from mini_diffuser_ros.cell.fitting import fitting_faults, name_faults, unknown_robot
 from mini_diffuser_ros.cell.quantities import unit_faults
 from mini_diffuser_ros.cell.rotations import rotation_faults
-from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots import UnknownRobotError, load_robot
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping, read_yaml, unknown_name
 
@@ -57,17 +57,18 @@ def check_cell(path: str | Path, cameras: Sequence[str] = ()) -> tuple[Cell | No
 
 def faults_of(cell: Cell, cameras: Sequence[str] = ()) -> list[CellFault]:
     """All that does not fit in a cell, errors first; ``cameras`` as for :func:`check_cell`."""
-    faults = list(name_faults(cell))
+    faults, robot = [], None
+    try:
+        robot = load_robot(cell.robot)
+    except UnknownRobotError:
+        faults.append(unknown_robot(cell.robot))
+    except UserError as error:
+        faults.append(CellFault("error", "robot", f"is '{cell.robot}'", str(error)))
+    faults += name_faults(cell, robot)
     for name in cameras:
         if name not in cell.cameras:
             problem = f"has no '{name}'"
             faults.append(CellFault("error", "cameras", problem, unknown_name(name, list(cell.cameras), "camera")))
-    try:
-        robot = load_robot(cell.robot)
-    except UserError as error:
-        if not any(fault.name == "robot" for fault in faults):
-            faults.append(CellFault("error", "robot", f"is '{cell.robot}'", str(error)))
-        robot = None
     arm_frames = () if robot is None else [link.name for link in robot.links if link.name != robot.base_frame]
     faults += [*unit_faults(cell, arm_frames), *rotation_faults(cell), *calibration_faults(cell)]
     if robot is not None:

@@ -14,7 +14,7 @@ from mini_diffuser_ros.cell.cell import DRIVEN, Cell, CellCamera, frame_from_opt
 from mini_diffuser_ros.cell.fault import CellFault
 from mini_diffuser_ros.cell.robot_shape import RobotShape, shape_of
 from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, quaternion_from_matrix, transform_points
-from mini_diffuser_ros.robots import ROBOTS, load_robot
+from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.support.settings import unknown_name
 
 Array = NDArray[np.float64]
@@ -31,15 +31,20 @@ OVERLAP = 0.01  # metres that a box may reach into the coarse shapes of the robo
 TABLE_CLOUD = 0.002  # metres over the table within which depth cameras still see the table
 
 
-def name_faults(cell: Cell) -> Iterator[CellFault]:
-    """Names that nobody has, and things of which there are two."""
-    if cell.robot not in DRIVEN and not (cell.arm_action and cell.gripper.action):
-        known = cell.robot in ROBOTS or "/" in cell.robot
-        remedy = (
-            "give arm_action and gripper.action, the names of its driver's actions"
-            if known
-            else f"known are {', '.join(DRIVEN)}; a robot of your own is the path of its folder, with a slash in it"
-        )
+def unknown_robot(name: str) -> CellFault:
+    """A robot of which there is no description."""
+    near = difflib.get_close_matches(name.lower(), DRIVEN, n=1)
+    remedy = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(DRIVEN)}"
+    own = "a robot of your own is the path of its folder, with a slash in it"
+    return CellFault("error", "robot", f"is '{name}', of which no driver is known", f"{remedy}; {own}")
+
+
+def name_faults(cell: Cell, robot: RobotDescription | None) -> Iterator[CellFault]:
+    """Names that nobody has, and things of which there are two; ``robot``: None where it is not known."""
+    if robot is not None and not (
+        (cell.arm_action or robot.arm_action) and (cell.gripper.action or robot.gripper_action)
+    ):
+        remedy = "give arm_action and gripper.action, the names of its driver's actions"
         yield CellFault("error", "robot", f"is '{cell.robot}', of which no driver is known", remedy)
     if not cell.cameras:
         yield CellFault("error", "cameras", "are none", "name at least one")

@@ -22,8 +22,9 @@ from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from mini_diffuser_ros.bringup.executables import CLASSES
+from mini_diffuser_ros.cell import check_cell
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.commands.recover import names_of_file
+from mini_diffuser_ros.commands.recover import names_of
 from mini_diffuser_ros.doctor.cell_facts import cell_facts
 from mini_diffuser_ros.doctor.checks import Diagnosis, findings
 from mini_diffuser_ros.doctor.snapshot import Drivers, Snapshot, Software
@@ -32,7 +33,10 @@ from mini_diffuser_ros.nodes.doctor.questions_to_nodes import controllers_of, si
 from mini_diffuser_ros.nodes.doctor.setup_listener import SetupListener
 from mini_diffuser_ros.nodes.recovery.robot_recovery import DriverNames, names_of_motion_node
 from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.perception.connected_cameras import connected_cameras
+from mini_diffuser_ros.perception.realsense import RealSenseError
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import HealthLevel
 
 DISTRIBUTIONS = ("mini_diffuser_ros", "torch", "pocketros")
@@ -57,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("doctor", description=__doc__)
-    parser.add_argument("--robot", default="fr3", help="whose drivers are looked for where no motion_node tells")
+    parser.add_argument("--robot", default="", help="whose drivers are looked for where no motion_node tells")
     parser.add_argument("--cell", type=Path, metavar="FILE", help="cell file to look at, too")
     parser.add_argument("--seconds", type=float, default=3.0, help="to find nodes, and again to listen")
     parser.add_argument("--controller-manager", default="controller_manager", help="its name")
@@ -67,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
-    drivers = _drivers(node, names_of_motion_node(node) or names_of_file(options.robot))
+    drivers = _drivers(node, names_of_motion_node(node) or _names(options))
     listener = SetupListener(node, drivers)
     graph = survey_graph(node, [node.resolve_topic_name(one) for one in OUR_ACTIONS])
     ours = [name for name in graph.nodes if name.rpartition("/")[2] in CLASSES]
@@ -86,6 +90,8 @@ def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
         diagnostics=listener.diagnostics(),
         homed=listener.homed(),
         cameras=listener.cameras(),
+        streaming=listener.streaming(),
+        devices=_plugged_in(),
         cell=None if options.cell is None else cell_facts(options.cell, datetime.now(timezone.utc)),
     )
 
@@ -114,6 +120,25 @@ def _drivers(node: Node, names: DriverNames) -> Drivers:
         joints=robot.arm_joint_names,
         max_width=robot.max_gripper_width,
     )
+
+
+def _names(options: argparse.Namespace) -> DriverNames:
+    """Those of the cell, as far as it can be read; what is wrong with it is the cell's check to say."""
+    cell = check_cell(options.cell)[0] if options.cell else None
+    try:
+        return names_of(options.robot, cell)
+    except UserError:
+        if cell is None:
+            raise
+        return names_of(options.robot, None)
+
+
+def _plugged_in() -> dict[str, str] | None:
+    """Serial number to model of the RealSense cameras at this machine's ports; None without the SDK."""
+    try:
+        return {camera.serial: camera.name for camera in connected_cameras()}
+    except RealSenseError:
+        return None
 
 
 def _distribution(name: str) -> str:

@@ -9,14 +9,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
 
+from mini_diffuser_ros.cell import DRIVEN, Cell, read_cell
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.recovery.robot_recovery import RESUME, DriverNames, RobotRecovery, names_of_motion_node
 from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.settings import read_yaml
 
 NOTHING = "nothing to recover: the hardware is active, and so is a controller of the arm"
 
@@ -25,26 +25,31 @@ def main(arguments: list[str]) -> int:
     """Run the command; returns 0 if the robot is ready, else the exit code of the step that failed."""
     options = _parser().parse_args(arguments)
     with client_node("recover", options.namespace, threads=3) as node:
-        names = names_of_motion_node(node) or names_of_file(options.robot)
+        names = names_of_motion_node(node) or names_of(options.robot, read_cell(options.cell) if options.cell else None)
         recovery = RobotRecovery(node, names, options.controller_manager, options.error_recovery, _say)
         if options.dry_run:
             return _show(recovery, names, options)
         return _recover(node, recovery, options)
 
 
-def names_of_file(robot: str) -> DriverNames:
-    """What the drivers of a robot are called, as the launch has it.
+def names_of(robot: str, cell: Cell | None) -> DriverNames:
+    """What the drivers are called, where no motion_node tells.
+
+    Args:
+        robot: name of a robot; empty: that of the cell, without one fr3.
+        cell: that the robot stands in; None where that is not known.
 
     Raises:
-        UserError: if there is no file of that robot.
+        UserError: if no drivers of that robot are known, it is or it is not that of the cell.
     """
-    folder = Path(get_package_share_directory("mini_diffuser_ros")) / "config" / "robots"
-    file = folder / f"{robot}.yaml"
-    known = sorted(one.stem for one in folder.glob("*.yaml"))
-    if robot not in known:
-        raise UserError(f"--robot {robot} is not known; known are {', '.join(known)}")
-    parameters = read_yaml(file)["/**/motion_node"]["ros__parameters"]
-    return DriverNames(parameters["robot"], parameters["arm_action"], parameters["gripper_action"])
+    if cell is not None and robot not in ("", cell.robot):
+        raise UserError(f"--robot {robot} is not that of the cell, which is {cell.robot}: leave out one of them")
+    name = robot or (cell.robot if cell else DRIVEN[0])
+    if cell is None and name not in DRIVEN:
+        raise UserError(f"--robot {name} is not known; known are {', '.join(DRIVEN)}, and that of a --cell FILE")
+    described = load_robot(name)
+    own = ("", "") if cell is None else (cell.arm_action, cell.gripper.action)
+    return DriverNames(name, own[0] or described.arm_action, own[1] or described.gripper_action)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--home-gripper", action="store_true", help="home the gripper, too: what it holds falls")
     parser.add_argument("--resume", action="store_true", help="let the stack go on in the end")
     parser.add_argument("--controller", default="", help="that is to command the arm; by default motion_node's")
-    parser.add_argument("--robot", default="fr3", help="where no motion_node runs that knows it")
+    parser.add_argument(
+        "--robot", default="", help="where no motion_node runs that knows it; by default the cell's, or fr3"
+    )
+    parser.add_argument("--cell", type=Path, metavar="FILE", help="file of the cell, which names robot and drivers")
     parser.add_argument("--controller-manager", default="controller_manager", help="its name")
     parser.add_argument("--error-recovery", default="action_server/error_recovery", help="action of franka_hardware")
     parser.add_argument("--namespace", default="", help="namespace of the drivers and the stack")

@@ -23,7 +23,10 @@ def cell_facts(path: Path, now: datetime) -> CellFacts:
     cell, faults = check_cell(path)
     problems = tuple((fault.level == "error", f"{fault.name} {fault.problem}", fault.remedy) for fault in faults)
     found = {} if cell is None else {name: _days(made, now) for name, made in _calibrations(cell)}
-    return CellFacts(str(path), problems, found)
+    if cell is None:
+        return CellFacts(str(path), problems, found)
+    serials = {name: camera.serial for name, camera in cell.cameras.items() if camera.serial}
+    return CellFacts(str(path), problems, found, cell.robot, serials)
 
 
 def _calibrations(cell: Cell) -> Iterator[tuple[str, CellCalibration | None]]:

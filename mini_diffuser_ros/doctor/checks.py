@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -298,6 +298,14 @@ def cell(seen: Snapshot) -> Iterator[Diagnosis]:
         yield Diagnosis("cell file", what, ERROR if forbids else WARN, remedy)
     if not seen.cell.problems:
         yield Diagnosis("cell file", f"{seen.cell.path} fits together")
+    if seen.cell.robot and Path(seen.cell.robot).name != seen.drivers.robot:
+        yield Diagnosis(
+            "cell file",
+            f"is of {seen.cell.robot}, but the robot that is looked at is {seen.drivers.robot}",
+            ERROR,
+            f"start the stack with cell:={seen.cell.path}, or set robot in it right",
+        )
+    yield from _devices(seen, seen.cell.serials)
     for name, days in seen.cell.calibrations.items():
         look = "mini-diffuser calibrate check, ten seconds before a recording day"
         if days is None:
@@ -326,6 +334,30 @@ CHECKS: tuple[Check, ...] = (
 def findings(seen: Snapshot) -> list[Diagnosis]:
     """What all checks found, in their order."""
     return [finding for check in CHECKS for finding in check(seen)]
+
+
+def _devices(seen: Snapshot, serials: Mapping[str, str]) -> Iterator[Diagnosis]:
+    """Cameras of the cell whose device is another one than it says, or is not here."""
+    plugged = seen.devices or {}
+    shown = ", ".join(f"{serial} ({model})" for serial, model in plugged.items()) or "none"
+    for name, serial in serials.items():
+        streaming = seen.streaming.get(name, "")
+        if streaming and streaming != serial:
+            others = [other for other, one in serials.items() if one == streaming]
+            whose = f"which the cell says is {others[0]}, not from" if others else "but the cell says"
+            yield Diagnosis(
+                f"serial of {name}",
+                f"it streams from {streaming}, {whose} {serial}",
+                ERROR,
+                "set its serial in the cell right, calibrate, and start the stack again with that file",
+            )
+        elif not streaming and seen.devices is not None and serial not in plugged:
+            yield Diagnosis(
+                f"serial of {name}",
+                f"{serial} is not plugged in here; plugged in are {shown}",
+                WARN,
+                "plug it in, or set its serial in the cell: mini-diffuser cameras",
+            )
 
 
 def _served(what: str, seen: Snapshot, action: str, alternatives: tuple[str, ...]) -> Iterator[Diagnosis]:

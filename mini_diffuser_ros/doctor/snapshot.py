@@ -128,11 +128,15 @@ class CellFacts:
         path: of the file.
         problems: (whether it forbids running, what, remedy).
         calibrations: what was calibrated: days since then, None where the file does not say.
+        robot: that it is of; empty where the file does not say.
+        serials: camera: its serial number, of those that have one.
     """
 
     path: str
     problems: tuple[tuple[bool, str, str], ...] = ()
     calibrations: Mapping[str, float | None] = field(default_factory=dict)
+    robot: str = ""
+    serials: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,8 @@ class Snapshot:
         clock_runs: whether /clock advanced.
         diagnostics: (node and part, level 0 to 3, message) newest of each.
         homed: what motion_node says of the gripper's homing; empty where it says nothing.
+        streaming: camera: serial number of the device that realsense_node has as it.
+        devices: serial number: model, of the RealSense cameras plugged in here; None where they cannot be listed.
         cell: None where no file was given.
     """
 
@@ -159,4 +165,6 @@ class Snapshot:
     diagnostics: tuple[tuple[str, int, str], ...] = ()
     homed: str = ""
     cameras: tuple[CameraFacts, ...] = ()
+    streaming: Mapping[str, str] = field(default_factory=dict)
+    devices: Mapping[str, str] | None = None
     cell: CellFacts | None = None

@@ -13,9 +13,10 @@ from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
 from mini_diffuser_ros.running import MotionReport
-from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion, missed_joint
+from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, KeyframeMotion, missed_joint
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.grip import GripConfig
+from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError

@@ -9,11 +9,10 @@ from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
 from mini_diffuser_ros.cell import Cell
-from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
+from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.messages import transform_from_matrix
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
-from mini_diffuser_ros.support.settings import unknown_name
 
 
 class ExtrinsicsNode(ManagedNode):
@@ -27,10 +26,7 @@ class ExtrinsicsNode(ManagedNode):
         cell = cell_from(self, parameters)
         if cell is None:
             raise NodeError("parameter cell names no file; config/cells/example.yaml shows how one looks")
-        names = parameters.texts("cameras", list(cell.cameras), "names of the cameras to publish")
-        unknown = [name for name in names if name not in cell.cameras]
-        if unknown:
-            raise NodeError(f"parameter cameras: {unknown_name(unknown[0], list(cell.cameras), 'camera')}")
+        names = cameras_from(parameters, cell, "names of the cameras to publish")
         fixed = [name for name in names if cell.cameras[name].parent]
         transforms = [self._transform(cell, name) for name in fixed]
         self._broadcaster = StaticTransformBroadcaster(self)

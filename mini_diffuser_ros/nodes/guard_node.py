@@ -16,6 +16,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.controller_state import ControllerState
+from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.heartbeat import Heart, Listener
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
@@ -49,11 +50,12 @@ class GuardNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("guard_node")
         parameters = Parameters(self)
-        robot = parameters.text("robot", "panda", "robot description, for the names of its joints")
-        arm_action = parameters.text(
-            "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action of the arm"
+        cell = cell_from(self, parameters)
+        robot = parameters.text(
+            "robot", cell.robot if cell else "panda", "robot description, for the names of its joints"
         )
-        gripper_action = parameters.text("gripper_action", "panda_gripper/gripper_action", "action of the gripper")
+        description = load_robot(robot)
+        arm_action, gripper_action = drivers_from(parameters, cell, description)
         max_joint_age = parameters.number(
             "max_joint_age", 0.4, "seconds without joint states after which a moving arm is stopped", 0.02, 5.0
         )
@@ -73,7 +75,7 @@ class GuardNode(ManagedNode):
         )
         # motion_node is to notice first what it can notice: it brakes more gently, and knows what it was doing.
         watch = parameters.settings(WatchConfig(deviation=0.15, lag=0.35), "watch")
-        self._joints = JointStateMonitor(load_robot(robot), max_joint_age, RestConfig(), 0.9, with_fingers=False)
+        self._joints = JointStateMonitor(description, max_joint_age, RestConfig(), 0.9, with_fingers=False)
         self._watch = ArmWatch(self._joints, watch)
         self._stop = 0  # number of the stop that holds
         self._number = random.SystemRandom().randrange(1, 2**31)  # of the next one

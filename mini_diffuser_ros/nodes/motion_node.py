@@ -20,7 +20,7 @@ from mini_diffuser_ros.motion.config import fitted_to
 from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
-from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
+from mini_diffuser_ros.nodes.motion.gripper_actions import command_in, opened_in
 from mini_diffuser_ros.nodes.motion.gripper_client import FAULTS, GripperClient, GripperMissingError
 from mini_diffuser_ros.nodes.motion.motion_goal import (
     LATCHING,
@@ -39,7 +39,7 @@ from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
 from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC as CLOUD
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
-from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
+from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
@@ -52,12 +52,12 @@ from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.robots import load_robot, with_limits_of_file
 from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.running.dry_run import PlannedOnlyError, StillArm, StillGripper
-from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, OPEN_FRACTION, KeyframeMotion
+from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, KeyframeMotion
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.arm_watch import WatchConfig
 from mini_diffuser_ros.sensing.grip import GripConfig, GripperError
-from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION, JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
@@ -91,21 +91,15 @@ class MotionNode(ManagedNode):
         parameters = Parameters(self)
         cell = cell_from(self, parameters)
         robot_name = parameters.text("robot", cell.robot if cell else "panda", "robot description to plan for")
-        arm_action = parameters.text(
-            "arm_action", "panda_arm_controller/follow_joint_trajectory", "FollowJointTrajectory action of the arm"
-        )
-        gripper_action = parameters.text(
-            "gripper_action",
-            "panda_gripper/gripper_action",
-            "GripperCommand action of the gripper; grasp and move of franka_msgs are used where they lie beside it",
-        )
-        command = parameters.settings(GripperCommandConfig(), "gripper")
+        robot = load_robot(robot_name)
+        arm_action, gripper_action = drivers_from(parameters, cell, robot)
+        command = parameters.settings(command_in(cell, robot), "gripper")
         grip = parameters.settings(GripConfig(), "grip")
         open_fraction = parameters.number(
             "gripper_open_fraction",
-            OPEN_FRACTION,
+            OPEN_FRACTION * opened_in(cell, robot),
             "of the largest width, from which the gripper counts as open",
-            0.1,
+            0.01,
             1.0,
         )
         max_joint_age = parameters.number(
@@ -150,7 +144,6 @@ class MotionNode(ManagedNode):
         confirm_timeout = parameters.number(
             "confirm_timeout", 60.0, "seconds without an answer after which a motion is given up", 1.0, 100.0
         )
-        robot = load_robot(robot_name)
         if urdf:
             robot = with_limits_of_file(robot, Path(urdf))
         config = planner_config(parameters, cell)
@@ -169,7 +162,7 @@ class MotionNode(ManagedNode):
         controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         arm, gripper = (StillArm(), StillGripper()) if dry_run else (self._arm, self._gripper)
-        obstacles = self._obstacle_watch(parameters)
+        obstacles = self._obstacle_watch(parameters, in_cell=cell is not None)
         review = MotionReview(self, robot, confirm and not dry_run, confirm_timeout)
         self._motion = KeyframeMotion(
             self._planner, self._joints, self._latch, arm, gripper, self._health.planned, obstacles, review
@@ -185,9 +178,9 @@ class MotionNode(ManagedNode):
         self._start_listening(robot_name, dry_run)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
 
-    def _obstacle_watch(self, parameters: Parameters) -> ObstacleWatch | None:
+    def _obstacle_watch(self, parameters: Parameters, in_cell: bool) -> ObstacleWatch | None:
         """What the cameras see as obstacles, if that is wanted. It plans in a thread and with a planner of its own."""
-        wanted = parameters.flag("obstacles.from_cloud", False, f"keep away from what {CLOUD} shows")
+        wanted = parameters.flag("obstacles.from_cloud", in_cell, f"keep away from what {CLOUD} shows")
         max_age = parameters.number(
             "obstacles.max_cloud_age", 2.0, "seconds without a cloud after which nothing moves", 0.1, 60.0
         )

@@ -17,7 +17,7 @@ from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
+from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.clock_health import ClockHealth
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
@@ -64,9 +64,9 @@ class PerceptionNode(ManagedNode):
         parameters = Parameters(self)
         cell = cell_from(self, parameters)
         self._lenses = {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {}
-        cameras = parameters.texts(
-            "cameras",
-            list(cell.cameras) if cell else ["front", "left_shoulder", "wrist"],
+        cameras = cameras_from(
+            parameters,
+            cell,
             "names of the cameras; their topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
         )

@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
+from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.messages import (
     NANOSECONDS,
@@ -27,8 +28,14 @@ from mini_diffuser_ros.nodes.ros.messages import (
     transform_from_matrix,
 )
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
-from mini_diffuser_ros.perception.realsense import RealSenseCamera, RealSenseDevices, RgbdFrame, StreamConfig
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
+from mini_diffuser_ros.perception.realsense import (
+    RealSenseCamera,
+    RealSenseDevices,
+    RealSenseError,
+    RgbdFrame,
+    StreamConfig,
+)
 from mini_diffuser_ros.perception.realsense_feed import FeedConfig, RealSenseFeed
 from mini_diffuser_ros.perception.sensor_clock import SensorClock
 
@@ -39,9 +46,12 @@ class RealsenseNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("realsense_node")
         parameters = Parameters(self)
-        cameras = parameters.texts("cameras", ["front"], "names of the cameras, below which their topics live")
+        cell = cell_from(self, parameters)
+        cameras = cameras_from(parameters, cell, "names of the cameras, below which their topics live", ["front"])
         serials = parameters.texts(
-            "serials", [""], "serial numbers, one a camera in the same order; empty: any that no other camera has"
+            "serials",
+            [cell.cameras[name].serial for name in cameras] if cell else [""],
+            "serial numbers, one a camera in the same order; empty: any that no other camera has",
         )
         recordings = parameters.texts(
             "recordings",
@@ -61,6 +71,8 @@ class RealsenseNode(ManagedNode):
         )
         feed = parameters.settings(FeedConfig(), "feed")
         self._serials = _one_each(cameras, serials, "serials")
+        if cell is not None:
+            _refuse_nameless(self._serials)
         files = _one_each(cameras, recordings, "recordings")
         self._config = config
         self._devices = RealSenseDevices()
@@ -73,7 +85,7 @@ class RealsenseNode(ManagedNode):
             output = RealSenseOutput(self, name, self._static_tf if publish_tf else None)
             opens: Callable[[], RealSenseCamera] = partial(self._open, name)
             if files[name]:
-                opens = partial(self._devices.play, Path(files[name]))
+                opens = partial(self._play, name, Path(files[name]))
             self._feeds.append(RealSenseFeed(name, opens, output.publish, self.get_logger().info, feed))
             diagnostics.add(f"camera {name}", self._feeds[-1].health)
         for one in self._feeds:
@@ -89,9 +101,16 @@ class RealsenseNode(ManagedNode):
             # A camera that came without a number keeps its device, also when it was lost.
             serial = self._serials[name] or self._in_use.get(name, "")
             taken = {*self._serials.values(), *self._in_use.values()}
-            camera = self._devices.open(serial, self._config, taken)
+            camera = self._devices.open(serial, self._config, taken - {serial})
             self._in_use[name] = camera.serial
             return camera
+
+    def _play(self, name: str, file: Path) -> RealSenseCamera:
+        camera, serial = self._devices.play(file), self._serials[name]
+        if serial and camera.serial != serial:
+            camera.close()
+            raise RealSenseError(f"recording {file} is of the camera {camera.serial}, but {name} is {serial}")
+        return camera
 
 
 class RealSenseOutput:
@@ -155,6 +174,16 @@ def _one_each(cameras: list[str], values: list[str], parameter: str) -> dict[str
     if len(set(given)) != len(given):
         raise ValueError(f"parameter {parameter} names one twice: {', '.join(given)}")
     return dict(zip(cameras, values, strict=True))
+
+
+def _refuse_nameless(serials: dict[str, str]) -> None:
+    """Cameras of a cell are told apart by what they say of themselves; a single one needs no number."""
+    nameless = [name for name, serial in serials.items() if not serial]
+    if nameless and len(serials) > 1:
+        raise NodeError(
+            f"camera '{nameless[0]}' has no serial in the cell to tell the cameras apart; mini-diffuser cameras lists "
+            "those that are plugged in"
+        )
 
 
 def main() -> NoReturn:

@@ -14,24 +14,24 @@ from std_srvs.srv import Trigger
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.motion.gripper_actions import GripperCommandConfig
+from mini_diffuser_ros.nodes.motion.gripper_actions import command_in, opened_in
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
-from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from
+from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from, gripper_action_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
 from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
 from mini_diffuser_ros.sensing.grip import GripConfig
-from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION, JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
@@ -70,18 +70,15 @@ class RecorderNode(ManagedNode):
         rest = parameters.settings(RestConfig(), "rest")
         auto = parameters.settings(AutoConfig(), "auto")
         runs = RunConfig.declare(parameters, rest.settle_time)
-        gripper_action = parameters.text(
-            "gripper_action",
-            "",
-            "GripperCommand action of the gripper, for the service that opens and closes it while the arm is led by "
-            "hand; empty: there is none",
-        )
-        command = parameters.settings(GripperCommandConfig(), "gripper")
+        description = load_robot(robot)
+        # For the service that opens and closes the gripper while the arm is led by hand.
+        gripper_action = gripper_action_from(parameters, cell, description)
+        command = parameters.settings(command_in(cell, description), "gripper")
         grip = parameters.settings(GripConfig(), "grip")
 
         self._token = CancellationToken()
         self._cameras = self._make_cameras(parameters, cell)
-        self._maker = self._make_maker(parameters, robot, rest, cell)
+        self._maker = self._make_maker(parameters, description, rest, cell)
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
         self._recorder = EpisodeRecorder(folder, robot, source)
         self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
@@ -119,9 +116,9 @@ class RecorderNode(ManagedNode):
     # Setting up
 
     def _make_cameras(self, parameters: Parameters, cell: Cell | None) -> RecorderCameras:
-        names = parameters.texts(
-            "cameras",
-            list(cell.cameras) if cell else ["front", "left_shoulder", "wrist"],
+        names = cameras_from(
+            parameters,
+            cell,
             "names of the cameras; all have to deliver. Topics are <camera>/color/image_raw, "
             "<camera>/aligned_depth_to_color/image_raw and <camera>/color/camera_info",
         )
@@ -134,20 +131,26 @@ class RecorderNode(ManagedNode):
         )
         return RecorderCameras(self, names, transports, sync, lead, self._token.notify)
 
-    def _make_maker(self, parameters: Parameters, robot: str, rest: RestConfig, cell: Cell | None) -> KeyframeMaker:
+    def _make_maker(
+        self, parameters: Parameters, robot: RobotDescription, rest: RestConfig, cell: Cell | None
+    ) -> KeyframeMaker:
         # Two names are those of motion_node's parameters, so that one file serves both.
         max_joint_age = parameters.number(
             "max_joint_age", 0.25, "seconds without joint states after which the arm's state is not known", 0.02, 5.0
         )
         open_fraction = parameters.number(
-            "gripper_open_fraction", 0.9, "of the largest width, from which the gripper counts as open", 0.1, 1.0
+            "gripper_open_fraction",
+            OPEN_FRACTION * opened_in(cell, robot),
+            "of the largest width, from which the gripper counts as open",
+            0.01,
+            1.0,
         )
         config = parameters.settings(KeyframeConfig(), "keyframe")
         own = FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace)
         fusion = parameters.settings(own, "fusion", without=("frame",))
         lenses = {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {}
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
-        self._joints = JointStateMonitor(load_robot(robot), max_joint_age, rest, open_fraction)
+        self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction)
         frames = FrameLookup(self, tf_timeout)
         return KeyframeMaker(self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion, lenses)
 
@@ -205,9 +208,7 @@ class RecorderNode(ManagedNode):
     def _toggle_gripper(self) -> str:
         """Close the open gripper, open any other."""
         if self._gripper is None:
-            raise RecorderError(
-                "this recorder has no gripper: give it gripper_action, as config/robots/ has it for your arm"
-            )
+            raise RecorderError("this recorder has no gripper: give it gripper_action, as the cell may name it")
         opens = self._gripper.has_to_act(wanted_open=True)
         self._gripper.await_server(self._token)
         self._gripper.take_state(opens, self._token)

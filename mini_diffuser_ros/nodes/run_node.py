@@ -12,6 +12,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.ros.action_goal import carry_out, wait_for_server
+from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
@@ -35,11 +36,14 @@ class RunNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("run_node")
         parameters = Parameters(self)
+        cell = cell_from(self, parameters)
         instruction = parameters.text("instruction", "", "the sentence to send")
         runs = parameters.text("runs", "runs", "folder below which the folder of this run is made")
-        cameras = parameters.texts("cameras", ["front", "left_shoulder", "wrist"], "cameras shown in the video")
-        robot = parameters.text("robot", "panda", "robot description, for the names of its joints")
-        self._simulated = parameters.flag("simulated", True, "wait for the simulated world to confirm success")
+        cameras = cameras_from(parameters, cell, "cameras shown in the video")
+        robot = parameters.text(
+            "robot", cell.robot if cell else "panda", "robot description, for the names of its joints"
+        )
+        self._simulated = parameters.flag("simulated", cell is None, "wait for the simulated world to confirm success")
         video_rate = parameters.number("video_rate", 5.0, "frames per second of the video", 0.5, 60.0)
         self._start_timeout = parameters.number(
             "start_timeout", 120.0, "seconds to wait for the policy to be ready", 1.0, 3600.0

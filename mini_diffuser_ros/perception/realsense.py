@@ -85,11 +85,15 @@ def load_sdk() -> ModuleType:
 
 
 class RealSenseDevices:
-    """Finds cameras by serial number and opens recordings."""
+    """Finds cameras by serial number and opens recordings.
 
-    def __init__(self) -> None:
+    Args:
+        context: of pyrealsense2, whose cameras are found; None for those at this machine's ports.
+    """
+
+    def __init__(self, context: Any = None) -> None:
         self._sdk = load_sdk()
-        self._context = self._sdk.context()
+        self._context = self._sdk.context() if context is None else context
 
     def open(self, serial: str, config: StreamConfig, taken: Collection[str] = ()) -> RealSenseCamera:
         """The connected camera with a serial number; an empty one means any that is not among those ``taken``.
@@ -97,16 +101,20 @@ class RealSenseDevices:
         Raises:
             RealSenseError: naming what is connected, or the valid resolutions and rates.
         """
-        key = self._sdk.camera_info.serial_number
+        facts = self._sdk.camera_info
         try:
-            found = {device.get_info(key): device for device in self._context.query_devices()}
+            found = {device.get_info(facts.serial_number): device for device in self._context.query_devices()}
+            models = {one: device.get_info(facts.name) for one, device in found.items()}
         except RuntimeError as error:
             raise RealSenseError(f"the RealSense cameras cannot be listed: {error}") from error
         wanted = [one for one in found if (one == serial if serial else one not in taken)]
         if not wanted:
-            connected = ", ".join(found) or "none"
+            shown = [f"{one} ({name}{', of another camera' if one in taken else ''})" for one, name in models.items()]
             which = f"with serial number {serial}" if serial else "that is free"
-            raise RealSenseError(f"no RealSense {which} is connected; connected are: {connected}")
+            raise RealSenseError(
+                f"no RealSense {which} is connected; connected are: {', '.join(sorted(shown)) or 'none'}: plug it in, "
+                "or set its serial right"
+            )
         return RealSenseCamera(found[wanted[0]], config)
 
     def play(self, recording: Path) -> RealSenseCamera:

@@ -144,6 +144,7 @@ class RobotDescription:
         servo_stiffness, servo_damping: (J,) gains of simulated joint servos.
         collision_exclusions: pairs of links that touch by construction.
         prefix: before the names of all frames and joints.
+        arm_action, gripper_action: FollowJointTrajectory and GripperCommand of its usual drivers; empty if not known.
         surface_files: of true surfaces, for :func:`~mini_diffuser_ros.robots.surface_meshes`.
     """
 
@@ -170,6 +171,8 @@ class RobotDescription:
     servo_damping: Array
     collision_exclusions: tuple[tuple[str, str], ...]
     prefix: str = ""
+    arm_action: str = ""
+    gripper_action: str = ""
     surface_files: tuple[Path, ...] = ()
 
     @property
@@ -341,6 +344,8 @@ def _described(folder: RobotFolder) -> RobotDescription:
         servo_damping=_array(model.servo.damping),
         collision_exclusions=tuple((robot.prefix + a, robot.prefix + b) for a, b in exclusions),
         prefix=robot.prefix,
+        arm_action=robot.arm_action,
+        gripper_action=robot.gripper_action,
         surface_files=folder.surface_files,
     )
 

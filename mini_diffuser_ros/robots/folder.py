@@ -224,6 +224,8 @@ class RobotFile:
         tool_joint: name of the fixed joint between them.
         home: radians, one a joint; the gripper points down over the table, away from everything.
         collision_exclusions: pairs of a link of the arm and one of the tool that touch by construction.
+        arm_action: FollowJointTrajectory action of its usual driver; empty where there is none.
+        gripper_action: GripperCommand action of its gripper's; likewise.
     """
 
     prefix: str
@@ -233,6 +235,8 @@ class RobotFile:
     tool_joint: str
     home: tuple[float, ...]
     collision_exclusions: tuple[tuple[str, str], ...]
+    arm_action: str = ""
+    gripper_action: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ TellProgress = Callable[[str, float], None]
 ARRIVAL_TOLERANCE = 0.05
 """Radians by which a joint may miss the end of a trajectory."""
 
-OPEN_FRACTION = 0.9
 """Of the largest width, from which the gripper counts as open."""
 
 STIRRED = 0.01

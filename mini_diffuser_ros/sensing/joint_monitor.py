@@ -24,6 +24,7 @@ from mini_diffuser_ros.support.cancellation import CancellationToken
 Array = NDArray[np.float64]
 T = TypeVar("T")
 
+OPEN_FRACTION = 0.9  # of the largest width, from which a gripper counts as open
 REST_TIMEOUT = 2.0  # seconds that a new motion waits for fresh joint states and for the arm to be at rest
 
 

@@ -28,6 +28,7 @@ from mini_diffuser_ros.cell.quantities import QUANTITIES, numbers_of, pattern_of
 from mini_diffuser_ros.geometry import inverse_transform, quaternion_from_matrix
 from mini_diffuser_ros.motion.profiles import PROFILES
 from mini_diffuser_ros.records import Distortion
+from mini_diffuser_ros.robots import ROBOTS, load_robot
 from mini_diffuser_ros.support.settings import from_mapping, to_mapping
 
 from .cells import cells, look_at
@@ -67,6 +68,7 @@ def test_the_example_fits() -> None:
 
 def test_the_launch_knows_the_drivers_of_these_robots() -> None:
     assert {file.stem for file in (CONFIG / "robots").glob("*.yaml")} == {*DRIVEN, "sim"}
+    assert {name for name in ROBOTS if load_robot(name).arm_action and load_robot(name).gripper_action} == set(DRIVEN)
 
 
 @settings(max_examples=30)  # YAML takes its time
@@ -159,7 +161,8 @@ def test_every_number_has_a_unit() -> None:
 @pytest.mark.parametrize(
     ("where", "value", "line"),
     [
-        ("robot", "fr4", "robot is 'fr4', of which no driver is known: known are fr3, panda"),
+        ("robot", "abb", "robot is 'abb', of which no driver is known: known are fr3, panda; a robot of your own is"),
+        ("robot", "FR3", "robot is 'FR3', of which no driver is known: did you mean 'fr3'?"),
         ("robot", "ur5e", "robot is 'ur5e', of which no driver is known: give arm_action and gripper.action"),
         ("cameras.wrist.serial", "000000000001", "cameras.wrist.serial is 000000000001, that of front"),
         ("cameras.wrist.frame", "front_color_optical_frame", "is front_color_optical_frame, that of front"),

@@ -73,7 +73,24 @@ def software(**packages: str) -> Snapshot:
     return replace(WELL, software=replace(WELL.software, packages={**WELL.software.packages, **packages}))
 
 
+def cell(serials: dict[str, str], robot: str = "fr3", **changes: object) -> Snapshot:
+    return replace(WELL, cell=CellFacts("my_cell.yaml", robot=robot, serials=serials), **changes)
+
+
 FAULTS: dict[str, tuple[Snapshot, checks.Check, HealthLevel, str]] = {
+    "a camera that is another one": (
+        cell({"front": "1"}, streaming={"front": "2"}),
+        checks.cell,
+        ERROR,
+        "set its serial in the cell right",
+    ),
+    "a camera that is not plugged in": (
+        cell({"front": "1"}, devices={"7": "D405"}),
+        checks.cell,
+        WARN,
+        "plug it in, or",
+    ),
+    "a cell of another robot": (cell({}, "panda"), checks.cell, ERROR, "set robot in it right"),
     "torch missing": (software(torch=""), checks.versions, ERROR, "requirements.txt"),
     "libfranka too old": (software(libfranka="0.15.0"), checks.franka_versions, ERROR, "install libfranka 0.20.4"),
     "driver ends with a reflex": (software(franka_ros2="2.3.9"), checks.franka_versions, WARN, "2.4.0"),
@@ -191,6 +208,19 @@ def test_whatever_is_missing_a_check_has_a_line(check: Callable[[Snapshot], list
         assert found or check is checks.middlewares
         assert all(one.remedy for one in found if one.level != OK)
         assert all("\n" not in one.value + one.remedy for one in found)
+
+
+def test_swapped_cameras_are_told_by_what_the_devices_say() -> None:
+    seen = cell(
+        {"front": "1", "wrist": "2"}, streaming={"front": "2", "wrist": "1"}, devices={"1": "D435", "2": "D405"}
+    )
+    assert [one.value for one in checks.cell(seen) if one.level == ERROR] == [
+        "it streams from 2, which the cell says is wrist, not from 1",
+        "it streams from 1, which the cell says is front, not from 2",
+    ]
+    seen = cell({"front": "1"}, devices={"7": "D405"})
+    (line,) = [one.value for one in checks.cell(seen) if one.level == WARN]
+    assert line == "1 is not plugged in here; plugged in are 7 (D405)"
 
 
 def test_an_old_panda_has_its_own_libfranka() -> None:

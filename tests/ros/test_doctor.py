@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sensor_msgs.msg import CameraInfo
 
-from mini_diffuser_ros.commands.cameras import cell_lines
+from mini_diffuser_ros.commands.cameras import cell_lines, missing_lines
 from mini_diffuser_ros.perception.connected_cameras import ConnectedCamera, connected_cameras
 from mini_diffuser_ros.perception.realsense import RealSenseError, load_sdk
 
@@ -80,3 +80,7 @@ def test_cameras_that_are_plugged_in_become_lines_of_a_cell_file() -> None:
         "  camera_2:  # Intel RealSense D435, firmware 5.16.0.1, USB 2.1: TOO SLOW, use a USB 3 port and cable",
         '    serial: "0002"',
     ]
+    known = {"0002": "wrist", "0003": "front"}
+    assert [line.split(":")[0].strip() for line in cell_lines(found, {}, known)][1::2] == ["camera_1", "wrist"]
+    (line,) = missing_lines(found, known)
+    assert line.startswith("front of the cell, 0003, is not plugged in here; plugged in are 0001 (Intel Real")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_im
 from mini_diffuser_ros.perception.distortion import pixel_directions
 from mini_diffuser_ros.perception.realsense import (
     RealSenseCamera,
+    RealSenseDevices,
     RealSenseError,
     RgbdFrame,
     StreamConfig,
@@ -107,6 +109,29 @@ def test_a_resolution_that_the_camera_lacks_is_answered_with_those_that_it_has(
         RealSenseCamera(make_camera(serial="7").device, StreamConfig(1280, 720, 15))
 
 
+class Bus:
+    """What is plugged in: a context of the SDK lists no software devices."""
+
+    def __init__(self, *cameras: SoftwareCamera) -> None:
+        self._cameras = cameras
+
+    def query_devices(self) -> list[Any]:
+        return [camera.device for camera in self._cameras]
+
+
+def test_a_camera_is_known_by_its_own_serial_number(make_camera: Callable[..., SoftwareCamera]) -> None:
+    devices = RealSenseDevices(Bus(make_camera(serial="7"), make_camera(serial="8")))
+    camera = devices.open("8", STREAMS)
+    camera.close()
+    assert camera.serial == "8"
+    with pytest.raises(RealSenseError) as refused:
+        devices.open("9", STREAMS, taken={"8"})
+    assert str(refused.value) == (
+        "no RealSense with serial number 9 is connected; connected are: 7 (Software D4), 8 (Software D4, of another "
+        "camera): plug it in, or set its serial right"
+    )
+
+
 def test_a_camera_that_falls_silent_is_named_and_opened_again(
     peer: Peer, make_camera: Callable[..., SoftwareCamera]
 ) -> None:
@@ -168,7 +193,14 @@ def test_the_node_plays_a_recording_names_what_is_missing_and_stamps_the_present
     static = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     transforms = peer.collect(TFMessage, "/tf_static", static)
     diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
-    start("realsense_node", cameras="[wall, lost]", recordings=f"['{recording}', '']", publish_tf="true")
+    foreign = shutil.copy(recording, recording.with_name("foreign.db3"))
+    start(
+        "realsense_node",
+        cameras="[wall, lost, other]",
+        recordings=f"['{recording}', '', '{foreign}']",
+        serials="['42', '', '43']",
+        publish_tf="true",
+    )
     # More than the recording holds: it begins again.
     peer.await_that(lambda: len(colors) > 30 and len(depths) > 30 and infos and transforms)
     assert (colors[-1].encoding, depths[-1].encoding) == ("rgb8", "16UC1")
@@ -189,6 +221,8 @@ def test_the_node_plays_a_recording_names_what_is_missing_and_stamps_the_present
     peer.await_that(lambda: says("wall", DiagnosticStatus.OK, "streams"))
     missing = "camera lost: no RealSense that is free is connected; connected are:"
     peer.await_that(lambda: says("lost", DiagnosticStatus.ERROR, missing))
+    another = f"camera other: recording {foreign} is of the camera 42, but other is 43"
+    peer.await_that(lambda: says("other", DiagnosticStatus.ERROR, another))
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,11 @@ class SetupListener:
         """What motion_node says of the gripper's homing."""
         return next((values["homed"] for _, _, values in self._diagnostics.values() if "homed" in values), "")
 
+    def streaming(self) -> dict[str, str]:
+        """Camera to the serial number of the device that realsense_node has as it."""
+        parts = {name.rpartition("camera ")[2]: values for name, (_, _, values) in self._diagnostics.items()}
+        return {camera: values["serial"] for camera, values in parts.items() if values.get("serial")}
+
     def cameras(self) -> tuple[CameraFacts, ...]:
         """Each camera whose topics were there, since the beginning."""
         listened = time.monotonic() - self._began

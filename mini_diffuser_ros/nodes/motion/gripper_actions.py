@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,9 @@ from control_msgs.action import GripperCommand
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
+from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.support.settings import bounded, check_fields
 
 
@@ -33,13 +35,27 @@ class GripperCommandConfig:
 
     force: float = bounded(20.0, 0.0, 140.0)
     speed: float = bounded(0.1, 0.005, 0.5)
-    opening: float = bounded(0.98, 0.1, 1.0)
+    opening: float = bounded(0.98, 0.01, 1.0)
     width: float = bounded(0.0, 0.0, 0.2)
     epsilon_inner: float = bounded(0.2, 0.0, 0.2)
     epsilon_outer: float = bounded(0.2, 0.0, 0.2)
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+def opened_in(cell: Cell | None, robot: RobotDescription) -> float:
+    """The fraction of its largest width to which a robot's gripper opens in a cell."""
+    if cell is None or cell.gripper.width is None:
+        return 1.0
+    return min(1.0, cell.gripper.width / robot.max_gripper_width)
+
+
+def command_in(cell: Cell | None, robot: RobotDescription) -> GripperCommandConfig:
+    """How the gripper is commanded in a cell, where no parameter says otherwise."""
+    usual = GripperCommandConfig()
+    force = usual.force if cell is None or cell.gripper.force is None else cell.gripper.force
+    return replace(usual, force=force, opening=min(usual.opening, opened_in(cell, robot)))
 
 
 @dataclass(frozen=True)

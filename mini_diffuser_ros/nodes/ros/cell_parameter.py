@@ -1,11 +1,19 @@
-"""The parameter by which a node reads the file of its cell."""
+"""The parameter by which a node reads the file of its cell, and what the cell says where no parameter does."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rclpy.node import Node
 
 from mini_diffuser_ros.cell import Cell, read_cell
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.support.settings import unknown_name
+
+DEFAULT_CAMERAS = ("front", "left_shoulder", "wrist")
+"""Names of the cameras where no cell gives any: those of the simulated table."""
 
 
 def cell_from(node: Node, parameters: Parameters) -> Cell | None:
@@ -22,3 +30,41 @@ def cell_from(node: Node, parameters: Parameters) -> Cell | None:
     cell = read_cell(path)
     node.get_logger().info(f"cell {path}: {cell.robot}, cameras {', '.join(cell.cameras)}, {len(cell.boxes)} boxes")
     return cell
+
+
+def cameras_from(
+    parameters: Parameters, cell: Cell | None, description: str, default: Sequence[str] = DEFAULT_CAMERAS
+) -> list[str]:
+    """Declare ``cameras``, names of cameras: those of the cell, without one the default.
+
+    Raises:
+        NodeError: one is not in the cell.
+    """
+    known = list(default) if cell is None else list(cell.cameras)
+    names = parameters.texts("cameras", known, description)
+    for name in names:
+        if cell is not None and name not in known:
+            raise NodeError(f"parameter cameras: the cell has no '{name}': {unknown_name(name, known, 'camera')}")
+    return names
+
+
+def drivers_from(parameters: Parameters, cell: Cell | None, robot: RobotDescription) -> tuple[str, str]:
+    """Declare ``arm_action`` and ``gripper_action``: those of the cell, where it names none those of the robot.
+
+    Raises:
+        NodeError: neither says how the arm's is called.
+    """
+    named = cell.arm_action if cell else ""
+    arm = parameters.text("arm_action", named or robot.arm_action, "FollowJointTrajectory action of the arm")
+    if not arm:
+        raise NodeError(f"parameter arm_action is empty, and no driver of {robot.name} is known: name the arm's action")
+    return arm, gripper_action_from(parameters, cell, robot)
+
+
+def gripper_action_from(parameters: Parameters, cell: Cell | None, robot: RobotDescription) -> str:
+    """Declare ``gripper_action`` as :func:`drivers_from`; empty where there is none."""
+    return parameters.text(
+        "gripper_action",
+        (cell.gripper.action if cell else "") or robot.gripper_action,
+        "GripperCommand action of the gripper; grasp and move of franka_msgs are used where they lie beside it",
+    )
