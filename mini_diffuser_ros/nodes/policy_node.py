@@ -48,6 +48,7 @@ OUTCOMES = {
     Ending.TERMINATED: Result.TERMINATED,
     Ending.REWARDED: Result.TERMINATED,
     Ending.KEYFRAME_LIMIT: Result.KEYFRAME_LIMIT,
+    Ending.NO_PROGRESS: Result.NO_PROGRESS,
     Ending.FAILED: Result.FAILED,
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.running.progress import ProgressWatch
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.errors import UserError
 
@@ -72,6 +73,7 @@ class Ending(Enum):
     TERMINATED = "terminated"
     REWARDED = "rewarded"
     KEYFRAME_LIMIT = "keyframe limit"
+    NO_PROGRESS = "no progress"
     FAILED = "failed"
 
 
@@ -132,13 +134,17 @@ class InstructionRun:
         self._tell = tell
         self._settings = settings
         self._seed = seed
+        self._progress = ProgressWatch(settings)
         self.keyframes = 0
         self.decisions: list[Decision] = []
 
     def obey(self) -> RunResult:
         """Run to the end. Whatever the four functions raise passes through."""
         while self.keyframes < self._settings.keyframe_limit:
-            decision = self._next_keyframe()
+            cloud = self._look(self._settings.settle_time)
+            if problem := self._no_progress(cloud):
+                return self.result(Ending.NO_PROGRESS, problem)
+            decision = self._next_keyframe(cloud)
             mode = decision.executed
             if mode is None:
                 return self.result(Ending.FAILED, decision.report.message)
@@ -153,18 +159,26 @@ class InstructionRun:
         """How it ended, with what was done until now."""
         return RunResult(ending, message, self.keyframes, tuple(self.decisions))
 
-    def _next_keyframe(self) -> Decision:
+    def _no_progress(self, cloud: Cloud) -> str:
+        """Why the keyframes until now lead nowhere; empty while they may."""
+        last = self.decisions[-1] if self.decisions else None
+        if last is None or last.executed is None:
+            return self._progress.problem(cloud, None, 0.0)
+        return self._progress.problem(cloud, last.executed, last.report.held)
+
+    def _next_keyframe(self, cloud: Cloud) -> Decision:
         """The decision of which a candidate was executed, or the last one if motion refused them all."""
         for attempt in range(self._settings.decisions_per_keyframe):
-            decision = self._decide_and_move(attempt)
+            if attempt:
+                cloud = self._look(self._settings.settle_time)
+            decision = self._decide_and_move(cloud, attempt)
             if decision.executed is not None:
                 break
             self._tell("deciding", decision.keyframe, decision.report.message)
         return decision
 
-    def _decide_and_move(self, attempt: int) -> Decision:
+    def _decide_and_move(self, cloud: Cloud, attempt: int) -> Decision:
         number = self.keyframes + 1
-        cloud = self._look(self._settings.settle_time)
         self._tell("deciding", number, f"{len(cloud)} points")
         seed = self._seed + self.keyframes + attempt * self._settings.keyframe_limit
         began = time.monotonic()

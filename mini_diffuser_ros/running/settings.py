@@ -21,6 +21,10 @@ class LoopSettings:
         decisions_per_keyframe: decisions before a keyframe is given up as refused by motion, each on a new look and
             with other noise.
         keyframe_limit: keyframes a sentence may take.
+        fruitless_keyframes: keyframes in a row that lead to a hand, a grip and a scene which the sentence has been at
+            before, after which it ends; 0 for no such end.
+        unchanged_distance: metres within which a point has to be found again for the scene to count as unchanged.
+        unchanged_share: share of the points that may be elsewhere all the same, as no camera is without noise.
         settle_time: seconds after a sentence or a motion from which on images show the scene at rest.
         max_tries: moves to the same keyframe, as long as a world says that the arm ended short of it.
         ends_on: ``termination``, the policy's own signal, or ``reward``, the world's judgement, whatever the policy
@@ -32,6 +36,9 @@ class LoopSettings:
     candidates: int = bounded(8, 1, 100)
     decisions_per_keyframe: int = bounded(2, 1, 20)
     keyframe_limit: int = bounded(15, 1, 1000)
+    fruitless_keyframes: int = bounded(6, 0, 1000)
+    unchanged_distance: float = bounded(0.015, 0.001, 1.0)
+    unchanged_share: float = bounded(0.03, 0.0, 1.0)
     settle_time: float = bounded(0.35, 0.0, 10.0)
     max_tries: int = bounded(1, 1, 100)
     ends_on: Literal["termination", "reward"] = "termination"
@@ -44,8 +51,14 @@ class LoopSettings:
         """RLBench's published protocol.
 
         Only the most probable keyframe counts, the move to it is repeated while it is missed, a refusal ends the
-        episode, and so does a reward at any time.
+        episode, and so does a reward at any time. Nothing ends it for want of progress.
         """
         return cls(
-            candidates=1, decisions_per_keyframe=1, keyframe_limit=25, settle_time=0.0, max_tries=10, ends_on="reward"
+            candidates=1,
+            decisions_per_keyframe=1,
+            keyframe_limit=25,
+            fruitless_keyframes=0,
+            settle_time=0.0,
+            max_tries=10,
+            ends_on="reward",
         )

@@ -118,6 +118,9 @@ def test_settings_without_a_prefix_are_parameters_by_their_own_names() -> None:
         "candidates",
         "decisions_per_keyframe",
         "keyframe_limit",
+        "fruitless_keyframes",
+        "unchanged_distance",
+        "unchanged_share",
         "settle_time",
     ]
     (bounds,) = node.declared["settle_time"].floating_point_range

@@ -15,6 +15,7 @@ NAMES = (
     "MOTION_LOST",
     "ALREADY",
     "PLANNED",
+    "NO_PROGRESS",
 )
 
 
