@@ -204,7 +204,7 @@ class MotionNode(ManagedNode):
         )
         if not dry_run:  # which leaves alone whatever else may be moving the arm
             self._takeover = steady_timer(self, TAKEOVER_PERIOD, self._take_over)
-        diagnostics = Diagnostics(self, hardware)
+        diagnostics = Diagnostics(self, hardware, self._ros_time)
         diagnostics.add("joint states", self._health.joint_states)
         diagnostics.add("controllers", self._health.controllers)
         diagnostics.add("gripper", self._gripper.health)

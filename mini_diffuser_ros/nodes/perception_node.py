@@ -18,7 +18,6 @@ from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
-from mini_diffuser_ros.nodes.ros.clock_health import ClockHealth
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
@@ -123,7 +122,6 @@ class PerceptionNode(ManagedNode):
         for camera in cameras:
             diagnostics.add(f"camera {camera}", partial(self._camera_health, camera))
         diagnostics.add("fusion", self._fusion_health)
-        diagnostics.add("clock", ClockHealth(self).health)
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
 
     def _fusion_settings(self, parameters: Parameters, cell: Cell | None) -> FusionConfig:

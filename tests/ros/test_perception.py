@@ -272,7 +272,7 @@ def test_without_a_clock_that_is_said_and_one_that_jumps_back_is_begun_anew_with
     clouds = peer.collect(PointCloud2, f"/bag{CLOUD}", qos_profile_sensor_data)
     options = {"use_sim_time": "true", "filter_robot": "false", "tf_timeout": 0.3} | ALONE
     start("perception_node", namespace="/bag", cameras="[bag]", max_image_age=MAX_AGE, **options)
-    words = ["use_sim_time is set, but nobody publishes /clock", "use_sim_time:=false"]
+    words = ["use_sim_time is true and nobody publishes /clock", "use_sim_time:=false"]
     assert stage.await_message("clock", words, "bag/perception_node").level == DiagnosticStatus.ERROR
     clock = peer.node.create_publisher(Clock, "/clock", 10)
 

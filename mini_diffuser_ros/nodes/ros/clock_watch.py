@@ -10,6 +10,7 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 
 PERIOD = 0.1  # seconds between two looks
 STILL = 1.0  # seconds of the steady clock in which ROS time has to go on
+REMEDY = "start or resume what publishes it, or this node with use_sim_time:=false"
 
 
 class ClockWatch:
@@ -29,11 +30,12 @@ class ClockWatch:
         if not self._is_simulated():
             return ""
         if self._node.get_clock().now().nanoseconds == 0:
-            return "use_sim_time is true and nobody publishes /clock: start the simulator, or set use_sim_time to false"
+            return f"use_sim_time is true and nobody publishes /clock: {REMEDY}"
         still = time.monotonic() - self._changed
         if still <= STILL:
             return ""
-        return f"use_sim_time is true and /clock has stood still for {still:.1f} s: is the simulator paused?"
+        shown = self._shown / 1e9
+        return f"use_sim_time is true and /clock has stood still at {shown:.3f} s for {still:.1f} s: {REMEDY}"
 
     def _is_simulated(self) -> bool:
         return bool(self._node.get_parameter("use_sim_time").value)

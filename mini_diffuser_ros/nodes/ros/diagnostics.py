@@ -20,13 +20,14 @@ class Diagnostics:
     Args:
         node: in whose name.
         hardware_id: what the parts run on, e.g. the robot's name.
+        clock: of the node; one of its own where there is none yet.
     """
 
-    def __init__(self, node: Node, hardware_id: str) -> None:
+    def __init__(self, node: Node, hardware_id: str, clock: ClockWatch | None = None) -> None:
         self._node, self._hardware_id = node, hardware_id
         self._parts: dict[str, Callable[[], Health]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._clock = ClockWatch(node)
+        self._clock = clock or ClockWatch(node)
         self._timer = steady_timer(node, PERIOD, self.publish)
 
     def add(self, name: str, check: Callable[[], Health]) -> None:
