@@ -42,7 +42,9 @@ CLOSING_TIMEOUT = 3.0  # seconds that the end of the node waits for motion_node 
 class GuardNode(ManagedNode):
     """Watches the arm while a controller has a goal, and cancels every goal as soon as something is wrong.
 
-    Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed.
+    Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed. While it
+    stands still itself, motion_node finds it silent and brings the arm to rest; it blames nobody for that time, and has
+    to hear the others anew as soon as if they had fallen silent when it woke.
     """
 
     threads = 6
@@ -76,7 +78,7 @@ class GuardNode(ManagedNode):
         # motion_node is to notice first what it can notice: it brakes more gently, and knows what it was doing.
         watch = parameters.settings(WatchConfig(deviation=0.15, lag=0.35), "watch")
         self._joints = JointStateMonitor(description, max_joint_age, RestConfig(), 0.9, with_fingers=False)
-        self._watch = ArmWatch(self._joints, watch)
+        self._watch = ArmWatch(self._joints, watch, self.awake)
         self._stop = 0  # number of the stop that holds
         self._number = random.SystemRandom().randrange(1, 2**31)  # of the next one
         self._reason = ""
@@ -143,13 +145,13 @@ class GuardNode(ManagedNode):
             return ""  # without a motion_node, whatever moves is not ours
         if (silence := self._motion.silence()) > self._motion_timeout:
             return f"motion_node has been silent for {silence:.1f} s while the arm moves"
-        if min(now - self._active_since, self._watch.silence()) > self._feedback_timeout:
+        if min(self.awake.since(self._active_since), self._watch.silence()) > self._feedback_timeout:
             return f"{self._arm.name} has a goal and says nothing of it"
         try:
             self._watch.check()
         except UserError as error:
             self._wrong_since = self._wrong_since or now
-            return str(error) if now - self._wrong_since >= PATIENCE else ""
+            return str(error) if self.awake.since(self._wrong_since) >= PATIENCE else ""
         self._wrong_since = None
         return ""
 

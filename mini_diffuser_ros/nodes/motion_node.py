@@ -158,7 +158,9 @@ class MotionNode(ManagedNode):
         self._ros_time = ClockWatch(self)
         self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, watch, arrival_tolerance)
         self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
-        self._watchdog = MotionWatchdog(self, self._arm, self._hindrance, client_timeout, feedback_timeout)
+        self._watchdog = MotionWatchdog(
+            self, self._arm, self._hindrance, client_timeout, feedback_timeout, self._guard_timeout
+        )
         controllers: dict[str, ControllerClient | GripperClient] = {"arm": self._arm, "gripper": self._gripper}
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         arm, gripper = (StillArm(), StillGripper()) if dry_run else (self._arm, self._gripper)
@@ -248,9 +250,11 @@ class MotionNode(ManagedNode):
         """What speaks against beginning a motion now."""
         if len(servers := self._arm.state.servers()) > 1:
             return Result.DUPLICATE, f"{self._arm.name} is served more than once, by {', '.join(servers)}: end one"
+        if hindrance := self._hindrance():
+            return hindrance
         if not self._stopping.is_released():
             return Result.STOPPED, "guard_node holds its stop; call mini_diffuser/resume first"
-        return self._hindrance()
+        return None
 
     def _take_over(self) -> None:
         # Not before it is known that whatever is under way is not another motion_node's.

@@ -101,7 +101,7 @@ class PerceptionNode(ManagedNode):
         self._fusion = self._fusion_settings(parameters, cell)
 
         self._joints = JointHistory()
-        self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, time.monotonic())
+        self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, self.awake.now())
         self._frames = FrameLookup(self, self._tf_timeout)
         self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)
         self._time_watch = SetBackClock(lambda: self.get_clock().now().nanoseconds / NANOSECONDS)
@@ -160,12 +160,13 @@ class PerceptionNode(ManagedNode):
             # A bag that begins again, a clock that was corrected: what came before lies in the future now.
             self._collector.clear()
             self.get_logger().warning("the clock was set back: images are collected anew")
-        return Instant(time.monotonic(), clock)
+        # Having stood still itself is no reason to go on without the cameras that have not been heard since.
+        return Instant(self.awake.now(), clock)
 
     def _on_pair(self) -> None:
         # Nobody listens, little is computed: what the cameras show is looked at now and then.
         due = self._next_cloud if self._publisher.get_subscription_count() > 0 else self._next_look
-        if time.monotonic() >= due:
+        if self.awake.now() >= due:
             self._fuse.trigger()
 
     def _fuse_newest(self) -> None:
@@ -231,7 +232,7 @@ class PerceptionNode(ManagedNode):
 
     def _may_be_believed(self, frames: Sequence[ImageFrame], views: Sequence[CameraView]) -> bool:
         """Whether what the cameras show can be; what cannot is named on /diagnostics."""
-        steady = time.monotonic()
+        steady = self.awake.now()
         read = {view.name for view in views}
         pictures = [
             Pictures(frame.camera, frame_of(frame), frame.color.data, frame.depth.data)
@@ -296,7 +297,7 @@ class PerceptionNode(ManagedNode):
         self.get_logger().warning(f"camera {camera}: {problem}", throttle_duration_sec=5.0)
 
     def _camera_health(self, camera: str) -> Health:
-        states = {state.camera: state for state in self._collector.health(time.monotonic())}
+        states = {state.camera: state for state in self._collector.health(self.awake.now())}
         return self._inputs[camera].health(states[camera])
 
     def _fusion_health(self) -> Health:

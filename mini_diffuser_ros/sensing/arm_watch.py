@@ -18,6 +18,7 @@ from mini_diffuser_ros.sensing.errors import (
     StaleJointsError,
 )
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 Array = NDArray[np.float64]
@@ -76,11 +77,13 @@ class ArmWatch:
     Args:
         joints: what is measured.
         config: how far the two may be apart.
+        awake: by which silence is measured; None for one of its own, with :meth:`check` called all the time.
     """
 
-    def __init__(self, joints: JointStateMonitor, config: WatchConfig) -> None:
+    def __init__(self, joints: JointStateMonitor, config: WatchConfig, awake: AwakeClock | None = None) -> None:
         self._joints = joints
         self._config = config
+        self._awake = awake or AwakeClock()
         self._words: deque[_Word] = deque(maxlen=5000)
         self._anchor: _Anchor | None = None
         self._lock = threading.Lock()
@@ -139,7 +142,7 @@ class ArmWatch:
     def silence(self) -> float:
         """Seconds since the controller was heard of, infinite if it never was."""
         with self._lock:
-            return time.monotonic() - self._words[-1].received if self._words else float("inf")
+            return self._awake.since(self._words[-1].received) if self._words else float("inf")
 
     def check(self) -> None:
         """Compare now.
@@ -148,6 +151,9 @@ class ArmWatch:
             StaleJointsError: if joint states are missing, too old, frozen or contradict each other or the controller.
             DeviationError: if the arm is not where its controller wants it, by its controller's word, too.
         """
+        self._awake.look()
+        if self._has_slept():
+            return  # nobody knows yet: what came meanwhile is still to be read
         now = time.monotonic()
         measured = self._joints.positions()
         with self._lock:
@@ -177,6 +183,11 @@ class ArmWatch:
                 f"{names[joint]} is {miss:.3f} rad away from where its controller wants it, allowed are "
                 f"{self._config.deviation:.3f} rad: the arm is blocked or pushed, or lags"
             )
+
+    def _has_slept(self) -> bool:
+        """Whether joint states are too old only because nobody was there to hear them."""
+        age, allowed = self._joints.age(), self._joints.max_age
+        return age is not None and age > allowed and self._awake.since(time.monotonic() - age) <= allowed
 
     def _check_change(self, newest: _Word, anchor: _Anchor | None) -> None:
         states, changes = self._joints.changes()

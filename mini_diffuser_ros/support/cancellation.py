@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.errors import UserError
 
+LONGEST_SLICE = 0.25  # seconds that are waited at a time
 T = TypeVar("T")
 
 
@@ -69,6 +71,8 @@ class CancellationToken:
     def wait_for(self, look: Callable[[], T | None], timeout: float) -> T:
         """The first value other than None or False that ``look`` returns; it is called on each notification.
 
+        Time in which the process stands still is not waited: what came meanwhile is still to be heard.
+
         Raises:
             InterruptionError: at once when the task is interrupted.
             TimeoutError: after ``timeout`` seconds.
@@ -82,10 +86,13 @@ class CancellationToken:
             found = look()
             return found is not None and found is not False
 
+        awake = AwakeClock(2.0 * LONGEST_SLICE)
+        ends = awake.now() + timeout
         with self._condition:
-            in_time = self._condition.wait_for(seen, timeout)
+            while not seen() and (left := ends - awake.now()) > 0.0:
+                self._condition.wait(min(left, LONGEST_SLICE))
         self.check()
-        if not in_time or found is None:
+        if found is None or found is False:
             raise TimeoutError(f"nothing within {timeout:.1f} s")
         return found
 

@@ -66,12 +66,24 @@ class Nodes:
         """What a node has written since it was started last."""
         return self.processes[name].said()
 
+    def mend(self) -> None:
+        """Start what has ended, and let go on what is held: a test that failed is not to drag the next one with it."""
+        for name, process in self.processes.items():
+            if process.is_running():
+                process.signal(signal.SIGCONT)
+            else:
+                self.start(name)
+
 
 @pytest.fixture(scope="module")
-def nodes(start: Callable[..., Process], arm: StandInArm, peer: Peer) -> Nodes:
-    running = Nodes(start, arm)
-    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success)
-    return running
+def started(start: Callable[..., Process], arm: StandInArm, peer: Peer) -> Nodes:
+    return Nodes(start, arm)
+
+
+@pytest.fixture
+def nodes(started: Nodes) -> Nodes:
+    started.mend()
+    return started
 
 
 def is_still(arm: StandInArm) -> bool:
@@ -91,6 +103,16 @@ def go(peer: Peer, target: Any) -> Any:
     """Result of a motion; what was stopped is resumed before."""
     peer.call(Trigger, RESUME)
     return peer.execute(MoveToKeyframe, MOVE, candidates=[target])
+
+
+def await_unguarded(peer: Peer) -> Any:
+    """Result of a motion that is refused for want of a guard, once its silence is noticed."""
+
+    def refused() -> Any:
+        result = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+        return None if result.success else result
+
+    return peer.await_that(refused)
 
 
 def ended(peer: Peer, arm: StandInArm, handle: Any) -> Any:
@@ -200,17 +222,46 @@ def test_a_stop_is_held_until_a_resume(peer: Peer, arm: StandInArm, state: str) 
     assert go(peer, LEFT).success
 
 
-def test_a_guard_that_dies_or_hangs_ends_the_motion(peer: Peer, arm: StandInArm, nodes: Nodes) -> None:
+@pytest.mark.parametrize("state", ["idle", "moving", "stopped"])
+def test_a_guard_that_stands_still_ends_the_motion_and_blames_nobody_when_it_wakes(
+    peer: Peer, arm: StandInArm, nodes: Nodes, state: str
+) -> None:
+    guard = nodes.processes["guard_node"]
     handle = begin(peer, arm)
-    nodes.processes["guard_node"].signal(signal.SIGSTOP)
-    result = ended(peer, arm, handle)
-    nodes.processes["guard_node"].signal(signal.SIGCONT)
-    assert result.outcome == Result.UNGUARDED
+    if state == "moving":
+        guard.signal(signal.SIGSTOP)
+        result = ended(peer, arm, handle)
+    else:
+        assert peer.result_of(handle.get_result_async()).result.success
+        if state == "stopped":
+            peer.call(Trigger, STOP)
+        guard.signal(signal.SIGSTOP)
+        peer.call(Trigger, RESUME)
+        result = await_unguarded(peer)
+    assert result.outcome == Result.UNGUARDED, result.message
     assert "guard_node has been silent" in result.message
-    nodes.processes["guard_node"].kill()
-    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.UNGUARDED)
-    nodes.start("guard_node")
+    guard.signal(signal.SIGCONT)
+    result = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+    assert result.success, result.message
+    assert "motion_node has been silent" not in guard.said()
+
+
+def test_a_guard_that_dies_with_its_stop_is_missed_and_not_obeyed(peer: Peer, arm: StandInArm, nodes: Nodes) -> None:
     peer.await_that(lambda: go(peer, LEFT).success)
+    peer.call(Trigger, STOP)
+    nodes.processes["guard_node"].kill()
+    assert stays(peer, arm, RIGHT)
+    assert peer.call(Trigger, RESUME).success
+    assert "guard_node has been silent" in await_unguarded(peer).message
+    nodes.start("guard_node")
+    results: list[Any] = []
+
+    def guarded() -> bool:
+        results.append(peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]))
+        return results[-1].outcome != Result.UNGUARDED
+
+    peer.await_that(guarded)
+    assert results[-1].success, results[-1].message  # nobody has to resume the stop of one that is gone
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])

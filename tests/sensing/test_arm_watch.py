@@ -19,6 +19,7 @@ from mini_diffuser_ros.sensing.errors import (
 )
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
+from mini_diffuser_ros.support.awake import AwakeClock
 
 Array = NDArray[np.float64]
 ROBOT = load_robot("fr3")
@@ -103,6 +104,28 @@ def test_a_publisher_that_says_something_else_than_the_controller_is_noticed(wat
 def test_joint_states_that_stop_are_noticed(watched: Watched) -> None:
     with pytest.raises(StaleJointsError, match=r"joint states are 0\.2\d s old"):
         watched(lambda moment: lagging(0.02)(moment) if moment < 0.5 else None, lagging(0.02))
+
+
+def test_who_stood_still_blames_nobody_before_it_could_hear_of_the_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = AwakeClock()
+    joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9)
+    watch = ArmWatch(joints, WatchConfig(), clock)
+    shown = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: shown)
+    joints.take(NAMES, ROBOT.home, [], 1.0, shown)
+    watch.hear(NAMES, ROBOT.home, SPEED, ROBOT.home, shown)
+    watch.check()
+    shown += 5.0
+    watch.check()
+    assert watch.silence() < 0.2
+    with pytest.raises(StaleJointsError, match=r"joint states are 5\.00 s old"):  # whoever acts has to know
+        joints.positions()
+    for _ in range(7):
+        shown += 0.02
+        watch.check()
+    shown += 0.02
+    with pytest.raises(StaleJointsError, match=r"joint states are 5\.16 s old"):
+        watch.check()
 
 
 def test_frozen_joint_states_are_not_believed_until_they_change() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.calibration.lens import Lens
@@ -16,7 +15,7 @@ from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, D
 from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
-from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sensing.camera_monitor import RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
@@ -36,7 +35,7 @@ class ShotTaker:
         cameras: names.
     """
 
-    def __init__(self, node: Node, robot: RobotDescription, cameras: Sequence[str]) -> None:
+    def __init__(self, node: ManagedNode, robot: RobotDescription, cameras: Sequence[str]) -> None:
         self._node = node
         self._token = CancellationToken()
         self._rest = RestConfig()

@@ -12,7 +12,6 @@ from action_msgs.msg import GoalStatus
 from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
 from rclpy.callback_groups import CallbackGroup
-from rclpy.node import Node
 
 from mini_diffuser_ros.motion import MotionPlanner
 from mini_diffuser_ros.motion.braking import TrajectoryProgress, braking_trajectory, is_followed
@@ -26,6 +25,7 @@ from mini_diffuser_ros.nodes.ros.action_goal import (
     send_goal,
 )
 from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_to_message
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.running.keyframe_motion import missed_joint
 from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig, nearest_miss
@@ -82,7 +82,7 @@ class ArmClient(ControllerClient):
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         name: str,
         group: CallbackGroup,
         planner: MotionPlanner,
@@ -93,16 +93,17 @@ class ArmClient(ControllerClient):
         super().__init__(node, FollowJointTrajectory, name, group)
         self._planner = planner
         self._joints = joints
+        self._awake = node.awake
         self._deviation = watch.deviation
         self._arrival_tolerance = arrival_tolerance
         self._begun: float | None = None  # monotonic, of the trajectory that is followed
-        self.watch = ArmWatch(joints, watch)
+        self.watch = ArmWatch(joints, watch, node.awake)
         self.commands = 0
 
     def silence(self) -> float:
         """Seconds for which the controller has said nothing of the trajectory that it follows; 0 if it follows none."""
         begun = self._begun
-        return 0.0 if begun is None else min(self.watch.silence(), time.monotonic() - begun)
+        return 0.0 if begun is None else min(self.watch.silence(), self._awake.since(begun))
 
     def follow(
         self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]

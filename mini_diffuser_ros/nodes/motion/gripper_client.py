@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.callback_groups import CallbackGroup
-from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.motion.gripper_actions import (
     FrankaActions,
@@ -24,6 +23,7 @@ from mini_diffuser_ros.nodes.ros.action_goal import (
     carry_out,
     poll,
 )
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.grip import (
@@ -98,7 +98,7 @@ class GripperClient:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         name: str,
         group: CallbackGroup,
         joints: JointStateMonitor,
@@ -108,6 +108,7 @@ class GripperClient:
         self.name = name
         self._joints = joints
         self._grip = grip
+        self._awake = node.awake
         robot, actions = joints.robot, franka_actions()
         plain = GripperCommandActions(node, name, group, command, float(robot.finger_position_limits[1]))
         self._kinds: tuple[FrankaActions | GripperCommandActions, ...] = (plain,)
@@ -306,7 +307,7 @@ class GripperClient:
             return
         width, now = self._joints.finger_width(), time.monotonic()
         if width is None:
-            if now - carrying.seen > LONGEST_BLINDNESS:
+            if self._awake.since(carrying.seen) > LONGEST_BLINDNESS:
                 carrying.token.interrupt(Result.STALE, f"{self._unmeasured()}; something is being carried")
             return
         carrying.seen = now

@@ -94,6 +94,7 @@ class Stopping:
         # The guard has heard the same call. A resume that comes before it has followed would be followed by a stop.
         self._await_guard(lambda: self._held.stop not in (0, self._known))
         response.message = f"{state}; call mini_diffuser/resume to go on"
+        self._known = self._held.stop
         self._logger.warning(response.message)
         return response
 
@@ -104,6 +105,7 @@ class Stopping:
         self.heart.beat()
         self._state.publish(Bool(data=False))
         self._await_guard(self.is_released)
+        self._known = self._held.stop
         self._logger.info(response.message)
         return response
 

@@ -43,6 +43,7 @@ class MotionWatchdog:
         hindrance: what else speaks against a motion.
         client_timeout: seconds without a heartbeat of the client that asked for the motion.
         feedback_timeout: seconds without a word of the arm's controller.
+        longest_standstill: seconds for which the watchdog itself may not have looked.
     """
 
     def __init__(
@@ -52,13 +53,16 @@ class MotionWatchdog:
         hindrance: Hindrance,
         client_timeout: float,
         feedback_timeout: float,
+        longest_standstill: float,
     ) -> None:
         self._arm = arm
         self._hindrance = hindrance
         self._client_timeout = client_timeout
         self._feedback_timeout = feedback_timeout
+        self._longest_standstill = longest_standstill
+        self._awake = node.awake
         self._watched: _Watched | None = None
-        self._looks = 0
+        self._looks, self._looked = 0, time.monotonic()
         self._client = Listener(node, "policy", self._on_beat)
         self._timer = steady_timer(node, PERIOD, self._look)
 
@@ -89,8 +93,13 @@ class MotionWatchdog:
 
     def _look(self) -> None:
         watched = self._watched
+        stood, self._looked = time.monotonic() - self._looked, time.monotonic()
         if watched is None:
             return
+        # Others are not blamed for it, but the arm has moved with nobody here to see it, and maybe nobody at all.
+        if stood > self._longest_standstill and self._arm.is_busy():
+            reason = f"motion_node itself stood still for {stood:.1f} s: nothing moves without it"
+            watched.token.interrupt(Result.UNGUARDED, reason)
         self._looks += 1
         if self._looks % REPEAT_EVERY == 0:
             watched.progress.repeat()
@@ -104,6 +113,6 @@ class MotionWatchdog:
             watched.token.interrupt(*hindrance)
         if (silence := self._arm.silence()) > self._feedback_timeout:
             watched.token.interrupt(Result.OVERDUE, f"{self._arm.name} has said nothing for {silence:.1f} s")
-        if watched.client is not None and (silence := time.monotonic() - watched.heard) > self._client_timeout:
+        if watched.client is not None and (silence := self._awake.since(watched.heard)) > self._client_timeout:
             reason = f"no heartbeat of the policy for its motion for {silence:.1f} s"
             watched.token.interrupt(Result.CLIENT_LOST, reason)

@@ -6,11 +6,10 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
-from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
@@ -24,11 +23,11 @@ class NewestCloud:
     """Keeps the newest cloud.
 
     Args:
-        node: whose clock the stamps are compared with.
+        node: whose clocks ages and silence are measured with.
         timeout: seconds that are waited for a cloud.
     """
 
-    def __init__(self, node: Node, timeout: float) -> None:
+    def __init__(self, node: ManagedNode, timeout: float) -> None:
         self._node = node
         self._timeout = timeout
         self._cloud: Cloud | None = None
@@ -52,7 +51,7 @@ class NewestCloud:
 
     def is_fresh(self) -> bool:
         """Whether clouds arrive."""
-        return self._arrived is not None and time.monotonic() - self._arrived < STALE_AFTER
+        return self._arrived is not None and self._node.awake.since(self._arrived) < STALE_AFTER
 
     def await_newer(self, token: CancellationToken, settle_time: float) -> Cloud:
         """A cloud whose every image was taken after now plus the settle time, seconds.
@@ -80,7 +79,7 @@ class NewestCloud:
             return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} yet", values)
         values["points"] = len(self._cloud)
         if not self.is_fresh():
-            silence = time.monotonic() - self._arrived
+            silence = self._node.awake.since(self._arrived)
             return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} for {silence:.1f} s", values)
         return Health(HealthLevel.OK, "clouds arrive", values)
 
@@ -92,7 +91,7 @@ class NewestCloud:
     def _reason(self) -> str:
         """Why there is no cloud, in perception's own words where it lives."""
         told, words = self._told
-        if time.monotonic() - told < SPEAKS_WITHIN:
+        if self._node.awake.since(told) < SPEAKS_WITHIN:
             return f"perception_node says: {words}"
         return "perception_node says nothing; does it run? /diagnostics has the cameras"
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Arrival, CameraMonitor, Instant, RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
 from mini_diffuser_ros.support.health import Health, HealthLevel
@@ -39,7 +38,7 @@ class RecorderCameras:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         names: Sequence[str],
         transports: tuple[ImageTransport, ImageTransport],
         sync: SyncConfig,
@@ -52,7 +51,7 @@ class RecorderCameras:
         self._stale_after, self._max_clock_lead = sync.stale_after, max_clock_lead
         # However old: a keyframe waits until its images are known to show the arm at rest.
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
-        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, time.monotonic())
+        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, node.awake.now())
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
@@ -89,7 +88,7 @@ class RecorderCameras:
         """What is wrong with the newest image on a topic, in words that name the topic; empty if nothing is."""
         if arrival is None:
             return f"nothing on {topic} yet"
-        silence = time.monotonic() - arrival.steady
+        silence = self._node.awake.now() - arrival.steady
         if silence > self._stale_after:
             return f"nothing on {topic} for {silence:.1f} s"
         if arrival.lead > self._max_clock_lead:
@@ -120,7 +119,7 @@ class RecorderCameras:
         return [lines[camera] for camera in self.names if camera in lines]
 
     def _on_image(self, camera: str, add: AddImage, message: Any) -> None:
-        now = Instant(time.monotonic(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
+        now = Instant(self._node.awake.now(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
         # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
         pair = add(camera, seconds(message.header.stamp), message, now)
         if pair is not None:

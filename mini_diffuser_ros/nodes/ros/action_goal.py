@@ -11,6 +11,7 @@ from rclpy.node import Node
 from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
@@ -91,14 +92,15 @@ class SentGoal:
             ActionUnavailableError: no result in time, or a server that fell silent or is gone; the goal is canceled.
             InterruptionError: the token was interrupted.
         """
-        seen = began = time.monotonic()
+        awake = AwakeClock(3.0 * POLL_PERIOD)
+        seen = began = awake.now()
         self._result.add_done_callback(lambda _: token.notify())
         while True:
             try:
                 token.wait_for(self._result.done, POLL_PERIOD)
                 return self._result.result()
             except TimeoutError:
-                now = time.monotonic()
+                now = awake.now()
             if self._client.server_is_ready():
                 seen = now
             if now - seen >= GONE_AFTER:
@@ -106,8 +108,8 @@ class SentGoal:
                 raise ActionUnavailableError(f"{self._name} is gone: no server is left that could answer")
             if now - began >= timeout:
                 self._give_up(f"no result within {timeout:.1f} s")
-            if max_silence is not None and self._life.silence() >= max_silence:
-                self._give_up(f"no sign of life for {self._life.silence():.1f} s")
+            if max_silence is not None and (silence := awake.since(self._life.heard)) >= max_silence:
+                self._give_up(f"no sign of life for {silence:.1f} s")
 
     def cancel(self) -> None:
         """Cancel it and wait a while for its end."""
@@ -213,17 +215,13 @@ def _await_acceptance_and_cancel(client: ActionClient, accepted: Any, name: str)
 
 
 class _SignsOfLife:
-    """When a server was last heard of."""
+    """When a server was last heard of, seconds of the steady clock."""
 
     def __init__(self, on_feedback: Callable[[Any], None] | None) -> None:
         self._pass_on = on_feedback
-        self._heard = time.monotonic()
+        self.heard = time.monotonic()
 
     def on_feedback(self, message: Any) -> None:
-        self._heard = time.monotonic()
+        self.heard = time.monotonic()
         if self._pass_on is not None:
             self._pass_on(message.feedback)
-
-    def silence(self) -> float:
-        """Seconds since the last feedback."""
-        return time.monotonic() - self._heard

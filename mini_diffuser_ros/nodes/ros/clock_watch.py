@@ -7,6 +7,7 @@ import time
 from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.support.awake import AwakeClock
 
 PERIOD = 0.1  # seconds between two looks
 STILL = 1.0  # seconds of the steady clock in which ROS time has to go on
@@ -23,6 +24,7 @@ class ClockWatch:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._shown, self._changed = -1, time.monotonic()
+        self._awake = AwakeClock(3.0 * PERIOD)
         self._timer = steady_timer(node, PERIOD, self._look)
 
     def problem(self) -> str:
@@ -31,7 +33,7 @@ class ClockWatch:
             return ""
         if self._node.get_clock().now().nanoseconds == 0:
             return f"use_sim_time is true and nobody publishes /clock: {REMEDY}"
-        still = time.monotonic() - self._changed
+        still = self._awake.since(self._changed)
         if still <= STILL:
             return ""
         shown = self._shown / 1e9
@@ -41,6 +43,7 @@ class ClockWatch:
         return bool(self._node.get_parameter("use_sim_time").value)
 
     def _look(self) -> None:
+        self._awake.look()
         shown = self._node.get_clock().now().nanoseconds
         if shown != self._shown:
             self._shown, self._changed = shown, time.monotonic()

@@ -84,15 +84,18 @@ class Listener:
     """
 
     def __init__(self, node: ManagedNode, kind: str, on_beat: Callable[[Heartbeat], None] = lambda _: None) -> None:
-        self._on_beat = on_beat
+        self._on_beat, self._awake = on_beat, node.awake
         self._heard = -float("inf")
         node.create_subscription(
             Heartbeat, f"{TOPIC}/{kind}", self._take, 10, callback_group=MutuallyExclusiveCallbackGroup()
         )
 
     def silence(self) -> float:
-        """Seconds since the last beat of one that serves, infinite if there was none."""
-        return time.monotonic() - self._heard
+        """Seconds since the last beat of one that serves, infinite if there was none.
+
+        Those for which the listener itself stood still do not count: it has the beats of that time still to read.
+        """
+        return self._awake.since(self._heard)
 
     def _take(self, message: Heartbeat) -> None:
         if message.serving:

@@ -26,9 +26,12 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.errors import UserError, one_line
 
 ANSWERING = 0.2  # seconds after nodes were closed in which the results of their actions leave
+AWAKE_PERIOD = 0.03  # seconds between two looks at whether the node stood still
 EXECUTOR_TIMEOUT = 1.0  # seconds that callbacks may go on after the nodes were closed
 # Seconds: Python runs a signal's handler in the main thread, which a signal that another thread received does not wake.
 LONGEST_WAIT = 1.0
@@ -48,6 +51,7 @@ class ManagedNode(Node):
 
     Attributes:
         threads: of its executor.
+        awake: by which it measures the silence of others.
     """
 
     threads: ClassVar[int] = 4
@@ -59,6 +63,8 @@ class ManagedNode(Node):
         for one in self._given:
             self.undeclare_parameter(one)
         self.finished: Future[int] = Future()
+        self.awake = AwakeClock()
+        steady_timer(self, AWAKE_PERIOD, self.awake.look)
 
     def close(self) -> None:
         """End what is under way: interrupt waits, cancel goals. Called while messages still flow."""
