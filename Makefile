@@ -1,8 +1,10 @@
 # Two commands for a machine with Python, make and a C compiler: `make bringup` and `make test`. `make test-fast` leaves
-# out the tests that start processes or take long.
+# out the tests that start processes or take long. Tests that start processes mostly wait for them: two workers have them
+# run at the same time, whole files by one worker. `make test WORKERS=0` runs one test after another.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 INSTRUCTION ?= stack the red block on the green block
 SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
 
@@ -14,10 +16,10 @@ bringup: install
 		instruction:="$(INSTRUCTION)" exit_on_done:=true
 
 test: install lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-fast: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m fast
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m fast
 
 lint: install
 	$(BIN)/ruff check .

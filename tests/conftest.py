@@ -1,5 +1,7 @@
 """Settings for every room's tests, and the marks by which they are chosen."""
 
+import os
+import random
 import re
 import signal
 import subprocess
@@ -9,6 +11,11 @@ from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+
+# Before anything imports NumPy or torch, here and in every process that a test starts. More threads than cores wait for
+# each other by spinning, which makes a small product take ten times as long.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 NODES = Path(__file__).parent / "ros"  # every test there starts nodes or commands
 NEED_TORCH = ("policy", "training", "evaluation", "bench", "examples")  # rooms
@@ -46,6 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("process")
         if not any(mark.name in ("process", "slow") for mark in item.iter_markers()):
             item.add_marker("fast")
+
+
+@pytest.fixture
+def domain_id() -> int:
+    """A DDS domain for one test; of tests that run at the same time, none has the same."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return random.SystemRandom().randrange(1 + worker % 4, 57, 4)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -169,14 +170,11 @@ def _demo_pickle(state: tuple) -> bytes:
     module = type(sys)("rlbench.demo")
     demo = type("Demo", (), {"__module__": "rlbench.demo"})
     module.Demo = demo  # type: ignore[attr-defined]
-    sys.modules["rlbench.demo"] = module
-    try:
-        stored = demo()
-        stored.random_seed = state
-        stored._observations = []
+    stored = demo()
+    stored.random_seed = state
+    stored._observations = []
+    with patch.dict(sys.modules, {"rlbench.demo": module}):
         return pickle.dumps(stored, protocol=4)
-    finally:
-        del sys.modules["rlbench.demo"]
 
 
 def test_the_command_writes_the_same_report_as_for_the_table_top(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -35,9 +34,9 @@ Join = Callable[..., Node]
 
 
 @pytest.fixture
-def join() -> Iterator[Join]:
+def join(domain_id: int) -> Iterator[Join]:
     """Makes nodes, each in a context of its own, with a command line."""
-    domain_id, nodes = random.SystemRandom().randrange(1, 59), []
+    nodes: list[Node] = []
 
     def make(name: str, *words: str) -> Node:
         context = Context()

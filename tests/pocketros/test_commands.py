@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -45,8 +44,8 @@ except (KeyboardInterrupt, ExternalShutdownException):
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 59)))
+def worker(monkeypatch: pytest.MonkeyPatch, domain_id: int) -> Iterator[subprocess.Popen[str]]:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
     process = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -74,8 +73,8 @@ def test_a_goal_is_canceled_with_the_command_that_waits_for_it(
 
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.SystemRandom().randrange(1, 59)))
+def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, domain_id: int, number: int) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
     words = ("service", "call", "/no_such_service", "std_srvs/srv/Trigger")
     process = subprocess.Popen([ROS2, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -107,14 +106,14 @@ def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, number: i
         ("launch mini_diffuser_ros no_such.launch.py", 1, "bringup.launch.py"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(line: str, code: int, words: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(domain_id: int, line: str, code: int, words: str) -> None:
     head, brace, values = line.partition("{")
     ended = subprocess.run(
         [sys.executable, "-m", "pocketros.commands.main", *head.split(), *([brace + values] if brace else [])],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
-        env={**os.environ, "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(1, 59))},
+        env={**os.environ, "ROS_DOMAIN_ID": str(domain_id)},
     )
     assert ended.returncode == code
     assert words in ended.stdout + ended.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -54,8 +53,8 @@ def generate_launch_description():
 class Launched:
     """A running `ros2 launch` and what it said."""
 
-    def __init__(self, file: Path) -> None:
-        self.domain_id = random.SystemRandom().randrange(1, 59)
+    def __init__(self, file: Path, domain_id: int) -> None:
+        self.domain_id = domain_id
         environment = {
             **os.environ,
             "ROS_DOMAIN_ID": str(self.domain_id),
@@ -89,14 +88,14 @@ Launch = Callable[..., Launched]
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launch]:
+def launch(tmp_path: Path, domain_id: int) -> Iterator[Launch]:
     running: list[Launched] = []
 
     def begin(*arguments: str, program: str = PROGRAM, **options: Any) -> Launched:
         file = tmp_path / "one.launch.py"
         cmd = [sys.executable, *(() if "rclpy" in program else ("-S",)), "-c", program, *arguments]
         file.write_text(LAUNCH_FILE.format(cmd=cmd, options=options))
-        running.append(Launched(file))
+        running.append(Launched(file, domain_id + 4 * len(running)))
         return running[-1]
 
     yield begin

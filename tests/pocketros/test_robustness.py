@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -103,8 +102,8 @@ class Survivor:
 
 
 @pytest.fixture
-def survivor() -> Iterator[Survivor]:
-    made = Survivor(random.SystemRandom().randrange(1, 59))
+def survivor(domain_id: int) -> Iterator[Survivor]:
+    made = Survivor(domain_id)
     yield made
     made.kill_mortal()
     made.executor.shutdown()
@@ -136,9 +135,9 @@ def test_a_killed_node_is_forgotten_and_rejoins(survivor: Survivor) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_callbacks_of_a_busy_group_take_turns(threads: int) -> None:
+def test_the_callbacks_of_a_busy_group_take_turns(domain_id: int, threads: int) -> None:
     context = Context()
-    rclpy.init(args=[], context=context, domain_id=random.SystemRandom().randrange(1, 59))
+    rclpy.init(args=[], context=context, domain_id=domain_id)
     node, executor = Node("busy", context=context), MultiThreadedExecutor(threads, context=context)
     executor.add_node(node)
     served = [0, 0, 0]

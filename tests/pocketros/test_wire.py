@@ -22,14 +22,13 @@ from pocketros.errors import PocketrosError
 from pocketros.interfaces.codec import encode
 from pocketros.wire.domain import configuration, discovery_range
 
-DOMAIN = random.SystemRandom().randrange(1, 59)
 PATIENCE = 60.0  # seconds; a busy machine takes its time
 
 
 @pytest.fixture
-def context() -> Iterator[Context]:
+def context(domain_id: int) -> Iterator[Context]:
     made = Context()
-    rclpy.init(args=[], context=made, domain_id=DOMAIN)
+    rclpy.init(args=[], context=made, domain_id=domain_id)
     yield made
     made.try_shutdown()
 
@@ -84,13 +83,13 @@ def test_incompatible_qos_is_told_in_the_words_of_ros(context: Context, capfd: p
     assert "offering incompatible QoS" not in capfd.readouterr().err
 
 
-def test_nothing_is_left_behind() -> None:
+def test_nothing_is_left_behind(domain_id: int) -> None:
     def counts() -> tuple[int, int, int]:
         return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task")), threading.active_count()
 
     def cycle() -> None:
         made = Context()
-        rclpy.init(args=[], context=made, domain_id=DOMAIN)
+        rclpy.init(args=[], context=made, domain_id=domain_id)
         node = Node("node", context=made)
         node.create_subscription(String, "chatter", lambda message: None, 10)
         node.create_client(Trigger, "check")

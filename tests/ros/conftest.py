@@ -10,14 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-
-# Chosen before anything joins the domain, so that neither a stack at work nor another test run is disturbed.
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randrange(60, 100))
-
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -32,6 +29,9 @@ DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for 
 ANSWER = 15.0  # seconds; a server that lives answers at once
 ENDING = 30.0  # seconds; who is killed instead counts as there for a while, and the next module's nodes call it
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# In an order drawn anew, so that neither a stack at work nor another test run is disturbed.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+DOMAINS = cycle(random.SystemRandom().sample(range(60 + WORKER % 4, 100, 4), 10))
 SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"
 
 
@@ -163,7 +163,13 @@ class Peer:
         return self.result_of(self.send(kind, name, on_feedback, **fields).get_result_async()).result
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def _domain() -> None:
+    """A DDS domain for each module: no other worker's, nor that of a module whose killed nodes count as there still."""
+    os.environ["ROS_DOMAIN_ID"] = str(next(DOMAINS))
+
+
+@pytest.fixture(scope="module")
 def peer() -> Iterator[Peer]:
     with client_node("test_peer", threads=3) as node:
         yield Peer(node)

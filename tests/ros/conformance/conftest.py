@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import queue
-import random
 import shutil
 import signal
 import subprocess
@@ -252,11 +251,6 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-@pytest.fixture
-def domain_id() -> int:
-    return random.SystemRandom().randrange(1, 59)
 
 
 @pytest.fixture
