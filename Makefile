@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --hypothesis-profile reproducible
 INSTRUCTION ?= stack the red block on the green block
 SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
 
@@ -16,10 +17,10 @@ bringup: install
 		instruction:="$(INSTRUCTION)" exit_on_done:=true
 
 test: install lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST)
 
 test-fast: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m fast
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m fast
 
 lint: install
 	$(BIN)/ruff check .

@@ -30,6 +30,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Machines differ in speed and share their cores: a property holds or not, however long an example takes.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+# For `make test`: the same examples each time. What chance finds is found while something else is being worked on.
+settings.register_profile("reproducible", deadline=None, derandomize=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -168,20 +168,23 @@ class ArmWatch:
         # A joint state that is late is compared with what was said when it was new.
         oldest = words[-1].received - self._config.lag - age
         words = [word for word in words if word.received >= oldest]
-        names, ahead = self._joints.robot.arm_joint_names, AHEAD + max(0.0, now - age - words[-1].received)
+        robot, late = self._joints.robot, max(0.0, now - age - words[-1].received)
+        names, ahead = robot.arm_joint_names, AHEAD + late
+        # Since it spoke last the controller is taken to keep its velocity, and may have changed it.
+        allowed = self._config.deviation + 0.5 * robot.acceleration_limits * late**2
         said = [word.actual for word in words if word.actual is not None and np.isfinite(word.actual).all()]
         if said:
             joint, miss = nearest_miss(_path(said, words[-1].velocities, ahead), measured)
-            if miss > self._config.deviation:
+            if miss > allowed[joint]:
                 raise ContradictoryJointsError(
                     f"{names[joint]} is at {measured[joint]:.3f} rad by its joint state, {miss:.3f} rad away from what "
                     "its controller says"
                 )
         joint, miss = nearest_miss(_path([word.desired for word in words], words[-1].velocities, ahead), measured)
-        if miss > self._config.deviation:
+        if miss > allowed[joint]:
             raise DeviationError(
                 f"{names[joint]} is {miss:.3f} rad away from where its controller wants it, allowed are "
-                f"{self._config.deviation:.3f} rad: the arm is blocked or pushed, or lags"
+                f"{allowed[joint]:.3f} rad: the arm is blocked or pushed, or lags"
             )
 
     def _has_slept(self) -> bool:

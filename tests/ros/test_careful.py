@@ -20,7 +20,7 @@ from visualization_msgs.msg import MarkerArray
 from mini_diffuser_ros.robots import load_robot
 
 from .arm import GUARD_PATIENCE, MOVE, PATIENCE, is_moving, keyframe, stays_at_rest
-from .conftest import LATCHED, Peer, Process
+from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 Result = MoveToKeyframe.Result
 ARM = "/fr3_arm_controller/follow_joint_trajectory"
@@ -55,7 +55,7 @@ def goals(peer: Peer) -> list[Any]:
 def asking(start: Callable[..., Process], states: list[Any]) -> Iterator[Process]:
     process = start("motion_node", **DRIVERS, **PATIENCE, confirm=True, confirm_timeout=4.0)
     yield process
-    process.kill()
+    process.end()
 
 
 def place_of(state: Any) -> Any:
@@ -120,7 +120,7 @@ class Terminal:
 
     def end(self) -> tuple[int, str]:
         """Exit code after the end of the input, and what was said last."""
-        said, _ = self._process.communicate(timeout=60)
+        said, _ = self._process.communicate(timeout=DISCOVERY)
         return self._process.returncode, said
 
 
@@ -164,7 +164,7 @@ def test_stop_at_the_question_stops(peer: Peer, questions: list[Any]) -> None:
 def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
     peer: Peer, start: Callable[..., Process], states: list[Any], asking: Process, goals: list[Any]
 ) -> None:
-    asking.kill()
+    asking.end()
     peer.await_that(lambda: not peer.node.count_publishers("/mini_diffuser/question"))
     dry = start("motion_node", **DRIVERS, **PATIENCE, dry_run=True)
     markers = peer.collect(MarkerArray, "/mini_diffuser/planned", LATCHED)
@@ -175,9 +175,9 @@ def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
     assert "nothing was moved" in result.message
     assert not result.success
     assert len(peer.await_that(lambda: markers)[-1].markers[0].points) > 10
-    said = subprocess.run(["mini-diffuser", "home"], capture_output=True, text=True, timeout=60)
+    said = subprocess.run(["mini-diffuser", "home"], capture_output=True, text=True, timeout=DISCOVERY)
     assert said.returncode == 0
     assert "a dry run" in said.stdout
     assert not any(is_moving([state]) for state in states[known:])
     assert goals[told:] == []
-    dry.kill()
+    dry.end()

@@ -185,7 +185,7 @@ def test_without_the_gripper_actions_of_the_fake_hardware_the_arm_stays(
     fake = Cell(peer, start, ("--fake-hardware",), "franka_gripper", franka_msgs=True)
     known = len(fake.states)
     missing = peer.await_that(
-        lambda: next((r for r in [fake.goal(FAR_LEFT, False)] if r.outcome != Result.STALE), None), timeout=60.0
+        lambda: next((r for r in [fake.goal(FAR_LEFT, False)] if r.outcome != Result.STALE), None)
     )
     assert missing.outcome == Result.GRIPPER_MISSING
     assert "no action server on /franka_gripper/gripper_action" in missing.message

@@ -39,14 +39,14 @@ class Watcher:
             return status if fits else None
 
         try:
-            return self.peer.await_that(said, 60.0)
+            return self.peer.await_that(said)
         except AssertionError:
             pytest.fail(f"{part}: {self.newest(part)}")
 
     def await_clouds(self, count: int = 3) -> None:
         self.clouds.clear()
         try:
-            self.peer.await_that(lambda: len(self.clouds) >= count, 60.0)
+            self.peer.await_that(lambda: len(self.clouds) >= count)
         except AssertionError:
             pytest.fail(f"no cloud: {self.newest('fusion')}")
 

@@ -81,6 +81,23 @@ def test_a_controller_that_does_not_say_where_the_arm_is_can_be_watched_as_well(
     assert watched(lagging(0.05), lambda _: None) == SECONDS
 
 
+def test_a_controller_that_falls_silent_in_a_turn_is_not_contradicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the arm does after the last word, within its limits, nobody has said anything else about."""
+    shown = began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: shown)
+    joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9)
+    watch = ArmWatch(joints, WatchConfig())
+    turn = 0.5 * ROBOT.acceleration_limits * np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
+    for moment in np.arange(0.0, 0.6, 0.01):
+        shown = began + moment
+        place = ROBOT.home + SPEED * moment + 0.5 * turn * max(0.0, moment - 0.1) ** 2
+        joints.take(NAMES, place, [], moment, shown)
+        if moment <= 0.1:
+            watch.hear(NAMES, place, SPEED, place, shown)
+        watch.check()
+    assert watch.silence() > 0.45
+
+
 def held(stops: float) -> At:
     """Where an arm is that cannot go on."""
     return lambda moment: lagging(0.02)(min(moment, stops)) + 1e-5 * np.sin(900.0 * moment)

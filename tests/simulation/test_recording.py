@@ -122,7 +122,7 @@ def test_an_interrupted_recording_leaves_no_process_and_no_half_episode(
             os.killpg(recorder.pid, number)  # as a terminal does it
         else:
             recorder.send_signal(number)
-        message = recorder.communicate(timeout=60)[1]
+        message = recorder.communicate(timeout=300)[1]
         assert recorder.returncode == code
     finally:
         recorder.kill()
