@@ -15,11 +15,13 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
+from mini_diffuser_ros.nodes.cameras.camera_topics import calibration_of
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.heartbeat import Heart
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import (
     NANOSECONDS,
@@ -101,7 +103,9 @@ class PerceptionNode(ManagedNode):
         self._fusion = self._fusion_settings(parameters, cell)
 
         self._joints = JointHistory()
-        self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(cameras, sync, limits, self.awake.now())
+        self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(
+            cameras, sync, limits, self.awake.now(), calibration_of
+        )
         self._frames = FrameLookup(self, self._tf_timeout)
         self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)
         self._time_watch = SetBackClock(lambda: self.get_clock().now().nanoseconds / NANOSECONDS)
@@ -112,6 +116,7 @@ class PerceptionNode(ManagedNode):
         self._dropped_sets = self._points = 0
 
         self._publisher = self.create_publisher(PointCloud2, "mini_diffuser/cloud", QoSProfile(depth=1))
+        self._heart = Heart(self, "perception")
         self._fuse = self.create_guard_condition(self._fuse_newest, MutuallyExclusiveCallbackGroup())
         self._inputs = {
             camera: CameraInput(self, camera, self._transports, self._collector, self._now, self._on_pair)
@@ -172,7 +177,7 @@ class PerceptionNode(ManagedNode):
     def _fuse_newest(self) -> None:
         now = self._now()
         taken = self._collector.take(now)
-        if taken is None:
+        if taken is None or not self._heart.is_serving():
             return
         # What a late set loses the next one may catch up, so that the average rate is kept.
         self._next_cloud = max(self._next_cloud + self._period, now.steady)
@@ -209,6 +214,9 @@ class PerceptionNode(ManagedNode):
 
     def _cloud(self, frames: Sequence[ImageFrame], poses: dict[str, Pose]) -> Cloud | None:
         """What the frames show, or None if it cannot be said, which then shows on /diagnostics."""
+        if rival := self._heart.rival():
+            self._fusion_problem = f"another perception_node serves as well, {rival}: end one of the two"
+            return None
         views = {frame.camera: view for frame in frames if (view := self._view(frame, poses[frame.camera])) is not None}
         if not views or not self._may_be_believed(frames, list(views.values())):
             return None

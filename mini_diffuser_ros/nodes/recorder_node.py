@@ -23,6 +23,7 @@ from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorde
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from, gripper_action_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
+from mini_diffuser_ros.nodes.ros.heartbeat import Heart
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
@@ -92,6 +93,7 @@ class RecorderNode(ManagedNode):
         self._runs: RunRecorder | None = None
         if self._mode == "runs":
             self._runs = RunRecorder(self, runs, self._session, self._recorder, self._maker, self._jobs, self._token)
+        self._heart = Heart(self, "recorder")
         self._serve()
         self._say_what_is_there(folder)
         diagnostics = Diagnostics(self, robot)
@@ -216,6 +218,8 @@ class RecorderNode(ManagedNode):
 
     def _check_not_following(self) -> None:
         """Runs begin and end their episodes themselves; another one in between would be mixed up with theirs."""
+        if rival := self._heart.rival():
+            raise RecorderError(f"another recorder_node serves as well, {rival}: end one of the two")
         if self._mode == "runs":
             raise RecorderError("mark:=runs records what the stack does; start a recorder with mark:=manual or auto")
 

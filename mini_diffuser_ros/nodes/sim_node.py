@@ -19,6 +19,7 @@ from std_msgs.msg import Bool, Header, String
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.heartbeat import Heart
 from mini_diffuser_ros.nodes.ros.messages import (
     image_from_color,
     image_from_depth,
@@ -98,6 +99,7 @@ class SimNode(ManagedNode):
         diagnostics = Diagnostics(self, "simulation")
         diagnostics.add("physics", self._health.physics)
         diagnostics.add("cameras", self._health.cameras)
+        self._heart = Heart(self, "sim")
         self._stepped = time.monotonic()
         steady_timer(self, 1.0 / rate, self._step)
         steady_timer(self, 1.0 / camera_rate, self._render)
@@ -135,6 +137,9 @@ class SimNode(ManagedNode):
     def _step(self) -> None:
         """Let the world catch up with the clock on the wall, and publish its state."""
         now = time.monotonic()
+        if not self._heart.is_serving():  # nothing yet that another one's arm would be taken to be at
+            self._stepped = now
+            return
         positions, velocities = self._driver.advance((now - self._stepped) * self._speed)
         self._stepped = now
         self._arm.notify()
@@ -180,6 +185,8 @@ class SimNode(ManagedNode):
 
     def _render(self) -> None:
         """Draw a copy of the state and publish it with the time at which it was copied."""
+        if not self._heart.is_serving():
+            return
         stamp = self.get_clock().now().to_msg()
         began = time.monotonic()
         model, data = self._driver.copy_scene()

@@ -63,6 +63,9 @@ class ObstacleWatch:
         blocked: constant of the action's result for a motion with something in its way.
         stale: constant of the action's result for a motion without clouds.
         now: the steady clock, seconds.
+
+    Attributes:
+        max_age: seconds without a cloud after which nothing moves.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class ObstacleWatch:
     ) -> None:
         self._planner = planner
         self._joints = joints
-        self._max_age = max_age
+        self.max_age = max_age
         self._blocked, self._stale = blocked, stale
         self._now = now
         self._lock = threading.Lock()  # of the planner and of what follows
@@ -89,10 +92,12 @@ class ObstacleWatch:
     def take(self, cloud: Cloud) -> None:
         """A new cloud, in the robot's base frame. Looks ahead of the motion under way."""
         with self._lock:
-            self._cloud, self._arrived = cloud, self._now()
-            if self._under_way is not None and self._arrived - self._looked >= LOOK_PERIOD:
-                self._looked = self._arrived
-                self._look_ahead(self._under_way, cloud)
+            now = self._now()
+            if self._under_way is not None and now - self._looked >= LOOK_PERIOD:
+                self._looked = now
+                if not self._look_ahead(self._under_way, cloud):
+                    return  # as if it had not come
+            self._cloud, self._arrived = cloud, now
 
     def check_age(self) -> None:
         """Brakes the motion under way if clouds no longer come; to be called several times a second."""
@@ -136,11 +141,12 @@ class ObstacleWatch:
             with self._lock:
                 self._under_way = None
 
-    def _look_ahead(self, motion: _UnderWay, cloud: Cloud) -> None:
+    def _look_ahead(self, motion: _UnderWay, cloud: Cloud) -> bool:
+        """Whether the cloud is of use: where the arm was at its stamp is known."""
         try:
             seen, now = self._seen(cloud), self._joints.positions()
         except StaleJointsError:
-            return  # others stop the arm for that
+            return False
         # By measurement, not by the clock: the motion may have been slowed down.
         rest = motion.times >= motion.elapsed
         nearest = int(np.abs(motion.places[rest] - now).max(axis=1).argmin())
@@ -149,6 +155,7 @@ class ObstacleWatch:
         if contact is not None:
             reason = f"{contact.first} would come within {1e3 * contact.distance:.0f} mm of {contact.second}"
             motion.token.interrupt(self._blocked, f"something is in the way: {reason}")
+        return True
 
     def _seen(self, cloud: Cloud) -> Surroundings:
         at_stamp = self._joints.positions_at(cloud.stamp)
@@ -159,6 +166,6 @@ class ObstacleWatch:
         age = self._now() - self._arrived
         if self._cloud is None:
             return "no cloud yet: motion keeps away from what the cameras see, see /diagnostics for perception"
-        if age > self._max_age:
-            return f"the newest cloud came {age:.1f} s ago, allowed are {self._max_age:.1f} s: see /diagnostics"
+        if age > self.max_age:
+            return f"the newest cloud of use came {age:.1f} s ago, allowed are {self.max_age:.1f} s: see /diagnostics"
         return ""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from mini_diffuser_ros.sensing.pairing import ImagePair, Pairing, PairLimits
-from mini_diffuser_ros.sensing.stamps import StampWatch
+from mini_diffuser_ros.sensing.stamps import SenderWatch, StampWatch
 from mini_diffuser_ros.support.settings import check_fields, not_expected
 
 Image = TypeVar("Image")
 Info = TypeVar("Info")
+
+
+SEVERAL_SENDERS = (
+    "those of several cameras in turn, as camera_info goes to and fro: end all drivers of this name but one"
+)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ class _Camera(Generic[Image, Info]):
     depth: Arrival | None = None
     color_stamps: StampWatch = field(default_factory=StampWatch)
     depth_stamps: StampWatch = field(default_factory=StampWatch)
+    senders: SenderWatch = field(default_factory=SenderWatch)
     ever_seen: bool = False
     dropped: int = 0
     fault: str = ""  # of the newest pair, and when it was noticed on the steady clock
@@ -167,16 +173,26 @@ class CameraMonitor(Generic[Image, Info]):
         config: tolerances.
         limits: which ages are used.
         start: the steady clock's seconds now.
+        calibration_of: what of a calibration is the same as long as the camera is.
     """
 
-    def __init__(self, cameras: Sequence[str], config: SyncConfig, limits: AgeLimits, start: float) -> None:
-        self._config, self._limits = config, limits
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        config: SyncConfig,
+        limits: AgeLimits,
+        start: float,
+        calibration_of: Callable[[Info], object] = lambda info: info,
+    ) -> None:
+        self._config, self._limits, self._calibration_of = config, limits, calibration_of
         self._cameras = {name: _Camera[Image, Info](Pairing(config.pair_limits), start) for name in cameras}
         self._lock = threading.Lock()
 
     def add_info(self, camera: str, info: Info) -> None:
         """Calibration of a camera."""
-        self._cameras[camera].info = info
+        with self._lock:
+            self._cameras[camera].info = info
+            self._cameras[camera].senders.take(self._calibration_of(info))
 
     def add_color(self, camera: str, stamp: float, image: Image, now: Instant) -> RgbdPair[Image, Info] | None:
         """The pair that a colour image completes, if it can be used; ``stamp`` in seconds."""
@@ -204,6 +220,11 @@ class CameraMonitor(Generic[Image, Info]):
     def is_calibrated(self, camera: str) -> bool:
         """Whether a calibration of the camera has come."""
         return self._cameras[camera].info is not None
+
+    def has_several_senders(self, camera: str) -> bool:
+        """Whether several drivers send under the camera's name."""
+        with self._lock:
+            return self._cameras[camera].senders.are_several()
 
     def names_of_live(self, steady: float) -> list[str]:
         """Cameras that have delivered a pair lately."""
@@ -245,6 +266,9 @@ class CameraMonitor(Generic[Image, Info]):
     def _usable(self, name: str, pair: ImagePair[Image] | None, now: Instant) -> RgbdPair[Image, Info] | None:
         camera = self._cameras[name]
         if pair is None or camera.info is None:
+            return None
+        if camera.senders.are_several():
+            camera.drop(SEVERAL_SENDERS, now.steady)
             return None
         # By the newer image: the other one may be half a period older, however quick the way is.
         fault = self._limits.fault(now.clock - pair.newest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from mini_diffuser_ros.sensing.camera_monitor import (
@@ -34,10 +34,18 @@ class FrameCollector(Generic[Image, Info]):
         config: tolerances.
         limits: which ages are used.
         start: the steady clock's seconds now.
+        calibration_of: what of a calibration is the same as long as the camera is.
     """
 
-    def __init__(self, cameras: Sequence[str], config: SyncConfig, limits: AgeLimits, start: float) -> None:
-        self._monitor = CameraMonitor[Image, Info](cameras, config, limits, start)
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        config: SyncConfig,
+        limits: AgeLimits,
+        start: float,
+        calibration_of: Callable[[Info], object] = lambda info: info,
+    ) -> None:
+        self._monitor = CameraMonitor[Image, Info](cameras, config, limits, start, calibration_of)
         self._frames = {name: deque[RgbdPair[Image, Info]](maxlen=_KEPT) for name in cameras}
         self._lock = threading.Lock()
         self.hindrance = "no camera delivers"

@@ -1,11 +1,15 @@
-"""Whether the stamps of a stream of messages can be believed."""
+"""Whether the stamps of a stream of messages can be believed, and whether it is one stream."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 
 SET_BACK_AFTER = 3  # messages in a row that are older than the newest: no network reorders so many
+LOOKED_AT = 20  # newest messages of a stream
+TO_AND_FRO = 3  # changes among them
 
 
 class StampWatch:
@@ -36,6 +40,24 @@ class StampWatch:
             return False
         self._newest, self._behind = float("-inf"), 0
         return True
+
+
+class SenderWatch:
+    """Tells whether a stream has several senders, by something that each of them always says alike.
+
+    By what is said, not by names in a graph, where who was killed stands for a while.
+    """
+
+    def __init__(self) -> None:
+        self._said: deque[object] = deque(maxlen=LOOKED_AT)
+
+    def take(self, said: object) -> None:
+        """What the next message says."""
+        self._said.append(said)
+
+    def are_several(self) -> bool:
+        """Whether what the newest messages say goes to and fro; one who was replaced by another changes it once."""
+        return sum(one != next_one for one, next_one in pairwise(self._said)) >= TO_AND_FRO
 
 
 class SetBackClock:

@@ -133,7 +133,7 @@ def test_without_clouds_a_motion_ends_and_none_begins(peer: Peer, clouds: Clouds
     assert ended.outcome in (Result.STALE, Result.REACHED), ended.message
     refused = peer.await_that(lambda: _stale(peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])))
 
-    assert "the newest cloud came" in refused.message
+    assert "the newest cloud of use came" in refused.message
     peer.await_that(lambda: stays_at_rest(joints))
 
 

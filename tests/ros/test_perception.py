@@ -156,6 +156,13 @@ def test_a_camera_that_falls_silent_is_left_out_and_taken_back(fleet: Stage) -> 
     fleet.await_cloud(lambda one: bool(at_depth(one, depth).any()))
 
 
+def test_a_second_perception_node_ends_and_names_the_first(fleet: Stage, start: Callable[..., Process]) -> None:
+    second = start("perception_node", cameras="[rgb]", filter_robot="false", **ALONE)
+    assert second.wait(60.0) == 1
+    assert "there is a perception node already, /perception_node (process" in second.said()
+    fleet.await_cloud(lambda one: len(one) > 0)
+
+
 def test_diagnostics_tell_rates_ages_and_times(fleet: Stage) -> None:
     camera, fusion = fleet.await_message("camera bgr", ["delivers"]), fleet.await_message("fusion", ["clouds a second"])
     figures = {value.key: float(value.value) for value in camera.values}

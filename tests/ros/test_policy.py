@@ -126,6 +126,26 @@ def test_malformed_sentences_are_refused_with_the_reason_and_the_next_valid_one_
     assert json.loads(told.stdout)["refused"] == 100
 
 
+@pytest.mark.parametrize(("lead", "words"), [(3.0, "s in the future"), (-3.0, "shows what was 3.")])
+def test_clouds_of_another_clock_are_no_clouds_of_now(peer: Peer, lead: float, words: str) -> None:
+    points = np.zeros((1, 3), np.float32)
+    clouds = peer.node.create_publisher(PointCloud2, "/mini_diffuser/cloud", qos_profile_sensor_data)
+
+    def publish() -> None:
+        stamp = peer.node.get_clock().now().nanoseconds * 1e-9 + lead
+        clouds.publish(cloud_to_message(Cloud(points, np.zeros(points.shape, np.uint8), "panda_link0", stamp)))
+
+    timer = peer.node.create_timer(0.1, publish)
+    try:
+        result = peer.execute(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+        assert result.outcome == Result.FAILED
+        assert words in result.message
+        assert "synchronise" in result.message
+    finally:
+        peer.node.destroy_timer(timer)
+        peer.node.destroy_publisher(clouds)
+
+
 @pytest.mark.usefixtures("slow_policy")
 def test_it_says_when_it_is_ready_and_how_it_is(peer: Peer) -> None:
     ready = peer.collect(Bool, f"{SLOW}/ready", LATCHED)

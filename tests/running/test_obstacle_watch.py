@@ -10,6 +10,7 @@ from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.records import Cloud, JointTrajectory
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch, StaleCloudError
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 BLOCKED, STALE = 19, 4
@@ -21,11 +22,14 @@ class Joints:
     def __init__(self, planner: MotionPlanner) -> None:
         self.robot = planner.robot
         self.at = planner.robot.home
+        self.known_until = np.inf  # stamp
 
     def positions(self) -> np.ndarray:
         return self.at
 
     def positions_at(self, stamp: float) -> Mapping[str, float]:
+        if stamp > self.known_until:
+            raise StaleJointsError("joint_states are far away from the images")
         return dict(zip(self.robot.arm_joint_names, map(float, self.at), strict=True))
 
 
@@ -127,7 +131,7 @@ def test_without_clouds_nothing_is_planned_and_nothing_goes_on(
     with pytest.raises(StaleCloudError, match="no cloud yet"):
         watch.surroundings()
     watch.take(_empty())
-    with pytest.raises(StaleCloudError, match=r"the newest cloud came 0\.0 s ago, allowed are 0\.0 s"):
+    with pytest.raises(StaleCloudError, match=r"the newest cloud of use came 0\.0 s ago, allowed are 0\.0 s"):
         watch.surroundings()
 
     token = CancellationToken()
@@ -159,3 +163,27 @@ def test_what_is_held_is_no_obstacle_but_part_of_the_hand(
     assert held.held is not None
     assert len(held.points) == 0
     assert watch.surroundings().held is None
+
+
+def test_clouds_of_another_time_than_joint_states_are_no_clouds(
+    planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    """They come, and nobody can say what in them is the arm."""
+    seconds = [0.0]
+    watch = ObstacleWatch(planner, joints, 0.5, BLOCKED, STALE, now=lambda: seconds[0])
+    watch.take(_empty())
+    token = CancellationToken()
+    with watch.ahead_of(sweep, token):
+        joints.known_until = 0.0
+        for seconds[0] in np.arange(0.1, 0.5, 0.1):
+            watch.take(_empty())
+            watch.check_age()
+        assert _interruption(token) is None
+        seconds[0] = 0.6
+        watch.take(_empty())
+        watch.check_age()
+
+    interruption = _interruption(token)
+    assert interruption is not None
+    assert interruption.outcome == STALE
+    assert "the newest cloud of use came 0.6 s ago" in str(interruption)

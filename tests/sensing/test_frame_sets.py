@@ -257,3 +257,20 @@ def test_sets_are_narrow_fresh_and_never_hold_a_frame_twice(arrivals: list[tuple
         for frame in chosen:
             assert frame.color not in used
             used.add(frame.color)
+
+
+def test_two_drivers_under_one_name_are_named_and_their_images_make_no_pair() -> None:
+    frames = collector("front", "wrist")
+    for number in range(10):
+        frames.add_info("front", f"info of driver {number % 2}")
+        moment = 0.1 * number
+        assert deliver(frames, "front", 10.0 + moment, moment) is (number < 2)
+        deliver(frames, "wrist", 10.0 + moment, moment)
+    front, wrist = frames.health(0.9)
+    assert not front.well
+    assert "several cameras in turn" in front.message
+    assert "end all drivers of this name but one" in front.message
+    assert wrist.well
+    for _ in range(20):
+        frames.add_info("front", "info of driver 1")
+    assert deliver(frames, "front", 12.0, 2.0)

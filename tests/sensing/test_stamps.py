@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.sensing.stamps import SetBackClock, StampWatch
+from mini_diffuser_ros.sensing.stamps import SenderWatch, SetBackClock, StampWatch
 from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch
 
 
@@ -28,6 +28,20 @@ def test_one_that_was_overtaken_is_dropped_without_a_word_and_many_begin_anew() 
         assert watch.fault(stamp) == ""
     assert watch.was_set_back()
     assert watch.fault(3.3) is None
+
+
+@given(st.permutations(["a"] * 10 + ["b"] * 10), st.sampled_from(["a", "c"]))
+def test_one_sender_that_is_replaced_is_one_and_two_that_take_turns_are_two(said: list[str], other: str) -> None:
+    watch = SenderWatch()
+    for word in sorted(said):
+        watch.take(word)
+        assert not watch.are_several()
+    for word in ["b", other] * 2:
+        watch.take(word)
+    assert watch.are_several()
+    for _ in range(20):
+        watch.take("b")
+    assert not watch.are_several()
 
 
 @given(st.lists(st.floats(0.0, 0.09), max_size=30))

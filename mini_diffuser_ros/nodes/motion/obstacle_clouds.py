@@ -7,9 +7,10 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, check_lead
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
 
 CHECK_PERIOD = 0.1  # seconds between looks at the clouds' age
@@ -36,11 +37,22 @@ class ObstacleClouds:
     def _take(self, message: PointCloud2) -> None:
         try:
             cloud = cloud_from_message(message)
+            self._check(cloud)
         except MalformedMessageError as error:
             self._node.get_logger().warning(f"{TOPIC}: {error}", throttle_duration_sec=5.0)
             return
-        if cloud.frame != self._base_frame:
-            frames = f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'"
-            self._node.get_logger().warning(f"{TOPIC}: {frames}", throttle_duration_sec=5.0)
-            return
         self._watch.take(cloud)
+
+    def _check(self, cloud: Cloud) -> None:
+        """Whether a cloud shows what is there now, and where.
+
+        Raises:
+            MalformedMessageError: if it does not.
+        """
+        if cloud.frame != self._base_frame:
+            raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'")
+        late = self._node.get_clock().now().nanoseconds / NANOSECONDS - cloud.stamp
+        check_lead(-late)
+        if late > self._watch.max_age:
+            allowed = f"allowed are {self._watch.max_age:.1f} s (obstacles.max_cloud_age)"
+            raise MalformedMessageError(f"a cloud came {late:.1f} s after what it shows, {allowed}")

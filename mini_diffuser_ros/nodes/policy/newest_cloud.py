@@ -16,6 +16,7 @@ from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
 TOPIC = "mini_diffuser/cloud"
 SPEAKS_WITHIN = 3.0  # seconds, after which perception is taken to be gone
+MAX_LEAD = 0.25  # seconds that a cloud may be stamped in the future; by its stamp it is known to be new
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent
 
 
@@ -32,6 +33,7 @@ class NewestCloud:
         self._timeout = timeout
         self._cloud: Cloud | None = None
         self._arrived: float | None = None
+        self._problem = ""  # of the newest message
         self._ages = RecentValues()
         self._speaker = f"{node.get_namespace().rstrip('/')}/perception_node: fusion".lstrip("/")
         self._told: tuple[float, str] = (float("-inf"), "")  # what perception has last said, and when
@@ -41,12 +43,14 @@ class NewestCloud:
     def take(self, message: PointCloud2) -> bool:
         """A new message; whether it holds a cloud."""
         try:
-            self._cloud = cloud_from_message(message)
+            cloud = cloud_from_message(message)
+            check_lead(cloud.stamp - self._now())
         except MalformedMessageError as error:
-            self._node.get_logger().warning(f"{TOPIC}: {error}", throttle_duration_sec=5.0)
+            self._problem = f"{TOPIC}: {error}"
+            self._node.get_logger().warning(self._problem, throttle_duration_sec=5.0)
             return False
-        self._arrived = time.monotonic()
-        self._ages.add(1e3 * (self._now() - self._cloud.stamp))
+        self._cloud, self._arrived, self._problem = cloud, time.monotonic(), ""
+        self._ages.add(1e3 * (self._now() - cloud.stamp))
         return True
 
     def is_fresh(self) -> bool:
@@ -75,6 +79,8 @@ class NewestCloud:
     def health(self) -> Health:
         """Age and rate of the clouds."""
         values: dict[str, float | str] = {"rate (Hz)": self._ages.rate(), **self._ages.summary("age on arrival", "ms")}
+        if self._problem:
+            return Health(HealthLevel.ERROR, self._problem, values)
         if self._arrived is None or self._cloud is None:
             return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} yet", values)
         values["points"] = len(self._cloud)
@@ -90,6 +96,11 @@ class NewestCloud:
 
     def _reason(self) -> str:
         """Why there is no cloud, in perception's own words where it lives."""
+        if self._problem:
+            return self._problem
+        if self.is_fresh() and self._cloud is not None:
+            late = self._now() - self._cloud.stamp
+            return f"clouds come, the newest shows what was {late:.1f} s ago: are the machines' clocks synchronised?"
         told, words = self._told
         if self._node.awake.since(told) < SPEAKS_WITHIN:
             return f"perception_node says: {words}"
@@ -97,3 +108,15 @@ class NewestCloud:
 
     def _now(self) -> float:
         return float(self._node.get_clock().now().nanoseconds) * 1e-9
+
+
+def check_lead(lead: float) -> None:
+    """Refuse a cloud that is stamped too many seconds in the future.
+
+    Raises:
+        MalformedMessageError: it seems to show what is yet to come.
+    """
+    if lead > MAX_LEAD:
+        raise MalformedMessageError(
+            f"a cloud is stamped {lead:.2f} s in the future, allowed are {MAX_LEAD} s: synchronise the machines' clocks"
+        )

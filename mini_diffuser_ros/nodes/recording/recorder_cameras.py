@@ -10,11 +10,25 @@ from typing import Any
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import CameraInfo
 
-from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC, subscribe_camera
+from mini_diffuser_ros.nodes.cameras.camera_topics import (
+    COLOR_TOPIC,
+    DEPTH_TOPIC,
+    INFO_TOPIC,
+    calibration_of,
+    subscribe_camera,
+)
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
-from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Arrival, CameraMonitor, Instant, RgbdPair, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import (
+    SEVERAL_SENDERS,
+    AgeLimits,
+    Arrival,
+    CameraMonitor,
+    Instant,
+    RgbdPair,
+    SyncConfig,
+)
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -51,7 +65,7 @@ class RecorderCameras:
         self._stale_after, self._max_clock_lead = sync.stale_after, max_clock_lead
         # However old: a keyframe waits until its images are known to show the arm at rest.
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
-        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, node.awake.now())
+        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, node.awake.now(), calibration_of)
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
@@ -74,7 +88,7 @@ class RecorderCameras:
             self._captures.remove(capture)
 
     def problem(self, camera: str) -> str:
-        """Which of a camera's topics are silent or from the future, in one line; empty if none is."""
+        """What is wrong with a camera's topics: silent, from the future, of several cameras; one line, or empty."""
         faults = [
             fault
             for topic, arrival in zip((COLOR_TOPIC, DEPTH_TOPIC), self._monitor.arrivals(camera), strict=True)
@@ -82,6 +96,8 @@ class RecorderCameras:
         ]
         if not self._monitor.is_calibrated(camera):  # some drivers send the calibration only once
             faults.append(f"nothing on {camera}/{INFO_TOPIC} yet")
+        if self._monitor.has_several_senders(camera):
+            faults.append(f"images are {SEVERAL_SENDERS}")
         return f"camera {camera}: {', '.join(faults)}" if faults else ""
 
     def _fault(self, topic: str, arrival: Arrival | None) -> str:
