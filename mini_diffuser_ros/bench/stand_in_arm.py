@@ -1,8 +1,8 @@
 """The drivers of a Franka as franka_ros2 and ros2_control's joint_trajectory_controller behave, and their faults.
 
-A trajectory goal replaces the one before it, a canceled one has the controller hold the measured position from its next
-cycle on, feedback comes twenty times a second, path and goal tolerances of the goal are kept. Joint states of the arm
-and of the gripper come from publishers of their own.
+A trajectory goal replaces the one before it and begins by its stamp, a canceled one has the controller hold the
+measured position from its next cycle on, feedback comes twenty times a second, path and goal tolerances of the goal are
+kept. Joint states of the arm and of the gripper come from publishers of their own.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class StandInArm:
             ``nan``, ``nan_velocities``, ``doubled``, ``split``, ``shuffled`` or ``foreign``; of the controller
             ``rejects``, ``aborts``, ``never_ends`` or ``mute``; of the arm ``blocked``.
         speeds: (monotonic seconds, fastest commanded rad/s, fastest real rad/s) of the last cycles.
+        commanded: (monotonic seconds, (J,) rad/s, (J,) rad/s^2) that the controller wanted in the last cycles.
         goals: trajectories that were accepted.
         held_at: monotonic seconds at which a cancel last had the controller hold its position.
     """
@@ -61,6 +62,7 @@ class StandInArm:
         self.arm_action, self.gripper_action = self.robot.arm_action, self.robot.gripper_action
         self.fault = ""
         self.speeds: deque[tuple[float, float, float]] = deque(maxlen=20000)
+        self.commanded: deque[tuple[float, Array, Array]] = deque(maxlen=20000)
         self.goals = 0
         self.held_at = -float("inf")
         self._names = self.robot.arm_joint_names
@@ -159,8 +161,9 @@ class StandInArm:
         return GoalResponse.ACCEPT
 
     def _on_accepted(self, handle: Any) -> None:
-        trajectory = trajectory_from_message(handle.request.trajectory, self._names)
         with self._lock:
+            clock = seconds(self.node.get_clock().now().to_msg())
+            trajectory = trajectory_from_message(handle.request.trajectory, self._names, clock)
             if self._active is not None:
                 self._active.end(Result.INVALID_GOAL, "Current goal cancelled due to new incoming action.")
             now = time.monotonic()
@@ -216,6 +219,7 @@ class StandInArm:
                 self.speeds.append(
                     (now, float(np.abs(reference.velocities).max()), float(np.abs(self._velocities).max()))
                 )
+                self.commanded.append((now, reference.velocities, reference.accelerations))
                 self._judge(reference, now)
                 goal = self._active
             then = now

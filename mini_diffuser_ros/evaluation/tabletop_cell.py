@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import Cloud, JointTrajectory, KeyframeMode
 from mini_diffuser_ros.running import MotionReport
-from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, KeyframeMotion, missed_joint
+from mini_diffuser_ros.running.keyframe_motion import ARRIVAL_TOLERANCE, KeyframeMotion, TellProgress, missed_joint
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.grip import GripConfig
 from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION
@@ -77,11 +77,9 @@ class _SimulatedArm:
         token.check()
         return self._world.arm_positions()
 
-    def follow(
-        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
-    ) -> None:
+    def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
         self._world.execute(trajectory)
-        on_progress(1.0)
+        tell("moving", 1.0)
         problem = missed_joint(trajectory, self._world.arm_positions(), ARRIVAL_TOLERANCE)
         if problem:
             raise SimulatedMotionError(problem)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.motion.limits import DynamicLimits
 from mini_diffuser_ros.motion.timing import Profile, excess, interpolate
 from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ Acceptable = Callable[[JointTrajectory], bool]
 """Whether the part of a trajectory in which the speed changes keeps every limit, by the last look at it."""
 
 
-class UnchangeableError(ValueError):
+class UnchangeableError(UserError, ValueError):
     """No change of speed keeps the limits."""
 
 

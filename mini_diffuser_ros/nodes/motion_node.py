@@ -17,7 +17,10 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused, StaticBox
 from mini_diffuser_ros.motion.config import fitted_to
+from mini_diffuser_ros.motion.limits import tool_limits
 from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
+from mini_diffuser_ros.motion.separation import SeparationConfig
+from mini_diffuser_ros.motion.speed_override import SpeedOverride
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.gripper_actions import command_in, opened_in
@@ -35,6 +38,7 @@ from mini_diffuser_ros.nodes.motion.motion_goal import (
 from mini_diffuser_ros.nodes.motion.motion_health import MotionHealth
 from mini_diffuser_ros.nodes.motion.motion_review import MotionReview
 from mini_diffuser_ros.nodes.motion.obstacle_clouds import ObstacleClouds
+from mini_diffuser_ros.nodes.motion.speed_control import SpeedControl
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
 from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC as CLOUD
@@ -156,7 +160,10 @@ class MotionNode(ManagedNode):
 
         group = ReentrantCallbackGroup()
         self._ros_time = ClockWatch(self)
-        self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, watch, arrival_tolerance)
+        separation = parameters.settings(SeparationConfig(), "separation")
+        speed = SpeedOverride(separation, tool_limits(robot, config).velocity)
+        self._speed_control = SpeedControl(self, speed, separation)
+        self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, watch, arrival_tolerance, speed)
         self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._watchdog = MotionWatchdog(
             self, self._arm, self._hindrance, client_timeout, feedback_timeout, self._guard_timeout

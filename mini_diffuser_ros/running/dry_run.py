@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mini_diffuser_ros.records import JointTrajectory
+from mini_diffuser_ros.running.keyframe_motion import TellProgress
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 
@@ -21,9 +22,7 @@ class StillArm:
         """Nobody is needed."""
         token.check()
 
-    def follow(
-        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
-    ) -> None:
+    def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
         """Say what would be followed, by an error."""
         token.check()
         raise PlannedOnlyError(f"a dry run: planned a motion of {trajectory.duration:.1f} s, nothing was moved")

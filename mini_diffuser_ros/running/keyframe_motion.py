@@ -83,10 +83,8 @@ class Arm(Protocol):
         """Return once the arm can be commanded, or raise an error that says why not."""
         ...
 
-    def follow(
-        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
-    ) -> None:
-        """Follow a trajectory and check that the arm has arrived; an error where it has not."""
+    def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
+        """Follow a trajectory at the speed that holds, and check that the arm has arrived; an error if it has not."""
         ...
 
 
@@ -215,7 +213,7 @@ class KeyframeMotion:
             self._check_unstirred(motion, token)
         tell("moving", 0.0)
         with self._latch.supervised(), self._gripper.carrying(token), self._watching(motion.trajectory, token):
-            self._arm.follow(motion.trajectory, token, lambda progress: tell("moving", progress))
+            self._arm.follow(motion.trajectory, token, tell)
 
     @contextmanager
     def _planning(self, token: CancellationToken) -> Iterator[tuple[NDArray[np.float64], Surroundings]]:

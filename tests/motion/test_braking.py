@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,3 +91,36 @@ def test_a_controller_that_is_late_or_silent_is_not_believed(trajectory: JointTr
     progress.heard(interpolate(trajectory, at)[0], now=100.0 + at)
     assert progress.elapsed(100.0 + at) is not None
     assert progress.elapsed(100.0 + at + 1.0) is None
+
+
+def test_by_its_own_stamps_a_controller_is_known_however_late_its_goal_arrived(trajectory: JointTrajectory) -> None:
+    progress, began = TrajectoryProgress(trajectory, sent_at=100.0), 5000.2
+    for at in (0.3, 0.35, 0.4):
+        # The goal came 0.2 s late, its words take 2 ms.
+        progress.heard(interpolate(trajectory, at)[0], now=100.202 + at, stamp=began + at)
+    assert progress.elapsed(100.65) == pytest.approx(0.45, abs=0.003)
+    assert progress.stamp(0.5) == pytest.approx(began + 0.5, abs=1e-4)
+
+
+def test_stamps_that_do_not_fit_together_are_not_used(trajectory: JointTrajectory) -> None:
+    progress = TrajectoryProgress(trajectory, sent_at=100.0)
+    for at in (0.3, 0.35):
+        progress.heard(interpolate(trajectory, at)[0], now=100.002 + at, stamp=5000.0)
+    assert progress.stamp(0.5) == 0.0
+    assert progress.elapsed(100.36) == pytest.approx(0.36, abs=0.003)
+
+
+@settings(max_examples=20)
+@given(at=st.floats(0.2, 0.8), back=st.floats(0.0, 1.0))
+def test_a_controller_is_passed_over_to_another_speed_without_a_jump(
+    planner: MotionPlanner, robot: RobotDescription, trajectory: JointTrajectory, at: float, back: float
+) -> None:
+    now, whole = at * trajectory.duration, PacedTrajectory.of(trajectory)
+    changed = planner.retimed(whole, now + LEAD, back)
+    arm = ArmController(robot.home, robot.acceleration_limits)
+    arm.follow(trajectory, now=0.0)
+    arm.follow(replace(changed.trajectory, times=changed.trajectory.times + LEAD), now=now)
+    references = [arm.reference(now + time) for time in np.arange(0.0, 2.0 * LEAD, 1e-3)]
+    accelerations = np.array([reference.accelerations for reference in references])
+    assert np.all(np.abs(accelerations) <= robot.acceleration_limits)
+    assert np.all(np.abs(np.diff(accelerations, axis=0)) <= robot.jerk_limits * 1e-3)

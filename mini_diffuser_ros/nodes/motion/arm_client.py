@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
 from rclpy.callback_groups import CallbackGroup
 
-from mini_diffuser_ros.motion import MotionPlanner
-from mini_diffuser_ros.motion.braking import TrajectoryProgress, braking_trajectory, is_followed
-from mini_diffuser_ros.motion.retiming import PacedTrajectory
+from mini_diffuser_ros.motion import MotionPlanner, interpolate
+from mini_diffuser_ros.motion.braking import MATCH_PERIOD, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.retiming import SLOWEST, PacedTrajectory, UnchangeableError
+from mini_diffuser_ros.motion.speed_override import SpeedOverride
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionFaultError, Result
+from mini_diffuser_ros.nodes.motion.paced_goal import PacedGoal
+from mini_diffuser_ros.nodes.motion.start_check import START_TOLERANCE, StartCheck
 from mini_diffuser_ros.nodes.ros.action_goal import (
+    ActionRejectedError,
     ActionUnavailableError,
     SentGoal,
     cancel_on_acceptance,
@@ -27,9 +32,9 @@ from mini_diffuser_ros.nodes.ros.action_goal import (
 from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_to_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.records import JointTrajectory
-from mini_diffuser_ros.running.keyframe_motion import missed_joint
-from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig, nearest_miss
-from mini_diffuser_ros.sensing.errors import ContradictoryJointsError, DeviationError, StaleJointsError
+from mini_diffuser_ros.running.keyframe_motion import TellProgress, missed_joint
+from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
+from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
@@ -37,8 +42,9 @@ SLOWNESS, GRACE = 1.5, 5.0  # times its duration, and seconds, that a controller
 REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory
 CANCELED_GRACE = 0.8  # seconds that an arm may need to come to rest once its goal is canceled
 LEAD = 0.1  # seconds that a controller has to pass from where it is to the first point
-ASKING = 1.0  # seconds of the motion by which the controller is asked where the arm is; it hardly begins
-START_TOLERANCE = 0.05  # radians between where a motion begins and where the arm is, by each that knows
+CHANGE_LEAD = 0.15  # the same for another speed, which takes a while to be computed
+LEAST_LEAD = 0.05  # seconds of a lead that have to be left when it is sent
+LOOKING = 0.05  # seconds between looks whether a motion that is held may go on
 EXPLANATION = 0.3  # seconds within which a stop explains why a controller ended a goal
 # A controller compares at the same instant, we with where the arm was meant to be a moment ago.
 PATH_SLACK = 2.0
@@ -66,6 +72,9 @@ class ArmClient(ControllerClient):
     tell whether the arm rests. A controller that does not take that up within the time that the stop would have
     needed, or does not follow it, has its goals canceled as well.
 
+    A motion goes at the speed that holds: when that changes, the rest of the motion at the new speed replaces the goal.
+    At a speed of 0 the goal ends on the path, and the motion waits there without one.
+
     Args:
         node: that sends the goals.
         name: of the action.
@@ -74,6 +83,7 @@ class ArmClient(ControllerClient):
         joints: where the arm is.
         watch: config of the comparison of joint states with the controller.
         arrival_tolerance: radians by which a joint may miss the end of a trajectory.
+        speed: that holds.
 
     Attributes:
         commands: trajectories that the controller was given so far.
@@ -89,8 +99,11 @@ class ArmClient(ControllerClient):
         joints: JointStateMonitor,
         watch: WatchConfig,
         arrival_tolerance: float,
+        speed: SpeedOverride,
     ) -> None:
         super().__init__(node, FollowJointTrajectory, name, group)
+        self._speed = speed
+        self._start = StartCheck(name, self._send, joints)
         self._planner = planner
         self._joints = joints
         self._awake = node.awake
@@ -105,9 +118,7 @@ class ArmClient(ControllerClient):
         begun = self._begun
         return 0.0 if begun is None else min(self.watch.silence(), self._awake.since(begun))
 
-    def follow(
-        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
-    ) -> None:
+    def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
         """Follow a trajectory to its end and check by measurement that the arm arrived.
 
         Raises:
@@ -117,91 +128,132 @@ class ArmClient(ControllerClient):
             ActionUnavailableError, StaleJointsError, DeviationError: before anything has moved.
         """
         with self.busy():
-            self._check_start(trajectory, token)
-            self._follow(trajectory, token, on_progress)
+            self._await_speed(0.0, token, tell)
+            self._start.check(trajectory, token)
+            held: PacedTrajectory | None = PacedTrajectory.held(trajectory, 0.0)
+            while held is not None:
+                held = self._follow(held, token, tell)
         self._check_arrival(trajectory, token)
-
-    # Before
-
-    def _check_start(self, trajectory: JointTrajectory, token: CancellationToken) -> None:
-        """A trajectory that begins where the arm is not makes the controller jump there."""
-        start = trajectory.positions[0]
-        joint, miss = nearest_miss(self._joints.positions()[None], start)
-        if miss > START_TOLERANCE:
-            name = trajectory.joint_names[joint]
-            raise DeviationError(f"{name} has moved by {miss:.3f} rad since the motion was planned")
-        actual = self._ask_controller(trajectory, token)
-        joint, miss = nearest_miss(actual[None], start)
-        if miss > START_TOLERANCE:
-            raise ContradictoryJointsError(
-                f"{trajectory.joint_names[joint]} is at {start[joint]:.3f} rad by its joint state and at "
-                f"{actual[joint]:.3f} rad by {self.name}: one of the two is wrong"
-            )
-
-    def _ask_controller(self, trajectory: JointTrajectory, token: CancellationToken) -> np.ndarray:
-        """(J,) radians, where the controller says that the arm is: the first word about a motion to where it is said
-        to be, slow enough to be over before it counts."""
-        still = np.zeros((1, len(trajectory.joint_names)))
-        there = replace(
-            trajectory,
-            times=np.array([ASKING]),
-            positions=trajectory.positions[:1],
-            velocities=still,
-            accelerations=still,
-        )
-        said: list[np.ndarray] = []
-
-        def on_feedback(feedback: Any) -> None:
-            place = feedback.actual.positions if len(feedback.actual.positions) else feedback.desired.positions
-            by_name = dict(zip(feedback.joint_names, place, strict=False))
-            positions = np.array([by_name.get(name, np.nan) for name in trajectory.joint_names])
-            if np.isfinite(positions).all():
-                said.append(positions)
-                token.notify()
-
-        sent = self._send(there, token, on_feedback)
-        try:
-            token.wait_for(lambda: bool(said), ASKING)
-        except TimeoutError:
-            raise MotionFaultError(
-                Result.OVERDUE, f"{self.name} says nothing of where the arm is: it gives no feedback"
-            ) from None
-        finally:
-            sent.cancel()
-        return said[0]
 
     # In a motion
 
-    def _follow(
-        self, trajectory: JointTrajectory, token: CancellationToken, on_progress: Callable[[float], None]
-    ) -> None:
-        late = replace(trajectory, times=trajectory.times + LEAD)
-        begins = time.monotonic() + LEAD
-        progress = TrajectoryProgress(trajectory, begins)
+    def _speed_now(self) -> float:
+        speed = self._speed.speed()
+        return speed if speed >= SLOWEST else 0.0
 
-        def on_feedback(feedback: Any) -> None:
-            self._hear(feedback, trajectory, progress, token)
-            on_progress(float(np.clip((time.monotonic() - begins) / max(trajectory.duration, 1e-3), 0.0, 1.0)))
+    def _await_speed(self, part: float, token: CancellationToken, tell: TellProgress) -> float:
+        """The speed that holds, as soon as it is not 0."""
+        if (speed := self._speed_now()) > 0.0:
+            return speed
+        self._logger.info(f"the arm holds: {self._speed.state().reason}")
+        tell("held", part)
+        while True:
+            try:
+                return token.wait_for(lambda: self._speed_now() or None, LOOKING)
+            except TimeoutError:
+                continue
 
-        self.commands += 1
-        sent = self._send(late, token, on_feedback)
-        self._begun = time.monotonic()
+    def _follow(self, held: PacedTrajectory, token: CancellationToken, tell: TellProgress) -> PacedTrajectory | None:
+        """From where the arm rests on its path to the goal, or to where it is held again; None at the goal."""
+        planned, nominal = held.planned, held.pace(0.0).nominal
+        speed = self._await_speed(nominal / max(planned.duration, 1e-3), token, tell)
+        if nominal > 0.0:
+            self._start.check(held.trajectory, token)
+            paced = self._planner.retimed(held, 0.0, speed)
+        else:
+            paced = PacedTrajectory.of(planned, speed)
+        goal = PacedGoal(paced, time.monotonic() + LEAD)
+        self._begin(goal, LEAD, token, tell)
         try:
-            wrapped = sent.result(token, SLOWNESS * trajectory.duration + GRACE)
-        except InterruptionError as interruption:
-            problem = self._bring_to_rest(trajectory, progress, sent, interruption.outcome in GENTLE)
-            raise InterruptionError(interruption.outcome, f"{interruption}{problem}") from interruption
+            return self._lead(goal, token, tell)
+        except ActionRejectedError as error:  # the speed that was to replace another
+            self.cancel_all()
+            raise MotionFaultError(Result.REJECTED, f"{error}{self._unrest()}") from error
         except ActionUnavailableError as error:
             self.cancel_all()
             raise MotionFaultError(Result.OVERDUE, f"{error}{self._unrest()}") from error
         finally:
             self._begun = None
-        self._judge(wrapped, sent, token)
+
+    def _lead(self, goal: PacedGoal, token: CancellationToken, tell: TellProgress) -> PacedTrajectory | None:
+        """See a goal, and those that replace it, through to the end of the trajectory; None unless it holds there."""
+        while True:
+            timeout = SLOWNESS * goal.paced.trajectory.duration + GRACE
+            due = partial(goal.is_to_change, self._speed_now)
+            try:
+                wrapped = goal.sent.result(token, timeout, or_when=due)
+                if wrapped is None:
+                    if not (changed := self._changed(goal, token, tell)):
+                        return self._held_by_cancel(goal)
+                    goal = changed
+                    continue
+            except InterruptionError as interruption:
+                problem = self._bring_to_rest(goal, interruption.outcome in GENTLE)
+                raise InterruptionError(interruption.outcome, f"{interruption}{problem}") from interruption
+            self._judge(wrapped, goal.sent, token)
+            if not goal.paced.holds:
+                return None
+            return PacedTrajectory.held(goal.paced.planned, goal.paced.pace(goal.paced.trajectory.duration).nominal)
+
+    def _changed(self, goal: PacedGoal, token: CancellationToken, tell: TellProgress) -> PacedGoal | None:
+        """The goal that has replaced one at another speed; None if there is no such goal."""
+        now = time.monotonic()
+        elapsed = goal.progress.elapsed(now)
+        if elapsed is None:
+            return None
+        try:
+            paced = self._planner.retimed(goal.paced, elapsed + CHANGE_LEAD, self._speed_now())
+        except UnchangeableError as error:
+            self._logger.warning(str(error))
+            return None
+        left = now + CHANGE_LEAD - time.monotonic()
+        if left < LEAST_LEAD:
+            return goal  # too late: computed anew
+        goal.is_led = False
+        changed = PacedGoal(paced, now + CHANGE_LEAD)
+        self._begin(changed, left, token, tell, goal.progress.stamp(elapsed + CHANGE_LEAD - left))
+        return changed
+
+    def _held_by_cancel(self, goal: PacedGoal) -> PacedTrajectory:
+        """A lower speed holds, and where the controller is on its trajectory is not known: the arm rests where it is,
+        which is measured, and goes on from there."""
+        self._logger.warning(f"{self.name} does not say where it is on its trajectory: canceled, to go on slower")
+        self.cancel_all()
+        goal.sent.cancel()
+        if unrest := self._unrest():
+            raise MotionFaultError(Result.OVERDUE, f"{self.name} was to go slower{unrest}")
+        planned = goal.paced.planned
+        times = np.arange(0.0, planned.duration, MATCH_PERIOD)
+        places = interpolate(planned, planned.times[0] + times)[0]
+        misses = np.abs(places - self._joints.positions()).max(axis=1)
+        nearest = int(misses.argmin())
+        if misses[nearest] > START_TOLERANCE:
+            raise MotionFaultError(Result.DEVIATED, f"the arm rests {misses[nearest]:.3f} rad beside its path")
+        return PacedTrajectory.held(planned, max(float(times[nearest]), MATCH_PERIOD))
+
+    def _begin(
+        self, goal: PacedGoal, lead: float, token: CancellationToken, tell: TellProgress, start: float = 0.0
+    ) -> None:
+        """Have the controller follow a goal, whose first point lies ``lead`` seconds ahead of ``start``."""
+
+        def on_feedback(feedback: Any) -> None:
+            self._hear(feedback, goal, token)
+            tell("moving", goal.part())
+            token.notify()
+
+        self.commands += 1
+        trajectory = goal.paced.trajectory
+        goal.sent = self._send(replace(trajectory, times=trajectory.times + lead), token, on_feedback, start)
+        self._begun = time.monotonic()
 
     def _send(
-        self, trajectory: JointTrajectory, token: CancellationToken, on_feedback: Callable[[Any], None]
+        self,
+        trajectory: JointTrajectory,
+        token: CancellationToken,
+        on_feedback: Callable[[Any], None],
+        start: float = 0.0,
     ) -> SentGoal:
-        goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory))
+        goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(trajectory, start))
         for tolerances, radians in (
             (goal.path_tolerance, PATH_SLACK * self._deviation),
             (goal.goal_tolerance, self._arrival_tolerance),
@@ -210,20 +262,12 @@ class ArmClient(ControllerClient):
         goal.goal_time_tolerance = duration_from_seconds(GOAL_TIME)
         return send_goal(self.client, goal, token, name=self.name, on_feedback=on_feedback)
 
-    def _hear(
-        self, feedback: Any, trajectory: JointTrajectory, progress: TrajectoryProgress, token: CancellationToken
-    ) -> None:
+    def _hear(self, feedback: Any, goal: PacedGoal, token: CancellationToken) -> None:
         """Take the controller's word, and interrupt the motion if it follows something else."""
         now, desired, actual = time.monotonic(), feedback.desired, feedback.actual
         self.watch.hear(feedback.joint_names, desired.positions, desired.velocities, actual.positions, now)
-        by_name = dict(zip(feedback.joint_names, desired.positions, strict=False))
-        reference = np.array([by_name.get(name, np.nan) for name in trajectory.joint_names])
-        if not np.isfinite(reference).all():
-            return
-        progress.heard(reference, now)
-        joint, miss = nearest_miss(trajectory.positions, reference)
-        if miss > max(self._deviation, _longest_step(trajectory)):
-            name = trajectory.joint_names[joint]
+        name, miss = goal.hear(feedback, now)
+        if miss > max(self._deviation, _longest_step(goal.paced.planned)):
             token.interrupt(Result.OVERRIDDEN, f"{self.name} leads {name} {miss:.3f} rad off the planned motion")
 
     def _judge(self, wrapped: Any, sent: SentGoal, token: CancellationToken) -> None:
@@ -252,19 +296,18 @@ class ArmClient(ControllerClient):
         if problem:
             raise MotionFaultError(Result.MISSED, problem)
 
-    def _bring_to_rest(
-        self, trajectory: JointTrajectory, progress: TrajectoryProgress, sent: SentGoal, gently: bool
-    ) -> str:
+    def _bring_to_rest(self, goal: PacedGoal, gently: bool) -> str:
         """Brake, and cancel if that is not wanted, not safe or does not help; what remains to be said about it."""
-        elapsed = progress.elapsed(time.monotonic()) if gently else None
+        now = time.monotonic()
+        elapsed = goal.progress.elapsed(now) if gently and goal.is_led else None
         if (
             elapsed is not None
-            and self._is_followed(trajectory, elapsed)
-            and self._brake(braking_trajectory(self._planner, PacedTrajectory.of(trajectory), elapsed))
+            and self._is_followed(goal.paced.trajectory, elapsed)
+            and self._brake(goal, elapsed, now)
         ):
             return ""
         self.cancel_all()
-        sent.cancel()
+        goal.sent.cancel()
         return self._unrest()
 
     def _is_followed(self, trajectory: JointTrajectory, elapsed: float) -> bool:
@@ -273,9 +316,13 @@ class ArmClient(ControllerClient):
         except StaleJointsError:
             return False
 
-    def _brake(self, stop: JointTrajectory) -> bool:
+    def _brake(self, followed: PacedGoal, elapsed: float, now: float) -> bool:
         """Whether the controller took the stop up and the arm is known to rest."""
-        goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop))
+        stop = braking_trajectory(self._planner, followed.paced, elapsed)
+        spent = time.monotonic() - now
+        stop = replace(stop, times=np.maximum(stop.times[0] - spent, LEAST_LEAD) + stop.times - stop.times[0])
+        start = followed.progress.stamp(elapsed + spent)
+        goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop, start))
         accepted = self.client.send_goal_async(goal)
         token = CancellationToken()  # nothing interrupts a stop
         stop_time = float(stop.times[-1])

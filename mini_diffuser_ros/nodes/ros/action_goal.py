@@ -79,7 +79,13 @@ class SentGoal:
         self.sent_at, self.accepted_at = sent_at, time.monotonic()
         self._result = handle.get_result_async()
 
-    def result(self, token: CancellationToken, timeout: float, max_silence: float | None = None) -> Any:
+    def result(
+        self,
+        token: CancellationToken,
+        timeout: float,
+        max_silence: float | None = None,
+        or_when: Callable[[], bool] = lambda: False,
+    ) -> Any:
         """The wrapped result (``.status``, ``.result``).
 
         Args:
@@ -87,6 +93,7 @@ class SentGoal:
             timeout: seconds from now.
             max_silence: seconds without feedback after which the server counts as gone; None for servers that give
                 none.
+            or_when: ends the wait with None; looked at several times a second, and when the token is notified.
 
         Raises:
             ActionUnavailableError: no result in time, or a server that fell silent or is gone; the goal is canceled.
@@ -97,8 +104,8 @@ class SentGoal:
         self._result.add_done_callback(lambda _: token.notify())
         while True:
             try:
-                token.wait_for(self._result.done, POLL_PERIOD)
-                return self._result.result()
+                token.wait_for(lambda: self._result.done() or or_when(), POLL_PERIOD)
+                return self._result.result() if self._result.done() else None
             except TimeoutError:
                 now = awake.now()
             if self._client.server_is_ready():

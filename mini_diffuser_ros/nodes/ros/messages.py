@@ -269,8 +269,8 @@ def mode_from_message(message: KeyframeModeMessage) -> KeyframeMode:
     )
 
 
-def trajectory_to_message(trajectory: JointTrajectory) -> JointTrajectoryMessage:
-    """Message that starts when it is received (stamp zero)."""
+def trajectory_to_message(trajectory: JointTrajectory, start: float = 0.0) -> JointTrajectoryMessage:
+    """Message whose times count from ``start``, seconds of the controller's clock; 0: from when it is received."""
     samples = zip(trajectory.times, trajectory.positions, trajectory.velocities, trajectory.accelerations, strict=True)
     points = [
         JointTrajectoryPoint(
@@ -281,11 +281,20 @@ def trajectory_to_message(trajectory: JointTrajectory) -> JointTrajectoryMessage
         )
         for time, positions, velocities, accelerations in samples
     ]
-    return JointTrajectoryMessage(joint_names=list(trajectory.joint_names), points=points)
+    header = Header(stamp=stamp_from_seconds(start))
+    return JointTrajectoryMessage(header=header, joint_names=list(trajectory.joint_names), points=points)
 
 
-def trajectory_from_message(message: JointTrajectoryMessage, joint_names: Sequence[str]) -> JointTrajectory:
+def trajectory_from_message(
+    message: JointTrajectoryMessage, joint_names: Sequence[str], now: float | None = None
+) -> JointTrajectory:
     """Trajectory of the named joints, in their order; absent velocities and accelerations are zero.
+
+    Args:
+        message: as a client sends it.
+        joint_names: J names.
+        now: seconds of the clock by which a stamp of the message counts: times are from now then, also where the stamp
+            says when they begin. None to leave the stamp alone.
 
     Raises:
         MalformedMessageError: if the joints are others, a point is incomplete or not finite, or time does not increase.
@@ -308,6 +317,9 @@ def trajectory_from_message(message: JointTrajectoryMessage, joint_names: Sequen
         raise MalformedMessageError("trajectory with a value that is not finite")
     if times[0] < 0.0 or np.any(np.diff(times) <= 0.0):
         raise MalformedMessageError("trajectory whose points do not increase in time")
+    start = seconds(message.header.stamp)
+    if now is not None and start > 0.0:
+        times = times + (start - now)
     return JointTrajectory(
         tuple(joint_names), times, columns["positions"], columns["velocities"], columns["accelerations"]
     )

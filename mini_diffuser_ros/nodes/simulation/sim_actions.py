@@ -17,7 +17,12 @@ from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, duration_from_seconds, trajectory_from_message
+from mini_diffuser_ros.nodes.ros.messages import (
+    MalformedMessageError,
+    duration_from_seconds,
+    seconds,
+    trajectory_from_message,
+)
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation.realtime.trajectory_sampling import CUBIC, LINEAR, QUINTIC
 from mini_diffuser_ros.simulation.realtime.world_driver import FINGER_TOLERANCE, WorldDriver
@@ -118,7 +123,8 @@ class ArmActionServer(_Serving):
 
     def _execute(self, goal: Any) -> FollowJointTrajectory.Result:
         """Runs in a thread of the executor until the arm has arrived or the goal was taken away."""
-        trajectory = trajectory_from_message(goal.request.trajectory, self._joint_names)
+        now = seconds(self._node.get_clock().now().to_msg())
+        trajectory = trajectory_from_message(goal.request.trajectory, self._joint_names, now)
         canceled = False
         with self._goals.of(goal) as token:
             try:

@@ -1,0 +1,71 @@
+"""One goal of the arm's controller: a planned trajectory at some speed, and how far the controller has come on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_diffuser_ros.motion.braking import TrajectoryProgress
+from mini_diffuser_ros.motion.retiming import PacedTrajectory
+from mini_diffuser_ros.nodes.ros.action_goal import SentGoal
+from mini_diffuser_ros.nodes.ros.messages import seconds
+from mini_diffuser_ros.sensing.arm_watch import nearest_miss
+
+SAME_SPEED = 0.01  # of the planned speed, less than which is no change
+ENDING = 0.2  # seconds before its end from which a trajectory is left to end as it is
+UNKNOWN = 0.5  # seconds without knowing where the controller is, after which a lower speed does not wait for it
+
+
+class PacedGoal:
+    """A goal that the controller follows, or is about to.
+
+    Args:
+        paced: the plan, and the trajectory that the goal holds.
+        begins: monotonic seconds at which the trajectory is to begin.
+
+    Attributes:
+        paced: as given.
+        progress: how far the controller has come on it.
+        sent: the goal itself, once it is accepted.
+        is_led: whether the controller follows it as far as is known: nothing was sent to replace it.
+    """
+
+    sent: SentGoal
+
+    def __init__(self, paced: PacedTrajectory, begins: float) -> None:
+        self.paced = paced
+        self.progress = TrajectoryProgress(paced.trajectory, begins)
+        self.is_led = True
+        self._begins = begins
+        self._due_since: float | None = None
+
+    def part(self) -> float:
+        """How much of the plan is done, 0 to 1, by the clock."""
+        nominal = self.paced.pace(time.monotonic() - self._begins).nominal
+        return float(np.clip(nominal / max(self.paced.planned.duration, 1e-3), 0.0, 1.0))
+
+    def hear(self, feedback: Any, now: float) -> tuple[str, float]:
+        """The controller's word; the joint that its reference leads farthest off the planned path, and radians."""
+        names = self.paced.planned.joint_names
+        by_name = dict(zip(feedback.joint_names, feedback.desired.positions, strict=False))
+        reference = np.array([by_name.get(name, np.nan) for name in names])
+        if not np.isfinite(reference).all():
+            return "", 0.0
+        self.progress.heard(reference, now, seconds(feedback.header.stamp))
+        joint, miss = nearest_miss(self.paced.planned.positions, reference)
+        return names[joint], miss
+
+    def is_to_change(self, speed: Callable[[], float]) -> bool:
+        """Whether another speed holds, and the controller can be given it now, or will not tell where it is."""
+        wanted, now = speed(), time.monotonic()
+        if abs(wanted - self.paced.speed) < SAME_SPEED and (wanted > 0.0) == (self.paced.speed > 0.0):
+            self._due_since = None
+            return False
+        self._due_since = now if self._due_since is None else self._due_since
+        elapsed = self.progress.elapsed(now)
+        if elapsed is not None:
+            return elapsed < self.paced.trajectory.duration - ENDING
+        return wanted < self.paced.speed and now - self._due_since > UNKNOWN

@@ -1,0 +1,158 @@
+"""Another speed while the arm moves: slower, held and on again, by people and by their distance, always on its path.
+
+The arm is a stand-in that behaves as a Franka Research 3 on franka_ros2, guard_node and motion_node are processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import SpeedState
+from mini_diffuser_msgs.srv import SetSpeed
+from rclpy.qos import qos_profile_sensor_data
+from std_msgs.msg import Float32
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.bench.stand_in_arm import StandInArm
+
+from .arm import GUARD_PATIENCE, LEFT, PATIENCE, RIGHT
+from .conftest import LATCHED, Peer, Process
+
+SPACE = "/speed"
+MOVE, STOP, RESUME, SET_SPEED, SPEED, STATE = (
+    f"{SPACE}/mini_diffuser/{name}"
+    for name in ("move_to_keyframe", "stop", "resume", "set_speed", "speed", "speed_state")
+)
+DISTANCE = f"{SPACE}/distance"
+FAR, STILL = 5.0, 1e-3  # metres, rad/s
+Result = MoveToKeyframe.Result
+
+
+class People:
+    """Their distance, published until it is None."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.distance: float | None = FAR
+        self._publisher = peer.node.create_publisher(Float32, DISTANCE, qos_profile_sensor_data)
+        self._timer = peer.node.create_timer(0.05, self._publish)
+
+    def _publish(self) -> None:
+        if self.distance is not None:
+            self._publisher.publish(Float32(data=self.distance))
+
+
+@pytest.fixture(scope="module")
+def people(peer: Peer) -> People:
+    return People(peer)
+
+
+@pytest.fixture(scope="module")
+def arm(peer: Peer, people: People, start: Callable[..., Process]) -> Iterator[StandInArm]:
+    stand_in = StandInArm("fr3", SPACE)
+    names = {"robot": "fr3", "arm_action": stand_in.arm_action, "gripper_action": stand_in.gripper_action}
+    start("guard_node", namespace=SPACE, **names, **GUARD_PATIENCE)
+    separation = {"separation.topic": "distance", "separation.max_age": 1.0}
+    start("motion_node", namespace=SPACE, **names, **PATIENCE, **separation, **{"planner.velocity_scaling": 0.08})
+    yield stand_in
+    stand_in.close()
+
+
+@pytest.fixture
+def moving(peer: Peer, arm: StandInArm, people: People) -> Iterator[Callable[..., Any]]:
+    """Begins a motion at full speed from the left; afterwards the commanded accelerations have kept their limits."""
+    people.distance = FAR
+    set_speed(peer, 100.0)
+    peer.call(Trigger, RESUME)
+    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.REACHED)
+
+    def begin(**options: Any) -> Any:
+        arm.commanded.clear()
+        handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT], **options)
+        peer.await_that(lambda: arm.commanded_speed() > 0.2, 20.0)
+        return handle
+
+    yield begin
+    accelerations = np.array([acceleration for _, _, acceleration in list(arm.commanded)])
+    assert np.all(np.abs(accelerations) <= arm.robot.acceleration_limits)
+
+
+def set_speed(peer: Peer, percent: float) -> SetSpeed.Response:
+    return peer.call(SetSpeed, SET_SPEED, percent=percent)
+
+
+def holds(peer: Peer, arm: StandInArm, seconds: float = 0.5) -> bool:
+    """Whether the controller comes to command no velocity, and goes on doing so."""
+    peer.await_that(lambda: arm.commanded_speed() < STILL, 5.0)
+    place, until = arm.positions(), time.monotonic() + seconds
+    peer.await_that(lambda: time.monotonic() > until)
+    return arm.commanded_speed() < STILL and bool(np.allclose(arm.positions(), place, atol=0.01))
+
+
+def outcome(peer: Peer, handle: Any) -> int:
+    return int(peer.result_of(handle.get_result_async(), 60.0).result.outcome)
+
+
+def test_it_slows_down_holds_and_goes_on_to_its_goal(peer: Peer, arm: StandInArm, moving: Callable[..., Any]) -> None:
+    states = peer.collect(SpeedState, STATE, LATCHED)
+    phases: list[str] = []
+    handle = moving(on_feedback=lambda feedback: phases.append(feedback.phase))
+
+    assert set_speed(peer, 20.0).success
+    peer.await_that(lambda: arm.commanded_speed() < 0.12, 5.0)
+    assert arm.commanded_speed() > STILL
+    set_speed(peer, 0.0)
+    assert holds(peer, arm)
+    assert phases[-1] == "held"
+    refused = set_speed(peer, 130.0)
+    assert not refused.success
+    assert refused.message == "the speed is 130 %, expected are 0 (hold) to 100 (as planned)"
+    assert holds(peer, arm, 0.1)
+    wanted = peer.node.create_publisher(Float32, SPEED, 10)
+    peer.await_that(wanted.get_subscription_count)
+    wanted.publish(Float32(data=100.0))
+
+    assert outcome(peer, handle) == Result.REACHED
+    assert [round(state.percent) for state in states][-4:] == [100, 20, 0, 100]
+
+
+def test_a_stop_and_a_cancel_end_a_motion_that_is_held_or_slow(
+    peer: Peer, arm: StandInArm, moving: Callable[..., Any]
+) -> None:
+    handle = moving()
+    set_speed(peer, 0.0)
+    assert holds(peer, arm, 0.1)
+    assert peer.call(Trigger, STOP).success
+    assert outcome(peer, handle) == Result.STOPPED
+    peer.call(Trigger, RESUME)
+    # At 0 another motion waits, and begins slowly.
+    waiting = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT])
+    assert holds(peer, arm)
+    set_speed(peer, 30.0)
+    peer.await_that(lambda: arm.commanded_speed() > 0.01, 10.0)
+    peer.result_of(waiting.cancel_goal_async())
+    assert outcome(peer, waiting) == Result.CANCELED
+    assert arm.commanded_speed() < STILL
+
+
+def test_it_slows_down_for_who_comes_near_and_holds_when_nobody_looks(
+    peer: Peer, arm: StandInArm, people: People, moving: Callable[..., Any]
+) -> None:
+    states = peer.collect(SpeedState, STATE, LATCHED)
+    handle = moving()
+    people.distance = 1.0
+    assert holds(peer, arm)
+    assert "somebody was 1.00 m away" in states[-1].reason
+    people.distance = FAR
+    peer.await_that(lambda: arm.commanded_speed() > 0.05, 10.0)
+    people.distance = None
+    assert holds(peer, arm)
+    assert "no distance to people on distance for more than 1 s" in states[-1].reason
+    people.distance = float("nan")  # which is none
+    assert holds(peer, arm)
+    people.distance = float("inf")
+    assert outcome(peer, handle) == Result.REACHED
