@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recover": ("mini_diffuser_ros.commands.recover", "bring the robot back after a reflex; home its gripper"),
     "cell": ("mini_diffuser_ros.commands.cell", "draw a cell file, name what in it does not fit"),
     "home": ("mini_diffuser_ros.commands.home", "bring the arm to its home position, with the checks of every motion"),
+    "speed": ("mini_diffuser_ros.commands.speed", "how fast motions are from now on, in percent; 0 holds the arm"),
     "replay": ("mini_diffuser_ros.commands.replay", "move through the keyframes of a recorded episode, asking first"),
     "confirm": ("mini_diffuser_ros.commands.confirm", "consent to each motion of a stack launched with confirm:=true"),
     "cameras": (

@@ -331,7 +331,11 @@ class ArmClient(ControllerClient):
             if not handle.accepted:
                 self._logger.warning(f"{self.name} rejected a braking trajectory; canceling instead")
                 return False
-            self._joints.wait_for(token, self._joints.rests, stop_time + REST_GRACE)
+            # An arm that creeps is as slow as one that rests: the stop has to be over, too.
+            ends = time.monotonic() + stop_time
+            self._joints.wait_for(
+                token, lambda: time.monotonic() >= ends and self._joints.rests(), stop_time + REST_GRACE
+            )
         except TimeoutError:
             self._logger.warning(f"{self.name} did not brake within {stop_time:.2f} s; canceling instead")
             cancel_on_acceptance(accepted)
