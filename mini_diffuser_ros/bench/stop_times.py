@@ -6,11 +6,8 @@ the two alone. Exit code 1 if the commanded velocity was not zero within 50 ms i
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +17,7 @@ from rclpy.action import ActionClient
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.guard_and_motion import guard_and_motion
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
 from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.nodes.ros.client_node import client_node
@@ -149,33 +147,13 @@ def _result(future: Any) -> Any:
     return CancellationToken().result_of(future, TIMEOUT)
 
 
-@contextmanager
-def _nodes(setting: StopTimesSetting, arm: StandInArm) -> Iterator[None]:
-    """guard_node and motion_node, of which one does not hear the calls."""
-    parameters = {"robot": setting.robot, "arm_action": arm.arm_action, "gripper_action": arm.gripper_action}
-    running = []
-    for name in ("guard_node", "motion_node"):
-        words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args", "-r", f"__ns:={SPACE}"]
-        for key, value in parameters.items():
-            words += ["-p", f"{key}:={value}"]
-        if setting.by not in name:
-            words += ["-r", "mini_diffuser/stop:=mini_diffuser/unheard_stop"]
-        running.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    try:
-        yield
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(30.0)
-
-
 def measure_stop_times(settings: Sequence[StopTimesSetting]) -> Iterator[dict[str, Any]]:
     """A row a state, and one of all of them."""
     for setting in settings:
         with client_node("stop_times", threads=3) as node:
             arm = StandInArm(setting.robot, SPACE)
-            with _nodes(setting, arm):
+            deaf = "motion_node" if setting.by == "guard" else "guard_node"
+            with guard_and_motion(arm, SPACE, {deaf: ["-r", "mini_diffuser/stop:=mini_diffuser/unheard_stop"]}):
                 stopped = StoppedController(arm, node, np.random.default_rng(setting.seed))
                 runs = [stopped.once(STATES[number % len(STATES)]) for number in range(setting.count)]
             arm.close()

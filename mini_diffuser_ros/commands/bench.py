@@ -40,6 +40,7 @@ BENCHMARKS = {
     "ros-bad-goals": "malformed goals to the nodes that run: is each refused with its reason?",
     "ros-stops": "stops in the middle of motions: how soon does the arm rest?",
     "stop-times": "stops by guard_node or motion_node alone, on a stand-in for a Franka: when is the command zero?",
+    "live-speed": "another speed in the middle of motions, on a stand-in for a Franka: when does it hold?",
     "ros-composed": "the stack in one process and in one a node: readiness, memory, CPU",
 }
 """Name of each benchmark, and its one line; the module of its name says what it takes and gives."""
