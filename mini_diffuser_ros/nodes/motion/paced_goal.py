@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from control_msgs.action import FollowJointTrajectory
 
 from mini_diffuser_ros.motion.braking import TrajectoryProgress
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
@@ -47,7 +47,7 @@ class PacedGoal:
         nominal = self.paced.pace(time.monotonic() - self._begins).nominal
         return float(np.clip(nominal / max(self.paced.planned.duration, 1e-3), 0.0, 1.0))
 
-    def hear(self, feedback: Any, now: float) -> tuple[str, float]:
+    def hear(self, feedback: FollowJointTrajectory.Feedback, now: float) -> tuple[str, float]:
         """The controller's word; the joint that its reference leads farthest off the planned path, and radians."""
         names = self.paced.planned.joint_names
         by_name = dict(zip(feedback.joint_names, feedback.desired.positions, strict=False))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from control_msgs.action import FollowJointTrajectory
 
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionFaultError, Result
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal
@@ -19,7 +19,7 @@ from mini_diffuser_ros.support.cancellation import CancellationToken
 ASKING = 1.0  # seconds of the motion by which the controller is asked where the arm is; it hardly begins
 START_TOLERANCE = 0.05  # radians between where a motion begins and where the arm is, by each that knows
 
-Send = Callable[[JointTrajectory, CancellationToken, Callable[[Any], None]], SentGoal]
+Send = Callable[[JointTrajectory, CancellationToken, Callable[[FollowJointTrajectory.Feedback], None]], SentGoal]
 """Has the controller follow a trajectory; takes what is to hear its feedback."""
 
 
@@ -69,7 +69,7 @@ class StartCheck:
         )
         said: list[np.ndarray] = []
 
-        def on_feedback(feedback: Any) -> None:
+        def on_feedback(feedback: FollowJointTrajectory.Feedback) -> None:
             place = feedback.actual.positions if len(feedback.actual.positions) else feedback.desired.positions
             by_name = dict(zip(feedback.joint_names, place, strict=False))
             positions = np.array([by_name.get(name, np.nan) for name in trajectory.joint_names])
