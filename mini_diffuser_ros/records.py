@@ -7,7 +7,7 @@ Conventions, everywhere: metres, seconds, radians; quaternions are xyzw; a pose 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +214,43 @@ class Keyframe:
         return self.load_views()
 
 
+LAB, TABLE, RLBENCH, UNKNOWN = "cell", "simulated table", "RLBench", "unknown"
+"""Worlds that demonstrations are made in; unknown where they do not say."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """In which worlds demonstrations were made: of one demonstration, of many, or of all that a policy was trained on.
+
+    Attributes:
+        worlds: kinds of them, e.g. :data:`LAB`.
+        robots: names of robot descriptions.
+        cells: digests of the cells, as ``cell_digest`` makes them.
+        cameras: names.
+    """
+
+    worlds: tuple[str, ...] = ()
+    robots: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+
+    def __or__(self, other: Provenance) -> Provenance:
+        """Of both together."""
+        return Provenance(
+            *(tuple(sorted({*own, *its})) for own, its in zip(astuple(self), astuple(other), strict=True))
+        )
+
+    def __str__(self) -> str:
+        parts = [", ".join(self.worlds) or "not said"]
+        for what, names in (("robot", self.robots), ("digest", self.cells), ("cameras", self.cameras)):
+            parts += [f"{what} {', '.join(names)}"] if names else []
+        return "; ".join(parts)
+
+
+UNSAID = Provenance((UNKNOWN,))
+"""Of demonstrations that do not say where they were made."""
+
+
 @dataclass(frozen=True, eq=False)
 class Episode:
     """One demonstration.
@@ -224,6 +261,7 @@ class Episode:
         sentences: paraphrases of the same instruction; training draws one each time.
         keyframes: in order of time, at least two; the last action terminates the task.
         source: where it came from (file, seed), for messages.
+        provenance: in which world it was made.
     """
 
     task: str
@@ -231,6 +269,7 @@ class Episode:
     sentences: tuple[str, ...]
     keyframes: Sequence[Keyframe]
     source: str
+    provenance: Provenance = UNSAID
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mini_diffuser_ros.bringup.errors import BringupError
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
+from mini_diffuser_ros.records import LAB, RLBENCH, TABLE
 
 CONSENT = "allow_simulated_policy"
 _LOOKED_AT = 25  # of a task's sentences; thousands would keep the launch waiting
@@ -22,22 +23,31 @@ def chosen_policy(text: str, robot: str, shipped: Path, allowed: bool) -> str:
         allowed: whether a policy of the simulated table may drive a real arm.
 
     Raises:
-        BringupError: there is no such checkpoint, or a real arm would be driven by one without consent.
+        BringupError: there is no such checkpoint, or a real arm would be driven by one of simulations without consent,
+            or by one of another robot.
     """
     folder = Path(text) if text else shipped
     if not (folder / CONFIG_FILE).is_file():
         raise BringupError(f"checkpoint '{folder}' is no checkpoint directory: there is no {CONFIG_FILE} in it")
-    if robot == "sim" or allowed:
+    if robot == "sim":
         return os.path.abspath(folder)
-    if not text:
+    if not text and not allowed:
         raise BringupError(
             f"robot:={robot} needs checkpoint:=DIR, a policy trained on this cell; to drive it by the one of the "
             f"simulated table all the same, add {CONSENT}:=true"
         )
-    if reason := simulated_by(read_checkpoint(folder)):
+    checkpoint = read_checkpoint(folder)
+    reason = simulated_by(checkpoint)
+    if reason and not allowed:
         raise BringupError(
             f"checkpoint:={text} {reason}, and robot:={robot} is a real arm: train on demonstrations of this cell "
             f"(docs/training.md), or add {CONSENT}:=true"
+        )
+    robots = checkpoint.world.robots
+    if not reason and robots and Path(robot).name not in robots:
+        raise BringupError(
+            f"checkpoint:={text} was trained on {', '.join(robots)}, and the arm is {robot}: give a policy that was "
+            "trained on this robot"
         )
     return os.path.abspath(folder)
 
@@ -45,8 +55,13 @@ def chosen_policy(text: str, robot: str, shipped: Path, allowed: bool) -> str:
 def simulated_by(checkpoint: Checkpoint) -> str:
     """Why a policy seems to know no real table, in words that follow its name; empty if it may.
 
-    Known by what it was taught, whatever its directory is called.
+    Known by the worlds of its demonstrations; where they do not say, by the sentences.
     """
+    worlds = set(checkpoint.world.worlds)
+    if LAB in worlds:
+        return ""
+    if worlds and not worlds - {TABLE, RLBENCH}:
+        return f"was trained in simulation alone ({', '.join(sorted(worlds))})"
     from mini_diffuser_ros.simulation import match_sentence  # MuJoCo and all, which a launch in simulation loads later
 
     spread = [(known, max(1, len(known) // _LOOKED_AT)) for known in checkpoint.tasks.values()]

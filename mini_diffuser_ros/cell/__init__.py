@@ -4,7 +4,7 @@
 in which everything fits together, :func:`check_cell` names all that does not.
 """
 
-from mini_diffuser_ros.cell.calibrations import camera_digest, table_digest
+from mini_diffuser_ros.cell.calibrations import camera_digest, cell_digest, table_digest
 from mini_diffuser_ros.cell.cell import (
     DRIVEN,
     CameraIntrinsics,
@@ -33,6 +33,7 @@ __all__ = [
     "CellSpeeds",
     "CellTable",
     "camera_digest",
+    "cell_digest",
     "check_cell",
     "faults_of",
     "parse_cell",

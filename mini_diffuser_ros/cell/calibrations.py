@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from mini_diffuser_ros.cell.cell import CameraIntrinsics, Cell, CellCalibration
@@ -104,6 +105,15 @@ def _precedes(one: CellCalibration, other: CellCalibration) -> bool:
 def _older(place: str, one: CellCalibration, what: str, other: CellCalibration, verb: str) -> CellFault:
     problem = f"is of {one.date}, older than {what} of {other.date}"
     return CellFault("error", f"{place}.calibrated", problem, f"mini-diffuser {verb}")
+
+
+def cell_digest(cell: Cell) -> str:
+    """Of what demonstrations of a cell have in common: robot, workspace, and which device is which camera on what.
+
+    Not of what is measured anew now and then: poses, lenses, the height of the table.
+    """
+    cameras = {name: [camera.serial, camera.parent] for name, camera in sorted(cell.cameras.items())}
+    return _digest([Path(cell.robot).name, to_mapping(cell.workspace), cameras])
 
 
 def _digest(value: Any) -> str:

@@ -10,6 +10,7 @@ from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.official.published import DEAD_TENSORS, import_official
 from mini_diffuser_ros.policy.storage import save_policy
+from mini_diffuser_ros.records import RLBENCH, Provenance
 from mini_diffuser_ros.support.errors import UserError
 
 _CARD = """# Mini Diffuser, published weights
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
         model = import_official(values.file)
         parameters = sum(value.numel() for value in model.parameters())
         card = _CARD.format(file=values.file.name, parameters=parameters, dead=", ".join(DEAD_TENSORS))
-        save_policy(model, values.directory, card)
+        save_policy(model, values.directory, card, world=Provenance((RLBENCH,), ("panda",)))
     except OSError as error:
         raise UserError(f"cannot write {values.directory}: {error.strerror or error}") from error
     sys.stdout.write(f"wrote {values.directory}: {parameters} parameters, official behaviour, sentences read by CLIP\n")

@@ -1,4 +1,4 @@
-"""``mini-diffuser info``: what a set of demonstrations holds, and pictures of it."""
+"""``mini-diffuser info``: what a set of demonstrations holds, and pictures of it; or what a policy was trained on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from mini_diffuser_ros.data.summary import (
     summarise_clouds,
     summarise_tasks,
 )
-from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
+from mini_diffuser_ros.records import Episode, Provenance
 from mini_diffuser_ros.support.errors import UserError
 
 _CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would take minutes.
@@ -31,7 +32,7 @@ _CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would ta
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
-    parser = CommandParser("info", description="Summarise demonstrations of any kind.")
+    parser = CommandParser("info", description="Summarise demonstrations of any kind, or a policy directory.")
     add_source_arguments(parser)
     parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
     parser.add_argument(
@@ -44,6 +45,9 @@ def main(arguments: list[str]) -> int:
         "--plot-episodes", type=whole_number_from(0), default=2, metavar="N", help="episodes of each task to draw"
     )
     values = parser.parse_args(arguments)
+    if (values.path / CONFIG_FILE).is_file():
+        sys.stdout.write(_policy_report(read_checkpoint(values.path), values.show))
+        return 0
     episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)
     sys.stdout.write(_report(episodes, values.show))
     if values.plot is not None:
@@ -74,10 +78,26 @@ def _readable(opened: Episodes, skip_bad: bool) -> tuple[list[Episode], list[str
 def _report(episodes: Sequence[Episode], sentences: int) -> str:
     tasks = summarise_tasks(episodes)
     keyframes = sum(len(episode.keyframes) for episode in episodes)
-    lines = [f"{len(episodes)} episodes, {keyframes} keyframes, {len(tasks)} tasks"]
+    world = Provenance()
+    for episode in episodes:
+        world |= episode.provenance
+    lines = [f"{len(episodes)} episodes, {keyframes} keyframes, {len(tasks)} tasks", f"made in: {world}"]
     for name, task in tasks.items():
         lines += _task_lines(name, task, sentences)
     lines += _cloud_lines(summarise_clouds(episodes, _CLOUDS_OF))
+    return "\n".join(lines) + "\n"
+
+
+def _policy_report(checkpoint: Checkpoint, sentences: int) -> str:
+    fusion = checkpoint.fusion
+    box = "clouds of unknown making" if fusion is None else f"clouds in {fusion.workspace}, {fusion.frame}"
+    lines = [
+        f"policy of format {checkpoint.format_version}, weights {checkpoint.weights_sha256[:12]}",
+        f"trained in: {checkpoint.world}",
+        box,
+    ]
+    for task, known in checkpoint.tasks.items():
+        lines += [f"{task}: {len(known)} sentences", *(f"    {sentence}" for sentence in known[:sentences])]
     return "\n".join(lines) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_diffuser_ros.data import DataError, EpisodeStore, UnfinishedEpisode, find_unfinished
 from mini_diffuser_ros.geometry import quaternion_angle
-from mini_diffuser_ros.records import Keyframe
+from mini_diffuser_ros.records import UNSAID, Keyframe, Provenance
 from mini_diffuser_ros.support.errors import UserError
 
 _SAME_PLACE, _SAME_DIRECTION = 0.003, 0.03  # metres and radians that a resting arm may drift
@@ -50,15 +50,22 @@ class EpisodeRecorder:
         folder: of the episodes.
         robot: name of the robot description.
         source: what episodes say about where they come from.
+        provenance: asked at the start of each in which world it is made.
 
     Raises:
         DataError: if the folder cannot be made or written to.
         UnknownRobotError: if there is no such description.
     """
 
-    def __init__(self, folder: Path, robot: str, source: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        robot: str,
+        source: str,
+        provenance: Callable[[], Provenance] = lambda: UNSAID,
+    ) -> None:
         self._store = EpisodeStore(folder, robot)
-        self._source = source
+        self._source, self._provenance = source, provenance
         self._episode: UnfinishedEpisode | None = None
         self._interrupted = False
         self._unusable: set[Path] = set()
@@ -104,7 +111,7 @@ class EpisodeRecorder:
             remedy = "resume, end or drop it first" if self._interrupted else "end or drop it first"
             raise RecorderError(f"{self._said()} is not finished: {remedy}")
         texts = tuple(sentence.strip() for sentence in sentences)
-        self._episode = UnfinishedEpisode.begin(self._store, task, texts, variation, self._source)
+        self._episode = UnfinishedEpisode.begin(self._store, task, texts, variation, self._source, self._provenance())
         self._interrupted = False
         return f"recording {task}: '{texts[0]}'"
 

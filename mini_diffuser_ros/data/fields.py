@@ -56,6 +56,13 @@ class Fields:
             raise self.fault(name, "a list of at least one non-empty string")
         return tuple(values)
 
+    def names(self, name: str) -> tuple[str, ...]:
+        """Strings, perhaps none."""
+        values = self._value(name)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self.fault(name, "a list of strings")
+        return tuple(values)
+
     def integer(self, name: str) -> int:
         """A whole number of at least 0."""
         value = self._value(name)

@@ -21,7 +21,7 @@ from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.formats.episode_file import Origin, join_recordings, read_episode, read_origin, write_images
 from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Episode, Keyframe
+from mini_diffuser_ros.records import UNSAID, Episode, Keyframe, Provenance
 from mini_diffuser_ros.support.files import flush_folder, whole_file
 
 UNFINISHED, DROPPED = "unfinished", "dropped"
@@ -42,14 +42,20 @@ class UnfinishedEpisode:
     def __init__(self, store: EpisodeStore, folder: Path, lock: int, about: Episode) -> None:
         self.folder = folder
         self.task, self.variation, self.sentences = about.task, about.variation, about.sentences
-        self.source = about.source
+        self.source, self.provenance = about.source, about.provenance
         self._store = store
         self._lock = lock
         self._files = _keyframe_files(folder)
 
     @classmethod
     def begin(
-        cls, store: EpisodeStore, task: str, sentences: tuple[str, ...], variation: int = 0, source: str = "recorded"
+        cls,
+        store: EpisodeStore,
+        task: str,
+        sentences: tuple[str, ...],
+        variation: int = 0,
+        source: str = "recorded",
+        provenance: Provenance = UNSAID,
     ) -> UnfinishedEpisode:
         """A new episode without keyframes.
 
@@ -59,6 +65,7 @@ class UnfinishedEpisode:
             sentences: the instruction in words, at least one.
             variation: number of the task's variation.
             source: where it comes from; date and time are added.
+            provenance: in which world it is made.
 
         Raises:
             DataError: if task or sentences cannot be those of an episode, or the disk cannot be written to.
@@ -71,7 +78,7 @@ class UnfinishedEpisode:
             folder, lock = _new_folder(store.path / UNFINISHED, f"{task}-{now:%Y%m%d-%H%M%S}")
         except OSError as error:
             raise DataError(f"cannot begin an episode in {store.path}: {error.strerror or error}") from error
-        about = Episode(task, variation, sentences, (), f"{source} {now.isoformat(timespec='seconds')}")
+        about = Episode(task, variation, sentences, (), f"{source} {now.isoformat(timespec='seconds')}", provenance)
         return cls(store, folder, lock, about)
 
     @classmethod
@@ -125,7 +132,7 @@ class UnfinishedEpisode:
             DataError: if the keyframe lacks something, or cannot be written; the earlier ones stay.
         """
         number = int(self._files[-1].stem) + 1 if self._files else 0
-        part = Episode(self.task, self.variation, self.sentences, (keyframe,), self.source)
+        part = Episode(self.task, self.variation, self.sentences, (keyframe,), self.source, self.provenance)
         robot, frame = self._store.robot, self._store.frame
         file = self._write(f"{number:03d}.zip", lambda stream: write_images(stream, part, robot, frame, least=1))
         self._files.append(file)
@@ -313,4 +320,4 @@ def _read(file: Path, least: int = 1) -> Episode:
 
 
 def _from(about: Episode, origin: Origin) -> Episode:
-    return Episode(about.task, about.variation, about.sentences, (), origin.source)
+    return Episode(about.task, about.variation, about.sentences, (), origin.source, about.provenance)

@@ -13,7 +13,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
-from mini_diffuser_ros.cell import Cell
+from mini_diffuser_ros.cell import Cell, cell_digest
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_topics import calibration_of
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
@@ -31,8 +31,8 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
 from mini_diffuser_ros.perception.content import ContentConfig
-from mini_diffuser_ros.policy.checkpoint import read_fusion
-from mini_diffuser_ros.records import CameraView, Cloud
+from mini_diffuser_ros.policy.checkpoint import read_checkpoint
+from mini_diffuser_ros.records import CameraView, Cloud, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncConfig
 from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
@@ -139,9 +139,11 @@ class PerceptionNode(ManagedNode):
         trained = None
         if checkpoint:
             try:
-                trained = read_fusion(checkpoint)
+                policy = read_checkpoint(checkpoint)
             except UserError as error:
                 raise NodeError(f"parameter checkpoint: {error}") from error
+            trained = policy.fusion
+            self._compare_worlds(policy.world, cell)
         own = FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace)
         if cell is not None and trained is not None and trained.workspace != cell.workspace:
             self.get_logger().warning(
@@ -158,6 +160,18 @@ class PerceptionNode(ManagedNode):
         if given.outlier_neighbors > 0:
             require_open3d()
         return replace(given, frame=self._robot.base_frame)
+
+    def _compare_worlds(self, trained: Provenance, cell: Cell | None) -> None:
+        """Say that the policy knows another robot or cell."""
+        if trained.robots and self._robot.name not in trained.robots:
+            self.get_logger().warning(
+                f"the robot is {self._robot.name}, but the policy was trained on {', '.join(trained.robots)}"
+            )
+        if cell is not None and trained.cells and (digest := cell_digest(cell)) not in trained.cells:
+            self.get_logger().warning(
+                f"the policy was trained in other cells ({', '.join(trained.cells)}) than this one ({digest}): robot, "
+                "workspace or cameras have changed since its demonstrations"
+            )
 
     def _now(self) -> Instant:
         clock, was_set_back = self._time_watch.read()

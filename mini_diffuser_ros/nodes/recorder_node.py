@@ -11,7 +11,7 @@ from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.cell import Cell
+from mini_diffuser_ros.cell import Cell, cell_digest
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.motion.gripper_actions import command_in, opened_in
@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
 from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
@@ -81,7 +82,7 @@ class RecorderNode(ManagedNode):
         self._cameras = self._make_cameras(parameters, cell)
         self._maker = self._make_maker(parameters, description, rest, cell)
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
-        self._recorder = EpisodeRecorder(folder, robot, source)
+        self._recorder = EpisodeRecorder(folder, robot, source, partial(self._provenance, cell))
         self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
         self._jobs = JobQueue(self._fail)
         self._mark_pending = False
@@ -116,6 +117,12 @@ class RecorderNode(ManagedNode):
         self._recorder.close()
 
     # Setting up
+
+    def _provenance(self, cell: Cell | None) -> Provenance:
+        """The world that the cameras show: the simulated one is known by the task that it publishes."""
+        if self.count_publishers("sim/task"):
+            return Provenance((TABLE,))
+        return UNSAID if cell is None else Provenance((LAB,), cells=(cell_digest(cell),))
 
     def _make_cameras(self, parameters: Parameters, cell: Cell | None) -> RecorderCameras:
         names = cameras_from(

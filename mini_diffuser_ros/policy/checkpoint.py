@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
-from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, to_mapping
@@ -24,6 +24,7 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 
 _DIGEST_LENGTH = 64
+_WITHOUT_WORLD = 2  # version of the second format
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,15 @@ class Checkpoint:
         network: configuration of the network.
         fusion: how images became the clouds that it was trained on; None where its source held no images.
         tasks: task to the sentences it was taught.
+        world: in which worlds its demonstrations were made; empty where that was not said.
     """
 
-    format_version: Literal[2]
+    format_version: Literal[3]
     weights_sha256: str
     network: MiniDiffuserConfig
     fusion: FusionConfig | None
     tasks: dict[str, tuple[str, ...]]
+    world: Provenance
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -54,16 +57,16 @@ def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:
     """What config.json of a checkpoint directory says; the weights are not looked at.
 
     Raises:
-        CheckpointError: there is none, it is damaged or of the first format, or a field is missing, unknown or out of
+        CheckpointError: there is none, it is damaged or of an earlier format, or a field is missing, unknown or out of
             range; one line names it.
     """
     folder = Path(directory)
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such directory, expected one with {CONFIG_FILE} and {WEIGHTS_FILE}")
     values = read_config_file(folder)
-    if is_first_format(values):
+    if old := old_format(values):
         raise CheckpointError(
-            f"{folder / CONFIG_FILE}: of the first format; bring it over with 'mini-diffuser upgrade {folder}'"
+            f"{folder / CONFIG_FILE}: of the {old} format; bring it over with 'mini-diffuser upgrade {folder}'"
         )
     try:
         return from_mapping(Checkpoint, values, str(folder / CONFIG_FILE), complete=True)
@@ -103,6 +106,11 @@ def read_config_file(folder: Path) -> Mapping[str, Any]:
     return values
 
 
-def is_first_format(values: Mapping[str, Any]) -> bool:
-    """Whether these are the fields of a config.json of the first format: those of the network, side by side."""
-    return "voxel_size" in values and "network" not in values and "format_version" not in values
+def old_format(values: Mapping[str, Any]) -> Literal["", "first", "second"]:
+    """Of which earlier format the fields of a config.json are; empty for none of them.
+
+    The first had those of the network side by side, the second did not say in which world it was trained.
+    """
+    if values.get("format_version") == _WITHOUT_WORLD:
+        return "second"
+    return "first" if "voxel_size" in values and not {"network", "format_version"} & values.keys() else ""

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, is_first_format, read_config_file
+from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, old_format, read_config_file
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.storage import store
 from mini_diffuser_ros.policy.weights import unpack_weights
-from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping, not_expected, with_values
 
 FUSION_FILE = "perception.json"
@@ -102,6 +102,7 @@ def upgrade(
     destination: str | os.PathLike[str],
     fusion: FusionConfig | None = None,
     from_clouds: bool = False,
+    world: Provenance | None = None,
 ) -> None:
     """Write a checkpoint of the first format in the present one; its weights stay the same, bit by bit.
 
@@ -112,6 +113,7 @@ def upgrade(
         destination: directory to write; it may be the same.
         fusion: what it was trained with, for a directory without ``perception.json``.
         from_clouds: such a directory needs none, as its policy was trained on clouds without images.
+        world: in which worlds its demonstrations were made, None where that is not known.
 
     Raises:
         CheckpointError: ``source`` is not of the first format, damaged, of mixed behaviour or without a fusion; one
@@ -127,7 +129,7 @@ def upgrade(
         raise CheckpointError(f"{folder} has no {FUSION_FILE}; {_REMEDY}")
     card = folder / CARD_FILE
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    store(Path(destination), content, network, served, {}, text)
+    store(Path(destination), content, network, served, {}, world or Provenance(), text)
     (Path(destination) / FUSION_FILE).unlink(missing_ok=True)
 
 
@@ -149,7 +151,7 @@ def _fusion(path: Path) -> FusionConfig | None:
 def _network(folder: Path) -> MiniDiffuserConfig:
     values = read_config_file(folder)
     path = folder / CONFIG_FILE
-    if not is_first_format(values):
+    if old_format(values) != "first":
         raise CheckpointError(f"{path}: not a checkpoint of the first format, there is nothing to bring over")
     for name, kept in _ONE_CHOICE.items():
         if values.get(name, kept) != kept:

@@ -27,7 +27,7 @@ from mini_diffuser_ros.policy.weights import (
     settle_weights,
     unpack_weights,
 )
-from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.files import write_whole
 
 
@@ -37,6 +37,7 @@ def save_policy(
     card: str | None = None,
     fusion: FusionConfig | None = None,
     tasks: Mapping[str, Sequence[str]] | None = None,
+    world: Provenance | None = None,
 ) -> None:
     """Write a checkpoint directory.
 
@@ -47,6 +48,7 @@ def save_policy(
         card: text of README.md (data, recipe, figures); a line with the size where None.
         fusion: how images became the clouds that it was trained on, None where its source held no images.
         tasks: task to the sentences it was taught.
+        world: in which worlds its demonstrations were made, None where that is not known.
 
     Raises:
         CheckpointError: weights that are not finite or cannot be those of a trained network.
@@ -56,7 +58,7 @@ def save_policy(
     content = pack_weights(model.state_dict(), str(folder / WEIGHTS_FILE))
     parameters = sum(value.numel() for value in model.parameters())
     text = card if card is not None else f"# Mini Diffuser\n\n{parameters} parameters.\n"
-    store(folder, content, model.config, fusion, tasks or {}, text)
+    store(folder, content, model.config, fusion, tasks or {}, world or Provenance(), text)
 
 
 def store(
@@ -65,6 +67,7 @@ def store(
     network: MiniDiffuserConfig,
     fusion: FusionConfig | None,
     tasks: Mapping[str, Sequence[str]],
+    world: Provenance,
     card: str,
 ) -> None:
     """Write the files of a checkpoint, of which ``weights`` is the content of model.safetensors.
@@ -73,7 +76,7 @@ def store(
     own; then config.json, with their digest, takes the place of the old one; then they get their usual name.
     """
     digest = digest_of(weights)
-    checkpoint = Checkpoint(2, digest, network, fusion, {task: tuple(known) for task, known in tasks.items()})
+    checkpoint = Checkpoint(3, digest, network, fusion, {task: tuple(known) for task, known in tasks.items()}, world)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(pending_file(folder, digest), weights)
     write_whole(folder / CARD_FILE, card)

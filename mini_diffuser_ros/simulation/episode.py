@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import gripper_symmetric_pose, quaternion_angle
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.records import CameraView, Cloud, Episode, JointTrajectory, Keyframe
+from mini_diffuser_ros.records import TABLE, CameraView, Cloud, Episode, JointTrajectory, Keyframe, Provenance
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.task import Waypoint
 from mini_diffuser_ros.simulation.world import TabletopWorld
@@ -58,7 +58,8 @@ def demonstrate(world: TabletopWorld, planner: Planner, task: str, seed: int) ->
     keyframes += run_expert(world, planner)
     if not world.success():
         raise DemonstrationFailed(f"{task}, seed {seed}: the goal {dict(goal.slots)} was not reached")
-    return Episode(task, goal.variation, goal.sentences, tuple(keyframes), source=f"tabletop seed {seed}")
+    source, made_in = f"tabletop seed {seed}", Provenance((TABLE,))
+    return Episode(task, goal.variation, goal.sentences, tuple(keyframes), source, made_in)
 
 
 def run_expert(world: TabletopWorld, planner: Planner) -> list[Keyframe]:

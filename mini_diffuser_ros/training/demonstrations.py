@@ -27,7 +27,7 @@ from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Cloud, Episode
+from mini_diffuser_ros.records import Cloud, Episode, Provenance
 from mini_diffuser_ros.support.settings import to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.errors import DatasetError
@@ -91,11 +91,13 @@ class Collection:
         demonstrations: those that can be trained on, in the order of the data set.
         skipped: one line for each that cannot, naming file and cause.
         fusion: how its images became clouds; None where the source holds clouds of unknown making.
+        world: in which worlds they were made.
     """
 
     demonstrations: list[Demonstration]
     skipped: tuple[str, ...]
     fusion: FusionConfig | None
+    world: Provenance
 
 
 def load_demonstrations(
@@ -138,7 +140,10 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
     demonstrations, faulty = _load(chosen, data.skip_bad)
     if not demonstrations:
         raise DatasetError(_nothing_left(data.path, [*faults, *faulty]))
-    return Collection(demonstrations, (*unreadable, *faults, *faulty), episodes.fusion)
+    world = Provenance()
+    for episode in wanted:
+        world |= episode.world
+    return Collection(demonstrations, (*unreadable, *faults, *faulty), episodes.fusion, world)
 
 
 def _open(data: DataConfig) -> Episodes:
@@ -165,6 +170,7 @@ class _Surveyed:
     stored: StoredEpisode
     task: str
     digest: bytes
+    world: Provenance
 
 
 def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[_Surveyed], list[str]]:
@@ -176,7 +182,8 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[_Surveyed], list[s
     surveyed, unreadable = [], []
     for stored in episodes.stored:
         try:
-            surveyed.append(_Surveyed(stored, stored.read().task, stored.digest()))
+            episode = stored.read()
+            surveyed.append(_Surveyed(stored, episode.task, stored.digest(), episode.provenance))
         except DataError as error:
             if not skip_bad:
                 raise

@@ -15,6 +15,7 @@ from torch import Tensor
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, tune_cpu
+from mini_diffuser_ros.records import Provenance
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
 from mini_diffuser_ros.training.card import model_card
 from mini_diffuser_ros.training.config import TrainConfig
@@ -64,7 +65,7 @@ def _train_joined(config: TrainConfig, device: torch.device, processes: Processe
         parameters = sum(parameter.numel() for parameter in outcome.model.parameters())
         card = model_card(config, training, held_out, outcome.progress, outcome.report, parameters, device)
         tasks = taught_sentences(training)
-        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, tasks)
+        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, tasks, prepared.world)
         phases = outcome.progress.phases().items()
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)
@@ -80,6 +81,7 @@ class _Prepared:
     demonstrations: list[Demonstration]
     skipped: tuple[str, ...]
     fusion: FusionConfig | None
+    world: Provenance
     tokens: dict[str, Tensor]
     fusing: float
     encoding: float
@@ -102,6 +104,7 @@ def _prepare(config: TrainConfig, model: MiniDiffuserConfig, processes: Processe
         demonstrations=usable,
         skipped=(*collection.skipped, *empty),
         fusion=collection.fusion,
+        world=collection.world,
         tokens=tokens,
         fusing=fused - started,
         encoding=encoded - fused,

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, SIMULATED_CAMERAS, Bringup, plan_bringup
+from mini_diffuser_ros.records import LAB, RLBENCH, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.cameras import tabletop_cameras
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import to_mapping
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG, SHIPPED = REPOSITORY / "config", REPOSITORY / "models" / "tabletop"
@@ -57,11 +59,11 @@ def taught(tmp_path: Path) -> Path:
     return policy(tmp_path / "taught", {"stack_cups": ["put the espresso cup on its saucer", "press the blue button"]})
 
 
-def policy(folder: Path, tasks: dict[str, list[str]]) -> Path:
-    """A checkpoint that says that it was taught these sentences."""
+def policy(folder: Path, tasks: dict[str, list[str]], world: Provenance = UNSAID) -> Path:
+    """A checkpoint that says that it was taught these sentences, in a world."""
     values = json.loads((SHIPPED / "config.json").read_text())
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({**values, "tasks": tasks}))
+    (folder / "config.json").write_text(json.dumps({**values, "tasks": tasks, "world": to_mapping(world)}))
     return folder
 
 
@@ -111,9 +113,12 @@ def test_a_real_arm_is_driven_by_a_policy_of_the_simulated_table_with_consent_al
     sentences = ["press the red button", "push the blue button", "press the cyan button"]
     renamed = policy(tmp_path / "my_lab", {"push_buttons": sentences})
     silent = policy(tmp_path / "silent", {})
+    waving = {"wave": ["wave at me"]}
+    simulated = policy(tmp_path / "simulated", waving, Provenance((RLBENCH, TABLE), ("panda",)))
     for checkpoint, reason in (
         ("", "robot:=fr3 needs checkpoint:=DIR"),
-        (str(SHIPPED), "was taught the simulated table's sentences alone"),
+        (str(SHIPPED), "was trained in simulation alone (simulated table)"),
+        (str(simulated), "was trained in simulation alone (RLBench, simulated table)"),
         (str(renamed), "was taught the simulated table's sentences alone (push_buttons)"),
         (str(silent), "does not say what it was taught"),
     ):
@@ -125,6 +130,18 @@ def test_a_real_arm_is_driven_by_a_policy_of_the_simulated_table_with_consent_al
         plan = plan_bringup(consent, SESSION, SHIPPED)
         assert plan.overrides["policy_node"]["checkpoint"] == (checkpoint or str(SHIPPED))
     assert plan_bringup({**real, "checkpoint": str(taught)}, SESSION, SHIPPED).robot == "fr3"
+
+
+def test_a_policy_of_a_cell_may_know_the_sentences_of_the_table_and_drives_no_other_robot(
+    arguments: dict[str, str], tmp_path: Path
+) -> None:
+    tasks = {"push_buttons": ["press the red button"]}
+    own = policy(tmp_path / "own", tasks, Provenance((LAB, TABLE), ("fr3",), ("0123",), ("front",)))
+    chosen = {**arguments, "checkpoint": str(own), "robot": "fr3"}
+    assert plan_bringup(chosen, SESSION, SHIPPED).overrides["policy_node"]["checkpoint"] == str(own)
+    for consent in ("true", "false"):
+        with pytest.raises(UserError, match="was trained on fr3, and the arm is panda: give a policy"):
+            plan_bringup({**chosen, "robot": "panda", "allow_simulated_policy": consent}, SESSION, SHIPPED)
 
 
 def test_the_simulation_has_these_cameras() -> None:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mini_diffuser_ros.data import DataError, EpisodeFileError, EpisodeStore, open_episodes
+from mini_diffuser_ros.data.formats.episode_file import write_clouds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.records import Distortion, Episode
+from mini_diffuser_ros.records import LAB, TABLE, UNKNOWN, Distortion, Episode, Provenance
 from mini_diffuser_ros.robots import load_robot
 
 EpisodeMaker = Callable[..., Episode]
@@ -47,6 +48,33 @@ def test_an_episode_comes_back_as_it_was(tmp_path: Path, make_episode: EpisodeMa
             np.testing.assert_array_equal(view.intrinsics, original.intrinsics)
             np.testing.assert_array_equal(view.base_from_camera, original.base_from_camera)
             assert np.abs(view.depth - original.depth).max() <= HALF_STEP
+
+
+def test_an_episode_says_in_which_world_it_was_made_however_it_is_stored(
+    tmp_path: Path, make_episode: EpisodeMaker
+) -> None:
+    made = replace(make_episode(), provenance=Provenance((LAB,), (), ("0123",)))
+    file = store_one(tmp_path / "recordings", made)
+    [read] = open_episodes(tmp_path / "recordings")
+    names = tuple(sorted({view.name for view in made.keyframes[0].views}))
+    assert read.provenance == Provenance((LAB,), ("panda",), ("0123",), names)
+    (tmp_path / "clouds").mkdir()
+    with (tmp_path / "clouds" / file.name).open("wb") as stream:
+        write_clouds(stream, read)
+    assert [episode.provenance for episode in open_episodes(tmp_path / "clouds")] == [read.provenance]
+    for source, world in (
+        ("tabletop seed 7", TABLE),
+        ("recorded by hand", UNKNOWN),
+    ):  # earlier ones
+        with zipfile.ZipFile(file) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        index = {**json.loads(members["episode.json"]), "source": source}
+        index.pop("world", None)
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in {**members, "episode.json": json.dumps(index).encode()}.items():
+                archive.writestr(name, data)
+        [read] = open_episodes(tmp_path / "recordings")
+        assert read.provenance == Provenance((world,), ("panda",))
 
 
 def test_a_lens_that_bends_is_recorded_and_readers_of_pinholes_are_kept_away(

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy import (
     CheckpointError,
@@ -24,12 +25,14 @@ from mini_diffuser_ros.policy import (
     Policy,
     PolicyError,
     load_policy,
+    read_checkpoint,
     read_fusion,
     save_policy,
 )
-from mini_diffuser_ros.records import CameraView, FusionConfig
+from mini_diffuser_ros.records import LAB, CameraView, FusionConfig, Provenance
 
 FUSION = FusionConfig(voxel_size=0.007)
+WORLD = Provenance((LAB,), ("fr3",), ("0123456789abcdef",), ("front", "wrist"))
 TASKS = {"press": ("press the red button", "push red"), "stack": ("red on blue",)}
 KILLED_SAVE = """
 import os, sys
@@ -48,7 +51,7 @@ save_policy(MiniDiffuser(MiniDiffuserConfig.small()), sys.argv[1], card="# Anoth
 
 @pytest.fixture
 def folder(model: MiniDiffuser, tmp_path: Path) -> Path:
-    save_policy(model, tmp_path / "checkpoint", "# A card\n", FUSION, TASKS)
+    save_policy(model, tmp_path / "checkpoint", "# A card\n", FUSION, TASKS, WORLD)
     return tmp_path / "checkpoint"
 
 
@@ -57,6 +60,7 @@ def test_a_policy_comes_back_as_it_was(model: MiniDiffuser, folder: Path) -> Non
     assert policy.config == model.config
     assert policy.fusion == read_fusion(folder) == FUSION
     assert policy.tasks == TASKS
+    assert read_checkpoint(folder).world == WORLD
     for name, value in model.state_dict().items():
         assert torch.equal(policy.model.state_dict()[name], value)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
@@ -119,10 +123,32 @@ def test_each_missing_and_each_unknown_field_is_named(folder: Path) -> None:
         assert f"{'.'.join((*place[:-1], 'colour'))} is unknown" in _refused(folder)
 
 
+def test_one_that_does_not_say_its_world_is_brought_over_with_its_weights_as_they_are(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, weights = folder / "config.json", (folder / "model.safetensors").read_bytes()
+    fields = json.loads(config.read_text())
+    del fields["world"]
+    config.write_text(json.dumps({**fields, "format_version": 2}))
+    assert f"of the second format; bring it over with 'mini-diffuser upgrade {folder}'" in _refused(folder)
+    out = tmp_path / "new"
+    words = ["--world", "table", "--robot", "panda", "--cameras", "wrist,front"]
+    assert main(["upgrade", str(folder), str(out), *words]) == 0
+    assert "trained in: simulated table; robot panda; cameras front, wrist" in capsys.readouterr().out
+    assert (out / "model.safetensors").read_bytes() == weights
+    assert read_checkpoint(out).weights_sha256 == fields["weights_sha256"]
+    assert (load_policy(out).tasks, load_policy(out).fusion) == (TASKS, FUSION)
+    assert main(["upgrade", str(folder)]) == 0  # in place, of a world that nobody knows
+    assert read_checkpoint(folder).world == Provenance(("unknown",))
+    assert main(["info", str(out)]) == 0
+    assert "trained in: simulated table; robot panda" in capsys.readouterr().out
+    assert main(["upgrade", str(out), "--robot", "r2d2"]) == 2
+
+
 def test_a_bad_value_is_named(folder: Path) -> None:
     path = folder / "config.json"
     text = path.read_text()
-    for place, value in (("format_version", 3), ("weights_sha256", "0"), ("fusion", 1), ("tasks", [1])):
+    for place, value in (("format_version", 4), ("weights_sha256", "0"), ("fusion", 1), ("tasks", [1])):
         path.write_text(json.dumps(json.loads(text) | {place: value}))
         assert f"config.json: {place} is {value!r}, expected" in _refused(folder)
 

@@ -16,7 +16,7 @@ import pytest
 from mini_diffuser_ros.commands.main import main as mini_diffuser
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import MiniDiffuser, load_policy, read_fusion
+from mini_diffuser_ros.policy import MiniDiffuser, load_policy, read_checkpoint, read_fusion
 from mini_diffuser_ros.records import Episode
 
 RECIPE = """
@@ -72,6 +72,9 @@ def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_
     assert "fusing clouds" in card
     assert policy.fusion == read_fusion(tmp_path / "out" / "policy") == FusionConfig()
     assert list(policy.tasks) == ["stack_blobs"]
+    world = read_checkpoint(tmp_path / "out" / "policy").world
+    assert (world.worlds, world.robots) == (("unknown",), ())  # recorded without a robot
+    assert world.cameras == tuple(sorted(world.cameras)) != ()
     assert any((tmp_path / "out" / "tensorboard").iterdir())
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -25,13 +26,24 @@ from mini_diffuser_ros.data.formats.images import DEPTH_UNIT, decode_color, deco
 from mini_diffuser_ros.data.store.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views
 from mini_diffuser_ros.perception.distortion import check_distortion
-from mini_diffuser_ros.records import CameraView, Cloud, Distortion, Episode, Keyframe
+from mini_diffuser_ros.records import (
+    TABLE,
+    UNKNOWN,
+    CameraView,
+    Cloud,
+    Distortion,
+    Episode,
+    Keyframe,
+    Provenance,
+)
 from mini_diffuser_ros.robots import load_robot
 
 FORMAT = "mini_diffuser_ros episode"
 IMAGES, CLOUDS, BENT_IMAGES = 1, 2, 3
 """Versions of the format: of each keyframe the camera images, the cloud that was made from them, or images of lenses
 that bend, which a reader of the first version would take for pinholes."""
+
+SIMULATED_SOURCE = re.compile(r"tabletop seed \d+")  # what the simulation calls its episodes
 
 _INDEX = "episode.json"
 _MAX_MEMBER_BYTES = 256 * 2**20  # No honest image is larger; a crafted file must not fill the memory.
@@ -70,7 +82,9 @@ def write_images(stream: BinaryIO, episode: Episode, robot: str | None, frame: s
             cameras = _write_views(archive, number, keyframe.views, place)
             keyframes.append({**_keyframe_fields(keyframe, place), "cameras": cameras})
         common = {"robot": robot, "base_frame": frame, "depth_unit_metres": DEPTH_UNIT}
-        _write_index(archive, _version_of_images(keyframes), episode, common, keyframes)
+        shown = Provenance((), (Path(robot).name,) if robot else (), (), _names_of_cameras(keyframes))
+        about = replace(episode, provenance=episode.provenance | shown)
+        _write_index(archive, _version_of_images(keyframes), about, common, keyframes)
 
 
 def write_clouds(stream: BinaryIO, episode: Episode) -> None:
@@ -160,7 +174,22 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least:
         sentences=fields.texts("sentences"),
         keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", least)),
         source=source,
+        provenance=_read_provenance(fields),
     )
+
+
+def _read_provenance(fields: Fields) -> Provenance:
+    """What an index says of its world; earlier ones say it by their source alone, if at all."""
+    if fields.has("world"):
+        said = fields.child("world")
+        return Provenance(said.names("worlds"), said.names("robots"), said.names("cells"), said.names("cameras"))
+    world = TABLE if SIMULATED_SOURCE.fullmatch(fields.text("source")) else UNKNOWN
+    robot = fields.optional_text("robot") if fields.has("robot") else None
+    return Provenance((world,), (Path(robot).name,) if robot else ())
+
+
+def _names_of_cameras(keyframes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(sorted({camera["name"] for keyframe in keyframes for camera in keyframe["cameras"]}))
 
 
 def digest_of_members(stored: EpisodeBytes) -> bytes:
@@ -284,6 +313,7 @@ def _write_index(
         "variation": int(episode.variation),
         "sentences": list(episode.sentences),
         "source": episode.source,
+        "world": asdict(episode.provenance),
         **common,
         "keyframes": keyframes,
     }

@@ -22,7 +22,7 @@ from mini_diffuser_ros.data.formats.rlbench_camera import RLBENCH_FRAME
 from mini_diffuser_ros.data.formats.rlbench_episode import SECONDS_PER_FRAME
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Cloud, Episode, Keyframe
+from mini_diffuser_ros.records import RLBENCH, Cloud, Episode, Keyframe, Provenance
 
 LAYOUT = "3D-LOTUS keysteps (<task>+<N>/data.mdb)"
 _TASK_VARIATION = re.compile(r"(?P<task>.+?)(_peract)?\+(?P<variation>\d+)")
@@ -88,6 +88,7 @@ class LotusEpisode:
                 for number, (action, frame) in enumerate(zip(actions, frames, strict=True))
             ),
             source=self.source,
+            provenance=Provenance((RLBENCH,), ("panda",)),
         )
 
 

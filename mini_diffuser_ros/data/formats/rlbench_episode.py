@@ -19,7 +19,7 @@ from mini_diffuser_ros.data.formats.restricted_pickle import Attributes, read_pi
 from mini_diffuser_ros.data.formats.rlbench_camera import camera_view, decode_mask, decode_rgb_depth, rlbench_cloud
 from mini_diffuser_ros.data.keyframes import discover_keyframes
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
+from mini_diffuser_ros.records import RLBENCH, CameraView, Cloud, Episode, Keyframe, Provenance
 
 CAMERAS = ("left_shoulder", "right_shoulder", "overhead", "wrist", "front")
 
@@ -85,6 +85,7 @@ class RlbenchEpisode:
             sentences=_read_sentences(self.sentences_file),
             keyframes=tuple(self._keyframe(file, frame, observations[frame], cameras) for frame in frames),
             source=self.source,
+            provenance=Provenance((RLBENCH,), ("panda",), (), tuple(sorted(cameras))),
         )
 
     def _read_variation(self) -> int:

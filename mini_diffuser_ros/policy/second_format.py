@@ -1,0 +1,37 @@
+"""Checkpoints of the second format, up to 0.2: they did not say in which world they were trained."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, Checkpoint, read_config_file
+from mini_diffuser_ros.policy.errors import CheckpointError
+from mini_diffuser_ros.policy.storage import store
+from mini_diffuser_ros.policy.weights import read_content
+from mini_diffuser_ros.records import Provenance
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping, to_mapping
+
+
+def with_world(source: str | os.PathLike[str], destination: str | os.PathLike[str], world: Provenance) -> None:
+    """Write a checkpoint of the second format in the present one; its weights and their digest stay the same.
+
+    Args:
+        source: directory of the second format.
+        destination: directory to write; it may be the same.
+        world: in which worlds its demonstrations were made.
+
+    Raises:
+        CheckpointError: ``source`` is damaged; one line names the file and the field.
+        OSError: a file cannot be written.
+    """
+    folder = Path(source)
+    values = {**read_config_file(folder), "format_version": 3, "world": to_mapping(world)}
+    try:
+        checkpoint = from_mapping(Checkpoint, values, str(folder / CONFIG_FILE), complete=True)
+    except SettingsError as error:
+        raise CheckpointError(str(error)) from error
+    content = read_content(folder, checkpoint.weights_sha256)
+    card = folder / CARD_FILE
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    store(Path(destination), content, checkpoint.network, checkpoint.fusion, checkpoint.tasks, world, text)
