@@ -65,7 +65,8 @@ def left_behind(peer: Peer, joints: list[Any]) -> Any:
 def motion(start: Callable[..., Process], peer: Peer, left_behind: Any) -> Process:
     # Slow motions leave time to interfere; generous ages, since these tests share the processors with others.
     start("guard_node", **GUARD_PATIENCE)
-    ages = {**PATIENCE, "client_timeout": 1.0}
+    # Silent joint states are to be noticed before the controller's silence, which comes with theirs.
+    ages = {**PATIENCE, "client_timeout": 1.0, "feedback_timeout": 8.0}
     box = {"planner.boxes": "[0.65, 0.0, 0.05, 0.03, 0.03, 0.05, 0.0]"}
     process = start("motion_node", **ages, **box, **{"planner.velocity_scaling": 0.2})
     # The first goals may come before the joint states do.
