@@ -196,7 +196,7 @@ class MotionNode(ManagedNode):
         if not wanted:
             return None
         planner = MotionPlanner(self._planner.robot, self._planner.config)
-        watch = ObstacleWatch(planner, self._joints, max_age, Result.BLOCKED, Result.STALE)
+        watch = ObstacleWatch(planner, self._joints, max_age, Result.BLOCKED, Result.STALE, since=self.awake.since)
         self._clouds = ObstacleClouds(self, watch, planner.robot.base_frame)
         return watch
 

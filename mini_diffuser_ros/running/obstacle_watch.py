@@ -63,6 +63,8 @@ class ObstacleWatch:
         blocked: constant of the action's result for a motion with something in its way.
         stale: constant of the action's result for a motion without clouds.
         now: the steady clock, seconds.
+        since: seconds for which a cloud could have been heard since a time of that clock, as AwakeClock tells; all of
+            them if left out.
 
     Attributes:
         max_age: seconds without a cloud after which nothing moves.
@@ -76,12 +78,13 @@ class ObstacleWatch:
         blocked: int,
         stale: int,
         now: Callable[[], float] = time.monotonic,
+        since: Callable[[float], float] | None = None,
     ) -> None:
         self._planner = planner
         self._joints = joints
         self.max_age = max_age
         self._blocked, self._stale = blocked, stale
-        self._now = now
+        self._now, self._since = now, since or self._age
         self._lock = threading.Lock()  # of the planner and of what follows
         self._cloud: Cloud | None = None
         self._arrived = -np.inf
@@ -102,7 +105,7 @@ class ObstacleWatch:
     def check_age(self) -> None:
         """Brakes the motion under way if clouds no longer come; to be called several times a second."""
         with self._lock:
-            if self._under_way is not None and (problem := self._problem()):
+            if self._under_way is not None and (problem := self._problem(self._since(self._arrived))):
                 self._under_way.token.interrupt(self._stale, problem)
 
     def surroundings(self) -> Surroundings:
@@ -113,7 +116,7 @@ class ObstacleWatch:
             StaleJointsError: where the arm was at its stamp is not known.
         """
         with self._lock:
-            if problem := self._problem():
+            if problem := self._problem(self._age(self._arrived)):
                 raise StaleCloudError(problem)
             assert self._cloud is not None
             return self._seen(self._cloud)
@@ -162,8 +165,10 @@ class ObstacleWatch:
         positions = np.array([at_stamp[name] for name in self._planner.robot.arm_joint_names])
         return self._planner.surroundings(cloud.points, positions, self._held)
 
-    def _problem(self) -> str:
-        age = self._now() - self._arrived
+    def _age(self, arrived: float) -> float:
+        return self._now() - arrived
+
+    def _problem(self, age: float) -> str:
         if self._cloud is None:
             return "no cloud yet: motion keeps away from what the cameras see, see /diagnostics for perception"
         if age > self.max_age:

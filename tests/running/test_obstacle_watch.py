@@ -143,6 +143,24 @@ def test_without_clouds_nothing_is_planned_and_nothing_goes_on(
     assert interruption.outcome == STALE
 
 
+def test_who_stood_still_plans_by_no_old_cloud_and_ends_no_motion_before_it_could_hear_of_another(
+    planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    shown, awake = 100.0, 0.0
+    watch = ObstacleWatch(planner, joints, 1.0, BLOCKED, STALE, now=lambda: shown, since=lambda _: awake)
+    watch.take(_empty())
+    shown, awake = 130.0, 0.1
+    with pytest.raises(StaleCloudError, match=r"came 30\.0 s ago"):
+        watch.surroundings()
+    token = CancellationToken()
+    with watch.ahead_of(sweep, token):
+        watch.check_age()
+        assert _interruption(token) is None
+        awake = 1.1
+        watch.check_age()
+    assert _interruption(token) is not None
+
+
 def test_what_is_held_is_no_obstacle_but_part_of_the_hand(
     watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
 ) -> None:
