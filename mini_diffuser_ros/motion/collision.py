@@ -1,14 +1,14 @@
 """Distances between the robot's parts, table, static boxes, walls of the workspace and what cameras see, along paths.
 
-Sampling a path at fixed steps jumps over thin obstacles. Here the step follows the measured distance instead: if two
-bodies are ``d`` apart and the path moves their points relative to each other by at most ``v`` a unit of path length,
-they cannot touch within ``d / v``.
+Sampling a path at fixed steps jumps over thin obstacles. Here a place of the path is looked at, and the stretch about
+it that is free by the measured distances: two bodies that are ``d`` apart cannot touch as long as the path moves their
+points relative to each other by less than ``d``. What is left on both sides is looked at in the same way. How fast
+points move is known at each place, and how fast that changes has a bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import mujoco
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.model import DETECTION_DISTANCE, HELD
-from mini_diffuser_ros.motion.seen_obstacles import NearObstacles, SeenObstacles
+from mini_diffuser_ros.motion.seen_obstacles import SeenObstacles
+from mini_diffuser_ros.motion.shapes import ArmShapes, PlacedShapes
 from mini_diffuser_ros.motion.surroundings import Floats, HeldObject, Surroundings, merged
 from mini_diffuser_ros.motion.violation import TOUCHING, Violation
 from mini_diffuser_ros.robots import RobotDescription
@@ -25,6 +26,12 @@ Array = NDArray[np.float64]
 
 _HELD_OVERLAP = 0.01
 """Metres by which the shape of what is held may overlap with table and boxes."""
+
+_FIRST, _MOST_PIECES = 4, 4
+"""Pieces of a segment that are looked at first, and into how many what is left on either side of a look is cut."""
+
+_WALL_STEP = 0.01
+"""Metres, the smallest step of the tool on account of the workspace's walls."""
 
 NOTHING = Surroundings(np.empty((0, 3), np.float32))
 """Nothing seen, nothing held."""
@@ -54,9 +61,19 @@ class CollisionChecker:
         self._clearance = _clearances(self._names, robot, config).ravel()
         self._clearance_on_way = self._clearance
         leverages = _leverages(model)
-        self._leverage = leverages[np.ix_(body_of, body_of)].reshape(-1, model.njnt)
-        self._largest_leverage = self._leverage.max(axis=0)
-        self._seen = SeenObstacles(robot, config, model, leverages[body_of, 0])
+        leverage = leverages[np.ix_(body_of, body_of)]
+        self._tool_leverage = leverage[model.geom(HELD).id, 0]
+        self._shapes = ArmShapes(robot, model)
+        self._moving, self._other = _colliding_pairs(model, self._shapes.joints)
+        self._leverage = leverage[self._moving, self._other]
+        self._pair_of = np.zeros((model.ngeom, model.ngeom), np.intp)
+        self._pair_of[self._moving, self._other] = self._pair_of[self._other, self._moving] = np.arange(
+            len(self._moving)
+        )
+        self._pair_of = self._pair_of.ravel()
+        self._unseen = DETECTION_DISTANCE - self._clearance[self._moving * model.ngeom + self._other]
+        self._seen = SeenObstacles(robot, config, model, leverage[:, 0])
+        self._held_at = np.zeros(3)
         self.surround(NOTHING)
 
     def surround(self, surroundings: Surroundings, grasps: Sequence[Array] = ()) -> None:
@@ -85,10 +102,12 @@ class CollisionChecker:
             self._model.geom_pos[geom] = held.center
             self._model.geom_size[geom] = held.half_extents
             self._model.geom_rbound[geom] = float(np.linalg.norm(held.half_extents))
+            self._shapes.move_shape(geom, held.center - self._held_at)
+            self._held_at = held.center
 
     def violation(self, positions: Array) -> Violation | None:
         """The deepest violation at joint positions (J,) radians, or None."""
-        return self._worst(*self._distances(positions), self._clearance) or self._seen.violation(self._data)
+        return self._worst(*self._distances(positions), self._clearance) or self._seen_violation(positions)
 
     def leave_from(self, start: Array) -> None:
         """Let pairs that are too close at ``start`` stay as close as they are there, in path checks only.
@@ -99,7 +118,7 @@ class CollisionChecker:
         self._clearance_on_way = self._clearance.copy()
         np.minimum.at(self._clearance_on_way, pairs, distances - TOUCHING)
         self._inside = min(0.0, self._tool_inside() - TOUCHING)
-        self._seen.leave_from(self._data)
+        self._seen.leave_from(self._resting(start))
 
     def leave_along(self, positions: Array) -> None:
         """Let the tool be as far outside the workspace as it is anywhere along positions (N, J), besides what
@@ -118,66 +137,63 @@ class CollisionChecker:
 
     def path_state_violation(self, positions: Array) -> Violation | None:
         """As :meth:`violation`, with what :meth:`leave_from` allows, and also if the tool leaves the workspace."""
-        return self._solid_violation(positions) or self._seen.violation(self._data, on_way=True)
+        return self._solid_violation(positions) or self._seen_violation(positions, on_way=True)
 
     def segment_violation(self, start: Array, goal: Array) -> Violation | None:
         """A violation on the straight joint segment from ``start`` to ``goal`` (J,), or None."""
-        middle = (start + goal) / 2.0
-        near = self._near(middle, np.abs(goal - start) / 2.0)
-        # A blocked segment is mostly blocked in its middle: a few looks there save walking up to it.
-        for fraction in (0.5, 0.25, 0.75, 1.0):
-            violation = self._state_violation(start + fraction * (goal - start), near)
-            if violation is not None:
-                return violation
-        return self._first_violation(start, goal, near)
+        step = goal - start
+        centers = start + np.linspace(0.5, _FIRST - 0.5, _FIRST)[:, None] / _FIRST * step
+        return self._swept(centers, np.tile(step / (2.0 * _FIRST), (_FIRST, 1)))
 
     def polyline_violation(self, waypoints: Array) -> Violation | None:
-        """The first violation along straight segments between waypoints (N, J), or None."""
-        middle = len(waypoints) // 2
-        steps = np.abs(np.diff(waypoints, axis=0))
-        travel = np.maximum(steps[:middle].sum(axis=0), steps[middle:].sum(axis=0))
-        near = self._near(waypoints[middle], travel)
-        for start, goal in pairwise(waypoints):
-            violation = self._first_violation(start, goal, near)
+        """A violation along straight segments between waypoints (N, J), or None."""
+        halves = 0.5 * np.diff(waypoints, axis=0)
+        return self._swept(waypoints[:-1] + halves, halves)
+
+    def _swept(self, centers: Array, halves: Array) -> Violation | None:
+        """A violation on any of the stretches (N, J) from ``centers - halves`` to ``centers + halves``, or None."""
+        near = self._seen.near()
+        while len(centers):
+            placed = self._shapes.placed(centers, halves)
+            violation, free = self._solid_sweep(centers, placed)
+            if violation is None and near is not None and len(near):
+                violation, until_seen, near = self._seen.sweep(placed, near)
+                free = np.minimum(free, until_seen)
             if violation is not None:
                 return violation
-        return self._state_violation(waypoints[-1], near)
+            centers, halves = _left(centers, halves, free)
+        return None
 
-    def _near(self, middle: Array, travel: Array) -> NearObstacles | None:
-        """What is seen within reach of joint positions (J,) that move by ``travel`` (J,) radians at most."""
-        self._place(middle)
-        return self._seen.within(self._data, travel)
+    def _solid_sweep(self, centers: Array, placed: PlacedShapes) -> tuple[Violation | None, Array]:
+        """As :meth:`SeenObstacles.sweep`, of robot, table, boxes and the workspace's walls."""
+        tool = np.minimum(placed.tools - self._workspace[0], self._workspace[1] - placed.tools).min(axis=1)
+        if (tool < self._inside).any():
+            return Violation(self._tool, "the workspace's wall", float(tool.min()), 0.0), np.zeros(len(centers))
+        reach = placed.reach(self._moving, self._other, self._leverage, self._model.geom_rbound[self._moving])
+        free = reach.fraction(self._unseen[:, None]).min(axis=0)
+        if np.isfinite(self._inside):
+            to_walls = np.maximum(tool - self._inside, _WALL_STEP)
+            free = np.minimum(free, placed.tool_reach(self._tool_leverage).fraction(to_walls))
+        for place, positions in enumerate(centers):
+            pairs, distances = self._distances(positions)
+            left = distances - self._clearance_on_way[pairs]
+            if not left.size:
+                continue
+            if left.min() < 0.0:
+                return self._worst(pairs, distances, self._clearance_on_way), free
+            close = reach.of(self._pair_of[pairs], place)
+            free[place] = min(free[place], close.fraction(np.maximum(left, self._resolution)).min())
+        return None, free
+
+    def _seen_violation(self, positions: Array, *, on_way: bool = False) -> Violation | None:
+        return self._seen.violation(self._resting(positions), on_way=on_way)
+
+    def _resting(self, positions: Array) -> PlacedShapes:
+        return self._shapes.placed(positions[None], np.zeros((1, len(positions))))
 
     def _solid_violation(self, positions: Array) -> Violation | None:
         """A violation among robot, table, boxes and the workspace's walls."""
         return self._worst(*self._distances(positions), self._clearance_on_way) or self._workspace_violation()
-
-    def _state_violation(self, positions: Array, near: NearObstacles | None) -> Violation | None:
-        return self._solid_violation(positions) or (near.violation(self._data) if near is not None else None)
-
-    def _first_violation(self, start: Array, goal: Array, near: NearObstacles | None) -> Violation | None:
-        """The first violation on a segment, its last point not included."""
-        step = goal - start
-        # Metres of relative motion over the whole segment, of every pair of geoms.
-        motion = np.maximum(self._leverage @ np.abs(step), 1e-9)
-        farthest = DETECTION_DISTANCE / max(float(self._largest_leverage @ np.abs(step)), 1e-9)
-        fraction = 0.0
-        while fraction < 1.0:
-            pairs, distances = self._distances(start + fraction * step)
-            outside = self._workspace_violation()
-            if outside is not None:
-                return outside
-            free = distances - self._clearance_on_way[pairs]
-            if free.size and free.min() < 0.0:
-                return self._worst(pairs, distances, self._clearance_on_way)
-            advance = float((np.maximum(free, self._resolution) / motion[pairs]).min(initial=farthest))
-            if near is not None:
-                contact, until_seen = near.advance(self._data, step, self._resolution)
-                if contact is not None:
-                    return contact
-                advance = min(advance, until_seen)
-            fraction += advance
-        return None
 
     def _distances(self, positions: Array) -> tuple[NDArray[np.int32], Array]:
         """Pairs of geoms (C,) within the detection distance and their distances (C,)."""
@@ -209,6 +225,37 @@ class CollisionChecker:
         if self._model.body_weldid[self._model.geom_bodyid[first]] == 0:
             first, second = second, first  # what moves is named first
         return Violation(self._names[first], self._names[second], float(distances[worst]), float(required[worst]))
+
+
+def _left(centers: Array, halves: Array, free: Array) -> tuple[Array, Array]:
+    """What is left of stretches whose middle fractions ``free`` (N,) need no more looks, as stretches again."""
+    again = free < 1.0
+    centers, halves, free = centers[again], halves[again], free[again]
+    pieces = np.clip(np.ceil((1.0 - free) / (2.0 * free)), 1.0, _MOST_PIECES).astype(int)
+    of = np.repeat(np.arange(len(free)), pieces)
+    number = np.arange(len(of)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    half = ((1.0 - free) / (2.0 * pieces))[of]  # of each piece, as a fraction of the stretch's half
+    offset = (free[of] + (2.0 * number + 1.0) * half)[:, None] * halves[of]
+    shorter = half[:, None] * halves[of]
+    return np.concatenate([centers[of] - offset, centers[of] + offset]), np.concatenate([shorter, shorter])
+
+
+def _colliding_pairs(model: mujoco.MjModel, joints: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of geoms (P,) and (P,) that can come closer to each other, the farther out on the arm first.
+
+    Args:
+        model: the planning model.
+        joints: (G,) last joint before each geom, -1 for what stands still.
+    """
+    excluded = {divmod(int(signature), 1 << 16) for signature in model.exclude_signature}
+    excluded |= {(second, first) for first, second in excluded}
+    body = model.geom_bodyid
+    first, second = np.meshgrid(np.arange(model.ngeom), np.arange(model.ngeom), indexing="ij")
+    apart = joints[first] > joints[second]
+    bodies = zip(body[first].flat, body[second].flat, strict=True)
+    meeting = np.array([(int(one), int(other)) not in excluded for one, other in bodies])
+    chosen = apart & meeting.reshape(apart.shape)
+    return first[chosen], second[chosen]
 
 
 def _clearances(names: list[str], robot: RobotDescription, config: MotionConfig) -> Array:

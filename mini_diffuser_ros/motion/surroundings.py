@@ -101,14 +101,27 @@ class ShapeDistances:
 
     def __call__(self, data: mujoco.MjData, points: Floats) -> Floats:
         """(G, M) metres from the shapes' surfaces, where ``data`` has them, to points (M, 3); negative inside."""
-        geom_from_base = data.geom_xmat[self.geoms].reshape(-1, 3, 3).transpose(0, 2, 1).astype(np.float32)
-        centers = data.geom_xpos[self.geoms].astype(np.float32)[:, :, None]
-        local = np.abs(geom_from_base @ points.T - geom_from_base @ centers)
-        local -= self._core
-        inside = np.minimum(local.max(axis=1), 0.0)
+        rotations = data.geom_xmat[self.geoms].reshape(-1, 3, 3)
+        return self.at(rotations, data.geom_xpos[self.geoms], points)
+
+    def at(self, rotations: Array, centers: Array, points: Floats) -> Floats:
+        """(G, M) or (G, N, M) metres, the same with the shapes at (G, [N,] 3, 3) and (G, [N,] 3), base frame."""
+        geom_from_base = rotations.swapaxes(-1, -2).astype(np.float32)
+        offsets = geom_from_base @ centers.astype(np.float32)[..., None]
+        core = self._core if centers.ndim == 2 else self._core[:, None]
+        local = geom_from_base @ points.T
+        local -= offsets
+        np.abs(local, out=local)
+        local -= core
+        deepest = np.maximum(np.maximum(local[..., 0, :], local[..., 1, :]), local[..., 2, :])
         np.maximum(local, 0.0, out=local)
-        outside = np.sqrt(np.einsum("gkm,gkm->gm", local, local))
-        return np.asarray(outside + inside - self._radius, dtype=np.float32)
+        np.multiply(local, local, out=local)
+        outside = local[..., 0, :] + local[..., 1, :]
+        outside += local[..., 2, :]
+        np.sqrt(outside, out=outside)
+        outside += np.minimum(deepest, 0.0)
+        outside -= self._radius if centers.ndim == 2 else self._radius[:, None]
+        return np.asarray(outside, dtype=np.float32)
 
 
 def held_object(points: Floats, base_from_tcp: Array, width: float, reach: float) -> HeldObject | None:
