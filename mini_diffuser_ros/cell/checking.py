@@ -17,7 +17,7 @@ from mini_diffuser_ros.cell.quantities import unit_faults
 from mini_diffuser_ros.cell.rotations import rotation_faults
 from mini_diffuser_ros.robots import UnknownRobotError, load_robot
 from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.settings import SettingsError, from_mapping, read_yaml, unknown_name
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping, parsed_yaml, read_text, unknown_name
 
 
 def read_cell(path: str | Path) -> Cell:
@@ -82,21 +82,21 @@ def parse_cell(path: str | Path) -> Cell:
     Raises:
         SettingsError: it cannot be read, or a field is unknown, missing, written twice or of another kind.
     """
-    read_yaml(path)  # what is no YAML, or cannot be read, in the words of every other file
-    return cell_from_text(Path(path).read_text(encoding="utf-8"), str(path))
+    return cell_from_text(read_text(path), str(path))
 
 
 def cell_from_text(text: str, source: str) -> Cell:
     """As :func:`parse_cell`, of the YAML text itself; ``source`` names it in messages."""
-    loader = yaml.SafeLoader(text)
-    node = loader.get_single_node()
+    node, values = parsed_yaml(text, source)
+    if node is None:
+        raise SettingsError(source, "is empty; config/cells/example.yaml is to be copied and filled in")
     twice = next(_written_twice(node, ""), None)
     if twice is not None:
         raise SettingsError(*twice, source)
-    return from_mapping(Cell, _dates_as_texts(loader.construct_document(node) if node else None), source)
+    return from_mapping(Cell, _dates_as_texts(values), source)
 
 
-def _written_twice(node: yaml.Node | None, name: str) -> Iterator[tuple[str, str]]:
+def _written_twice(node: yaml.Node, name: str) -> Iterator[tuple[str, str]]:
     """Name and problem of each key that a mapping has twice; YAML would keep the last without a word."""
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}

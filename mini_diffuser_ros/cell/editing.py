@@ -17,7 +17,7 @@ from mini_diffuser_ros.cell.checking import cell_from_text
 from mini_diffuser_ros.cell.fault import CellError
 from mini_diffuser_ros.geometry import quaternion_from_matrix
 from mini_diffuser_ros.support.files import write_whole
-from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.settings import read_text, to_mapping
 
 
 def record_camera_pose(
@@ -39,7 +39,7 @@ def record_camera_pose(
         CellError: the file is written in a way that cannot be changed here.
         SettingsError: it is no cell file.
     """
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     return _write(path, with_camera_pose(text, str(path), name, parent_from_camera, parent, when))
 
 
@@ -67,7 +67,7 @@ def with_camera_pose(
 
 def record_camera_intrinsics(path: Path, name: str, intrinsics: CameraIntrinsics, when: datetime | None = None) -> Cell:
     """Write the measured lens of a camera of the file into it; the rest is as in :func:`record_camera_pose`."""
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     camera = _camera(text, str(path), name)
     values = to_mapping(intrinsics)
     values["calibrated"] = _calibrated(when, intrinsics_digest(camera.serial, intrinsics))
@@ -78,7 +78,7 @@ def record_camera_intrinsics(path: Path, name: str, intrinsics: CameraIntrinsics
 
 def record_table_height(path: Path, height: float, when: datetime | None = None) -> Cell:
     """Write the measured height of the table, metres; the rest is as in :func:`record_camera_pose`."""
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     values = {"height": round(float(height), 5)}
     if "table" not in (yaml.safe_load(text) or {}):
         text = _with_values(text, (), {"table": values}, str(path))

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterator
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from mini_diffuser_ros.support.settings import unknown_name
 Array = NDArray[np.float64]
 
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
+ACTION_NAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+FRAME_NAME = re.compile(r"[^\s/]\S*")
 USUAL_VIEW = (0.75, 0.5)
 """Tangents of half the angles of view, across and down, of a camera without intrinsics: a little wider than a D435."""
 PROFILES = ("collaborative", "fast", "simulation")
@@ -34,9 +37,9 @@ TABLE_CLOUD = 0.002  # metres over the table within which depth cameras still se
 def unknown_robot(name: str) -> CellFault:
     """A robot of which there is no description."""
     near = difflib.get_close_matches(name.lower(), DRIVEN, n=1)
-    remedy = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(DRIVEN)}"
+    remedy = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(DRIVEN)};"
     own = "a robot of your own is the path of its folder, with a slash in it"
-    return CellFault("error", "robot", f"is '{name}', of which no driver is known", f"{remedy}; {own}")
+    return CellFault("error", "robot", f"is '{name}', of which no driver is known", f"{remedy} {own}")
 
 
 def name_faults(cell: Cell, robot: RobotDescription | None) -> Iterator[CellFault]:
@@ -51,7 +54,19 @@ def name_faults(cell: Cell, robot: RobotDescription | None) -> Iterator[CellFaul
     for name in cell.cameras:
         if not CAMERA_NAME.fullmatch(name):
             yield CellFault("error", f"cameras.{name}", "cannot be part of a topic's name", "use letters, digits and _")
-    devices = {name: camera.serial for name, camera in cell.cameras.items() if camera.serial}
+    for name, camera in cell.cameras.items():
+        if camera.serial != camera.serial.strip():
+            remedy = f"write '{camera.serial.strip()}', without blanks"
+            yield CellFault("error", f"cameras.{name}.serial", f"is '{camera.serial}'", remedy)
+    named = {"arm_action": cell.arm_action, "gripper.action": cell.gripper.action}
+    for place, action in named.items():
+        if action and not ACTION_NAME.fullmatch(action):
+            yield CellFault("error", place, f"is '{action}'", "expected a name of ROS, e.g. arm/follow")
+    for name, camera in cell.cameras.items():
+        if camera.frame and not FRAME_NAME.fullmatch(camera.frame):
+            remedy = "expected a frame of TF, without blanks and without a slash before it"
+            yield CellFault("error", f"cameras.{name}.frame", f"is '{camera.frame}'", remedy)
+    devices = {name: camera.serial.strip() for name, camera in cell.cameras.items() if camera.serial}
     yield from _doubled(devices, "serial", "a device has one name; rs-enumerate-devices lists the numbers")
     yield from _doubled({name: cell.frame_of(name) for name in cell.cameras}, "frame", "give each camera its own")
     boxes = [box.name for box in cell.boxes]
@@ -158,6 +173,8 @@ def _speed_faults(cell: Cell, shape: RobotShape) -> Iterator[CellFault]:
     if profile is not None and profile not in PROFILES and "/" not in profile:
         problem = unknown_name(profile, PROFILES, "profile")
         yield CellFault("error", "speeds.profile", f"is '{profile}': {problem}", "a file of your own has a slash in it")
+    elif profile is not None and "/" in profile and not Path(profile).is_file():
+        yield CellFault("error", "speeds.profile", f"is '{profile}', where no file is", "give the path of the file")
     percent = cell.speeds.speed
     if 0.0 < percent <= 1.0:
         yield CellFault(

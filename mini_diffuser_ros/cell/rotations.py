@@ -21,6 +21,11 @@ def rotation_faults(cell: Cell) -> Iterator[CellFault]:
         yield from _of(f"cameras.{name}", camera)
 
 
+def has_pose(camera: CellCamera) -> bool:
+    """Whether a camera says where it is, without a fault."""
+    return bool(camera.parent) and not any(_of("", camera))
+
+
 def _of(place: str, camera: CellCamera) -> Iterator[CellFault]:
     placed = [key for key in ("translation", "quaternion", "rotation") if getattr(camera, key) is not None]
     if not camera.parent:

@@ -52,6 +52,10 @@ def not_expected(name: str, value: object, expected: str, source: str = "") -> S
     return SettingsError(name, f"is {value!r}, expected {expected}", source)
 
 
+_LARGEST_FILE = 1 << 20  # bytes
+_MOST_VALUES = 200_000  # in a file of settings
+
+
 def unknown_name(name: str, known: Sequence[str], what: str = "field") -> str:
     """``unknown field 'x'; did you mean 'y'?``, or the names that are known where none is near."""
     close = difflib.get_close_matches(name, known, n=1)
@@ -150,14 +154,70 @@ def read_yaml(path: str | Path) -> Any:
     Raises:
         SettingsError: if it cannot be read or is no YAML, naming the line.
     """
+    return parsed_yaml(read_text(path), str(path))[1]
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file that a person wrote.
+
+    Raises:
+        SettingsError: if it cannot be read, is no text, or larger than anybody writes.
+    """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise SettingsError(str(path), f"is larger than {_LARGEST_FILE >> 20} MiB; is it the right file?")
+        return content.decode("utf-8")
     except OSError as error:
         raise SettingsError(str(path), f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(str(path), f"is no text file ({error.reason} at byte {error.start})") from error
+        problem = f"is no text in UTF-8 ({error.reason} at byte {error.start}); save it as such"
+        raise SettingsError(str(path), problem) from error
+
+
+def parsed_yaml(text: str, source: str) -> tuple[yaml.Node | None, Any]:
+    """What a text in YAML holds: as its nodes, which know their lines, and as plain values; None, None if nothing.
+
+    Raises:
+        SettingsError: if it is no YAML, naming the line, or its references multiply it beyond all bounds.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _refuse_multiplied(node, source)
+        return node, loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise SettingsError(str(path), f"is not YAML: {_yaml_cause(error)}") from error
+        raise SettingsError(source, f"is not YAML: {_yaml_cause(error)}") from error
+    except RecursionError as error:
+        raise SettingsError(source, "is nested too deeply; is it the right file?") from error
+    except SettingsError:
+        raise
+    except ValueError as error:  # a date such as 2026-13-45
+        raise SettingsError(source, f"is not YAML: {one_line(error)}") from error
+
+
+def _refuse_multiplied(root: yaml.Node, source: str) -> None:
+    """References may repeat values, but neither themselves nor so often that walking through them never ends."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: yaml.Node) -> int:
+        if id(node) in open_nodes:
+            line = node.start_mark.line + 1
+            raise SettingsError(source, f"has a reference in line {line} that holds itself; write out what is meant")
+        if id(node) not in sizes:
+            open_nodes.add(id(node))
+            inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+            parts = [part for one in inner for part in (one if isinstance(one, tuple) else (one,))]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+            open_nodes.remove(id(node))
+        return sizes[id(node)]
+
+    if (values := size(root)) > _MOST_VALUES:
+        raise SettingsError(source, f"holds {values:.0e} values by its references (&, *); write out what is meant")
 
 
 def write_settings(settings: Any, path: Path) -> None:
@@ -275,7 +335,10 @@ def _convert(hint: Any, value: object, source: str, name: str, *, complete: bool
     if origin is tuple:
         return _convert_tuple(typing.get_args(hint), value, source, name, complete=complete)
     if origin in (dict, Mapping) or hint is dict:
-        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        if isinstance(value, Mapping):
+            for key in value:
+                if not isinstance(key, str):
+                    raise SettingsError(name, f"has {key!r} as a name, expected a text", source)
             kind = (typing.get_args(hint) or (str, Any))[1]
             return {k: _convert(kind, item, source, f"{name}.{k}", complete=complete) for k, item in value.items()}
         raise not_expected(name, value, "a mapping", source)
@@ -325,5 +388,5 @@ def _convert_float(value: object, source: str, name: str) -> float:
 
 def _yaml_cause(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "unreadable"
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
     return f"{problem} in line {mark.line + 1}" if mark else str(problem)

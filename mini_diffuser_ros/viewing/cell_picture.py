@@ -12,6 +12,7 @@ from mini_diffuser_ros.cell import Cell, CellCamera
 from mini_diffuser_ros.cell.cell import frame_from_optical
 from mini_diffuser_ros.cell.fitting import USUAL_VIEW
 from mini_diffuser_ros.cell.robot_shape import RobotShape, shape_of
+from mini_diffuser_ros.cell.rotations import has_pose
 from mini_diffuser_ros.geometry import axis_angle_matrix, transform_points
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.support.drawing import Color, Wireframe, draw_cloud
@@ -84,7 +85,7 @@ def _arm(shape: RobotShape) -> list[Wireframe]:
 def _cameras(cell: Cell, shape: RobotShape) -> list[Wireframe]:
     wires = []
     for index, (name, camera) in enumerate(cell.cameras.items()):
-        if camera.parent in shape.links_at_home and camera.translation is not None:
+        if camera.parent in shape.links_at_home and has_pose(camera):
             frame = shape.links_at_home[camera.parent] @ camera.parent_from_camera
             pose = frame @ frame_from_optical(cell.frame_of(name))
             wires.append(Wireframe(_frustum(pose, camera), _CAMERAS[index % len(_CAMERAS)], name, width=2))

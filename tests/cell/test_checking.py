@@ -30,6 +30,7 @@ from mini_diffuser_ros.motion.profiles import PROFILES
 from mini_diffuser_ros.records import Distortion
 from mini_diffuser_ros.robots import ROBOTS, load_robot
 from mini_diffuser_ros.support.settings import from_mapping, to_mapping
+from mini_diffuser_ros.viewing.cell_picture import draw_cell
 
 from .cells import cells, look_at
 
@@ -195,6 +196,12 @@ def test_every_number_has_a_unit() -> None:
         ("speeds.profile", "colaborative", "did you mean 'collaborative'?"),
         ("speeds.max_tool_speed", 3.5, "is 3.5 m/s, but the maker of fr3 allows"),
         ("speeds.max_tool_speed", 0.5, "with people beside the arm (profile collaborative) it is 0.25 m/s"),
+        ("speeds.profile", "./nowhere.yaml", "is './nowhere.yaml', where no file is: give the path"),
+        ("arm_action", "my arm/follow", "arm_action is 'my arm/follow': expected a name of ROS"),
+        ("cameras.front.frame", "/front", "cameras.front.frame is '/front': expected a frame of TF, without"),
+        ("cameras.wrist.serial", " 000000000002", "is ' 000000000002': write '000000000002', without blanks"),
+        ("cameras.front.quaternion", [0, 0, 0, 0], "of length 0.000: expected x, y, z, w of length 1"),
+        ("table.height", 75, "write 0.075 if these are millimetres or 0.75 if these are centimetres"),
         ("speeds.speed", 150, "expected percent in [0.1, 100]"),
         ("gripper.width", 80, "write 0.08 if these are millimetres"),
         ("gripper.width", 0.12, "the fingers of fr3 open to 0.08 m"),
@@ -244,3 +251,47 @@ def test_warnings_do_not_keep_a_cell_from_being_read(tmp_path: Path) -> None:
     cell, faults = check_cell(file)
     assert [one.level for one in faults] == ["warning"]
     assert read_cell(file) == cell
+
+
+MULTIPLIED = "a0: &a0 [x, x, x, x]\n" + "".join(
+    f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]\n" for number in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "is empty; config/cells/example.yaml is to be copied and filled in"),
+        (b"# nothing yet\n", "is empty"),
+        (MULTIPLIED.encode(), "values by its references (&, *); write out what is meant"),
+        (b"robot: &a [*a]\n", "has a reference in line 1 that holds itself"),
+        (b"robot: " + 3000 * b"[", "is nested too deeply"),
+        (b"robot: fr3\n\ttable: {}\n", "in line 2"),
+        ("robot: fr3 # Zelle f\xfcr\n".encode("latin-1"), "is no text in UTF-8"),
+        (b"robot: fr3\x00\n", "is not YAML"),
+        (b"robot: fr3\ncameras: {1: {}}\n", "cameras has 1 as a name, expected a text"),
+        (b"robot: fr3\nrobot: panda\n", "robot is written twice, in lines 1 and 2"),
+        (b"when: 2026-13-45\n", "is not YAML: month must be in 1..12"),
+        (b"x: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        (b"#" * (2 << 20), "is larger than 1 MiB; is it the right file?"),
+    ],
+)
+def test_a_file_that_is_no_cell_is_named_in_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+    file = tmp_path / "cell.yaml"
+    file.write_bytes(content)
+    with pytest.raises(CellError) as refused:
+        read_cell(file)
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "."])
+def test_what_is_no_file_of_a_person_is_refused(path: str) -> None:
+    with pytest.raises(CellError, match=r"is larger than 1 MiB|cannot be read: Is a directory"):
+        read_cell(path)
+
+
+def test_a_cell_with_a_pose_that_is_none_is_drawn_without_it() -> None:
+    cell = from_mapping(Cell, changed("cameras.front.quaternion", [0, 0, 0, 0]), "cell")
+    assert draw_cell(cell) is not None

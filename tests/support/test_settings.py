@@ -160,7 +160,7 @@ def test_the_command_line_comes_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "line"), [(b"{", "is not YAML"), (b"\xff\xfe\x00", "is no text file"), (None, "cannot be read")]
+    ("content", "line"), [(b"{", "is not YAML"), (b"\xff\xfe\x00", "is no text in UTF-8"), (None, "cannot be read")]
 )
 def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None, line: str) -> None:
     file = tmp_path / "arm.yaml"
