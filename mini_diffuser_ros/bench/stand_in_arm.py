@@ -25,7 +25,12 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, seconds, trajectory_from_message
+from mini_diffuser_ros.nodes.ros.messages import (
+    MalformedMessageError,
+    seconds,
+    stamp_from_seconds,
+    trajectory_from_message,
+)
 from mini_diffuser_ros.nodes.simulation.sim_actions import degree_of
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
@@ -76,6 +81,8 @@ class StandInArm:
         self._frozen: tuple[Array, Any] | None = None
 
         self.node = rclpy.create_node("stand_in_arm", namespace=namespace)
+        # A controller's cycle has one time, by which it samples, stamps and begins.
+        self._clock = seconds(self.node.get_clock().now().to_msg()) - time.monotonic()
         group = ReentrantCallbackGroup()
         self._states = self.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         self._gripper_states = self.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
@@ -162,11 +169,10 @@ class StandInArm:
 
     def _on_accepted(self, handle: Any) -> None:
         with self._lock:
-            clock = seconds(self.node.get_clock().now().to_msg())
-            trajectory = trajectory_from_message(handle.request.trajectory, self._names, clock)
+            now = time.monotonic()
+            trajectory = trajectory_from_message(handle.request.trajectory, self._names, now + self._clock)
             if self._active is not None:
                 self._active.end(Result.INVALID_GOAL, "Current goal cancelled due to new incoming action.")
-            now = time.monotonic()
             self._controller.follow(trajectory, now, degree_of(handle.request.trajectory))
             self._active = _Goal(handle, now, float(trajectory.times[-1]), trajectory.positions[-1], self._names)
             self.goals += 1
@@ -225,7 +231,7 @@ class StandInArm:
             then = now
             if goal is not None and now >= next_feedback and self.fault != "mute":
                 next_feedback = now + FEEDBACK_PERIOD
-                self._tell(goal, reference)
+                self._tell(goal, reference, now)
             if now >= next_state:
                 next_state = now + STATE_PERIOD
                 self._publish()
@@ -271,9 +277,9 @@ class StandInArm:
 
     # What is published
 
-    def _tell(self, goal: _Goal, reference: Any) -> None:
+    def _tell(self, goal: _Goal, reference: Any, now: float) -> None:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._names))
-        feedback.header.stamp = self.node.get_clock().now().to_msg()
+        feedback.header.stamp = stamp_from_seconds(now + self._clock)
         feedback.desired.positions = reference.positions.tolist()
         feedback.desired.velocities = reference.velocities.tolist()
         feedback.actual.positions = self._positions.tolist()

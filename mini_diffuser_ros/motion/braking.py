@@ -19,6 +19,7 @@ IN_STEP = 0.03  # seconds that the controller's word about its reference may be 
 HEARD_WITHIN = 0.3  # seconds that this word counts; controllers speak ten times a second and more often
 SEARCHED = 0.5  # seconds around where a reference is expected, within which it is looked for on its trajectory
 ON_TRAJECTORY = 5e-3  # radians by which it may miss it: controllers interpolate in several ways
+BETWEEN = 1e-3  # seconds at least between two samples of what is sent
 SAME = 0.01  # seconds by which a controller's words may differ on when a trajectory began
 MATCH_PERIOD = 0.002  # seconds between the places where it is
 
@@ -119,6 +120,23 @@ def braking_trajectory(planner: MotionPlanner, paced: PacedTrajectory, elapsed: 
     except UnchangeableError:
         stop = planner.stop_trajectory(*interpolate(paced.trajectory, elapsed + LEAD))
     return replace(stop, times=stop.times + LEAD)
+
+
+def continued(followed: JointTrajectory, first: float, branch: float, after: JointTrajectory) -> JointTrajectory:
+    """What is followed, from its second ``first`` to ``branch``, and then another trajectory; times count as before.
+
+    A controller that begins it late, but before the branch, has nothing to make good.
+    """
+    knots = followed.times - followed.times[0]
+    times = np.append(first, knots[(knots > first + BETWEEN) & (knots < branch - BETWEEN)])
+    before = interpolate(followed, followed.times[0] + times)
+    return replace(
+        after,
+        times=np.append(times, branch + after.times),
+        positions=np.concatenate([before[0], after.positions]),
+        velocities=np.concatenate([before[1], after.velocities]),
+        accelerations=np.concatenate([before[2], after.accelerations]),
+    )
 
 
 def is_followed(trajectory: JointTrajectory, elapsed: float, positions: NDArray[np.floating]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
-from mini_diffuser_ros.motion.braking import LEAD, TrajectoryProgress, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.braking import LEAD, TrajectoryProgress, braking_trajectory, continued, is_followed
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription
@@ -124,3 +124,22 @@ def test_a_controller_is_passed_over_to_another_speed_without_a_jump(
     accelerations = np.array([reference.accelerations for reference in references])
     assert np.all(np.abs(accelerations) <= robot.acceleration_limits)
     assert np.all(np.abs(np.diff(accelerations, axis=0)) <= robot.jerk_limits * 1e-3)
+
+
+@settings(max_examples=20)
+@given(at=st.floats(0.2, 0.8), back=st.floats(0.0, 1.0), late=st.floats(0.0, 0.9))
+def test_a_controller_that_takes_over_late_by_its_stamp_has_nothing_to_make_good(
+    planner: MotionPlanner, robot: RobotDescription, trajectory: JointTrajectory, at: float, back: float, late: float
+) -> None:
+    now = at * trajectory.duration
+    changed = planner.retimed(PacedTrajectory.of(trajectory), now + LEAD, back)
+    sent = continued(trajectory, now + 0.2 * LEAD, now + LEAD, changed.trajectory)
+    arm = ArmController(robot.home, robot.acceleration_limits)
+    arm.follow(trajectory, now=0.0)
+    taken = now + late * LEAD
+    arm.follow(replace(sent, times=sent.times - taken), now=taken)
+    before, after = interpolate(trajectory, taken), arm.reference(taken)
+    assert after.positions == pytest.approx(before[0], abs=1e-6)
+    assert after.velocities == pytest.approx(before[1], abs=1e-5)
+    accelerations = np.array([arm.reference(taken + time).accelerations for time in np.arange(0.0, 2.0 * LEAD, 1e-3)])
+    assert np.all(np.abs(accelerations) <= robot.acceleration_limits)

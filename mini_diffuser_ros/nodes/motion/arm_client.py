@@ -15,7 +15,7 @@ from control_msgs.msg import JointTolerance
 from rclpy.callback_groups import CallbackGroup
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
-from mini_diffuser_ros.motion.braking import MATCH_PERIOD, braking_trajectory, is_followed
+from mini_diffuser_ros.motion.braking import MATCH_PERIOD, braking_trajectory, continued, is_followed
 from mini_diffuser_ros.motion.retiming import SLOWEST, PacedTrajectory, UnchangeableError
 from mini_diffuser_ros.motion.speed_override import SpeedOverride
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
@@ -43,7 +43,7 @@ REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking tra
 CANCELED_GRACE = 0.8  # seconds that an arm may need to come to rest once its goal is canceled
 LEAD = 0.1  # seconds that a controller has to pass from where it is to the first point
 CHANGE_LEAD = 0.15  # the same for another speed, which takes a while to be computed
-LEAST_LEAD = 0.05  # seconds of a lead that have to be left when it is sent
+LEAST_LEAD = 0.05  # seconds that have to be left of a lead for a stop
 LOOKING = 0.05  # seconds between looks whether a motion that is held may go on
 EXPLANATION = 0.3  # seconds within which a stop explains why a controller ended a goal
 # A controller compares at the same instant, we with where the arm was meant to be a moment ago.
@@ -163,7 +163,7 @@ class ArmClient(ControllerClient):
         else:
             paced = PacedTrajectory.of(planned, speed)
         goal = PacedGoal(paced, time.monotonic() + LEAD)
-        self._begin(goal, LEAD, token, tell)
+        self._begin(goal, replace(paced.trajectory, times=paced.trajectory.times + LEAD), token, tell)
         try:
             return self._lead(goal, token, tell)
         except ActionRejectedError as error:  # the speed that was to replace another
@@ -206,12 +206,12 @@ class ArmClient(ControllerClient):
         except UnchangeableError as error:
             self._logger.warning(str(error))
             return None
-        left = now + CHANGE_LEAD - time.monotonic()
-        if left < LEAST_LEAD:
+        if time.monotonic() > now + CHANGE_LEAD - LEAD:
             return goal  # too late: computed anew
         goal.is_led = False
         changed = PacedGoal(paced, now + CHANGE_LEAD)
-        self._begin(changed, left, token, tell, goal.progress.stamp(elapsed + CHANGE_LEAD - left))
+        trajectory, start = _replacing(goal, elapsed, now, paced.trajectory, CHANGE_LEAD)
+        self._begin(changed, trajectory, token, tell, start)
         return changed
 
     def _held_by_cancel(self, goal: PacedGoal) -> PacedTrajectory:
@@ -232,9 +232,14 @@ class ArmClient(ControllerClient):
         return PacedTrajectory.held(planned, max(float(times[nearest]), MATCH_PERIOD))
 
     def _begin(
-        self, goal: PacedGoal, lead: float, token: CancellationToken, tell: TellProgress, start: float = 0.0
+        self,
+        goal: PacedGoal,
+        trajectory: JointTrajectory,
+        token: CancellationToken,
+        tell: TellProgress,
+        start: float = 0.0,
     ) -> None:
-        """Have the controller follow a goal, whose first point lies ``lead`` seconds ahead of ``start``."""
+        """Have the controller follow a goal by a trajectory that leads over to it, ``start`` on its clock."""
 
         def on_feedback(feedback: Any) -> None:
             self._hear(feedback, goal, token)
@@ -242,8 +247,7 @@ class ArmClient(ControllerClient):
             token.notify()
 
         self.commands += 1
-        trajectory = goal.paced.trajectory
-        goal.sent = self._send(replace(trajectory, times=trajectory.times + lead), token, on_feedback, start)
+        goal.sent = self._send(trajectory, token, on_feedback, start)
         self._begun = time.monotonic()
 
     def _send(
@@ -319,9 +323,8 @@ class ArmClient(ControllerClient):
     def _brake(self, followed: PacedGoal, elapsed: float, now: float) -> bool:
         """Whether the controller took the stop up and the arm is known to rest."""
         stop = braking_trajectory(self._planner, followed.paced, elapsed)
-        spent = time.monotonic() - now
-        stop = replace(stop, times=np.maximum(stop.times[0] - spent, LEAST_LEAD) + stop.times - stop.times[0])
-        start = followed.progress.stamp(elapsed + spent)
+        lead = float(stop.times[0])
+        stop, start = _replacing(followed, elapsed, now, replace(stop, times=stop.times - lead), lead)
         goal = FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop, start))
         accepted = self.client.send_goal_async(goal)
         token = CancellationToken()  # nothing interrupts a stop
@@ -351,6 +354,25 @@ class ArmClient(ControllerClient):
             except StaleJointsError as error:
                 return f"; whether the arm rests is not known: {error}"
         return ""
+
+
+def _replacing(
+    goal: PacedGoal, elapsed: float, now: float, after: JointTrajectory, lead: float
+) -> tuple[JointTrajectory, float]:
+    """What to send in the place of a goal, and when it starts on the controller's clock, 0 for when it is received.
+
+    Args:
+        goal: that is followed.
+        elapsed: seconds of its trajectory that were over ``now``, monotonic seconds.
+        after: what is to come, from ``lead`` seconds after that on; times from 0.
+        lead: as said.
+    """
+    at, branch = elapsed + time.monotonic() - now, elapsed + lead
+    start, first = goal.progress.stamp(at), at + LEAD
+    if start > 0.0 and first < branch:
+        sent = continued(goal.paced.trajectory, first, branch, after)
+        return replace(sent, times=sent.times - at), start
+    return replace(after, times=after.times + max(branch - at, LEAST_LEAD)), start
 
 
 def _outcome_of(wrapped: Any) -> int:
