@@ -138,6 +138,11 @@ class _Equations(NamedTuple):
 
 def _step(equations: Sequence[_Equations]) -> Array:
     """(6,) turn and move of the camera in its own frame that lessens the distances most."""
+    if not equations:
+        raise CalibrationError(
+            "nothing of the arm is in the picture where the file puts the camera: set its pose right to about 10 cm "
+            "and 15 degrees, or bring the arm before the camera"
+        )
     points, normals, distances, weights = (np.concatenate(columns) for columns in zip(*equations, strict=True))
     # Turning the camera by w and moving it by v moves a point of the arm by -(w x p + v) before it.
     design = -np.concatenate([np.cross(points, normals), normals], axis=1)

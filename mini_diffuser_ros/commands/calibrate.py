@@ -36,6 +36,7 @@ from mini_diffuser_ros.calibration.places import (
     write_table,
 )
 from mini_diffuser_ros.calibration.shots import Shot, read_shots, robot_of, write_shots
+from mini_diffuser_ros.cell import parse_cell
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.cameras import look_at
@@ -225,9 +226,7 @@ def _check(options: argparse.Namespace) -> int:
 def _shots(options: argparse.Namespace, count: int | None = None) -> tuple[list[Shot], RobotDescription]:
     """The shots that a calibration is made of, taken first if so asked, and the robot in them."""
     if options.record:
-        if not options.cameras or not options.robot:
-            raise CalibrationError("--record needs --robot and --cameras, as in --robot fr3 --cameras front,wrist")
-        _record(options, load_robot(options.robot), count)
+        _record(options, count)
     shots = read_shots(options.shots)
     name = options.robot or robot_of(options.shots)
     if not name:
@@ -235,16 +234,25 @@ def _shots(options: argparse.Namespace, count: int | None = None) -> tuple[list[
     return shots, load_robot(name)
 
 
-def _record(options: argparse.Namespace, robot: RobotDescription, count: int | None) -> None:
-    """Take shots into the folder: ``count`` at once, or one a line of the terminal."""
+def _record(options: argparse.Namespace, count: int | None) -> None:
+    """Take shots into the folder: ``count`` at once, or one a line of the terminal.
+
+    Robot and cameras are those of the command line, else those of the cell's file.
+    """
     from mini_diffuser_ros.nodes.calibration.shot_taker import ShotTaker  # needs ROS
     from mini_diffuser_ros.nodes.ros.client_node import client_node
 
     if options.shots.exists() and any(options.shots.iterdir()):
         raise CalibrationError(f"{options.shots} is not empty: name a new folder for new shots")
+    cell = parse_cell(options.file) if options.file is not None and options.file.exists() else None
+    robot = options.robot or (cell.robot if cell else "")
+    cameras = options.cameras or (tuple(cell.cameras) if cell else ())
+    if not cameras or not robot:
+        remedy = "--file my_cell.yaml, or --robot fr3 --cameras front,wrist"
+        raise CalibrationError(f"--record has to know the robot and the cameras: {remedy}")
     shots: list[Shot] = []
     with client_node("calibrate", options.namespace, threads=4) as node:
-        taker = ShotTaker(node, robot, options.cameras)
+        taker = ShotTaker(node, load_robot(robot), cameras)
         if count is None:
             _say("ENTER takes a shot of the arm at rest, q (with ENTER) ends; move the arm another way in between")
         for line in sys.stdin if count is None else [""] * count:
@@ -252,7 +260,7 @@ def _record(options: argparse.Namespace, robot: RobotDescription, count: int | N
                 break
             shots.append(taker.take(f"s{len(shots):02d}", SHOT_TIMEOUT))
             # After each, so that nothing is lost whatever happens to the next.
-            write_shots(options.shots, options.robot, shots)
+            write_shots(options.shots, robot, shots)
             _say(f"shot {shots[-1].name} of {', '.join(shots[-1].pictures)}")
 
 

@@ -10,7 +10,10 @@ import sys
 
 from mini_diffuser_ros.commands.consent import ConsentTerminal, write
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.nodes.motion.motion_review import QUESTION
 from mini_diffuser_ros.nodes.ros.client_node import client_node
+
+LOOKED = 2.0  # seconds in which a running stack is found
 
 
 def main(arguments: list[str]) -> int:
@@ -21,6 +24,8 @@ def main(arguments: list[str]) -> int:
     with client_node("confirm", values.namespace, threads=3) as node:
         terminal = ConsentTerminal(node, sys.stdin, at_once=True)
         write("waiting for motions to consent to; stop works at any time, Ctrl-C leaves")
+        if not terminal.ended.wait(LOOKED) and not node.count_publishers(QUESTION):
+            write("nobody asks yet: start the stack, ros2 launch mini_diffuser_ros bringup.launch.py confirm:=true")
         while not terminal.ended.wait(1.0):
             continue
     return 0

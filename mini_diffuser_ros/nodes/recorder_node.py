@@ -138,7 +138,7 @@ class RecorderNode(ManagedNode):
         lead = parameters.number(
             "camera.max_clock_lead", 0.05, "seconds that an image may be stamped in the future", 0.0, 60.0
         )
-        return RecorderCameras(self, names, transports, sync, lead, self._token.notify)
+        return RecorderCameras(self, self.awake, names, transports, sync, lead, self._token.notify)
 
     def _make_maker(
         self, parameters: Parameters, robot: RobotDescription, rest: RestConfig, cell: Cell | None

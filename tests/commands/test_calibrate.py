@@ -139,12 +139,21 @@ def test_the_table_is_found(shots: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert abs(height) < 4.0
 
 
+def test_an_arm_that_cannot_be_in_the_picture_is_said_in_one_line(
+    shots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = cameras_file(tmp_path, matrix_from_vector([0.0, np.pi, 0.0, 0.0, 0.0, 0.0]))  # turned round
+    assert main(["calibrate", "check", str(shots), "--file", str(file), "--cameras", "front"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nothing of the arm is in the picture where the file puts the camera" in line
+
+
 @pytest.mark.parametrize(
     ("words", "cause"),
     [
         (["--cameras", "top"], "no picture is of camera 'top'; there are pictures of front, side"),
         (["--robot", "panda"], "the camera's parent 'fr3_link0' is no frame of panda"),
-        (["--record"], "--record needs --robot and --cameras"),
+        (["--record"], "is not empty: name a new folder for new shots"),
         (["--parent", "tripod"], "the camera's parent 'tripod' is no frame of fr3"),
         (["--at", "1,2"], "is not three numbers"),
     ],

@@ -60,14 +60,15 @@ class Lab:
     Args:
         node: that publishes.
         namespace: of topics.
+        size: width and height of the images, pixels.
 
     Attributes:
         lies: of each camera, by its name.
     """
 
-    def __init__(self, node: Node, namespace: str) -> None:
+    def __init__(self, node: Node, namespace: str, size: tuple[int, int] = SIZE) -> None:
         self._node = node
-        self.world = TabletopWorld(renderer="rays", image_size=SIZE)
+        self.world = TabletopWorld(renderer="rays", image_size=size)
         self.world.reset("stack_blocks", 3)
         self.robot = self.world.robot
         self._views = self.world.views()

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from mini_diffuser_msgs.action import MoveToKeyframe
 
+from mini_diffuser_ros.calibration.places import write_place
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data.formats.episode_file import write_images
 from mini_diffuser_ros.geometry import pose_from_matrix
@@ -26,6 +28,7 @@ from mini_diffuser_ros.robots import load_robot
 
 from .arm import GUARD_PATIENCE, MOVE, PATIENCE, keyframe
 from .conftest import FRANKA_INTERFACES, Peer, Process
+from .lab import Lab, shifted
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "first_day.md").read_text(encoding="utf-8")
@@ -99,6 +102,25 @@ def test_every_verb_and_option_exists(command: str) -> None:
 def test_every_argument_of_the_launch_exists(command: str) -> None:
     names = re.findall(r"(\w+):=", command)
     assert [name for name in names if f"'{name}'" not in launch_arguments()] == []
+
+
+def test_a_calibration_is_checked_on_what_running_cameras_show(peer: Peer, tmp_path: Path) -> None:
+    """By the command of the page, which names neither robot nor cameras: the cell does."""
+    lab = Lab(peer.node, "", (240, 240))
+    try:
+        values = yaml.safe_load((REPOSITORY / "config" / "cells" / "example.yaml").read_text())
+        values |= {"robot": "panda", "cameras": {"front": {}}, "gripper": {}}
+        file = tmp_path / "my_cell.yaml"
+        file.write_text(yaml.safe_dump(values))
+        front = next(view for view in lab.world.views() if view.name == "front")
+        command = next(line for line in OURS if line.startswith("mini-diffuser calibrate check"))
+        for off, code, verdict in ((0.0, 0, "front: holds"), (0.06, 1, "front: DOES NOT HOLD")):
+            write_place(file, "front", "panda_link0", shifted(y=off) @ front.base_from_camera)
+            checked = run(command.replace("shots/check", f"shots/check{off:g}"), tmp_path)
+            assert checked.returncode == code, checked.stdout + checked.stderr
+            assert verdict in checked.stdout
+    finally:
+        lab.close()
 
 
 def test_the_careful_way_to_the_first_motion(peer: Peer, start: Callable[..., Process], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.calibration.lens import Lens
@@ -15,11 +16,13 @@ from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, D
 from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
-from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
+from mini_diffuser_ros.nodes.ros.process import AWAKE_PERIOD, NodeError
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sensing.camera_monitor import RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 MAX_JOINT_AGE = 2.0  # seconds
@@ -35,14 +38,18 @@ class ShotTaker:
         cameras: names.
     """
 
-    def __init__(self, node: ManagedNode, robot: RobotDescription, cameras: Sequence[str]) -> None:
+    def __init__(self, node: Node, robot: RobotDescription, cameras: Sequence[str]) -> None:
         self._node = node
         self._token = CancellationToken()
         self._rest = RestConfig()
         # Fingers may be missing: not every gripper says where they are.
         self._joints = JointStateMonitor(robot, MAX_JOINT_AGE, self._rest, 0.9, with_fingers=False)
         transports = COLOR_TRANSPORTS["raw"], DEPTH_TRANSPORTS["raw"]
-        self._cameras = RecorderCameras(node, cameras, transports, SyncConfig(), MAX_CLOCK_LEAD, self._token.notify)
+        awake = AwakeClock()
+        self._awake_timer = steady_timer(node, AWAKE_PERIOD, awake.look)
+        self._cameras = RecorderCameras(
+            node, awake, cameras, transports, SyncConfig(), MAX_CLOCK_LEAD, self._token.notify
+        )
         subscribe_joint_states(node, self._take_joints)
 
     def take(self, name: str, timeout: float) -> Shot:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import (
@@ -19,7 +20,6 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import (
 )
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
-from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.sensing.camera_monitor import (
     SEVERAL_SENDERS,
     AgeLimits,
@@ -30,6 +30,7 @@ from mini_diffuser_ros.sensing.camera_monitor import (
     SyncConfig,
 )
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 Capture = KeyframeCapture[Any, CameraInfo]
@@ -43,6 +44,7 @@ class RecorderCameras:
 
     Args:
         node: that subscribes.
+        awake: on which silence is measured; somebody else keeps it running.
         names: of the cameras.
         transports: how colour and how depth travel.
         sync: which images belong together, and when a camera counts as silent.
@@ -52,7 +54,8 @@ class RecorderCameras:
 
     def __init__(
         self,
-        node: ManagedNode,
+        node: Node,
+        awake: AwakeClock,
         names: Sequence[str],
         transports: tuple[ImageTransport, ImageTransport],
         sync: SyncConfig,
@@ -61,11 +64,11 @@ class RecorderCameras:
     ) -> None:
         self.names = tuple(names)
         self.transports = transports
-        self._node, self._notify = node, notify
+        self._node, self._awake, self._notify = node, awake, notify
         self._stale_after, self._max_clock_lead = sync.stale_after, max_clock_lead
         # However old: a keyframe waits until its images are known to show the arm at rest.
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
-        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, node.awake.now(), calibration_of)
+        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, awake.now(), calibration_of)
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
@@ -104,7 +107,7 @@ class RecorderCameras:
         """What is wrong with the newest image on a topic, in words that name the topic; empty if nothing is."""
         if arrival is None:
             return f"nothing on {topic} yet"
-        silence = self._node.awake.now() - arrival.steady
+        silence = self._awake.now() - arrival.steady
         if silence > self._stale_after:
             return f"nothing on {topic} for {silence:.1f} s"
         if arrival.lead > self._max_clock_lead:
@@ -135,7 +138,7 @@ class RecorderCameras:
         return [lines[camera] for camera in self.names if camera in lines]
 
     def _on_image(self, camera: str, add: AddImage, message: Any) -> None:
-        now = Instant(self._node.awake.now(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
+        now = Instant(self._awake.now(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
         # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
         pair = add(camera, seconds(message.header.stamp), message, now)
         if pair is not None:

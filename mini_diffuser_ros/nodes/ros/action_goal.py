@@ -15,6 +15,7 @@ from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 ACCEPT_TIMEOUT = 5.0  # seconds; a server that lives answers at once
+OURS = "mini_diffuser/"  # in the names of what our nodes serve
 POLL_PERIOD = 0.1  # seconds
 GONE_AFTER = 0.4  # seconds for which a server has to be missing from the graph to count as gone
 CANCEL_TIMEOUT = 1.5  # seconds for a server to end a canceled goal; Ctrl-C may have to wait for it
@@ -52,7 +53,8 @@ def wait_for_server(client: ActionClient, name: str, token: CancellationToken, t
         InterruptionError: when the token is interrupted.
     """
     if not poll(client.server_is_ready, token, timeout):
-        raise ActionUnavailableError(f"no action server on {name} within {timeout:.1f} s")
+        ours = ": start the stack, ros2 launch mini_diffuser_ros bringup.launch.py" if OURS in name else ""
+        raise ActionUnavailableError(f"no action server on {name} within {timeout:.1f} s{ours}")
 
 
 def actions_of_kind(node: Node, kind: str) -> list[str]:
