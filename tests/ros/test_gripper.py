@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,20 @@ def cell(peer: Peer, start: Callable[..., Process]) -> Any:
     cell.end()
 
 
+@pytest.fixture
+def begin(peer: Peer, start: Callable[..., Process]) -> Iterator[Callable[..., Cell]]:
+    """Makes others, which end with the test however it ends."""
+    made: list[Cell] = []
+
+    def make(options: tuple[str, ...], gripper: str, franka_msgs: bool) -> Cell:
+        made.append(Cell(peer, start, options, gripper, franka_msgs))
+        return made[-1]
+
+    yield make
+    for cell in made:
+        cell.end()
+
+
 def test_a_grasp_is_told_by_the_width_that_the_fingers_keep(peer: Peer, cell: Cell) -> None:
     diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
     cell.prepare(0.04)
@@ -155,34 +169,28 @@ def test_what_is_gone_before_the_motion_leaves_the_arm_where_it_is(peer: Peer, c
     assert not any(is_moving([state]) for state in cell.states[known:])
 
 
-def test_a_good_grasp_that_gripper_action_aborts_is_a_grasp(
-    peer: Peer, start: Callable[..., Process], cell: Cell
-) -> None:
+def test_a_good_grasp_that_gripper_action_aborts_is_a_grasp(begin: Callable[..., Cell], cell: Cell) -> None:
     cell.end()
-    plain = Cell(peer, start, (), "fr3_gripper", franka_msgs=False)
+    plain = begin((), "fr3_gripper", franka_msgs=False)
     plain.prepare(0.04)
     closed = plain.goal(HERE, False)
     assert (closed.outcome, closed.held) == (Result.REACHED, pytest.approx(0.04, abs=1e-3))
     assert plain.goal(THERE, True, closed.held).success
-    plain.end()
 
 
 def test_fingers_that_stay_open_did_not_close_whatever_the_driver_says(
-    peer: Peer, start: Callable[..., Process]
+    begin: Callable[..., Cell],
 ) -> None:
-    stuck = Cell(peer, start, ("--dead",), "franka_gripper", franka_msgs=True)
+    stuck = begin(("--dead",), "franka_gripper", franka_msgs=True)
     stuck.prepare()
     unmoved = stuck.goal(HERE, False)
     assert unmoved.outcome == Result.GRIPPER_UNMOVED
     assert "80.0 mm apart, as before" in unmoved.message
     assert "succeeded, success true" in unmoved.message
-    stuck.end()
 
 
-def test_without_the_gripper_actions_of_the_fake_hardware_the_arm_stays(
-    peer: Peer, start: Callable[..., Process]
-) -> None:
-    fake = Cell(peer, start, ("--fake-hardware",), "franka_gripper", franka_msgs=True)
+def test_without_the_gripper_actions_of_the_fake_hardware_the_arm_stays(peer: Peer, begin: Callable[..., Cell]) -> None:
+    fake = begin(("--fake-hardware",), "franka_gripper", franka_msgs=True)
     known = len(fake.states)
     missing = peer.await_that(
         lambda: next((r for r in [fake.goal(FAR_LEFT, False)] if r.outcome != Result.STALE), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,11 +66,23 @@ class Robot:
             process.end()
 
 
+@pytest.fixture
+def begin(peer: Peer, start: Callable[..., Process]) -> Iterator[Callable[..., Robot]]:
+    """Makes robots, which end with the test however it ends."""
+    made: list[Robot] = []
+
+    def make(*options: str) -> Robot:
+        made.append(Robot(peer, start, *options))
+        return made[-1]
+
+    yield make
+    for robot in made:
+        robot.end()
+
+
 @pytest.fixture(params=["jazzy", "humble"])
-def robot(peer: Peer, start: Callable[..., Process], request: pytest.FixtureRequest) -> Iterator[Robot]:
-    robot = Robot(peer, start, *(["--humble"] if request.param == "humble" else []))
-    yield robot
-    robot.end()
+def robot(begin: Callable[..., Robot], request: pytest.FixtureRequest) -> Robot:
+    return begin(*(["--humble"] if request.param == "humble" else []))
 
 
 def test_a_robot_in_a_reflex_comes_back_and_the_stack_goes_on_when_asked(peer: Peer, robot: Robot) -> None:
@@ -96,28 +109,30 @@ def test_a_robot_in_a_reflex_comes_back_and_the_stack_goes_on_when_asked(peer: P
     assert robot.move(RIGHT).success
 
 
-def test_a_step_that_fails_is_named_and_the_arm_stays_stopped(peer: Peer, start: Callable[..., Process]) -> None:
-    robot = Robot(peer, start, "--refuses", "recovery")
+def test_a_step_that_fails_is_named_and_the_arm_stays_stopped(begin: Callable[..., Robot]) -> None:
+    robot = begin("--refuses", "recovery")
     assert not robot.reflex().success
     failed = recover("--resume")
     assert failed.returncode == 1
     assert "action_server/error_recovery did not clear the error" in failed.stderr
     assert "let the stack go on" not in failed.stdout
     assert robot.move(LEFT).outcome == Result.STOPPED
-    robot.end()
 
 
 def test_a_hand_is_homed_when_asked_by_name_and_then_an_aborted_grasp_holds(
-    peer: Peer, start: Callable[..., Process]
+    peer: Peer, begin: Callable[..., Robot]
 ) -> None:
-    robot = Robot(peer, start, "--not-homed")
+    robot = begin("--not-homed")
     unmoved = robot.move(LEFT)
     assert unmoved.outcome == Result.GRIPPER_UNMOVED
     assert "20.0 mm apart" in unmoved.message
     assert "mini-diffuser recover --home-gripper" in unmoved.message
     homed = recover("--home-gripper", "--resume")
     assert homed.returncode == 0, homed.stderr
-    assert "home the gripper: its fingers went from 20.0 mm through 0.0 mm to 80.0 mm apart" in homed.stdout
+    # A busy machine may lose the joint state of the moment at which they touch.
+    travel = re.search(r"its fingers went from 20\.0 mm through (\d+\.\d) mm to 80\.0 mm apart", homed.stdout)
+    assert travel is not None, homed.stdout
+    assert float(travel[1]) < 5.0
     assert robot.move(LEFT).success
     something = peer.node.create_publisher(Float64, "/franka_gripper/object", 1)
     peer.await_that(something.get_subscription_count)
@@ -125,7 +140,6 @@ def test_a_hand_is_homed_when_asked_by_name_and_then_an_aborted_grasp_holds(
     # motion_node has no franka_msgs here, and gripper_action aborts what is wider than its epsilon.
     closed = robot.move(keyframe(0.45, 0.25, 0.3, gripper_open=False))
     assert (closed.outcome, closed.held) == (Result.REACHED, pytest.approx(0.04, abs=1e-3))
-    robot.end()
 
 
 def test_without_drivers_it_is_said_who_is_missing() -> None:
