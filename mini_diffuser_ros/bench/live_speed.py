@@ -65,7 +65,7 @@ class PacedArm:
             raise TimeoutError("motion_node did not start")
         self._until(lambda: _outcome(self._begin()).result.outcome == Result.REACHED)
 
-    def once(self) -> dict[str, float]:
+    def once(self) -> dict[str, Any]:
         """Figures of one motion: milliseconds from the call, parts of the maker's limits, counts."""
         self._arm.commanded.clear()
         motion, changes = self._begin(), int(self._rng.integers(0, 4))
@@ -82,7 +82,7 @@ class PacedArm:
         zero = max((at for at, now in since if at >= called and now >= STILL), default=called)
         held = self._arm.commanded_speed() < STILL and not motion.done()
         self._set(100.0)
-        outcome = _outcome(motion).result.outcome
+        result = _outcome(motion).result
         acceleration, jerk = self._loads()
         return {
             "changes": changes + 2,
@@ -91,7 +91,8 @@ class PacedArm:
             "zero_ms": 1e3 * (zero - called),
             "acceleration": acceleration,
             "jerk": jerk,
-            "reached": float(outcome == Result.REACHED),
+            "reached": float(result.outcome == Result.REACHED),
+            "message": result.message,
         }
 
     def _loads(self) -> tuple[float, float]:
@@ -143,7 +144,7 @@ def measure_live_speed(settings: Sequence[LiveSpeedSetting]) -> Iterator[dict[st
         yield _row(setting, runs)
 
 
-def _row(setting: LiveSpeedSetting, runs: list[dict[str, float]]) -> dict[str, Any]:
+def _row(setting: LiveSpeedSetting, runs: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {"robot": setting.robot, "profile": setting.profile, "motions": len(runs)}
     holds = [run for run in runs if run["moved"]]
     row |= {"changes": int(sum(run["changes"] for run in runs)), "holds": len(holds)}
@@ -153,6 +154,7 @@ def _row(setting: LiveSpeedSetting, runs: list[dict[str, float]]) -> dict[str, A
     for name in ("acceleration", "jerk"):
         row[f"largest_{name}"] = round(max(run[name] for run in runs), 3)
     row["reached"] = int(sum(run["reached"] for run in runs))
+    row["others"] = "; ".join(str(run["message"]) for run in runs if not run["reached"])
     within = row["largest_acceleration"] <= 1.0 and row["largest_jerk"] <= 1.0
     return row | {"passed": within and row["reached"] == len(runs)}
 
