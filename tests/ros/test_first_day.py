@@ -1,4 +1,4 @@
-"""Every command of docs/first_day.md: run against stand-ins where it needs no cameras or training, or its options."""
+"""Every command of docs/first_day.md: run against stand-ins, training at its smallest; of the rest its options."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.simulation.cameras import look_at
 
 from .arm import GUARD_PATIENCE, MOVE, PATIENCE, keyframe
 from .conftest import FRANKA_INTERFACES, Peer, Process
@@ -35,6 +36,7 @@ PAGE = (REPOSITORY / "docs" / "first_day.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 OURS = [line for line in COMMANDS if line.startswith("mini-diffuser ")]
 LAUNCHES = [line for line in COMMANDS if "bringup.launch.py" in line]
+SMALLEST = "--budget.steps 1 --budget.minutes 0 --batch.scenes 2 --batch.level2 2 --shards 1 --threads 1 --loaders 0"
 DRIVERS = {
     "robot": "fr3",
     "arm_action": "/fr3_arm_controller/follow_joint_trajectory",
@@ -55,15 +57,16 @@ def demonstrate(file: Path) -> None:
     def keyframe_at(turn: float) -> Keyframe:
         positions = np.array(robot.home)
         positions[0] += turn
-        view = CameraView(
-            "front", np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.float32), np.eye(3), np.eye(4), turn
-        )
+        above = look_at((0.5, 0.0, 1.0), (0.5, 0.0, 0.0), (1, 0, 0))
+        lens = np.array([[40.0, 0.0, 16.0], [0.0, 40.0, 16.0], [0.0, 0.0, 1.0]])
+        color, depth = np.zeros((32, 32, 3), np.uint8), np.full((32, 32), 0.9, np.float32)
+        view = CameraView("front", color, depth, lens, above, turn)
         joints = dict(zip(robot.arm_joint_names, positions.tolist(), strict=True))
         pose = pose_from_matrix(robot.tcp_pose(positions))
         return Keyframe(pose, True, turn, lambda: fuse_views([view]), lambda: (view,), joints)
 
     episode = Episode("stack_cups", 0, ("stack the cups",), [keyframe_at(0.0), keyframe_at(0.4)], "by hand")
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
         write_images(stream, episode, "fr3", robot.base_frame)
 
@@ -121,6 +124,21 @@ def test_a_calibration_is_checked_on_what_running_cameras_show(peer: Peer, tmp_p
             assert verdict in checked.stdout
     finally:
         lab.close()
+
+
+def test_a_policy_of_ones_own_is_trained_and_says_on_what(tmp_path: Path) -> None:
+    for number in range(2):
+        demonstrate(tmp_path / "recordings" / "mine" / f"stack_cups-{number:06d}.zip")
+    for name in ("mini-diffuser check", "mini-diffuser info"):
+        told = run(next(line for line in OURS if line.startswith(f"{name} recordings/mine")), tmp_path)
+        assert told.returncode == 0, told.stdout + told.stderr
+    (tmp_path / "config").symlink_to(REPOSITORY / "config")
+    command = next(line for line in OURS if line.startswith("mini-diffuser train"))
+    trained = run(f"{command} {SMALLEST}", tmp_path)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    shown = run("mini-diffuser info training_runs/mine/policy", tmp_path).stdout
+    assert "trained in: unknown; robot fr3; cameras front" in shown
+    assert "stack the cups" in shown
 
 
 def test_the_careful_way_to_the_first_motion(peer: Peer, start: Callable[..., Process], tmp_path: Path) -> None:
