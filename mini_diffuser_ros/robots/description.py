@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 
 _FOLDERS = Path(__file__).parent
 
+_RIGHT_ANGLE = 1e-15
+"""Cosines below it are rounding."""
+
 ROBOTS: tuple[str, ...] = tuple(sorted(file.parent.name for file in _FOLDERS.glob("*/robot.yaml")))
 """Names that :func:`load_robot` knows: the folders beside this module."""
 
@@ -222,8 +225,8 @@ class RobotDescription:
         places, columns = np.zeros((3, count)), np.empty((3, 3, count))  # columns[:, k]: k-th column of the rotations
         columns[:] = np.eye(3)[:, :, None]
         for step in self._steps_to_tcp:
-            places = places + np.tensordot(step.translation, columns, axes=(0, 1))
-            columns = np.einsum("ikn,kj->ijn", columns, step.rotation)
+            places += _combined(columns, step.translation)
+            columns = np.stack([_combined(columns, weights) for weights in step.rotation.T], axis=1)
             if step.index is not None:
                 sine, cosine = np.sin(arm_positions[:, step.index]), np.cos(arm_positions[:, step.index])
                 first, second = columns[:, 0].copy(), columns[:, 1].copy()
@@ -276,6 +279,13 @@ class _Step:
     translation: Array
     rotation: Array
     index: int | None
+
+
+def _combined(columns: Array, weights: Array) -> Array:
+    """(3, N) sum of columns (3, 3, N), the second axis weighted: most turns of an arm's links are right angles."""
+    used = [column for column in range(3) if abs(weights[column]) > _RIGHT_ANGLE]
+    terms = [weights[column] * columns[:, column] for column in used]
+    return np.asarray(sum(terms[1:], terms[0]) if terms else np.zeros_like(columns[:, 0]))
 
 
 def _rotation_from_z(axis: Array) -> Array:
