@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
@@ -19,6 +19,7 @@ from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 Result = ExecuteInstruction.Result
+CLEAR = "\x1b[K"  # what an earlier, longer line left behind
 TABLE_PATIENCE = 1.0  # seconds to look for a simulated world; a real table is as it is
 
 
@@ -48,9 +49,12 @@ def _say(node: Any, options: argparse.Namespace) -> int:
         wait_for_server(client, "mini_diffuser/execute", token, options.wait)
         if laid := table.prepare(options.sentence, token, TABLE_PATIENCE):
             sys.stdout.write(f"{laid}\n")
-        goal, show = ExecuteInstruction.Goal(instruction=options.sentence), _Progress()
+        goal, show = ExecuteInstruction.Goal(instruction=options.sentence), Progress(sys.stdout)
         name, timeout = "mini_diffuser/execute", options.timeout
-        return carry_out(client, goal, token, name=name, timeout=timeout, on_feedback=show).result
+        try:
+            return carry_out(client, goal, token, name=name, timeout=timeout, on_feedback=show).result
+        finally:
+            show.end()
 
     try:
         result = interruptible(work, token, Result.CANCELED)
@@ -62,15 +66,28 @@ def _say(node: Any, options: argparse.Namespace) -> int:
     return 0 if result.outcome in (Result.TERMINATED, Result.PLANNED) else 1
 
 
-class _Progress:
-    """Writes a line for each new phase of a keyframe."""
+class Progress:
+    """Writes a line for each new phase of a keyframe; on a terminal, where lines can be written over, how far it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._shown: tuple[int, str] | None = None
+        self._is_open = False  # the line, to be written over
 
     def __call__(self, feedback: ExecuteInstruction.Feedback) -> None:
         now = (feedback.keyframe, feedback.phase)
+        if now == self._shown and not self._is_open:
+            return
         if now != self._shown:
-            self._shown = now
-            sys.stdout.write(f"keyframe {feedback.keyframe}: {feedback.phase} {feedback.message}".rstrip() + "\n")
-            sys.stdout.flush()
+            self.end()
+        self._shown = now
+        self._is_open = self._stream.isatty() and feedback.phase != "confirming"  # whose question follows
+        line = f"keyframe {feedback.keyframe}: {feedback.phase} {feedback.message}".rstrip()
+        self._stream.write(f"\r{line}{CLEAR}" if self._is_open else f"{line}\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """What is written next begins a line."""
+        if self._is_open:
+            self._stream.write("\n")
+        self._is_open = False

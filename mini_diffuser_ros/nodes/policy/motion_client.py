@@ -93,7 +93,7 @@ class MotionClient(ControllerClient):
                     token,
                     name=self.name,
                     timeout=TIMEOUT,
-                    on_feedback=lambda feedback: tell(feedback.phase, f"{feedback.progress:.0%}"),
+                    on_feedback=lambda feedback: tell(feedback.phase, _shown(feedback.progress)),
                     max_silence=self._max_silence,
                     goal_id=goal_id,
                 ).result
@@ -102,6 +102,11 @@ class MotionClient(ControllerClient):
         finally:
             self.goal_id = UUID()
         return _report(result)
+
+
+def _shown(progress: float) -> str:
+    """Nothing at the begin of a phase: some of them have no progress that could be told."""
+    return f"{progress:.0%}" if progress > 0.0 else ""
 
 
 def _report(result: MoveToKeyframe.Result) -> MotionReport:
