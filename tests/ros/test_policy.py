@@ -6,22 +6,28 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from mini_diffuser_msgs.action import ExecuteInstruction
+from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeModes
+from rclpy.action import ActionServer
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
+from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.simulation import TabletopWorld
 
-from .conftest import DISCOVERY, LATCHED, Peer, Process
+from .conftest import DISCOVERY, LATCHED, SHIPPED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 SLOW = "/slow/mini_diffuser"
@@ -39,14 +45,21 @@ def slow_policy(start: Callable[..., Process], checkpoint: Path, peer: Peer) -> 
     """A policy that sees clouds and thinks about each for seconds."""
     rng = np.random.default_rng(0)
     points = rng.uniform((0.4, -0.2, 0.01), (0.6, 0.2, 0.1), (400, 3)).astype(np.float32)
-    clouds = peer.node.create_publisher(PointCloud2, f"{SLOW}/cloud", qos_profile_sensor_data)
+    with published(peer, f"{SLOW}/cloud", Cloud(points, np.full(points.shape, 90, np.uint8), "panda_link0")):
+        yield start("policy_node", namespace="/slow", checkpoint=checkpoint, samples=2000, steps=50, threads=1)
+
+
+@contextmanager
+def published(peer: Peer, topic: str, cloud: Cloud) -> Iterator[None]:
+    """The same cloud again and again, with fresh stamps."""
+    publisher = peer.node.create_publisher(PointCloud2, topic, qos_profile_sensor_data)
 
     def publish() -> None:
         stamp = peer.node.get_clock().now().nanoseconds * 1e-9
-        clouds.publish(cloud_to_message(Cloud(points, np.full(points.shape, 90, np.uint8), "panda_link0", stamp)))
+        publisher.publish(cloud_to_message(replace(cloud, stamp=stamp)))
 
     timer = peer.node.create_timer(0.1, publish)
-    yield start("policy_node", namespace="/slow", checkpoint=checkpoint, samples=2000, steps=50, threads=1)
+    yield
     peer.node.destroy_timer(timer)
 
 
@@ -180,3 +193,29 @@ def test_a_decision_keeps_neither_a_stop_nor_a_cancel_nor_a_newer_sentence_waiti
     assert "resume" in refused.message
     # None of them waited for its decision, and the modes of those are dropped.
     assert decided == []
+
+
+@pytest.mark.skipif(not (SHIPPED / "model.safetensors").is_file(), reason="an untrained policy goes anywhere")
+def test_a_sentence_that_gets_nowhere_ends_before_the_keyframe_limit(peer: Peer, start: Callable[..., Process]) -> None:
+    world = TabletopWorld(renderer="rays", image_size=(96, 96))
+    world.reset("push_buttons", 3)
+    table = fuse_views(world.views(), FusionConfig(), world.robot, world.joint_positions())
+
+    def move(goal: Any) -> Any:
+        goal.succeed()
+        return MoveToKeyframe.Result(success=True, outcome=MoveToKeyframe.Result.REACHED, chosen=0)
+
+    server = ActionServer(
+        peer.node, MoveToKeyframe, "/vain/mini_diffuser/move_to_keyframe", move, callback_group=ReentrantCallbackGroup()
+    )
+    try:
+        with published(peer, "/vain/mini_diffuser/cloud", table):
+            start("policy_node", namespace="/vain", checkpoint=SHIPPED, fruitless_keyframes=3, settle_time=0.0)
+            result = peer.execute(
+                ExecuteInstruction, "/vain/mini_diffuser/execute", instruction="press the blue button"
+            )
+    finally:
+        server.destroy()
+    assert result.outcome == Result.NO_PROGRESS, result.message
+    assert "no progress: the last 3 keyframes led to nothing new" in result.message
+    assert result.keyframes < 15
