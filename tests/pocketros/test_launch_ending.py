@@ -22,12 +22,14 @@ pytestmark = pytest.mark.process
 ROS2 = Path(sys.executable).with_name("ros2")
 PATIENCE = 60.0  # seconds; a busy machine takes its time
 
-# Says its pid, and for each signal that it is to survive, that it came
+# Says its pid, and for each signal that it is to survive, that it came; not by print, in the midst of which it may come
 PROGRAM = """
 import os, signal, subprocess, sys, time
 survives, child = sys.argv[1].split(","), None
+def survive(number, frame):
+    os.write(1, f"got {signal.Signals(number).name}\\n".encode())
 for name in filter(None, survives):
-    signal.signal(signal.Signals[name], lambda number, frame: print("got", signal.Signals(number).name, flush=True))
+    signal.signal(signal.Signals[name], survive)
 if "child" in sys.argv[2:]:
     child = subprocess.Popen([sys.executable, "-S", "-c", "import signal, time; [signal.signal(s, signal.SIG_IGN) "
                               "for s in (signal.SIGINT, signal.SIGTERM)]; print('ready', flush=True); time.sleep(60)"],

@@ -209,7 +209,7 @@ def test_a_client_that_dies_ends_its_motion_whoever_else_beats(peer: Peer, arm: 
     peer.node.destroy_timer(others)
     assert result.outcome == Result.CLIENT_LOST
     assert "no heartbeat of the policy" in result.message
-    assert go(peer, LEFT).success
+    peer.await_that(lambda: go(peer, LEFT).success, 40.0)
 
 
 @pytest.mark.parametrize("state", ["planning", "moving"])
@@ -224,7 +224,7 @@ def test_a_stop_is_held_until_a_resume(peer: Peer, arm: StandInArm, state: str) 
     result = ended(peer, arm, handle)
     assert result.outcome == Result.STOPPED, result.message
     assert stays(peer, arm, LEFT)
-    assert go(peer, LEFT).success
+    peer.await_that(lambda: go(peer, LEFT).success, 40.0)
 
 
 @pytest.mark.parametrize("state", ["idle", "moving", "stopped"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
-GUARD_ANSWER = 1.0  # seconds for the guard to follow a stop or a resume
+GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
 
 
 class Stopping:
@@ -51,6 +52,7 @@ class Stopping:
         self._gripper = gripper
         self._joints = joints
         self._interrupt = interrupt
+        self._lock = threading.Lock()  # a beat from before a resume is not to be taken for one from after it
         self._resumed = 0  # number of the guard's stop that was resumed last
         self._held = Heartbeat()  # the guard's last beat
         self._known = 0  # number of the guard's stop, as it was when the last service was answered
@@ -78,8 +80,12 @@ class Stopping:
         beat.stop = self._resumed
 
     def _on_guard(self, beat: Heartbeat) -> None:
-        self._held = beat
-        if beat.stop not in (0, self._resumed) and not self._latch.reason:
+        with self._lock:
+            self._held = beat
+            is_new = beat.stop not in (0, self._resumed) and not self._latch.reason
+            if is_new:
+                self._latch.stop(beat.reason)
+        if is_new:
             self._logger.warning(f"guard_node has stopped the arm: {beat.reason}; call mini_diffuser/resume to go on")
             self.stop(beat.reason)
 
@@ -99,9 +105,11 @@ class Stopping:
         return response
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._resumed = self._held.stop
+        with self._lock:
+            self._resumed = self._held.stop
+            was_stopped = self._latch.resume()
         response.success = True
-        response.message = "resumed" if self._latch.resume() else "was not stopped"
+        response.message = "resumed" if was_stopped else "was not stopped"
         self.heart.beat()
         self._state.publish(Bool(data=False))
         self._await_guard(self.is_released)
