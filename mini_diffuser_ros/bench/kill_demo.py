@@ -39,7 +39,13 @@ PATIENCE = 90.0  # seconds for nodes to be there
 ANSWER_TIMEOUT = 10.0  # seconds; what is asked of a recorder that was killed is never answered
 ATTEMPTS = 6
 LONGEST_DELAY = 0.4  # seconds between a request and the kill
-RECORDER = {"cameras": "[front]", "max_joint_age": "5.0", "keyframe.timeout": "60.0", "camera.stale_after": "20.0"}
+RECORDER = {
+    "cameras": "[front]",
+    "max_joint_age": "5.0",
+    "keyframe.timeout": "60.0",
+    "keyframe.repeats": "true",
+    "camera.stale_after": "20.0",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
@@ -41,6 +42,7 @@ from mini_diffuser_ros.support.health import Health, HealthLevel
 from mini_diffuser_ros.support.jobs import JobQueue
 
 MODES = ("manual", "auto", "runs")
+OF_SURVEYS = ("survey_period", "table_band", "table_step", "table_in_cloud", "see_through", "see_through_depth")
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written
 
 
@@ -79,8 +81,9 @@ class RecorderNode(ManagedNode):
         grip = parameters.settings(GripConfig(), "grip")
 
         self._token = CancellationToken()
-        self._cameras = self._make_cameras(parameters, cell)
-        self._maker = self._make_maker(parameters, description, rest, cell)
+        content = parameters.settings(ContentConfig(), "content", without=OF_SURVEYS)
+        self._cameras = self._make_cameras(parameters, cell, content)
+        self._maker = self._make_maker(parameters, description, rest, cell, content)
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
         self._recorder = EpisodeRecorder(folder, robot, source, partial(self._provenance, cell))
         self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
@@ -124,7 +127,7 @@ class RecorderNode(ManagedNode):
             return Provenance((TABLE,))
         return UNSAID if cell is None else Provenance((LAB,), cells=(cell_digest(cell),))
 
-    def _make_cameras(self, parameters: Parameters, cell: Cell | None) -> RecorderCameras:
+    def _make_cameras(self, parameters: Parameters, cell: Cell | None, content: ContentConfig) -> RecorderCameras:
         names = cameras_from(
             parameters,
             cell,
@@ -138,10 +141,15 @@ class RecorderNode(ManagedNode):
         lead = parameters.number(
             "camera.max_clock_lead", 0.05, "seconds that an image may be stamped in the future", 0.0, 60.0
         )
-        return RecorderCameras(self, self.awake, names, transports, sync, lead, self._token.notify)
+        return RecorderCameras(self, self.awake, names, transports, sync, lead, content, self._token.notify)
 
     def _make_maker(
-        self, parameters: Parameters, robot: RobotDescription, rest: RestConfig, cell: Cell | None
+        self,
+        parameters: Parameters,
+        robot: RobotDescription,
+        rest: RestConfig,
+        cell: Cell | None,
+        content: ContentConfig,
     ) -> KeyframeMaker:
         # Two names are those of motion_node's parameters, so that one file serves both.
         max_joint_age = parameters.number(
@@ -161,7 +169,9 @@ class RecorderNode(ManagedNode):
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
         self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction)
         frames = FrameLookup(self, tf_timeout)
-        return KeyframeMaker(self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion, lenses)
+        return KeyframeMaker(
+            self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion, lenses, content
+        )
 
     def _serve(self) -> None:
         group = MutuallyExclusiveCallbackGroup()

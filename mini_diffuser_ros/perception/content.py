@@ -67,8 +67,8 @@ def check_measures(view: CameraView, config: ContentConfig) -> None:
     Raises:
         InvalidViewError: naming the share of pixels that measure.
     """
-    measured, total = _measured(view)
-    if measured.size < max(1.0, config.least_depth * total):
+    measured, total = _measured(view.depth)
+    if not _is_enough(measured, total, config):
         raise InvalidViewError(
             view.name,
             f"depth measures nothing: {measured.size / total:.1%} of the pixels have a distance, the others are 0, "
@@ -82,8 +82,8 @@ def check_unit(view: CameraView, config: ContentConfig) -> None:
     Raises:
         InvalidViewError: naming the median distance.
     """
-    measured, total = _measured(view)
-    if measured.size < max(1.0, config.least_depth * total):
+    measured, total = _measured(view.depth)
+    if not _is_enough(measured, total, config):
         return
     median = float(np.median(measured))
     if not config.shortest_median < median < config.longest_median:
@@ -94,14 +94,23 @@ def check_unit(view: CameraView, config: ContentConfig) -> None:
         )
 
 
-def _measured(view: CameraView) -> tuple[NDArray[np.floating], int]:
+def measures(depth: NDArray[np.floating], config: ContentConfig) -> bool:
+    """Whether enough pixels of depth, (H, W) metres, have a distance."""
+    return _is_enough(*_measured(depth), config)
+
+
+def _is_enough(measured: NDArray[np.floating], total: int, config: ContentConfig) -> bool:
+    return measured.size >= max(1.0, config.least_depth * total)
+
+
+def _measured(depth: NDArray[np.floating]) -> tuple[NDArray[np.floating], int]:
     """Distances of a part of the pixels, those that have one, and how many pixels were looked at."""
-    step = stride(view.depth.shape)
-    depth = view.depth[::step, ::step]
+    step = stride(depth.shape)
+    depth = depth[::step, ::step]
     with np.errstate(invalid="ignore"):
         # The largest number of 16 bits is no measurement either.
-        measures = np.isfinite(depth) & (depth > 0.0) & (np.abs(depth - SATURATED) > 1e-3)
-    return depth[measures], depth.size
+        is_measured = np.isfinite(depth) & (depth > 0.0) & (np.abs(depth - SATURATED) > 1e-3)
+    return depth[is_measured], depth.size
 
 
 def check_pose(

@@ -11,8 +11,8 @@ from mini_diffuser_ros.perception import InvalidViewError
 from mini_diffuser_ros.perception.content import ContentConfig, check_measures, check_pose, check_unit
 from mini_diffuser_ros.perception.survey import Finding, survey
 from mini_diffuser_ros.records import CameraView, Workspace
-from mini_diffuser_ros.sensing.mounts import LinkPoses, MountWatch
-from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch
+from mini_diffuser_ros.sensing.mounts import ANEW, SINCE, LinkPoses, MountWatch
+from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch, told_still
 
 RESTS = (0.002, 0.004)  # metres and radians that cameras may move from one set to the next to count as at rest
 
@@ -41,17 +41,27 @@ class ContentWatch:
         workspace: in the base frame.
         base: name of the base frame.
         config: what is not believed.
+        since: from when on a camera has to stay where it is, in words.
+        anew: what to do once one that has moved is calibrated, in words.
 
     Attributes:
         sees_workspace: whether the last survey found that fixed cameras see the workspace, empty or not, as it is.
     """
 
-    def __init__(self, cameras: Sequence[str], workspace: Workspace, base: str, config: ContentConfig) -> None:
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        workspace: Workspace,
+        base: str,
+        config: ContentConfig,
+        since: str = SINCE,
+        anew: str = ANEW,
+    ) -> None:
         self._workspace, self._base, self._config = workspace, base, config
         self._pictures = {
             (name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in ("colour", "depth")
         }
-        self._mounts = {name: MountWatch(config.moved_by, config.turned_by) for name in cameras}
+        self._mounts = {name: MountWatch(config.moved_by, config.turned_by, since, anew) for name in cameras}
         self._rest = {name: MountWatch(*RESTS) for name in cameras}
         self._findings: list[Finding] = []
         self._suspected = config.survey_period > 0.0  # until the first survey
@@ -96,6 +106,12 @@ class ContentWatch:
                 found[view.name] = error.problem
         return found
 
+    def remember(self, views: Sequence[CameraView], links: LinkPoses) -> None:
+        """Take cameras to be where they were when these views were taken; ``links`` is where the arm's were then."""
+        for view in views:
+            if view.name in self._mounts:
+                self._mounts[view.name].fault(np.asarray(view.base_from_camera), links)
+
     def survey(self, views: Sequence[CameraView], arm_rests: bool, steady: float) -> None:
         """Compare the cameras with one another, if it is time to and nothing moves."""
         at_rest = [self._stands(view) for view in views]
@@ -136,10 +152,7 @@ class ContentWatch:
             picture = np.frombuffer(data, dtype=np.uint8)
             still = self._pictures[pictures.camera, kind].still_for(picture, steady)
             if still:
-                return (
-                    f"its {kind} has been the same bit for bit for {still:.1f} s though its stamps advance: the driver "
-                    "hangs, or its sensor is covered; restart it"
-                )
+                return told_still(kind, still)
         return ""
 
     def _stands(self, view: CameraView) -> bool:

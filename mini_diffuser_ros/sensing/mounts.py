@@ -12,6 +12,9 @@ LinkPoses = Callable[[], Mapping[str, Pose]]
 """Gives link name to (4, 4) base_from_link at the time of the image; empty where nobody knows."""
 
 
+SINCE, ANEW = "this node started", "restart this node"
+
+
 class MountWatch:
     """Finds out by content what one camera is fixed to, and notices when it no longer is.
 
@@ -21,10 +24,13 @@ class MountWatch:
     Args:
         moved_by: metres that it may move against what it is fixed to.
         turned_by: radians, likewise.
+        since: when it was first seen, in words.
+        anew: what to do once it is calibrated after it has moved, in words.
     """
 
-    def __init__(self, moved_by: float, turned_by: float) -> None:
+    def __init__(self, moved_by: float, turned_by: float, since: str = SINCE, anew: str = ANEW) -> None:
         self._moved_by, self._turned_by = moved_by, turned_by
+        self._since, self._anew = since, anew
         self._base: Pose | None = None
         self._links: dict[str, Pose] = {}  # link_from_camera where the camera was first seen
         self._holds: str | None = None  # the link that it moves with; None for the base
@@ -64,9 +70,9 @@ class MountWatch:
         moved, turned = _difference(before, after)
         against = "the base, and with no link of the arm" if holder is None else holder
         return (
-            f"has moved by {moved:.3f} m and {np.degrees(turned):.1f} degrees against {against} since this node "
-            "started: calibrate it anew if it was pushed, or find out who else publishes its frame; then restart this "
-            "node"
+            f"has moved by {moved:.3f} m and {np.degrees(turned):.1f} degrees against {against} since "
+            f"{self._since}: calibrate it anew if it was pushed, or find out who else publishes its frame; then "
+            f"{self._anew}"
         )
 
     def _is_near(self, before: Pose, after: Pose) -> bool:

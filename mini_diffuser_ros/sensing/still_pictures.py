@@ -16,6 +16,9 @@ class StillPictureWatch:
 
     Args:
         after: seconds from which on the same picture is an error; 0 for never.
+
+    Attributes:
+        is_new: whether the last picture differs from the one before it; the first one is not known to.
     """
 
     def __init__(self, after: float) -> None:
@@ -23,6 +26,7 @@ class StillPictureWatch:
         self._picture: Bytes | None = None
         self._since = 0.0
         self._repeats = 0
+        self.is_new = False
 
     def still_for(self, picture: Bytes, steady: float) -> float:
         """Seconds for which this has been the picture bit for bit; 0 while that says nothing.
@@ -32,13 +36,23 @@ class StillPictureWatch:
             steady: seconds of the steady clock.
         """
         if self._after == 0.0:
+            self.is_new = True
             return 0.0
-        if self._picture is None or not _same(self._picture, picture):
+        self.is_new = self._picture is not None and not _same(self._picture, picture)
+        if self._picture is None or self.is_new:
             self._picture, self._since, self._repeats = picture, steady, 0
             return 0.0
         self._repeats += 1
         still = steady - self._since
         return still if self._repeats >= _REPEATS and still >= self._after else 0.0
+
+
+def told_still(kind: str, still: float) -> str:
+    """What to say of a camera whose ``kind``, colour or depth, has been the same for so many seconds."""
+    return (
+        f"its {kind} has been the same bit for bit for {still:.1f} s though its stamps advance: the driver hangs, or "
+        "its sensor is covered; restart it"
+    )
 
 
 def _same(one: Bytes, other: Bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 
 INTRINSICS = np.array([[40.0, 0.0, 15.5], [0.0, 40.0, 11.5], [0.0, 0.0, 1.0]])
 PERIOD = 0.04  # seconds
+NOISE = 0.001  # metres of depth; no sensor shows the same twice
 SPEED = 1.0  # rad/s of the first joint
 
 
@@ -58,6 +59,9 @@ class SyntheticArm:
         self._finger = 0.04
         self._trembles = False
         self._lead = 0.0
+        self._lies: dict[str, str] = {}
+        self._shown: dict[str, float] = {}
+        self._rng = np.random.default_rng(0)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._publish_on, daemon=True)
@@ -82,6 +86,16 @@ class SyntheticArm:
         """Have images stamped with a clock that is this many seconds ahead."""
         with self._lock:
             self._lead = lead
+
+    def lie(self, who: str, about: str = "") -> None:
+        """Have a camera, or the joints, show from now on what cannot be, or the truth.
+
+        Args:
+            who: a camera's name, or joints, which are frozen then.
+            about: colour, which is frozen then, depth, of which there is none, place, which is another; or nothing.
+        """
+        with self._lock:
+            self._lies[who] = about
 
     def grip(self, width: float) -> None:
         """Have the fingers this far apart, metres."""
@@ -133,7 +147,9 @@ class SyntheticArm:
             else:
                 step = SPEED * PERIOD
                 self._position += float(np.clip(self._goal - self._position, -step, step))
-            positions = self._named(self._position)
+            positions = {name: value + 1e-9 * self._rng.normal() for name, value in self._named(self._position).items()}
+            lies = dict(self._lies)
+            self._shown = positions = self._shown if lies.get("joints") else positions
             speed = (self._position - before) / PERIOD
         message = JointState(header=Header(stamp=stamp), name=list(positions), position=list(positions.values()))
         message.velocity = [speed if index == 0 else 0.0 for index in range(len(positions))]
@@ -142,15 +158,21 @@ class SyntheticArm:
         frames = [_stamped(stamp, self.robot.base_frame, self.robot.tcp_frame, links[self.robot.tcp_frame])]
         for camera in self._images:
             parent = self.robot.tcp_frame if camera == "wrist" else self.robot.base_frame
-            frames.append(_stamped(stamp, parent, f"{camera}_frame", self.parent_from_camera(camera)))
+            pose = self.parent_from_camera(camera)
+            pose[0, 3] += 0.05 if lies.get(camera) == "place" else 0.0
+            frames.append(_stamped(stamp, parent, f"{camera}_frame", pose))
         self._tf.sendTransform(frames)
         if tick % 2:
-            self._publish_images(stamp_from_seconds(seconds(stamp) + lead), tick)
+            self._publish_images(stamp_from_seconds(seconds(stamp) + lead), lies)
 
-    def _publish_images(self, stamp: Time, tick: int) -> None:
-        color = np.full((24, 32, 3), tick % 256, np.uint8)
-        depth = np.full((24, 32), 0.9, np.float32)
+    def _publish_images(self, stamp: Time, lies: Mapping[str, str]) -> None:
         for camera, (colors, depths) in self._images.items():
+            lie = lies.get(camera)
+            color = np.full((24, 32, 3), 100, np.uint8)
+            if lie != "colour":
+                color += self._rng.integers(0, 5, color.shape, np.uint8)
+            depth = np.zeros((24, 32)) if lie == "depth" else self._rng.normal(0.9, NOISE, (24, 32))
+            depth = depth.astype(np.float32)
             header = Header(stamp=stamp, frame_id=f"{camera}_frame")
             self._infos[camera].publish(info_from_intrinsics(INTRINSICS, (24, 32), header))
             colors.publish(image_from_color(color, header))

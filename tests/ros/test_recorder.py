@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from mini_diffuser_msgs.msg import RecorderStatus
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
@@ -26,7 +27,7 @@ from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.records import Episode, Keyframe
 
 from .conftest import DISCOVERY, LATCHED, Peer, Process
-from .synthetic_arm import INTRINSICS, SyntheticArm
+from .synthetic_arm import INTRINSICS, NOISE, SyntheticArm
 
 BASE = "/mini_diffuser/recorder"
 PATIENT = {"max_joint_age": 5.0, "keyframe.timeout": 60.0, "camera.stale_after": 20.0, "camera.max_clock_lead": 1.0}
@@ -96,7 +97,7 @@ def assert_shows(keyframe: Keyframe, positions: dict[str, float], base_from_tool
     """The keyframe is what the arm's drivers have published."""
     np.testing.assert_allclose(matrix_from_pose(keyframe.pose), base_from_tool, atol=1e-6)
     assert keyframe.gripper_open is gripper_open
-    assert keyframe.joint_positions == pytest.approx(positions)
+    assert keyframe.joint_positions == pytest.approx(positions, abs=1e-6)
     assert [view.name for view in keyframe.views] == ["front", "wrist"]
     front, wrist = keyframe.views
     np.testing.assert_allclose(front.base_from_camera, SyntheticArm.parent_from_camera("front"), atol=1e-6)
@@ -104,7 +105,7 @@ def assert_shows(keyframe: Keyframe, positions: dict[str, float], base_from_tool
     np.testing.assert_allclose(wrist.base_from_camera, expected, atol=1e-6)
     for view in keyframe.views:
         np.testing.assert_array_equal(view.intrinsics, INTRINSICS)
-        np.testing.assert_allclose(view.depth, 0.9, atol=1e-4)
+        np.testing.assert_allclose(view.depth, 0.9, atol=6.0 * NOISE)
     assert len(keyframe.cloud) > 0
 
 
@@ -184,6 +185,49 @@ def test_what_is_missing_is_named_and_nothing_is_written(
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
     assert "expected at least 2" in recorder.tell("end_episode").message
     assert recorder.tell("drop_episode").success
+
+
+def test_what_cameras_cannot_have_seen_is_refused_by_name_and_the_truth_is_recorded(
+    record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm, done: Callable[[], list[Episode]]
+) -> None:
+    recorder = record()
+    said = peer.collect(DiagnosticArray, "/diagnostics")
+    recorder.start()
+    assert recorder.mark().keyframes == 1
+    for camera, about, words in (
+        ("front", "place", "has moved by 0.050 m and 0.0 degrees against the base"),
+        ("front", "depth", "depth measures nothing: 0.0% of the pixels"),
+        ("wrist", "colour", "its colour has been the same bit for bit for"),
+    ):
+        arm.move_by(0.1)
+        arm.lie(camera, about)
+
+        def refused(line: str = f"camera {camera}: ", words: str = words) -> bool:
+            """Whether marking fails for this reason; what was sent before the lie is the truth."""
+            response = recorder.mark()
+            return not response.success and line in response.message and words in response.message
+
+        try:
+            peer.await_that(refused)
+            peer.await_that(lambda words=words: any(words in s.message for one in list(said) for s in one.status))
+        finally:
+            arm.lie(camera)
+        recorded = recorder.status.keyframes
+        arm.move_by(0.1)
+        peer.await_that(lambda count=recorded: recorder.mark().keyframes > count)
+    arm.lie("joints", "all")
+    try:  # the first one is where the arm is, as far as anybody knows
+        peer.await_that(lambda: "all joints are bit for bit where they were" in recorder.mark().message)
+    finally:
+        arm.lie("joints")
+    recorded = recorder.status.keyframes
+    peer.await_that(lambda: recorder.mark().keyframes > recorded)
+    assert recorder.tell("end_episode").success
+    [episode] = done()
+    for keyframe in episode.keyframes:
+        for view in keyframe.views:
+            assert np.ptp(view.color) > 0
+            assert np.all(view.depth > 0.8)
 
 
 def test_keyframes_are_marked_where_the_arm_stops_and_where_the_gripper_changes(

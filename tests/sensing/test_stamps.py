@@ -69,15 +69,19 @@ def test_one_byte_that_changes_is_a_picture_that_changes(changed: int) -> None:
 def test_the_same_picture_is_an_error_after_a_while(after: float, period: float) -> None:
     watch, picture = StillPictureWatch(after), np.random.default_rng(0).integers(0, 256, 5000, np.uint8)
     watch.still_for(picture[::-1].copy(), 0.0)
+    assert not watch.is_new  # nobody knows
     for number in range(80):
         still = watch.still_for(picture.copy(), period * number)
+        assert watch.is_new == (number == 0)
         if number >= 3 and period * number >= after:
             assert still == pytest.approx(period * number)
         else:
             assert still == 0.0
     assert watch.still_for(picture[::-1].copy(), 100.0) == 0.0
+    assert watch.is_new
 
 
 def test_rendered_pictures_are_left_alone_where_that_is_asked_for() -> None:
     watch, picture = StillPictureWatch(0.0), np.zeros(100, np.uint8)
     assert {watch.still_for(picture, float(moment)) for moment in range(100)} == {0.0}
+    assert watch.is_new

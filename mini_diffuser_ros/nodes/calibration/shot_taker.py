@@ -18,6 +18,7 @@ from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
 from mini_diffuser_ros.nodes.ros.process import AWAKE_PERIOD, NodeError
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sensing.camera_monitor import RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
@@ -47,8 +48,9 @@ class ShotTaker:
         transports = COLOR_TRANSPORTS["raw"], DEPTH_TRANSPORTS["raw"]
         awake = AwakeClock()
         self._awake_timer = steady_timer(node, AWAKE_PERIOD, awake.look)
+        content = ContentConfig(still_after=0.0)  # a picture that stands still contradicts the others
         self._cameras = RecorderCameras(
-            node, awake, cameras, transports, SyncConfig(), MAX_CLOCK_LEAD, self._token.notify
+            node, awake, cameras, transports, SyncConfig(), MAX_CLOCK_LEAD, content, self._token.notify
         )
         subscribe_joint_states(node, self._take_joints)
 

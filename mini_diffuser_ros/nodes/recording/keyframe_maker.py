@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -17,7 +19,9 @@ from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, Recorder
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.records import CameraView, Keyframe
+from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
@@ -32,11 +36,13 @@ class KeyframeConfig:
         timeout: seconds that may pass until the arm rests and every camera has delivered.
         tool_pose: tf, or joints: forward kinematics of the robot description, where nobody publishes the arm's TF.
         max_tool_difference: metres that the two may differ by; more means a wrong robot description or another tool.
+        repeats: whether joint states may be bit for bit those of the last keyframe, as those of a simulated arm are.
     """
 
     timeout: float = 5.0
     tool_pose: str = "tf"
     max_tool_difference: float = 0.01
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,6 +84,7 @@ class KeyframeMaker:
         settle_time: seconds that the arm has to rest before an image of it is used.
         fusion: tells whether anything is seen in the workspace.
         lenses: of cameras that were calibrated by hand.
+        content: what cameras show is not believed if it is beyond this.
     """
 
     def __init__(
@@ -90,10 +97,26 @@ class KeyframeMaker:
         settle_time: float,
         fusion: FusionConfig,
         lenses: Mapping[str, CameraIntrinsics | None],
+        content: ContentConfig,
     ) -> None:
-        self._lenses = lenses
+        self._lenses, self._content = lenses, content
         self._joints, self._cameras, self._frames, self._token = joints, cameras, frames, token
         self._robot, self._config, self._settle_time, self._fusion = joints.robot, config, settle_time, fusion
+        self._watch = self._new_watch()
+        self._last: Keyframe | None = None
+
+    def go_on_from(self, last: Keyframe | None) -> None:
+        """Compare the next keyframe with the last one of its episode.
+
+        Args:
+            last: None before the first one of an episode, which cameras may have been moved before.
+        """
+        if last is None:
+            self._watch = self._new_watch()
+            self._cameras.misleads = {}
+        elif self._last is None:  # it may be an earlier recorder's
+            self._watch.remember(last.views, partial(self._robot.forward_kinematics, last.joint_positions))
+        self._last = last
 
     def open(self, not_before: float) -> Capture:
         """Begin to collect images for a keyframe; :meth:`make` or :meth:`give_up` has to follow.
@@ -111,10 +134,10 @@ class KeyframeMaker:
         """Wait until the arm has rested before the eyes of every camera.
 
         Raises:
-            NodeError: in one line what was missing: a camera, a transform, joint states, rest.
+            NodeError: in one line what was missing (a camera, a transform, joint states, rest) or cannot be.
         """
         try:
-            pairs = self._token.wait_for(lambda: capture.taken(self._joints.rest.rests()), self._config.timeout)
+            pairs = self._token.wait_for(lambda: self._taken(capture), self._config.timeout)
         except TimeoutError:
             raise NodeError(f"no keyframe: {self._what_lacks(capture)}") from None
         finally:
@@ -140,6 +163,12 @@ class KeyframeMaker:
         """Those of the positions that are of the arm's joints."""
         return {name: positions[name] for name in self._robot.arm_joint_names if name in positions}
 
+    def _taken(self, capture: Capture) -> Mapping[str, ImageFrame] | None:
+        taken = capture.taken(self._joints.rest.rests())
+        if taken is None and (frozen := self._cameras.frozen()):
+            raise NodeError(f"no keyframe: {'; '.join(frozen)}")
+        return taken
+
     def _what_lacks(self, capture: Capture) -> str:
         problem = self._joints.problem()
         if problem:
@@ -164,6 +193,8 @@ class KeyframeMaker:
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
         pose = pose_from_matrix(self._base_from_tool(newest.color.header.stamp, positions))
         gripper_open = self._joints.gripper_was_open(positions)
+        self._check_pictures(pairs, views, positions)
+        self._check_moved(positions, gripper_open)
         cloud = fuse_views(views, self._fusion, self._robot, positions)
         if not len(cloud):
             raise NodeError(
@@ -173,6 +204,41 @@ class KeyframeMaker:
             )
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
         return MadeKeyframe(keyframe, len(cloud), len(views))
+
+    def _check_pictures(
+        self, pairs: Mapping[str, ImageFrame], views: Sequence[CameraView], positions: Mapping[str, float]
+    ) -> None:
+        """Refuse what cameras cannot have seen."""
+        pictures = [Pictures(name, frame_of(pair), pair.color.data, pair.depth.data) for name, pair in pairs.items()]
+        links = partial(self._robot.forward_kinematics, positions)
+        faults = self._watch.faults(pictures, views, self._watch.blind(views), links, time.monotonic())
+        self._cameras.misleads = faults
+        if faults:
+            raise NodeError("no keyframe: " + "; ".join(f"camera {name}: {fault}" for name, fault in faults.items()))
+
+    def _check_moved(self, positions: Mapping[str, float], gripper_open: bool) -> None:
+        """Refuse joint states that are bit for bit what they were: no encoder measures the same twice."""
+        last = self._last
+        if last is None or self._config.repeats or gripper_open != last.gripper_open:
+            return
+        arm = self.arm(positions)
+        if arm == self.arm(last.joint_positions):
+            name = self._robot.arm_joint_names[0]
+            raise NodeError(
+                f"no keyframe: all joints are bit for bit where they were at the last keyframe, {name} at "
+                f"{arm[name]:.6f} rad: if the arm has moved, its driver hangs, restart it; joint states without noise "
+                "need keyframe.repeats:=true"
+            )
+
+    def _new_watch(self) -> ContentWatch:
+        return ContentWatch(
+            self._cameras.names,
+            self._fusion.workspace,
+            self._robot.base_frame,
+            self._content,
+            since="the first keyframe of the episode",
+            anew="begin another episode",
+        )
 
     def _view(self, camera: str, pair: ImageFrame) -> CameraView:
         base, stamp = self._robot.base_frame, pair.depth.header.stamp

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
@@ -18,8 +19,10 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import (
     calibration_of,
     subscribe_camera,
 )
+from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
+from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, MalformedMessageError, seconds
+from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.sensing.camera_monitor import (
     SEVERAL_SENDERS,
     AgeLimits,
@@ -30,6 +33,7 @@ from mini_diffuser_ros.sensing.camera_monitor import (
     SyncConfig,
 )
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
+from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch, told_still
 from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -39,8 +43,11 @@ Capture = KeyframeCapture[Any, CameraInfo]
 AddImage = Callable[[str, float, Any, Instant], "RgbdPair[Any, CameraInfo] | None"]
 
 
+KINDS = ("colour", "depth")
+
+
 class RecorderCameras:
-    """Subscribes to any number of cameras.
+    """Subscribes to any number of cameras. Pictures that have not changed since the last ones go to no keyframe.
 
     Args:
         node: that subscribes.
@@ -49,7 +56,11 @@ class RecorderCameras:
         transports: how colour and how depth travel.
         sync: which images belong together, and when a camera counts as silent.
         max_clock_lead: seconds that an image may be stamped in the future.
+        content: when a picture counts as frozen.
         notify: called when something arrives that somebody may wait for.
+
+    Attributes:
+        misleads: camera to why no keyframe could be made of what it showed last.
     """
 
     def __init__(
@@ -60,6 +71,7 @@ class RecorderCameras:
         transports: tuple[ImageTransport, ImageTransport],
         sync: SyncConfig,
         max_clock_lead: float,
+        content: ContentConfig,
         notify: Callable[[], None],
     ) -> None:
         self.names = tuple(names)
@@ -69,6 +81,10 @@ class RecorderCameras:
         # However old: a keyframe waits until its images are known to show the arm at rest.
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
         self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, awake.now(), calibration_of)
+        self._content = content
+        self._pictures = {(name, kind): StillPictureWatch(content.still_after) for name in names for kind in KINDS}
+        self._still = dict.fromkeys(names, "")
+        self.misleads: Mapping[str, str] = {}
         self._captures: list[Capture] = []
         self._lock = threading.Lock()
         group = MutuallyExclusiveCallbackGroup()
@@ -91,7 +107,7 @@ class RecorderCameras:
             self._captures.remove(capture)
 
     def problem(self, camera: str) -> str:
-        """What is wrong with a camera's topics: silent, from the future, of several cameras; one line, or empty."""
+        """What is wrong with a camera's topics: silent, from the future, of several cameras, frozen; or empty."""
         faults = [
             fault
             for topic, arrival in zip((COLOR_TOPIC, DEPTH_TOPIC), self._monitor.arrivals(camera), strict=True)
@@ -101,7 +117,13 @@ class RecorderCameras:
             faults.append(f"nothing on {camera}/{INFO_TOPIC} yet")
         if self._monitor.has_several_senders(camera):
             faults.append(f"images are {SEVERAL_SENDERS}")
+        if not faults and self._still[camera]:
+            faults.append(self._still[camera])
         return f"camera {camera}: {', '.join(faults)}" if faults else ""
+
+    def frozen(self) -> list[str]:
+        """What is wrong with cameras that go on sending the same picture, one line a camera."""
+        return [self.problem(camera) for camera, still in self._still.items() if still]
 
     def _fault(self, topic: str, arrival: Arrival | None) -> str:
         """What is wrong with the newest image on a topic, in words that name the topic; empty if nothing is."""
@@ -121,6 +143,8 @@ class RecorderCameras:
     def health(self, camera: str) -> Health:
         """For diagnostics."""
         problem = self.problem(camera)
+        if not problem and (misleads := self.misleads.get(camera)):
+            problem = f"camera {camera}: no keyframe was made: {misleads}"
         return Health(HealthLevel.ERROR, problem) if problem else Health(HealthLevel.OK, f"camera {camera}: delivers")
 
     def what_lacks(self, capture: Capture) -> list[str]:
@@ -141,10 +165,31 @@ class RecorderCameras:
         now = Instant(self._awake.now(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
         # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
         pair = add(camera, seconds(message.header.stamp), message, now)
-        if pair is not None:
+        if pair is not None and self._shows_anew(pair, now.steady):
             for capture in self._waiting():
                 capture.add(pair)
         self._notify()
+
+    def _shows_anew(self, pair: ImageFrame, steady: float) -> bool:
+        """Whether both pictures differ from those before them; remembers what to say of a frozen one."""
+        still = ""
+        is_new = True
+        for kind, message in zip(KINDS, (pair.color, pair.depth), strict=True):
+            watch = self._pictures[pair.camera, kind]
+            lasted = watch.still_for(np.frombuffer(message.data, dtype=np.uint8), steady)
+            if watch.is_new or (kind == "depth" and not self._measures(message)):
+                continue  # depth without noise may have nothing in it, which the keyframe is judged by
+            is_new = False
+            if lasted and not still:
+                still = told_still(kind, lasted)
+        self._still[pair.camera] = still
+        return is_new
+
+    def _measures(self, depth: Any) -> bool:
+        try:
+            return measures(self.transports[1].decode(depth), self._content)
+        except MalformedMessageError:
+            return False  # whoever makes a keyframe of it says so
 
     def _waiting(self) -> list[Capture]:
         with self._lock:

@@ -48,7 +48,7 @@ class RecordingSession:
         self._node, self._maker, self._recorder, self._folder = node, maker, recorder, folder
         self._marks = AutomaticMarks(auto)
         self._lock = threading.RLock()
-        self._message = ""
+        self._message, self._was_refused = "", False
         self._status = node.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED)
 
     @property
@@ -67,6 +67,7 @@ class RecordingSession:
                 done, message = True, action()
             except (UserError, DataError, PerceptionError) as error:
                 done, message = False, str(error)
+            self._was_refused = not done
             if done:
                 self._node.get_logger().info(message)
             else:  # genuine rclpy refuses one call that logs with changing severity
@@ -100,6 +101,7 @@ class RecordingSession:
 
     def start_with(self, task: str, sentences: Sequence[str], capture: Capture) -> str:
         """Begin an episode with its first keyframe."""
+        self._maker.go_on_from(None)
         made = self._maker.make(capture)
         return f"{self.start(task, sentences, 0)}; {self._recorder.add(made.keyframe)}: {made}"
 
@@ -112,6 +114,7 @@ class RecordingSession:
             self._maker.give_up(capture)
             raise
         self.tell("waiting for the arm to rest and for the cameras", marking=True)
+        self._maker.go_on_from(self._recorder.last_keyframe())
         made = self._maker.make(capture)
         recorded = self._recorder.add(made.keyframe)
         self._remember_last()
@@ -134,6 +137,7 @@ class RecordingSession:
     def resume(self) -> str:
         """Go on with an episode that was interrupted."""
         message = self._recorder.resume()
+        self._maker.go_on_from(None)
         self._remember_last()
         return message
 
@@ -171,6 +175,5 @@ class RecordingSession:
         values["free disk (MB)"] = free / 1e6
         if free < SCARCE_DISK:
             return Health(HealthLevel.WARN, f"{self._folder}: {free / 1e6:.0f} MB of disk are left", values)
-        return Health(
-            HealthLevel.WARN if progress.state == RecorderState.UNFINISHED else HealthLevel.OK, self._message, values
-        )
+        warns = self._was_refused or progress.state == RecorderState.UNFINISHED
+        return Health(HealthLevel.WARN if warns else HealthLevel.OK, self._message, values)

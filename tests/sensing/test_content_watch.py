@@ -1,0 +1,62 @@
+"""What cameras show is compared with where they were, in this episode or in its part that is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.perception.content import ContentConfig
+from mini_diffuser_ros.records import CameraView, Workspace
+from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
+
+WORKSPACE = Workspace((0.2, -0.5, 0.0), (0.8, 0.5, 0.6))
+ANEW = "begin another episode"
+
+
+def view(name: str, x: float = 0.5, depth: float = 0.9) -> CameraView:
+    """Of a camera that looks down."""
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    pose[:3, 3] = x, 0.0, 1.0
+    image = np.zeros((24, 32, 3), np.uint8)
+    intrinsics = np.array([[40.0, 0.0, 15.5], [0.0, 40.0, 11.5], [0.0, 0.0, 1.0]])
+    return CameraView(name, image, np.full((24, 32), depth, np.float32), intrinsics, pose, 0.0)
+
+
+def faults(watch: ContentWatch, views: Sequence[CameraView], frame: str = "") -> dict[str, str]:
+    pictures = [Pictures(one.name, frame or one.name, one.color.tobytes(), one.depth.tobytes()) for one in views]
+    return watch.faults(pictures, views, watch.blind(views), dict, 0.0)
+
+
+@pytest.fixture
+def watch() -> ContentWatch:
+    return ContentWatch(("front", "side"), WORKSPACE, "base", ContentConfig(), "the first keyframe", ANEW)
+
+
+def test_a_camera_is_held_against_where_it_was_in_views_of_before(watch: ContentWatch) -> None:
+    watch.remember([view("front"), view("gone")], dict)
+    assert faults(watch, [view("front", x=0.51), view("side", x=0.2)]) == {}
+    [(camera, fault)] = faults(watch, [view("front", x=0.53), view("side", x=0.2)]).items()
+    assert camera == "front"
+    assert "has moved by 0.030 m" in fault
+    assert "since the first keyframe" in fault
+    assert fault.endswith(ANEW)
+
+
+@pytest.mark.parametrize(
+    ("depth", "words"),
+    [(0.0, "measures nothing: 0.0%"), (np.nan, "measures nothing"), (900.0, "median of 900 m"), (9e-4, "another unit")],
+)
+def test_depth_of_nothing_or_in_another_unit_is_named(watch: ContentWatch, depth: float, words: str) -> None:
+    bad = replace(view("side"), depth=np.full((24, 32), depth, np.float32))
+    found = faults(watch, [view("front"), bad])
+    assert list(found) == ["side"]
+    assert words in found["side"]
+
+
+def test_two_cameras_in_one_frame_are_both_named(watch: ContentWatch) -> None:
+    found = faults(watch, [view("front"), view("side")], frame="camera")
+    assert set(found) == {"front", "side"}
+    assert "in frame 'camera' like those of side" in found["front"]
