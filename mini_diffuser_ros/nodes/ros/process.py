@@ -35,6 +35,7 @@ AWAKE_PERIOD = 0.03  # seconds between two looks at whether the node stood still
 EXECUTOR_TIMEOUT = 1.0  # seconds that callbacks may go on after the nodes were closed
 # Seconds: Python runs a signal's handler in the main thread, which a signal that another thread received does not wake.
 LONGEST_WAIT = 1.0
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 FAILED = 1  # exit code of a node that could not start, or whose callback raised
 # Parameters that rclpy declares by itself on one distribution or another.
 OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -117,6 +118,7 @@ def run_nodes(builds: Sequence[Build]) -> NoReturn:
     The exit code is 0 after a signal, 128 and the signal's number if it came before all nodes were built, that with
     which a node has finished, or 1 after a failure.
     """
+    _share_memory()
     code = _Process().run(builds)
     rclpy.try_shutdown()
     # Everything has ended in order. What the interpreter would still do, unloading torch, takes a busy machine
@@ -125,6 +127,16 @@ def run_nodes(builds: Sequence[Build]) -> NoReturn:
     sys.stderr.flush()
     ctypes.CDLL(None).fflush(None)
     os._exit(code)
+
+
+def _share_memory() -> None:
+    """Have all threads allocate from one arena of glibc.
+
+    Images and clouds are made in one thread and freed in another, whichever the executor takes; with arenas of their
+    own, what each of them keeps of that grows for hours.
+    """
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(_ARENA_MAX, 1)
 
 
 class _Hosted:
