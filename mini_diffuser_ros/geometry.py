@@ -1,4 +1,4 @@
-"""Poses, rotations, frames and voxels.
+"""Poses, rotations, frames, planes and voxels.
 
 Quaternions are xyzw, as in ROS messages; transforms3d, which does the conversions, uses wxyz, and this is the only
 module that knows it. ``a_from_b`` is the 4x4 pose of frame b in frame a: ``p_a = a_from_b @ p_b``.
@@ -171,6 +171,22 @@ def voxel_downsample_columns(
 def evenly_spread(count: int, most: int) -> NDArray[np.int64]:
     """At most ``most`` of the indices below ``count``, from the first to the last in steps as equal as can be."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def nearest_plane(points: NDArray[np.floating]) -> tuple[Array, float]:
+    """The plane that lies nearest to points, by the squares of their distances.
+
+    Args:
+        points: (N, 3) metres, three of them at least.
+
+    Returns:
+        The unit normal, (3,), which does not point down, and the offset, metres: ``normal @ point == offset`` on it.
+    """
+    exact = np.asarray(points, dtype=np.float64)
+    middle = exact.mean(axis=0)
+    normal = np.linalg.svd((exact - middle).T @ (exact - middle))[0][:, 2]
+    normal = normal if normal[2] > 0.0 else -normal
+    return normal, float(normal @ middle)
 
 
 def _voxel_keys(points: NDArray[np.floating], voxel_size: float) -> NDArray[np.int64]:

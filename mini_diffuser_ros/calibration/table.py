@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.calibration.errors import CalibrationError
+from mini_diffuser_ros.geometry import nearest_plane
 
 Array = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def find_table(points: NDArray[np.floating]) -> TablePlane:
         distances = sample @ normal - offset
         width = max(3.0 * 1.4826 * float(np.median(np.abs(distances[np.abs(distances) < _SEARCH_WIDTH]))), 0.002)
         on = sample[np.abs(distances) < width]
-        normal, offset = _fitted(on)
+        normal, offset = nearest_plane(on)
     distances = np.abs(sample @ normal - offset)
     share = float(np.mean(distances < _SEARCH_WIDTH))
     if share < MIN_SHARE:
@@ -118,11 +119,3 @@ def _largest_plane(points: Array) -> tuple[Array, float]:
     votes = np.count_nonzero(np.abs(few @ normals.T - offsets) < _SEARCH_WIDTH, axis=0)
     best = int(np.argmax(votes))
     return normals[best], float(offsets[best])
-
-
-def _fitted(points: Array) -> tuple[Array, float]:
-    """Normal, upwards, and offset of the plane that lies nearest to points."""
-    middle = points.mean(axis=0)
-    normal = np.linalg.svd((points - middle).T @ (points - middle))[0][:, 2]
-    normal = normal if normal[2] > 0.0 else -normal
-    return normal, float(normal @ middle)

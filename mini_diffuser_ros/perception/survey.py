@@ -13,7 +13,7 @@ from itertools import combinations, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.geometry import inverse_transform, transform_points
+from mini_diffuser_ros.geometry import inverse_transform, nearest_plane, transform_points
 from mini_diffuser_ros.perception.back_projection import back_project
 from mini_diffuser_ros.perception.content import ContentConfig, stride
 from mini_diffuser_ros.perception.distortion import project
@@ -25,6 +25,7 @@ CELL = 0.05  # metres, of the grid on which the extent of a plane is counted
 LEAST_POINTS = 60  # that a plane has to have
 LEAST_THINGS = 30  # points that have to be comparable for two cameras to disagree
 LEAST_CELLS = 12  # that a plane has to cover
+STEEPEST = 0.5  # cosine of the tilt from which on a plane is no table's
 MOSTLY = 0.4  # share of the cells that a camera sees in the workspace, from which on a plane is the table's
 ABOVE = 0.03  # metres above the table from which on points are things, which tell where a camera is
 AROUND = 0.3  # metres around the workspace within which things are looked at, the arm among them
@@ -121,9 +122,10 @@ def _table(points: Points, workspace: Workspace, config: ContentConfig) -> _Plan
         inliers = low[np.abs(low[:, 2] - height - low[:, :2] @ slopes) < width]
         if len(inliers) < LEAST_POINTS:
             return None
-        rows = np.column_stack([np.ones(len(inliers)), inliers[:, :2]])
-        height, *slope = np.linalg.lstsq(rows, inliers[:, 2], rcond=None)[0]
-        slopes, width = np.array(slope), 0.015
+        normal, offset = nearest_plane(inliers)
+        if normal[2] < STEEPEST:
+            return None
+        height, slopes, width = offset / normal[2], -normal[:2] / normal[2], 0.015
     covered, all_seen = _cells(inliers), _cells(near)
     if covered < max(LEAST_CELLS, MOSTLY * all_seen):
         return None

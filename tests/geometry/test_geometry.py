@@ -79,3 +79,19 @@ def test_an_empty_cloud_stays_empty_and_a_voxel_needs_a_size() -> None:
     assert points.shape == colors.shape == (0, 3)
     with pytest.raises(ValueError, match="voxel_size"):
         geometry.voxel_downsample(empty, empty.astype(np.uint8), 0.0)
+
+
+@given(
+    st.tuples(st.floats(-1.0, 1.0), st.floats(-1.0, 1.0), st.floats(0.1, 1.0)),
+    st.floats(-2.0, 2.0),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_nearest_plane_of_points_on_a_plane_is_that_plane(
+    direction: tuple[float, float, float], offset: float, seed: int
+) -> None:
+    normal = np.array(direction) / np.linalg.norm(direction)
+    points = np.random.default_rng(seed).uniform(-1.0, 1.0, (50, 3))
+    points += np.outer(offset - points @ normal, normal)
+    found, distance = geometry.nearest_plane(points)
+    np.testing.assert_allclose(found, normal, atol=1e-6)
+    assert distance == pytest.approx(offset, abs=1e-6)
