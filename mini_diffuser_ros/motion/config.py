@@ -48,7 +48,8 @@ class MotionConfig:
         straight_line_below: metres; a shorter move of the tool is tried as a straight line of the tool first, as
             approaching and lifting need it: over 10 cm a straight joint segment bows by up to 19 mm. 0 tries straight
             lines only when the straight joint path is blocked.
-        planning_time: seconds for the sampling planner.
+        planning_time: seconds of CPU for the search of a way around obstacles: on a loaded machine it takes longer by
+            the clock and finds the same.
         seed: of every random choice.
     """
 
@@ -74,7 +75,7 @@ class MotionConfig:
     gripper_symmetry: bool = True
     position_tolerance: float = bounded(1e-4, 1e-06, 0.1)
     rotation_tolerance: float = bounded(1e-3, 1e-06, 0.5)
-    ik_restarts: int = bounded(20, 0, 1000)
+    ik_restarts: int = bounded(40, 0, 1000)
     ik_iterations: int = bounded(30, 1, 1000)
     joint_limit_margin: float = bounded(0.02, 0.0, 0.5)
     straight_line_below: float = bounded(0.15, 0.0, 10.0)

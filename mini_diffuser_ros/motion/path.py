@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from mini_diffuser_ros.motion.collision import CollisionChecker
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.kinematics import ArmKinematics
+from mini_diffuser_ros.motion.roadmap import Roadmap
 from mini_diffuser_ros.motion.violation import Violation
 from mini_diffuser_ros.robots import RobotDescription
 
@@ -28,7 +31,7 @@ _LINE_JUMP = 0.35
 _OVERSHOOT = 1e-3
 """Radians by which a curve may swing over the joint margin between the points it goes through."""
 
-_CORNERS, _CORNER_SPREAD, _CORNER_SPEED = 40, 1.0, 0.2
+_CORNERS, _CORNER_SPREAD, _CORNER_SPEED = 10, 1.0, 0.2
 """Places of the one corner that are tried first, radians by which the last lie beside the middle, and rad/s at which
 joints may move farther out there."""
 
@@ -99,18 +102,27 @@ def _polyline(piece: BSpline) -> Array:
 
 
 class SamplingPlanner:
-    """RRT-Connect around obstacles, shortened and rounded.
+    """Ways around obstacles, shortened and rounded: with one corner, on a map of the workspace, by RRT-Connect.
 
     Args:
         robot: joint limits.
         config: planning time and seed.
+        kinematics: of the arm.
         checker: validity of states and motions.
     """
 
-    def __init__(self, robot: RobotDescription, config: MotionConfig, checker: CollisionChecker) -> None:
+    def __init__(
+        self, robot: RobotDescription, config: MotionConfig, kinematics: ArmKinematics, checker: CollisionChecker
+    ) -> None:
         self._robot = robot
         self._config = config
+        self._kinematics = kinematics
         self._checker = checker
+
+    @cached_property
+    def _roadmap(self) -> Roadmap:
+        """Drawn when it is first needed, which is seldom."""
+        return Roadmap(self._kinematics, self._config, self._robot.home)
 
     def paths(self, start: Array, goals: Sequence[Array], *, briefly: bool = False) -> list[list[BSpline]]:
         """Collision-free paths from ``start`` to one of ``goals`` (J,), none if time runs out.
@@ -122,7 +134,10 @@ class SamplingPlanner:
         """
         waypoints = self._by_one_corner(start, goals)
         if waypoints is None and not briefly:
-            waypoints = self._waypoints(start, goals)
+            roadmap, deadline = self._roadmap, time.thread_time() + self._config.planning_time
+            waypoints = roadmap.way(start, goals, self._checker, lambda: time.thread_time() > deadline)
+            if waypoints is None:
+                waypoints = self._by_trees(start, goals, deadline)
         if waypoints is None:
             return []
         waypoints = _shortened(waypoints, self._checker, np.random.default_rng(self._config.seed))
@@ -150,7 +165,7 @@ class SamplingPlanner:
                     return np.stack([start, corner, goal])
         return None
 
-    def _waypoints(self, start: Array, goals: Sequence[Array]) -> Array | None:
+    def _by_trees(self, start: Array, goals: Sequence[Array], deadline: float) -> Array | None:
         _seed_ompl(self._config.seed)
         space = self._space(start)
         information = base.SpaceInformation(space)
@@ -167,7 +182,7 @@ class SamplingPlanner:
         planner.setRange(1.5)
         planner.setProblemDefinition(problem)
         planner.setup()
-        planner.solve(base.timedPlannerTerminationCondition(self._config.planning_time))
+        planner.solve(base.PlannerTerminationCondition(lambda: time.thread_time() > deadline))
         if not problem.hasExactSolution():
             return None
         return np.array([state[0 : len(start)] for state in problem.getSolutionPath().getStates()])

@@ -95,7 +95,7 @@ class MotionPlanner:
         self._led = robot.position_limits + self.config.start_slack * np.array([-1.0, 1.0])
         self._kinematics = ArmKinematics(robot, self.config)
         self._checker = CollisionChecker(robot, self.config, planning_model(robot, self.config))
-        self._sampling = SamplingPlanner(robot, self.config, self._checker)
+        self._sampling = SamplingPlanner(robot, self.config, self._kinematics, self._checker)
 
     def plan(
         self,
@@ -108,8 +108,8 @@ class MotionPlanner:
         """A trajectory that brings the tool centre point to a pose.
 
         Tried in order: the straight joint segment to the nearest of the arm's solutions, a straight line of the tool,
-        sampling; for short moves (``straight_line_below``) the line comes first. The pose turned by 180 degrees about
-        the approach axis counts as the same (``gripper_symmetry``).
+        a way with corners; for short moves (``straight_line_below``) the line comes first. The pose turned by 180
+        degrees about the approach axis counts as the same (``gripper_symmetry``).
 
         Args:
             start: (J,) radians, the current joint positions; the arm is at rest.
