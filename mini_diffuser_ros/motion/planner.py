@@ -411,9 +411,11 @@ class MotionPlanner:
         if outside and not paths:
             # Led outside the workspace, the tool may have to pass through more of what lies there.
             self._checker.leave_by_any_way()
-            straight = [[straight_path(start, goal)] for goal in goals]
-            paths = [pieces for pieces in straight if path_violation(self._checker, pieces) is None]
-            paths = paths or self._sampling.paths(start, goals)
+            nearest = sorted(goals, key=lambda q: self._kinematics.cost(start, q))
+            straight = ([straight_path(start, goal)] for goal in nearest)
+            free = (pieces for pieces in straight if path_violation(self._checker, pieces) is None)
+            passable = next((pieces for pieces in free if self._passable(pieces)), None)
+            paths = [passable] if passable else self._sampling.paths(start, goals)
         paths = [pieces for pieces in paths if self._passable(pieces)]
         if not paths:
             obstacle = f"the straight way is blocked by {blocked.second} near {blocked.first}"
