@@ -10,6 +10,7 @@ import pytest
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState, PointCloud2
+from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_to_message, seconds
 from mini_diffuser_ros.records import Cloud
@@ -22,6 +23,7 @@ Result = MoveToKeyframe.Result
 TABLE = np.array([[0.5, 0.5, 0.0]], np.float32)
 WALL = np.stack(np.meshgrid(np.arange(0.3, 0.7, 0.02), [-0.02, 0.0, 0.02], np.arange(0.02, 0.36, 0.02)), axis=-1)
 CLOUD_PERIOD = 0.1  # seconds
+RESUME = "/mini_diffuser/resume"
 
 
 class Clouds:
@@ -75,7 +77,12 @@ def motion(start: Callable[..., Process], peer: Peer, clouds: Clouds) -> Process
 @pytest.fixture
 def at_left(peer: Peer, motion: Process, clouds: Clouds) -> Iterator[None]:
     clouds.points = TABLE
-    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success)
+
+    def there() -> bool:
+        peer.call(Trigger, RESUME)
+        return bool(peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success)
+
+    peer.await_that(there)
     yield
     clouds.points = TABLE
 
@@ -101,6 +108,19 @@ def test_a_motion_leads_over_a_wall_that_clouds_show(peer: Peer, clouds: Clouds,
     assert distances.min() > 0.02
 
 
+def _begin(peer: Peer, joints: list[Any], target: Any) -> Any:
+    """Handle of a motion that has begun; clouds and joint states of a busy test may be too late for the first."""
+
+    def moving() -> Any:
+        peer.call(Trigger, RESUME)
+        handle = peer.send(MoveToKeyframe, MOVE, candidates=[target])
+        ended = handle.get_result_async()
+        peer.await_that(lambda: ended.done() or is_moving(joints))
+        return None if ended.done() else handle
+
+    return peer.await_that(moving)
+
+
 def _reached(result: Any) -> Any:
     """The result of a goal that was not planned on a cloud of before; those take a moment to be overtaken."""
     return result if result.outcome == Result.REACHED else None
@@ -110,8 +130,7 @@ def _reached(result: Any) -> Any:
 def test_something_that_comes_into_the_way_stops_the_arm_before_it(
     peer: Peer, clouds: Clouds, joints: list[Any]
 ) -> None:
-    handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT])
-    peer.await_that(lambda: is_moving(joints))
+    handle = _begin(peer, joints, RIGHT)
     clouds.points = np.random.default_rng(0).uniform((0.3, -0.2, 0.05), (0.7, -0.1, 0.6), (2000, 3)).astype(np.float32)
 
     result = peer.result_of(handle.get_result_async()).result
@@ -124,8 +143,7 @@ def test_something_that_comes_into_the_way_stops_the_arm_before_it(
 
 @pytest.mark.usefixtures("at_left")
 def test_without_clouds_a_motion_ends_and_none_begins(peer: Peer, clouds: Clouds, joints: list[Any]) -> None:
-    handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT])
-    peer.await_that(lambda: is_moving(joints))
+    handle = _begin(peer, joints, RIGHT)
     clouds.points = None
 
     ended = peer.result_of(handle.get_result_async()).result
