@@ -27,8 +27,6 @@ TellProgress = Callable[[str, float], None]
 ARRIVAL_TOLERANCE = 0.05
 """Radians by which a joint may miss the end of a trajectory."""
 
-"""Of the largest width, from which the gripper counts as open."""
-
 STIRRED = 0.01
 """Radians by which a joint may be elsewhere than where a motion was planned from, when somebody has consented to it."""
 

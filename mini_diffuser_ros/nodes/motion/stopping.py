@@ -73,6 +73,10 @@ class Stopping:
     def stop(self, reason: str) -> None:
         """Stop until somebody resumes."""
         self._latch.stop(reason)
+        self._end_goals(reason)
+
+    def _end_goals(self, reason: str) -> None:
+        """What follows when the latch is closed."""
         self._interrupt(reason)
         self._state.publish(Bool(data=True))
 
@@ -87,7 +91,7 @@ class Stopping:
                 self._latch.stop(beat.reason)
         if is_new:
             self._logger.warning(f"guard_node has stopped the arm: {beat.reason}; call mini_diffuser/resume to go on")
-            self.stop(beat.reason)
+            self._end_goals(beat.reason)
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         # First of all the controllers: everything else is bookkeeping.

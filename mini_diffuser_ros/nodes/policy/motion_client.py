@@ -20,9 +20,8 @@ from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 NAME = "mini_diffuser/move_to_keyframe"
-TIMEOUT = (
-    3600.0  # seconds for one keyframe, also slow or held by a person; motion_node supervises it, and its silence tells
-)
+# Seconds for one keyframe, also slow or held by a person: motion_node supervises it, and its silence tells.
+TIMEOUT = 3600.0
 
 
 class MotionEndedError(InterruptionError):
