@@ -32,6 +32,7 @@ from tf2_ros import StaticTransformBroadcaster
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.bench.resources import Reading, cpu_seconds
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.messages import (
     color_from_image,
     depth_from_image,
@@ -41,6 +42,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
     seconds,
     transform_from_matrix,
 )
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import CameraView
 from mini_diffuser_ros.robots import load_robot
@@ -169,14 +171,14 @@ class CloudListener:
         self.ages: list[float] = []
         self.figures: list[dict[str, float]] = []
         self.problems: set[str] = set()
-        node.create_subscription(PointCloud2, "mini_diffuser/cloud", self._on_cloud, qos_profile_sensor_data)
+        node.create_subscription(PointCloud2, CLOUD_TOPIC, self._on_cloud, qos_profile_sensor_data)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def clear(self) -> None:
         self.ages, self.figures, self.problems = [], [], set()
 
     def _on_cloud(self, message: PointCloud2) -> None:
-        self.ages.append(1e3 * (self.node.get_clock().now().nanoseconds / 1e9 - seconds(message.header.stamp)))
+        self.ages.append(1e3 * (ros_seconds(self.node) - seconds(message.header.stamp)))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         figures: dict[str, float] = {}

@@ -31,6 +31,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
     stamp_from_seconds,
     trajectory_from_message,
 )
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.simulation.sim_actions import degree_of
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
@@ -82,7 +83,7 @@ class StandInArm:
 
         self.node = rclpy.create_node("stand_in_arm", namespace=namespace)
         # A controller's cycle has one time, by which it samples, stamps and begins.
-        self._clock = seconds(self.node.get_clock().now().to_msg()) - time.monotonic()
+        self._clock = ros_seconds(self.node) - time.monotonic()
         group = ReentrantCallbackGroup()
         self._states = self.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         self._gripper_states = self.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)

@@ -41,10 +41,10 @@ from mini_diffuser_ros.nodes.motion.obstacle_clouds import ObstacleClouds
 from mini_diffuser_ros.nodes.motion.speed_control import SpeedControl
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
-from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC as CLOUD
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
 from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
@@ -189,7 +189,7 @@ class MotionNode(ManagedNode):
 
     def _obstacle_watch(self, parameters: Parameters, in_cell: bool) -> ObstacleWatch | None:
         """What the cameras see as obstacles, if that is wanted. It plans in a thread and with a planner of its own."""
-        wanted = parameters.flag("obstacles.from_cloud", in_cell, f"keep away from what {CLOUD} shows")
+        wanted = parameters.flag("obstacles.from_cloud", in_cell, f"keep away from what {CLOUD_TOPIC} shows")
         max_age = parameters.number(
             "obstacles.max_cloud_age", 2.0, "seconds without a cloud after which nothing moves", 0.1, 60.0
         )

@@ -19,16 +19,15 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import calibration_of
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.heartbeat import Heart
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
-from mini_diffuser_ros.nodes.ros.messages import (
-    NANOSECONDS,
-    cloud_to_message,
-)
+from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
 from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
@@ -108,14 +107,14 @@ class PerceptionNode(ManagedNode):
         )
         self._frames = FrameLookup(self, self._tf_timeout)
         self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)
-        self._time_watch = SetBackClock(lambda: self.get_clock().now().nanoseconds / NANOSECONDS)
+        self._time_watch = SetBackClock(lambda: ros_seconds(self))
         self._fusion_problem = ""
         self._next_cloud = self._next_look = 0.0
         self._fusion_times, self._fusion_cpu = RecentValues(), RecentValues()
         self._latencies, self._ages = RecentValues(), RecentValues()
         self._dropped_sets = self._points = 0
 
-        self._publisher = self.create_publisher(PointCloud2, "mini_diffuser/cloud", QoSProfile(depth=1))
+        self._publisher = self.create_publisher(PointCloud2, CLOUD_TOPIC, QoSProfile(depth=1))
         self._heart = Heart(self, "perception")
         self._fuse = self.create_guard_condition(self._fuse_newest, MutuallyExclusiveCallbackGroup())
         self._inputs = {

@@ -20,9 +20,10 @@ from visualization_msgs.msg import MarkerArray
 
 from mini_diffuser_ros.nodes.policy.markers import mode_markers
 from mini_diffuser_ros.nodes.policy.motion_client import MotionClient, MotionEndedError
-from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, NewestCloud
+from mini_diffuser_ros.nodes.policy.newest_cloud import NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
 from mini_diffuser_ros.nodes.ros.action_goal import poll
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
 from mini_diffuser_ros.nodes.ros.heartbeat import LOOKING, Heart
@@ -100,7 +101,7 @@ class PolicyNode(ManagedNode):
         listening = MutuallyExclusiveCallbackGroup()
         self.create_subscription(
             PointCloud2,
-            TOPIC,
+            CLOUD_TOPIC,
             self._on_cloud,
             qos_profile_sensor_data,
             callback_group=MutuallyExclusiveCallbackGroup(),

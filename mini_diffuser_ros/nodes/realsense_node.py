@@ -20,7 +20,6 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOP
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.messages import (
-    NANOSECONDS,
     image_from_color,
     image_from_millimetres,
     info_from_intrinsics,
@@ -29,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
 )
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception.realsense import (
     RealSenseCamera,
     RealSenseDevices,
@@ -152,7 +152,7 @@ class RealSenseOutput:
         """ROS time of colour and of depth."""
         offset = 0.0
         if not frame.host_clock:
-            received = self._node.get_clock().now().nanoseconds / NANOSECONDS
+            received = ros_seconds(self._node)
             newest = max(frame.color_stamp, frame.depth_stamp)
             offset = self._clock.to_receiver(newest, received) - newest
         return stamp_from_seconds(frame.color_stamp + offset), stamp_from_seconds(frame.depth_stamp + offset)

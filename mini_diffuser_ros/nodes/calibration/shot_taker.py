@@ -15,8 +15,8 @@ from mini_diffuser_ros.nodes.cameras.camera_views import view_from_messages
 from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS
 from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
 from mini_diffuser_ros.nodes.ros.process import AWAKE_PERIOD, NodeError
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.robots import RobotDescription
@@ -99,4 +99,4 @@ class ShotTaker:
         self._token.notify()
 
     def _now(self) -> float:
-        return float(self._node.get_clock().now().nanoseconds) / NANOSECONDS
+        return ros_seconds(self._node)

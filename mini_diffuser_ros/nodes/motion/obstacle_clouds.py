@@ -7,8 +7,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.policy.newest_cloud import TOPIC, check_lead
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, check_lead
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
@@ -30,7 +31,7 @@ class ObstacleClouds:
         # A look ahead may take longer than a cloud: the next one waits for it, and the newest of those counts.
         group = MutuallyExclusiveCallbackGroup()
         self._subscription = node.create_subscription(
-            PointCloud2, TOPIC, self._take, qos_profile_sensor_data, callback_group=group
+            PointCloud2, CLOUD_TOPIC, self._take, qos_profile_sensor_data, callback_group=group
         )
         self._timer = steady_timer(node, CHECK_PERIOD, watch.check_age)
 
@@ -39,7 +40,7 @@ class ObstacleClouds:
             cloud = cloud_from_message(message)
             self._check(cloud)
         except MalformedMessageError as error:
-            self._node.get_logger().warning(f"{TOPIC}: {error}", throttle_duration_sec=5.0)
+            self._node.get_logger().warning(f"{CLOUD_TOPIC}: {error}", throttle_duration_sec=5.0)
             return
         self._watch.take(cloud)
 
@@ -51,7 +52,7 @@ class ObstacleClouds:
         """
         if cloud.frame != self._base_frame:
             raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'")
-        late = self._node.get_clock().now().nanoseconds / NANOSECONDS - cloud.stamp
+        late = ros_seconds(self._node) - cloud.stamp
         check_lead(-late)
         if late > self._watch.max_age:
             allowed = f"allowed are {self._watch.max_age:.1f} s (obstacles.max_cloud_age)"

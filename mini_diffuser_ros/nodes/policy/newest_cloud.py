@@ -8,15 +8,15 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, check_lead
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
 
-TOPIC = "mini_diffuser/cloud"
 SPEAKS_WITHIN = 3.0  # seconds, after which perception is taken to be gone
-MAX_LEAD = 0.25  # seconds that a cloud may be stamped in the future; by its stamp it is known to be new
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent
 
 
@@ -44,13 +44,13 @@ class NewestCloud:
         """A new message; whether it holds a cloud."""
         try:
             cloud = cloud_from_message(message)
-            check_lead(cloud.stamp - self._now())
+            check_lead(cloud.stamp - ros_seconds(self._node))
         except MalformedMessageError as error:
-            self._problem = f"{TOPIC}: {error}"
+            self._problem = f"{CLOUD_TOPIC}: {error}"
             self._node.get_logger().warning(self._problem, throttle_duration_sec=5.0)
             return False
         self._cloud, self._arrived, self._problem = cloud, time.monotonic(), ""
-        self._ages.add(1e3 * (self._now() - cloud.stamp))
+        self._ages.add(1e3 * (ros_seconds(self._node) - cloud.stamp))
         return True
 
     def is_fresh(self) -> bool:
@@ -64,7 +64,7 @@ class NewestCloud:
             NodeError: if none comes.
             InterruptionError: when the token is interrupted.
         """
-        newer_than = self._now() + settle_time
+        newer_than = ros_seconds(self._node) + settle_time
 
         def newer() -> Cloud | None:
             cloud = self._cloud
@@ -74,7 +74,7 @@ class NewestCloud:
             return token.wait_for(newer, self._timeout)
         except TimeoutError:
             what = "no cloud" if self._cloud is None else "no new cloud"
-            raise NodeError(f"{what} on {TOPIC} within {self._timeout:.1f} s; {self._reason()}") from None
+            raise NodeError(f"{what} on {CLOUD_TOPIC} within {self._timeout:.1f} s; {self._reason()}") from None
 
     def health(self) -> Health:
         """Age and rate of the clouds."""
@@ -82,11 +82,11 @@ class NewestCloud:
         if self._problem:
             return Health(HealthLevel.ERROR, self._problem, values)
         if self._arrived is None or self._cloud is None:
-            return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} yet", values)
+            return Health(HealthLevel.ERROR, f"no cloud on {CLOUD_TOPIC} yet", values)
         values["points"] = len(self._cloud)
         if not self.is_fresh():
             silence = self._node.awake.since(self._arrived)
-            return Health(HealthLevel.ERROR, f"no cloud on {TOPIC} for {silence:.1f} s", values)
+            return Health(HealthLevel.ERROR, f"no cloud on {CLOUD_TOPIC} for {silence:.1f} s", values)
         return Health(HealthLevel.OK, "clouds arrive", values)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
@@ -99,24 +99,9 @@ class NewestCloud:
         if self._problem:
             return self._problem
         if self.is_fresh() and self._cloud is not None:
-            late = self._now() - self._cloud.stamp
+            late = ros_seconds(self._node) - self._cloud.stamp
             return f"clouds come, the newest shows what was {late:.1f} s ago: are the machines' clocks synchronised?"
         told, words = self._told
         if self._node.awake.since(told) < SPEAKS_WITHIN:
             return f"perception_node says: {words}"
         return "perception_node says nothing; does it run? /diagnostics has the cameras"
-
-    def _now(self) -> float:
-        return float(self._node.get_clock().now().nanoseconds) * 1e-9
-
-
-def check_lead(lead: float) -> None:
-    """Refuse a cloud that is stamped too many seconds in the future.
-
-    Raises:
-        MalformedMessageError: it seems to show what is yet to come.
-    """
-    if lead > MAX_LEAD:
-        raise MalformedMessageError(
-            f"a cloud is stamped {lead:.2f} s in the future, allowed are {MAX_LEAD} s: synchronise the machines' clocks"
-        )

@@ -21,7 +21,8 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import (
 )
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, MalformedMessageError, seconds
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, seconds
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.sensing.camera_monitor import (
     SEVERAL_SENDERS,
@@ -162,7 +163,7 @@ class RecorderCameras:
         return [lines[camera] for camera in self.names if camera in lines]
 
     def _on_image(self, camera: str, add: AddImage, message: Any) -> None:
-        now = Instant(self._awake.now(), self._node.get_clock().now().nanoseconds / NANOSECONDS)
+        now = Instant(self._awake.now(), ros_seconds(self._node))
         # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
         pair = add(camera, seconds(message.header.stamp), message, now)
         if pair is not None and self._shows_anew(pair, now.steady):

@@ -14,8 +14,8 @@ from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.data.episode_recorder import EpisodeProgress, EpisodeRecorder, RecorderState
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception import PerceptionError
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
 from mini_diffuser_ros.sensing.rest import Rest
@@ -58,7 +58,7 @@ class RecordingSession:
 
     def now(self) -> float:
         """Seconds of the node's clock."""
-        return self._node.get_clock().now().nanoseconds / NANOSECONDS
+        return ros_seconds(self._node)
 
     def attempt(self, action: Callable[[], str]) -> tuple[bool, str]:
         """Whether an action succeeded, and its line or the reason; told to everybody as well."""

@@ -10,8 +10,9 @@ from rclpy.node import Node
 from rclpy.time import Time as ClockTime
 from tf2_ros import Buffer, ExtrapolationException, TransformException, TransformListener
 
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, matrix_from_transform
+from mini_diffuser_ros.nodes.ros.messages import matrix_from_transform
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.sensing.stamps import SetBackClock
 from mini_diffuser_ros.support.errors import one_line
 
@@ -28,7 +29,7 @@ class FrameLookup:
         self._timeout = timeout
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
-        self._clock = SetBackClock(lambda: node.get_clock().now().nanoseconds / NANOSECONDS)
+        self._clock = SetBackClock(lambda: ros_seconds(node))
 
     def parent_from_child(
         self, parent: str, child: str, stamp: Time, timeout: float | None = None

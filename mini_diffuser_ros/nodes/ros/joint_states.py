@@ -10,7 +10,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 
-from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, seconds
+from mini_diffuser_ros.nodes.ros.messages import seconds
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 
 TakeJoints = Callable[[Sequence[str], Sequence[float], Sequence[float], float, float], None]
 """Takes names, positions, velocities, stamp and the steady clock's time, as ``JointHistory.add`` does."""
@@ -24,7 +25,7 @@ def subscribe_joint_states(node: Node, take: TakeJoints) -> None:
 
     def on_joints(message: JointState) -> None:
         # Some drivers leave the stamp 0.
-        stamp = seconds(message.header.stamp) or node.get_clock().now().nanoseconds / NANOSECONDS
+        stamp = seconds(message.header.stamp) or ros_seconds(node)
         try:
             take(message.name, message.position, message.velocity, stamp, time.monotonic())
         except ValueError as error:

@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState, PointCloud2
 
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.messages import (
     MalformedMessageError,
     cloud_from_message,
@@ -78,7 +79,7 @@ class RunObserver:
                 sensors,
                 callback_group=listening,
             )
-        node.create_subscription(PointCloud2, "mini_diffuser/cloud", self._on_cloud, sensors, callback_group=listening)
+        node.create_subscription(PointCloud2, CLOUD_TOPIC, self._on_cloud, sensors, callback_group=listening)
         node.create_subscription(KeyframeModes, "mini_diffuser/modes", self._on_modes, 10, callback_group=listening)
         node.create_subscription(JointState, "joint_states", self._on_joints, sensors, callback_group=listening)
         steady_timer(node, 1.0 / rate, self._film)

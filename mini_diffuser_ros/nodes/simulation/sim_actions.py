@@ -20,9 +20,9 @@ from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
 from mini_diffuser_ros.nodes.ros.messages import (
     MalformedMessageError,
     duration_from_seconds,
-    seconds,
     trajectory_from_message,
 )
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation.realtime.trajectory_sampling import CUBIC, LINEAR, QUINTIC
 from mini_diffuser_ros.simulation.realtime.world_driver import FINGER_TOLERANCE, WorldDriver
@@ -123,7 +123,7 @@ class ArmActionServer(_Serving):
 
     def _execute(self, goal: Any) -> FollowJointTrajectory.Result:
         """Runs in a thread of the executor until the arm has arrived or the goal was taken away."""
-        now = seconds(self._node.get_clock().now().to_msg())
+        now = ros_seconds(self._node)
         trajectory = trajectory_from_message(goal.request.trajectory, self._joint_names, now)
         canceled = False
         with self._goals.of(goal) as token:
