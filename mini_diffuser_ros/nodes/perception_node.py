@@ -33,7 +33,7 @@ from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import CameraView, Cloud, Provenance
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, CameraMonitor, Instant, SyncConfig
 from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
@@ -103,7 +103,7 @@ class PerceptionNode(ManagedNode):
 
         self._joints = JointHistory()
         self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(
-            cameras, sync, limits, self.awake.now(), calibration_of
+            CameraMonitor(cameras, sync, limits, self.awake.now(), calibration_of)
         )
         self._frames = FrameLookup(self, self._tf_timeout)
         self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)

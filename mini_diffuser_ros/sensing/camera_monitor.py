@@ -174,6 +174,9 @@ class CameraMonitor(Generic[Image, Info]):
         limits: which ages are used.
         start: the steady clock's seconds now.
         calibration_of: what of a calibration is the same as long as the camera is.
+
+    Attributes:
+        cameras: names.
     """
 
     def __init__(
@@ -184,6 +187,7 @@ class CameraMonitor(Generic[Image, Info]):
         start: float,
         calibration_of: Callable[[Info], object] = lambda info: info,
     ) -> None:
+        self.cameras = tuple(cameras)
         self._config, self._limits, self._calibration_of = config, limits, calibration_of
         self._cameras = {name: _Camera[Image, Info](Pairing(config.pair_limits), start) for name in cameras}
         self._lock = threading.Lock()

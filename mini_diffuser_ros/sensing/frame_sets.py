@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from mini_diffuser_ros.sensing.camera_monitor import (
-    AgeLimits,
     CameraHealth,
     CameraMonitor,
     Instant,
     RgbdPair,
-    SyncConfig,
 )
 
 Image = TypeVar("Image")
@@ -30,23 +28,12 @@ class FrameCollector(Generic[Image, Info]):
     """Collects images and hands out sets of pairs that belong together. Any thread may call it.
 
     Args:
-        cameras: names.
-        config: tolerances.
-        limits: which ages are used.
-        start: the steady clock's seconds now.
-        calibration_of: what of a calibration is the same as long as the camera is.
+        monitor: makes the pairs, and says which cameras are there.
     """
 
-    def __init__(
-        self,
-        cameras: Sequence[str],
-        config: SyncConfig,
-        limits: AgeLimits,
-        start: float,
-        calibration_of: Callable[[Info], object] = lambda info: info,
-    ) -> None:
-        self._monitor = CameraMonitor[Image, Info](cameras, config, limits, start, calibration_of)
-        self._frames = {name: deque[RgbdPair[Image, Info]](maxlen=_KEPT) for name in cameras}
+    def __init__(self, monitor: CameraMonitor[Image, Info]) -> None:
+        self._monitor = monitor
+        self._frames = {name: deque[RgbdPair[Image, Info]](maxlen=_KEPT) for name in monitor.cameras}
         self._lock = threading.Lock()
         self.hindrance = "no camera delivers"
         """Why the last :meth:`take` gave no set; empty if it did."""

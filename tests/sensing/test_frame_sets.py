@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, Instant, SyncConfig
+from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, CameraMonitor, Instant, SyncConfig
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
 
 CONFIG = SyncConfig(pair_tolerance=0.01, set_tolerance=0.05, stale_after=1.0)
@@ -24,7 +24,7 @@ def at(moment: float) -> Instant:
 
 
 def collector(*cameras: str, limits: AgeLimits = AGELESS, config: SyncConfig = CONFIG) -> Collector:
-    made: Collector = FrameCollector(cameras, config, limits, start=0.0)
+    made: Collector = FrameCollector(CameraMonitor(cameras, config, limits, start=0.0))
     for camera in cameras:
         made.add_info(camera, f"info of {camera}")
     return made
@@ -67,7 +67,7 @@ def test_a_camera_that_never_came_is_left_out_and_named() -> None:
 
 
 def test_a_camera_without_calibration_is_told_so() -> None:
-    frames: Collector = FrameCollector(["front"], CONFIG, AGELESS, start=0.0)
+    frames: Collector = FrameCollector(CameraMonitor(["front"], CONFIG, AGELESS, start=0.0))
     deliver(frames, "front", 10.0, 0.5)
     assert frames.take(at(0.5)) is None
     assert "camera_info" in frames.health(2.0)[0].message

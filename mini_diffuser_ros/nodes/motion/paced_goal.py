@@ -11,7 +11,7 @@ from control_msgs.action import FollowJointTrajectory
 from mini_diffuser_ros.motion.braking import TrajectoryProgress
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal
-from mini_diffuser_ros.nodes.ros.messages import seconds
+from mini_diffuser_ros.nodes.ros.messages import in_order, seconds
 from mini_diffuser_ros.sensing.arm_watch import nearest_miss
 
 SAME_SPEED = 0.01  # of the planned speed, less than which is no change
@@ -50,8 +50,7 @@ class PacedGoal:
     def hear(self, feedback: FollowJointTrajectory.Feedback, now: float) -> tuple[str, float]:
         """The controller's word; the joint that its reference leads farthest off the planned path, and radians."""
         names = self.paced.planned.joint_names
-        by_name = dict(zip(feedback.joint_names, feedback.desired.positions, strict=False))
-        reference = np.array([by_name.get(name, np.nan) for name in names])
+        reference = in_order(feedback.joint_names, feedback.desired.positions, names)
         if not np.isfinite(reference).all():
             return "", 0.0
         self.progress.heard(reference, now, seconds(feedback.header.stamp))

@@ -10,6 +10,7 @@ from control_msgs.action import FollowJointTrajectory
 
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionFaultError, Result
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal
+from mini_diffuser_ros.nodes.ros.messages import in_order
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.sensing.arm_watch import nearest_miss
 from mini_diffuser_ros.sensing.errors import ContradictoryJointsError, DeviationError
@@ -71,8 +72,7 @@ class StartCheck:
 
         def on_feedback(feedback: FollowJointTrajectory.Feedback) -> None:
             place = feedback.actual.positions if len(feedback.actual.positions) else feedback.desired.positions
-            by_name = dict(zip(feedback.joint_names, place, strict=False))
-            positions = np.array([by_name.get(name, np.nan) for name in trajectory.joint_names])
+            positions = in_order(feedback.joint_names, place, trajectory.joint_names)
             if np.isfinite(positions).all():
                 said.append(positions)
                 token.notify()

@@ -48,6 +48,12 @@ def seconds(stamp: Time) -> float:
     return stamp.sec + stamp.nanosec / NANOSECONDS
 
 
+def in_order(names: Sequence[str], values: Sequence[float], wanted: Sequence[str]) -> Array:
+    """(J,) values of the wanted names, in their order; NaN where there is none."""
+    by_name = dict(zip(names, values, strict=False))
+    return np.array([by_name.get(name, np.nan) for name in wanted])
+
+
 def stamp_from_seconds(value: float) -> Time:
     """Stamp of seconds."""
     whole, nanoseconds = divmod(round(value * NANOSECONDS), NANOSECONDS)
