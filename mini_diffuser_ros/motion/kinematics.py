@@ -93,7 +93,7 @@ class ArmKinematics:
 
     def tool_places(self, positions: Array) -> Array:
         """(N, 3) metres of the tool centre point in the base frame at joint positions (N, J) radians."""
-        return np.asarray(self._chain.tools(self._chain.frames(positions))[:, :3, 3])
+        return self._robot.tcp_motion(positions)[0]
 
     def solve(self, base_from_tcp: Array, seed: Array, *, within_limits: bool = True) -> Attempt:
         """Joint positions near ``seed`` that bring the tool to a pose.

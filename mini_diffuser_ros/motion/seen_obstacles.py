@@ -139,7 +139,7 @@ class SeenObstacles:
         cells = self._cells
         if cells is None:
             return
-        close = np.flatnonzero((self._bounds(cells, placed, slice(None))[:, 0] < 0.0).any(axis=0))
+        close = self._close(cells, placed)
         required = cells.required.copy()
         if len(close):
             points = cells.within(close)
@@ -152,8 +152,12 @@ class SeenObstacles:
         cells = self._on_way if on_way else self._cells
         if cells is None:
             return None
-        close = np.flatnonzero((self._bounds(cells, placed, slice(None))[:, 0] < 0.0).any(axis=0))
+        close = self._close(cells, placed)
         return self._free(cells, placed, 0, close)[1] if len(close) else None
+
+    def _close(self, cells: _Cells, placed: PlacedShapes) -> Indices:
+        """Numbers of the cells in which a point may be too close to a shape at the first of these places."""
+        return np.flatnonzero((self._bounds(cells, placed, slice(None))[:, 0] < 0.0).any(axis=0))
 
     def near(self) -> Indices | None:
         """Numbers of all cells, None if nothing is seen: what :meth:`sweep` is first given."""

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.motion.chain import ArmChain
+from mini_diffuser_ros.motion.chain import ArmChain, cross
 from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]
@@ -72,13 +72,13 @@ class PlacedShapes:
             radius: (P,) metres, of spheres about the centres of ``moving`` that hold them.
         """
         turning = self.turning[moving] - self.turning[other]
-        velocity = _cross(turning, self.centers[moving]) + self.shifting[moving] - self.shifting[other]
+        velocity = cross(turning, self.centers[moving]) + self.shifting[moving] - self.shifting[other]
         speed = _norm(velocity) + radius[:, None] * _norm(turning)
         return Reach(leverage @ self.travel.T, speed, leverage @ _bends(self.travel).T)
 
     def tool_reach(self, leverage: Array) -> Reach:
         """(N,) how far the tool centre point comes, given (J,) metres per radian of the last shape of the arm."""
-        velocity = _cross(self.turning[-1], self.tools) + self.shifting[-1]
+        velocity = cross(self.turning[-1], self.tools) + self.shifting[-1]
         return Reach(self.travel @ leverage, _norm(velocity), _bends(self.travel) @ leverage)
 
 
@@ -119,7 +119,7 @@ class ArmShapes:
         turning, shifting = np.zeros((2, len(frames) + 1, count, 3))
         turns = steps.T[:, :, None] * frames[..., :3, 2]
         np.cumsum(turns, axis=0, out=turning[1:])
-        np.cumsum(_cross(frames[..., :3, 3], turns), axis=0, out=shifting[1:])
+        np.cumsum(cross(frames[..., :3, 3], turns), axis=0, out=shifting[1:])
         return PlacedShapes(
             poses[..., :3, :3],
             poses[..., :3, 3],
@@ -146,13 +146,6 @@ def _bends(travel: Array) -> Array:
     """
     inner = np.cumsum(travel, axis=1) - travel
     return np.asarray(travel * (travel + 2.0 * inner))
-
-
-def _cross(first: Array, second: Array) -> Array:
-    out = np.empty(np.broadcast_shapes(first.shape, second.shape))
-    for row, (one, other) in enumerate(((1, 2), (2, 0), (0, 1))):
-        out[..., row] = first[..., one] * second[..., other] - first[..., other] * second[..., one]
-    return out
 
 
 def _norm(vectors: Array) -> Array:
