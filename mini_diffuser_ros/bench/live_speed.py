@@ -17,19 +17,15 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.srv import SetSpeed
 from rclpy.action import ActionClient
 
+from mini_diffuser_ros.bench.arm_requests import TIMEOUT, keyframe_at, result_of, until
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.bench.guard_and_motion import guard_and_motion
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
-from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.nodes.ros.messages import mode_to_message
-from mini_diffuser_ros.records import KeyframeMode
-from mini_diffuser_ros.support.cancellation import CancellationToken
 
 SPACE = "/live_speed"
 STILL, BEGUN = 1e-4, 0.95  # rad/s, and of the speed at the call, below which the controller holds, or has begun to
-TIMEOUT = 60.0  # seconds
 # The arm's drivers share processors and an interpreter with this benchmark: they may be late.
 MOTION = {"max_joint_age": 1.0, "feedback_timeout": 1.0, "guard_timeout": 1.0, "watch.lag": 1.0, "watch.deviation": 0.4}
 GUARD = ("max_joint_age:=2.0", "motion_timeout:=2.0", "feedback_timeout:=2.0", "watch.lag:=2.0", "watch.deviation:=0.6")
@@ -63,7 +59,7 @@ class PacedArm:
         self._side = 1
         if not self._goals.wait_for_server(TIMEOUT) or not self._speed.wait_for_service(TIMEOUT):
             raise TimeoutError("motion_node did not start")
-        self._until(lambda: _outcome(self._begin()).result.outcome == Result.REACHED)
+        self._until(lambda: result_of(self._begin()).result.outcome == Result.REACHED)
 
     def once(self) -> dict[str, Any]:
         """Figures of one motion: milliseconds from the call, parts of the maker's limits, counts."""
@@ -82,7 +78,7 @@ class PacedArm:
         zero = max((at for at, now in since if at >= called and now >= STILL), default=called)
         held = self._arm.commanded_speed() < STILL and not motion.done()
         self._set(100.0)
-        result = _outcome(motion).result
+        result = result_of(motion).result
         acceleration, jerk = self._loads()
         return {
             "changes": changes + 2,
@@ -108,27 +104,18 @@ class PacedArm:
         )
 
     def _set(self, percent: float) -> None:
-        if not _outcome(self._speed.call_async(SetSpeed.Request(percent=percent))).success:
+        if not result_of(self._speed.call_async(SetSpeed.Request(percent=percent))).success:
             raise ValueError(f"a speed of {percent} % was refused")
 
     def _begin(self) -> Any:
         """Future of the result of a motion to the other side."""
         self._side = -self._side
-        pose = np.concatenate([(0.45, 0.25 * self._side, 0.3), top_down_quaternion(0.0)])
-        mode = mode_to_message(KeyframeMode(pose, True, False, 1.0, 0.0))
-        return _outcome(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=[mode]))).get_result_async()
+        mode = keyframe_at((0.45, 0.25 * self._side, 0.3))
+        return result_of(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=[mode]))).get_result_async()
 
     @staticmethod
     def _until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError("the arm did not do as it was told")
-            time.sleep(0.002)
-
-
-def _outcome(future: Any) -> Any:
-    return CancellationToken().result_of(future, TIMEOUT)
+        until(condition, "the arm did not do as it was told")
 
 
 def measure_live_speed(settings: Sequence[LiveSpeedSetting]) -> Iterator[dict[str, Any]]:

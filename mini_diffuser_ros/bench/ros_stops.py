@@ -21,16 +21,12 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.bench.arm_requests import TIMEOUT, keyframe_at, result_of, until
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
-from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.nodes.ros.messages import mode_to_message
-from mini_diffuser_ros.records import KeyframeMode
-from mini_diffuser_ros.support.cancellation import CancellationToken
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s
-TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +63,13 @@ class StoppedArm:
         self._await(lambda: self._speed() > 0.1)
         time.sleep(after)
         called, speed = time.monotonic(), self._speed()
-        answer = _outcome(self._stop.call_async(Trigger.Request()))
+        answer = result_of(self._stop.call_async(Trigger.Request()))
         answered = time.monotonic()
-        ended = _outcome(result).result.outcome
+        ended = result_of(result).result.outcome
         time.sleep(0.5)  # what moves after the answer is to be seen
         moving = [at for at, value in self._speeds if at >= called and value > RESTING]
         braked = GoalStatus.STATUS_SUCCEEDED in self._statuses[-1:]
-        _outcome(self._resume.call_async(Trigger.Request()))
+        result_of(self._resume.call_async(Trigger.Request()))
         return {
             "speed": speed,
             "speedup": max(value for at, value in self._speeds if at >= called) - speed,
@@ -85,11 +81,10 @@ class StoppedArm:
         }
 
     def _begin(self, y: float) -> Any:
-        pose = np.concatenate([(0.45, y, 0.3), top_down_quaternion(0.0)])
-        mode = mode_to_message(KeyframeMode(pose, True, False, 1.0, 0.0))
+        mode = keyframe_at((0.45, y, 0.3))
         if not self._goals.wait_for_server(TIMEOUT):
             raise TimeoutError("no motion_node")
-        return _outcome(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=[mode]))).get_result_async()
+        return result_of(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=[mode]))).get_result_async()
 
     def _on_joints(self, message: JointState) -> None:
         arm = [abs(v) for name, v in zip(message.name, message.velocity, strict=True) if "finger" not in name]
@@ -102,15 +97,7 @@ class StoppedArm:
         return self._speeds[-1][1] if self._speeds else 0.0
 
     def _await(self, condition: Any) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError("the arm does not move")
-            time.sleep(0.005)
-
-
-def _outcome(future: Any) -> Any:
-    return CancellationToken().result_of(future, TIMEOUT)
+        until(condition, "the arm does not move")
 
 
 def measure_stops(settings: Sequence[StopsSetting]) -> Iterator[dict[str, Any]]:

@@ -16,21 +16,17 @@ from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.action import ActionClient
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.bench.arm_requests import TIMEOUT, keyframe_at, result_of, until
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.bench.guard_and_motion import guard_and_motion
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
-from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.nodes.ros.client_node import client_node
-from mini_diffuser_ros.nodes.ros.messages import mode_to_message
-from mini_diffuser_ros.records import KeyframeMode
-from mini_diffuser_ros.support.cancellation import CancellationToken
 
 SPACE = "/stop_times"
 STATES = ("idle", "planning", "moving", "gripper", "stopped")
 LIMIT = 50.0  # ms
 COMMANDED, RESTING = 1e-3, 0.04  # rad/s, above which the controller commands a motion, and the arm moves
 SETTLED = 0.3  # seconds after the answer in which nothing may move
-TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +63,7 @@ class StoppedController:
         """Figures of one stop: milliseconds, radians, millimetres."""
         goal = self._enter(state)
         before, speed, called = self._arm.positions(), self._arm.commanded_speed(), time.monotonic()
-        answer = _result(self._stop.call_async(Trigger.Request()))
+        answer = result_of(self._stop.call_async(Trigger.Request()))
         answered = time.monotonic()
         time.sleep(SETTLED)
         since = [one for one in list(self._arm.speeds) if one[0] >= called]
@@ -89,18 +85,18 @@ class StoppedController:
         if goal is not None:
             self._ended(goal)
         if state != "stopped":
-            _result(self._resume.call_async(Trigger.Request()))
+            result_of(self._resume.call_async(Trigger.Request()))
         return figures
 
     def _enter(self, state: str) -> Any:
         """Future of the result of what is under way, None if nothing is."""
         if state == "stopped":
-            _result(self._stop.call_async(Trigger.Request()))
+            result_of(self._stop.call_async(Trigger.Request()))
             return None
         if state == "idle":
-            _result(self._resume.call_async(Trigger.Request()))
+            result_of(self._resume.call_async(Trigger.Request()))
             return None
-        _result(self._resume.call_async(Trigger.Request()))
+        result_of(self._resume.call_async(Trigger.Request()))
         if state == "planning":
             goal = self._send(*[self._keyframe(x=3.0)] * 90, self._keyframe())
         elif state == "moving":
@@ -117,34 +113,22 @@ class StoppedController:
 
     def _keyframe(self, x: float = 0.45, gripper_open: bool | None = None) -> Any:
         self._side = -self._side
-        pose = np.concatenate([(x, 0.25 * self._side, 0.3), top_down_quaternion(0.0)])
         opens = self._is_open() if gripper_open is None else gripper_open
-        return mode_to_message(KeyframeMode(pose, opens, False, 1.0, 0.0))
+        return keyframe_at((x, 0.25 * self._side, 0.3), opens)
 
     def _send(self, *modes: Any) -> Any:
-        return _result(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=list(modes)))).get_result_async()
+        return result_of(self._goals.send_goal_async(MoveToKeyframe.Goal(candidates=list(modes)))).get_result_async()
 
     @staticmethod
     def _ended(goal: Any) -> Any:
-        return _result(goal).result
+        return result_of(goal).result
 
     def _tool(self, positions: np.ndarray) -> np.ndarray:
-        robot = self._arm.robot
-        joints = dict.fromkeys(robot.finger_joint_names, 0.0)
-        joints |= dict(zip(robot.arm_joint_names, positions.tolist(), strict=True))
-        return np.asarray(robot.forward_kinematics(joints)[robot.tcp_frame][:3, 3])
+        return self._arm.robot.tcp_pose(positions)[:3, 3]
 
     @staticmethod
     def _until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError("the nodes did not come to the state in which they were to be stopped")
-            time.sleep(0.002)
-
-
-def _result(future: Any) -> Any:
-    return CancellationToken().result_of(future, TIMEOUT)
+        until(condition, "the nodes did not come to the state in which they were to be stopped")
 
 
 def measure_stop_times(settings: Sequence[StopTimesSetting]) -> Iterator[dict[str, Any]]:
