@@ -6,7 +6,9 @@ Conventions, everywhere: metres, seconds, radians; quaternions are xyzw; a pose 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 import numpy as np
@@ -239,6 +241,11 @@ class Provenance:
         return Provenance(
             *(tuple(sorted({*own, *its})) for own, its in zip(astuple(self), astuple(other), strict=True))
         )
+
+    @staticmethod
+    def of_all(several: Iterable[Provenance]) -> Provenance:
+        """Of all together; nothing is said of none."""
+        return functools.reduce(operator.or_, several, Provenance())
 
     def __str__(self) -> str:
         parts = [", ".join(self.worlds) or "not said"]

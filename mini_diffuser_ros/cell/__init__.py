@@ -16,6 +16,7 @@ from mini_diffuser_ros.cell.cell import (
     CellTable,
 )
 from mini_diffuser_ros.cell.checking import check_cell, faults_of, parse_cell, read_cell
+from mini_diffuser_ros.cell.drivers import driver_actions
 from mini_diffuser_ros.cell.editing import record_camera_intrinsics, record_camera_pose, record_table_height
 from mini_diffuser_ros.cell.fault import CellError, CellFault
 from mini_diffuser_ros.cell.fitting import CAMERA_NAME
@@ -35,6 +36,7 @@ __all__ = [
     "camera_digest",
     "cell_digest",
     "check_cell",
+    "driver_actions",
     "faults_of",
     "parse_cell",
     "read_cell",

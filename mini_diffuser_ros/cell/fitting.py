@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.cell.cell import DRIVEN, Cell, CellCamera, frame_from_optical
+from mini_diffuser_ros.cell.drivers import driver_actions
 from mini_diffuser_ros.cell.fault import CellFault
 from mini_diffuser_ros.cell.robot_shape import RobotShape, shape_of
 from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, quaternion_from_matrix, transform_points
@@ -44,9 +45,7 @@ def unknown_robot(name: str) -> CellFault:
 
 def name_faults(cell: Cell, robot: RobotDescription | None) -> Iterator[CellFault]:
     """Names that nobody has, and things of which there are two; ``robot``: None where it is not known."""
-    if robot is not None and not (
-        (cell.arm_action or robot.arm_action) and (cell.gripper.action or robot.gripper_action)
-    ):
+    if robot is not None and not all(driver_actions(cell, robot)):
         remedy = "give arm_action and gripper.action, the names of its driver's actions"
         yield CellFault("error", "robot", f"is '{cell.robot}', of which no driver is known", remedy)
     if not cell.cameras:

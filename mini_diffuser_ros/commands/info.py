@@ -78,9 +78,7 @@ def _readable(opened: Episodes, skip_bad: bool) -> tuple[list[Episode], list[str
 def _report(episodes: Sequence[Episode], sentences: int) -> str:
     tasks = summarise_tasks(episodes)
     keyframes = sum(len(episode.keyframes) for episode in episodes)
-    world = Provenance()
-    for episode in episodes:
-        world |= episode.provenance
+    world = Provenance.of_all(episode.provenance for episode in episodes)
     lines = [f"{len(episodes)} episodes, {keyframes} keyframes, {len(tasks)} tasks", f"made in: {world}"]
     for name, task in tasks.items():
         lines += _task_lines(name, task, sentences)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from mini_diffuser_ros.cell import DRIVEN, Cell, read_cell
+from mini_diffuser_ros.cell import DRIVEN, Cell, driver_actions, read_cell
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.recovery.robot_recovery import RESUME, DriverNames, RobotRecovery, names_of_motion_node
 from mini_diffuser_ros.nodes.ros.client_node import client_node
@@ -47,9 +47,7 @@ def names_of(robot: str, cell: Cell | None) -> DriverNames:
     name = robot or (cell.robot if cell else DRIVEN[0])
     if cell is None and name not in DRIVEN:
         raise UserError(f"--robot {name} is not known; known are {', '.join(DRIVEN)}, and that of a --cell FILE")
-    described = load_robot(name)
-    own = ("", "") if cell is None else (cell.arm_action, cell.gripper.action)
-    return DriverNames(name, own[0] or described.arm_action, own[1] or described.gripper_action)
+    return DriverNames(name, *driver_actions(cell, load_robot(name)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -106,6 +106,12 @@ def read_config_file(folder: Path) -> Mapping[str, Any]:
     return values
 
 
+def read_card(folder: Path) -> str:
+    """The card of a checkpoint directory, empty where there is none."""
+    card = folder / CARD_FILE
+    return card.read_text(encoding="utf-8") if card.is_file() else ""
+
+
 def old_format(values: Mapping[str, Any]) -> Literal["", "first", "second"]:
     """Of which earlier format the fields of a config.json are; empty for none of them.
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, old_format, read_config_file
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE, old_format, read_card, read_config_file
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.model import MiniDiffuser
@@ -127,9 +127,7 @@ def upgrade(
     served = _fusion(folder / FUSION_FILE) or fusion
     if served is None and not from_clouds:
         raise CheckpointError(f"{folder} has no {FUSION_FILE}; {_REMEDY}")
-    card = folder / CARD_FILE
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    store(Path(destination), content, network, served, {}, world or Provenance(), text)
+    store(Path(destination), content, network, served, {}, world or Provenance(), read_card(folder))
     (Path(destination) / FUSION_FILE).unlink(missing_ok=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mini_diffuser_ros.policy.checkpoint import CARD_FILE, CONFIG_FILE, Checkpoint, read_config_file
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_card, read_config_file
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.storage import store
 from mini_diffuser_ros.policy.weights import read_content
@@ -32,6 +32,4 @@ def with_world(source: str | os.PathLike[str], destination: str | os.PathLike[st
     except SettingsError as error:
         raise CheckpointError(str(error)) from error
     content = read_content(folder, checkpoint.weights_sha256)
-    card = folder / CARD_FILE
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    store(Path(destination), content, checkpoint.network, checkpoint.fusion, checkpoint.tasks, world, text)
+    store(Path(destination), content, checkpoint.network, checkpoint.fusion, checkpoint.tasks, world, read_card(folder))

@@ -12,7 +12,7 @@ from mini_diffuser_ros.perception.content import ContentConfig, check_measures, 
 from mini_diffuser_ros.perception.survey import Finding, survey
 from mini_diffuser_ros.records import CameraView, Workspace
 from mini_diffuser_ros.sensing.mounts import ANEW, SINCE, LinkPoses, MountWatch
-from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch, told_still
+from mini_diffuser_ros.sensing.still_pictures import KINDS, StillPictureWatch, told_still
 
 RESTS = (0.002, 0.004)  # metres and radians that cameras may move from one set to the next to count as at rest
 
@@ -58,9 +58,7 @@ class ContentWatch:
         anew: str = ANEW,
     ) -> None:
         self._workspace, self._base, self._config = workspace, base, config
-        self._pictures = {
-            (name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in ("colour", "depth")
-        }
+        self._pictures = {(name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in KINDS}
         self._mounts = {name: MountWatch(config.moved_by, config.turned_by, since, anew) for name in cameras}
         self._rest = {name: MountWatch(*RESTS) for name in cameras}
         self._findings: list[Finding] = []
@@ -146,7 +144,7 @@ class ContentWatch:
             return moved
         if blind and self._mounts[pictures.camera].is_fixed:
             return blind
-        for kind, data in (("colour", pictures.color), ("depth", pictures.depth)):
+        for kind, data in zip(KINDS, (pictures.color, pictures.depth), strict=True):
             if blind and kind == "depth":
                 continue  # one without noise, as there is nothing in it
             picture = np.frombuffer(data, dtype=np.uint8)

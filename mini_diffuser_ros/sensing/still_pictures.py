@@ -11,6 +11,10 @@ _REPEATS = 3  # times that a picture has to have come again
 _SAMPLES = 4096  # bytes that are compared first; what differs there needs no further look
 
 
+KINDS = ("colour", "depth")
+"""Of pictures of a camera."""
+
+
 class StillPictureWatch:
     """Compares each picture of one stream with the last.
 

@@ -140,9 +140,7 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
     demonstrations, faulty = _load(chosen, data.skip_bad)
     if not demonstrations:
         raise DatasetError(_nothing_left(data.path, [*faults, *faulty]))
-    world = Provenance()
-    for episode in wanted:
-        world |= episode.world
+    world = Provenance.of_all(episode.world for episode in wanted)
     return Collection(demonstrations, (*unreadable, *faults, *faulty), episodes.fusion, world)
 
 

@@ -34,7 +34,7 @@ from mini_diffuser_ros.sensing.camera_monitor import (
     SyncConfig,
 )
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
-from mini_diffuser_ros.sensing.still_pictures import StillPictureWatch, told_still
+from mini_diffuser_ros.sensing.still_pictures import KINDS, StillPictureWatch, told_still
 from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -42,9 +42,6 @@ Capture = KeyframeCapture[Any, CameraInfo]
 """Of messages of whatever kind the images travel as."""
 
 AddImage = Callable[[str, float, Any, Instant], "RgbdPair[Any, CameraInfo] | None"]
-
-
-KINDS = ("colour", "depth")
 
 
 class RecorderCameras:

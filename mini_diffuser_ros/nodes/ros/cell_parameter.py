@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rclpy.node import Node
 
-from mini_diffuser_ros.cell import Cell, read_cell
+from mini_diffuser_ros.cell import Cell, driver_actions, read_cell
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.robots import RobotDescription
@@ -54,8 +54,8 @@ def drivers_from(parameters: Parameters, cell: Cell | None, robot: RobotDescript
     Raises:
         NodeError: neither says how the arm's is called.
     """
-    named = cell.arm_action if cell else ""
-    arm = parameters.text("arm_action", named or robot.arm_action, "FollowJointTrajectory action of the arm")
+    named, _ = driver_actions(cell, robot)
+    arm = parameters.text("arm_action", named, "FollowJointTrajectory action of the arm")
     if not arm:
         raise NodeError(f"parameter arm_action is empty, and no driver of {robot.name} is known: name the arm's action")
     return arm, gripper_action_from(parameters, cell, robot)
@@ -63,8 +63,9 @@ def drivers_from(parameters: Parameters, cell: Cell | None, robot: RobotDescript
 
 def gripper_action_from(parameters: Parameters, cell: Cell | None, robot: RobotDescription) -> str:
     """Declare ``gripper_action`` as :func:`drivers_from`; empty where there is none."""
+    _, named = driver_actions(cell, robot)
     return parameters.text(
         "gripper_action",
-        (cell.gripper.action if cell else "") or robot.gripper_action,
+        named,
         "GripperCommand action of the gripper; grasp and move of franka_msgs are used where they lie beside it",
     )
