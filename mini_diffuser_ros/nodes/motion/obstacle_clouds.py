@@ -52,8 +52,8 @@ class ObstacleClouds:
         """
         if cloud.frame != self._base_frame:
             raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'")
+        check_lead(cloud, self._node)
         late = ros_seconds(self._node) - cloud.stamp
-        check_lead(-late)
         if late > self._watch.max_age:
             allowed = f"allowed are {self._watch.max_age:.1f} s (obstacles.max_cloud_age)"
             raise MalformedMessageError(f"a cloud came {late:.1f} s after what it shows, {allowed}")

@@ -44,7 +44,7 @@ class NewestCloud:
         """A new message; whether it holds a cloud."""
         try:
             cloud = cloud_from_message(message)
-            check_lead(cloud.stamp - ros_seconds(self._node))
+            check_lead(cloud, self._node)
         except MalformedMessageError as error:
             self._problem = f"{CLOUD_TOPIC}: {error}"
             self._node.get_logger().warning(self._problem, throttle_duration_sec=5.0)
