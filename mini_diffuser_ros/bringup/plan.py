@@ -11,8 +11,9 @@ from pathlib import Path
 import yaml
 
 from mini_diffuser_ros.bringup.errors import BringupError
-from mini_diffuser_ros.bringup.policy_choice import CONSENT, chosen_policy
+from mini_diffuser_ros.bringup.policy_choice import chosen_policy
 from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, Cell, read_cell
+from mini_diffuser_ros.running.policy_world import CONSENT
 from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 
 READ_CELL = frozenset(
@@ -110,7 +111,12 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
         _profile(cell.speeds.profile)
     overrides: dict[str, dict[str, Value]] = {
         "perception_node": {**shown, "checkpoint": checkpoint},
-        "policy_node": {"checkpoint": checkpoint, "device": arguments["device"], "seed": seed},
+        "policy_node": {
+            "checkpoint": checkpoint,
+            "device": arguments["device"],
+            "seed": seed,
+            CONSENT: simulated or arguments[CONSENT] == "true",
+        },
         "motion_node": motion,
         "guard_node": {},
     }

@@ -6,11 +6,8 @@ import os
 from pathlib import Path
 
 from mini_diffuser_ros.bringup.errors import BringupError
-from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
-from mini_diffuser_ros.records import LAB, RLBENCH, TABLE
-
-CONSENT = "allow_simulated_policy"
-_LOOKED_AT = 25  # of a task's sentences; thousands would keep the launch waiting
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, read_checkpoint
+from mini_diffuser_ros.running.policy_world import CONSENT, other_robots, simulated_by
 
 
 def chosen_policy(text: str, robot: str, shipped: Path, allowed: bool) -> str:
@@ -43,31 +40,6 @@ def chosen_policy(text: str, robot: str, shipped: Path, allowed: bool) -> str:
             f"checkpoint:={text} {reason}, and robot:={robot} is a real arm: train on demonstrations of this cell "
             f"(docs/training.md), or add {CONSENT}:=true"
         )
-    robots = checkpoint.world.robots
-    if not reason and robots and Path(robot).name not in robots:
-        raise BringupError(
-            f"checkpoint:={text} was trained on {', '.join(robots)}, and the arm is {robot}: give a policy that was "
-            "trained on this robot"
-        )
+    if not reason and (strange := other_robots(checkpoint, robot)):
+        raise BringupError(f"checkpoint:={text} {strange}")
     return os.path.abspath(folder)
-
-
-def simulated_by(checkpoint: Checkpoint) -> str:
-    """Why a policy seems to know no real table, in words that follow its name; empty if it may.
-
-    Known by the worlds of its demonstrations; where they do not say, by the sentences.
-    """
-    worlds = set(checkpoint.world.worlds)
-    if LAB in worlds:
-        return ""
-    if worlds and not worlds - {TABLE, RLBENCH}:
-        return f"was trained in simulation alone ({', '.join(sorted(worlds))})"
-    from mini_diffuser_ros.simulation import match_sentence  # MuJoCo and all, which a launch in simulation loads later
-
-    spread = [(known, max(1, len(known) // _LOOKED_AT)) for known in checkpoint.tasks.values()]
-    sentences = [sentence for known, step in spread for sentence in known[::step]]
-    if not sentences:
-        return "does not say what it was taught"
-    if all(match_sentence(sentence) for sentence in sentences):
-        return f"was taught the simulated table's sentences alone ({', '.join(sorted(checkpoint.tasks))})"
-    return ""

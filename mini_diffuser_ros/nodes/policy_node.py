@@ -22,6 +22,8 @@ from mini_diffuser_ros.nodes.policy.markers import mode_markers
 from mini_diffuser_ros.nodes.policy.motion_client import MotionClient, MotionEndedError
 from mini_diffuser_ros.nodes.policy.newest_cloud import NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
+from mini_diffuser_ros.nodes.recovery.robot_recovery import names_of_motion_node
+from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls
 from mini_diffuser_ros.nodes.ros.action_goal import poll
 from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
@@ -33,9 +35,11 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.policy import load_policy, tune_cpu
+from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
 from mini_diffuser_ros.running.deciding import Decider
+from mini_diffuser_ros.running.policy_world import CONSENT, other_robots, simulated_by
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
@@ -78,6 +82,12 @@ class PolicyNode(ManagedNode):
         motion_silence = parameters.number(
             "motion_silence", 5.0, "seconds without a sign of life of motion_node after which it is given up", 1.0, 60.0
         )
+        self._allowed = parameters.flag(
+            CONSENT, False, "let a policy that knows simulations alone drive an arm that is not simulated"
+        )
+        known = read_checkpoint(checkpoint)
+        self._simulated_by, self._of_other_robots = simulated_by(known), partial(other_robots, known)
+        self._calls = ServiceCalls(self)
         self._sentences = Sentences(max_length)
         self._cloud = NewestCloud(self, cloud_timeout)
         self._arm_stopped = False
@@ -188,6 +198,8 @@ class PolicyNode(ManagedNode):
     def _health(self) -> Health:
         values: dict[str, float | str] = {"device": self._hardware, **self._decider.latencies()}
         values["sentence"] = self._sentence or "none"
+        if self._simulated_by and not self._allowed and not self._is_simulated():
+            return Health(HealthLevel.ERROR, self._foreign(), values)
         if self._arm_stopped:
             return Health(HealthLevel.WARN, "the arm is stopped", values)
         if not self._motion.is_there():
@@ -224,6 +236,8 @@ class PolicyNode(ManagedNode):
             # The sentence that was preempted first brings the arm to rest.
             with self._sentences.turn(token):
                 self._check_unique(token)
+                if objection := self._objection(token):
+                    return Result.REFUSED, objection, -1
                 return *self._obey(goal.request.instruction.strip(), run), -1
         except MotionEndedError as end:
             return end.outcome, str(end), end.motion_outcome
@@ -239,6 +253,26 @@ class PolicyNode(ManagedNode):
         poll(self._heart.is_serving, token, 2.0 * LOOKING)
         if rival := self._heart.rival():
             raise NodeError(f"another policy_node serves as well, {rival}: end one of the two")
+
+    def _objection(self, token: CancellationToken) -> str:
+        """Why this policy is not to move this arm; empty if it may."""
+        if self._simulated_by:
+            if self._allowed or poll(self._is_simulated, token, LOOKING):
+                return ""
+            return self._foreign()
+        names = names_of_motion_node(self, self._calls)
+        strange = self._of_other_robots(names.robot) if names else ""
+        return f"the policy {strange}" if strange else ""
+
+    def _is_simulated(self) -> bool:
+        """Whether the arm and what is seen are a simulated world's, which is known by the task that it publishes."""
+        return self.count_publishers("sim/task") > 0
+
+    def _foreign(self) -> str:
+        return (
+            f"the policy {self._simulated_by}, and nobody simulates here: give a checkpoint that was trained on "
+            f"demonstrations of this cell, or start policy_node with {CONSENT}:=true"
+        )
 
     def _obey(self, sentence: str, run: InstructionRun) -> tuple[int, str]:
         if self._arm_stopped:

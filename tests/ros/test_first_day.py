@@ -97,7 +97,7 @@ def test_every_verb_and_option_exists(command: str) -> None:
     shown = help_of(*verb)
     assert shown.startswith(f"usage: mini-diffuser {' '.join(verb)}")
     # A recipe's values are options of train, by the names of its fields.
-    own = {"--data", "--out"} if verb == ["train"] else set()
+    own = {"--data", "--data.cell", "--out"} if verb == ["train"] else set()
     assert {word for word in words if word.startswith("--")} - own <= set(re.findall(r"--[a-z-]+", shown))
 
 
@@ -133,6 +133,7 @@ def test_a_policy_of_ones_own_is_trained_and_says_on_what(tmp_path: Path) -> Non
         told = run(next(line for line in OURS if line.startswith(f"{name} recordings/mine")), tmp_path)
         assert told.returncode == 0, told.stdout + told.stderr
     (tmp_path / "config").symlink_to(REPOSITORY / "config")
+    shutil.copy(REPOSITORY / "config" / "cells" / "example.yaml", tmp_path / "my_cell.yaml")
     command = next(line for line in OURS if line.startswith("mini-diffuser train"))
     trained = run(f"{command} {SMALLEST}", tmp_path)
     assert trained.returncode == 0, trained.stdout + trained.stderr

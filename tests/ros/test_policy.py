@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,13 +32,14 @@ from .conftest import DISCOVERY, LATCHED, SHIPPED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
 SLOW = "/slow/mini_diffuser"
+CONSENT = {"allow_simulated_policy": True}  # nobody simulates here
 BAD_GOALS = [sys.executable, "-m", "mini_diffuser_ros", "bench", "ros-bad-goals", "--json"]
 Result = ExecuteInstruction.Result
 
 
 @pytest.fixture(scope="module", autouse=True)
 def policy(start: Callable[..., Process], checkpoint: Path) -> Process:
-    return start("policy_node", checkpoint=checkpoint, cloud_timeout=2.0, threads=1)
+    return start("policy_node", checkpoint=checkpoint, cloud_timeout=2.0, threads=1, **CONSENT)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,8 @@ def slow_policy(start: Callable[..., Process], checkpoint: Path, peer: Peer) -> 
     rng = np.random.default_rng(0)
     points = rng.uniform((0.4, -0.2, 0.01), (0.6, 0.2, 0.1), (400, 3)).astype(np.float32)
     with published(peer, f"{SLOW}/cloud", Cloud(points, np.full(points.shape, 90, np.uint8), "panda_link0")):
-        yield start("policy_node", namespace="/slow", checkpoint=checkpoint, samples=2000, steps=50, threads=1)
+        slow = {"samples": 2000, "steps": 50, "threads": 1, **CONSENT}
+        yield start("policy_node", namespace="/slow", checkpoint=checkpoint, **slow)
 
 
 @contextmanager
@@ -76,6 +79,23 @@ def test_sentences_that_are_none_are_refused(peer: Peer, sentence: str, reason: 
     result = peer.execute(ExecuteInstruction, EXECUTE, instruction=sentence)
     assert (result.outcome, result.keyframes) == (Result.REFUSED, 0)
     assert reason in result.message
+
+
+def test_a_policy_of_simulations_drives_no_other_arm_unasked(
+    peer: Peer, start: Callable[..., Process], checkpoint: Path
+) -> None:
+    unasked = start("policy_node", namespace="/unasked", checkpoint=checkpoint)
+    told = peer.collect(DiagnosticArray, "/diagnostics")
+    result = peer.execute(ExecuteInstruction, "/unasked/mini_diffuser/execute", instruction="press the blue button")
+    assert result.outcome == Result.REFUSED
+    assert re.search(
+        r"the policy (was trained in simulation|does not say what) .*allow_simulated_policy:=true", result.message
+    )
+    parts = peer.await_that(
+        lambda: [one for array in told for one in array.status if one.name == "unasked/policy_node: policy"]
+    )
+    assert parts[-1].message == result.message
+    unasked.end()
 
 
 def test_a_sentence_before_the_first_cloud_waits_and_then_fails_with_the_reason(peer: Peer) -> None:
@@ -210,7 +230,9 @@ def test_a_sentence_that_gets_nowhere_ends_before_the_keyframe_limit(peer: Peer,
     )
     try:
         with published(peer, "/vain/mini_diffuser/cloud", table):
-            start("policy_node", namespace="/vain", checkpoint=SHIPPED, fruitless_keyframes=3, settle_time=0.0)
+            start(
+                "policy_node", namespace="/vain", checkpoint=SHIPPED, fruitless_keyframes=3, settle_time=0.0, **CONSENT
+            )
             result = peer.execute(
                 ExecuteInstruction, "/vain/mini_diffuser/execute", instruction="press the blue button"
             )

@@ -61,9 +61,14 @@ class DriverNames:
         return self.gripper_action.rpartition("/")[0]
 
 
-def names_of_motion_node(node: Node) -> DriverNames | None:
-    """What the running motion_node calls the drivers, None where there is none."""
-    calls, service = ServiceCalls(node), "motion_node/get_parameters"
+def names_of_motion_node(node: Node, calls: ServiceCalls | None = None) -> DriverNames | None:
+    """What the running motion_node calls the drivers, None where there is none.
+
+    Args:
+        node: that asks; somebody else has to spin it.
+        calls: of that node, for who asks more than once.
+    """
+    calls, service = calls or ServiceCalls(node), "motion_node/get_parameters"
     if not calls.is_there(GetParameters, service):
         return None
     request = GetParameters.Request(names=["robot", "arm_action", "gripper_action"])
