@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
 )
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.simulation.sim_actions import degree_of
+from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.realtime.arm_controller import ArmController
 
@@ -43,6 +45,7 @@ CYCLE = 0.002  # seconds; a real controller's is 0.001
 FEEDBACK_PERIOD = 0.05  # seconds, the controller's default
 STATE_PERIOD = 0.01  # seconds
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
+HASTE = 1.8  # times as fast as it was told
 NOISE = 2e-6  # radians, of an encoder
 
 
@@ -56,7 +59,8 @@ class StandInArm:
     Attributes:
         fault: what is broken now, empty for nothing: of the joint states ``silent``, ``frozen``, ``frozen_stamps``,
             ``nan``, ``nan_velocities``, ``doubled``, ``split``, ``shuffled`` or ``foreign``; of the controller
-            ``rejects``, ``aborts``, ``never_ends`` or ``mute``; of the arm ``blocked``.
+            ``rejects``, ``aborts``, ``never_ends``, ``mute`` or ``hasty`` (it plays trajectories too fast); of the arm
+            ``blocked``.
         speeds: (monotonic seconds, fastest commanded rad/s, fastest real rad/s) of the last cycles.
         commanded: (monotonic seconds, (J,) rad/s, (J,) rad/s^2) that the controller wanted in the last cycles.
         goals: trajectories that were accepted.
@@ -174,7 +178,8 @@ class StandInArm:
             trajectory = trajectory_from_message(handle.request.trajectory, self._names, now + self._clock)
             if self._active is not None:
                 self._active.end(Result.INVALID_GOAL, "Current goal cancelled due to new incoming action.")
-            self._controller.follow(trajectory, now, degree_of(handle.request.trajectory))
+            played = _hastened(trajectory) if self.fault == "hasty" else trajectory
+            self._controller.follow(played, now, degree_of(handle.request.trajectory))
             self._active = _Goal(handle, now, float(trajectory.times[-1]), trajectory.positions[-1], self._names)
             self.goals += 1
         handle.execute()
@@ -346,6 +351,16 @@ class _Goal:
         """Say how it ended."""
         self.code, self.reason, self.canceled = code, reason, canceled
         self.ended.set()
+
+
+def _hastened(trajectory: JointTrajectory) -> JointTrajectory:
+    """The same way in a fraction of the time."""
+    return replace(
+        trajectory,
+        times=trajectory.times / HASTE,
+        velocities=trajectory.velocities * HASTE,
+        accelerations=trajectory.accelerations * HASTE**2,
+    )
 
 
 def _tolerances(tolerances: Any, names: Any) -> Array:

@@ -30,6 +30,8 @@ FROZEN_TRAVEL = 0.03  # radians that a controller may go on while joint states s
 FROZEN_STATES = 3  # joint states that have to say so
 AHEAD = 0.1  # seconds by which the arm may be ahead of what was heard of its controller last
 STEPS = 5  # between two words of the controller
+EXPLAINED = 0.3  # of the whole miss, that the other joints may have where one joint explains it
+AGREED = 2e-3  # radians by which places are as good as the best
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class ArmWatch:
             return ""
         if word is None or time.monotonic() - word.received > FORGOTTEN:
             return ""
-        joint, miss = nearest_miss(word.desired[None], measured)
+        joint, miss = odd_joint(word.desired[None], measured)
         return f"{self._joints.robot.arm_joint_names[joint]} is {miss:.3f} rad away from where its controller wants it"
 
     def silence(self) -> float:
@@ -174,14 +176,18 @@ class ArmWatch:
         allowed = self._config.deviation + 0.5 * robot.acceleration_limits * late**2
         said = [word.actual for word in words if word.actual is not None and np.isfinite(word.actual).all()]
         if said:
-            joint, miss = nearest_miss(_path(said, words[-1].velocities, ahead), measured)
+            path = _path(said, words[-1].velocities, ahead)
+            joint, miss = nearest_miss(path, measured)
             if miss > allowed[joint]:
+                joint, miss = odd_joint(path, measured)
                 raise ContradictoryJointsError(
                     f"{names[joint]} is at {measured[joint]:.3f} rad by its joint state, {miss:.3f} rad away from what "
                     "its controller says"
                 )
-        joint, miss = nearest_miss(_path([word.desired for word in words], words[-1].velocities, ahead), measured)
+        path = _path([word.desired for word in words], words[-1].velocities, ahead)
+        joint, miss = nearest_miss(path, measured)
         if miss > allowed[joint]:
+            joint, miss = odd_joint(path, measured)
             raise DeviationError(
                 f"{names[joint]} is {miss:.3f} rad away from where its controller wants it, allowed are "
                 f"{allowed[joint]:.3f} rad: the arm is blocked or pushed, or lags"
@@ -219,6 +225,28 @@ def nearest_miss(path: NDArray[np.floating], positions: NDArray[np.floating]) ->
     place = int(np.argmin(misses.max(axis=1)))
     joint = int(np.argmax(misses[place]))
     return joint, float(misses[place, joint])
+
+
+def odd_joint(path: NDArray[np.floating], positions: NDArray[np.floating]) -> tuple[int, float]:
+    """The joint that explains why an arm is not where it passes, and by how many radians it is off.
+
+    At the nearest place of the path the error of one joint is shared out among all that move. Where all others agree on
+    a place without it, it alone is wrong; where no single joint explains it, the one of :func:`nearest_miss` is named.
+
+    Args:
+        path: (T, J) radians.
+        positions: (J,) radians.
+    """
+    misses = np.abs(path - positions)
+    ranked = np.sort(misses, axis=1)
+    # Of each joint and place, the largest miss of the others.
+    others = np.where(misses == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
+    joint = int(np.argmin(others.min(axis=0)))
+    nearest, miss = nearest_miss(path, positions)
+    if others[:, joint].min() > EXPLAINED * miss:
+        return nearest, miss
+    agreed = others[:, joint] <= others[:, joint].min() + AGREED
+    return joint, float(misses[agreed, joint].min())
 
 
 def _path(places: Sequence[Array], velocities: Array, ahead: float) -> Array:

@@ -190,6 +190,19 @@ def test_a_controller_that_rejects_the_trajectory_is_named(peer: Peer, arm: Stan
 
 
 @pytest.mark.usefixtures("nodes")
+def test_a_controller_that_plays_a_trajectory_too_fast_is_ended_on_the_way(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
+    with arm.broken("hasty"):
+        before = arm.positions()
+        result = ended(peer, arm, peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT]))
+    assert result.outcome == Result.OVERRIDDEN, result.message
+    assert "plays its trajectory too fast: fr3_joint" in result.message
+    assert np.abs(arm.positions() - before).max() < 0.7  # of the 0.98 rad that it is to the goal
+    assert stays(peer, arm, LEFT)
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+@pytest.mark.usefixtures("nodes")
 def test_another_client_of_the_controller_ends_the_motion_and_is_ended(peer: Peer, arm: StandInArm) -> None:
     handle = begin(peer, arm)
     goal = arm.positions() + 0.3

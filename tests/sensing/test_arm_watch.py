@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
+from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig, odd_joint
 from mini_diffuser_ros.sensing.errors import (
     ContradictoryJointsError,
     DeviationError,
@@ -156,3 +158,35 @@ def test_frozen_joint_states_are_not_believed_until_they_change() -> None:
     assert not joints.rests()
     joints.take(NAMES, ROBOT.home + np.eye(7)[3] * 1e-9, [], 1.2, now)
     assert joints.positions() == pytest.approx(ROBOT.home)
+
+
+LIES = {
+    "stands still": lambda place, before: before,
+    "runs the other way": lambda place, before: 2.0 * before - place,
+    "is off": lambda place, before: place + 0.2,
+    "is half as far": lambda place, before: before + 0.5 * (place - before),
+}
+
+
+@given(
+    st.sampled_from(sorted(LIES)),
+    st.integers(0, 6),
+    st.lists(st.floats(0.2, 1.5) | st.floats(-1.5, -0.2), min_size=7, max_size=7),
+    st.floats(0.0, 0.2),
+)
+def test_the_joint_that_explains_a_contradiction_is_named(
+    lie: str, joint: int, velocities: list[float], lag: float
+) -> None:
+    speeds = np.array(velocities)
+    path = ROBOT.home + np.linspace(0.0, 1.0, 40)[:, None] * speeds
+    measured = ROBOT.home + (1.0 - lag) * speeds
+    truth = measured[joint]
+    measured[joint] = LIES[lie](measured[joint], ROBOT.home[joint])
+    found, off = odd_joint(path, measured)
+    assert found == joint
+    assert off == pytest.approx(abs(measured[joint] - truth), abs=0.05)
+
+
+def test_an_arm_that_lags_with_all_joints_is_named_by_the_farthest() -> None:
+    path = ROBOT.home + np.linspace(0.5, 1.0, 20)[:, None] * SPEED
+    assert odd_joint(path, ROBOT.home) == (6, pytest.approx(0.4))

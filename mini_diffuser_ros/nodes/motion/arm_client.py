@@ -29,7 +29,7 @@ from mini_diffuser_ros.nodes.ros.action_goal import (
     cancel_on_acceptance,
     send_goal,
 )
-from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_to_message
+from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, in_order, trajectory_to_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.running.keyframe_motion import TellProgress, missed_joint
@@ -48,6 +48,7 @@ LOOKING = 0.05  # seconds between looks whether a motion that is held may go on
 EXPLANATION = 0.3  # seconds within which a stop explains why a controller ended a goal
 # A controller compares at the same instant, we with where the arm was meant to be a moment ago.
 PATH_SLACK = 2.0
+MEASURED_ROOM = 0.05  # radians by which a servo may swing beyond where its reference may be
 GOAL_TIME = 1.0  # seconds that a controller may take after the end of a trajectory to be at its goal
 # What a stop within the limits of acceleration and jerk is for. Anything else that ends a motion does not wait for it.
 GENTLE = (
@@ -110,6 +111,7 @@ class ArmClient(ControllerClient):
         self._deviation = watch.deviation
         self._arrival_tolerance = arrival_tolerance
         self._begun: float | None = None  # monotonic, of the trajectory that is followed
+        self._goal: PacedGoal | None = None  # that is followed
         self.watch = ArmWatch(joints, watch, node.awake)
         self.commands = 0
 
@@ -117,6 +119,18 @@ class ArmClient(ControllerClient):
         """Seconds for which the controller has said nothing of the trajectory that it follows; 0 if it follows none."""
         begun = self._begun
         return 0.0 if begun is None else min(self.watch.silence(), self._awake.since(begun))
+
+    def check(self) -> None:
+        """Compare what is measured with the controller's word, and with the clock.
+
+        Raises:
+            StaleJointsError, DeviationError: as :meth:`ArmWatch.check`.
+            MotionFaultError: the arm is ahead of its trajectory.
+        """
+        self.watch.check()
+        goal = self._goal
+        if goal is not None and (ahead := goal.ahead(self._joints.positions(), time.monotonic(), MEASURED_ROOM)):
+            raise MotionFaultError(Result.OVERRIDDEN, f"the arm moves faster than its trajectory: {ahead}")
 
     def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
         """Follow a trajectory to its end and check by measurement that the arm arrived.
@@ -173,7 +187,7 @@ class ArmClient(ControllerClient):
             self.cancel_all()
             raise MotionFaultError(Result.OVERDUE, f"{error}{self._unrest()}") from error
         finally:
-            self._begun = None
+            self._begun = self._goal = None
 
     def _lead(self, goal: PacedGoal, token: CancellationToken, tell: TellProgress) -> PacedTrajectory | None:
         """See a goal, and those that replace it, through to the end of the trajectory; None unless it holds there."""
@@ -209,7 +223,7 @@ class ArmClient(ControllerClient):
         if time.monotonic() > now + CHANGE_LEAD - LEAD:
             return goal  # too late: computed anew
         goal.is_led = False
-        changed = PacedGoal(paced, now + CHANGE_LEAD)
+        changed = PacedGoal(paced, now + CHANGE_LEAD, before=goal)
         trajectory, start = _replacing(goal, elapsed, now, paced.trajectory, CHANGE_LEAD)
         self._begin(changed, trajectory, token, tell, start)
         return changed
@@ -248,7 +262,8 @@ class ArmClient(ControllerClient):
 
         self.commands += 1
         goal.sent = self._send(trajectory, token, on_feedback, start)
-        self._begun = time.monotonic()
+        goal.taken_over_at = self._begun = time.monotonic()
+        self._goal = goal
 
     def _send(
         self,
@@ -270,6 +285,8 @@ class ArmClient(ControllerClient):
         """Take the controller's word, and interrupt the motion if it follows something else."""
         now, desired, actual = time.monotonic(), feedback.desired, feedback.actual
         self.watch.hear(feedback.joint_names, desired.positions, desired.velocities, actual.positions, now)
+        if ahead := goal.ahead(in_order(feedback.joint_names, desired.positions, goal.paced.planned.joint_names), now):
+            token.interrupt(Result.OVERRIDDEN, f"{self.name} plays its trajectory too fast: {ahead}")
         name, miss = goal.hear(feedback, now)
         if miss > max(self._deviation, _longest_step(goal.paced.planned)):
             token.interrupt(Result.OVERRIDDEN, f"{self.name} leads {name} {miss:.3f} rad off the planned motion")

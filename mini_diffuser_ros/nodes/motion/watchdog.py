@@ -106,7 +106,7 @@ class MotionWatchdog:
         # What is measured comes first: the guard sees the same faults, and knows less about them.
         try:
             if self._arm.is_busy():
-                self._arm.watch.check()
+                self._arm.check()
         except UserError as error:
             watched.token.interrupt(outcome_of(error), str(error))
         if hindrance := self._hindrance():
