@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mini_diffuser_ros.motion.nearest_person import NearestPerson
 from mini_diffuser_ros.motion.separation import SeparationConfig, fraction_at
 from mini_diffuser_ros.support.errors import UserError
 
-RECOVERY = 0.5
-"""Seconds for which the smallest distance counts: the arm slows down at once, and goes on when it stays away."""
+LEAST = 0.01
+"""Of the planned speed, the smallest that is no hold. Less is not asked for by anybody who means percent."""
 
 
 class SpeedError(UserError, ValueError):
-    """A speed or a distance that cannot be."""
+    """A speed that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class SpeedState:
         wanted: what people want.
         allowed: what separation leaves.
         reason: why it is not 1, in a line; empty if it is.
+        is_fault: whether it is because nobody knows how near people are.
     """
 
     speed: float
     wanted: float
     allowed: float
     reason: str
+    is_fault: bool = False
 
 
 class SpeedOverride:
@@ -41,40 +43,45 @@ class SpeedOverride:
 
     Args:
         separation: how speed follows distance; without a topic it does not.
-        full_speed: m/s of the tool at the fraction 1.
+        tool_speed: m/s of the tool at the fraction 1.
         now: the steady clock, seconds.
     """
 
     def __init__(
-        self, separation: SeparationConfig, full_speed: float, now: Callable[[], float] = time.monotonic
+        self, separation: SeparationConfig, tool_speed: float, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._separation, self._full_speed, self._now = separation, full_speed, now
+        self._separation, self._tool_speed = separation, tool_speed
         self._wanted = 1.0
-        self._distances: deque[tuple[float, float]] = deque()  # when, and metres
+        self._people = NearestPerson(separation, now)
         self._lock = threading.Lock()
 
-    def want(self, fraction: float) -> None:
-        """People want this fraction of the planned speed; the last word holds.
+    def want(self, percent: float) -> None:
+        """People want this percentage of the planned speed; the last word holds.
 
         Raises:
-            SpeedError: if it is not in [0, 1].
+            SpeedError: if it is neither 0 nor in [1, 100].
         """
-        if not 0.0 <= fraction <= 1.0:
-            raise SpeedError(f"the speed is {100.0 * fraction:g} %, expected are 0 (hold) to 100 (as planned)")
+        if not (percent == 0.0 or 100.0 * LEAST <= percent <= 100.0):
+            raise SpeedError(
+                f"the speed is {percent:g} %, expected are 0 (hold) or {100.0 * LEAST:g} to 100 (as planned): "
+                "percent, not a fraction"
+            )
         with self._lock:
-            self._wanted = fraction
+            self._wanted = percent / 100.0
 
     def hear_distance(self, distance: float) -> None:
-        """Metres to the nearest person, infinite if nobody is in sight.
+        """Metres to the nearest person, as :meth:`NearestPerson.hear` takes them.
 
         Raises:
-            SpeedError: if it is negative or no number; it counts as not heard.
+            DistanceError: if nothing can have measured it; the arm holds for a while.
         """
-        if not distance >= 0.0:
-            raise SpeedError(f"the distance to people is {distance:g} m, expected are metres of 0 or more")
         with self._lock:
-            self._distances.append((self._now(), distance))
-            self._forget()
+            self._people.hear(distance)
+
+    def doubt_distances(self, reason: str) -> None:
+        """What is heard of people makes no sense, and why: the arm holds for a while."""
+        with self._lock:
+            self._people.doubt(reason)
 
     def speed(self) -> float:
         """The fraction that holds now."""
@@ -84,25 +91,9 @@ class SpeedOverride:
         """What holds now."""
         with self._lock:
             wanted = self._wanted
-            allowed, reason = self._allowed()
-        if wanted <= allowed:
-            people = "" if wanted == 1.0 else f"{100.0 * wanted:g} % are wanted"
-            return SpeedState(wanted, wanted, allowed, people)
-        return SpeedState(allowed, wanted, allowed, reason)
-
-    def _allowed(self) -> tuple[float, str]:
-        topic = self._separation.topic
-        if not topic:
-            return 1.0, ""
-        if not self._distances:
-            return 0.0, f"no distance to people on {topic} yet"
-        age = self._now() - self._distances[-1][0]
-        if age > self._separation.max_age:
-            return 0.0, f"no distance to people on {topic} for more than {self._separation.max_age:g} s"
-        nearest = min(distance for _, distance in self._distances)
-        return fraction_at(nearest, self._separation, self._full_speed), f"somebody was {nearest:.2f} m away"
-
-    def _forget(self) -> None:
-        """All that is older than the recovery, but the newest."""
-        while len(self._distances) > 1 and self._now() - self._distances[0][0] > RECOVERY:
-            self._distances.popleft()
+            people = self._people.nearness() if self._separation.topic else None
+        allowed = 1.0 if people is None else fraction_at(people.distance, self._separation, self._tool_speed)
+        fault = people is not None and not people.is_known
+        if people is None or (wanted <= allowed and not fault):
+            return SpeedState(wanted, wanted, allowed, "" if wanted == 1.0 else f"{100.0 * wanted:g} % are wanted")
+        return SpeedState(min(wanted, allowed), wanted, allowed, people.reason, fault)

@@ -161,8 +161,9 @@ class MotionNode(ManagedNode):
         group = ReentrantCallbackGroup()
         self._ros_time = ClockWatch(self)
         separation = parameters.settings(SeparationConfig(), "separation")
-        speed = SpeedOverride(separation, tool_limits(robot, config).velocity)
-        self._speed_control = SpeedControl(self, speed, separation)
+        tool_speed = tool_limits(robot, config).velocity
+        speed = SpeedOverride(separation, tool_speed)
+        self._speed_control = SpeedControl(self, speed, separation, tool_speed)
         self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, watch, arrival_tolerance, speed)
         self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._watchdog = MotionWatchdog(
@@ -218,6 +219,7 @@ class MotionNode(ManagedNode):
         diagnostics.add("controllers", self._health.controllers)
         diagnostics.add("gripper", self._gripper.health)
         diagnostics.add("motion", self._health.motion)
+        diagnostics.add("speed", self._speed_control.health)
         diagnostics.add("supervision", self._supervision)
 
     def close(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mini_diffuser_ros.support.files import remove, write_whole
+
 
 class StopLatch:
     """Holds a stop until somebody resumes. Thread-safe.
@@ -71,8 +73,8 @@ class StopLatch:
             return
         try:
             if text:
-                self._path.write_text(text + "\n", encoding="utf-8")
-            else:
-                self._path.unlink(missing_ok=True)
+                write_whole(self._path, text + "\n")
+            elif self._path.exists():
+                remove(self._path)
         except OSError as error:
             self._warn(f"a crash would forget whether the arm is stopped: {error}")

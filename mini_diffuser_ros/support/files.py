@@ -51,3 +51,13 @@ def flush_folder(folder: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file, and have that on the disk; one that is not there is none.
+
+    Raises:
+        OSError: if it cannot be removed.
+    """
+    Path(path).unlink(missing_ok=True)
+    flush_folder(Path(path).parent)

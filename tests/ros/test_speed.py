@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ MOVE, STOP, RESUME, SET_SPEED, SPEED, STATE = (
     for name in ("move_to_keyframe", "stop", "resume", "set_speed", "speed", "speed_state")
 )
 DISTANCE = f"{SPACE}/distance"
-FAR, STILL = 5.0, 1e-3  # metres, rad/s
+FAR, STILL = 9.0, 1e-3  # metres, rad/s
 Result = MoveToKeyframe.Result
 
 
@@ -46,6 +47,16 @@ class People:
             self._publisher.publish(Float32(data=self.distance))
 
 
+@contextmanager
+def second_publisher(peer: Peer) -> Iterator[None]:
+    """Somebody else who publishes distances while entered, and says nothing yet."""
+    other = peer.node.create_publisher(Float32, DISTANCE, qos_profile_sensor_data)
+    try:
+        yield
+    finally:
+        peer.node.destroy_publisher(other)
+
+
 @pytest.fixture(scope="module")
 def people(peer: Peer) -> People:
     return People(peer)
@@ -57,7 +68,8 @@ def arm(peer: Peer, people: People, start: Callable[..., Process]) -> Iterator[S
     names = {"robot": "fr3", "arm_action": stand_in.arm_action, "gripper_action": stand_in.gripper_action}
     start("guard_node", namespace=SPACE, **names, **GUARD_PATIENCE)
     separation = {"separation.topic": "distance", "separation.max_age": 1.0}
-    start("motion_node", namespace=SPACE, **names, **PATIENCE, **separation, **{"planner.velocity_scaling": 0.08})
+    limits = {"planner.velocity_scaling": 0.08, "planner.max_tool_speed": 1.0}
+    start("motion_node", namespace=SPACE, **names, **PATIENCE, **separation, **limits)
     yield stand_in
     stand_in.close()
 
@@ -120,7 +132,8 @@ def test_it_slows_down_holds_and_goes_on_to_its_goal(peer: Peer, arm: StandInArm
     assert phases[-1] == "held"
     refused = set_speed(peer, 130.0)
     assert not refused.success
-    assert refused.message == "the speed is 130 %, expected are 0 (hold) to 100 (as planned)"
+    assert "the speed is 130 %, expected are 0 (hold) or 1 to 100" in refused.message
+    assert not set_speed(peer, 0.5).success  # of one, not of a hundred
     assert holds(peer, arm, 0.1)
     wanted = peer.node.create_publisher(Float32, SPEED, 10)
     peer.await_that(wanted.get_subscription_count)
@@ -160,7 +173,14 @@ def test_it_slows_down_for_who_comes_near_and_holds_when_nobody_looks(
     people.distance = None
     assert holds(peer, arm)
     assert "no distance to people on distance for more than 1 s" in states[-1].reason
-    people.distance = float("nan")  # which is none
+    people.distance = 400.0  # millimetres
+    peer.await_that(lambda: "distance says 400 m, expected are 0 to 10" in states[-1].reason, 5.0)
     assert holds(peer, arm)
     people.distance = float("inf")
+    peer.await_that(lambda: arm.commanded_speed() > 0.05, 10.0)
+    with second_publisher(peer):
+        peer.await_that(
+            lambda: "distance has 2 publishers, /test_peer, /test_peer: end all but one" in states[-1].reason
+        )
+        assert holds(peer, arm)
     assert outcome(peer, handle) == Result.REACHED

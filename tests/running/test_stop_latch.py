@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_an_orderly_end_leaves_no_file(tmp_path: Path) -> None:
     latch.stop("a stop was called")
     latch.forget()
     assert not path.exists()
+
+
+def test_a_stop_is_on_the_disk_before_it_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino))
+    path = tmp_path / "stop"
+    latch = StopLatch(path)
+    latch.stop("a stop was called")
+    assert flushed == [path.stat().st_ino, tmp_path.stat().st_ino]
+    latch.resume()
+    assert flushed[2:] == [tmp_path.stat().st_ino]
 
 
 def test_a_stop_counts_even_if_the_disk_does_not_take_it(tmp_path: Path) -> None:

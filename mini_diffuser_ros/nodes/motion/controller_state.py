@@ -10,6 +10,8 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import qos_profile_action_status_default
 
+from mini_diffuser_ros.nodes.ros.graph import publishers_of
+
 UNDER_WAY = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 
 
@@ -36,8 +38,7 @@ class ControllerState:
 
     def servers(self) -> list[str]:
         """Full names of the nodes that serve the action; more than one would move the same arm."""
-        infos = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(f"{self.name}/_action/status"))
-        return [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos]
+        return publishers_of(self._node, f"{self.name}/_action/status")
 
     def cancel_all(self) -> Any:
         """Future of the answer to a request that ends the goals of every client; None if nobody takes requests."""

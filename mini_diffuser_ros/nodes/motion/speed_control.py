@@ -8,11 +8,14 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Float32
 
-from mini_diffuser_ros.motion.separation import SeparationConfig
-from mini_diffuser_ros.motion.speed_override import SpeedError, SpeedOverride
+from mini_diffuser_ros.motion.separation import SeparationConfig, distance_at
+from mini_diffuser_ros.motion.speed_override import SpeedOverride
+from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.health import Health, HealthLevel
 
 SET_SPEED, SPEED, SPEED_STATE = (f"mini_diffuser/{name}" for name in ("set_speed", "speed", "speed_state"))
 PERIOD = 0.1  # seconds between looks whether the speed that holds has changed
@@ -22,16 +25,22 @@ COMPLAINT = 5.0  # seconds between two lines about values that cannot be
 class SpeedControl:
     """Serves mini_diffuser/set_speed, hears mini_diffuser/speed and distances, tells mini_diffuser/speed_state.
 
+    Two who publish distances are no sensor: when one of them ends nobody would notice. The arm holds until one is left.
+
     Args:
         node: that serves.
         override: is told.
         separation: names the topic of distances.
+        tool_speed: m/s of the tool as planned.
     """
 
-    def __init__(self, node: ManagedNode, override: SpeedOverride, separation: SeparationConfig) -> None:
-        self._logger = node.get_logger()
-        self._override = override
-        self._told: SpeedState | None = None
+    def __init__(
+        self, node: ManagedNode, override: SpeedOverride, separation: SeparationConfig, tool_speed: float
+    ) -> None:
+        self._node, self._logger = node, node.get_logger()
+        self._override, self._distances = override, separation.topic
+        self._told: tuple[float, float, float, str] | None = None
+        self._complaint = ""
         self._state = node.create_publisher(SpeedState, SPEED_STATE, LATCHED)
         group = MutuallyExclusiveCallbackGroup()
         node.create_service(SetSpeed, SET_SPEED, self._on_call, callback_group=group)
@@ -40,13 +49,36 @@ class SpeedControl:
             node.create_subscription(
                 Float32, separation.topic, self._on_distance, qos_profile_sensor_data, callback_group=group
             )
-            self._logger.info(f"speed follows the distance to people on {separation.topic}")
-        self._timer = steady_timer(node, PERIOD, self._tell)
+            holds, full = (distance_at(speed, separation) for speed in (0.0, tool_speed * separation.fastest_part))
+            self._logger.info(
+                f"speed follows the distance to people on {separation.topic}: the arm holds when they are within "
+                f"{holds:.2f} m, and goes as planned when they are {full:.2f} m away"
+            )
+            if full > separation.max_range:
+                seen = f"the sensor sees {separation.max_range:.2f} m (separation.max_range)"
+                self._logger.warning(f"{seen}: the arm never goes as fast as planned")
+        self._timer = steady_timer(node, PERIOD, self._look)
+
+    def health(self) -> Health:
+        """The speed that holds, for diagnostics."""
+        state = self._override.state()
+        values: dict[str, float | str] = {
+            "speed (%)": 100.0 * state.speed,
+            "wanted (%)": 100.0 * state.wanted,
+            "allowed by distance (%)": 100.0 * state.allowed,
+        }
+        if self._complaint:
+            values["last that was refused"] = self._complaint
+        if state.is_fault:
+            return Health(HealthLevel.ERROR, f"the arm holds: {state.reason}", values)
+        if state.speed == 0.0:
+            return Health(HealthLevel.WARN, f"the arm holds: {state.reason}", values)
+        return Health(HealthLevel.OK, state.reason or "as planned", values)
 
     def _on_call(self, request: SetSpeed.Request, response: SetSpeed.Response) -> SetSpeed.Response:
         try:
-            self._override.want(request.percent / 100.0)
-        except SpeedError as error:
+            self._override.want(request.percent)
+        except UserError as error:
             response.message = str(error)
             return response
         response.success = True
@@ -57,26 +89,35 @@ class SpeedControl:
 
     def _on_speed(self, message: Float32) -> None:
         try:
-            self._override.want(message.data / 100.0)
-        except SpeedError as error:
-            self._logger.warning(f"{SPEED}: {error}", throttle_duration_sec=COMPLAINT)
+            self._override.want(message.data)
+        except UserError as error:
+            self._complain(f"{SPEED}: {error}")
 
     def _on_distance(self, message: Float32) -> None:
         try:
             self._override.hear_distance(message.data)
-        except SpeedError as error:
-            self._logger.warning(str(error), throttle_duration_sec=COMPLAINT)
+        except UserError as error:
+            self._complain(str(error))
+
+    def _complain(self, line: str) -> None:
+        self._complaint = line
+        self._logger.warning(line, throttle_duration_sec=COMPLAINT)
+
+    def _look(self) -> None:
+        if self._distances and len(names := publishers_of(self._node, self._distances)) > 1:
+            problem = f"{self._distances} has {len(names)} publishers, {', '.join(names)}"
+            self._override.doubt_distances(f"{problem}: end all but one, or have one say the smallest distance")
+        self._tell()
 
     def _tell(self) -> None:
         state = self._override.state()
+        # How near somebody is changes with every word; what it leads to does not.
+        held = (state.speed, state.wanted, state.allowed, state.reason if state.is_fault else "")
+        if held == self._told:
+            return
+        self._told = held
         said = SpeedState(reason=state.reason)
         said.percent, said.wanted, said.allowed = (
             100.0 * fraction for fraction in (state.speed, state.wanted, state.allowed)
         )
-        before, self._told = self._told, said
-        if before is None or (said.percent, said.wanted, said.allowed) != (
-            before.percent,
-            before.wanted,
-            before.allowed,
-        ):
-            self._state.publish(said)
+        self._state.publish(said)
