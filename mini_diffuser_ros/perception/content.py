@@ -27,8 +27,11 @@ class ContentConfig:
         longest_median: metres; likewise below it.
         farthest_camera: metres from the base; a camera beyond it is calibrated in another unit.
         deepest_camera: metres below the workspace; a camera beneath it would look through the table.
-        moved_by: metres that a camera may move against the base or the link that it is fixed to, while this runs.
+        moved_by: metres that a camera may move against the link that it is fixed to, while this runs.
         turned_by: radians, likewise.
+        fixed_moved_by: metres that a camera may move against the base if it moves with no link.
+        fixed_turned_by: radians, likewise.
+        trusted_after: seconds without a fault after which a camera that had one is believed again.
         survey_period: seconds between comparisons of the cameras with one another; 0 for none.
         table_band: metres above and below the workspace's lower bound within which the table is looked for.
         table_step: metres by which two cameras may see the table at different heights.
@@ -45,6 +48,9 @@ class ContentConfig:
     deepest_camera: float = bounded(0.05, 0.0, 10.0)
     moved_by: float = bounded(0.015, 0.0, 10.0)
     turned_by: float = bounded(0.03, 0.0, 3.2)
+    fixed_moved_by: float = bounded(0.005, 0.0, 10.0)
+    fixed_turned_by: float = bounded(0.01, 0.0, 3.2)
+    trusted_after: float = bounded(2.0, 0.0, 600.0)
     survey_period: float = bounded(1.0, 0.0, 600.0)
     table_band: float = bounded(0.12, 0.0, 1.0)
     table_step: float = bounded(0.02, 0.0, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,9 @@ class ContentWatch:
     ) -> None:
         self._workspace, self._base, self._config = workspace, base, config
         self._pictures = {(name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in KINDS}
-        self._mounts = {name: MountWatch(config.moved_by, config.turned_by, since, anew) for name in cameras}
+        fixed = (config.fixed_moved_by, config.fixed_turned_by)
+        self._mounts = {name: MountWatch(config.moved_by, config.turned_by, since, anew, fixed) for name in cameras}
+        self._known_faults: dict[str, tuple[float, str]] = {}  # camera to when it last had one, and to which
         self._rest = {name: MountWatch(*RESTS) for name in cameras}
         self._findings: list[Finding] = []
         self._suspected = config.survey_period > 0.0  # until the first survey
@@ -89,7 +91,7 @@ class ContentWatch:
             if fault := self._fault(one, views_by_name[one.camera], blind.get(one.camera, ""), links, steady):
                 found[one.camera] = fault
         found.update(_same_frames(pictures))
-        return found
+        return self._with_recent(found, views_by_name, steady)
 
     def blind(self, views: Sequence[CameraView]) -> dict[str, str]:
         """Cameras whose views measure nothing, and why.
@@ -132,6 +134,15 @@ class ContentWatch:
     def findings(self) -> dict[str, str]:
         """Camera to what the last survey found."""
         return {finding.camera: finding.message for finding in reversed(self._findings)}  # the first of each counts
+
+    def _with_recent(self, found: dict[str, str], shown: Container[str], steady: float) -> dict[str, str]:
+        """Faults of now and of a moment ago: what comes and goes, such as a camera that swings, is not well between."""
+        self._known_faults.update({name: (steady, fault) for name, fault in found.items()})
+        return found | {
+            name: fault
+            for name, (since, fault) in self._known_faults.items()
+            if name in shown and name not in found and steady - since < self._config.trusted_after
+        }
 
     def _fault(self, pictures: Pictures, view: CameraView, blind: str, links: LinkPoses, steady: float) -> str:
         pose = np.asarray(view.base_from_camera)

@@ -24,12 +24,23 @@ class MountWatch:
     Args:
         moved_by: metres that it may move against what it is fixed to.
         turned_by: radians, likewise.
+        fixed: metres and radians by which it may move against the base without a link that it moved with, if that is
+            less: the frame of a camera on a tripod does not move at all, while that of one on the hand is as exact as
+            the joint states are on time.
         since: when it was first seen, in words.
         anew: what to do once it is calibrated after it has moved, in words.
     """
 
-    def __init__(self, moved_by: float, turned_by: float, since: str = SINCE, anew: str = ANEW) -> None:
-        self._moved_by, self._turned_by = moved_by, turned_by
+    def __init__(
+        self,
+        moved_by: float,
+        turned_by: float,
+        since: str = SINCE,
+        anew: str = ANEW,
+        fixed: tuple[float, float] | None = None,
+    ) -> None:
+        self._held_within = (moved_by, turned_by)
+        self._fixed_within = self._held_within if fixed is None else fixed
         self._since, self._anew = since, anew
         self._base: Pose | None = None
         self._links: dict[str, Pose] = {}  # link_from_camera where the camera was first seen
@@ -49,17 +60,19 @@ class MountWatch:
         """
         if self._base is None:
             self._base = np.array(base_from_camera)
-        if self._holds is None and self._is_near(self._base, base_from_camera):
+        apart = _difference(self._base, base_from_camera)
+        if self._holds is None and _within(apart, self._fixed_within):
             if not self._links:  # nobody may have known them yet
                 self._links = _from_links(links(), base_from_camera)
             return ""
         now = _from_links(links(), base_from_camera)
         # The one that held last comes first: it holds as a rule.
         for link in sorted(self._links.keys() & now.keys(), key=lambda name: name != self._holds):
-            if self._is_near(self._links[link], now[link]):
+            rest = _difference(self._links[link], now[link])
+            if _within(rest, self._held_within) and (self._holds is not None or self._explains(rest, apart)):
                 self._holds = link
                 return ""
-        if self._is_near(self._base, base_from_camera):
+        if self._holds is not None and _within(apart, self._held_within):
             return ""
         return self._told(base_from_camera, now)
 
@@ -75,9 +88,15 @@ class MountWatch:
             f"{self._anew}"
         )
 
-    def _is_near(self, before: Pose, after: Pose) -> bool:
-        moved, turned = _difference(before, after)
-        return moved <= self._moved_by and turned <= self._turned_by
+    def _explains(self, rest: tuple[float, float], apart: tuple[float, float]) -> bool:
+        """Whether moving with a link leaves little of the way: with one that rests, a pushed tripod moves as well."""
+        return all(
+            left <= max(allowed, 0.5 * way) for left, allowed, way in zip(rest, self._fixed_within, apart, strict=True)
+        )
+
+
+def _within(difference: tuple[float, float], limits: tuple[float, float]) -> bool:
+    return difference[0] <= limits[0] and difference[1] <= limits[1]
 
 
 def _from_links(links: Mapping[str, Pose], base_from_camera: Pose) -> dict[str, Pose]:

@@ -40,6 +40,7 @@ class Lie:
     Attributes:
         frozen: the picture of colour, of depth, or of both, does not change: "", "colour", "depth" or "both".
         distances: what becomes of depth, metres.
+        sway: metres along x of the base by which its pose in TF goes to and fro, once a second.
         moved: (4, 4) what its pose in TF is multiplied with, from the left.
         late: seconds that its images are held back; their stamps are not.
         silent: it sends nothing.
@@ -48,6 +49,7 @@ class Lie:
 
     frozen: str = ""
     distances: Callable[[Array], Array] = lambda depth: depth
+    sway: float = 0.0
     moved: Array | None = None
     late: float = 0.0
     silent: bool = False
@@ -121,8 +123,10 @@ class Lab:
                 self._show(view, now)
 
     def _frame(self, view: CameraView) -> TransformStamped:
-        moved = self.lies[view.name].moved
-        pose = view.base_from_camera if moved is None else moved @ view.base_from_camera
+        lie = self.lies[view.name]
+        pose = view.base_from_camera if lie.moved is None else lie.moved @ view.base_from_camera
+        if lie.sway:
+            pose = shifted(x=lie.sway * np.sin(2.0 * np.pi * self._node.get_clock().now().nanoseconds / 1e9)) @ pose
         return TransformStamped(
             header=Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self.robot.base_frame),
             child_frame_id=f"lab_{view.name}",

@@ -75,6 +75,7 @@ LIES: dict[str, tuple[str, Lie, list[str]]] = {
     "millimetres as metres": ("wrist", Lie(distances=lambda d: 1e3 * d), ["another unit", "32FC1 is metres"]),
     "a TF jump": ("front", Lie(moved=shifted(y=0.2)), ["has moved by 0.200 m", "against the base", "calibrate"]),
     "a TF jump of the wrist": ("wrist", Lie(moved=shifted(z=0.05)), ["has moved by 0.050 m"]),
+    "a TF that sways": ("front", Lie(sway=0.01), ["has moved by 0.0", "against the base"]),
     "TF in millimetres": ("front", Lie(moved=shifted(x=500.0, z=900.0)), ["m away", "is its TF in metres?"]),
     "TF beneath the table": ("left_shoulder", Lie(moved=shifted(z=-2.0)), ["beneath the table"]),
     "a bias of depth": ("left_shoulder", Lie(distances=lambda d: d + 0.05 * (d > 0)), ["sees the table", "lower than"]),

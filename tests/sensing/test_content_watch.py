@@ -25,9 +25,16 @@ def view(name: str, x: float = 0.5, depth: float = 0.9) -> CameraView:
     return CameraView(name, image, np.full((24, 32), depth, np.float32), intrinsics, pose, 0.0)
 
 
-def faults(watch: ContentWatch, views: Sequence[CameraView], frame: str = "") -> dict[str, str]:
+def changed(one: CameraView) -> CameraView:
+    """The same with the noise of another moment."""
+    noise = np.random.default_rng().normal(0.0, 0.001, one.depth.shape)
+    color = np.random.default_rng().integers(0, 4, one.color.shape, np.uint8)
+    return replace(one, color=color, depth=(one.depth + noise).astype(np.float32))
+
+
+def faults(watch: ContentWatch, views: Sequence[CameraView], frame: str = "", steady: float = 0.0) -> dict[str, str]:
     pictures = [Pictures(one.name, frame or one.name, one.color.tobytes(), one.depth.tobytes()) for one in views]
-    return watch.faults(pictures, views, watch.blind(views), dict, 0.0)
+    return watch.faults(pictures, views, watch.blind(views), dict, steady)
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def watch() -> ContentWatch:
 
 def test_a_camera_is_held_against_where_it_was_in_views_of_before(watch: ContentWatch) -> None:
     watch.remember([view("front"), view("gone")], dict)
-    assert faults(watch, [view("front", x=0.51), view("side", x=0.2)]) == {}
+    assert faults(watch, [view("front", x=0.503), view("side", x=0.2)]) == {}
     [(camera, fault)] = faults(watch, [view("front", x=0.53), view("side", x=0.2)]).items()
     assert camera == "front"
     assert "has moved by 0.030 m" in fault
@@ -60,3 +67,40 @@ def test_two_cameras_in_one_frame_are_both_named(watch: ContentWatch) -> None:
     found = faults(watch, [view("front"), view("side")], frame="camera")
     assert set(found) == {"front", "side"}
     assert "in frame 'camera' like those of side" in found["front"]
+
+
+@pytest.mark.parametrize(("swing", "period"), [(0.02, 1.0), (0.01, 1.0), (0.006, 0.4), (0.03, 4.0)])
+def test_a_camera_that_swings_is_not_believed_on_its_way_through_the_middle(
+    watch: ContentWatch, swing: float, period: float
+) -> None:
+    """Until it has been where it belongs for a while."""
+    times = np.arange(0.0, 12.0, 0.05)
+    swinging = (times > 1.0) & (times < 8.0)
+    places = 0.5 + np.where(swinging, swing * np.sin(2.0 * np.pi * times / period), 0.0)
+    believed = np.array(
+        [
+            "front" not in faults(watch, [changed(view("front", x=x)), changed(view("side"))], steady=time)
+            for time, x in zip(times, places, strict=True)
+        ]
+    )
+    assert believed[times < 1.0].all()
+    assert not believed[(times > 1.0 + period) & swinging].any()
+    assert believed[times > 10.5].all()
+
+
+def test_a_camera_that_sinks_slowly_is_found(watch: ContentWatch) -> None:
+    """Compared with where it was at first, not a moment ago."""
+    places = np.linspace(0.5, 0.51, 200)
+    told = [
+        faults(watch, [changed(view("front", x=x)), changed(view("side"))], steady=0.1 * number)
+        for number, x in enumerate(places)
+    ]
+    assert told[80] == {}
+    assert "has moved by 0.010 m" in told[-1]["front"]
+
+
+def test_a_fault_that_comes_and_goes_stays_one(watch: ContentWatch) -> None:
+    """Such as every other picture in another unit."""
+    for number in range(20):
+        front = changed(view("front", depth=900.0 if number % 2 == 0 else 0.9))
+        assert "another unit" in faults(watch, [front, changed(view("side"))], steady=0.1 * number)["front"]

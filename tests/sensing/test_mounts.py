@@ -84,3 +84,29 @@ def test_links_that_are_known_later_count_from_then_on() -> None:
     assert watch.fault(at["panda_hand"] @ mount, dict) == ""
     assert watch.fault(at["panda_hand"] @ mount, lambda: at) == ""
     assert watch.fault(then["panda_hand"] @ mount, lambda: then) == ""
+
+
+@given(postures, st.floats(0.006, 0.014), st.floats(-0.8, 0.8))
+def test_a_pushed_tripod_is_not_taken_for_one_on_an_arm_that_rests(
+    posture: np.ndarray, distance: float, turn: float
+) -> None:
+    """However near a link that it is said to move with has stayed."""
+    watch, camera = MountWatch(*LIMITS, fixed=(0.005, 0.01)), np.eye(4)
+    for at in (links_at(ROBOT.home + turn), links_at(posture)):
+        assert watch.fault(camera, lambda at=at: at) == ""
+    camera[0, 3] = distance
+    watch.fault(camera, lambda: links_at(ROBOT.home + turn))
+    assert f"has moved by {distance:.3f} m" in watch.fault(camera, lambda: links_at(ROBOT.home + turn))
+    assert watch.is_fixed
+
+
+@given(links, postures)
+def test_a_camera_on_the_arm_may_be_as_late_as_its_link_allows(link: str, posture: np.ndarray) -> None:
+    """Its frame and the joint states are a few milliseconds apart while the arm moves."""
+    watch, mount = MountWatch(*LIMITS, fixed=(0.005, 0.01)), np.eye(4)
+    start, steps = links_at(ROBOT.home), np.linspace(0.0, 1.0, 40)
+    watch.fault(start[link] @ mount, lambda: start)
+    for step in steps:
+        at = links_at(ROBOT.home + step * (posture - ROBOT.home))
+        late = links_at(ROBOT.home + max(0.0, step - 0.004) * (posture - ROBOT.home))
+        assert watch.fault(late[link] @ mount, lambda at=at: at) == ""
