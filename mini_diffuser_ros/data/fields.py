@@ -6,6 +6,8 @@ that a later writer adds is no fault, there are no defaults, and thousands of ke
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.errors import EpisodeFileError
+from mini_diffuser_ros.support.errors import one_line
+
+MAX_JSON_BYTES = 4 * 2**20
+"""Of an index or a table of sentences: a keyframe of four cameras has about 4 kB, and JSON may take 25 times its bytes
+once it is read."""
+
+
+def read_bounded(file: Path, most: int) -> bytes:
+    """The bytes of a file, of at most ``most`` of them.
+
+    Raises:
+        EpisodeFileError: if it has more, or cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise EpisodeFileError(file, f"cannot be read ({error.strerror or error})") from error
+    if len(data) > most:
+        raise EpisodeFileError(file, f"has {file.stat().st_size} bytes, expected at most {most}")
+    return data
+
+
+def parse_json(file: Path, data: bytes, what: str = "") -> Any:
+    """What JSON says that came from a file.
+
+    Args:
+        file: for messages.
+        data: the text, UTF-8.
+        what: of the file is JSON, where it is not all of it.
+
+    Raises:
+        EpisodeFileError: if it is none, or too long to be read.
+    """
+    named = f"{what} " if what else ""
+    if len(data) > MAX_JSON_BYTES:
+        raise EpisodeFileError(file, f"{named}has {len(data)} bytes, expected at most {MAX_JSON_BYTES}")
+    try:
+        return json.loads(data)
+    # Of ValueError: no JSON, no UTF-8, a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise EpisodeFileError(file, f"{named}is not JSON ({one_line(error)})") from error
 
 
 class Fields:
@@ -73,7 +117,7 @@ class Fields:
     def number(self, name: str) -> float:
         """A finite number."""
         value = self._value(name)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not np.isfinite(value):
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
             raise self.fault(name, "a finite number")
         return float(value)
 
@@ -95,7 +139,7 @@ class Fields:
         """Finite numbers of a given shape."""
         try:
             array = np.array(self._value(name), dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             array = np.full(1, np.nan)
         if array.shape != shape or not np.all(np.isfinite(array)):
             raise self.fault(name, f"finite numbers of shape {shape}")
@@ -125,11 +169,11 @@ class Fields:
         """A plain object, or None for null."""
         return None if self._value(name) is None else self.child(name)._values
 
-    def children(self, name: str, at_least: int) -> list[Fields]:
+    def children(self, name: str, at_least: int, at_most: int) -> list[Fields]:
         """A list of objects."""
         values = self._value(name)
-        if not isinstance(values, list) or len(values) < at_least:
-            raise self.fault(name, f"a list of at least {at_least} objects")
+        if not isinstance(values, list) or not at_least <= len(values) <= at_most:
+            raise self.fault(name, f"a list of {at_least} to {at_most} objects")
         return [Fields(self.file, value, f"{self.place(name)}[{i}]") for i, value in enumerate(values)]
 
     def place(self, name: str) -> str:

@@ -17,6 +17,8 @@ from mini_diffuser_ros.data.errors import EpisodeFileError
 
 DATA_FILE = "data.mdb"
 
+_MAX_VALUE_BYTES = 2**30  # A hundred keyframes of four cameras of 2 megapixels; one in use has a few million.
+
 
 def read_keys(folder: Path) -> list[str]:
     """All keys of an environment.
@@ -36,9 +38,13 @@ def read_value(folder: Path, key: str) -> bytes:
     """
     with _reading(folder) as transaction:
         value = transaction.get(key.encode())
-    if value is None:
-        raise EpisodeFileError(folder / DATA_FILE, f"key {key!r} is missing")
-    return bytes(value)
+        if value is None:
+            raise EpisodeFileError(folder / DATA_FILE, f"key {key!r} is missing")
+        if len(value) > _MAX_VALUE_BYTES:
+            raise EpisodeFileError(
+                folder / DATA_FILE, f"{key} has {len(value)} bytes, expected at most {_MAX_VALUE_BYTES}"
+            )
+        return bytes(value)
 
 
 @contextmanager
@@ -51,7 +57,7 @@ def _reading(folder: Path) -> Iterator[lmdb.Transaction]:
             needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
             if file.stat().st_size < needed:
                 raise EpisodeFileError(file, f"is cut off, has {file.stat().st_size} of {needed} bytes")
-            with environment.begin() as transaction:
+            with environment.begin(buffers=True) as transaction:
                 yield transaction
     except lmdb.Error as error:
         raise EpisodeFileError(file, f"not a readable LMDB ({error})") from error

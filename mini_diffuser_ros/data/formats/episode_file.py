@@ -21,8 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
-from mini_diffuser_ros.data.fields import Fields
-from mini_diffuser_ros.data.formats.images import DEPTH_UNIT, decode_color, decode_depth, encode_color, encode_depth
+from mini_diffuser_ros.data.fields import MAX_JSON_BYTES, Fields, parse_json
+from mini_diffuser_ros.data.formats.images import (
+    DEPTH_UNIT,
+    MAX_PIXELS_TOGETHER,
+    check_sizes,
+    decode_color,
+    decode_depth,
+    encode_color,
+    encode_depth,
+)
 from mini_diffuser_ros.data.store.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views
 from mini_diffuser_ros.perception.distortion import check_distortion
@@ -46,7 +54,11 @@ that bend, which a reader of the first version would take for pinholes."""
 SIMULATED_SOURCE = re.compile(r"tabletop seed \d+")  # what the simulation calls its episodes
 
 _INDEX = "episode.json"
-_MAX_MEMBER_BYTES = 256 * 2**20  # No honest image is larger; a crafted file must not fill the memory.
+# A crafted file must not fill the memory. The images of a keyframe have 168 MB where no filter makes them smaller.
+_MAX_MEMBERS_BYTES = 192 * 2**20
+MAX_KEYFRAMES = 1000
+MAX_CAMERAS = 16
+"""Of one keyframe."""
 _MEMBER_DATE = (1980, 1, 1, 0, 0, 0)  # Constant, so that recording the same thing twice gives the same bytes.
 
 
@@ -172,7 +184,7 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least:
         task=fields.text("task"),
         variation=fields.integer("variation"),
         sentences=fields.texts("sentences"),
-        keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", least)),
+        keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", least, MAX_KEYFRAMES)),
         source=source,
         provenance=_read_provenance(fields),
     )
@@ -198,7 +210,7 @@ def digest_of_members(stored: EpisodeBytes) -> bytes:
     Raises:
         EpisodeFileError: if it is no readable zip.
     """
-    digest = hashlib.sha256(_members(stored, (_INDEX,))[_INDEX])
+    digest = hashlib.sha256(_members(stored, (_INDEX,), MAX_JSON_BYTES)[_INDEX])
     with stored.open() as stream, zipfile.ZipFile(stream) as archive:
         for member in archive.infolist():
             digest.update(f"{member.filename} {member.file_size} {member.CRC}\n".encode())
@@ -275,10 +287,7 @@ class _StoredCloud:
 
 
 def _load_index(stored: EpisodeBytes) -> Any:
-    try:
-        return json.loads(_members(stored, (_INDEX,))[_INDEX])
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EpisodeFileError(stored.place, f"{_INDEX} is not JSON ({error})") from error
+    return parse_json(stored.place, _members(stored, (_INDEX,), MAX_JSON_BYTES)[_INDEX], _INDEX)
 
 
 def _read_index(stored: EpisodeBytes) -> Fields:
@@ -290,6 +299,10 @@ def _read_index(stored: EpisodeBytes) -> Fields:
 def _check_episode(episode: Episode, least: int) -> None:
     if len(episode.keyframes) < least:
         raise DataError(f"episode {episode.source}: {len(episode.keyframes)} keyframes, expected at least {least}")
+    if len(episode.keyframes) > MAX_KEYFRAMES:
+        raise DataError(
+            f"episode {episode.source}: {len(episode.keyframes)} keyframes, expected at most {MAX_KEYFRAMES}"
+        )
     if not episode.sentences or not all(sentence.strip() for sentence in episode.sentences):
         raise DataError(f"episode {episode.source}: expected at least one sentence and none that is empty")
 
@@ -340,6 +353,12 @@ def _write_views(
         raise DataError(f"{place}: has no camera views")
     if len({view.name for view in views}) != len(views):
         raise DataError(f"{place}: camera names {[view.name for view in views]} are not unique")
+    pixels = sum(view.depth.size for view in views)
+    if len(views) > MAX_CAMERAS or pixels > MAX_PIXELS_TOGETHER:
+        raise DataError(
+            f"{place}: {len(views)} cameras with {pixels} pixels, expected at most {MAX_CAMERAS} with"
+            f" {MAX_PIXELS_TOGETHER} together"
+        )
     return [_write_view(archive, number, view, place) for view in views]
 
 
@@ -381,7 +400,7 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int = zi
 
 
 def _read_images(recording: _Recording, fields: Fields) -> Keyframe:
-    cameras = tuple(_read_camera(camera) for camera in fields.children("cameras", 1))
+    cameras = tuple(_read_camera(camera) for camera in fields.children("cameras", 1, MAX_CAMERAS))
     joint_positions = fields.numbers("joint_positions")
     # Partials of module functions rather than closures: they can be sent to worker processes.
     load_cloud = partial(_load_cloud, recording, cameras, joint_positions)
@@ -436,6 +455,10 @@ def _read_distortion(fields: Fields) -> Distortion:
 def _load_views(recording: _Recording, cameras: tuple[_StoredView, ...]) -> tuple[CameraView, ...]:
     names = [name for camera in cameras for name in (camera.color, camera.depth)]
     data = _members(recording.stored, names)
+    try:
+        check_sizes(data.values())
+    except ValueError as error:
+        raise EpisodeFileError(recording.stored.place, f"{cameras[0].color} and others: {error}") from error
     return tuple(
         CameraView(
             name=camera.name,
@@ -472,8 +495,12 @@ def _decoded(
         raise EpisodeFileError(stored.place, f"member {name}: {error}") from error
 
 
-def _members(stored: EpisodeBytes, names: Sequence[str]) -> dict[str, bytes]:
-    """The bytes of some members; their checksums are verified."""
+def _members(stored: EpisodeBytes, names: Sequence[str], most: int = _MAX_MEMBERS_BYTES) -> dict[str, bytes]:
+    """The bytes of some members; their checksums are verified.
+
+    Args:
+        most: bytes that they may have together.
+    """
     place = stored.place
     try:
         with stored.open() as stream, zipfile.ZipFile(stream) as archive:
@@ -481,11 +508,24 @@ def _members(stored: EpisodeBytes, names: Sequence[str]) -> dict[str, bytes]:
             for name in names:
                 if name not in present:
                     raise EpisodeFileError(place, f"member {name} is missing")
-                if present[name].file_size > _MAX_MEMBER_BYTES:
-                    raise EpisodeFileError(place, f"member {name} claims {present[name].file_size} bytes, too many")
-            return {name: archive.read(name) for name in names}
+                if present[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    # The others take what memory they like, whatever size they claim.
+                    raise EpisodeFileError(place, f"member {name} is neither stored nor deflated")
+            claimed = sum(present[name].file_size for name in dict.fromkeys(names))
+            if claimed > most:
+                raise EpisodeFileError(place, f"{', '.join(names):.60} claim {claimed} bytes, expected at most {most}")
+            return {name: _read_member(archive, present[name]) for name in names}
     # zipfile has no common base for what damaged archives raise.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise EpisodeFileError(place, f"not a complete zip archive ({error})") from error
     except OSError as error:
         raise EpisodeFileError(place, f"cannot be read ({error.strerror or error})") from error
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member no longer than it claims; read without a length, it would fill the memory before it is refused."""
+    with archive.open(info) as member:
+        data = member.read(info.file_size)
+    if len(data) != info.file_size:
+        raise zipfile.BadZipFile(f"member {info.filename} has {len(data)} of {info.file_size} bytes")
+    return data

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 
 import numpy as np
@@ -16,6 +17,15 @@ from PIL import Image
 
 DEPTH_UNIT = 1e-4
 """Metres a step of the depth images we write: the error is at most 0.05 mm, the range 6.5535 m."""
+
+MAX_PIXELS = 2**24
+"""Of one image: a sensor of 12 megapixels, the largest of any RGB-D camera, has 12.2 million."""
+
+MAX_BYTES = 64 * 2**20
+"""Of one PNG: :data:`MAX_PIXELS` in three bytes that no filter makes smaller."""
+
+MAX_PIXELS_TOGETHER = 2**25
+"""Of all cameras at one keyframe: four of 8 megapixels; half a gigabyte while they are decoded."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2  # PNG's colour types
@@ -57,7 +67,19 @@ def decode_depth(data: bytes, unit: float) -> NDArray[np.float32]:
     Raises:
         ValueError: if the bytes are no readable 16 bit grey PNG.
     """
-    return (_decode(data, "I;16") * unit).astype(np.float32)
+    metres = (np.arange(2**16) * unit).astype(np.float32)
+    return metres[_decode(data, "I;16")]
+
+
+def check_sizes(images: Iterable[bytes]) -> None:
+    """Refuse PNGs that are larger together than any keyframe's, by their headers, before one is decoded.
+
+    Raises:
+        ValueError: if they are, or one has no readable header.
+    """
+    total = sum(width * height for width, height in map(_size, images))
+    if total > MAX_PIXELS_TOGETHER:
+        raise ValueError(f"images of {total} pixels together, expected at most {MAX_PIXELS_TOGETHER}")
 
 
 def _png(image: NDArray[np.integer], bits: int, color_type: int) -> bytes:
@@ -76,6 +98,7 @@ def _png(image: NDArray[np.integer], bits: int, color_type: int) -> bytes:
 
 
 def _decode(data: bytes, mode: str) -> NDArray[np.uint8]:
+    _check_chunks(data)
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
             if image.mode != mode:
@@ -84,3 +107,35 @@ def _decode(data: bytes, mode: str) -> NDArray[np.uint8]:
     # PIL reports broken data as OSError or SyntaxError, and as its own error for absurdly large images.
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"not a readable PNG ({error})") from error
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height by the header, which comes first in every PNG."""
+    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
+        raise ValueError("not a readable PNG (it does not begin as one)")
+    width, height = struct.unpack_from(">II", data, 16)
+    if not 0 < width * height <= MAX_PIXELS:
+        raise ValueError(f"image of {width}x{height} pixels, expected at most {MAX_PIXELS} in all")
+    return width, height
+
+
+def _check_chunks(data: bytes) -> None:
+    """Refuse what was damaged: Pillow does not look at the checksums of the pixels."""
+    _size(data)
+    for name, chunk in _chunks(data):
+        (stored,) = struct.unpack_from(">I", data, chunk.stop)
+        if zlib.crc32(memoryview(data)[chunk.start - 4 : chunk.stop]) != stored:
+            raise ValueError(f"not a readable PNG (checksum of {name!r:.20})")
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, slice]]:
+    """Name and place of each chunk up to the last; what follows it belongs to no PNG."""
+    place, name = len(_SIGNATURE), b""
+    while name != b"IEND":
+        if place + 12 > len(data):
+            raise ValueError("not a readable PNG (it is cut off)")
+        length, name = struct.unpack_from(">I4s", data, place)
+        if place + 12 + length > len(data):
+            raise ValueError("not a readable PNG (it is cut off)")
+        yield name, slice(place + 8, place + 8 + length)
+        place += 12 + length

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
+from mini_diffuser_ros.data.fields import MAX_JSON_BYTES, parse_json, read_bounded
 from mini_diffuser_ros.data.formats.arm_boxes import arm_boxes, without_arm
 from mini_diffuser_ros.data.formats.rlbench_camera import RLBENCH_FRAME
 from mini_diffuser_ros.data.formats.rlbench_episode import SECONDS_PER_FRAME
@@ -29,6 +29,7 @@ _TASK_VARIATION = re.compile(r"(?P<task>.+?)(_peract)?\+(?P<variation>\d+)")
 _SENTENCE_FILES = "*instr*.json"
 _LEVELS_UP = 4  # <set>/keysteps_bbox_pcd/seed<N>/voxel1cm/<task>+<variation>: the file may lie beside any of them.
 _NUMBERS = "biuf"
+_MAX_ENTRIES = 10_000  # A thousand keyframes; lists claim their memory before they are filled, however deep they nest.
 
 
 @dataclass(frozen=True)
@@ -155,12 +156,7 @@ def _sentence_files(root: Path) -> list[Path]:
 
 
 def _read_sentences(file: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        table = json.loads(file.read_bytes())
-    except OSError as error:
-        raise EpisodeFileError(file, f"cannot be read ({error.strerror or error})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EpisodeFileError(file, f"not JSON ({error})") from error
+    table = parse_json(file, read_bounded(file, MAX_JSON_BYTES))
     if not isinstance(table, dict):
         raise EpisodeFileError(file, f"holds {table!r:.40}, expected an object of lists of sentences")
     for name, sentences in table.items():
@@ -174,14 +170,13 @@ class _Values:
 
     def __init__(self, episode: LotusEpisode) -> None:
         self._place = (episode.folder / DATA_FILE, episode.key)
+        data = read_value(episode.folder, episode.key)
         try:
             self._values = msgpack.unpackb(
-                read_value(episode.folder, episode.key), object_hook=_as_array, strict_map_key=False
+                data, object_hook=_as_array, strict_map_key=False, max_array_len=_MAX_ENTRIES, max_map_len=_MAX_ENTRIES
             )
-        # msgpack has a dozen errors for damaged data, some of them bare ValueErrors.
-        except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
-            if isinstance(error, EpisodeFileError):
-                raise
+        # msgpack has a dozen errors for damaged data, some of them bare ValueErrors, and numpy others for types.
+        except Exception as error:
             raise self.fault(f"not msgpack of arrays ({error or type(error).__name__})") from error
         if not isinstance(self._values, dict):
             raise self.fault(f"holds {self._values!r:.40}, expected a map")

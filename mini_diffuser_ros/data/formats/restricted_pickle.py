@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.errors import EpisodeFileError
+from mini_diffuser_ros.data.fields import read_bounded
 from mini_diffuser_ros.support.errors import one_line
 
-_MAX_FILE_BYTES = 256 * 2**20  # A demonstration of a thousand frames has five.
+_MAX_FILE_BYTES = 32 * 2**20  # A demonstration of a thousand frames has five million.
 _MAX_TUPLES = 100_000  # Nested in each other, more would overflow the stack; a frame of a demonstration has about 100.
+_MAX_OBJECTS = 500_000  # Lists, dictionaries, arrays: of one byte each makes a hundred. A frame has about 200.
 _ARRAY_KINDS = "biufSU"  # Numbers, booleans and text: no object arrays, whose elements could be anything.
 
 
@@ -42,12 +44,7 @@ def read_pickle(file: Path) -> Any:
     Raises:
         EpisodeFileError: if the file cannot be read, is damaged, or holds anything else, naming it.
     """
-    try:
-        if file.stat().st_size > _MAX_FILE_BYTES:
-            raise EpisodeFileError(file, f"has {file.stat().st_size} bytes, expected at most {_MAX_FILE_BYTES}")
-        data = file.read_bytes()
-    except OSError as error:
-        raise EpisodeFileError(file, f"cannot be read ({error.strerror or error})") from error
+    data = read_bounded(file, _MAX_FILE_BYTES)
     try:
         _check_instructions(data)
         return _Reader(BytesIO(data)).load()
@@ -182,12 +179,13 @@ for _opcode in opcodes:
         _SKIP[ord(_opcode.code)] = 1 + (_opcode.arg.n if _opcode.arg else 0)
 _LENGTH = {_CODES[name]: struct.Struct(form) for name, form in _COUNTED.items()}
 _TUPLES = frozenset(_CODES[name] for name in ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"))
+_OBJECTS = frozenset(_CODES[name] for name in ("EMPTY_LIST", "EMPTY_DICT", "REDUCE", "NEWOBJ"))
 _GLOBAL, _STOP, _LONG_BINPUT = _CODES["GLOBAL"], _CODES["STOP"], _CODES["LONG_BINPUT"]
 
 
 def _check_instructions(data: bytes) -> None:
     """Refuse a pickle with instructions that its kind does not need, or one that claims memory it does not fill."""
-    place, end, tuples = 0, len(data), 0
+    place, end, tuples, objects = 0, len(data), 0, 0
     skip = _SKIP
     while place < end:
         code = data[place]
@@ -196,11 +194,14 @@ def _check_instructions(data: bytes) -> None:
             if code == _STOP:
                 if tuples > _MAX_TUPLES:
                     raise pickle.UnpicklingError(f"it has {tuples} tuples, expected at most {_MAX_TUPLES}")
+                if objects > _MAX_OBJECTS:
+                    raise pickle.UnpicklingError(f"it has {objects} objects, expected at most {_MAX_OBJECTS}")
                 return
             # The memo is a table that grows to the largest number: one instruction could claim gigabytes.
             if code == _LONG_BINPUT and int.from_bytes(data[place + 1 : place + 5], "little") > end:
                 raise pickle.UnpicklingError("a memo number is larger than the file")
             tuples += code in _TUPLES
+            objects += code in _OBJECTS
             place += step
         elif code in _LENGTH:
             form = _LENGTH[code]

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.errors import EpisodeFileError
+from mini_diffuser_ros.data.fields import read_bounded
 from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, arm_boxes
-from mini_diffuser_ros.data.formats.images import decode_color
+from mini_diffuser_ros.data.formats.images import MAX_BYTES, decode_color
 from mini_diffuser_ros.data.formats.restricted_pickle import Attributes, read_pickle
 from mini_diffuser_ros.data.formats.rlbench_camera import camera_view, decode_mask, decode_rgb_depth, rlbench_cloud
 from mini_diffuser_ros.data.keyframes import discover_keyframes
@@ -223,9 +224,8 @@ def _load_cloud(
 
 
 def _image(file: Path, decode: Any) -> NDArray[Any]:
+    data = read_bounded(file, MAX_BYTES)
     try:
-        return decode(file.read_bytes())
-    except OSError as error:
-        raise EpisodeFileError(file, f"cannot be read ({error.strerror or error})") from error
+        return decode(data)
     except ValueError as error:
         raise EpisodeFileError(file, str(error)) from error

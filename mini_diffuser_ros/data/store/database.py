@@ -21,7 +21,7 @@ import lmdb
 
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
-from mini_diffuser_ros.data.fields import Fields
+from mini_diffuser_ros.data.fields import Fields, parse_json
 from mini_diffuser_ros.data.formats.episode_file import digest_of_members, read_episode
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
 from mini_diffuser_ros.records import Episode, FusionConfig
@@ -96,10 +96,7 @@ def read_about(folder: Path) -> About:
         EpisodeFileError: if this is no database of ours, or of another version.
     """
     file = folder / DATA_FILE
-    try:
-        fields = Fields(file, json.loads(read_value(folder, ABOUT)), "", ABOUT)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EpisodeFileError(file, f"{ABOUT} is not JSON ({error})") from error
+    fields = Fields(file, parse_json(file, read_value(folder, ABOUT), ABOUT), "", ABOUT)
     fields.expect("format", FORMAT)
     fields.expect("format_version", FORMAT_VERSION)
     contents = fields.text("contents")
