@@ -21,6 +21,11 @@ class ArmChain:
         turns, fixed = robot.turns_to_tcp()
         self._turns = turns[:, None]
         self._tool = fixed
+        # Of each joint and of the tool, what makes of the frame before it the own columns, and the way between the two.
+        self._columns = np.concatenate([turns[:, :3].transpose(0, 2, 1), fixed[None, :3].transpose(0, 2, 1)])
+        places = self.axes(np.zeros((1, len(turns))))[1]
+        self.link_lengths = np.linalg.norm(np.diff(places[..., 0], axis=0), axis=1)
+        """(J,) metres from the place of each joint to that of the next, the last to the tool centre point."""
 
     def frames(self, positions: Array) -> Array:
         """(J, N, 4, 4) poses in the base frame of the joints' frames, at joint positions (N, J) radians."""
@@ -33,6 +38,24 @@ class ArmChain:
         for joint in range(1, len(steps)):
             np.matmul(steps[joint - 1], steps[joint], out=steps[joint])
         return steps
+
+    def axes(self, positions: Array) -> tuple[Array, Array]:
+        """Axes (J, 3, N) of the joints and places (J + 1, 3, N) of them and of the tool centre point, base frame.
+
+        As :meth:`frames` at joint positions (N, J) radians, but faster where there are hundreds.
+        """
+        count, joints = positions.shape
+        cosine, sine = np.cos(positions.T), np.sin(positions.T)
+        axes, places = np.empty((joints, 3, count)), np.empty((joints + 1, 3, count))
+        columns, place = np.repeat(np.eye(3)[..., None], count, axis=2), np.zeros((3, count))
+        for joint, change in enumerate(self._columns):
+            x, y, z, way = (change @ columns.reshape(3, -1)).reshape(4, 3, count)
+            places[joint] = place = place + way
+            if joint < joints:
+                axes[joint] = columns[2] = z
+                columns[0] = cosine[joint] * x + sine[joint] * y
+                columns[1] = cosine[joint] * y - sine[joint] * x
+        return axes, places
 
     def tools(self, frames: Array) -> Array:
         """(N, 4, 4) ``base_from_tcp``, given frames (J, N, 4, 4)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.motion.chain import ArmChain
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.robots import CartesianLimits, RobotDescription
 
@@ -35,6 +36,7 @@ class DynamicLimits:
         velocity_scaling: fraction of the robot's velocity curves.
         stop_acceleration: (J,) rad/s^2 of a stop.
         tool: limits of the tool centre point; None for none.
+        chain: kinematics of the robot.
     """
 
     velocity: Array
@@ -44,6 +46,7 @@ class DynamicLimits:
     velocity_scaling: float = 1.0
     stop_acceleration: Array | None = None
     tool: CartesianLimits | None = None
+    chain: ArmChain | None = None
 
     @classmethod
     def of(cls, robot: RobotDescription, config: MotionConfig) -> DynamicLimits:
@@ -56,6 +59,7 @@ class DynamicLimits:
             config.velocity_scaling,
             robot.acceleration_limits * config.stop_scaling * _BRAKING_SHARE,
             tool_limits(robot, config),
+            ArmChain(robot),
         )
 
     def velocity_range(self, positions: Array) -> tuple[Array, Array]:

@@ -171,7 +171,7 @@ def _changes(
         lowest, highest = change.velocity_range()
         if lowest < -_ROUNDING or highest > 1.0 + _ROUNDING:
             return
-        factor = excess(_sampled(planned, change, sample_period)[0], limits, sample_period) if change.duration else 0.0
+        factor = excess(_sampled(planned, change, sample_period)[0], limits) if change.duration else 0.0
         if factor <= 1.0:
             yield change
         factor = max(factor, _PATIENCE)

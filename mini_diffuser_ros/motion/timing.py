@@ -35,11 +35,11 @@ _ATTEMPTS = 5
 _STRETCH_MARGIN = 1.002
 """Factor of time that each of them adds."""
 
-_LOOKS, _FEWER = 10, 2
-"""Looks between two samples for the joints, and how many of them there are for each one for the tool."""
+_LOOKS = 2
+"""Looks at each span between samples. The last check does not leave out what lies between them."""
 
-_FEWEST_LOOKS = 400
-"""Looks at a short motion."""
+_SHORTEST = 1e-4
+"""Seconds; in shorter spans third derivatives are rounding."""
 
 _JERK_SLACK = 1.1
 """Factor by which the jerk between samples may pass its scaled limit: quintics follow it only nearly."""
@@ -52,6 +52,9 @@ _SLOPE = 0.5
 
 _BEND = 0.6
 """Of the acceleration limits that bends of a path may use at the nominal velocity."""
+
+_BETWEEN = 1.0005
+"""Factor of the tool's slowness: between the places of a piece it needs a little more than is interpolated."""
 
 _KERNELS = 48
 """Into how many lengths a bent piece is cut over which its slowness is smoothed."""
@@ -221,14 +224,14 @@ def interpolate(trajectory: JointTrajectory, times: ArrayLike) -> tuple[Array, A
     left = np.clip(np.searchsorted(trajectory.times, moments, side="right") - 1, 0, len(trajectory.times) - 2)
     t = moments - trajectory.times[left]
     # Joint by joint: rows of many moments are what NumPy is fast with.
-    c0, c1, c2, c3, c4, c5 = (np.take(power, left, axis=-1) for power in _quintics(trajectory))
+    c0, c1, c2, c3, c4, c5 = (np.take(power, left, axis=-1) for power in quintics(trajectory))
     position = c0 + t * (c1 + t * (c2 + t * (c3 + t * (c4 + t * c5))))
     velocity = c1 + t * (2.0 * c2 + t * (3.0 * c3 + t * (4.0 * c4 + t * (5.0 * c5))))
     acceleration = 2.0 * c2 + t * (6.0 * c3 + t * (12.0 * c4 + t * (20.0 * c5)))
     return np.moveaxis(position, 0, -1), np.moveaxis(velocity, 0, -1), np.moveaxis(acceleration, 0, -1)
 
 
-def _quintics(trajectory: JointTrajectory) -> Array:
+def quintics(trajectory: JointTrajectory) -> Array:
     """(6, J, S) coefficients of the polynomials, in seconds, between a trajectory's samples."""
     span = np.diff(trajectory.times)
     p, v, a = trajectory.positions.T, trajectory.velocities.T, trajectory.accelerations.T
@@ -292,7 +295,7 @@ def _time_piece(
         # Stretching time by c divides the three of the scalar by c, c^2 and c^3.
         profile = _rest_to_rest(course.duration, bounds / stretch ** np.array([1.0, 2.0, 3.0]))
         trajectory = _follow(course, profile, joint_names, _sample_times(profile.breaks, sample_period))
-        factor = excess(trajectory, limits, sample_period)
+        factor = excess(trajectory, limits)
         if factor <= 1.0:
             break
         stretch *= factor * _STRETCH_MARGIN
@@ -308,7 +311,10 @@ def _course(piece: BSpline, joint_names: Sequence[str], limits: DynamicLimits) -
     if np.abs(tangents).max() < 1e-12:
         slowness = np.full(len(stations), 1e-12)
     else:
-        needed = [_joint_slowness(positions, tangents, joint_names, limits), _tool_slowness(positions, limits)]
+        needed = [
+            _joint_slowness(positions, tangents, joint_names, limits),
+            _tool_slowness(positions, tangents, limits),
+        ]
         if piece.k > 1:
             bends = np.abs(piece.derivative(2)(stations))
             needed.append(np.sqrt(np.max(bends / (_BEND * limits.acceleration), axis=1)))
@@ -342,14 +348,15 @@ def _joint_slowness(positions: Array, tangents: Array, joint_names: Sequence[str
     return np.max(np.where(moves, np.abs(tangents) / np.maximum(allowed, _SLOWEST), 1e-12), axis=1)
 
 
-def _tool_slowness(positions: Array, limits: DynamicLimits) -> Array:
-    """(N,) seconds per unit of parameter that the tool needs at evenly spaced places (N, J) of a path."""
-    if limits.robot is None or limits.tool is None:
+def _tool_slowness(positions: Array, tangents: Array, limits: DynamicLimits) -> Array:
+    """(N,) seconds per unit of parameter that the tool needs at places (N, J) of a path."""
+    if limits.chain is None or limits.tool is None:
         return np.zeros(len(positions))
-    motion = tool_motion(limits.robot, positions, 1.0 / (len(positions) - 1))
-    needed = np.maximum(motion.velocity / limits.tool.velocity, motion.turning_velocity / limits.tool.turning_velocity)
-    between = np.concatenate([needed[:1], needed, needed[-1:]])
-    return np.maximum(between[:-1], between[1:])
+    motion = tool_motion(limits.chain, positions, tangents, np.zeros_like(tangents))
+    return _BETWEEN * np.maximum(
+        np.linalg.norm(motion.velocity, axis=0) / limits.tool.velocity,
+        np.linalg.norm(motion.turning_velocity, axis=0) / limits.tool.turning_velocity,
+    )
 
 
 def _within_slopes(slowness: Array, acceleration: float, spacing: float) -> Array:
@@ -398,26 +405,37 @@ def _rest_to_rest(distance: float, bounds: Array) -> Profile:
     return Profile(unit.starts, position, velocity, acceleration, jerk, unit.duration)
 
 
-def excess(trajectory: JointTrajectory, limits: DynamicLimits, sample_period: float) -> float:
+def excess(trajectory: JointTrajectory, limits: DynamicLimits) -> float:
     """Factor by which time must be stretched for joints and tool to keep their limits; at most 1 if they do."""
-    count = max(_FEWEST_LOOKS, int(trajectory.duration / sample_period * _LOOKS) // _FEWER * _FEWER)
-    times = np.linspace(0.0, trajectory.duration, count + 1)
+    spans, parts = np.diff(trajectory.times), np.arange(_LOOKS) / _LOOKS
+    times = np.append((trajectory.times[:-1, None] + spans[:, None] * parts).ravel(), trajectory.times[-1])
     positions, velocities, accelerations = interpolate(trajectory, times)
-    jerks = np.diff(accelerations, axis=0) / times[1]
     lowest, highest = limits.velocity_range(positions)
     allowed = np.maximum(np.where(velocities > 0.0, highest, -lowest), _SLOWEST)
+    long = spans > _SHORTEST
+    jerks = _jerks(trajectory)[..., long]
     factors = [
         float((np.abs(velocities) / allowed).max()),
         float((np.abs(accelerations) / limits.acceleration).max()) ** (1.0 / 2.0),
-        float((np.abs(trajectory.accelerations) / limits.acceleration).max()) ** (1.0 / 2.0),
-        float((np.abs(jerks) / (_JERK_SLACK * limits.jerk)).max()) ** (1.0 / 3.0),
+        float((np.abs(jerks).max(axis=(0, 2), initial=0.0) / (_JERK_SLACK * limits.jerk)).max()) ** (1.0 / 3.0),
     ]
-    if limits.robot is not None and limits.tool is not None:
-        motion = tool_motion(limits.robot, positions[::_FEWER], _FEWER * times[1])
-        for name, power in (("velocity", 1.0), ("acceleration", 1.0 / 2.0), ("jerk", 1.0 / 3.0)):
-            for quantity in (name, f"turning_{name}"):
-                factors.append((float(getattr(motion, quantity).max()) / getattr(limits.tool, quantity)) ** power)
+    if limits.chain is not None and limits.tool is not None:
+        tool = vars(tool_motion(limits.chain, positions, velocities, accelerations))
+        steps = np.repeat(spans / _LOOKS, _LOOKS)
+        for kind in ("", "turning_"):
+            tool[f"{kind}jerk"] = (np.diff(tool[f"{kind}acceleration"]) / steps)[:, np.repeat(long, _LOOKS)]
+        powers = {"velocity": 1.0, "acceleration": 1.0 / 2.0, "jerk": 1.0 / 3.0}
+        for name, vectors in tool.items():
+            most = float(np.sqrt((vectors**2).sum(axis=0).max(initial=0.0)))
+            factors.append((most / getattr(limits.tool, name)) ** powers[name.removeprefix("turning_")])
     return max(factors) / (1.0 + 1e-6)
+
+
+def _jerks(trajectory: JointTrajectory) -> Array:
+    """(3, J, S) rad/s^3 at the beginning, in the middle and at the end of each span between samples."""
+    cubic, quartic, quintic = quintics(trajectory)[3:]
+    u = np.diff(trajectory.times) * np.array([0.0, 0.5, 1.0])[:, None, None]
+    return 6.0 * cubic + u * (24.0 * quartic + u * 60.0 * quintic)
 
 
 def _follow(course: _Course, profile: Profile, joint_names: Sequence[str], times: Array) -> JointTrajectory:
