@@ -45,6 +45,7 @@ CYCLE = 0.002  # seconds; a real controller's is 0.001
 FEEDBACK_PERIOD = 0.05  # seconds, the controller's default
 STATE_PERIOD = 0.01  # seconds
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
+FROZEN_JOINT = 0
 HASTE = 1.8  # times as fast as it was told
 NOISE = 2e-6  # radians, of an encoder
 
@@ -57,10 +58,13 @@ class StandInArm:
         namespace: of the drivers.
 
     Attributes:
-        fault: what is broken now, empty for nothing: of the joint states ``silent``, ``frozen``, ``frozen_stamps``,
-            ``nan``, ``nan_velocities``, ``doubled``, ``split``, ``shuffled`` or ``foreign``; of the controller
-            ``rejects``, ``aborts``, ``never_ends``, ``mute`` or ``hasty`` (it plays trajectories too fast); of the arm
-            ``blocked``.
+        fault: what is broken now, empty for nothing. Of the joint states ``silent``, ``frozen``, ``frozen_stamps``,
+            ``nan``, ``nan_velocities``, ``doubled``, ``doubled_slightly``, ``split``, ``shuffled``, ``foreign``,
+            ``dithers`` (frozen, with the noise of an encoder) or ``joint_frozen`` (one alone). Of the controller
+            ``rejects``, ``aborts``, ``never_ends``, ``mute``, ``hasty`` (it plays trajectories too fast), ``leaves``
+            (success early, and it moves on), ``stands`` (success early, and it holds), ``runs_on`` (an abort, and it
+            moves on) or ``deaf`` (cancels are granted, and it moves on). Of both ``clock_forth`` or ``clock_back``: set
+            by an hour. Of the arm ``blocked``.
         speeds: (monotonic seconds, fastest commanded rad/s, fastest real rad/s) of the last cycles.
         commanded: (monotonic seconds, (J,) rad/s, (J,) rad/s^2) that the controller wanted in the last cycles.
         goals: trajectories that were accepted.
@@ -161,6 +165,16 @@ class StandInArm:
             with self._lock:
                 self.fault = ""
 
+    def lead(self, offsets: Array, seconds: float) -> None:
+        """Move the arm by (J,) radians without a goal, as a hand does, or somebody's own controller."""
+        with self._lock:
+            now, still = time.monotonic(), np.zeros((1, len(self._names)))
+            end = JointTrajectory(self._names, np.array([seconds]), (self._positions + offsets)[None], still, still)
+            self._controller.follow(end, now)
+
+    def _shift(self) -> float:
+        return {"clock_forth": 3600.0, "clock_back": -3600.0}.get(self.fault, 0.0)
+
     # The controller
 
     def _on_goal(self, goal: Any) -> GoalResponse:
@@ -175,7 +189,9 @@ class StandInArm:
     def _on_accepted(self, handle: Any) -> None:
         with self._lock:
             now = time.monotonic()
-            trajectory = trajectory_from_message(handle.request.trajectory, self._names, now + self._clock)
+            trajectory = trajectory_from_message(
+                handle.request.trajectory, self._names, now + self._clock + self._shift()
+            )
             if self._active is not None:
                 self._active.end(Result.INVALID_GOAL, "Current goal cancelled due to new incoming action.")
             played = _hastened(trajectory) if self.fault == "hasty" else trajectory
@@ -187,7 +203,8 @@ class StandInArm:
     def _on_cancel(self, handle: Any) -> CancelResponse:
         with self._lock:
             if self._active is not None and self._active.handle is handle:
-                self._controller.hold(self._positions)
+                if self.fault != "deaf":
+                    self._controller.hold(self._positions)
                 self.held_at = time.monotonic()
                 self._active.end(Result.SUCCESSFUL, "", canceled=True)
                 self._active = None
@@ -266,6 +283,12 @@ class StandInArm:
             return
         error, elapsed = np.abs(reference.positions - self._positions), now - goal.began
         code, reason = None, ""
+        if self.fault in ("leaves", "stands", "runs_on") and goal.duration > 1.0 and elapsed > 0.35 * goal.duration:
+            if self.fault == "stands":
+                self._controller.hold(self._positions)
+            goal.end(*((Result.INVALID_GOAL, "lost") if self.fault == "runs_on" else (Result.SUCCESSFUL, "done")))
+            self._active = None
+            return
         if self.fault == "aborts" and elapsed > 0.5 * goal.duration:
             code, reason = Result.INVALID_GOAL, "libfranka: cartesian_reflex"
         elif elapsed < goal.duration and np.any(error > goal.path_tolerance):
@@ -285,7 +308,7 @@ class StandInArm:
 
     def _tell(self, goal: _Goal, reference: Any, now: float) -> None:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._names))
-        feedback.header.stamp = stamp_from_seconds(now + self._clock)
+        feedback.header.stamp = stamp_from_seconds(now + self._clock + self._shift())
         feedback.desired.positions = reference.positions.tolist()
         feedback.desired.velocities = reference.velocities.tolist()
         feedback.actual.positions = self._positions.tolist()
@@ -296,12 +319,17 @@ class StandInArm:
 
     def _publish(self) -> None:
         with self._lock:
-            positions = self._positions + NOISE * self._rng.standard_normal(len(self._names))
+            true = self._positions.copy()
+            positions = true + NOISE * self._rng.standard_normal(len(self._names))
             velocities, fault = self._velocities.copy(), self.fault
-            stamp = self.node.get_clock().now().to_msg()
-            if fault.startswith("frozen"):
-                if self._frozen is None:
-                    self._frozen = positions, stamp
+            stamp = stamp_from_seconds(ros_seconds(self.node) + self._shift())
+            if self._frozen is None:
+                self._frozen = positions, stamp
+            if fault == "joint_frozen":
+                positions[FROZEN_JOINT], velocities[FROZEN_JOINT] = self._frozen[0][FROZEN_JOINT], 0.0
+            elif fault == "dithers":
+                positions, velocities = positions - true + self._frozen[0], np.zeros_like(velocities)
+            elif fault.startswith("frozen"):
                 positions, velocities = self._frozen[0], np.zeros_like(velocities)
                 stamp = self._frozen[1] if fault == "frozen_stamps" else stamp
         if fault == "silent":
@@ -317,16 +345,19 @@ class StandInArm:
             state = JointState(header=header, name=[names[index] for index in part])
             state.position, state.velocity = positions[part].tolist(), velocities[part].tolist()
             self._states.publish(state)
-        if fault in ("doubled", "foreign"):
+        if fault in ("doubled", "doubled_slightly", "foreign"):
             self._publish_second(names, positions, header)
 
     def _publish_second(self, names: list[str], positions: Array, header: Header) -> None:
         """Somebody else's joint states: of this arm and wrong, or of another one."""
         if self._second is None:
             self._second = self.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
+        offset = 0.01 if self.fault == "doubled_slightly" else 0.3
+        if self.fault == "doubled_slightly":  # with stamps of its own
+            header = Header(stamp=stamp_from_seconds(seconds(header.stamp) + 0.3 * STATE_PERIOD))
         if self.fault == "foreign":
             names = [f"left_{name}" for name in names]
-        self._second.publish(JointState(header=header, name=names, position=(positions + 0.3).tolist()))
+        self._second.publish(JointState(header=header, name=names, position=(positions + offset).tolist()))
 
     def _publish_gripper(self) -> None:
         names = list(self.robot.finger_joint_names)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Any, NoReturn
 
 from control_msgs.action import FollowJointTrajectory
 from mini_diffuser_msgs.msg import Heartbeat
+from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.nodes.motion.arm_brake import ArmBrake
 from mini_diffuser_ros.nodes.motion.controller_state import ControllerState
 from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
@@ -23,24 +26,33 @@ from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
-from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots import load_robot, with_limits_of_file
 from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
+from mini_diffuser_ros.sensing.errors import ContradictoryJointsError, FrozenJointsError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
+from mini_diffuser_ros.sensing.speed_watch import SpeedWatch
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 PERIOD = 0.02  # seconds between two looks
 CANCEL_PERIOD = 0.05  # seconds between two requests to end what goes on although the arm is stopped
+SETTLING = 1.5  # seconds that an arm may move after its controller's goal: motion_node knows more, and is to be first
 REST_TIMEOUT = 1.5  # seconds for the arm to come to rest after a stop
 PATIENCE = (
     0.15  # seconds for which joint states and controller have to disagree: motion_node sees it as well, and ends it
 )
+SPEED_PATIENCE = 0.05  # seconds for which the arm has to be too fast
 CLOSING_TIMEOUT = 3.0  # seconds that the end of the node waits for motion_node to bring the arm to rest
 
 
 class GuardNode(ManagedNode):
-    """Watches the arm while a controller has a goal, and cancels every goal as soon as something is wrong.
+    """Watches the arm while a controller has a goal, and until it is measured to rest afterwards.
+
+    As soon as something is wrong it cancels every goal, and brakes an arm that goes on.
+
+    An arm that has come to rest without a goal is nobody's: who moves it then, a hand or another controller, is left
+    alone, also while the stop holds.
 
     Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed. While it
     stands still itself, motion_node finds it silent and brings the arm to rest; it blames nobody for that time, and has
@@ -56,7 +68,14 @@ class GuardNode(ManagedNode):
         robot = parameters.text(
             "robot", cell.robot if cell else "panda", "robot description, for the names of its joints"
         )
+        urdf = parameters.text(
+            "urdf",
+            "",
+            "file of the robot's own URDF, as motion_node's parameter: both have to judge by the same limits",
+        )
         description = load_robot(robot)
+        if urdf:
+            description = with_limits_of_file(description, Path(urdf))
         arm_action, gripper_action = drivers_from(parameters, cell, description)
         max_joint_age = parameters.number(
             "max_joint_age", 0.4, "seconds without joint states after which a moving arm is stopped", 0.02, 5.0
@@ -75,26 +94,42 @@ class GuardNode(ManagedNode):
             0.05,
             10.0,
         )
+        own = cell.speeds.max_tool_speed if cell else None
+        self._max_tool_speed = parameters.number(
+            "max_tool_speed",
+            own or 10.0,
+            "m/s of the tool that motion_node may plan with at most; what it plans with holds, in any case",
+            0.001,
+            10.0,
+        )
         # motion_node is to notice first what it can notice: it brakes more gently, and knows what it was doing.
         watch = parameters.settings(WatchConfig(deviation=0.15, lag=0.35), "watch")
         self._joints = JointStateMonitor(description, max_joint_age, RestConfig(), 0.9, with_fingers=False)
+        self._speed = SpeedWatch(description)
+        self._limits = description.limits_digest()
         self._watch = ArmWatch(self._joints, watch, self.awake)
         self._stop = 0  # number of the stop that holds
         self._number = random.SystemRandom().randrange(1, 2**31)  # of the next one
         self._reason = ""
         self._active_since: float | None = None
+        self._ended: float | None = (
+            None  # when the controller's last goal did, while the arm is not known to rest since
+        )
         self._wrong_since: float | None = None
+        self._fast_since: float | None = None
         self._canceled = -float("inf")
 
         group = ReentrantCallbackGroup()
         self._arm = ControllerState(self, arm_action, group)
         self._gripper = ControllerState(self, gripper_action, group)
+        client = ActionClient(self, FollowJointTrajectory, arm_action, callback_group=group)
+        self._brake = ArmBrake(client, self._joints, self.get_logger())
         feedback, kind = f"{arm_action}/_action/feedback", FollowJointTrajectory.Impl.FeedbackMessage
         heard = MutuallyExclusiveCallbackGroup()
         self.create_subscription(kind, feedback, self._on_feedback, 10, callback_group=heard)
-        subscribe_joint_states(self, self._joints.take)
+        subscribe_joint_states(self, self._on_joints)
         self._heart = Heart(self, "guard", self._fill_beat)
-        self._motion = Listener(self, "motion", self._on_motion)
+        self._motion = Listener(self, "motion", self._on_motion, self._motion_timeout)
         self.create_service(
             Trigger, "mini_diffuser/stop", self._on_stop, callback_group=MutuallyExclusiveCallbackGroup()
         )
@@ -105,10 +140,11 @@ class GuardNode(ManagedNode):
     def close(self) -> None:
         """Guard until motion_node, which has heard the same signal, has brought the arm to rest."""
         deadline = time.monotonic() + CLOSING_TIMEOUT
-        while self._arm.active() and time.monotonic() < deadline:
+        while self._is_under_way() and time.monotonic() < deadline:
             time.sleep(PERIOD)
-        if self._arm.active():
+        if self._is_under_way():
             self._cancel()
+            self._brake.bring_to_rest(REST_TIMEOUT)
 
     # What is heard
 
@@ -117,43 +153,86 @@ class GuardNode(ManagedNode):
         desired, actual = said.desired, said.actual
         self._watch.hear(said.joint_names, desired.positions, desired.velocities, actual.positions, time.monotonic())
 
+    def _on_joints(self, *state: Any) -> None:
+        self._joints.take(*state)
+        self._speed.take(*state)
+
     def _on_motion(self, beat: Heartbeat) -> None:
+        if beat.max_tool_speed > 0.0:
+            self._speed.max_tool_speed = min(beat.max_tool_speed, self._max_tool_speed)
+        if not self._stop and (disagreement := self._disagreement(beat)):
+            self._hold(disagreement)
         if self._stop and beat.stop == self._stop:
             self._stop = 0
+            self._joints.trust()
             self.get_logger().info("resumed")
 
     def _fill_beat(self, beat: Heartbeat) -> None:
         beat.stop, beat.reason = self._stop, self._reason
 
+    def _disagreement(self, beat: Heartbeat) -> str:
+        """What motion_node plans with that is not what is guarded here; empty if nothing."""
+        if beat.max_tool_speed > 1.001 * self._max_tool_speed:
+            return (
+                f"motion_node plans with up to {beat.max_tool_speed:.2f} m/s at the tool, guard_node allows "
+                f"{self._max_tool_speed:.2f} m/s: give both the same max_tool_speed"
+            )
+        if beat.limits not in (0, self._limits):
+            return "motion_node plans with other limits of the arm than guard_node: give both the same robot and urdf"
+        return ""
+
     # Looking
 
     def _look(self) -> None:
         now = time.monotonic()
-        if not self._arm.active():
-            self._active_since = None
-        elif self._active_since is None:
-            self._active_since = now
+        self._note(now)
         if self._stop:
             if (self._arm.active() or self._gripper.active()) and now - self._canceled >= CANCEL_PERIOD:
                 self._cancel()
+            if self._is_under_way():
+                self._brake.look()
         elif problem := self._problem(now):
             self._hold(problem)
 
+    def _note(self, now: float) -> None:
+        """Whether the controller has a goal, and whether the arm has come to rest since."""
+        if self._arm.active():
+            self._ended = None
+            self._active_since = self._active_since or now
+        elif self._active_since is not None:
+            self._active_since, self._ended = None, now
+        elif self._ended is not None and self._joints.is_known_to_rest():
+            self._ended = None
+
+    def _is_under_way(self) -> bool:
+        return self._active_since is not None or self._ended is not None
+
     def _problem(self, now: float) -> str:
-        """What is wrong while the arm's controller follows something; empty if nothing is, or nothing moves."""
-        if self._active_since is None or self._motion.silence() == float("inf"):
+        """What is wrong while the arm's controller moves it; empty if nothing is, or nothing moves."""
+        if not self._is_under_way() or self._motion.silence() == float("inf"):
             return ""  # without a motion_node, whatever moves is not ours
         if (silence := self._motion.silence()) > self._motion_timeout:
             return f"motion_node has been silent for {silence:.1f} s while the arm moves"
-        if min(self.awake.since(self._active_since), self._watch.silence()) > self._feedback_timeout:
-            return f"{self._arm.name} has a goal and says nothing of it"
+        if self._active_since is not None:
+            if min(self.awake.since(self._active_since), self._watch.silence()) > self._feedback_timeout:
+                return f"{self._arm.name} has a goal and says nothing of it"
+        elif self.awake.since(self._ended or now) > SETTLING and self._joints.is_seen_to_move():
+            return f"{self._joints.describe_unrest()}, and {self._arm.name} has no goal any more"
         try:
             self._watch.check()
+            self._wrong_since = None
         except UserError as error:
             self._wrong_since = self._wrong_since or now
-            return str(error) if self.awake.since(self._wrong_since) >= PATIENCE else ""
-        self._wrong_since = None
-        return ""
+            if self.awake.since(self._wrong_since) < PATIENCE:
+                return ""
+            if isinstance(error, (FrozenJointsError, ContradictoryJointsError)):
+                self._joints.doubt(str(error))
+            return str(error)
+        if not (problem := self._speed.problem()):
+            self._fast_since = None
+            return ""
+        self._fast_since = self._fast_since or now
+        return problem if self.awake.since(self._fast_since) >= SPEED_PATIENCE else ""
 
     def _health(self) -> Health:
         if self._stop:
@@ -174,6 +253,8 @@ class GuardNode(ManagedNode):
     def _hold(self, reason: str) -> None:
         """End every goal, and hold the stop until somebody resumes."""
         self._cancel()
+        if self._active_since is None:
+            self._ended = time.monotonic()  # whoever moves it now: until it has come to rest once
         self._reason, self._stop = reason, self._number
         self._number = self._number % (2**32 - 1) + 1
         self._heart.beat()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
@@ -184,6 +185,8 @@ class MotionNode(ManagedNode):
             self._gripper,
             self._joints,
             lambda reason: self._goals.interrupt_all(Result.STOPPED, reason),
+            self._fill_beat,
+            self._guard_timeout,
         )
         self._start_listening(robot_name, dry_run)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
@@ -222,6 +225,12 @@ class MotionNode(ManagedNode):
         diagnostics.add("speed", self._speed_control.health)
         diagnostics.add("supervision", self._supervision)
 
+    def _fill_beat(self, beat: Heartbeat) -> None:
+        """By what the guard is to judge the arm."""
+        robot = self._planner.robot
+        beat.max_tool_speed = tool_limits(robot, self._planner.config).velocity
+        beat.limits = robot.limits_digest()
+
     def close(self) -> None:
         """Bring the motion under way to rest; what is remembered for the case of a crash is not needed."""
         self._goals.interrupt_all(Result.FAILED, "motion_node is shutting down")
@@ -247,6 +256,8 @@ class MotionNode(ManagedNode):
             return Result.DUPLICATE, "motion_node still looks for another one of its kind"
         if rival := self._stopping.heart.rival():
             return Result.DUPLICATE, f"another motion_node serves as well, {rival}: end one of the two"
+        if rivals := self._stopping.guard.rivals():
+            return Result.DUPLICATE, f"two guard_nodes serve, {rivals}: end one of the two"
         if problem := self._ros_time.problem():
             return Result.NO_CLOCK, problem
         silence = self._stopping.guard.silence()

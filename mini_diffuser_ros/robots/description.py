@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -191,6 +192,13 @@ class RobotDescription:
         """(J, 2) radians: ``position_limits`` as far as joints may move in both directions at ``least_speed`` rad/s."""
         ranges = np.stack([self.position_limits, *(curve.usable(least_speed) for curve in self.velocity_curves)])
         return np.stack([ranges[:, :, 0].max(axis=0), ranges[:, :, 1].min(axis=0)], axis=1)
+
+    def limits_digest(self) -> int:
+        """32 bits that tell arms apart whose joints, ranges or velocity limits differ: not all nodes may have read the
+        same URDF."""
+        curves = [part for curve in self.velocity_curves for part in vars(curve).values()]
+        numbers = np.concatenate([np.ravel(one) for one in (self.position_limits, self.velocity_limits, *curves)])
+        return crc32(numbers.tobytes(), crc32(" ".join(self.arm_joint_names).encode()))
 
     def forward_kinematics(self, positions: Mapping[str, float]) -> dict[str, Array]:
         """Pose of every link.

@@ -12,6 +12,8 @@ SHORTEST = 1e-3  # seconds between two states, where stamps are rounded
 THERE_AND_BACK = 0.5  # seconds; a world that is laid anew leaps as well, but not back
 BACKWARDS = 0.02  # seconds; networks reorder messages, but not by so much
 MOST_RETURNS, RETURNS_WITHIN = 3, 5.0  # seconds; a clock that is set, or a recording that begins again, goes back once
+SLIGHT, SAME = 1e-3, 3e-4  # radians (metres): beyond the noise of an encoder, and within it
+MOST_SWITCHES, SWITCHES_WITHIN = 6, 1.0  # seconds; to and fro between two places, each without any motion
 HELD = 3.0  # seconds for which a contradiction counts, longer than a motion waits for rest
 
 
@@ -24,6 +26,8 @@ class _Joint:
     step: float = 0.0  # the last that was no noise
     speed: float = 0.0  # of that step
     stepped: float = -float("inf")  # received
+    before: float = float("nan")  # the position before that one
+    switches: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_SWITCHES))
     returns: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RETURNS))
     conflict: str = ""
     conflicted: float = -float("inf")  # received
@@ -46,7 +50,7 @@ class JointConflicts:
                 self._joints[name] = _Joint(stamp, position)
                 continue
             self._look(name, joint, position, stamp, received)
-            joint.stamp, joint.position = stamp, position
+            joint.before, joint.stamp, joint.position = joint.position, stamp, position
 
     def present(self, names: Iterable[str], now: float) -> str:
         """What contradicts itself about one of these joints, in one line; empty if nothing does."""
@@ -65,6 +69,11 @@ class JointConflicts:
                 joint.conflict = f"{name} is said to be at {joint.position:.3f} and at {position:.3f} rad at once"
                 joint.conflicted = received
             joint.step, joint.speed, joint.stepped = step, speed, received
+        if abs(step) > SLIGHT and abs(position - joint.before) < SAME and 4.0 * abs(step) > TURN * ahead**2:
+            joint.switches.append(received)
+            if len(joint.switches) == MOST_SWITCHES and received - joint.switches[0] <= SWITCHES_WITHIN:
+                joint.conflict = f"{name} is said to be at {joint.position:.4f} and at {position:.4f} rad at once"
+                joint.conflicted = received
         if ahead < -BACKWARDS:
             joint.returns.append(received)
             if len(joint.returns) == MOST_RETURNS and received - joint.returns[0] <= RETURNS_WITHIN:

@@ -58,6 +58,7 @@ class JointStateMonitor:
         self._lock = threading.Lock()
         self._waiting: list[CancellationToken] = []
         self._frozen: Array | None = None  # positions that are not believed until they change
+        self._doubt = ""
 
     def take(
         self,
@@ -106,6 +107,29 @@ class JointStateMonitor:
         if all(name in known for name in self.robot.arm_joint_names):
             self._frozen = np.array([known[name] for name in self.robot.arm_joint_names])
 
+    def doubt(self, reason: str) -> None:
+        """From now on nothing that joint states say makes the arm count as known to rest, until :meth:`trust`."""
+        self._doubt = reason
+
+    def trust(self) -> None:
+        """Joint states have been found to be true again, or somebody has looked."""
+        self._doubt = ""
+
+    def doubted(self) -> str:
+        """Why joint states are not believed; empty if they are."""
+        return self._doubt
+
+    def is_known_to_rest(self) -> bool:
+        """Whether the arm is known to be at rest now, by joint states that are believed."""
+        return not self._doubt and self.rests()
+
+    def is_seen_to_move(self) -> bool:
+        """Whether joint states that are believed show that the arm moves; False if nothing is known."""
+        try:
+            return not self._doubt and self.speed() > self._rest_speed
+        except StaleJointsError:
+            return False
+
     def speed(self) -> float:
         """Of the arm's fastest joint, rad/s.
 
@@ -131,8 +155,13 @@ class JointStateMonitor:
         """Why the arm does not count as at rest.
 
         Raises:
-            StaleJointsError: if there are no fresh joint states.
+            StaleJointsError: if there are no fresh joint states, or none that are believed.
         """
+        if self._doubt:
+            raise StaleJointsError(f"joint states are not believed any more: {self._doubt}")
+        return self._unrest()
+
+    def _unrest(self) -> str:
         speed = self.speed()
         if speed <= self._rest_speed and (reason := self.rest.motion()):
             return f"the arm is not known to rest: {reason}"
@@ -141,7 +170,7 @@ class JointStateMonitor:
     def describe_stop(self, timeout: float) -> tuple[bool, str]:
         """Whether an arm that was stopped comes to rest within ``timeout`` seconds, and what to say about it."""
         try:
-            self.wait_for(CancellationToken(), self.rests, timeout)
+            self.wait_for(CancellationToken(), self.is_known_to_rest, timeout)
         except TimeoutError:
             try:
                 return False, f"stopped, but {self.describe_unrest()}"
@@ -227,7 +256,7 @@ class JointStateMonitor:
                 self._waiting.remove(token)
 
     def await_rest(self, token: CancellationToken) -> Array:
-        """(J,) positions of the arm, once it is known to be at rest.
+        """(J,) positions of the arm, once it rests by its joint states.
 
         Raises:
             StaleJointsError: if there are no fresh joint states.
@@ -237,5 +266,5 @@ class JointStateMonitor:
         try:
             self.wait_for(token, self.rests, REST_TIMEOUT)
         except TimeoutError:
-            raise ArmMovesError(self.describe_unrest()) from None
+            raise ArmMovesError(self._unrest()) from None
         return self.positions()

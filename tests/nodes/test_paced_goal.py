@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import interpolate
@@ -42,6 +42,7 @@ def first_seen(goal: PacedGoal, plan: JointTrajectory, rate: float, late: float 
 travels = st.tuples(st.floats(0.4, 2.5), st.floats(-1.5, 1.5), st.floats(-0.3, 0.3))
 
 
+@settings(max_examples=20, deadline=None)
 @given(travels, st.floats(1.5, 6.0), st.floats(1.4, 8.0))
 def test_what_is_played_too_fast_is_found_on_the_way(
     travel: tuple[float, float, float], duration: float, rate: float
@@ -52,6 +53,7 @@ def test_what_is_played_too_fast_is_found_on_the_way(
     assert seen < 0.9
 
 
+@settings(max_examples=20, deadline=None)
 @given(travels, st.floats(0.5, 8.0), st.floats(0.2, 1.0), st.floats(-0.1, 1.0))
 def test_what_is_in_time_late_or_slow_is_left_alone(
     travel: tuple[float, float, float], duration: float, rate: float, late: float

@@ -7,7 +7,9 @@ rows of the tables are those of docs/results/franka.md.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,6 @@ from .conftest import DISCOVERY, LATCHED, Peer, Process
 
 SPACE = "/faults"
 MOVE, STOP, RESUME = (f"{SPACE}/mini_diffuser/{name}" for name in ("move_to_keyframe", "stop", "resume"))
-HEARTBEAT = f"{SPACE}/mini_diffuser/heartbeat/policy"
 FAR = keyframe(3.0, 0.0, 0.2)
 STILL = RestConfig().speed  # rad/s, as motion_node has it
 Result = MoveToKeyframe.Result
@@ -52,7 +53,7 @@ class Nodes:
         self._start = start
         self._parameters: dict[str, dict[str, Any]] = {
             "guard_node": {**names, **GUARD},
-            "motion_node": {**names, **MOTION, "planner.velocity_scaling": 0.15},
+            "motion_node": {**names, **MOTION, "planner.velocity_scaling": 0.15, "planner.max_tool_speed": 0.8},
         }
         self.processes = {name: self.start(name) for name in self._parameters}
 
@@ -89,6 +90,12 @@ def nodes(started: Nodes) -> Nodes:
 def is_still(arm: StandInArm) -> bool:
     """Whether neither the arm nor its reference moves."""
     return arm.speed() < STILL and arm.commanded_speed() < STILL
+
+
+def has_rested(arm: StandInArm, seconds: float) -> bool:
+    """Whether the arm has been still for so long."""
+    now = time.monotonic()
+    return all(speed < STILL for when, _, speed in list(arm.speeds) if now - when < seconds) and is_still(arm)
 
 
 def begin(peer: Peer, arm: StandInArm, **fields: Any) -> Any:
@@ -129,6 +136,16 @@ def ended(peer: Peer, arm: StandInArm, handle: Any) -> Any:
     return result
 
 
+@contextmanager
+def beating(peer: Peer, kind: str) -> Iterator[None]:
+    """A node of a kind that belongs to nobody here, while entered."""
+    heart = peer.node.create_publisher(Heartbeat, f"{SPACE}/mini_diffuser/heartbeat/{kind}", 10)
+    beat = Heartbeat(serving=True, sender=f"a foreign {kind}", instance=7)
+    timer = peer.node.create_timer(0.05, lambda: heart.publish(beat))
+    yield
+    peer.node.destroy_timer(timer)
+
+
 def stays(peer: Peer, arm: StandInArm, target: Any) -> bool:
     """Whether the arm stays where it is when it is sent somewhere."""
     before = arm.positions()
@@ -148,6 +165,10 @@ def stays(peer: Peer, arm: StandInArm, target: Any) -> bool:
         ("never_ends", Result.OVERDUE, "no result within"),
         ("mute", Result.OVERDUE, "has said nothing"),
         ("blocked", Result.DEVIATED, "away from where its controller wants it"),
+        ("dithers", Result.CONTRADICTED, "whether the arm rests is not known"),
+        ("joint_frozen", Result.CONTRADICTED, "fr3_joint1 is at"),
+        ("leaves", Result.ABORTED, "s early, and the arm moved on"),
+        ("runs_on", Result.ABORTED, "lost"),
     ],
 )
 @pytest.mark.usefixtures("nodes")
@@ -164,9 +185,70 @@ def test_a_fault_in_a_motion_ends_it_and_the_arm_waits_for_a_resume(
         refused = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
         assert refused.outcome == Result.STOPPED
         peer.call(Trigger, RESUME)
-        if fault not in ("aborts", "never_ends", "blocked"):
+        if fault not in ("aborts", "never_ends", "blocked", "leaves", "runs_on", "dithers", "joint_frozen"):
             assert stays(peer, arm, LEFT)
     peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_success_half_way_is_not_believed_of_an_arm_that_stands(peer: Peer, arm: StandInArm) -> None:
+    handle = begin(peer, arm)
+    with arm.broken("stands"):
+        result = ended(peer, arm, handle)
+    assert result.outcome == Result.MISSED, result.message
+    assert "rad from its goal" in result.message
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+@pytest.mark.parametrize("by", ["motion_node and guard_node", "guard_node"])
+def test_a_stop_brings_an_arm_to_rest_that_does_not_obey_cancels(
+    peer: Peer, arm: StandInArm, nodes: Nodes, by: str
+) -> None:
+    handle = begin(peer, arm)
+    motion = nodes.processes["motion_node"]
+    with arm.broken("deaf"):
+        if by == "guard_node":
+            motion.signal(signal.SIGSTOP)
+        before = arm.positions()
+        peer.call(Trigger, STOP)
+        peer.await_that(lambda: is_still(arm))
+        assert np.abs(arm.positions() - before).max() < 0.5  # of the 0.9 rad that it was still to go
+        motion.signal(signal.SIGCONT)
+        assert peer.result_of(handle.get_result_async()).result.outcome != Result.REACHED
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_an_arm_that_somebody_leads_without_a_goal_is_nobodys_to_stop(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).success)
+    peer.await_that(lambda: has_rested(arm, 0.5))
+    goals, before = arm.goals, arm.positions()
+    arm.lead(-0.6 * np.eye(7)[0], 0.4)  # faster than the guard lets a controller be
+    peer.await_that(lambda: arm.speed() > 0.5)
+    peer.await_that(lambda: is_still(arm))
+    assert arm.goals == goals
+    assert np.abs(arm.positions() - before).max() > 0.55
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success
+
+
+@pytest.mark.parametrize("fault", ["clock_forth", "clock_back"])
+@pytest.mark.usefixtures("nodes")
+def test_a_clock_that_is_set_in_a_motion_is_no_fault(peer: Peer, arm: StandInArm, fault: str) -> None:
+    handle = begin(peer, arm)
+    with arm.broken(fault):
+        result = ended(peer, arm, handle)
+        assert result.success, result.message
+        assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_publisher_that_is_a_little_beside_the_truth_is_named(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).success)
+    with arm.broken("doubled_slightly"):
+        result = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
+        assert result.outcome == Result.CONTRADICTED, result.message
+        assert "rad at once" in result.message
+    peer.await_that(lambda: go(peer, LEFT).success)
 
 
 @pytest.mark.parametrize("fault", ["nan_velocities", "split", "shuffled", "foreign"])
@@ -215,11 +297,37 @@ def test_another_client_of_the_controller_ends_the_motion_and_is_ended(peer: Pee
 
 
 @pytest.mark.usefixtures("nodes")
+def test_whoever_leads_the_arm_too_fast_is_ended_by_the_guard(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).success)
+    begin = arm.positions()
+    point = JointTrajectoryPoint(positions=(begin - 1.5 * np.eye(7)[0]).tolist())
+    point.time_from_start = duration_from_seconds(0.8)
+    trajectory = JointTrajectory(joint_names=list(arm.robot.arm_joint_names), points=[point])
+    other = peer.send(FollowJointTrajectory, f"{SPACE}/{arm.arm_action}", trajectory=trajectory)
+    peer.result_of(other.get_result_async())
+    peer.await_that(lambda: is_still(arm))
+    assert np.abs(arm.positions() - begin).max() < 1.0
+    refused = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
+    assert refused.outcome == Result.STOPPED
+    assert "the tool moves at" in refused.message
+    assert "allowed are 0.80 m/s" in refused.message
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+def test_a_guard_and_a_motion_node_that_allow_different_speeds_do_not_move(
+    peer: Peer, start: Callable[..., Process]
+) -> None:
+    start("guard_node", namespace="/odd", robot="fr3", max_tool_speed=0.25)
+    start("motion_node", namespace="/odd", robot="fr3", **{"planner.max_tool_speed": 0.4})
+    beats = peer.collect(Heartbeat, "/odd/mini_diffuser/heartbeat/guard")
+    peer.await_that(lambda: [beat for beat in beats if beat.stop])
+    assert "plans with up to 0.40 m/s at the tool, guard_node allows 0.25 m/s" in beats[-1].reason
+
+
+@pytest.mark.usefixtures("nodes")
 def test_a_client_that_dies_ends_its_motion_whoever_else_beats(peer: Peer, arm: StandInArm) -> None:
-    heart = peer.node.create_publisher(Heartbeat, HEARTBEAT, 10)
-    others = peer.node.create_timer(0.05, lambda: heart.publish(Heartbeat(serving=True)))
-    result = ended(peer, arm, begin(peer, arm, with_heartbeat=True))
-    peer.node.destroy_timer(others)
+    with beating(peer, "policy"):
+        result = ended(peer, arm, begin(peer, arm, with_heartbeat=True))
     assert result.outcome == Result.CLIENT_LOST
     assert "no heartbeat of the policy" in result.message
     peer.await_that(lambda: go(peer, LEFT).success, 40.0)
@@ -264,6 +372,17 @@ def test_a_guard_that_stands_still_ends_the_motion_and_blames_nobody_when_it_wak
     assert "motion_node has been silent" not in guard.said()
 
 
+@pytest.mark.usefixtures("nodes")
+def test_a_second_guard_is_named_and_nothing_moves(peer: Peer, arm: StandInArm) -> None:
+    handle = begin(peer, arm)
+    with beating(peer, "guard"):
+        result = ended(peer, arm, handle)
+        assert result.outcome == Result.DUPLICATE, result.message
+        assert "and a foreign guard: end one of the two" in result.message
+        assert stays(peer, arm, LEFT)
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
 def test_a_guard_that_dies_with_its_stop_is_missed_and_not_obeyed(peer: Peer, arm: StandInArm, nodes: Nodes) -> None:
     peer.await_that(lambda: go(peer, LEFT).success)
     peer.call(Trigger, STOP)
@@ -292,7 +411,8 @@ def test_a_motion_node_that_hangs_or_dies_has_its_motion_ended_by_the_guard(
         motion.signal(number)
     else:
         motion.kill()
-    peer.await_that(lambda: "motion_node has been silent" in nodes.said("guard_node"))
+    with beating(peer, "motion"):  # another's, which does not make up for it
+        peer.await_that(lambda: "motion_node has been silent" in nodes.said("guard_node"))
     peer.await_that(lambda: is_still(arm))
     before = arm.positions()
     assert peer.call(Trigger, STOP).success  # which the guard serves alone

@@ -193,3 +193,30 @@ def test_a_state_that_another_has_overtaken_changes_nothing_and_a_clock_that_was
         add(history, ["a"], [5.0], 9.0 + 0.01 * number)
     assert history.positions(["a"], 9.04, 1.0) == pytest.approx([5.0])
     assert history.positions_at(9.04, ["a"], 0.1) == {"a": 5.0}
+
+
+@pytest.mark.parametrize("every", [1, 4])
+@pytest.mark.parametrize("offset", [0.002, -0.02])
+def test_a_second_publisher_a_little_beside_the_first_is_told_while_the_arm_rests(every: int, offset: float) -> None:
+    history, rng = JointHistory(), np.random.default_rng(0)
+    for number in range(60):
+        add(history, ["a"], [1.0 + 1e-5 * rng.standard_normal()], 0.01 * number)
+        if number % every == 0:
+            add(history, ["a"], [1.0 + offset], 0.01 * number + 0.004)
+    assert "at once" in history.contradiction(["a"], 0.0)
+
+
+@pytest.mark.parametrize(("rate", "noise"), [(100.0, 1e-4), (1000.0, 1e-4), (30.0, 2e-4)])
+def test_the_noise_of_an_encoder_is_no_second_publisher(rate: float, noise: float) -> None:
+    history, rng = JointHistory(), np.random.default_rng(1)
+    for number in range(3000):
+        add(history, ["a"], [1.0 + noise * rng.standard_normal()], number / rate)
+    assert history.contradiction(["a"], 0.0) == ""
+
+
+@pytest.mark.parametrize("hertz", [2.0, 8.0])
+def test_an_arm_that_trembles_is_no_second_publisher(hertz: float) -> None:
+    history = JointHistory()
+    for number in range(300):
+        add(history, ["a"], [0.01 * np.sin(2.0 * np.pi * hertz * 0.033 * number)], 0.033 * number)
+    assert history.contradiction(["a"], 0.0) == ""

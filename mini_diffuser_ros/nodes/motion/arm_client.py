@@ -18,9 +18,10 @@ from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.motion.braking import MATCH_PERIOD, braking_trajectory, continued, is_followed
 from mini_diffuser_ros.motion.retiming import SLOWEST, PacedTrajectory, UnchangeableError
 from mini_diffuser_ros.motion.speed_override import SpeedOverride
+from mini_diffuser_ros.nodes.motion.arm_brake import OBEYS, ArmBrake
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.motion_goal import MotionFaultError, Result
-from mini_diffuser_ros.nodes.motion.paced_goal import PacedGoal
+from mini_diffuser_ros.nodes.motion.paced_goal import PacedGoal, longest_step
 from mini_diffuser_ros.nodes.motion.start_check import START_TOLERANCE, StartCheck
 from mini_diffuser_ros.nodes.ros.action_goal import (
     ActionRejectedError,
@@ -34,13 +35,22 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.running.keyframe_motion import TellProgress, missed_joint
 from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
-from mini_diffuser_ros.sensing.errors import StaleJointsError
+from mini_diffuser_ros.sensing.errors import (
+    ArmMovesError,
+    ContradictoryJointsError,
+    FrozenJointsError,
+    StaleJointsError,
+)
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.errors import UserError
 
 SLOWNESS, GRACE = 1.5, 5.0  # times its duration, and seconds, that a controller may take for a trajectory
 REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory
 CANCELED_GRACE = 0.8  # seconds that an arm may need to come to rest once its goal is canceled
+BRAKED_GRACE = 2.0  # the same for one that does not obey, and has to be given another goal
+HOLDS = 0.15  # seconds within which an arm that nobody leads any more is seen to brake
+EARLY = 0.3  # seconds before the end of its trajectory from which on a controller may call it done
 LEAD = 0.1  # seconds that a controller has to pass from where it is to the first point
 CHANGE_LEAD = 0.15  # the same for another speed, which takes a while to be computed
 LEAST_LEAD = 0.05  # seconds that have to be left of a lead for a stop
@@ -89,6 +99,7 @@ class ArmClient(ControllerClient):
     Attributes:
         commands: trajectories that the controller was given so far.
         watch: compares joint states with the controller's feedback.
+        brake: brings an arm to rest that goes on.
     """
 
     def __init__(
@@ -113,6 +124,7 @@ class ArmClient(ControllerClient):
         self._begun: float | None = None  # monotonic, of the trajectory that is followed
         self._goal: PacedGoal | None = None  # that is followed
         self.watch = ArmWatch(joints, watch, node.awake)
+        self.brake = ArmBrake(self.client, joints, self._logger)
         self.commands = 0
 
     def silence(self) -> float:
@@ -132,6 +144,11 @@ class ArmClient(ControllerClient):
         if goal is not None and (ahead := goal.ahead(self._joints.positions(), time.monotonic(), MEASURED_ROOM)):
             raise MotionFaultError(Result.OVERRIDDEN, f"the arm moves faster than its trajectory: {ahead}")
 
+    def disbelieve(self, error: UserError) -> None:
+        """What has ended a motion: joint states that were found to be wrong do not testify that the arm rests."""
+        if isinstance(error, (FrozenJointsError, ContradictoryJointsError)):
+            self._joints.doubt(str(error))
+
     def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
         """Follow a trajectory to its end and check by measurement that the arm arrived.
 
@@ -147,7 +164,7 @@ class ArmClient(ControllerClient):
             held: PacedTrajectory | None = PacedTrajectory.held(trajectory, 0.0)
             while held is not None:
                 held = self._follow(held, token, tell)
-        self._check_arrival(trajectory, token)
+            self._check_arrival(trajectory, token)
 
     # In a motion
 
@@ -205,6 +222,7 @@ class ArmClient(ControllerClient):
                 problem = self._bring_to_rest(goal, interruption.outcome in GENTLE)
                 raise InterruptionError(interruption.outcome, f"{interruption}{problem}") from interruption
             self._judge(wrapped, goal.sent, token)
+            self._check_over(goal)
             if not goal.paced.holds:
                 return None
             return PacedTrajectory.held(goal.paced.planned, goal.paced.pace(goal.paced.trajectory.duration).nominal)
@@ -288,7 +306,7 @@ class ArmClient(ControllerClient):
         if ahead := goal.ahead(in_order(feedback.joint_names, desired.positions, goal.paced.planned.joint_names), now):
             token.interrupt(Result.OVERRIDDEN, f"{self.name} plays its trajectory too fast: {ahead}")
         name, miss = goal.hear(feedback, now)
-        if miss > max(self._deviation, _longest_step(goal.paced.planned)):
+        if miss > max(self._deviation, longest_step(goal.paced.planned)):
             token.interrupt(Result.OVERRIDDEN, f"{self.name} leads {name} {miss:.3f} rad off the planned motion")
 
     def _judge(self, wrapped: Any, sent: SentGoal, token: CancellationToken) -> None:
@@ -311,10 +329,25 @@ class ArmClient(ControllerClient):
 
     # After
 
+    def _check_over(self, goal: PacedGoal) -> None:
+        """A controller that reports success too early has to hold the arm where it is; else it may lead it anywhere."""
+        left, sent = goal.left(time.monotonic()), self.brake.sent
+        if left > EARLY and (not self.brake.bring_to_rest(BRAKED_GRACE, HOLDS) or self.brake.sent > sent):
+            unrest = self._unrest()
+            raise MotionFaultError(
+                Result.ABORTED, f"{self.name} reported success {left:.1f} s early, and the arm moved on{unrest}"
+            )
+
     def _check_arrival(self, trajectory: JointTrajectory, token: CancellationToken) -> None:
         """What the controller reports is checked against what is measured."""
-        problem = missed_joint(trajectory, self._joints.await_rest(token), self._arrival_tolerance)
-        if problem:
+        try:
+            positions = self._joints.await_rest(token)
+        except InterruptionError as interruption:
+            raise InterruptionError(interruption.outcome, f"{interruption}{self._unrest()}") from interruption
+        except ArmMovesError as error:
+            unrest = self._unrest(HOLDS)
+            raise MotionFaultError(Result.ABORTED, f"{self.name} reported success, but {error}{unrest}") from error
+        if problem := missed_joint(trajectory, positions, self._arrival_tolerance):
             raise MotionFaultError(Result.MISSED, problem)
 
     def _bring_to_rest(self, goal: PacedGoal, gently: bool) -> str:
@@ -362,15 +395,14 @@ class ArmClient(ControllerClient):
             return False
         return True
 
-    def _unrest(self) -> str:
+    def _unrest(self, obeys: float = OBEYS) -> str:
+        """Wait until the arm rests, and brake it if it does not within ``obeys`` seconds; what remains to be said."""
+        if self.brake.bring_to_rest(BRAKED_GRACE if self._joints.is_seen_to_move() else CANCELED_GRACE, obeys):
+            return ""
         try:
-            self._joints.wait_for(CancellationToken(), self._joints.rests, CANCELED_GRACE)
-        except TimeoutError:
-            try:
-                return f"; {self._joints.describe_unrest()}"
-            except StaleJointsError as error:
-                return f"; whether the arm rests is not known: {error}"
-        return ""
+            return f"; {self._joints.describe_unrest()}"
+        except StaleJointsError as error:
+            return f"; whether the arm rests is not known: {error}"
 
 
 def _replacing(
@@ -401,8 +433,3 @@ def _outcome_of(wrapped: Any) -> int:
         result.GOAL_TOLERANCE_VIOLATED: Result.MISSED,
     }
     return int(by_code.get(result.error_code, Result.ABORTED))
-
-
-def _longest_step(trajectory: JointTrajectory) -> float:
-    """Radians between two samples of a trajectory, at most."""
-    return float(np.abs(np.diff(trajectory.positions, axis=0)).max(initial=0.0))

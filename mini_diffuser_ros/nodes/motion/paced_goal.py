@@ -14,6 +14,7 @@ from mini_diffuser_ros.motion.braking import TrajectoryProgress
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.nodes.ros.action_goal import SentGoal
 from mini_diffuser_ros.nodes.ros.messages import in_order, seconds
+from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.sensing.arm_watch import nearest_miss
 
 SAME_SPEED = 0.01  # of the planned speed, less than which is no change
@@ -56,6 +57,10 @@ class PacedGoal:
         nominal = self.paced.pace(time.monotonic() - self._begins).nominal
         return float(np.clip(nominal / max(self.paced.planned.duration, 1e-3), 0.0, 1.0))
 
+    def left(self, now: float) -> float:
+        """Seconds of its trajectory that are still to come by the clock."""
+        return self._begins + self.paced.trajectory.duration - now
+
     def hear(self, feedback: FollowJointTrajectory.Feedback, now: float) -> tuple[str, float]:
         """The controller's word; the joint that its reference leads farthest off the planned path, and radians."""
         names = self.paced.planned.joint_names
@@ -82,8 +87,9 @@ class PacedGoal:
         times = planned.times - planned.times[0]
         path = np.vstack([planned.positions[times < reached], interpolate(planned, planned.times[:1] + reached)[0]])
         joint, miss = nearest_miss(path, places)
-        # Between two samples the path is nearer than at either.
-        if miss <= room + 0.5 * float(np.abs(np.diff(path, axis=0)).max(initial=0.0)):
+        # Between two samples the path is nearer than at either. Beside the plan an arm is nowhere on it.
+        within = room + 0.5 * longest_step(planned)
+        if miss <= within or nearest_miss(planned.positions, places)[1] > within:
             return ""
         return f"{planned.joint_names[joint]} is {miss:.3f} rad ahead of where its trajectory may be by now"
 
@@ -106,3 +112,8 @@ class PacedGoal:
         if elapsed is not None:
             return elapsed < self.paced.trajectory.duration - ENDING
         return wanted < self.paced.speed and now - self._due_since > UNKNOWN
+
+
+def longest_step(trajectory: JointTrajectory) -> float:
+    """Radians between two samples of a trajectory, at most."""
+    return float(np.abs(np.diff(trajectory.positions, axis=0)).max(initial=0.0))

@@ -56,6 +56,7 @@ class StartCheck:
                 f"{trajectory.joint_names[joint]} is at {start[joint]:.3f} rad by its joint state and at "
                 f"{actual[joint]:.3f} rad by {self._name}: one of the two is wrong"
             )
+        self._joints.trust()
 
     def _ask_controller(self, trajectory: JointTrajectory, token: CancellationToken) -> np.ndarray:
         """(J,) radians, where the controller says that the arm is: the first word about a motion to where it is said

@@ -11,7 +11,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.ros.heartbeat import PERIOD, Heart, Listener
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
@@ -35,16 +35,20 @@ class Stopping:
         arm, gripper: whose goals end.
         joints: tells whether the arm rests.
         interrupt: ends the goals of this node; called after the latch is closed.
+        fill: completes each beat.
+        guard_timeout: seconds of the guard's silence that are noticed.
     """
 
     def __init__(
         self,
         node: ManagedNode,
         latch: StopLatch,
-        arm: ControllerClient,
+        arm: ArmClient,
         gripper: GripperClient,
         joints: JointStateMonitor,
         interrupt: Callable[[str], None],
+        fill: Callable[[Heartbeat], None],
+        guard_timeout: float,
     ) -> None:
         self._logger = node.get_logger()
         self._latch = latch
@@ -52,6 +56,7 @@ class Stopping:
         self._gripper = gripper
         self._joints = joints
         self._interrupt = interrupt
+        self._complete = fill
         self._lock = threading.Lock()  # a beat from before a resume is not to be taken for one from after it
         self._resumed = 0  # number of the guard's stop that was resumed last
         self._held = Heartbeat()  # the guard's last beat
@@ -61,7 +66,7 @@ class Stopping:
         if latch.reason:
             self._logger.warning(f"the arm is stopped: {latch.reason}; call mini_diffuser/resume to go on")
         self.heart = Heart(node, "motion", self._fill)
-        self.guard = Listener(node, "guard", self._on_guard)
+        self.guard = Listener(node, "guard", self._on_guard, guard_timeout)
         group = MutuallyExclusiveCallbackGroup()
         node.create_service(Trigger, "mini_diffuser/stop", self._on_stop, callback_group=group)
         node.create_service(Trigger, "mini_diffuser/resume", self._on_resume, callback_group=group)
@@ -82,6 +87,7 @@ class Stopping:
 
     def _fill(self, beat: Heartbeat) -> None:
         beat.stop = self._resumed
+        self._complete(beat)
 
     def _on_guard(self, beat: Heartbeat) -> None:
         with self._lock:
@@ -100,7 +106,8 @@ class Stopping:
         self.stop("a stop was called")
         self._arm.await_quiet(TIMEOUT)
         self._arm.cancel_all()  # what was on its way to the controller meanwhile
-        response.success, state = self._joints.describe_stop(TIMEOUT)
+        self._arm.brake.bring_to_rest(TIMEOUT)
+        response.success, state = self._joints.describe_stop(0.0)
         # The guard has heard the same call. A resume that comes before it has followed would be followed by a stop.
         self._await_guard(lambda: self._held.stop not in (0, self._known))
         response.message = f"{state}; call mini_diffuser/resume to go on"

@@ -108,6 +108,7 @@ class MotionWatchdog:
             if self._arm.is_busy():
                 self._arm.check()
         except UserError as error:
+            self._arm.disbelieve(error)
             watched.token.interrupt(outcome_of(error), str(error))
         if hindrance := self._hindrance():
             watched.token.interrupt(*hindrance)

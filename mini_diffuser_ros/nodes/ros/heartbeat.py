@@ -18,6 +18,7 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 TOPIC = "mini_diffuser/heartbeat"
 PERIOD = 0.05  # seconds between two beats
 LOOKING = 1.0  # seconds that a node looks for another of its kind before it serves
+NOTICED = 0.2  # seconds within which a silence that is too long is noticed
 RIVAL_HELD = 1.0  # seconds after its last beat for which another one counts as there
 
 
@@ -77,15 +78,26 @@ class Heart:
 class Listener:
     """Hears the beats of another node.
 
+    Of several that beat, the first one counts, until it has been silent for so long that whoever listens has noticed:
+    another one does not make up for it.
+
     Args:
         node: that listens.
         kind: of the node that beats.
         on_beat: called with each beat.
+        patience: seconds of silence after which who listens acts; None for one that hears whoever beats.
     """
 
-    def __init__(self, node: ManagedNode, kind: str, on_beat: Callable[[Heartbeat], None] = lambda _: None) -> None:
-        self._on_beat, self._awake = on_beat, node.awake
-        self._heard = -float("inf")
+    def __init__(
+        self,
+        node: ManagedNode,
+        kind: str,
+        on_beat: Callable[[Heartbeat], None] = lambda _: None,
+        patience: float | None = None,
+    ) -> None:
+        self._on_beat, self._awake, self._patience = on_beat, node.awake, patience
+        self._heard, self._instance = -float("inf"), 0
+        self._sender, self._rival, self._rival_heard = "", "", -float("inf")
         node.create_subscription(
             Heartbeat, f"{TOPIC}/{kind}", self._take, 10, callback_group=MutuallyExclusiveCallbackGroup()
         )
@@ -97,10 +109,21 @@ class Listener:
         """
         return self._awake.since(self._heard)
 
+    def rivals(self) -> str:
+        """The two that beat, where there are two at once; empty if not."""
+        there = time.monotonic() - self._rival_heard <= RIVAL_HELD
+        return f"{self._sender} and {self._rival}" if there else ""
+
     def _take(self, message: Heartbeat) -> None:
-        if message.serving:
-            self._heard = time.monotonic()
-            self._on_beat(message)
+        if not message.serving:
+            return
+        if message.instance != self._instance and self._patience is not None:
+            if self.silence() < self._patience + NOTICED:
+                self._rival, self._rival_heard = message.sender, time.monotonic()
+                return
+            self._instance = message.instance
+        self._sender, self._heard = message.sender, time.monotonic()
+        self._on_beat(message)
 
 
 def key_of(goal_id: UUID) -> bytes:
