@@ -140,10 +140,11 @@ class GuardNode(ManagedNode):
     def close(self) -> None:
         """Guard until motion_node, which has heard the same signal, has brought the arm to rest."""
         deadline = time.monotonic() + CLOSING_TIMEOUT
-        while self._is_under_way() and time.monotonic() < deadline:
+        while (self._arm.active() or self._goes_on()) and time.monotonic() < deadline:
             time.sleep(PERIOD)
-        if self._is_under_way():
+        if self._arm.active():
             self._cancel()
+        if self._goes_on():
             self._brake.bring_to_rest(REST_TIMEOUT)
 
     # What is heard
@@ -207,18 +208,22 @@ class GuardNode(ManagedNode):
     def _is_under_way(self) -> bool:
         return self._active_since is not None or self._ended is not None
 
+    def _goes_on(self) -> bool:
+        """Whether the arm moves although its controller's goal has ended."""
+        return self._ended is not None and self._joints.is_seen_to_move()
+
     def _problem(self, now: float) -> str:
         """What is wrong while the arm's controller moves it; empty if nothing is, or nothing moves."""
         if not self._is_under_way() or self._motion.silence() == float("inf"):
             return ""  # without a motion_node, whatever moves is not ours
         if (silence := self._motion.silence()) > self._motion_timeout:
             return f"motion_node has been silent for {silence:.1f} s while the arm moves"
-        if self._active_since is not None:
-            if min(self.awake.since(self._active_since), self._watch.silence()) > self._feedback_timeout:
-                return f"{self._arm.name} has a goal and says nothing of it"
-        elif self.awake.since(self._ended or now) > SETTLING and self._joints.is_seen_to_move():
-            return f"{self._joints.describe_unrest()}, and {self._arm.name} has no goal any more"
+        since = self._active_since
+        if since is not None and min(self.awake.since(since), self._watch.silence()) > self._feedback_timeout:
+            return f"{self._arm.name} has a goal and says nothing of it"
         try:
+            if self._ended is not None and self.awake.since(self._ended) > SETTLING and self._goes_on():
+                return f"{self._joints.describe_unrest()}, and {self._arm.name} has no goal any more"
             self._watch.check()
             self._wrong_since = None
         except UserError as error:

@@ -27,7 +27,7 @@ LOOKING = 0.02  # seconds between two looks
 OBEYS = 0.3  # seconds within which an arm that brakes, brakes visibly
 BRAKING = 0.6  # of its speed, that it has left by then at most
 MEASURED = 0.1  # seconds over which its velocity is measured
-FRESH = 0.1  # seconds, age of joint states that are acted on
+FRESH = 0.1  # seconds, age of what is acted on
 DELAY = 0.03  # seconds from a measurement until the controller has the goal
 SHARE = 0.4  # of the limits of acceleration that the goal uses
 SHORTEST, LONGEST = 0.15, 1.5  # seconds that it takes
@@ -62,17 +62,11 @@ class ArmBrake:
             obeys: seconds within which it has to be seen to brake.
         """
         with self._lock:
-            velocities = self._velocities()
-            if velocities is None or self._joints.rests():
+            try:
+                self._judge(obeys)
+            except StaleJointsError:
                 self._judged = None
-                return
-            now, speed = time.monotonic(), float(np.abs(velocities).max())
-            if self._judged is None:
-                self._judged = now, speed
-            elif now - self._judged[0] >= obeys:
-                # A goal needs its time before the next one may be due.
-                wait = self._send(velocities) if speed > BRAKING * self._judged[1] else 0.0
-                self._judged = now + wait, speed
+                self._places.clear()
 
     def bring_to_rest(self, timeout: float, obeys: float = OBEYS) -> bool:
         """Wait until the arm rests, and see to it that it does; whether it came to that within ``timeout`` seconds."""
@@ -85,21 +79,34 @@ class ArmBrake:
             time.sleep(LOOKING)
         return True
 
+    def _judge(self, obeys: float) -> None:
+        velocities = self._velocities()
+        if velocities is None or self._joints.rests():
+            self._judged = None
+            return
+        now, speed = time.monotonic(), float(np.abs(velocities).max())
+        if self._judged is None or now - self._judged[0] > obeys + FRESH:  # nobody has looked meanwhile
+            self._judged = now, speed
+        elif now - self._judged[0] >= obeys:
+            # A goal needs its time before the next one may be due.
+            wait = self._send(velocities) if speed > BRAKING * self._judged[1] else 0.0
+            self._judged = now + wait, speed
+
     def _velocities(self) -> Array | None:
-        """(J,) rad/s by positions; None while they are not known."""
+        """(J,) rad/s by positions; None while they are not known yet.
+
+        Raises:
+            StaleJointsError: joint states are not believed, or not fresh.
+        """
         now, age = time.monotonic(), self._joints.age()
-        try:
-            if self._joints.doubted() or age is None or age > FRESH:
-                raise StaleJointsError
-            self._places.append((now, self._joints.positions()))
-        except StaleJointsError:
+        if self._joints.doubted() or age is None or age > FRESH:
+            raise StaleJointsError
+        if self._places and now - self._places[-1][0] > FRESH:
             self._places.clear()
-            return None
+        self._places.append((now, self._joints.positions()))
         while len(self._places) > 2 and now - self._places[1][0] >= MEASURED:
             self._places.popleft()
         first, last = self._places[0], self._places[-1]
-        if last[0] - first[0] > 3.0 * MEASURED:  # nobody has looked meanwhile
-            self._places.clear()
         if last[0] - first[0] < 0.5 * MEASURED:
             return None
         return (last[1] - first[1]) / (last[0] - first[0])
@@ -110,12 +117,10 @@ class ArmBrake:
         if abs(self._joints.speed() - speed) > ODD + 0.5 * speed:
             return 0.0
         seconds = float(np.clip(np.max(np.abs(velocities) / (SHARE * robot.acceleration_limits)), SHORTEST, LONGEST))
-        end = self._joints.positions() + velocities * (DELAY + 0.5 * seconds)
-        lower, upper = robot.position_limits.T
+        now, (lower, upper) = self._joints.positions(), robot.position_limits.T
+        end = np.clip(now + velocities * (DELAY + 0.5 * seconds), np.minimum(lower, now), np.maximum(upper, now))
         still = np.zeros((1, len(end)))
-        stop = JointTrajectory(
-            robot.arm_joint_names, np.array([seconds]), np.clip(end, lower, upper)[None], still, still
-        )
+        stop = JointTrajectory(robot.arm_joint_names, np.array([seconds]), end[None], still, still)
         self._logger.warning(f"the arm goes on at {speed:.2f} rad/s: a goal to come to rest replaces what leads it")
         self._client.send_goal_async(FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop)))
         self.sent += 1
