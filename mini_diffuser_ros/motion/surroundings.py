@@ -7,6 +7,7 @@ one configuration. ``mini-diffuser bench surroundings`` measures it; docs/result
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -80,6 +81,21 @@ def merged(points: NDArray[np.floating], voxel: float) -> Floats:
     cube = cube.ravel()
     counts = np.bincount(cube)
     return np.stack([np.bincount(cube, axis) / counts for axis in finite.T], axis=1).astype(np.float32)
+
+
+def seen_often(clouds: Sequence[Floats], voxel: float, times: int) -> Floats:
+    """Points (M, 3) metres in cubes of a grid in which at least so many of the clouds, each (N, 3), have points."""
+    if len(clouds) < times:
+        return np.empty((0, 3), np.float32)
+    points = np.concatenate(clouds)
+    # One number a cube: cubes of far more than a kilometre in each direction.
+    cubes = (np.floor(points / voxel).astype(np.int64) + 2**20) @ np.array([1, 2**21, 2**42])
+    owners = np.repeat(np.arange(len(clouds)), [len(cloud) for cloud in clouds])
+    order = np.lexsort((owners, cubes))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (np.diff(cubes[order]) != 0) | (np.diff(owners[order]) != 0)
+    _, inverse, counts = np.unique(cubes[order][first], return_inverse=True, return_counts=True)
+    return points[order][first][counts[inverse] >= times]
 
 
 class ShapeDistances:

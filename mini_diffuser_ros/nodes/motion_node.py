@@ -161,6 +161,7 @@ class MotionNode(ManagedNode):
 
         group = ReentrantCallbackGroup()
         self._ros_time = ClockWatch(self)
+        self._clouds: ObstacleClouds | None = None
         separation = parameters.settings(SeparationConfig(), "separation")
         tool_speed = tool_limits(robot, config).velocity
         speed = SpeedOverride(separation, tool_speed)
@@ -258,6 +259,8 @@ class MotionNode(ManagedNode):
             return Result.DUPLICATE, f"another motion_node serves as well, {rival}: end one of the two"
         if rivals := self._stopping.guard.rivals():
             return Result.DUPLICATE, f"two guard_nodes serve, {rivals}: end one of the two"
+        if self._clouds is not None and (stranger := self._clouds.stranger()):
+            return Result.DUPLICATE, stranger
         if problem := self._ros_time.problem():
             return Result.NO_CLOCK, problem
         silence = self._stopping.guard.silence()

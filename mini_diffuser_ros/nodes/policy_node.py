@@ -13,8 +13,6 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import Heartbeat, KeyframeModes
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Bool, Header, String
 from visualization_msgs.msg import MarkerArray
 
@@ -25,7 +23,6 @@ from mini_diffuser_ros.nodes.policy.sentences import Sentences
 from mini_diffuser_ros.nodes.recovery.robot_recovery import names_of_motion_node
 from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls
 from mini_diffuser_ros.nodes.ros.action_goal import poll
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
 from mini_diffuser_ros.nodes.ros.heartbeat import LOOKING, Heart
@@ -89,7 +86,7 @@ class PolicyNode(ManagedNode):
         self._simulated_by, self._of_other_robots = simulated_by(known), partial(other_robots, known)
         self._calls = ServiceCalls(self)
         self._sentences = Sentences(max_length)
-        self._cloud = NewestCloud(self, cloud_timeout)
+        self._cloud = NewestCloud(self, cloud_timeout, self._sentences.notify_all)
         self._arm_stopped = False
         self._sentence = ""  # that is obeyed
         self._hardware = device
@@ -109,13 +106,6 @@ class PolicyNode(ManagedNode):
 
     def _make_topics(self) -> None:
         listening = MutuallyExclusiveCallbackGroup()
-        self.create_subscription(
-            PointCloud2,
-            CLOUD_TOPIC,
-            self._on_cloud,
-            qos_profile_sensor_data,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
         self.create_subscription(Bool, "mini_diffuser/stopped", self._on_stopped, LATCHED, callback_group=listening)
         self._modes = self.create_publisher(KeyframeModes, "mini_diffuser/modes", 10)
         self._markers = self.create_publisher(MarkerArray, "mini_diffuser/markers", 10)
@@ -158,10 +148,6 @@ class PolicyNode(ManagedNode):
         self._decider.close()
 
     # Messages
-
-    def _on_cloud(self, message: PointCloud2) -> None:
-        if self._cloud.take(message):
-            self._sentences.notify_all()
 
     def _on_stopped(self, message: Bool) -> None:
         self._arm_stopped = message.data

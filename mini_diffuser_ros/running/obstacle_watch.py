@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
-from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings
+from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings, seen_often
 from mini_diffuser_ros.records import Cloud, JointTrajectory
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 LOOK_PERIOD = 0.08  # seconds between looks ahead of a motion
 HORIZON = 1.5  # seconds ahead of a motion that are looked at
+REMEMBERED = 0.6  # seconds for which what several clouds have shown stays, though newer ones do not show it
+LEAST_REMEMBERED = 3  # clouds that are remembered, however slowly they come
+MOST_REMEMBERED = 40  # clouds, however fast they come
+SEEN_TWICE = 2  # clouds that have to have shown it; what one alone has shown may be noise
 PROGRESS_PERIOD = 0.02  # seconds between the places of a trajectory where the arm is looked for
 
 
@@ -53,8 +59,18 @@ class _UnderWay:
     elapsed: float = 0.0
 
 
+class _Seen(NamedTuple):
+    """What one cloud has shown that is neither robot nor table."""
+
+    arrived: float
+    points: Floats
+
+
 class ObstacleWatch:
-    """Keeps the newest cloud; gives it to planning, and brakes a motion that something has come into the way of.
+    """Keeps the newest clouds; gives them to planning, and brakes a motion that something has come into the way of.
+
+    One cloud that does not show a thing does not make it go away: what two of the clouds of the last moment have shown
+    is still there for that long, whatever hides it, a camera's dropout or an empty cloud.
 
     Args:
         planner: of its own: it looks ahead in the thread in which clouds arrive.
@@ -87,6 +103,7 @@ class ObstacleWatch:
         self._now, self._since = now, since or self._age
         self._lock = threading.Lock()  # of the planner and of what follows
         self._cloud: Cloud | None = None
+        self._recent: deque[_Seen] = deque(maxlen=MOST_REMEMBERED)
         self._arrived = -np.inf
         self._looked = -np.inf
         self._held: HeldObject | None = None
@@ -96,11 +113,17 @@ class ObstacleWatch:
         """A new cloud, in the robot's base frame. Looks ahead of the motion under way."""
         with self._lock:
             now = self._now()
+            try:
+                shown = self._planner.surroundings(cloud.points, self._posture(cloud), self._held).points
+            except StaleJointsError:
+                return  # as if it had not come: nobody can say what in it is the arm
+            self._cloud, self._arrived = cloud, now
+            self._recent.append(_Seen(now, shown))
+            while self._is_past(now - self._recent[0].arrived):
+                self._recent.popleft()
             if self._under_way is not None and now - self._looked >= LOOK_PERIOD:
                 self._looked = now
-                if not self._look_ahead(self._under_way, cloud):
-                    return  # as if it had not come
-            self._cloud, self._arrived = cloud, now
+                self._look_ahead(self._under_way, cloud)
 
     def check_age(self) -> None:
         """Brakes the motion under way if clouds no longer come; to be called several times a second."""
@@ -125,11 +148,13 @@ class ObstacleWatch:
         """The fingers have closed at joint positions (J,) on what was seen there before the arm came."""
         with self._lock:
             self._held = self._planner.grasped(seen, positions)
+            self._recent.clear()  # what was seen of it lies where it no longer is
 
     def released(self) -> None:
         """The hand is empty."""
         with self._lock:
             self._held = None
+            self._recent.clear()
 
     @contextmanager
     def ahead_of(self, trajectory: JointTrajectory, token: CancellationToken) -> Iterator[None]:
@@ -144,12 +169,11 @@ class ObstacleWatch:
             with self._lock:
                 self._under_way = None
 
-    def _look_ahead(self, motion: _UnderWay, cloud: Cloud) -> bool:
-        """Whether the cloud is of use: where the arm was at its stamp is known."""
+    def _look_ahead(self, motion: _UnderWay, cloud: Cloud) -> None:
         try:
             seen, now = self._seen(cloud), self._joints.positions()
         except StaleJointsError:
-            return False
+            return
         # By measurement, not by the clock: the motion may have been slowed down.
         rest = motion.times >= motion.elapsed
         nearest = int(np.abs(motion.places[rest] - now).max(axis=1).argmin())
@@ -158,12 +182,26 @@ class ObstacleWatch:
         if contact is not None:
             reason = f"{contact.first} would come within {1e3 * contact.distance:.0f} mm of {contact.second}"
             motion.token.interrupt(self._blocked, f"something is in the way: {reason}")
-        return True
+
+    def _is_past(self, age: float) -> bool:
+        """Whether the oldest cloud, of an age in seconds, is not to be remembered any more."""
+        return age > self.max_age or (age > REMEMBERED and len(self._recent) > LEAST_REMEMBERED)
 
     def _seen(self, cloud: Cloud) -> Surroundings:
+        """What a cloud shows, and what those before it have shown at least twice."""
+        voxel = self._planner.config.obstacles.voxel
+        lasting = seen_often([one.points for one in self._recent], voxel, SEEN_TWICE)
+        points = np.concatenate([np.asarray(cloud.points, np.float32), lasting])
+        return self._planner.surroundings(points, self._posture(cloud), self._held)
+
+    def _posture(self, cloud: Cloud) -> Array:
+        """(J,) radians, where the arm was at a cloud's stamp.
+
+        Raises:
+            StaleJointsError: that is not known.
+        """
         at_stamp = self._joints.positions_at(cloud.stamp)
-        positions = np.array([at_stamp[name] for name in self._planner.robot.arm_joint_names])
-        return self._planner.surroundings(cloud.points, positions, self._held)
+        return np.array([at_stamp[name] for name in self._planner.robot.arm_joint_names])
 
     def _age(self, arrived: float) -> float:
         return self._now() - arrived

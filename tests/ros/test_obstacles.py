@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from mini_diffuser_msgs.action import MoveToKeyframe
+from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState, PointCloud2
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.nodes.ros.clouds import digest_of
 from mini_diffuser_ros.nodes.ros.messages import cloud_to_message, seconds
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.robots import RobotDescription, load_robot
@@ -27,10 +29,16 @@ RESUME = "/mini_diffuser/resume"
 
 
 class Clouds:
-    """Shows motion_node the same points again and again, with the stamps of the newest joint states."""
+    """Shows motion_node the same points again and again, with the stamps of the newest joint states.
+
+    It says that they are its own, as perception_node does, and can show others of which it does not.
+    """
 
     def __init__(self, peer: Peer, joints: list[Any]) -> None:
         self.points: np.ndarray | None = TABLE
+        self.strange: np.ndarray | None = None
+        self._digests: list[int] = []
+        self._heart = peer.node.create_publisher(Heartbeat, "/mini_diffuser/heartbeat/perception", 10)
         self._node = peer.node
         self._publisher = peer.node.create_publisher(PointCloud2, "/mini_diffuser/cloud", qos_profile_sensor_data)
         self._joints = joints
@@ -40,13 +48,24 @@ class Clouds:
         """Publish no more: the peer's node lives on with other tests."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self._heart)
 
     def _publish(self) -> None:
-        points = self.points
-        if points is not None and self._joints:
-            colors = np.zeros((len(points), 3), np.uint8)
-            stamp = seconds(self._joints[-1].header.stamp)
-            self._publisher.publish(cloud_to_message(Cloud(points.astype(np.float32), colors, "panda_link0", stamp)))
+        points, strange = self.points, self.strange
+        if not self._joints:
+            return
+        if strange is not None:
+            self._publisher.publish(self._message(strange))
+        if points is not None:
+            message = self._message(points)
+            self._digests = [*self._digests, digest_of(message)][-32:]
+            self._publisher.publish(message)
+        self._heart.publish(Heartbeat(sender="perception", instance=1, serving=True, clouds=self._digests))
+
+    def _message(self, points: np.ndarray) -> PointCloud2:
+        colors = np.zeros((len(points), 3), np.uint8)
+        stamp = seconds(self._joints[-1].header.stamp)
+        return cloud_to_message(Cloud(points.astype(np.float32), colors, "panda_link0", stamp))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +95,7 @@ def motion(start: Callable[..., Process], peer: Peer, clouds: Clouds) -> Process
 
 @pytest.fixture
 def at_left(peer: Peer, motion: Process, clouds: Clouds) -> Iterator[None]:
-    clouds.points = TABLE
+    clouds.points, clouds.strange = TABLE, None
 
     def there() -> bool:
         peer.call(Trigger, RESUME)
@@ -84,7 +103,7 @@ def at_left(peer: Peer, motion: Process, clouds: Clouds) -> Iterator[None]:
 
     peer.await_that(there)
     yield
-    clouds.points = TABLE
+    clouds.points, clouds.strange = TABLE, None
 
 
 def _tools(states: list[Any], robot: RobotDescription) -> np.ndarray:
@@ -153,6 +172,29 @@ def test_without_clouds_a_motion_ends_and_none_begins(peer: Peer, clouds: Clouds
 
     assert "the newest cloud of use came" in refused.message
     peer.await_that(lambda: stays_at_rest(joints))
+
+
+@pytest.mark.usefixtures("at_left")
+def test_clouds_of_a_stranger_end_a_motion_and_none_begins_until_they_cease(
+    peer: Peer, clouds: Clouds, joints: list[Any]
+) -> None:
+    """Whatever they show: nearly empty ones would take away what is in the way."""
+    handle = _begin(peer, joints, RIGHT)
+    clouds.strange = np.array([[0.5, 1.0, 0.0]])
+
+    ended = peer.result_of(handle.get_result_async()).result
+    refused = peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
+
+    for result in (ended, refused):
+        assert result.outcome == Result.DUPLICATE, result.message
+        assert "somebody besides perception_node publishes mini_diffuser/cloud" in result.message
+    peer.await_that(lambda: stays_at_rest(joints))
+    clouds.strange = None
+    peer.await_that(lambda: peer.call(Trigger, RESUME) and _reached(_go(peer)))
+
+
+def _go(peer: Peer) -> Any:
+    return peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])
 
 
 def _stale(result: Any) -> Any:

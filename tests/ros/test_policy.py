@@ -179,6 +179,14 @@ def test_clouds_of_another_clock_are_no_clouds_of_now(peer: Peer, lead: float, w
         peer.node.destroy_publisher(clouds)
 
 
+def test_it_does_not_decide_on_clouds_of_two(peer: Peer) -> None:
+    cloud = Cloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), "panda_link0")
+    with published(peer, "/mini_diffuser/cloud", cloud), published(peer, "/mini_diffuser/cloud", cloud):
+        result = peer.execute(ExecuteInstruction, EXECUTE, instruction="press the blue button")
+    assert result.outcome == Result.FAILED
+    assert "mini_diffuser/cloud is published more than once" in result.message
+
+
 @pytest.mark.usefixtures("slow_policy")
 def test_it_says_when_it_is_ready_and_how_it_is(peer: Peer) -> None:
     ready = peer.collect(Bool, f"{SLOW}/ready", LATCHED)

@@ -205,3 +205,71 @@ def test_clouds_of_another_time_than_joint_states_are_no_clouds(
     assert interruption is not None
     assert interruption.outcome == STALE
     assert "the newest cloud of use came 0.6 s ago" in str(interruption)
+
+
+@pytest.fixture
+def seconds() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def clocked(planner: MotionPlanner, joints: Joints, seconds: list[float]) -> ObstacleWatch:
+    return ObstacleWatch(planner, joints, 2.0, BLOCKED, STALE, now=lambda: seconds[0])
+
+
+@pytest.mark.parametrize(("period", "missing"), [(0.05, 1), (0.05, 8), (0.2, 2), (0.5, 1)])
+def test_a_thing_does_not_go_away_because_a_few_clouds_do_not_show_it(
+    clocked: ObstacleWatch,
+    seconds: list[float],
+    planner: MotionPlanner,
+    joints: Joints,
+    sweep: JointTrajectory,
+    period: float,
+    missing: int,
+) -> None:
+    """Neither for a plan nor for the motion under way."""
+    block, joints.at = _block(planner, sweep, 0.5 * sweep.duration), sweep.positions[0]
+    for number in range(6 + missing - 1):
+        seconds[0] += period
+        clocked.take(block if number < 6 else _empty())
+    token = CancellationToken()
+    with clocked.ahead_of(sweep, token):
+        seconds[0] += period
+        clocked.take(_empty())
+
+    left = clocked.surroundings().points
+    assert np.linalg.norm(left - block.points.mean(axis=0), axis=1).min() < 0.05
+    assert _interruption(token) is not None
+
+
+def test_what_is_gone_for_a_moment_is_gone(
+    clocked: ObstacleWatch, seconds: list[float], planner: MotionPlanner, sweep: JointTrajectory
+) -> None:
+    for number in range(30):
+        seconds[0] += 0.1
+        clocked.take(_block(planner, sweep, 0.5 * sweep.duration) if number < 20 else _empty())
+    assert len(clocked.surroundings().points) == 0
+
+
+def test_what_one_cloud_alone_has_shown_is_not_remembered(
+    clocked: ObstacleWatch, seconds: list[float], planner: MotionPlanner, sweep: JointTrajectory
+) -> None:
+    """Depth has noise that comes once."""
+    for number in range(10):
+        seconds[0] += 0.05
+        clocked.take(_block(planner, sweep, 0.5 * sweep.duration) if number == 8 else _empty())
+    assert len(clocked.surroundings().points) == 0
+
+
+def test_what_was_grasped_is_not_remembered_where_it_lay(
+    clocked: ObstacleWatch, seconds: list[float], planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    for _ in range(5):
+        seconds[0] += 0.05
+        clocked.take(_block(planner, sweep, 0.0))
+    clocked.grasped(clocked.surroundings(), sweep.positions[0])
+    joints.at = sweep.positions[-1]
+    for _ in range(3):
+        seconds[0] += 0.05
+        clocked.take(_empty())
+    assert len(clocked.surroundings().points) == 0

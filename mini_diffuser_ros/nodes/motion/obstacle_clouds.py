@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, check_lead
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.records import Cloud
@@ -26,14 +24,15 @@ class ObstacleClouds:
         base_frame: in which clouds have to be.
     """
 
-    def __init__(self, node: Node, watch: ObstacleWatch, base_frame: str) -> None:
+    def __init__(self, node: ManagedNode, watch: ObstacleWatch, base_frame: str) -> None:
         self._node, self._watch, self._base_frame = node, watch, base_frame
         # A look ahead may take longer than a cloud: the next one waits for it, and the newest of those counts.
-        group = MutuallyExclusiveCallbackGroup()
-        self._subscription = node.create_subscription(
-            PointCloud2, CLOUD_TOPIC, self._take, qos_profile_sensor_data, callback_group=group
-        )
+        self._clouds = CloudSubscription(node, self._take)
         self._timer = steady_timer(node, CHECK_PERIOD, watch.check_age)
+
+    def stranger(self) -> str:
+        """Who publishes clouds besides perception_node, in one line; empty if nobody does."""
+        return self._clouds.stranger()
 
     def _take(self, message: PointCloud2) -> None:
         try:

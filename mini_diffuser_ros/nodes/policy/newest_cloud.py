@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, check_lead
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
@@ -21,52 +22,57 @@ STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as si
 
 
 class NewestCloud:
-    """Keeps the newest cloud.
+    """Listens to perception, and keeps the newest cloud.
 
     Args:
-        node: whose clocks ages and silence are measured with.
+        node: that listens.
         timeout: seconds that are waited for a cloud.
+        notify: called when there is a new one.
     """
 
-    def __init__(self, node: ManagedNode, timeout: float) -> None:
+    def __init__(self, node: ManagedNode, timeout: float, notify: Callable[[], None]) -> None:
         self._node = node
         self._timeout = timeout
+        self._notify = notify
         self._cloud: Cloud | None = None
         self._arrived: float | None = None
         self._problem = ""  # of the newest message
         self._ages = RecentValues()
         self._speaker = f"{node.get_namespace().rstrip('/')}/perception_node: fusion".lstrip("/")
         self._told: tuple[float, str] = (float("-inf"), "")  # what perception has last said, and when
+        self._clouds = CloudSubscription(node, self._take)
         group = MutuallyExclusiveCallbackGroup()
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10, callback_group=group)
 
-    def take(self, message: PointCloud2) -> bool:
-        """A new message; whether it holds a cloud."""
+    def _take(self, message: PointCloud2) -> None:
         try:
             cloud = cloud_from_message(message)
             check_lead(cloud, self._node)
         except MalformedMessageError as error:
             self._problem = f"{CLOUD_TOPIC}: {error}"
             self._node.get_logger().warning(self._problem, throttle_duration_sec=5.0)
-            return False
+            return
         self._cloud, self._arrived, self._problem = cloud, time.monotonic(), ""
         self._ages.add(1e3 * (ros_seconds(self._node) - cloud.stamp))
-        return True
+        self._notify()
 
     def is_fresh(self) -> bool:
-        """Whether clouds arrive."""
-        return self._arrived is not None and self._node.awake.since(self._arrived) < STALE_AFTER
+        """Whether clouds arrive that can be decided on."""
+        arrive = self._arrived is not None and self._node.awake.since(self._arrived) < STALE_AFTER
+        return arrive and not self._clouds.stranger()
 
     def await_newer(self, token: CancellationToken, settle_time: float) -> Cloud:
         """A cloud whose every image was taken after now plus the settle time, seconds.
 
         Raises:
-            NodeError: if none comes.
+            NodeError: if none comes, or there are clouds of somebody else as well.
             InterruptionError: when the token is interrupted.
         """
         newer_than = ros_seconds(self._node) + settle_time
 
         def newer() -> Cloud | None:
+            if stranger := self._clouds.stranger():
+                raise NodeError(stranger)
             cloud = self._cloud
             return cloud if cloud is not None and cloud.stamp >= newer_than else None
 
@@ -79,14 +85,16 @@ class NewestCloud:
     def health(self) -> Health:
         """Age and rate of the clouds."""
         values: dict[str, float | str] = {"rate (Hz)": self._ages.rate(), **self._ages.summary("age on arrival", "ms")}
-        if self._problem:
-            return Health(HealthLevel.ERROR, self._problem, values)
+        if problem := self._clouds.stranger() or self._problem:
+            return Health(HealthLevel.ERROR, problem, values)
         if self._arrived is None or self._cloud is None:
             return Health(HealthLevel.ERROR, f"no cloud on {CLOUD_TOPIC} yet", values)
         values["points"] = len(self._cloud)
-        if not self.is_fresh():
-            silence = self._node.awake.since(self._arrived)
+        silence = self._node.awake.since(self._arrived)
+        if silence >= STALE_AFTER:
             return Health(HealthLevel.ERROR, f"no cloud on {CLOUD_TOPIC} for {silence:.1f} s", values)
+        if not self._clouds.is_vouched():
+            return Health(HealthLevel.WARN, "clouds arrive, of a program that is no perception_node", values)
         return Health(HealthLevel.OK, "clouds arrive", values)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

@@ -1,14 +1,26 @@
-"""The topic of perception's clouds, and which of them are not believed by their stamps."""
+"""The topic of perception's clouds, and which of them are not believed: by their stamps, or by who sends them."""
 
 from __future__ import annotations
 
-from rclpy.node import Node
+import hashlib
+import time
+from collections.abc import Callable
 
+from mini_diffuser_msgs.msg import Heartbeat
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+
+from mini_diffuser_ros.nodes.ros.heartbeat import Listener
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.sensing.vouched_clouds import VouchedClouds
 
 CLOUD_TOPIC = "mini_diffuser/cloud"
+SILENT_AFTER = 1.0  # seconds without perception's heartbeat after which another one may take its place
 MAX_LEAD = 0.25  # seconds that a cloud may be stamped in the future; by its stamp it is known to be new
 
 
@@ -23,3 +35,60 @@ def check_lead(cloud: Cloud, node: Node) -> None:
         raise MalformedMessageError(
             f"a cloud is stamped {lead:.2f} s in the future, allowed are {MAX_LEAD} s: synchronise the machines' clocks"
         )
+
+
+def digest_of(message: PointCloud2) -> int:
+    """64 bits by which perception and those who listen know a cloud: its points, stamp and frame."""
+    stamp = message.header.stamp
+    digest = hashlib.blake2b(f"{stamp.sec} {stamp.nanosec} {message.header.frame_id}".encode(), digest_size=8)
+    digest.update(message.data)
+    return int.from_bytes(digest.digest(), "little")
+
+
+class CloudSubscription:
+    """Hands on the clouds of perception_node, by its heartbeats, and notices when somebody else publishes some, too.
+
+    Args:
+        node: that listens.
+        on_cloud: takes each; never called by two threads at once.
+    """
+
+    def __init__(self, node: ManagedNode, on_cloud: Callable[[PointCloud2], None]) -> None:
+        self._node, self._on_cloud = node, on_cloud
+        self._clouds: VouchedClouds[PointCloud2] = VouchedClouds()
+        # One group: a cloud and the word about it are not looked at at once. The newest clouds count, should they wait.
+        group = MutuallyExclusiveCallbackGroup()
+        self._perception = Listener(node, "perception", self._on_beat, SILENT_AFTER, group)
+        self._subscription = node.create_subscription(
+            PointCloud2, CLOUD_TOPIC, self._take, qos_profile_sensor_data, callback_group=group
+        )
+
+    def is_vouched(self) -> bool:
+        """Whether a perception_node vouches for the clouds; those of a program of one's own nobody does."""
+        return self._clouds.is_bound
+
+    def stranger(self) -> str:
+        """Who else publishes clouds, in one line; empty if nobody does."""
+        if rivals := self._perception.rivals():
+            return f"two perception_nodes serve, {rivals}: end one of the two"
+        if self._clouds.is_bound:
+            if not self._clouds.has_stranger(time.monotonic()):
+                return ""
+            what = f"somebody besides perception_node publishes {CLOUD_TOPIC}"
+        elif self._node.count_publishers(CLOUD_TOPIC) > 1:
+            what = f"{CLOUD_TOPIC} is published more than once, and by no perception_node"
+        else:
+            return ""
+        infos = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
+        names = sorted({f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in infos})
+        return f"{what}; publishers are {', '.join(names) or 'not in the graph'}: end all but one"
+
+    def _take(self, message: PointCloud2) -> None:
+        usable = self._clouds.take(digest_of(message), message, time.monotonic())
+        if usable is not None:
+            self._on_cloud(usable)
+
+    def _on_beat(self, beat: Heartbeat) -> None:
+        usable = self._clouds.vouch(beat.clouds, time.monotonic())
+        if usable is not None:
+            self._on_cloud(usable)

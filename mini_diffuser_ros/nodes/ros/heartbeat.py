@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from mini_diffuser_msgs.msg import Heartbeat
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
@@ -86,6 +86,7 @@ class Listener:
         kind: of the node that beats.
         on_beat: called with each beat.
         patience: seconds of silence after which who listens acts; None for one that hears whoever beats.
+        group: in which it is called; one of its own if left out.
     """
 
     def __init__(
@@ -94,12 +95,13 @@ class Listener:
         kind: str,
         on_beat: Callable[[Heartbeat], None] = lambda _: None,
         patience: float | None = None,
+        group: CallbackGroup | None = None,
     ) -> None:
         self._on_beat, self._awake, self._patience = on_beat, node.awake, patience
         self._heard, self._instance = -float("inf"), 0
         self._sender, self._rival, self._rival_heard = "", "", -float("inf")
         node.create_subscription(
-            Heartbeat, f"{TOPIC}/{kind}", self._take, 10, callback_group=MutuallyExclusiveCallbackGroup()
+            Heartbeat, f"{TOPIC}/{kind}", self._take, 10, callback_group=group or MutuallyExclusiveCallbackGroup()
         )
 
     def silence(self) -> float:
