@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
+
+from mini_diffuser_ros.nodes.ros.clouds import digest_of
 
 from .conftest import Peer, Process
 from .lab import Lab, Lie, shifted
@@ -82,6 +85,16 @@ LIES: dict[str, tuple[str, Lie, list[str]]] = {
     "a bias the other way": ("front", Lie(distances=lambda d: d - 0.05 * (d > 0)), ["above the lower bound"]),
     "the frame of another": ("wrist", Lie(frame="lab_front"), ["in frame 'lab_front' like those of front"]),
 }
+
+
+def test_every_cloud_is_named_in_the_heartbeat(peer: Peer, watcher: Watcher) -> None:
+    """So that who takes clouds knows them from anybody else's."""
+    beats = peer.collect(Heartbeat, f"{SPACE}/mini_diffuser/heartbeat/perception")
+    peer.await_that(lambda: beats and beats[-1].clouds)
+    watcher.await_clouds(5)
+    digests = {digest_of(cloud) for cloud in list(watcher.clouds)}
+    assert len(digests) >= 5
+    peer.await_that(lambda: digests <= {one for beat in list(beats) for one in beat.clouds})
 
 
 @pytest.mark.parametrize("name", LIES)
