@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 _HELD_OVERLAP = 0.01
 """Metres by which the shape of what is held may overlap with table and boxes."""
 
-_FIRST, _MOST_PIECES = 4, 4
+_FIRST, _MOST_PIECES = 8, 4
 """Pieces of a segment that are looked at first, and into how many what is left on either side of a look is cut."""
 
 _WALL_STEP = 0.01
@@ -174,15 +174,17 @@ class CollisionChecker:
         if np.isfinite(self._inside):
             to_walls = np.maximum(tool - self._inside, _WALL_STEP)
             free = np.minimum(free, placed.tool_reach(self._tool_leverage).fraction(to_walls))
-        for place, positions in enumerate(centers):
+        close = []
+        for positions in centers:
             pairs, distances = self._distances(positions)
             left = distances - self._clearance_on_way[pairs]
-            if not left.size:
-                continue
-            if left.min() < 0.0:
+            if left.size and left.min() < 0.0:
                 return self._worst(pairs, distances, self._clearance_on_way), free
-            close = reach.of(self._pair_of[pairs], place)
-            free[place] = min(free[place], close.fraction(np.maximum(left, self._resolution)).min())
+            close.append((self._pair_of[pairs], left))
+        places = np.repeat(np.arange(len(close)), [len(pairs) for pairs, _ in close])
+        if len(places):
+            pairs, left = (np.concatenate(parts) for parts in zip(*close, strict=True))
+            np.minimum.at(free, places, reach.of(pairs, places).fraction(np.maximum(left, self._resolution)))
         return None, free
 
     def _seen_violation(self, positions: Array, *, on_way: bool = False) -> Violation | None:

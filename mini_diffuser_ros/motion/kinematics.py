@@ -35,7 +35,14 @@ _AT_ONCE = 20
 _PATIENCE, _PROGRESS = 6, 0.8
 """Iterations after which a search is given up if its error has not become smaller by this factor."""
 
+_HURRY = 2
+"""The same once another search has arrived, where time counts more than the number of solutions: what is worth waiting
+for is near by then, too. The nearest two of a pose and its twin from two starting points then take a quarter less."""
+
 _IDENTITY = np.eye(6)
+
+_BELOW, _ABOVE = np.array([7, 2, 3]), np.array([5, 6, 1])
+"""Of the nine entries of a rotation, those whose differences are along its axis."""
 
 _UNBOUNDED = np.full((), 1e3)
 """Radians."""
@@ -78,6 +85,7 @@ class ArmKinematics:
         self._robot = robot
         self._config = config
         self._chain = ArmChain(robot)
+        self._tolerances = np.square([config.position_tolerance, config.rotation_tolerance])
         self.lower, self.upper = _goal_range(robot, config.joint_limit_margin)
         # A joint of more than a turn reaches every place of the tool within the turn about home: searched there alone,
         # solutions of a UR5e are found a fifth to three quarters more often, and none lies a turn away.
@@ -105,27 +113,40 @@ class ArmKinematics:
         """
         return self.solve_many(base_from_tcp[None], seed[None], within_limits=within_limits)[0]
 
-    def solve_many(self, base_from_tcp: Array, seeds: Array, *, within_limits: bool = True) -> list[Attempt]:
-        """As :meth:`solve`, of poses (S, 4, 4) from seeds (S, J), in little more time than one of them takes."""
+    def solve_many(
+        self, base_from_tcp: Array, seeds: Array, *, within_limits: bool = True, hurried: bool = False
+    ) -> list[Attempt]:
+        """As :meth:`solve`, of poses (S, 4, 4) from seeds (S, J), in little more time than one of them takes.
+
+        With ``hurried``, what is far from its pose when another one has arrived is not waited for.
+        """
         lower, upper = (self.lower, self.upper) if within_limits else (-_UNBOUNDED, _UNBOUNDED)
-        positions = np.clip(seeds, lower, upper)
-        errors = np.empty((len(positions), 6))
-        nearest = np.full((_PATIENCE, len(positions)), np.inf)  # of the last iterations
-        left = np.arange(len(positions))
+        positions, errors = np.empty(seeds.shape), np.empty((len(seeds), 6))
+        left, targets, places = np.arange(len(seeds)), base_from_tcp, np.clip(seeds, lower, upper)
+        nearest = np.full((_PATIENCE, len(seeds)), np.inf)  # of the last iterations
+        patience = _PATIENCE
         for iteration in range(self._config.ik_iterations + 1):
-            frames = self._chain.frames(positions[left])
+            frames = self._chain.frames(places)
             tools = self._chain.tools(frames)
-            errors[left] = missing = _pose_errors(tools, base_from_tcp[left])
-            before = nearest[iteration % _PATIENCE, left]
-            nearest[iteration % _PATIENCE, left] = size = np.abs(missing).sum(axis=1)
-            going = ~self._converged(missing) & (size < _PROGRESS * before)
+            missing = _pose_errors(tools, targets)
+            size = np.abs(missing).sum(axis=1)
+            arrived = self._converged(missing)
+            if hurried and arrived.any():
+                patience = _HURRY
+            going = ~arrived & (size < _PROGRESS * nearest[(iteration - patience) % _PATIENCE])
+            nearest[iteration % _PATIENCE] = size
+            if iteration == self._config.ik_iterations:
+                going[:] = False
             if not going.all():
-                left, missing, frames, tools = left[going], missing[going], frames[:, going], tools[going]
-            if not len(left) or iteration == self._config.ik_iterations:
-                break
+                over = left[~going]
+                positions[over], errors[over] = places[~going], missing[~going]
+                if len(over) == len(left):
+                    break
+                left, targets, places, missing = left[going], targets[going], places[going], missing[going]
+                nearest, frames, tools = nearest[:, going], frames[:, going], tools[going]
             jacobians = self._chain.jacobians(frames, tools[:, :3, 3])
-            positions[left] = _stepped(positions[left], jacobians, missing, lower, upper)
-        sizes = np.linalg.norm(errors.reshape(-1, 2, 3), axis=2)
+            places = _stepped(places, jacobians, missing, lower, upper)
+        sizes = np.sqrt((errors.reshape(-1, 2, 3) ** 2).sum(axis=2))
         found = self._converged(errors)
         return [
             Attempt(place, float(position), float(rotation), bool(converged))
@@ -139,17 +160,18 @@ class ArmKinematics:
             pose: (7,) of the tool in the base frame; its twin is tried as well (``gripper_symmetry``).
             start: (J,) radians, current joint positions.
         """
-        yield self._solved(pose, np.stack([start, self._robot.home]))
+        yield self._solved(pose, np.stack([start, self._robot.home]), hurried=True)
         generator = np.random.default_rng(self._config.seed)
         for first in range(0, self._config.ik_restarts, _AT_ONCE):
             count = min(_AT_ONCE, self._config.ik_restarts - first)
             seeds = generator.uniform(*self.search_range, (count, len(start)))
             yield self._solved(pose, seeds)
 
-    def _solved(self, pose: Array, seeds: Array) -> list[Attempt]:
+    def _solved(self, pose: Array, seeds: Array, *, hurried: bool = False) -> list[Attempt]:
         """From seeds (S, J) to the pose and its twin in turns."""
         targets = np.stack([matrix_from_pose(equivalent) for equivalent in self.equivalents(pose)])
-        return self.solve_many(np.tile(targets, (len(seeds), 1, 1)), np.repeat(seeds, len(targets), axis=0))
+        poses, starts = np.tile(targets, (len(seeds), 1, 1)), np.repeat(seeds, len(targets), axis=0)
+        return self.solve_many(poses, starts, hurried=hurried)
 
     def equivalents(self, pose: Array) -> list[Array]:
         """The pose (7,) and, with ``gripper_symmetry``, its twin."""
@@ -167,16 +189,17 @@ class ArmKinematics:
 
     def _converged(self, errors: Array) -> NDArray[np.bool_]:
         """(S,) whether errors (S, 6) are within tolerance."""
-        tolerances = (self._config.position_tolerance, self._config.rotation_tolerance)
-        return np.asarray((np.linalg.norm(errors.reshape(-1, 2, 3), axis=2) <= tolerances).all(axis=1))
+        squares = (errors * errors).reshape(-1, 2, 3).sum(axis=2)
+        return np.asarray((squares <= self._tolerances).all(axis=1))
 
 
 def _pose_errors(poses: Array, targets: Array) -> Array:
     """(S, 6) metres and radians, base frame, by which poses (S, 4, 4) miss targets (S, 4, 4)."""
     turns = targets[:, :3, :3] @ poses[:, :3, :3].transpose(0, 2, 1)
-    twice_sines = turns[:, (2, 0, 1), (1, 2, 0)] - turns[:, (1, 2, 0), (2, 0, 1)]  # along the axis
+    entries = turns.reshape(-1, 9)
+    twice_sines = entries.take(_BELOW, axis=1) - entries.take(_ABOVE, axis=1)  # along the axis
     length = np.sqrt(np.einsum("si,si->s", twice_sines, twice_sines))
-    angle = np.arctan2(length, np.trace(turns, axis1=1, axis2=2) - 1.0)
+    angle = np.arctan2(length, entries[:, ::4].sum(axis=1) - 1.0)
     factor = np.where(length > 1e-12, angle / np.maximum(length, 1e-12), 0.5)
     errors = np.concatenate([targets[:, :3, 3] - poses[:, :3, 3], factor[:, None] * twice_sines], axis=1)
     for row in np.flatnonzero((length < 1e-6) & (angle > 1.0)):

@@ -38,9 +38,9 @@ class Reach:
         along = 2.0 * distance / (self.speed + np.sqrt(self.speed**2 + 2.0 * self.bend * distance) + _TINY)
         return np.maximum(distance / (self.most + _TINY), along)
 
-    def of(self, pairs: NDArray[np.intp], place: int) -> Reach:
-        """Of chosen pairs at one place."""
-        return Reach(self.most[pairs, place], self.speed[pairs, place], self.bend[pairs, place])
+    def of(self, pairs: NDArray[np.intp], places: NDArray[np.intp]) -> Reach:
+        """(C,) of chosen pairs at chosen places."""
+        return Reach(self.most[pairs, places], self.speed[pairs, places], self.bend[pairs, places])
 
 
 @dataclass(frozen=True, eq=False)

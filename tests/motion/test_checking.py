@@ -76,7 +76,7 @@ def test_what_is_accepted_keeps_every_limit_in_every_millisecond(
     try:
         check_trajectory(trajectory, robot, config, "goal")
     except (JointLimit, LimitExceeded):
-        assert use(trajectory, robot, config) > 0.98
+        assert use(trajectory, robot, config) > 0.999
     else:
         assert use(trajectory, robot, config) <= 1.0 + 1e-6
 
