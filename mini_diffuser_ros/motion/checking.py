@@ -42,30 +42,6 @@ _SCALED_JERK = 1.25
 _ROUNDING = 1e-9
 
 
-def check_trajectory(trajectory: JointTrajectory, robot: RobotDescription, config: MotionConfig, target: str) -> None:
-    """Refuse a trajectory that breaks a limit anywhere.
-
-    Args:
-        trajectory: whose first state may lie outside the joint ranges, but leads inwards.
-        robot: with the maker's limits of joints and tool.
-        config: scaling of the limits, ``max_tool_speed``.
-        target: what a refusal calls the goal.
-
-    Raises:
-        NotFinite, JointLimit, LimitExceeded: naming quantity, joint, value and limit.
-    """
-    numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
-    if not np.all(np.isfinite(numbers)) or not np.all(np.diff(trajectory.times) > 0.0):
-        raise NotFinite(target, "the trajectory", "not finite or not in order of time")
-    limits = _Limits(robot, config, trajectory.positions[0])
-    undecided = _Stretches.of(trajectory)
-    while len(undecided.spans):
-        undecided = undecided.where(~(limits.hold_joints(undecided) & limits.hold_tool(undecided)))
-        short = undecided.spans <= PERIOD
-        limits.look(trajectory, undecided.where(short), target)
-        undecided = undecided.where(~short).cut()
-
-
 @dataclass(frozen=True, eq=False)
 class _Stretches:
     """S stretches of time, in each of which joints follow polynomials.
@@ -73,11 +49,13 @@ class _Stretches:
     Attributes:
         starts, spans: (S,) seconds.
         powers: (6, J, S) coefficients, with time from 0 to 1 in each stretch.
+        row: stretches in a row that each begin where the one before ends.
     """
 
     starts: Array
     spans: Array
     powers: Array
+    row: int
 
     @classmethod
     def of(cls, trajectory: JointTrajectory) -> _Stretches:
@@ -85,18 +63,16 @@ class _Stretches:
         times = np.asarray(trajectory.times, dtype=np.float64)
         spans = np.diff(times)
         powers = quintics(trajectory) * (spans ** np.arange(6.0)[:, None])[:, None]
-        return cls(times[:-1], spans, powers)
+        return cls(times[:-1], spans, powers, len(spans))
 
-    def where(self, chosen: Mask) -> _Stretches:
-        """Those that are chosen (S,)."""
-        return self if chosen.all() else _Stretches(self.starts[chosen], self.spans[chosen], self.powers[..., chosen])
-
-    def cut(self) -> _Stretches:
-        """Each as several."""
-        spans = self.spans / _CUT
-        starts = self.starts + np.arange(_CUT)[:, None] * spans
-        powers = np.einsum("pkn,njs->kjps", _PIECES, self.powers)
-        return _Stretches(starts.ravel(), np.tile(spans, _CUT), powers.reshape(*self.powers.shape[:2], -1))
+    def cut(self, chosen: Mask) -> _Stretches:
+        """Those that are chosen (S,), each as several."""
+        spans = self.spans[chosen] / _CUT
+        starts = self.starts[chosen][:, None] + np.arange(_CUT) * spans[:, None]
+        powers = np.einsum("pkn,njs->kjsp", _PIECES, self.powers[..., chosen])
+        return _Stretches(
+            starts.ravel(), np.repeat(spans, _CUT), powers.reshape(*self.powers.shape[:2], starts.size), _CUT
+        )
 
     @cached_property
     def derivatives(self) -> list[Array]:
@@ -112,10 +88,17 @@ class _Stretches:
         points = [np.tensordot(_BERNSTEIN[len(powers)], powers, 1) for powers in self.derivatives]
         return [(control.min(axis=0), control.max(axis=0)) for control in points]
 
-    @cached_property
+    @property
     def ends(self) -> list[Array]:
-        """(2 S, J) positions, velocities and accelerations at all starts, then at all ends."""
-        return [np.concatenate([powers[0], powers.sum(axis=0)], axis=1).T for powers in self.derivatives[:3]]
+        """Positions, velocities and accelerations (S + S / row, J) at all starts, then at the end of each row."""
+        lasts = slice(self.row - 1, None, self.row)
+        return [np.concatenate([p[0], p[..., lasts].sum(axis=0)], axis=1).T for p in self.derivatives[:3]]
+
+    def larger(self, values: Array) -> Array:
+        """(S,) the larger one at both ends of each stretch, of values at :attr:`ends`."""
+        starts, lasts = np.split(values, [len(self.spans)])
+        rows = np.concatenate([starts.reshape(-1, self.row), lasts[:, None]], axis=1)
+        return np.maximum(rows[:, :-1], rows[:, 1:]).ravel()
 
 
 _BERNSTEIN = {
@@ -133,19 +116,16 @@ _PIECES = np.array(
 """(pieces, 6, 6) coefficients of the pieces of a polynomial over [0, 1], each over [0, 1] itself."""
 
 
-class _Limits:
-    """What joints and tool have to keep.
+class TrajectoryCheck:
+    """The last check of trajectories.
 
     Args:
-        robot: with the maker's limits.
-        config: what of them may be used.
-        start: (J,) radians, which may lie outside the ranges.
+        robot: with the maker's limits of joints and tool.
+        config: scaling of the limits, ``max_tool_speed``.
     """
 
-    def __init__(self, robot: RobotDescription, config: MotionConfig, start: Array) -> None:
+    def __init__(self, robot: RobotDescription, config: MotionConfig) -> None:
         self._robot, self._chain = robot, ArmChain(robot)
-        self._lower = np.minimum(robot.position_limits[:, 0], start)
-        self._upper = np.maximum(robot.position_limits[:, 1], start)
         self._joints = {
             "velocity": robot.velocity_limits * min(1.0, config.velocity_scaling * _SCALED),
             "acceleration": robot.acceleration_limits * min(1.0, config.acceleration_scaling * _SCALED),
@@ -154,10 +134,33 @@ class _Limits:
         maker = robot.cartesian_limits or CartesianLimits(*[np.inf] * 6)
         self._tool = vars(maker) | {"velocity": min(maker.velocity, config.max_tool_speed)}
 
-    def hold_joints(self, stretches: _Stretches) -> Mask:
-        """(S,) whether the joints keep their limits for certain."""
+    def __call__(self, trajectory: JointTrajectory, target: str) -> None:
+        """Refuse a trajectory that breaks a limit anywhere.
+
+        Args:
+            trajectory: whose first state may lie outside the joint ranges, but leads inwards.
+            target: what a refusal calls the goal.
+
+        Raises:
+            NotFinite, JointLimit, LimitExceeded: naming quantity, joint, value and limit.
+        """
+        numbers = np.concatenate([trajectory.positions, trajectory.velocities, trajectory.accelerations])
+        if not np.all(np.isfinite(numbers)) or not np.all(np.diff(trajectory.times) > 0.0):
+            raise NotFinite(target, "the trajectory", "not finite or not in order of time")
+        start, limits = trajectory.positions[0], self._robot.position_limits
+        allowed = np.stack([np.minimum(limits[:, 0], start), np.maximum(limits[:, 1], start)])
+        stretches = _Stretches.of(trajectory)
+        while len(stretches.spans):
+            undecided = ~(self._joints_hold(stretches, allowed) & self._tool_holds(stretches))
+            short = stretches.spans <= PERIOD
+            self._look(trajectory, stretches.starts[undecided & short], allowed, target)
+            stretches = stretches.cut(undecided & ~short)
+
+    def _joints_hold(self, stretches: _Stretches, allowed: Array) -> Mask:
+        """(S,) whether the joints keep their limits for certain, and positions those that are allowed (2, J)."""
         (lowest, highest), *derivatives, _ = stretches.ranges
-        held = (lowest >= self._lower[:, None] - _ROUNDING) & (highest <= self._upper[:, None] + _ROUNDING)
+        lower, upper = allowed[..., None]
+        held = (lowest >= lower - _ROUNDING) & (highest <= upper + _ROUNDING)
         for (low, high), limit in zip(derivatives, self._joints.values(), strict=True):
             held &= np.maximum(-low, high) <= limit[:, None] * (1.0 + _ROUNDING)
         slowest, fastest = derivatives[0]
@@ -170,12 +173,12 @@ class _Limits:
                 held &= (speed < _ROUNDING) | ((speed + offset) ** 2 <= twice * distance + _ROUNDING)
         return np.asarray(held.all(axis=0))
 
-    def hold_tool(self, stretches: _Stretches) -> Mask:
+    def _tool_holds(self, stretches: _Stretches) -> Mask:
         """(S,) whether the tool keeps its limits for certain: between instants a function is above what joins them by
         at most an eighth of the squared time between times the most of its second derivative."""
         most = (np.maximum(-low, high) for low, high in stretches.ranges[1:])
         bounds, ends = tool_bounds(self._chain, *most), tool_motion(self._chain, *stretches.ends)
-        measured = {name: _norms(values).reshape(2, -1).max(axis=0) for name, values in vars(ends).items()}
+        measured = {name: stretches.larger(_norms(values)) for name, values in vars(ends).items()}
         between = stretches.spans**2 / 8.0
         held = np.ones(len(between), bool)
         for name, value in (
@@ -189,14 +192,14 @@ class _Limits:
             held &= value <= self._tool[name] * (1.0 + _ROUNDING)
         return held
 
-    def look(self, trajectory: JointTrajectory, stretches: _Stretches, target: str) -> None:
-        """Refuse what breaks a limit once a millisecond, about some stretches."""
-        ticks = _ticks(trajectory, stretches)
+    def _look(self, trajectory: JointTrajectory, starts: Array, allowed: Array, target: str) -> None:
+        """Refuse what breaks a limit once a millisecond, about short stretches that begin at (S,) seconds."""
+        ticks = _ticks(trajectory, starts)
         if not len(ticks):
             return
         times = np.minimum(ticks * PERIOD, trajectory.duration)
         positions, velocities, accelerations = interpolate(trajectory, trajectory.times[0] + times)
-        self._look_at_positions(positions, target)
+        self._look_at_positions(positions, allowed, target)
         self._look_at_curves(positions, velocities, times, target)
         jerks = _changes(accelerations.T, ticks)
         for (quantity, limit), values in zip(self._joints.items(), (velocities, accelerations, jerks.T), strict=True):
@@ -214,8 +217,8 @@ class _Limits:
                 tick, words = int(norms.argmax()), quantity.replace("_", " ")
                 raise LimitExceeded(target, words, "the tool", float(norms[tick]), limit, float(times[tick]))
 
-    def _look_at_positions(self, positions: Array, target: str) -> None:
-        outside = np.maximum(self._lower - positions, positions - self._upper)
+    def _look_at_positions(self, positions: Array, allowed: Array, target: str) -> None:
+        outside = np.maximum(allowed[0] - positions, positions - allowed[1])
         if outside.max() > _ROUNDING:
             row, joint = np.unravel_index(int(outside.argmax()), outside.shape)
             value, limits = float(positions[row, joint]), self._robot.position_limits[joint]
@@ -237,9 +240,9 @@ class _Limits:
                 raise LimitExceeded(target, "velocity", where, value, allowed, float(times[row]))
 
 
-def _ticks(trajectory: JointTrajectory, stretches: _Stretches) -> NDArray[np.intp]:
-    """Numbers of the milliseconds about some stretches that are no longer than one, in order."""
-    first = np.floor((stretches.starts - trajectory.times[0]) / PERIOD).astype(np.intp)
+def _ticks(trajectory: JointTrajectory, starts: Array) -> NDArray[np.intp]:
+    """Numbers of the milliseconds about stretches of at most one, given their (S,) starts, in order."""
+    first = np.floor((starts - trajectory.times[0]) / PERIOD).astype(np.intp)
     last = int(np.ceil(trajectory.duration / PERIOD))
     about = np.unique(first[:, None] + np.arange(-1, 4))
     return np.asarray(about[(about >= 0) & (about <= last)])

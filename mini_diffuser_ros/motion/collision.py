@@ -174,17 +174,17 @@ class CollisionChecker:
         if np.isfinite(self._inside):
             to_walls = np.maximum(tool - self._inside, _WALL_STEP)
             free = np.minimum(free, placed.tool_reach(self._tool_leverage).fraction(to_walls))
-        close = []
+        close, room = [], []
         for positions in centers:
             pairs, distances = self._distances(positions)
             left = distances - self._clearance_on_way[pairs]
             if left.size and left.min() < 0.0:
                 return self._worst(pairs, distances, self._clearance_on_way), free
-            close.append((self._pair_of[pairs], left))
-        places = np.repeat(np.arange(len(close)), [len(pairs) for pairs, _ in close])
-        if len(places):
-            pairs, left = (np.concatenate(parts) for parts in zip(*close, strict=True))
-            np.minimum.at(free, places, reach.of(pairs, places).fraction(np.maximum(left, self._resolution)))
+            close.append(self._pair_of[pairs])
+            room.append(left)
+        places = np.repeat(np.arange(len(centers)), [len(pairs) for pairs in close])
+        fractions = reach.of(np.concatenate(close), places).fraction(np.maximum(np.concatenate(room), self._resolution))
+        np.minimum.at(free, places, fractions)
         return None, free
 
     def _seen_violation(self, positions: Array, *, on_way: bool = False) -> Violation | None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline
 
 from mini_diffuser_ros.geometry import matrix_from_pose, quaternion_angle, quaternion_from_matrix
-from mini_diffuser_ros.motion.checking import check_trajectory
+from mini_diffuser_ros.motion.checking import TrajectoryCheck
 from mini_diffuser_ros.motion.collision import NOTHING, CollisionChecker
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.kinematics import ArmKinematics, Attempt
@@ -91,6 +91,8 @@ class MotionPlanner:
         scaling = self.config.stop_scaling
         stop = replace(self.config, velocity_scaling=1.0, acceleration_scaling=scaling, jerk_scaling=scaling)
         self._stop_limits = DynamicLimits.of(robot, stop)
+        own = replace(self.config, velocity_scaling=1.0, acceleration_scaling=1.0, jerk_scaling=1.0)
+        self._last_check, self._own_check = TrajectoryCheck(robot, self.config), TrajectoryCheck(robot, own)
         self._usable = robot.usable_range(_GOAL_SPEED)
         self._led = robot.position_limits + self.config.start_slack * np.array([-1.0, 1.0])
         self._kinematics = ArmKinematics(robot, self.config)
@@ -262,11 +264,10 @@ class MotionPlanner:
         Raises:
             UnchangeableError: if no change keeps the limits of the robot itself.
         """
-        own = replace(self.config, velocity_scaling=1.0, acceleration_scaling=1.0, jerk_scaling=1.0)
 
         def is_acceptable(changing: JointTrajectory) -> bool:
             try:
-                check_trajectory(changing, self.robot, own, "the new speed")
+                self._own_check(changing, "the new speed")
             except MotionRefused:
                 return False
             return True
@@ -450,7 +451,7 @@ class MotionPlanner:
             raise Impassable(target, error.joint, error.position) from error
         if not np.array_equal(trajectory.positions[0], start):
             raise NotFinite(target, "the trajectory", "displaced", "one that begins at the start")
-        check_trajectory(trajectory, self.robot, self.config, target)
+        self._last_check(trajectory, target)
         return trajectory
 
     def _timed(self, pieces: Sequence[BSpline]) -> JointTrajectory:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import ruckig
@@ -34,9 +35,6 @@ _ATTEMPTS = 5
 
 _STRETCH_MARGIN = 1.002
 """Factor of time that each of them adds."""
-
-_LOOKS = 2
-"""Looks at each span between samples. The last check does not leave out what lies between them."""
 
 _SHORTEST = 1e-4
 """Seconds; in shorter spans third derivatives are rounding."""
@@ -222,13 +220,19 @@ def interpolate(trajectory: JointTrajectory, times: ArrayLike) -> tuple[Array, A
     """
     moments = np.clip(np.asarray(times, dtype=np.float64), trajectory.times[0], trajectory.times[-1])
     left = np.clip(np.searchsorted(trajectory.times, moments, side="right") - 1, 0, len(trajectory.times) - 2)
-    t = moments - trajectory.times[left]
-    # Joint by joint: rows of many moments are what NumPy is fast with.
-    c0, c1, c2, c3, c4, c5 = (np.take(power, left, axis=-1) for power in quintics(trajectory))
+    states = _evaluated(np.take(quintics(trajectory), left, axis=-1), moments - trajectory.times[left])
+    position, velocity, acceleration = (np.moveaxis(values, 0, -1) for values in states)
+    return position, velocity, acceleration
+
+
+def _evaluated(powers: Array, t: Array) -> tuple[Array, Array, Array]:
+    """Values and their first two derivatives (J, ...) of polynomials (6, J, ...) at times (...): joint by joint, as
+    rows of many moments are what NumPy is fast with."""
+    c0, c1, c2, c3, c4, c5 = powers
     position = c0 + t * (c1 + t * (c2 + t * (c3 + t * (c4 + t * c5))))
     velocity = c1 + t * (2.0 * c2 + t * (3.0 * c3 + t * (4.0 * c4 + t * (5.0 * c5))))
     acceleration = 2.0 * c2 + t * (6.0 * c3 + t * (12.0 * c4 + t * (20.0 * c5)))
-    return np.moveaxis(position, 0, -1), np.moveaxis(velocity, 0, -1), np.moveaxis(acceleration, 0, -1)
+    return position, velocity, acceleration
 
 
 def quintics(trajectory: JointTrajectory) -> Array:
@@ -260,6 +264,21 @@ class _Course:
     slowness: BSpline
     time: BSpline
 
+    @cached_property
+    def slope(self) -> BSpline:
+        """How the slowness changes along the piece."""
+        return self.slowness.derivative()
+
+    @cached_property
+    def tangent(self) -> BSpline:
+        """First derivative of the piece."""
+        return self.piece.derivative()
+
+    @cached_property
+    def bend(self) -> BSpline:
+        """Its second derivative."""
+        return self.piece.derivative(2)
+
     @property
     def duration(self) -> float:
         """Nominal seconds."""
@@ -270,17 +289,17 @@ class _Course:
         parameter = self._parameter(nominal)
         slowness = self.slowness(parameter)
         speed = rate / slowness
-        acceleration = (change - self.slowness.derivative()(parameter) * speed**2) / slowness
-        tangent = self.piece.derivative()(parameter)
+        acceleration = (change - self.slope(parameter) * speed**2) / slowness
+        tangent = self.tangent(parameter)
         accelerations = tangent * acceleration[:, None]
         if self.piece.k > 1:
-            accelerations = accelerations + self.piece.derivative(2)(parameter) * speed[:, None] ** 2
+            accelerations = accelerations + self.bend(parameter) * speed[:, None] ** 2
         return self.piece(parameter), tangent * speed[:, None], accelerations
 
     def _parameter(self, nominal: Array) -> Array:
         stations = np.linspace(0.0, 1.0, len(self.slowness.c))
         parameter = np.interp(nominal, self.time(stations), stations)
-        for _ in range(3):  # Newton's steps: the time is smooth and rises
+        for _ in range(2):  # Newton's steps: the time is smooth and rises
             parameter = np.clip(parameter - (self.time(parameter) - nominal) / self.slowness(parameter), 0.0, 1.0)
         return parameter
 
@@ -406,36 +425,41 @@ def _rest_to_rest(distance: float, bounds: Array) -> Profile:
 
 
 def excess(trajectory: JointTrajectory, limits: DynamicLimits) -> float:
-    """Factor by which time must be stretched for joints and tool to keep their limits; at most 1 if they do."""
-    spans, parts = np.diff(trajectory.times), np.arange(_LOOKS) / _LOOKS
-    times = np.append((trajectory.times[:-1, None] + spans[:, None] * parts).ravel(), trajectory.times[-1])
-    positions, velocities, accelerations = interpolate(trajectory, times)
+    """Factor by which time must be stretched for joints and tool to keep their limits; at most 1 if they do.
+
+    They are looked at in the samples and half-way between: the last check does not leave out what lies there.
+    """
+    spans, powers = np.diff(np.asarray(trajectory.times, dtype=np.float64)), quintics(trajectory)
+    # (N, J) of the samples, then of the places between; of joints one after another, as polynomials are.
+    positions, velocities, accelerations = (
+        np.concatenate([at_samples.T, between], axis=1).T
+        for at_samples, between in zip(
+            (trajectory.positions, trajectory.velocities, trajectory.accelerations),
+            _evaluated(powers, spans / 2.0),
+            strict=True,
+        )
+    )
     lowest, highest = limits.velocity_range(positions)
     allowed = np.maximum(np.where(velocities > 0.0, highest, -lowest), _SLOWEST)
     long = spans > _SHORTEST
-    jerks = _jerks(trajectory)[..., long]
+    cubic, quartic, quintic = powers[3:, :, long]
+    times = spans[long] * np.array([0.0, 0.5, 1.0])[:, None, None]
+    jerks = np.abs(6.0 * cubic + times * (24.0 * quartic + times * 60.0 * quintic)).max(axis=(0, 2), initial=0.0)
     factors = [
         float((np.abs(velocities) / allowed).max()),
         float((np.abs(accelerations) / limits.acceleration).max()) ** (1.0 / 2.0),
-        float((np.abs(jerks).max(axis=(0, 2), initial=0.0) / (_JERK_SLACK * limits.jerk)).max()) ** (1.0 / 3.0),
+        float((jerks / (_JERK_SLACK * limits.jerk)).max()) ** (1.0 / 3.0),
     ]
     if limits.chain is not None and limits.tool is not None:
         tool = vars(tool_motion(limits.chain, positions, velocities, accelerations))
-        steps = np.repeat(spans / _LOOKS, _LOOKS)
         for kind in ("", "turning_"):
-            tool[f"{kind}jerk"] = (np.diff(tool[f"{kind}acceleration"]) / steps)[:, np.repeat(long, _LOOKS)]
-        powers = {"velocity": 1.0, "acceleration": 1.0 / 2.0, "jerk": 1.0 / 3.0}
+            change = np.diff(tool[f"{kind}acceleration"][:, : len(spans) + 1]) / spans
+            tool[f"{kind}jerk"] = change[:, long]
+        powers_of = {"velocity": 1.0, "acceleration": 1.0 / 2.0, "jerk": 1.0 / 3.0}
         for name, vectors in tool.items():
             most = float(np.sqrt((vectors**2).sum(axis=0).max(initial=0.0)))
-            factors.append((most / getattr(limits.tool, name)) ** powers[name.removeprefix("turning_")])
+            factors.append((most / getattr(limits.tool, name)) ** powers_of[name.removeprefix("turning_")])
     return max(factors) / (1.0 + 1e-6)
-
-
-def _jerks(trajectory: JointTrajectory) -> Array:
-    """(3, J, S) rad/s^3 at the beginning, in the middle and at the end of each span between samples."""
-    cubic, quartic, quintic = quintics(trajectory)[3:]
-    u = np.diff(trajectory.times) * np.array([0.0, 0.5, 1.0])[:, None, None]
-    return 6.0 * cubic + u * (24.0 * quartic + u * 60.0 * quintic)
 
 
 def _follow(course: _Course, profile: Profile, joint_names: Sequence[str], times: Array) -> JointTrajectory:

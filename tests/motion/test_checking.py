@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import JointLimit, LimitExceeded, MotionConfig, NotFinite, interpolate
-from mini_diffuser_ros.motion.checking import check_trajectory
+from mini_diffuser_ros.motion.checking import TrajectoryCheck
 from mini_diffuser_ros.motion.limits import DynamicLimits
 from mini_diffuser_ros.motion.path import rounded_path, straight_path
 from mini_diffuser_ros.motion.timing import time_path
@@ -74,7 +74,7 @@ def test_what_is_accepted_keeps_every_limit_in_every_millisecond(
     trajectory = spoiled(planned(robot, config, generator), generator)
 
     try:
-        check_trajectory(trajectory, robot, config, "goal")
+        TrajectoryCheck(robot, config)(trajectory, "goal")
     except (JointLimit, LimitExceeded):
         assert use(trajectory, robot, config) > 0.999
     else:
@@ -90,7 +90,7 @@ def test_a_jump_of_a_single_sample_is_refused(robot: RobotDescription, seed: int
     positions[generator.integers(1, len(positions) - 1), generator.integers(positions.shape[1])] += 0.02
 
     with pytest.raises((JointLimit, LimitExceeded)):
-        check_trajectory(replace(trajectory, positions=positions), robot, SLOW, "goal")
+        TrajectoryCheck(robot, SLOW)(replace(trajectory, positions=positions), "goal")
 
 
 def test_the_refusal_names_the_moment(robot: RobotDescription) -> None:
@@ -99,7 +99,7 @@ def test_the_refusal_names_the_moment(robot: RobotDescription) -> None:
     accelerations[50, 1] += 20.0
 
     with pytest.raises(LimitExceeded) as refusal:
-        check_trajectory(replace(trajectory, accelerations=accelerations), robot, SLOW, "goal")
+        TrajectoryCheck(robot, SLOW)(replace(trajectory, accelerations=accelerations), "goal")
 
     seconds = float(str(refusal.value).split("after ")[1].split(" s")[0])
     assert abs(seconds - trajectory.times[50]) <= trajectory.times[51] - trajectory.times[49]
@@ -111,6 +111,6 @@ def test_what_is_not_finite_or_out_of_order_is_refused(robot: RobotDescription) 
     velocities[3, 0] = np.nan
 
     with pytest.raises(NotFinite, match="not finite"):
-        check_trajectory(replace(trajectory, velocities=velocities), robot, SLOW, "goal")
+        TrajectoryCheck(robot, SLOW)(replace(trajectory, velocities=velocities), "goal")
     with pytest.raises(NotFinite, match="order of time"):
-        check_trajectory(replace(trajectory, times=trajectory.times[::-1]), robot, SLOW, "goal")
+        TrajectoryCheck(robot, SLOW)(replace(trajectory, times=trajectory.times[::-1]), "goal")

@@ -18,7 +18,7 @@ from mini_diffuser_ros.motion import (
     MotionRefused,
     interpolate,
 )
-from mini_diffuser_ros.motion.checking import check_trajectory
+from mini_diffuser_ros.motion.checking import TrajectoryCheck
 from mini_diffuser_ros.motion.limits import DynamicLimits
 from mini_diffuser_ros.motion.path import rounded_path, straight_path
 from mini_diffuser_ros.motion.timing import time_path
@@ -81,7 +81,7 @@ def test_straight_ways_between_ends_of_ranges_keep_every_limit(config: MotionCon
 
     trajectory = timed(straight_path(first, second), config)
 
-    check_trajectory(trajectory, FR3, config, "goal")
+    TrajectoryCheck(FR3, config)(trajectory, "goal")
     assert_keeps_the_makers_limits(trajectory, FR3, min(3.0, config.max_tool_speed))
 
 
@@ -93,7 +93,7 @@ def test_bent_ways_keep_every_limit(config: MotionConfig, seeds: tuple[int, int,
     waypoints = np.stack([inside(FR3, seed) for seed in seeds]) + 0.005 * np.arange(-1, 2)[:, None]
     trajectory = timed(rounded_path(waypoints, spans), config)
 
-    check_trajectory(trajectory, FR3, config, "goal")
+    TrajectoryCheck(FR3, config)(trajectory, "goal")
     assert_keeps_the_makers_limits(trajectory, FR3, min(3.0, config.max_tool_speed))
 
 
@@ -181,8 +181,8 @@ def test_the_last_check_names_quantity_joint_value_and_limit() -> None:
     short[0] += 0.5
     sideways = MotionPlanner(FR3, SLOW).plan_joints(FR3.home, short)
 
-    check_trajectory(near_the_end, FR3, FULL, "goal")
+    TrajectoryCheck(FR3, FULL)(near_the_end, "goal")
     with pytest.raises(LimitExceeded, match=r"velocity of fr3_joint4 at -2\.\d+ rad is \d.*the limit there is \d"):
-        check_trajectory(spoiled(near_the_end, 1.2), FR3, replace(FULL, jerk_scaling=1.0), "goal")
+        TrajectoryCheck(FR3, replace(FULL, jerk_scaling=1.0))(spoiled(near_the_end, 1.2), "goal")
     with pytest.raises(LimitExceeded, match=r"velocity of the tool is 0\.2\d+ after \d.*the limit there is 0\.25"):
-        check_trajectory(spoiled(sideways, 1.1), FR3, replace(FULL, jerk_scaling=1.0, max_tool_speed=0.25), "goal")
+        TrajectoryCheck(FR3, replace(FULL, jerk_scaling=1.0, max_tool_speed=0.25))(spoiled(sideways, 1.1), "goal")

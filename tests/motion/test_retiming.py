@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, interpolate
-from mini_diffuser_ros.motion.checking import check_trajectory
+from mini_diffuser_ros.motion.checking import TrajectoryCheck
 from mini_diffuser_ros.motion.profiles import load_profile
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.records import JointTrajectory
@@ -98,7 +98,7 @@ def test_whoever_brakes_can_be_told_to_go_on_at_any_moment(
 
     on = pacer.retimed(hold, into * hold.course.duration, back)
 
-    check_trajectory(on.changing, pacer.robot, OWN, "the new speed")
+    TrajectoryCheck(pacer.robot, OWN)(on.changing, "the new speed")
     assert on.changing.duration < 5.0
     assert on.pace(on.course.duration).rate in (pytest.approx(on.speed, abs=1e-6), 0.0)
 
