@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lenses, where cameras are, the table; check whether it holds",
     ),
     "info": ("mini_diffuser_ros.commands.info", "summarise recorded episodes, draw their clouds"),
+    "view": ("mini_diffuser_ros.commands.view", "write episodes to one page to look at in a browser"),
     "convert": ("mini_diffuser_ros.commands.convert", "write demonstrations of any kind into one database"),
     "check": ("mini_diffuser_ros.commands.check", "read every episode and name every fault"),
     "train": ("mini_diffuser_ros.commands.train", "train a policy on recorded episodes"),

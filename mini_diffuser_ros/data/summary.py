@@ -85,21 +85,31 @@ def spread(episodes: Sequence[Episode], count: int) -> list[Episode]:
 
 def draw_episode(episode: Episode) -> Image.Image:
     """All keyframes of an episode below each other: the cloud, the gripper in grey and where it goes next in colour."""
-    panels = []
-    for number, keyframe in enumerate(episode.keyframes):
-        grippers = [GripperGlyph(keyframe.pose, keyframe.gripper_open, "now", _NOW)]
-        title = f"{episode.task}, keyframe {number}, {_state(keyframe.gripper_open)}"
-        if number + 1 < len(episode.keyframes):
-            action = episode.keyframes[number + 1]
-            grippers.insert(0, GripperGlyph(action.pose, action.gripper_open, f"next, {_state(action.gripper_open)}"))
-            title += f": {episode.sentences[0]}"
-        else:
-            grippers = [GripperGlyph(keyframe.pose, keyframe.gripper_open, "end", OTHER_COLORS[2])]
-        panels.append(draw_cloud(keyframe.cloud, grippers, title, _PANEL))
+    panels = [
+        draw_cloud(keyframe.cloud, keyframe_glyphs(episode, number), keyframe_title(episode, number), _PANEL)
+        for number, keyframe in enumerate(episode.keyframes)
+    ]
     sheet = Image.new("RGB", (_PANEL[0], _PANEL[1] * len(panels)))
     for row, panel in enumerate(panels):
         sheet.paste(panel, (0, row * _PANEL[1]))
     return sheet
+
+
+def keyframe_glyphs(episode: Episode, number: int) -> tuple[GripperGlyph, ...]:
+    """Where the gripper goes next, in colour, and where it is at a keyframe, in grey; the last one is the end."""
+    keyframe = episode.keyframes[number]
+    if number + 1 == len(episode.keyframes):
+        return (GripperGlyph(keyframe.pose, keyframe.gripper_open, "end", OTHER_COLORS[2]),)
+    action = episode.keyframes[number + 1]
+    following = GripperGlyph(action.pose, action.gripper_open, f"next, {_state(action.gripper_open)}")
+    return following, GripperGlyph(keyframe.pose, keyframe.gripper_open, "now", _NOW)
+
+
+def keyframe_title(episode: Episode, number: int) -> str:
+    """A keyframe in one line: task, number, gripper, and the first sentence while something is still to be done."""
+    ends = number + 1 == len(episode.keyframes)
+    title = f"{episode.task}, keyframe {number}, {_state(episode.keyframes[number].gripper_open)}"
+    return title if ends else f"{title}: {episode.sentences[0]}"
 
 
 def _summarise_task(episodes: Sequence[Episode]) -> TaskSummary:

@@ -99,7 +99,7 @@ def draw_cloud(
     """
     width, height = size[0] * _SUPERSAMPLING, size[1] * _SUPERSAMPLING
     image = Image.new("RGB", (width, height), _BACKGROUND)
-    low, high = _bounds(cloud, grippers, wireframes)
+    low, high = bounds_of(cloud, grippers, wireframes)
     header = 30 * _SUPERSAMPLING if title else 0
     for column, (name, rotation) in enumerate((("oblique", _oblique()), ("from above", _top()))):
         area = (column * width // 2, header, (column + 1) * width // 2, height)
@@ -163,13 +163,12 @@ def _top() -> NDArray[np.float64]:
     return np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 
 
-def _bounds(
-    cloud: Cloud, grippers: Sequence[GripperGlyph], wireframes: Sequence[Wireframe]
+def bounds_of(
+    cloud: Cloud, grippers: Sequence[GripperGlyph] = (), wireframes: Sequence[Wireframe] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of a box around everything that is drawn, resting on the table, with room for the glyphs."""
-    reach = [
-        transform_points(matrix_from_pose(gripper.pose), _glyph_lines(True).reshape(-1, 3)) for gripper in grippers
-    ]
+    """Corners (3,) of a box around everything that is drawn, metres, resting on the table, with room for the glyphs."""
+    reach: list[NDArray[np.floating]]
+    reach = [gripper_edges(gripper.pose, True).reshape(-1, 3) for gripper in grippers]
     reach += [wire.edges.reshape(-1, 3) for wire in wireframes]
     everything = np.concatenate([cloud.points.astype(np.float64), *reach, np.zeros((0, 3))])
     if not len(everything):
@@ -236,6 +235,13 @@ def _draw_points(image: Image.Image, view: _View, cloud: Cloud) -> None:
     image.paste(Image.fromarray(canvas))
 
 
+def gripper_edges(pose: NDArray[np.floating], gripper_open: bool) -> NDArray[np.float64]:
+    """Line segments (4, 2, 3) that stand for a gripper, metres, in the frame of its pose (7,)."""
+    own = _glyph_lines(gripper_open)
+    edges = transform_points(matrix_from_pose(pose), own.reshape(-1, 3)).astype(np.float64)
+    return edges.reshape(own.shape)
+
+
 def _glyph_lines(gripper_open: bool) -> NDArray[np.float64]:
     """Line segments (4, 2, 3) of a gripper in its own frame: z is the approach axis, the fingers open along y."""
     half = _OPEN_HALF_WIDTH if gripper_open else _CLOSED_HALF_WIDTH
@@ -261,12 +267,12 @@ def _draw_wireframe(draw: ImageDraw.ImageDraw, view: _View, wire: Wireframe) -> 
 
 
 def _draw_gripper(draw: ImageDraw.ImageDraw, view: _View, gripper: GripperGlyph) -> None:
-    base_from_tcp = matrix_from_pose(gripper.pose)
+    edges = gripper_edges(gripper.pose, gripper.gripper_open)
     for fill, width in (((255, 255, 255), 6), (gripper.color, 3)):
-        for line in _glyph_lines(gripper.gripper_open):
-            ends = [tuple(p) for p in view.pixels(transform_points(base_from_tcp, line))]
+        for line in edges:
+            ends = [tuple(p) for p in view.pixels(line)]
             draw.line(ends, fill=fill, width=width * _SUPERSAMPLING, joint="curve")
-    x, y = view.pixels(base_from_tcp[None, :3, 3])[0]
+    x, y = view.pixels(gripper.pose[None, :3])[0]
     dot = 4 * _SUPERSAMPLING
     draw.ellipse((x - dot, y - dot, x + dot, y + dot), fill=gripper.color, outline=(255, 255, 255))
     if gripper.label:

@@ -1,0 +1,59 @@
+"use strict";
+// Curves over time with a band that tells whether the gripper is open, marks to step to, and a cursor.
+
+const CURVES = ["#3b6fd4", "#d4663b", "#2f9e62", "#a24bc4", "#c49a1a", "#c43b6a", "#3aa3b5", "#6b6b6b", "#8a5a2b"];
+
+function svg(name, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+// Draws {times, marks: [[time, text]], curves: [{name, values}], open: [bool], unit} into an <svg>; returns a function
+// that moves the cursor to a mark. step(k) is called when mark k is clicked.
+function drawChart(target, { times, marks, curves, open, unit }, step) {
+  const [width, height, left, right, top, bottom] = [900, 230, 46, 12, 10, 46];
+  target.replaceChildren();
+  target.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const last = Math.max(times[times.length - 1], 1e-9);
+  const x = (time) => left + (time / last) * (width - left - right);
+  const values = curves.flatMap((curve) => curve.values).filter((value) => value !== null);
+  let [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
+  if (high - low < 1e-6) [low, high] = [low - 0.5, high + 0.5];
+  const y = (value) => top + ((high - value) / (high - low)) * (height - top - bottom);
+  for (let i = 0; i <= 4; i++) {
+    const value = low + ((high - low) * i) / 4;
+    target.append(svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid" }));
+    target.append(svg("text", { x: left - 6, y: y(value) + 4, class: "tick end" }, value.toFixed(2)));
+  }
+  target.append(svg("text", { x: left, y: height - 4, class: "tick" }, "0 s"));
+  target.append(svg("text", { x: width - right, y: height - 4, class: "tick end" }, `${last.toFixed(1)} s`));
+  curves.forEach((curve, index) => {
+    const color = CURVES[index % CURVES.length];
+    const shown = curve.values.map((value, k) => (value === null ? "" : `${x(times[k])},${y(value)}`)).filter(Boolean);
+    const line = svg("polyline", { points: shown.join(" "), class: "curve", stroke: color });
+    line.append(svg("title", {}, `${curve.name}, ${unit}`));
+    target.append(line);
+  });
+  const band = height - bottom + 12;
+  open.forEach((state, k) => {
+    const until = k + 1 < times.length ? times[k + 1] : last;
+    const size = { x: x(times[k]), y: band, width: Math.max(2, x(until) - x(times[k])), height: 8 };
+    const piece = svg("rect", { ...size, class: state ? "open" : "closed" });
+    piece.append(svg("title", {}, state ? "gripper open" : "gripper closed"));
+    target.append(piece);
+  });
+  const cursor = svg("line", { y1: top, y2: band + 8, class: "cursor" });
+  target.append(cursor);
+  marks.forEach(([time, text], k) => {
+    const mark = svg("circle", { cx: x(time), cy: band + 4, r: 6, class: "mark", tabindex: 0, role: "button" });
+    mark.append(svg("title", {}, text));
+    mark.addEventListener("click", () => step(k));
+    target.append(mark);
+  });
+  return (k) => {
+    cursor.setAttribute("x1", x(marks[k][0]));
+    cursor.setAttribute("x2", x(marks[k][0]));
+  };
+}

@@ -1,0 +1,74 @@
+"""A cloud with grippers and edges in it as plain values, for a page that lets it be turned round."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import evenly_spread
+from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.support.drawing import GripperGlyph, Wireframe, bounds_of, gripper_edges
+
+_STEPS = 2**15 - 1  # to each side of the middle, in whole numbers of 16 bits
+
+
+def scene_values(
+    cloud: Cloud,
+    grippers: Sequence[GripperGlyph] = (),
+    wireframes: Sequence[Wireframe] = (),
+    most_points: int = 20_000,
+) -> dict[str, Any]:
+    """What a page needs to draw a scene, as JSON can hold it.
+
+    Args:
+        cloud: in a frame whose z axis points up.
+        grippers: drawn over the points.
+        wireframes: drawn over the points, beneath the grippers.
+        most_points: of a larger cloud this many, evenly spread over the order of its points.
+
+    Returns:
+        ``low``, ``high``: corners of a box around everything, metres; ``cloud``: its positions as whole numbers of
+        ``unit`` metres about ``center``, base64 of int16, and its colours, base64 of uint8; ``lines``: edges (both ends
+        of each, metres), colour and label.
+    """
+    low, high = bounds_of(cloud, grippers, wireframes)
+    chosen = evenly_spread(len(cloud), most_points)
+    points = cloud.points[chosen].astype(np.float64)
+    center = (low + high) / 2.0
+    unit = max(float(np.max(high - low)) / 2.0 / _STEPS, 1e-6)
+    steps = np.rint((points - center) / unit).astype("<i2")
+    lines = [*map(_wire, wireframes), *map(_gripper, reversed(grippers))]
+    return {
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "cloud": {
+            "center": center.tolist(),
+            "unit": unit,
+            "steps": _base64(steps),
+            "colors": _base64(cloud.colors[chosen]),
+        },
+        "lines": lines,
+    }
+
+
+def _wire(wire: Wireframe) -> dict[str, Any]:
+    return {"edges": _rounded(wire.edges), "color": list(wire.color), "label": wire.label}
+
+
+def _gripper(glyph: GripperGlyph) -> dict[str, Any]:
+    edges = _rounded(gripper_edges(glyph.pose, glyph.gripper_open))
+    return {"edges": edges, "color": list(glyph.color), "label": glyph.label}
+
+
+def _rounded(edges: NDArray[np.floating]) -> list[Any]:
+    """To a tenth of a millimetre."""
+    values: list[Any] = np.round(np.asarray(edges, dtype=np.float64), 4).tolist()
+    return values
+
+
+def _base64(values: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
