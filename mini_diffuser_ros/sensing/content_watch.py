@@ -12,7 +12,7 @@ from mini_diffuser_ros.perception.content import ContentConfig, check_measures, 
 from mini_diffuser_ros.perception.survey import Finding, survey
 from mini_diffuser_ros.records import CameraView, Workspace
 from mini_diffuser_ros.sensing.mounts import ANEW, SINCE, LinkPoses, MountWatch
-from mini_diffuser_ros.sensing.still_pictures import KINDS, StillPictureWatch, told_still
+from mini_diffuser_ros.sensing.still_pictures import KINDS, StillPartsWatch, StillPictureWatch, told_parts, told_still
 
 RESTS = (0.002, 0.004)  # metres and radians that cameras may move from one set to the next to count as at rest
 
@@ -59,6 +59,7 @@ class ContentWatch:
     ) -> None:
         self._workspace, self._base, self._config = workspace, base, config
         self._pictures = {(name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in KINDS}
+        self._parts = {(name, kind): StillPartsWatch(config.still_after) for name in cameras for kind in KINDS}
         fixed = (config.fixed_moved_by, config.fixed_turned_by)
         self._mounts = {name: MountWatch(config.moved_by, config.turned_by, since, anew, fixed) for name in cameras}
         self._known_faults: dict[str, tuple[float, str]] = {}  # camera to when it last had one, and to which
@@ -155,13 +156,18 @@ class ContentWatch:
             return moved
         if blind and self._mounts[pictures.camera].is_fixed:
             return blind
-        for kind, data in zip(KINDS, (pictures.color, pictures.depth), strict=True):
+        shown = ((pictures.color, view.color), (pictures.depth, view.depth))
+        for kind, (data, pixels) in zip(KINDS, shown, strict=True):
             if blind and kind == "depth":
                 continue  # one without noise, as there is nothing in it
             picture = np.frombuffer(data, dtype=np.uint8)
             still = self._pictures[pictures.camera, kind].still_for(picture, steady)
             if still:
                 return told_still(kind, still)
+            # Colour that was compressed has lost the noise of its even parts.
+            whole = kind == "depth" or len(data) >= pixels.size
+            if whole and (share := self._parts[pictures.camera, kind].still_share(pixels, steady)):
+                return told_parts(kind, share)
         return ""
 
     def _stands(self, view: CameraView) -> bool:

@@ -70,10 +70,19 @@ def watcher(start: Callable[..., Process], peer: Peer, lab: Lab) -> Watcher:
     return watching
 
 
+def _lower(depth: np.ndarray) -> np.ndarray:
+    return np.arange(len(depth))[:, None] >= len(depth) // 2
+
+
 LIES: dict[str, tuple[str, Lie, list[str]]] = {
     "a frozen picture": ("front", Lie(frozen="both"), ["same bit for bit", "restart it"]),
     "frozen colour": ("wrist", Lie(frozen="colour"), ["its colour has been the same"]),
     "frozen depth": ("left_shoulder", Lie(frozen="depth"), ["its depth has been the same"]),
+    "depth that is half old": (
+        "front",
+        Lie(distances=lambda d: np.where(_lower(d), 0.9, d)),
+        ["of its depth stand still"],
+    ),
     "depth zero": ("front", Lie(distances=np.zeros_like), ["depth measures nothing", "covered"]),
     "millimetres as metres": ("wrist", Lie(distances=lambda d: 1e3 * d), ["another unit", "32FC1 is metres"]),
     "a TF jump": ("front", Lie(moved=shifted(y=0.2)), ["has moved by 0.200 m", "against the base", "calibrate"]),
