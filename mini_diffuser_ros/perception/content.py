@@ -38,6 +38,8 @@ class ContentConfig:
         table_in_cloud: metres that the table may lie above the workspace's lower bound.
         see_through: share of what one camera sees and another looks through, above which they disagree.
         see_through_depth: metres behind it that the other has to look.
+        swapped_colors: correlation of red minus blue on what two cameras see below which one has them swapped; -1 for
+            any colours.
     """
 
     still_after: float = bounded(1.0, 0.0, 60.0)
@@ -57,6 +59,7 @@ class ContentConfig:
     table_in_cloud: float = bounded(0.01, 0.0, 1.0)
     see_through: float = bounded(0.3, 0.0, 1.0)
     see_through_depth: float = bounded(0.05, 0.0, 1.0)
+    swapped_colors: float = bounded(-0.5, -1.0, 0.0)
 
     def __post_init__(self) -> None:
         check_fields(self)

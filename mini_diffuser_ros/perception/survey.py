@@ -1,7 +1,8 @@
 """Cameras compared with one another and with the workspace: a calibration that is wrong shows where they overlap.
 
-Two things are known about the scene without knowing it: the table is one plane, just beneath the workspace, and what
-one camera sees another cannot look through. Both are looked at on some thousand pixels a camera, in milliseconds.
+Three things are known about the scene without knowing it: the table is one plane, just beneath the workspace; what one
+camera sees another cannot look through; and a surface has one colour. All are looked at on some thousand pixels a
+camera, in milliseconds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import inverse_transform, nearest_plane, transform_points
 from mini_diffuser_ros.perception.back_projection import back_project
+from mini_diffuser_ros.perception.color_agreement import color_agreements, swapped
 from mini_diffuser_ros.perception.content import ContentConfig, stride
 from mini_diffuser_ros.perception.distortion import project
 from mini_diffuser_ros.records import CameraView, Workspace
@@ -82,7 +84,22 @@ def survey(
     findings += _heights(planes, workspace, config)
     findings += _steps(planes, config)
     seen = [view for view in views if view.name not in lost]
-    return findings + _contradictions(seen, clouds, workspace, config)
+    findings += _contradictions(seen, clouds, workspace, config)
+    # Cameras that are not where they are said to be do not look at the same surface.
+    return findings or _colors(seen, config)
+
+
+def _colors(views: Sequence[CameraView], config: ContentConfig) -> list[Finding]:
+    """Cameras that show red where others show blue."""
+    found = swapped(color_agreements(views), config.swapped_colors)
+    return [
+        Finding(
+            name,
+            f"shows red where {' and '.join(others)} see blue, and blue for red: are its images bgr8 announced as "
+            "rgb8, or theirs?",
+        )
+        for name, others in found.items()
+    ]
 
 
 def _sparse_points(view: CameraView) -> Points:

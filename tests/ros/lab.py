@@ -39,6 +39,7 @@ class Lie:
 
     Attributes:
         frozen: the picture of colour, of depth, or of both, does not change: "", "colour", "depth" or "both".
+        bgr: red and blue of its pictures are swapped.
         distances: what becomes of depth, metres.
         sway: metres along x of the base by which its pose in TF goes to and fro, once a second.
         moved: (4, 4) what its pose in TF is multiplied with, from the left.
@@ -48,6 +49,7 @@ class Lie:
     """
 
     frozen: str = ""
+    bgr: bool = False
     distances: Callable[[Array], Array] = lambda depth: depth
     sway: float = 0.0
     moved: Array | None = None
@@ -139,6 +141,7 @@ class Lab:
         noise = self._generator.normal(0.0, NOISE, view.depth.shape)
         depth = np.where(view.depth > 0.0, view.depth + noise, 0.0).astype(np.float32)
         color = view.color ^ self._generator.integers(0, 2, view.color.shape, np.uint8)
+        color = color[..., ::-1] if lie.bgr else color
         color, depth = self._kept(view.name, "colour", color), self._kept(view.name, "depth", depth)
         info, colors, depths = self._outputs[view.name]
         info.publish(info_from_intrinsics(view.intrinsics, depth.shape, header))

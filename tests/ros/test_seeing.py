@@ -83,6 +83,7 @@ LIES: dict[str, tuple[str, Lie, list[str]]] = {
         Lie(distances=lambda d: np.where(_lower(d), 0.9, d)),
         ["of its depth stand still"],
     ),
+    "bgr for rgb": ("front", Lie(bgr=True), ["shows red where ", " see blue", "bgr8"]),
     "depth zero": ("front", Lie(distances=np.zeros_like), ["depth measures nothing", "covered"]),
     "millimetres as metres": ("wrist", Lie(distances=lambda d: 1e3 * d), ["another unit", "32FC1 is metres"]),
     "a TF jump": ("front", Lie(moved=shifted(y=0.2)), ["has moved by 0.200 m", "against the base", "calibrate"]),
