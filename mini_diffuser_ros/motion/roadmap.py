@@ -24,6 +24,9 @@ ways to them leave the workspace. With half the places, two of 150 random search
 _DRAWN_AT_ONCE, _MOST_DRAWN = 4000, 40_000
 """Joint positions that are drawn, of which those with the tool in the workspace are put on the map."""
 
+_STEPS, _STEP_SIZES = 100, (0.2, 0.4, 0.8)
+"""Stepping stones that are laid about a start at a time, and radians by which they lie from earlier ones."""
+
 _FRACTIONS = np.array([4, 2, 6, 1, 3, 5, 7]) / 8
 """Of a way, where the tool has to be in the workspace for it to be put on the map; the middle is where most leave."""
 
@@ -71,9 +74,27 @@ class Roadmap:
         Returns:
             (N, J) waypoints, or None.
         """
-        first, ends = len(self._places), np.stack([start, *goals])
-        places = np.concatenate([self._places, ends])
-        graph = _graph(np.concatenate([self._ways, self._ways_from(ends, _ENTRIES, first)], axis=1), len(places))
+        way = self._way(start, goals, (np.empty((0, len(start))), np.empty((3, 0))), checker, is_over)
+        if way is None and not is_over():
+            way = self._way(start, goals, self._stepping_stones(start), checker, is_over)
+        return way
+
+    def _way(
+        self,
+        start: Array,
+        goals: Sequence[Array],
+        stones: tuple[Array, Array],
+        checker: CollisionChecker,
+        is_over: Callable[[], bool],
+    ) -> Array | None:
+        """As :meth:`way`, on the map and :meth:`_stepping_stones`."""
+        known, (beside, steps) = len(self._places), stones
+        first, ends = known + len(beside), np.stack([start, *goals])
+        places = np.concatenate([self._places, beside, ends])
+        # Of the stones the start has number 0, and they are counted from there.
+        steps = np.concatenate([np.where(steps[:2] > 0, steps[:2] + known - 1, first), steps[2:]])
+        ways = self._ways, steps, self._ways_from(beside, _NEIGHBOURS, known), self._ways_from(ends, _ENTRIES, first)
+        graph = _graph(np.concatenate(ways, axis=1), len(places))
         free: set[tuple[int, int]] = set()
         while not is_over():
             route = _shortest(graph, first)
@@ -92,6 +113,27 @@ class Roadmap:
             else:
                 return places[route]
         return None
+
+    def _stepping_stones(self, start: Array) -> tuple[Array, Array]:
+        """Places about a start: near a wall of the workspace few of the map's long ways from it stay inside, or none.
+
+        Returns:
+            (M, J) places, numbered from 1; (3, M) from which to which of start, 0, and places steps lead, and how far.
+        """
+        generator = np.random.default_rng(len(self._places))
+        lower, upper = self._kinematics.search_range
+        places, ways = start[None], [np.empty((3, 0))]
+        for size in _STEP_SIZES:
+            before = generator.integers(len(places), size=_STEPS)
+            beside = places[before] + size * generator.normal(size=(_STEPS, len(start)))
+            steps = np.clip(beside, lower, upper) - places[before]
+            inside = np.ones(_STEPS, bool)
+            for fraction in (*_FRACTIONS, 1.0):
+                inside &= self._inside(places[before] + fraction * steps)
+            before, steps = before[inside], steps[inside]
+            ways.append(np.stack([before, len(places) + np.arange(len(before)), np.linalg.norm(steps, axis=1)]))
+            places = np.concatenate([places, places[before] + steps])
+        return places[1:], np.concatenate(ways, axis=1)
 
     def _ways_from(self, positions: Array, neighbours: int, number: int = 0) -> Array:
         """(3, W): from which and to which place the ways from (N, J) to their neighbours lead, the first of which has

@@ -17,7 +17,7 @@ from mini_diffuser_ros.motion.kinematics import ArmKinematics
 from mini_diffuser_ros.motion.model import planning_model
 from mini_diffuser_ros.motion.roadmap import Roadmap
 from mini_diffuser_ros.motion.timing import interpolate
-from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.robots import RobotDescription, load_robot
 
 CONFIG = MotionConfig()
 
@@ -67,6 +67,30 @@ def test_ways_are_free_and_lead_to_a_goal(
         return
     np.testing.assert_array_equal(way[0], start)
     assert any(np.array_equal(way[-1], goal) for goal in goals)
+    between = np.concatenate([np.linspace(one, other, 40) for one, other in pairwise(way)])
+    assert outside(robot, between) < 0.001
+    assert all(checker.path_state_violation(place) is None for place in between)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        [2.6242, -0.3319, 2.7385, -1.0647, -1.2483, 1.2810, -2.4250],
+        [2.7281, -0.6668, 2.1058, -0.4981, 2.5776, 3.7132, -1.3136],
+        [2.3841, -0.0185, 2.8559, -1.8116, -2.3363, 1.4582, 1.1373],
+        [2.6516, -0.2612, 2.6677, -1.7929, -0.7909, 1.9614, -2.7765],
+    ],
+)
+def test_starts_by_a_wall_of_the_workspace_are_left_in_small_steps(start: list[float]) -> None:
+    robot = load_robot("fr3")
+    checker = CollisionChecker(robot, CONFIG, planning_model(robot, CONFIG))
+    checker.leave_from(np.array(start))
+
+    way = Roadmap(ArmKinematics(robot, CONFIG), CONFIG, robot.home).way(
+        np.array(start), [robot.home], checker, lambda: False
+    )
+
+    assert way is not None
     between = np.concatenate([np.linspace(one, other, 40) for one, other in pairwise(way)])
     assert outside(robot, between) < 0.001
     assert all(checker.path_state_violation(place) is None for place in between)
