@@ -1,8 +1,9 @@
 """Changes of the speed of motions under way, at random moments: how soon the arm holds, and how near to its limits.
 
 Starts guard_node and motion_node as processes beside a stand-in for the arm's drivers. In each motion the speed changes
-up to three times at random, then to 0, and back to 100. Exit code 1 if an acceleration or a jerk that the controller
-commanded passed the maker's limit, or a motion did not come to its goal.
+up to three times at random, then to 0, and back to 100; the hold is asked for by a person, by the distance of one who
+is suddenly near, or by the silence of the sensor, whose last word is then the beginning. Exit code 1 if an acceleration
+or a jerk that the controller commanded passed the maker's limit, or a motion did not come to its goal.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.srv import SetSpeed
 from rclpy.action import ActionClient
+from rclpy.qos import qos_profile_sensor_data
+from std_msgs.msg import Float32
 
 from mini_diffuser_ros.bench.arm_requests import TIMEOUT, keyframe_at, result_of, until
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
@@ -24,7 +27,8 @@ from mini_diffuser_ros.bench.stand_in_arm import StandInArm
 from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 
-SPACE = "/live_speed"
+SPACE, DISTANCE = "/live_speed", "distance"
+NEAR = 0.4  # metres
 STILL, BEGUN = 1e-4, 0.95  # rad/s, and of the speed at the call, below which the controller holds, or has begun to
 # The arm's drivers share processors and an interpreter with this benchmark: they may be late.
 MOTION = {"max_joint_age": 1.0, "feedback_timeout": 1.0, "guard_timeout": 1.0, "watch.lag": 1.0, "watch.deviation": 0.4}
@@ -41,19 +45,42 @@ class LiveSpeedSetting:
         robot: robot description.
         profile: of limits.
         seed: of speeds and moments.
+        by: who asks for the hold.
     """
 
     count: int = at_least(1, 50)
     robot: Literal["fr3", "panda"] = "fr3"
     profile: Literal["collaborative", "fast", "simulation"] = "collaborative"
     seed: int = at_least(0, 0)
+    by: Literal["percent", "distance", "silence"] = "percent"
+
+
+class People:
+    """A sensor that sees how near they are, twenty times a second.
+
+    Attributes:
+        distance: metres; None while the sensor is silent.
+        said: monotonic seconds of its last word.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self.distance: float | None = np.inf
+        self.said = time.monotonic()
+        self._publisher = node.create_publisher(Float32, f"{SPACE}/{DISTANCE}", qos_profile_sensor_data)
+        self._timer = node.create_timer(0.05, self._say)
+
+    def _say(self) -> None:
+        if (distance := self.distance) is not None:
+            self.said = time.monotonic()
+            self._publisher.publish(Float32(data=distance))
 
 
 class PacedArm:
     """Moves the arm to and fro at changing speeds."""
 
-    def __init__(self, arm: StandInArm, node: Any, rng: np.random.Generator) -> None:
-        self._arm, self._rng = arm, rng
+    def __init__(self, arm: StandInArm, node: Any, rng: np.random.Generator, by: str) -> None:
+        self._arm, self._rng, self._by = arm, rng, by
+        self._people = People(node)
         self._goals = ActionClient(node, MoveToKeyframe, f"{SPACE}/mini_diffuser/move_to_keyframe")
         self._speed = node.create_client(SetSpeed, f"{SPACE}/{SET_SPEED}")
         self._side = 1
@@ -70,13 +97,13 @@ class PacedArm:
             time.sleep(float(self._rng.uniform(0.05, 0.4)))
             self._set(float(self._rng.uniform(5.0, 100.0)))
         time.sleep(float(self._rng.uniform(0.05, 0.4)))
-        speed, called = self._arm.commanded_speed(), time.monotonic()
-        self._set(0.0)
+        speed, called = self._arm.commanded_speed(), self._hold()
         self._until(lambda: self._arm.commanded_speed() < STILL)
         since = [(at, float(np.abs(velocities).max())) for at, velocities, _ in list(self._arm.commanded)]
         slower = [at for at, now in since if at >= called and now < BEGUN * speed]
         zero = max((at for at, now in since if at >= called and now >= STILL), default=called)
         held = self._arm.commanded_speed() < STILL and not motion.done()
+        self._people.distance = np.inf
         self._set(100.0)
         result = result_of(motion).result
         acceleration, jerk = self._loads()
@@ -90,6 +117,18 @@ class PacedArm:
             "reached": float(result.outcome == Result.REACHED),
             "message": result.message,
         }
+
+    def _hold(self) -> float:
+        """Have the arm hold; monotonic seconds from when on it has to."""
+        if self._by == "silence":
+            self._people.distance = None
+            return self._people.said
+        called = time.monotonic()
+        if self._by == "distance":
+            self._people.distance = NEAR
+        else:
+            self._set(0.0)
+        return called
 
     def _loads(self) -> tuple[float, float]:
         """Largest commanded acceleration and jerk, as parts of the maker's limits."""
@@ -124,15 +163,16 @@ def measure_live_speed(settings: Sequence[LiveSpeedSetting]) -> Iterator[dict[st
         with client_node("live_speed", threads=3) as node:
             arm = StandInArm(setting.robot, SPACE)
             guard = {"guard_node": [word for option in GUARD for word in ("-p", option)]}
-            with guard_and_motion(arm, SPACE, guard, profile=setting.profile, **MOTION):
-                paced = PacedArm(arm, node, np.random.default_rng(setting.seed))
+            separation = {} if setting.by == "percent" else {"separation.topic": DISTANCE}
+            with guard_and_motion(arm, SPACE, guard, profile=setting.profile, **MOTION, **separation):
+                paced = PacedArm(arm, node, np.random.default_rng(setting.seed), setting.by)
                 runs = [paced.once() for _ in range(setting.count)]
             arm.close()
         yield _row(setting, runs)
 
 
 def _row(setting: LiveSpeedSetting, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"robot": setting.robot, "profile": setting.profile, "motions": len(runs)}
+    row: dict[str, Any] = {"robot": setting.robot, "profile": setting.profile, "by": setting.by, "motions": len(runs)}
     holds = [run for run in runs if run["moved"]]
     row |= {"changes": int(sum(run["changes"] for run in runs)), "holds": len(holds)}
     for name in ("begins_ms", "zero_ms"):

@@ -40,7 +40,8 @@ class NearestPerson:
     Words follow REP 117: infinite is nobody within the sensor's range, and is believed that far and no farther; minus
     infinite is somebody too near to be measured. Somebody who is suddenly nearer is believed at once. Somebody who is
     suddenly farther is not: two sensors, or one that loses who it follows, say so; nobody walks faster than
-    ``human_speed``. After a word that no distance can be, the sensor has to make sense for a while.
+    ``human_speed``. What is said again and again, bit for bit, is not measured any more. After a word that no distance
+    can be, the sensor has to make sense for a while.
 
     Args:
         config: what can be believed.
@@ -51,6 +52,7 @@ class NearestPerson:
         self._config, self._now = config, now
         self._believed: deque[tuple[float, float]] = deque()  # when, and metres
         self._doubt, self._doubted = "", -math.inf
+        self._said, self._said_since = math.inf, 0.0  # the last word, and since when it is the same
 
     def hear(self, distance: float) -> None:
         """Metres to the nearest person, by REP 117.
@@ -59,6 +61,8 @@ class NearestPerson:
             DistanceError: if nothing can have measured it.
         """
         config, now = self._config, self._now()
+        if distance != self._said:
+            self._said, self._said_since = distance, now
         metres = {math.inf: config.max_range, -math.inf: 0.0}.get(distance, distance)
         if not 0.0 <= metres <= config.max_range:
             self.doubt(
@@ -87,5 +91,8 @@ class NearestPerson:
         if now - self._believed[-1][0] > config.max_age:
             silence = f"no distance to people on {config.topic} for more than {config.max_age:g} s"
             return Nearness(0.0, f"{silence} (separation.max_age)", is_known=False)
+        if self._said != math.inf and now - self._said_since > config.max_same:
+            same = f"{config.topic} has said {self._said:g} m, bit for bit, for more than {config.max_same:g} s"
+            return Nearness(0.0, f"{same} (separation.max_same): is it measured?", is_known=False)
         nearest = min(distance for _, distance in self._believed)
         return Nearness(nearest, f"somebody was {nearest:.2f} m away")

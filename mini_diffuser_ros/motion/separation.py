@@ -32,6 +32,8 @@ class SeparationConfig:
         max_range: metres that the sensor sees. Infinite says that nobody is within them, and is taken for them; what is
             farther was not measured in metres.
         max_age: seconds without a distance after which the arm holds; they count in T_r.
+        max_same: seconds for which a distance may be the same bit for bit, unless it is infinite; then the arm holds. A
+            sensor that measures varies; one with a few zones does not, and needs a longer time.
         trust_after: seconds of distances that can be believed, after one that cannot, until the arm goes on.
         latency: seconds from where a person is until motion_node hears it; they count in T_r.
         reaction: seconds from there until the arm begins to slow down: 0.05 between two words of the controller, up to
@@ -47,6 +49,7 @@ class SeparationConfig:
     topic: str = ""
     max_range: float = bounded(10.0, 0.1, 100.0)
     max_age: float = bounded(0.3, 0.05, 10.0)
+    max_same: float = bounded(10.0, 0.5, 86400.0)
     trust_after: float = bounded(1.0, 0.5, 60.0)
     latency: float = bounded(0.1, 0.0, 5.0)
     reaction: float = bounded(0.35, 0.0, 5.0)

@@ -29,6 +29,7 @@ class SpeedState:
         allowed: what separation leaves.
         reason: why it is not 1, in a line; empty if it is.
         is_fault: whether it is because nobody knows how near people are.
+        is_recalled: whether people wanted it of a node that ended, and have not said anything since.
     """
 
     speed: float
@@ -36,6 +37,7 @@ class SpeedState:
     allowed: float
     reason: str
     is_fault: bool = False
+    is_recalled: bool = False
 
 
 class SpeedOverride:
@@ -51,7 +53,8 @@ class SpeedOverride:
         self, separation: SeparationConfig, tool_speed: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._separation, self._tool_speed = separation, tool_speed
-        self._wanted = 1.0
+        self._wanted: float | None = None  # until somebody says
+        self._recalled = 1.0
         self._people = NearestPerson(separation, now)
         self._lock = threading.Lock()
 
@@ -68,6 +71,11 @@ class SpeedOverride:
             )
         with self._lock:
             self._wanted = percent / 100.0
+
+    def recall(self, percent: float) -> None:
+        """People wanted this percentage of a node that ended, 0 to 100: it holds until they say what they want now."""
+        with self._lock:
+            self._recalled = min(self._recalled, percent / 100.0)
 
     def hear_distance(self, distance: float) -> None:
         """Metres to the nearest person, as :meth:`NearestPerson.hear` takes them.
@@ -90,10 +98,13 @@ class SpeedOverride:
     def state(self) -> SpeedState:
         """What holds now."""
         with self._lock:
-            wanted = self._wanted
+            wanted = self._recalled if self._wanted is None else self._wanted
+            recalled = self._wanted is None and wanted < 1.0
             people = self._people.nearness() if self._separation.topic else None
         allowed = 1.0 if people is None else fraction_at(people.distance, self._separation, self._tool_speed)
         fault = people is not None and not people.is_known
-        if people is None or (wanted <= allowed and not fault):
-            return SpeedState(wanted, wanted, allowed, "" if wanted == 1.0 else f"{100.0 * wanted:g} % are wanted")
-        return SpeedState(min(wanted, allowed), wanted, allowed, people.reason, fault)
+        if people is not None and (allowed < wanted or fault):
+            return SpeedState(min(wanted, allowed), wanted, allowed, people.reason, fault, recalled)
+        since = ", as before motion_node was started again" if recalled else ""
+        reason = "" if wanted == 1.0 else f"{100.0 * wanted:g} % are wanted{since}"
+        return SpeedState(wanted, wanted, allowed, reason, is_recalled=recalled)

@@ -54,9 +54,10 @@ class GuardNode(ManagedNode):
     An arm that has come to rest without a goal is nobody's: who moves it then, a hand or another controller, is left
     alone, also while the stop holds.
 
-    Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed. While it
-    stands still itself, motion_node finds it silent and brings the arm to rest; it blames nobody for that time, and has
-    to hear the others anew as soon as if they had fallen silent when it woke.
+    Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed. It remembers
+    for another motion_node whether the one that it heard last was stopped or moving, and how fast people wanted it.
+    While it stands still itself, motion_node finds it silent and brings the arm to rest; it blames nobody for that
+    time, and has to hear the others anew as soon as if they had fallen silent when it woke.
     """
 
     threads = 6
@@ -111,6 +112,7 @@ class GuardNode(ManagedNode):
         self._stop = 0  # number of the stop that holds
         self._number = random.SystemRandom().randrange(1, 2**31)  # of the next one
         self._reason = ""
+        self._latched, self._wanted = "", -1.0  # of motion_node, by its last word
         self._active_since: float | None = None
         self._ended: float | None = (
             None  # when the controller's last goal did, while the arm is not known to rest since
@@ -163,6 +165,8 @@ class GuardNode(ManagedNode):
             self._speed.max_tool_speed = min(beat.max_tool_speed, self._max_tool_speed)
         if not self._stop and (disagreement := self._disagreement(beat)):
             self._hold(disagreement)
+        if beat.speed >= 0.0:
+            self._latched, self._wanted = beat.latched, beat.speed
         if self._stop and beat.stop == self._stop:
             self._stop = 0
             self._joints.trust()
@@ -170,6 +174,7 @@ class GuardNode(ManagedNode):
 
     def _fill_beat(self, beat: Heartbeat) -> None:
         beat.stop, beat.reason = self._stop, self._reason
+        beat.latched, beat.speed = self._latched, self._wanted
 
     def _disagreement(self, beat: Heartbeat) -> str:
         """What motion_node plans with that is not what is guarded here; empty if nothing."""

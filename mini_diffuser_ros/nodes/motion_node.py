@@ -137,7 +137,7 @@ class MotionNode(ManagedNode):
             "stop_file",
             "",
             "file by which a node that is killed and started again knows that the arm was stopped or moving, and "
-            "begins as stopped; empty: it begins as not stopped",
+            "begins as stopped, and how fast people wanted it; empty: guard_node alone remembers it",
         )
         urdf = parameters.text(
             "urdf",
@@ -165,7 +165,7 @@ class MotionNode(ManagedNode):
         separation = parameters.settings(SeparationConfig(), "separation")
         tool_speed = tool_limits(robot, config).velocity
         speed = SpeedOverride(separation, tool_speed)
-        self._speed_control = SpeedControl(self, speed, separation, tool_speed)
+        self._speed_control = SpeedControl(self, speed, separation, tool_speed, self._latch)
         self._arm = ArmClient(self, arm_action, group, self._planner, self._joints, watch, arrival_tolerance, speed)
         self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._watchdog = MotionWatchdog(
@@ -188,6 +188,7 @@ class MotionNode(ManagedNode):
             lambda reason: self._goals.interrupt_all(Result.STOPPED, reason),
             self._fill_beat,
             self._guard_timeout,
+            self._speed_control,
         )
         self._start_listening(robot_name, dry_run)
         self.get_logger().info(f"planning for {robot_name}, arm at {arm_action}, gripper at {gripper_action}")
@@ -238,6 +239,7 @@ class MotionNode(ManagedNode):
         if self._turn.acquire(timeout=CLOSING_TIMEOUT):
             self._turn.release()
             self._latch.forget()
+        self._stopping.heart.beat()  # that nothing moves any more, for the guard to remember
 
     def _on_joints(self, *state: Any) -> None:
         self._health.joint_state_arrived()
@@ -323,7 +325,8 @@ class MotionNode(ManagedNode):
     def _outcome(self, goal: Any, token: CancellationToken, progress: GoalProgress) -> MotionOutcome:
         request = goal.request
         client = bytes(goal.goal_id.uuid) if request.with_heartbeat else None
-        refusal = refusal_of(request, self._planner.robot.base_frame, self._max_candidates)
+        robot = self._planner.robot
+        refusal = refusal_of(request, robot.base_frame, self._max_candidates, robot.max_gripper_width)
         if refusal is not None:
             return MotionOutcome(Result.REFUSED, refusal, refusals=(refusal,))
         candidates = [mode_from_message(message) for message in request.candidates]

@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 T = TypeVar("T")
 
 OPEN_FRACTION = 0.9  # of the largest width, from which a gripper counts as open
+WIDTH_SLACK = 0.02  # metres by which fingers may be measured to be nearer or farther apart than they can be
 REST_TIMEOUT = 2.0  # seconds that a new motion waits for fresh joint states and for the arm to be at rest
 
 
@@ -207,7 +208,19 @@ class JointStateMonitor:
     # The gripper
 
     def finger_width(self) -> float | None:
-        """Metres between the fingers, None if their joints are not published, or if the robot has none."""
+        """Metres between the fingers, None if their joints are not published, cannot be so far apart, or if the robot
+        has none."""
+        return None if self.finger_fault() else self._published_width()
+
+    def finger_fault(self) -> str:
+        """What is wrong with what is published of the fingers, in a line; empty if nothing is, or nothing is."""
+        width, widest = self._published_width(), self.robot.max_gripper_width
+        if width is None or -WIDTH_SLACK <= width <= widest + WIDTH_SLACK:
+            return ""
+        names = ", ".join(self.robot.finger_joint_names)
+        return f"the joint states of {names} are {width:g} m together, expected are 0 to {widest:g}: metres?"
+
+    def _published_width(self) -> float | None:
         if not self.robot.finger_joint_names:
             return None
         try:

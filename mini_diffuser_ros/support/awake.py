@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -49,6 +50,15 @@ class AwakeClock:
             now = self._look()
             asleep = sum(max(0.0, end - max(begin, steady)) for begin, end in self._standstills)
             return now - steady - asleep
+
+    def last_standstill(self, least: float) -> tuple[float, float]:
+        """Begin and end, steady seconds, of the last standstill of at least so many seconds; infinitely long ago if
+        there was none."""
+        with self._lock:
+            self._look()
+            return next(
+                (each for each in reversed(self._standstills) if each[1] - each[0] >= least), (-math.inf, -math.inf)
+            )
 
     def _look(self) -> float:
         now = time.monotonic()

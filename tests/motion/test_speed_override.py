@@ -90,6 +90,18 @@ def test_a_fresh_one_is_at_full_speed_and_the_last_word_holds() -> None:
     assert (override.speed(), override.state().reason) == (0.2, "20 % are wanted")
 
 
+def test_what_was_wanted_of_a_node_that_ended_holds_until_somebody_says() -> None:
+    override = SpeedOverride(SeparationConfig(), TOOL)
+    override.recall(20.0)
+    override.recall(30.0)
+    state = override.state()
+    assert (state.speed, state.is_recalled) == (0.2, True)
+    assert state.reason == "20 % are wanted, as before motion_node was started again"
+    override.want(100.0)
+    override.recall(0.0)
+    assert (override.state().speed, override.state().is_recalled) == (1.0, False)
+
+
 def test_the_smaller_holds(override: SpeedOverride) -> None:
     override.hear_distance(math.inf)
     assert override.speed() == 1.0
@@ -110,7 +122,7 @@ def test_without_distances_and_when_they_cease_it_holds(override: SpeedOverride,
     clock.now += 0.01
     assert override.speed() == 0.0
     clock.now += 60.0
-    override.hear_distance(9.0)
+    override.hear_distance(9.1)
     assert override.speed() == 1.0
 
 
@@ -182,6 +194,18 @@ def test_a_distance_that_nothing_can_have_measured_holds_until_others_follow(
     say(9.0, seconds=SEPARATION.trust_after)
     assert override.speed() == 0.0
     say(9.0, seconds=2 * WORD)
+    assert override.speed() == 1.0
+
+
+def test_a_distance_that_never_changes_is_not_measured(override: SpeedOverride, say: Callable[..., None]) -> None:
+    say(9.0, seconds=SEPARATION.max_same)
+    assert override.speed() == 1.0
+    say(9.0, seconds=3 * WORD)
+    assert (override.speed(), override.state().is_fault) == (0.0, True)
+    assert "distance has said 9 m, bit for bit, for more than 10 s" in override.state().reason
+    say(8.99)
+    assert override.speed() == 1.0
+    say(math.inf, seconds=3 * SEPARATION.max_same)
     assert override.speed() == 1.0
 
 

@@ -18,8 +18,9 @@ from mini_diffuser_ros.support.settings import SettingsError
 NAN, INF = float("nan"), float("inf")
 
 
-def refusal(candidates: list[KeyframeMode], frame: str = "panda_link0") -> str | None:
-    return refusal_of(MoveToKeyframe.Goal(header=Header(frame_id=frame), candidates=candidates), "panda_link0", 3)
+def refusal(candidates: list[KeyframeMode], frame: str = "panda_link0", held: float = 0.0) -> str | None:
+    goal = MoveToKeyframe.Goal(header=Header(frame_id=frame), candidates=candidates, held=held)
+    return refusal_of(goal, "panda_link0", 3, 0.08)
 
 
 @pytest.mark.parametrize("frame", ["", "panda_link0"])
@@ -49,6 +50,12 @@ def test_another_frame_and_another_number_of_candidates_are_refused() -> None:
     assert "0 candidates, expected are 1 to 3" in (refusal([]) or "")
     assert "4 candidates" in (refusal([KeyframeMode()] * 4) or "")
     assert len(refusal([KeyframeMode()], "x" * 10**6) or "") < 300
+
+
+@pytest.mark.parametrize("held", [40.0, 0.1, -0.01, NAN, INF])
+def test_what_no_gripper_holds_is_refused(held: float) -> None:
+    assert refusal([KeyframeMode()], held=0.081) is None
+    assert "expected metres from 0 to 0.08" in (refusal([KeyframeMode()], held=held) or "")
 
 
 def test_boxes_are_seven_numbers_each() -> None:

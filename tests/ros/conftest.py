@@ -135,10 +135,14 @@ class Peer:
 
     def call(self, kind: type, name: str, **fields: Any) -> Any:
         """Response of a service."""
+        return self.result_of(self.begin_call(kind, name, **fields))
+
+    def begin_call(self, kind: type, name: str, **fields: Any) -> Any:
+        """Future of the response of a service."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, name)
         assert self._clients[name].wait_for_service(DISCOVERY), f"no service {name}"
-        return self.result_of(self._clients[name].call_async(kind.Request(**fields)))
+        return self._clients[name].call_async(kind.Request(**fields))
 
     def send(self, kind: type, name: str, on_feedback: Callable[[Any], None] | None = None, **fields: Any) -> Any:
         """Handle of an accepted goal."""

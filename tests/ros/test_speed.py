@@ -5,6 +5,8 @@ The arm is a stand-in that behaves as a Franka Research 3 on franka_ros2, guard_
 
 from __future__ import annotations
 
+import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import MoveToKeyframe
-from mini_diffuser_msgs.msg import SpeedState
+from mini_diffuser_msgs.msg import Heartbeat, SpeedState
 from mini_diffuser_msgs.srv import SetSpeed
 from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
+from mini_diffuser_ros.motion.braking import HEARD_WITHIN
 
 from .arm import GUARD_PATIENCE, LEFT, PATIENCE, RIGHT
 from .conftest import LATCHED, Peer, Process
@@ -35,7 +39,7 @@ Result = MoveToKeyframe.Result
 
 
 class People:
-    """Their distance, published until it is None."""
+    """Their distance, published until it is None, with a little noise."""
 
     def __init__(self, peer: Peer) -> None:
         self.distance: float | None = FAR
@@ -44,7 +48,7 @@ class People:
 
     def _publish(self) -> None:
         if self.distance is not None:
-            self._publisher.publish(Float32(data=self.distance))
+            self._publisher.publish(Float32(data=self.distance + random.uniform(-1e-3, 1e-3)))
 
 
 @contextmanager
@@ -62,20 +66,38 @@ def people(peer: Peer) -> People:
     return People(peer)
 
 
+class Nodes:
+    """guard_node and motion_node, which can be killed and started again."""
+
+    def __init__(self, arm: StandInArm, start: Callable[..., Process]) -> None:
+        names = {"robot": "fr3", "arm_action": arm.arm_action, "gripper_action": arm.gripper_action}
+        separation = {"separation.topic": "distance", "separation.max_age": 1.0}
+        limits = {"planner.velocity_scaling": 0.08, "planner.max_tool_speed": 1.0}
+        self._start, self._names, self._motion = start, names, {**names, **PATIENCE, **separation, **limits}
+        self.start_guard()
+        self.start_motion()
+
+    def start_guard(self) -> None:
+        self.guard = self._start("guard_node", namespace=SPACE, **self._names, **GUARD_PATIENCE)
+
+    def start_motion(self) -> None:
+        self.motion = self._start("motion_node", namespace=SPACE, **self._motion)
+
+
 @pytest.fixture(scope="module")
-def arm(peer: Peer, people: People, start: Callable[..., Process]) -> Iterator[StandInArm]:
+def arm() -> Iterator[StandInArm]:
     stand_in = StandInArm("fr3", SPACE)
-    names = {"robot": "fr3", "arm_action": stand_in.arm_action, "gripper_action": stand_in.gripper_action}
-    start("guard_node", namespace=SPACE, **names, **GUARD_PATIENCE)
-    separation = {"separation.topic": "distance", "separation.max_age": 1.0}
-    limits = {"planner.velocity_scaling": 0.08, "planner.max_tool_speed": 1.0}
-    start("motion_node", namespace=SPACE, **names, **PATIENCE, **separation, **limits)
     yield stand_in
     stand_in.close()
 
 
+@pytest.fixture(scope="module")
+def nodes(peer: Peer, people: People, arm: StandInArm, start: Callable[..., Process]) -> Nodes:
+    return Nodes(arm, start)
+
+
 @pytest.fixture
-def moving(peer: Peer, arm: StandInArm, people: People) -> Iterator[Callable[..., Any]]:
+def moving(peer: Peer, nodes: Nodes, arm: StandInArm, people: People) -> Iterator[Callable[..., Any]]:
     """Begins a motion at full speed from the left; afterwards the commanded accelerations have kept their limits."""
     people.distance = FAR
     set_speed(peer, 100.0)
@@ -174,7 +196,7 @@ def test_it_slows_down_for_who_comes_near_and_holds_when_nobody_looks(
     assert holds(peer, arm)
     assert "no distance to people on distance for more than 1 s" in states[-1].reason
     people.distance = 400.0  # millimetres
-    peer.await_that(lambda: "distance says 400 m, expected are 0 to 10" in states[-1].reason, 5.0)
+    peer.await_that(lambda: "m, expected are 0 to 10" in states[-1].reason, 5.0)
     assert holds(peer, arm)
     people.distance = float("inf")
     peer.await_that(lambda: arm.commanded_speed() > 0.05, 10.0)
@@ -184,3 +206,81 @@ def test_it_slows_down_for_who_comes_near_and_holds_when_nobody_looks(
         )
         assert holds(peer, arm)
     assert outcome(peer, handle) == Result.REACHED
+
+
+def test_a_controller_that_does_not_say_where_it_is_is_held_and_goes_on_slower(
+    peer: Peer, arm: StandInArm, moving: Callable[..., Any]
+) -> None:
+    handle = moving()
+    fastest, begun = arm.commanded_speed(), time.monotonic()
+    with arm.broken("mute"):
+        peer.await_that(lambda: time.monotonic() > begun + 1.5 * HEARD_WITHIN)
+        assert set_speed(peer, 20.0).success
+        peer.await_that(lambda: arm.held_at > begun, 10.0)
+    ended = peer.result_of(handle.get_result_async()).result
+    assert ended.outcome == Result.REACHED, ended.message
+    after = [np.abs(velocities).max() for at, velocities, _ in list(arm.commanded) if at > arm.held_at]
+    assert 0.0 < max(after) < 0.5 * fastest
+
+
+def test_who_takes_over_from_a_killed_motion_node_is_as_slow_and_as_stopped(
+    peer: Peer, nodes: Nodes, arm: StandInArm, moving: Callable[..., Any]
+) -> None:
+    states = peer.collect(SpeedState, STATE, LATCHED)
+    reports = peer.collect(DiagnosticArray, "/diagnostics")
+    guard = peer.collect(Heartbeat, f"{SPACE}/mini_diffuser/heartbeat/guard")
+    set_speed(peer, 20.0)
+    nodes.guard.kill()
+    guard.clear()
+    nodes.start_guard()
+    peer.await_that(lambda: guard and guard[-1].serving and guard[-1].speed == 20.0)
+    nodes.motion.kill()
+    nodes.start_motion()
+    peer.await_that(lambda: states[-1].wanted == 20.0 and "as before motion_node was" in states[-1].reason)
+    peer.await_that(lambda: "20 % are wanted, as before motion_node was started again" in said_of_speed(reports))
+
+    set_speed(peer, 100.0)
+    moving()
+    set_speed(peer, 0.0)
+    assert holds(peer, arm)
+    peer.await_that(lambda: guard[-1].latched and guard[-1].speed == 0.0)
+    nodes.motion.kill()
+    states.clear()
+    nodes.start_motion()
+    peer.await_that(lambda: states and states[-1].wanted == 0.0)
+    refused = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
+    assert (refused.outcome, arm.commanded_speed() < STILL) == (Result.STOPPED, True)
+    assert "motion_node ended while the arm was moving" in refused.message
+    assert peer.call(Trigger, RESUME).message == (
+        "resumed; the arm holds: 0 % are wanted, as before motion_node was started again"
+    )
+    phases: list[str] = []
+    waiting = peer.send(MoveToKeyframe, MOVE, lambda told: phases.append(told.phase), candidates=[RIGHT])
+    peer.await_that(lambda: "held" in phases)
+    assert holds(peer, arm)
+    peer.result_of(waiting.cancel_goal_async())
+    assert "it was held: 0 % are wanted" in peer.result_of(waiting.get_result_async()).result.message
+    set_speed(peer, 100.0)
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.REACHED
+
+
+@pytest.mark.parametrize("order", [(STOP, RESUME), (RESUME, STOP)], ids=["stop_first", "resume_first"])
+def test_of_a_stop_and_a_resume_that_wait_for_motion_node_the_stop_counts(
+    peer: Peer, nodes: Nodes, moving: Callable[..., Any], order: tuple[str, str]
+) -> None:
+    guard = peer.collect(Heartbeat, f"{SPACE}/mini_diffuser/heartbeat/guard")
+    nodes.motion.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    resumed = [peer.begin_call(Trigger, name) for name in order][order.index(RESUME)]
+    peer.await_that(lambda: guard and guard[-1].stop and time.monotonic() > begun + 0.8)
+    nodes.motion.signal(signal.SIGCONT)
+    peer.result_of(resumed)
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.STOPPED
+    peer.await_that(lambda: peer.call(Trigger, RESUME).message == "resumed", 5.0)
+    assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.REACHED
+
+
+def said_of_speed(reports: list[DiagnosticArray]) -> str:
+    """The newest line about the speed on /diagnostics."""
+    lines = [status.message for report in reports for status in report.status if status.name.endswith("speed")]
+    return str(lines[-1]) if lines else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mini_diffuser_ros.running.stop_latch import StopLatch
+from mini_diffuser_ros.running.stop_latch import DIED_MOVING, Remembered, StopLatch
 
 
 def test_a_stop_holds_until_it_is_resumed() -> None:
@@ -45,6 +45,32 @@ def test_a_stop_during_a_motion_is_remembered_after_it(tmp_path: Path) -> None:
     with latch.supervised():
         latch.stop("a stop was called")
     assert StopLatch(path).reason == "a stop was called"
+
+
+def test_what_people_want_of_the_speed_outlives_a_crash_and_a_resume(tmp_path: Path) -> None:
+    path = tmp_path / "stop"
+    latch = StopLatch(path)
+    latch.keep_speed(20.0)
+    assert StopLatch(path).remembered == Remembered("", 20.0)
+    with latch.supervised():
+        latch.keep_speed(0.0)
+        assert StopLatch(path).remembered == Remembered(DIED_MOVING, 0.0)
+    again = StopLatch(path)
+    again.stop("a stop was called")
+    again.resume()
+    assert StopLatch(path).remembered == Remembered("", 0.0)
+    again.keep_speed(100.0)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a stop was called\n", b'{"stopped": "", "speed": 200}', b'{"speed": NaN}', b'{"stopped": "", ', b"\xff"],
+)
+def test_a_file_that_nobody_understands_is_a_stop(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "stop"
+    path.write_bytes(content)
+    assert "is not to be read in stop" in StopLatch(path).reason
 
 
 def test_an_orderly_end_leaves_no_file(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_the_gripper_is_open_when_its_fingers_are_apart(arm: JointStateMonitor) 
     assert arm.finger_width() == pytest.approx(0.04)
 
 
+@pytest.mark.parametrize("finger", [40.0, 4.0, -0.5], ids=["millimetres", "centimetres", "negative"])
+def test_fingers_that_cannot_be_so_far_apart_are_not_measured(arm: JointStateMonitor, finger: float) -> None:
+    take(arm, finger=0.041)
+    assert (arm.finger_width(), arm.finger_fault()) == (pytest.approx(0.082), "")
+    take(arm, finger=finger)
+    assert arm.finger_width() is None
+    assert arm.gripper_is_open() is None
+    assert f"are {2 * finger:g} m together, expected are 0 to 0.08: metres?" in arm.finger_fault()
+
+
 def test_a_motion_does_not_begin_on_a_moving_arm(arm: JointStateMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joint_monitor, "REST_TIMEOUT", 0.01)
     take(arm, speed=0.5)

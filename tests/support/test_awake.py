@@ -75,3 +75,13 @@ def test_a_wait_lasts_as_long_as_if_the_process_had_not_stood_still(steady: Stea
         return looks > 2
 
     assert CancellationToken().wait_for(arrives_after_the_standstill, 1.0)
+
+
+def test_the_last_standstill_that_was_long_enough_is_told(steady: SteadyClock) -> None:
+    awake = AwakeClock()
+    assert awake.last_standstill(0.3) == (-float("inf"), -float("inf"))
+    steady.shown += 1.0
+    until = steady.shown
+    awake.look()
+    looked_at(awake, steady, 2.0, 0.2)
+    assert awake.last_standstill(0.3) == (pytest.approx(until - 0.9), pytest.approx(until))

@@ -183,6 +183,9 @@ class ArmClient(ControllerClient):
                 return token.wait_for(lambda: self._speed_now() or None, LOOKING)
             except TimeoutError:
                 continue
+            except InterruptionError as interruption:
+                reason = f"{interruption}; it was held: {self._speed.state().reason}"
+                raise InterruptionError(interruption.outcome, reason) from interruption
 
     def _follow(self, held: PacedTrajectory, token: CancellationToken, tell: TellProgress) -> PacedTrajectory | None:
         """From where the arm rests on its path to the goal, or to where it is held again; None at the goal."""

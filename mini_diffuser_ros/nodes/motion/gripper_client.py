@@ -254,6 +254,8 @@ class GripperClient:
         return width
 
     def _unmeasured(self) -> str:
+        if fault := self._joints.finger_fault():
+            return fault
         names = ", ".join(self._joints.robot.finger_joint_names)
         return (
             f"no fresh joint states of {names}, so that it is not known what the gripper does; its driver's own topic, "

@@ -83,6 +83,7 @@ COMMON_KINDS: tuple[tuple[tuple[type[MotionRefused], ...], int], ...] = (
     ((OutsideWorkspace, TooTilted, Unreachable, JointLimit, Impassable), Result.UNREACHABLE),
     ((InCollision, NoPath), Result.IN_COLLISION),
 )
+WIDER = 1.1  # times the gripper's opening that something held may be measured to be
 # After these, another look may show another way.
 REFUSALS = (Result.REFUSED, Result.UNREACHABLE, Result.IN_COLLISION, Result.BLOCKED)
 
@@ -119,8 +120,15 @@ def refused(refusal: MotionRefused) -> MotionOutcome:
     return MotionOutcome(outcome, str(refusal), refusals=tuple(map(str, refusals)))
 
 
-def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: int) -> str | None:
-    """Why a goal is refused before anything is planned, or None. Poses are the planner's to judge."""
+def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: int, widest: float) -> str | None:
+    """Why a goal is refused before anything is planned, or None. Poses are the planner's to judge.
+
+    Args:
+        request: the goal.
+        base_frame: of the robot.
+        max_candidates: that a goal may have.
+        widest: metres that a gripper opens.
+    """
     frame, count = request.header.frame_id, len(request.candidates)
     if frame not in ("", base_frame):
         return f"the candidates are given in frame '{frame[:80]}', expected '{base_frame}'"
@@ -128,8 +136,8 @@ def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: in
         return f"the goal asks for the home position and has {count} candidates, expected are none"
     if not request.home and not 1 <= count <= max_candidates:
         return f"the goal has {count} candidates, expected are 1 to {max_candidates}"
-    if not 0.0 <= request.held < np.inf:
-        return f"held is {request.held}, expected metres of 0 or more"
+    if not 0.0 <= request.held <= WIDER * widest:
+        return f"held is {request.held:g}, expected metres from 0 to {widest:g}, the gripper's whole opening"
     for number, candidate in enumerate(request.candidates, start=1):
         if not 0.0 <= candidate.share <= 1.0:
             return f"candidate {number} of {count} has the share {candidate.share}, expected a fraction in [0, 1]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead, check_metres
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
@@ -51,6 +51,7 @@ class ObstacleClouds:
         """
         if cloud.frame != self._base_frame:
             raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'")
+        check_metres(cloud)
         check_lead(cloud, self._node)
         late = ros_seconds(self._node) - cloud.stamp
         if late > self._watch.max_age:

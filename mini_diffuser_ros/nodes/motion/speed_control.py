@@ -14,6 +14,7 @@ from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
@@ -32,22 +33,31 @@ class SpeedControl:
         override: is told.
         separation: names the topic of distances.
         tool_speed: m/s of the tool as planned.
+        latch: remembers what people want.
     """
 
     def __init__(
-        self, node: ManagedNode, override: SpeedOverride, separation: SeparationConfig, tool_speed: float
+        self,
+        node: ManagedNode,
+        override: SpeedOverride,
+        separation: SeparationConfig,
+        tool_speed: float,
+        latch: StopLatch,
     ) -> None:
         self._node, self._logger = node, node.get_logger()
-        self._override, self._distances = override, separation.topic
+        self._override, self._distances, self._latch = override, separation.topic, latch
         self._told: tuple[float, float, float, str] | None = None
         self._complaint = ""
         self._state = node.create_publisher(SpeedState, SPEED_STATE, LATCHED)
+        self.recall(latch.remembered.speed)
         group = MutuallyExclusiveCallbackGroup()
         node.create_service(SetSpeed, SET_SPEED, self._on_call, callback_group=group)
         node.create_subscription(Float32, SPEED, self._on_speed, 10, callback_group=group)
         if separation.topic:
+            # Not in the group of those who wait for the disk.
+            heard = MutuallyExclusiveCallbackGroup()
             node.create_subscription(
-                Float32, separation.topic, self._on_distance, qos_profile_sensor_data, callback_group=group
+                Float32, separation.topic, self._on_distance, qos_profile_sensor_data, callback_group=heard
             )
             holds, full = (distance_at(speed, separation) for speed in (0.0, tool_speed * separation.fastest_part))
             self._logger.info(
@@ -59,6 +69,20 @@ class SpeedControl:
                 self._logger.warning(f"{seen}: the arm never goes as fast as planned")
         self._timer = steady_timer(node, PERIOD, self._look)
 
+    def recall(self, percent: float) -> None:
+        """A motion_node that ended was told to go at this percentage, 0 to 100."""
+        self._override.recall(percent)
+        if (state := self._override.state()).is_recalled:
+            self._logger.warning(
+                f"{100.0 * state.wanted:g} % of the speed are wanted, as before motion_node was started again: "
+                f"{SET_SPEED} sets another"
+            )
+
+    def hold(self) -> str:
+        """Why the arm holds, in a line; empty if it does not."""
+        state = self._override.state()
+        return "" if state.speed > 0.0 else f"the arm holds: {state.reason}"
+
     def health(self) -> Health:
         """The speed that holds, for diagnostics."""
         state = self._override.state()
@@ -69,10 +93,10 @@ class SpeedControl:
         }
         if self._complaint:
             values["last that was refused"] = self._complaint
-        if state.is_fault:
-            return Health(HealthLevel.ERROR, f"the arm holds: {state.reason}", values)
-        if state.speed == 0.0:
-            return Health(HealthLevel.WARN, f"the arm holds: {state.reason}", values)
+        if hold := self.hold():
+            return Health(HealthLevel.ERROR if state.is_fault else HealthLevel.WARN, hold, values)
+        if state.is_recalled:
+            return Health(HealthLevel.WARN, state.reason, values)
         return Health(HealthLevel.OK, state.reason or "as planned", values)
 
     def _on_call(self, request: SetSpeed.Request, response: SetSpeed.Response) -> SetSpeed.Response:
@@ -84,7 +108,7 @@ class SpeedControl:
         response.success = True
         state = self._override.state()
         response.message = f"{100.0 * state.speed:g} %" + (f": {state.reason}" if state.reason else "")
-        self._tell()
+        self._tell()  # and remembers it, before the answer
         return response
 
     def _on_speed(self, message: Float32) -> None:
@@ -111,6 +135,7 @@ class SpeedControl:
 
     def _tell(self) -> None:
         state = self._override.state()
+        self._latch.keep_speed(100.0 * state.wanted)
         # How near somebody is changes with every word; what it leads to does not.
         held = (state.speed, state.wanted, state.allowed, state.reason if state.is_fault else "")
         if held == self._told:

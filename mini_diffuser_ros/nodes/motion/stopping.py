@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
+from mini_diffuser_ros.nodes.motion.speed_control import SpeedControl
 from mini_diffuser_ros.nodes.ros.heartbeat import PERIOD, Heart, Listener
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
@@ -20,6 +21,9 @@ from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
+UNKNOWN = -1.0  # percent
+STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
+IN_DOUBT = 0.3  # seconds after that in which such calls are served
 GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
 
 
@@ -29,6 +33,10 @@ class Stopping:
     The guard serves mini_diffuser/stop as well and reacts to the same calls by itself. What it has stopped is stopped
     here until a resume, which is served here alone; the guard lets go when it hears so in a beat of this node.
 
+    The guard also remembers what this node says in its beats: whether it is stopped or moves the arm, and how fast
+    people want it. The first beat of the guard that a node hears tells what the one before it said last, however that
+    ended.
+
     Args:
         node: that serves.
         latch: holds the stop.
@@ -37,6 +45,7 @@ class Stopping:
         interrupt: ends the goals of this node; called after the latch is closed.
         fill: completes each beat.
         guard_timeout: seconds of the guard's silence that are noticed.
+        speed: is told what people wanted of the node before this one.
     """
 
     def __init__(
@@ -49,17 +58,20 @@ class Stopping:
         interrupt: Callable[[str], None],
         fill: Callable[[Heartbeat], None],
         guard_timeout: float,
+        speed: SpeedControl,
     ) -> None:
-        self._logger = node.get_logger()
+        self._logger, self._awake = node.get_logger(), node.awake
         self._latch = latch
         self._arm = arm
         self._gripper = gripper
         self._joints = joints
-        self._interrupt = interrupt
-        self._complete = fill
+        self._interrupt, self._complete, self._speed = interrupt, fill, speed
+        self._has_met_guard = False
         self._lock = threading.Lock()  # a beat from before a resume is not to be taken for one from after it
         self._resumed = 0  # number of the guard's stop that was resumed last
         self._held = Heartbeat()  # the guard's last beat
+        self._stopped_at = -float("inf")  # monotonic, when the last stop was heard of
+        self._answered = -float("inf")  # monotonic, when the last stop was answered
         self._known = 0  # number of the guard's stop, as it was when the last service was answered
         self._state = node.create_publisher(Bool, "mini_diffuser/stopped", LATCHED)
         self._state.publish(Bool(data=bool(latch.reason)))
@@ -88,18 +100,34 @@ class Stopping:
     def _fill(self, beat: Heartbeat) -> None:
         beat.stop = self._resumed
         self._complete(beat)
+        now = self._latch.remembered
+        # Not before the guard has told what it remembers, which this would replace.
+        beat.latched, beat.speed = now.stopped, now.speed if self._has_met_guard else UNKNOWN
 
     def _on_guard(self, beat: Heartbeat) -> None:
+        if not self._has_met_guard:
+            self._take_over_from(beat)
         with self._lock:
             self._held = beat
             is_new = beat.stop not in (0, self._resumed) and not self._latch.reason
             if is_new:
+                self._stopped_at = time.monotonic()
                 self._latch.stop(beat.reason)
         if is_new:
             self._logger.warning(f"guard_node has stopped the arm: {beat.reason}; call mini_diffuser/resume to go on")
             self._end_goals(beat.reason)
 
+    def _take_over_from(self, beat: Heartbeat) -> None:
+        """Begin as the motion_node before this one ended."""
+        if 0.0 <= beat.speed <= 100.0:
+            self._speed.recall(beat.speed)
+        if beat.latched and not beat.stop and not self._latch.reason:
+            self._logger.warning(f"the arm is stopped: {beat.latched}; call mini_diffuser/resume to go on")
+            self.stop(beat.latched)
+        self._has_met_guard = True
+
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._stopped_at = time.monotonic()
         # First of all the controllers: everything else is bookkeeping.
         self._arm.cancel_all()
         self._gripper.cancel_all()
@@ -112,21 +140,40 @@ class Stopping:
         self._await_guard(lambda: self._held.stop not in (0, self._known))
         response.message = f"{state}; call mini_diffuser/resume to go on"
         self._known = self._held.stop
+        self._answered = time.monotonic()
         self._logger.warning(response.message)
         return response
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if doubt := self._doubt():
+            response.message = f"{doubt}: the arm stays stopped; look, and call mini_diffuser/resume again"
+            self._logger.warning(response.message)
+            return response
         with self._lock:
             self._resumed = self._held.stop
             was_stopped = self._latch.resume()
         response.success = True
         response.message = "resumed" if was_stopped else "was not stopped"
+        if hold := self._speed.hold():
+            response.message += f"; {hold}"
         self.heart.beat()
         self._state.publish(Bool(data=False))
         self._await_guard(self.is_released)
         self._known = self._held.stop
         self._logger.info(response.message)
         return response
+
+    def _doubt(self) -> str:
+        """Why a resume that is served now may have been called before the stop that holds; empty if it was not.
+
+        Requests have no stamps: of a stop and a resume that both waited for this node, the stop counts.
+        """
+        began, ended = self._awake.last_standstill(STANDSTILL)
+        stop_waited = began <= self._stopped_at <= ended + IN_DOUBT
+        resume_waited = time.monotonic() <= max(ended, self._answered) + IN_DOUBT
+        if not (stop_waited and resume_waited):
+            return ""
+        return f"motion_node stood still for {ended - began:.1f} s, and a stop came then, maybe after this resume"
 
     def _await_guard(self, follows: Callable[[], bool]) -> None:
         deadline = time.monotonic() + GUARD_ANSWER

@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead, check_metres
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
@@ -47,6 +47,7 @@ class NewestCloud:
     def _take(self, message: PointCloud2) -> None:
         try:
             cloud = cloud_from_message(message)
+            check_metres(cloud)
             check_lead(cloud, self._node)
         except MalformedMessageError as error:
             self._problem = f"{CLOUD_TOPIC}: {error}"

@@ -1,4 +1,4 @@
-"""The topic of perception's clouds, and which of them are not believed: by their stamps, or by who sends them."""
+"""The topic of perception's clouds, and which are not believed: by stamps, by where points are, by who sends them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 
+import numpy as np
 from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -22,6 +23,21 @@ from mini_diffuser_ros.sensing.vouched_clouds import VouchedClouds
 CLOUD_TOPIC = "mini_diffuser/cloud"
 SILENT_AFTER = 1.0  # seconds without perception's heartbeat after which another one may take its place
 MAX_LEAD = 0.25  # seconds that a cloud may be stamped in the future; by its stamp it is known to be new
+
+FARTHEST = 10.0  # metres from the robot's base; nothing that an arm could reach, or that its cameras look at
+
+
+def check_metres(cloud: Cloud) -> None:
+    """Refuse a cloud whose points lie where no arm is: in millimetres there is nothing in its way.
+
+    Raises:
+        MalformedMessageError: most of its points are that far away.
+    """
+    distance = float(np.median(np.linalg.norm(cloud.points, axis=1))) if len(cloud.points) else 0.0
+    if distance > FARTHEST:
+        raise MalformedMessageError(
+            f"points of a cloud lie {distance:.1f} m from the robot (median), allowed are {FARTHEST:g} m: metres?"
+        )
 
 
 def check_lead(cloud: Cloud, node: Node) -> None:
