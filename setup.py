@@ -23,6 +23,8 @@ EXECUTABLES = (
 LIBUSB = "libusb-package>=1.0.26"
 # For calibration boards alone; its version 5.0.0 lost parts of calib3d.
 OPENCV = "opencv-python-headless>=4.9,<5"
+# For LeRobot's parquet files alone: 50 MB to fetch, 168 MB installed. Its videos need nothing beyond imageio-ffmpeg.
+PYARROW = "pyarrow>=15"
 REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", LIBUSB]
 
 
@@ -82,9 +84,11 @@ setup(
             "types-PyYAML",
             "matplotlib>=3.7",
             OPENCV,
+            PYARROW,
             *REALSENSE,
         ],
         "calibration": [OPENCV],
+        "lerobot": [PYARROW],
         "open3d": ["open3d>=0.18", LIBUSB],
         "realsense": REALSENSE,
         "tensorboard": ["tensorboard>=2.14"],

@@ -224,10 +224,12 @@ class Origin:
     Attributes:
         source: where it came from, e.g. ``tabletop seed 1012``.
         robot: name of the robot description whose points are taken out of the clouds; None for none.
+        frame: of poses and views.
     """
 
     source: str
     robot: str | None
+    frame: str
 
 
 def read_origin(stored: EpisodeBytes) -> Origin:
@@ -237,7 +239,7 @@ def read_origin(stored: EpisodeBytes) -> Origin:
         EpisodeFileError: naming the file, the field and what was expected.
     """
     fields = _read_index(stored)
-    return Origin(fields.text("source"), fields.optional_text("robot"))
+    return Origin(fields.text("source"), fields.optional_text("robot"), fields.text("base_frame"))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +44,21 @@ def encode_depth(depth: NDArray[np.floating]) -> bytes:
 
     What is no measurement (0, negative, NaN, inf) or beyond the range becomes 0.
     """
+    return _png(depth_steps(depth).astype(">u2"), bits=16, color_type=_GREY)
+
+
+def depth_steps(depth: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Planar depth (H, W), metres, in steps of :data:`DEPTH_UNIT`; 0 where it is no measurement or beyond the range."""
     steps = np.rint(np.asarray(depth, dtype=np.float32) * np.float32(1.0 / DEPTH_UNIT))
     # NaN fails every comparison.
     measured = (steps > 0) & (steps <= np.iinfo(np.uint16).max)
-    return _png(np.where(measured, steps, 0).astype(">u2"), bits=16, color_type=_GREY)
+    return np.where(measured, steps, 0).astype(np.uint16)
+
+
+def depth_metres(steps: NDArray[np.uint16], unit: float) -> NDArray[np.float32]:
+    """Planar depth (H, W), metres, of whole steps of ``unit`` metres; 0 is "no measurement"."""
+    metres: NDArray[np.float32] = (np.arange(2**16) * unit).astype(np.float32)
+    return metres[steps]
 
 
 def decode_color(data: bytes) -> NDArray[np.uint8]:
@@ -67,8 +79,7 @@ def decode_depth(data: bytes, unit: float) -> NDArray[np.float32]:
     Raises:
         ValueError: if the bytes are no readable 16 bit grey PNG.
     """
-    metres = (np.arange(2**16) * unit).astype(np.float32)
-    return metres[_decode(data, "I;16")]
+    return depth_metres(_decode(data, "I;16"), unit)
 
 
 def check_sizes(images: Iterable[bytes]) -> None:
@@ -97,7 +108,7 @@ def _png(image: NDArray[np.integer], bits: int, color_type: int) -> bytes:
     )
 
 
-def _decode(data: bytes, mode: str) -> NDArray[np.uint8]:
+def _decode(data: bytes, mode: str) -> NDArray[Any]:
     _check_chunks(data)
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:

@@ -1,0 +1,1 @@
+"""Demonstrations in and out: the formats of others, a few modules each, made from episodes and made into them."""

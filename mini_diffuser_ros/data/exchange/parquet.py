@@ -1,0 +1,206 @@
+"""Parquet files by pyarrow, imported when it is needed: bounded before they are read, a line for what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
+from mini_diffuser_ros.support.errors import one_line
+
+MAX_FILE_BYTES = 2**31
+"""LeRobot begins a new file after 100 MB, unless it is told otherwise."""
+
+MAX_ROWS = 10**7
+"""Of one file: four days of frames at 30 Hz."""
+
+MAX_GROUP_BYTES = 2**30
+"""Of one row group, as it claims for itself once it is unpacked; files are unpacked by such groups."""
+
+MAX_NUMBERS = 2 * 10**7
+"""Of one column that is read at once: 160 MB."""
+
+
+def require_pyarrow() -> Any:
+    """The module pyarrow, with its ``parquet``.
+
+    Raises:
+        DataError: if it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError(f"LeRobot's files need pyarrow ({error}): pip install 'mini_diffuser_ros[lerobot]'") from error
+    return pyarrow
+
+
+class ParquetFile:
+    """One file, opened; nothing but its footer is read before a column is asked for.
+
+    Args:
+        file: its path.
+
+    Raises:
+        EpisodeFileError: if it is no readable parquet file, or larger than any that is read.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        arrow = require_pyarrow()
+        with self._one_line():
+            size = file.stat().st_size
+            if size > MAX_FILE_BYTES:
+                raise EpisodeFileError(file, f"has {size} bytes, expected at most {MAX_FILE_BYTES}")
+            self._parquet = arrow.parquet.ParquetFile(
+                file,
+                memory_map=True,
+                pre_buffer=False,
+                page_checksum_verification=True,
+                thrift_string_size_limit=2**24,
+                thrift_container_size_limit=10**6,
+            )
+        about = self._parquet.metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        largest = max((group.total_byte_size for group in groups), default=0)
+        if not 0 <= about.num_rows <= MAX_ROWS or sum(group.num_rows for group in groups) != about.num_rows:
+            raise EpisodeFileError(file, f"claims {about.num_rows} rows, expected at most {MAX_ROWS}")
+        if not 0 <= largest <= MAX_GROUP_BYTES:
+            raise EpisodeFileError(file, f"claims {largest} bytes in a row group, expected at most {MAX_GROUP_BYTES}")
+        self.rows = int(about.num_rows)
+        self._starts = np.cumsum([0, *(group.num_rows for group in groups)])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, nested ones by their outermost."""
+        return tuple(self._parquet.schema_arrow.names)
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Refuse a file that lacks one of some columns.
+
+        Raises:
+            EpisodeFileError: naming it and those that there are.
+        """
+        for column in columns:
+            if column not in self.columns:
+                there = ", ".join(self.columns)
+                raise EpisodeFileError(self.file, f"column {column} is missing, expected it beside {there:.200}")
+
+    def numbers(self, column: str, shape: tuple[int, ...] = ()) -> NDArray[np.float64]:
+        """A column of numbers, or of nested lists of them, (rows, *shape) float64; whole numbers keep their values.
+
+        Raises:
+            EpisodeFileError: if it is of another kind or shape, or has gaps.
+        """
+        self.require([column])
+        claimed = self._values(column)
+        if claimed > MAX_NUMBERS:
+            raise EpisodeFileError(self.file, f"{column} claims {claimed} numbers, expected at most {MAX_NUMBERS}")
+        with self._one_line():
+            array = self._parquet.read(columns=[column], use_threads=False).column(column).combine_chunks()
+            return nested_numbers(array, (self.rows, *shape)).astype(np.float64)
+
+    def texts(self, column: str, most: int) -> list[str]:
+        """A column of texts.
+
+        Args:
+            column: its name.
+            most: characters that all together may have, each as often as it occurs.
+
+        Raises:
+            EpisodeFileError: if it is of another kind, has gaps or more characters.
+        """
+        self.require([column])
+        total, found = 0, []
+        with self._one_line():
+            # A row at a time: what is there once and repeated a million times is small until it is unpacked.
+            for value in self._values_of((column,), range(self.rows)):
+                text = value[1][column].as_py()
+                if not isinstance(text, str):
+                    raise EpisodeFileError(self.file, f"{column} is {text!r:.60}, expected a text")
+                total += len(text)
+                if total > most:
+                    raise EpisodeFileError(self.file, f"{column} has more than {most} characters together")
+                found.append(text)
+        return found
+
+    def values(self, columns: Sequence[str], rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Number and values, as pyarrow has them, of some rows, one row at a time.
+
+        Args:
+            columns: their names.
+            rows: in increasing order.
+
+        Raises:
+            EpisodeFileError: if they cannot be read.
+        """
+        self.require(columns)
+        with self._one_line():
+            yield from self._values_of(tuple(columns), rows)
+
+    def _values_of(self, columns: tuple[str, ...], rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        wanted = np.asarray(rows, dtype=np.int64)
+        for group, (start, stop) in enumerate(zip(self._starts[:-1], self._starts[1:], strict=True)):
+            inside = wanted[(wanted >= start) & (wanted < stop)]
+            if not len(inside):
+                continue
+            batches = self._parquet.iter_batches(1, row_groups=[group], columns=list(columns), use_threads=False)
+            for row, batch in zip(range(int(start), int(inside[-1]) + 1), batches, strict=False):
+                if row in inside:
+                    yield row, {column: batch.column(column)[0] for column in columns}
+
+    def _values(self, column: str) -> int:
+        """How many values a column, and those whose names begin with its own and a dot, say that they have."""
+        about = self._parquet.metadata
+        groups = (about.row_group(number) for number in range(about.num_row_groups))
+        chunks = (group.column(place) for group in groups for place in range(group.num_columns))
+        return sum(int(one.num_values) for one in chunks if f"{one.path_in_schema}.".startswith(f"{column}."))
+
+    @contextmanager
+    def _one_line(self) -> Iterator[None]:
+        arrow = require_pyarrow()
+        try:
+            yield
+        except EpisodeFileError:
+            raise
+        except OSError as error:
+            raise EpisodeFileError(self.file, f"cannot be read ({error.strerror or one_line(error):.200})") from error
+        except (arrow.ArrowException, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+            raise EpisodeFileError(self.file, f"is no readable parquet file ({one_line(error):.200})") from error
+
+
+def nested_numbers(array: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Numbers of a pyarrow array of them, or of lists in lists of them.
+
+    Args:
+        array: of pyarrow.
+        shape: that it has to have, its own length first.
+
+    Raises:
+        ValueError: if it has another, has gaps, or is of something else than numbers or flags.
+    """
+    arrow = require_pyarrow()
+    for depth, length in enumerate(shape[1:], 1):
+        kind = array.type
+        if not (arrow.types.is_list(kind) or arrow.types.is_large_list(kind) or arrow.types.is_fixed_size_list(kind)):
+            raise ValueError(f"numbers of {depth} dimensions, expected the shape {shape}")
+        if array.null_count:
+            raise ValueError("a list is missing")
+        lengths = np.asarray(array.value_lengths())
+        if len(lengths) and not (lengths == length).all():
+            raise ValueError(f"lists of {lengths.min()} to {lengths.max()} values, expected {length}")
+        array = array.flatten()
+    kind = array.type
+    if not (arrow.types.is_integer(kind) or arrow.types.is_floating(kind) or arrow.types.is_boolean(kind)):
+        raise ValueError(f"values are {kind}, expected numbers of the shape {shape}")
+    if array.null_count:
+        raise ValueError("a number is missing")
+    values = array.to_numpy(zero_copy_only=False)
+    if values.size != int(np.prod(shape)):
+        raise ValueError(f"{values.size} numbers, expected the shape {shape}")
+    return np.asarray(values).reshape(shape)
