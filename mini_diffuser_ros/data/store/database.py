@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from enum import Enum
 from io import BytesIO
@@ -23,7 +24,7 @@ from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields, parse_json
 from mini_diffuser_ros.data.formats.episode_file import digest_of_members, read_episode
-from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value
+from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value, writing
 from mini_diffuser_ros.records import Episode, FusionConfig
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
@@ -133,26 +134,23 @@ class EpisodeDatabase:
 
     def __init__(self, folder: Path, about: About) -> None:
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._environment = lmdb.open(str(folder), map_size=_FIRST_MAP, max_dbs=0)
-        except (OSError, lmdb.Error) as error:
-            raise DataError(f"cannot make the database {folder}: {_cause(error)}") from error
-        index = json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(about)}).encode()
-        try:
+        with ExitStack() as stack:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._writer = stack.enter_context(writing(folder, _FIRST_MAP))
+            except (OSError, lmdb.Error) as error:
+                raise DataError(f"cannot make the database {folder}: {_cause(error)}") from error
+            index = json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(about)}).encode()
             self._put(ABOUT, index)
-        except DataError:
-            self._environment.close()
-            raise
-        with self._environment.begin() as transaction:
-            existing = transaction.get(ABOUT.encode())
-        if existing != index:
-            self._environment.close()
-            raise DataError(f"{folder} holds episodes of another kind; choose another destination")
+            with self._writer.environment.begin() as transaction:
+                existing = transaction.get(ABOUT.encode())
+            if existing != index:
+                raise DataError(f"{folder} holds episodes of another kind; choose another destination")
+            self._open = stack.pop_all()
 
     def sources(self) -> frozenset[str]:
         """Names of the episodes that are committed."""
-        with self._environment.begin() as transaction:
+        with self._writer.environment.begin() as transaction:
             keys = (key.decode() for key in transaction.cursor().iternext(values=False))
             return frozenset(key for key in keys if key != ABOUT)
 
@@ -173,11 +171,11 @@ class EpisodeDatabase:
     def _put(self, key: str, value: bytes) -> None:
         while True:
             try:
-                with self._environment.begin(write=True) as transaction:
+                with self._writer.environment.begin(write=True) as transaction:
                     transaction.put(key.encode(), value, overwrite=False)
                 return
             except lmdb.MapFullError:
-                self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+                self._writer.enlarge()
             except lmdb.Error as error:
                 # LMDB calls what a full disk does to it an input/output error.
                 full = shutil.disk_usage(self.folder).free < len(value) + _PAGES_BESIDE
@@ -190,7 +188,7 @@ class EpisodeDatabase:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._environment.close()
+        self._open.close()
 
 
 def _fusion(fields: Fields) -> FusionConfig | None:
