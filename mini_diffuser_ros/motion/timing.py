@@ -427,7 +427,8 @@ def _rest_to_rest(distance: float, bounds: Array) -> Profile:
 def excess(trajectory: JointTrajectory, limits: DynamicLimits) -> float:
     """Factor by which time must be stretched for joints and tool to keep their limits; at most 1 if they do.
 
-    They are looked at in the samples and half-way between: the last check does not leave out what lies there.
+    Joints are looked at in the samples and half-way between, the tool in the samples: its speed is planned with more
+    headroom than it can gain between two, and the last check does not leave out what lies there.
     """
     spans, powers = np.diff(np.asarray(trajectory.times, dtype=np.float64)), quintics(trajectory)
     # (N, J) of the samples, then of the places between; of joints one after another, as polynomials are.
@@ -451,10 +452,10 @@ def excess(trajectory: JointTrajectory, limits: DynamicLimits) -> float:
         float((jerks / (_JERK_SLACK * limits.jerk)).max()) ** (1.0 / 3.0),
     ]
     if limits.chain is not None and limits.tool is not None:
-        tool = vars(tool_motion(limits.chain, positions, velocities, accelerations))
+        samples = slice(len(spans) + 1)
+        tool = vars(tool_motion(limits.chain, positions[samples], velocities[samples], accelerations[samples]))
         for kind in ("", "turning_"):
-            change = np.diff(tool[f"{kind}acceleration"][:, : len(spans) + 1]) / spans
-            tool[f"{kind}jerk"] = change[:, long]
+            tool[f"{kind}jerk"] = (np.diff(tool[f"{kind}acceleration"]) / spans)[:, long]
         powers_of = {"velocity": 1.0, "acceleration": 1.0 / 2.0, "jerk": 1.0 / 3.0}
         for name, vectors in tool.items():
             most = float(np.sqrt((vectors**2).sum(axis=0).max(initial=0.0)))
