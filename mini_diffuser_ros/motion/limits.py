@@ -19,7 +19,7 @@ _CURVE_DISTANCE = 2e-3
 _BRAKING_SHARE = 0.8
 """Of the deceleration of a stop that counts on the way to the end of a range: the rest is for jerk and delays."""
 
-_OWN_ACCELERATION, _OWN_JERK = 0.99, 0.8
+_OWN_VELOCITY, _OWN_ACCELERATION, _OWN_JERK = 0.999, 0.99, 0.8
 """Of the robot's own limits that is planned with at most: between samples motions are a little rougher."""
 
 _TOOL_SPEED, _TOOL_FORCE = 0.995, 0.97
@@ -52,7 +52,7 @@ class DynamicLimits:
     def of(cls, robot: RobotDescription, config: MotionConfig) -> DynamicLimits:
         """The robot's limits, scaled."""
         return cls(
-            robot.velocity_limits * config.velocity_scaling,
+            robot.velocity_limits * min(config.velocity_scaling, _OWN_VELOCITY),
             robot.acceleration_limits * min(config.acceleration_scaling, _OWN_ACCELERATION),
             robot.jerk_limits * min(config.jerk_scaling, _OWN_JERK),
             robot,
