@@ -13,7 +13,9 @@ from mini_diffuser_ros.data import DataError, EpisodeStore, UnfinishedEpisode, f
 from mini_diffuser_ros.geometry import quaternion_angle
 from mini_diffuser_ros.records import UNSAID, Keyframe, Provenance
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.holding import HeldError, Hold
 
+_LOCK = ".recorder"  # file in the folder, locked while it is recorded into
 _SAME_PLACE, _SAME_DIRECTION = 0.003, 0.03  # metres and radians that a resting arm may drift
 
 
@@ -53,7 +55,7 @@ class EpisodeRecorder:
         provenance: asked at the start of each in which world it is made.
 
     Raises:
-        DataError: if the folder cannot be made or written to.
+        DataError: if the folder cannot be made or written to, or another recorder records into it.
         UnknownRobotError: if there is no such description.
     """
 
@@ -65,6 +67,12 @@ class EpisodeRecorder:
         provenance: Callable[[], Provenance] = lambda: UNSAID,
     ) -> None:
         self._store = EpisodeStore(folder, robot)
+        try:
+            self._hold = Hold(folder / _LOCK, f"the folder of recordings {folder}")
+        except HeldError as error:
+            raise DataError(str(error)) from None
+        except OSError as error:
+            raise DataError(f"cannot write into {folder}: {error.strerror or error}") from error
         self._source, self._provenance = source, provenance
         self._episode: UnfinishedEpisode | None = None
         self._interrupted = False
@@ -158,7 +166,8 @@ class EpisodeRecorder:
         """
         episode = self._held()
         count = len(episode)
-        file = episode.finish(EpisodeStore(self._store.path / "failed", self._store.robot) if failed else None)
+        folder = self._store.path
+        file = episode.finish(EpisodeStore(folder / "failed", self._store.robot, folder) if failed else None)
         self._episode = None
         return f"wrote {file} with {count} keyframes"
 
@@ -169,11 +178,12 @@ class EpisodeRecorder:
         return f"dropped {said}" if moved is None else f"dropped {said}; it is kept as {moved}"
 
     def close(self) -> None:
-        """Leave what is unfinished to the next recorder."""
+        """Leave what is unfinished, and the folder, to the next recorder."""
         if self._episode is not None and not len(self._episode):
             self._episode.drop()
         elif self._episode is not None:
             self._episode.close()
+        self._hold.release()
 
     def _held(self) -> UnfinishedEpisode:
         if self._episode is None:

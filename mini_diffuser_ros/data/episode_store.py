@@ -8,11 +8,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from mini_diffuser_ros.data.episode_numbers import EpisodeNumbers
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.formats.episode_file import write_images
 from mini_diffuser_ros.perception import FusionConfig
@@ -42,11 +42,14 @@ class EpisodeStore:
 
     A file is written under a temporary name, flushed to the disk and only then given its own name: whoever is killed
     meanwhile, a file ``*.zip`` is a whole episode. An episode made from a seed is always called the same, so that a
-    recording that is run again goes on where it stopped; others get the next free number of their task.
+    recording that is run again goes on where it stopped; others get the next number of their task. No number is given
+    twice, whatever is deleted meanwhile: ``.numbers`` in the directory remembers those that were given.
 
     Args:
         path: the directory; made if missing. Leftovers of killed writers are removed from it.
         robot: name of the robot description whose points are to be taken out of the clouds; None for none.
+
+        numbered_in: directory whose episodes and this one's share their numbers; by default its own.
 
     Raises:
         DataError: if the directory cannot be made.
@@ -57,8 +60,9 @@ class EpisodeStore:
         frame: of all poses, the robot's base.
     """
 
-    def __init__(self, path: str | Path, robot: str | None = None) -> None:
+    def __init__(self, path: str | Path, robot: str | None = None, numbered_in: Path | None = None) -> None:
         self.path = Path(path)
+        self._numbers = EpisodeNumbers(self.path if numbered_in is None else numbered_in)
         self.robot = robot
         self.frame = FusionConfig().frame if robot is None else load_robot(robot).base_frame
         try:
@@ -81,7 +85,7 @@ class EpisodeStore:
 
         Args:
             episode: with camera views in each keyframe.
-            seed: what the episode was made from; None takes the next free number.
+            seed: what the episode was made from; None takes the next number.
 
         Returns:
             the new file, on the disk before this returns.
@@ -106,7 +110,7 @@ class EpisodeStore:
         return file
 
     def adopt(self, whole: Path, task: str) -> Path:
-        """Give an episode file that was written elsewhere on this disk, and lies on it, the next free number.
+        """Give an episode file that was written elsewhere on this disk, and lies on it, the next number.
 
         Args:
             whole: the file; it keeps its own name too.
@@ -127,14 +131,12 @@ class EpisodeStore:
         return file
 
     def _take_number(self, task: str, whole: Path) -> Path:
-        """Give the file the first free number of its task; linking fails where another process was faster."""
-        for number in count():
-            file = self.path / f"{task}-{number:06d}.zip"
-            if not file.exists():
-                with suppress(FileExistsError):
-                    os.link(whole, file)
-                    return file
-        raise AssertionError("count() never ends")
+        """Give the file a number of its task that no other has or had."""
+        while True:
+            file = self.path / f"{task}-{self._numbers.take(task):06d}.zip"
+            with suppress(FileExistsError):  # somebody has copied it there just now
+                os.link(whole, file)
+                return file
 
     @contextmanager
     def _partial_file(self) -> Iterator[tuple[BinaryIO, Path]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.data import DataError, open_episodes
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
 from mini_diffuser_ros.records import CameraView, Cloud, Keyframe
 
@@ -133,3 +134,20 @@ def test_what_was_resumed_knows_its_last_keyframe(recorder: EpisodeRecorder, tmp
     assert last is not None
     np.testing.assert_array_equal(last.pose, keyframe(0.1).pose)
     assert "drop it?" in later.add(keyframe(0.1))
+
+
+def test_a_folder_has_one_recorder(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{tmp_path} is being written by process {os.getpid()} on .+; wait for it"):
+        EpisodeRecorder(tmp_path, "panda", "recorded by hand")
+    recorder.close()
+    EpisodeRecorder(tmp_path, "panda", "recorded by hand").close()
+
+
+def test_failed_runs_have_numbers_of_their_own_kind_too(recorder: EpisodeRecorder, tmp_path: Path) -> None:
+    for failed in (True, False, True):
+        start(recorder)
+        recorder.add(keyframe(0.1))
+        recorder.add(keyframe(0.2))
+        recorder.end(failed)
+    names = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.zip"))
+    assert names == ["failed/stack_cups-000000.zip", "failed/stack_cups-000002.zip", "stack_cups-000001.zip"]

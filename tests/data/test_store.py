@@ -4,6 +4,7 @@ import fcntl
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_two_processes_never_take_the_same_number(tmp_path: Path, make_episode: 
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0]
-    assert sorted(file.name for file in tmp_path.iterdir()) == [f"stack_blocks-{i:06d}.zip" for i in range(30)]
+    assert sorted(file.name for file in tmp_path.glob("*.zip")) == [f"stack_blocks-{i:06d}.zip" for i in range(30)]
 
 
 @pytest.mark.process
@@ -132,3 +133,51 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_an_unknown_robot_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="known robots: fr3, panda"):
         EpisodeStore(tmp_path, "r2d2")
+
+
+def test_a_number_is_never_given_twice(tmp_path: Path, make_episode: EpisodeMaker) -> None:
+    store = EpisodeStore(tmp_path / "a", "panda")
+    for number in range(4):
+        assert store.write(make_episode(number)).stem == f"stack_blocks-{number:06d}"
+    for file in store.path.glob("*.zip"):
+        file.unlink()
+    shutil.copytree(store.path, tmp_path / "b")
+    assert EpisodeStore(tmp_path / "b").write(make_episode(4)).stem == "stack_blocks-000004"
+    assert EpisodeStore(tmp_path / "b").write(make_episode(5, task="stack")).stem == "stack-000000"
+    # A line that a power cut has left half, and a line of another program.
+    with (store.path / ".numbers").open("ab") as stream:
+        stream.write(b"stack_blocks x\nstack_blocks 9")
+    assert EpisodeStore(store.path).write(make_episode(4)).stem == "stack_blocks-000010"
+
+
+def test_what_was_copied_without_its_numbers_or_lies_in_failed_counts(
+    tmp_path: Path, make_episode: EpisodeMaker
+) -> None:
+    failed = EpisodeStore(tmp_path / "failed", None, tmp_path)
+    assert failed.write(make_episode()).stem == "stack_blocks-000000"
+    assert EpisodeStore(tmp_path).write(make_episode()).stem == "stack_blocks-000001"
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(tmp_path / "stack_blocks-000001.zip", tmp_path / "elsewhere" / "stack_blocks-000007.zip")
+    (tmp_path / ".numbers").unlink()
+    assert failed.write(make_episode()).stem == "stack_blocks-000008"
+
+
+NUMBERED_WRITER = WRITER.replace("store.write(random_episode(seed), seed)", "seed = store.write(random_episode()).stem")
+
+
+@pytest.mark.process
+def test_writers_that_are_killed_and_episodes_that_are_deleted_free_no_number(tmp_path: Path) -> None:
+    given: list[str] = []
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    for _ in range(2):
+        command = [sys.executable, "-c", NUMBERED_WRITER, str(tmp_path), "0"]
+        writers = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(2)]
+        for writer in writers:
+            assert writer.stdout is not None
+            given.append(writer.stdout.readline().strip())
+        for writer in writers:
+            writer.kill()
+            given += writer.communicate()[0].split()
+        for file in tmp_path.glob("*.zip"):
+            file.unlink()
+    assert len(given) == len(set(given)) >= 4

@@ -182,7 +182,7 @@ def test_what_is_missing_is_named_and_nothing_is_written(
         arm.set_camera_clock(0.0)
     status = recorder.await_status(lambda status: status.state == RecorderStatus.RECORDING)
     assert status.keyframes == 0
-    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    assert [file for file in tmp_path.rglob("*") if file.is_file() and not file.name.startswith(".")] == []
     assert "expected at least 2" in recorder.tell("end_episode").message
     assert recorder.tell("drop_episode").success
 
