@@ -112,7 +112,7 @@ class GuardNode(ManagedNode):
         self._stop = 0  # number of the stop that holds
         self._number = random.SystemRandom().randrange(1, 2**31)  # of the next one
         self._reason = ""
-        self._latched, self._wanted = "", -1.0  # of motion_node, by its last word
+        self._remembered = Heartbeat()  # the last of motion_node that said what the next one has to know
         self._active_since: float | None = None
         self._ended: float | None = (
             None  # when the controller's last goal did, while the arm is not known to rest since
@@ -165,8 +165,8 @@ class GuardNode(ManagedNode):
             self._speed.max_tool_speed = min(beat.max_tool_speed, self._max_tool_speed)
         if not self._stop and (disagreement := self._disagreement(beat)):
             self._hold(disagreement)
-        if beat.speed >= 0.0:
-            self._latched, self._wanted = beat.latched, beat.speed
+        if beat.known:
+            self._remembered = beat
         if self._stop and beat.stop == self._stop:
             self._stop = 0
             self._joints.trust()
@@ -174,7 +174,8 @@ class GuardNode(ManagedNode):
 
     def _fill_beat(self, beat: Heartbeat) -> None:
         beat.stop, beat.reason = self._stop, self._reason
-        beat.latched, beat.speed = self._latched, self._wanted
+        last = self._remembered
+        beat.known, beat.latched, beat.speed = last.known, last.latched, last.speed
 
     def _disagreement(self, beat: Heartbeat) -> str:
         """What motion_node plans with that is not what is guarded here; empty if nothing."""

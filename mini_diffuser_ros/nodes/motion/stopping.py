@@ -21,7 +21,6 @@ from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
-UNKNOWN = -1.0  # percent
 STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
 IN_DOUBT = 0.3  # seconds after that in which such calls are served
 GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
@@ -102,7 +101,7 @@ class Stopping:
         self._complete(beat)
         now = self._latch.remembered
         # Not before the guard has told what it remembers, which this would replace.
-        beat.latched, beat.speed = now.stopped, now.speed if self._has_met_guard else UNKNOWN
+        beat.known, beat.latched, beat.speed = self._has_met_guard, now.stopped, now.speed
 
     def _on_guard(self, beat: Heartbeat) -> None:
         if not self._has_met_guard:
@@ -119,9 +118,9 @@ class Stopping:
 
     def _take_over_from(self, beat: Heartbeat) -> None:
         """Begin as the motion_node before this one ended."""
-        if 0.0 <= beat.speed <= 100.0:
+        if beat.known and 0.0 <= beat.speed <= 100.0:
             self._speed.recall(beat.speed)
-        if beat.latched and not beat.stop and not self._latch.reason:
+        if beat.known and beat.latched and not beat.stop and not self._latch.reason:
             self._logger.warning(f"the arm is stopped: {beat.latched}; call mini_diffuser/resume to go on")
             self.stop(beat.latched)
         self._has_met_guard = True
