@@ -108,7 +108,9 @@ class PerceptionNode(ManagedNode):
             CameraMonitor(cameras, sync, limits, self.awake.now(), calibration_of)
         )
         self._frames = FrameLookup(self, self._tf_timeout)
-        self._watch = ContentWatch(cameras, self._fusion.workspace, self._robot.base_frame, content)
+        self._watch = ContentWatch(
+            cameras, self._fusion.workspace, self._robot.base_frame, content, places=self._places(cell)
+        )
         self._time_watch = SetBackClock(lambda: ros_seconds(self))
         self._fusion_problem = ""
         self._next_cloud = self._next_look = 0.0
@@ -130,6 +132,14 @@ class PerceptionNode(ManagedNode):
             diagnostics.add(f"camera {camera}", partial(self._camera_health, camera))
         diagnostics.add("fusion", self._fusion_health)
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
+
+    def _places(self, cell: Cell | None) -> Mapping[str, Pose]:
+        """Frame to (4, 4) base_from_camera of the cameras that the cell has fixed to the robot's base."""
+        return {
+            cell.frame_of(name): camera.parent_from_camera
+            for name, camera in (cell.cameras.items() if cell else ())
+            if cell and camera.parent == self._robot.base_frame
+        }
 
     def _fusion_settings(self, parameters: Parameters, cell: Cell | None) -> FusionConfig:
         """Those of the checkpoint unless parameters say otherwise; the frame is always the robot's base."""

@@ -60,7 +60,7 @@ class MountWatch:
         """
         if self._base is None:
             self._base = np.array(base_from_camera)
-        apart = _difference(self._base, base_from_camera)
+        apart = difference(self._base, base_from_camera)
         if self._holds is None and _within(apart, self._fixed_within):
             if not self._links:  # nobody may have known them yet
                 self._links = _from_links(links(), base_from_camera)
@@ -68,7 +68,7 @@ class MountWatch:
         now = _from_links(links(), base_from_camera)
         # The one that held last comes first: it holds as a rule.
         for link in sorted(self._links.keys() & now.keys(), key=lambda name: name != self._holds):
-            rest = _difference(self._links[link], now[link])
+            rest = difference(self._links[link], now[link])
             if _within(rest, self._held_within) and (self._holds is not None or self._explains(rest, apart)):
                 self._holds = link
                 return ""
@@ -80,7 +80,7 @@ class MountWatch:
         holder = self._holds if self._holds in now else None
         before, after = (self._base, base_from_camera) if holder is None else (self._links[holder], now[holder])
         assert before is not None
-        moved, turned = _difference(before, after)
+        moved, turned = difference(before, after)
         against = "the base, and with no link of the arm" if holder is None else holder
         return (
             f"has moved by {moved:.3f} m and {np.degrees(turned):.1f} degrees against {against} since "
@@ -103,7 +103,7 @@ def _from_links(links: Mapping[str, Pose], base_from_camera: Pose) -> dict[str, 
     return {name: np.linalg.solve(base_from_link, base_from_camera) for name, base_from_link in links.items()}
 
 
-def _difference(before: Pose, after: Pose) -> tuple[float, float]:
+def difference(before: Pose, after: Pose) -> tuple[float, float]:
     """Metres and radians between two poses."""
     moved = float(np.linalg.norm(after[:3, 3] - before[:3, 3]))
     # Twice the sine of half the angle, over the square root of 2: exact for small ones, where the trace is not.

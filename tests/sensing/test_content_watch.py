@@ -104,3 +104,14 @@ def test_a_fault_that_comes_and_goes_stays_one(watch: ContentWatch) -> None:
     for number in range(20):
         front = changed(view("front", depth=900.0 if number % 2 == 0 else 0.9))
         assert "another unit" in faults(watch, [front, changed(view("side"))], steady=0.1 * number)["front"]
+
+
+def test_a_camera_that_is_not_where_it_was_calibrated_is_named_from_the_start() -> None:
+    """As where two publish its frame, and the wrong one was heard last."""
+    places = {"front": np.asarray(view("front").base_from_camera)}
+    watch = ContentWatch(("front", "side"), WORKSPACE, "base", ContentConfig(), places=places)
+    assert faults(watch, [view("front", x=0.503), view("side", x=0.9)]) == {}
+    other = ContentWatch(("front", "side"), WORKSPACE, "base", ContentConfig(), places=places)
+    [(camera, fault)] = faults(other, [view("front", x=0.52), view("side", x=0.9)]).items()
+    assert camera == "front"
+    assert "is 0.020 m and 0.0 degrees from where the cell has it" in fault
