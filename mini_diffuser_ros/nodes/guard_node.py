@@ -52,7 +52,7 @@ class GuardNode(ManagedNode):
     As soon as something is wrong it cancels every goal, and brakes an arm that goes on.
 
     An arm that has come to rest without a goal is nobody's: who moves it then, a hand or another controller, is left
-    alone, also while the stop holds.
+    alone, unless a stop holds.
 
     Its stop holds until motion_node, which serves the resume, says in its heartbeat that somebody resumed. It remembers
     for another motion_node whether the one that it heard last was stopped or moving, and how fast people wanted it.
@@ -196,8 +196,7 @@ class GuardNode(ManagedNode):
         if self._stop:
             if (self._arm.active() or self._gripper.active()) and now - self._canceled >= CANCEL_PERIOD:
                 self._cancel()
-            if self._is_under_way():
-                self._brake.look()
+            self._brake.look()  # where a hand guides the arm its controller is not active, and takes no goal
         elif problem := self._problem(now):
             self._hold(problem)
 
@@ -264,8 +263,6 @@ class GuardNode(ManagedNode):
     def _hold(self, reason: str) -> None:
         """End every goal, and hold the stop until somebody resumes."""
         self._cancel()
-        if self._active_since is None:
-            self._ended = time.monotonic()  # whoever moves it now: until it has come to rest once
         self._reason, self._stop = reason, self._number
         self._number = self._number % (2**32 - 1) + 1
         self._heart.beat()

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +72,8 @@ class SpeedWatch:
         wanted = self._robot.arm_joint_names
         with self._lock:
             for name, position, speed in zip(names, positions, speeds, strict=False):
-                if np.isfinite(position):
-                    self._known[name] = position, speed if np.isfinite(speed) else np.nan
+                if isfinite(position):
+                    self._known[name] = position, speed if isfinite(speed) else np.nan
             # A driver may split its arm over several messages; one of them counts.
             if wanted[0] not in names or not all(name in self._known for name in wanted):
                 return

@@ -231,6 +231,19 @@ def test_an_arm_that_somebody_leads_without_a_goal_is_nobodys_to_stop(peer: Peer
     assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success
 
 
+@pytest.mark.usefixtures("nodes")
+def test_what_rested_in_a_stop_and_is_led_on_is_braked(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).success)
+    peer.call(Trigger, STOP)
+    peer.await_that(lambda: has_rested(arm, 0.5))
+    before = arm.positions()
+    arm.lead(-2.0 * np.eye(7)[0], 4.0)
+    peer.await_that(lambda: arm.speed() > 0.3)
+    peer.await_that(lambda: is_still(arm))
+    assert np.abs(arm.positions() - before).max() < 1.0
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
 @pytest.mark.parametrize("fault", ["clock_forth", "clock_back"])
 @pytest.mark.usefixtures("nodes")
 def test_a_clock_that_is_set_in_a_motion_is_no_fault(peer: Peer, arm: StandInArm, fault: str) -> None:

@@ -31,6 +31,7 @@ FRESH = 0.1  # seconds, age of what is acted on
 DELAY = 0.03  # seconds from a measurement until the controller has the goal
 SHARE = 0.4  # of the limits of acceleration that the goal uses
 SHORTEST, LONGEST = 0.15, 1.5  # seconds that it takes
+COMPLAINT = 5.0  # seconds between two lines
 ODD = 0.2  # rad/s by which positions and published velocities may differ where a goal is made of them
 
 
@@ -121,7 +122,8 @@ class ArmBrake:
         end = np.clip(now + velocities * (DELAY + 0.5 * seconds), np.minimum(lower, now), np.maximum(upper, now))
         still = np.zeros((1, len(end)))
         stop = JointTrajectory(robot.arm_joint_names, np.array([seconds]), end[None], still, still)
-        self._logger.warning(f"the arm goes on at {speed:.2f} rad/s: a goal to come to rest replaces what leads it")
+        message = f"the arm goes on at {speed:.2f} rad/s: a goal to come to rest replaces what leads it"
+        self._logger.warning(message, throttle_duration_sec=COMPLAINT)
         self._client.send_goal_async(FollowJointTrajectory.Goal(trajectory=trajectory_to_message(stop)))
         self.sent += 1
         return seconds + DELAY

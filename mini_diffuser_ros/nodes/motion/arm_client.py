@@ -333,12 +333,15 @@ class ArmClient(ControllerClient):
     # After
 
     def _check_over(self, goal: PacedGoal) -> None:
-        """A controller that reports success too early has to hold the arm where it is; else it may lead it anywhere."""
+        """A controller that reports success too early, or on the path, has to hold the arm: it may lead it anywhere."""
         left, sent = goal.left(time.monotonic()), self.brake.sent
-        if left > EARLY and (not self.brake.bring_to_rest(BRAKED_GRACE, HOLDS) or self.brake.sent > sent):
-            unrest = self._unrest()
+        if left <= EARLY and not goal.paced.holds:
+            return
+        rests = self.brake.bring_to_rest(BRAKED_GRACE, HOLDS if left > EARLY else OBEYS)
+        if self.brake.sent > sent or (left > EARLY and not rests):
+            early = f", {left:.1f} s early" if left > EARLY else ""
             raise MotionFaultError(
-                Result.ABORTED, f"{self.name} reported success {left:.1f} s early, and the arm moved on{unrest}"
+                Result.ABORTED, f"{self.name} reported success{early}, and the arm moved on{self._unrest()}"
             )
 
     def _check_arrival(self, trajectory: JointTrajectory, token: CancellationToken) -> None:

@@ -11,12 +11,14 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.nodes.motion.arm_brake import LOOKING
 from mini_diffuser_ros.nodes.motion.arm_client import ArmClient
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.motion.speed_control import SpeedControl
 from mini_diffuser_ros.nodes.ros.heartbeat import PERIOD, Heart, Listener
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 
@@ -81,6 +83,7 @@ class Stopping:
         group = MutuallyExclusiveCallbackGroup()
         node.create_service(Trigger, "mini_diffuser/stop", self._on_stop, callback_group=group)
         node.create_service(Trigger, "mini_diffuser/resume", self._on_resume, callback_group=group)
+        self._timer = steady_timer(node, LOOKING, self._look)
 
     def is_released(self) -> bool:
         """Whether the guard holds no stop that was resumed here."""
@@ -95,6 +98,11 @@ class Stopping:
         """What follows when the latch is closed."""
         self._interrupt(reason)
         self._state.publish(Bool(data=True))
+
+    def _look(self) -> None:
+        """Nothing moves while a stop holds, though the arm has rested in between and no goal was sent."""
+        if self._latch.reason and not self._arm.is_busy():
+            self._arm.brake.look()
 
     def _fill(self, beat: Heartbeat) -> None:
         beat.stop = self._resumed
