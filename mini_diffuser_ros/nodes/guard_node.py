@@ -27,7 +27,7 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.robots import load_robot, with_limits_of_file
-from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig
+from mini_diffuser_ros.sensing.arm_watch import HEARD_WITHIN, ArmWatch, WatchConfig
 from mini_diffuser_ros.sensing.errors import ContradictoryJointsError, FrozenJointsError
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
@@ -39,10 +39,8 @@ PERIOD = 0.02  # seconds between two looks
 CANCEL_PERIOD = 0.05  # seconds between two requests to end what goes on although the arm is stopped
 SETTLING = 1.5  # seconds that an arm may move after its controller's goal: motion_node knows more, and is to be first
 REST_TIMEOUT = 1.5  # seconds for the arm to come to rest after a stop
-PATIENCE = (
-    0.15  # seconds for which joint states and controller have to disagree: motion_node sees it as well, and ends it
-)
-SPEED_PATIENCE = 0.05  # seconds for which the arm has to be too fast
+PATIENCE = 0.15  # seconds for which joint states and controller have to disagree: motion_node sees and ends it as well
+SPEED_PATIENCE = 0.02  # seconds for which the arm has to be too fast
 CLOSING_TIMEOUT = 3.0  # seconds that the end of the node waits for motion_node to bring the arm to rest
 
 
@@ -114,9 +112,7 @@ class GuardNode(ManagedNode):
         self._reason = ""
         self._remembered = Heartbeat()  # the last of motion_node that said what the next one has to know
         self._active_since: float | None = None
-        self._ended: float | None = (
-            None  # when the controller's last goal did, while the arm is not known to rest since
-        )
+        self._ended: float | None = None  # when the last goal did; None once the arm has rested since
         self._wrong_since: float | None = None
         self._fast_since: float | None = None
         self._canceled = -float("inf")
@@ -141,6 +137,8 @@ class GuardNode(ManagedNode):
 
     def close(self) -> None:
         """Guard until motion_node, which has heard the same signal, has brought the arm to rest."""
+        if not self._heart.is_serving():
+            return  # another one does
         deadline = time.monotonic() + CLOSING_TIMEOUT
         while (self._arm.active() or self._goes_on()) and time.monotonic() < deadline:
             time.sleep(PERIOD)
@@ -163,7 +161,7 @@ class GuardNode(ManagedNode):
     def _on_motion(self, beat: Heartbeat) -> None:
         if beat.max_tool_speed > 0.0:
             self._speed.max_tool_speed = min(beat.max_tool_speed, self._max_tool_speed)
-        if not self._stop and (disagreement := self._disagreement(beat)):
+        if not self._stop and self._heart.is_serving() and (disagreement := self._disagreement(beat)):
             self._hold(disagreement)
         if beat.known:
             self._remembered = beat
@@ -197,12 +195,12 @@ class GuardNode(ManagedNode):
             if (self._arm.active() or self._gripper.active()) and now - self._canceled >= CANCEL_PERIOD:
                 self._cancel()
             self._brake.look()  # where a hand guides the arm its controller is not active, and takes no goal
-        elif problem := self._problem(now):
+        elif self._heart.is_serving() and (problem := self._problem(now)):
             self._hold(problem)
 
     def _note(self, now: float) -> None:
-        """Whether the controller has a goal, and whether the arm has come to rest since."""
-        if self._arm.active():
+        """Whether the controller has a goal, by its status or its feedback, and whether the arm has rested since."""
+        if self._arm.active() or self._watch.silence() < HEARD_WITHIN:
             self._ended = None
             self._active_since = self._active_since or now
         elif self._active_since is not None:

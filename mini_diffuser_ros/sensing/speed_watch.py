@@ -15,7 +15,7 @@ from mini_diffuser_ros.robots import RobotDescription
 
 Array = NDArray[np.float64]
 
-WINDOW = 0.1  # seconds over which a speed is measured: noise of 1e-4 rad is 3e-3 rad/s then
+WINDOW = 0.08  # seconds over which a speed is measured: noise of 1e-4 rad is 2e-3 rad/s then
 KEPT = 2.0  # seconds of states, within which one at least came without delay
 MOST = 4000  # of them
 MOST_DELAY = 0.5  # seconds by which a state may come late; what a stamp says beyond that is a clock that was set

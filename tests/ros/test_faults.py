@@ -441,14 +441,18 @@ def test_a_motion_node_that_hangs_or_dies_has_its_motion_ended_by_the_guard(
     peer.await_that(lambda: go(peer, LEFT).success)
 
 
-def test_a_second_motion_node_does_not_start_and_the_first_goes_on(peer: Peer, arm: StandInArm, nodes: Nodes) -> None:
+@pytest.mark.parametrize("kind", ["motion", "guard"])
+def test_a_second_one_of_a_node_does_not_start_and_the_motion_goes_on(
+    peer: Peer, arm: StandInArm, nodes: Nodes, kind: str
+) -> None:
     handle = begin(peer, arm)
-    first, second = nodes.processes["motion_node"], nodes.start("motion_node")
+    first, second = nodes.processes[f"{kind}_node"], nodes.start(f"{kind}_node")
     assert second.wait(DISCOVERY) == 1
-    assert "there is a motion node already, /faults/motion_node (process" in second.said()
-    assert peer.result_of(handle.get_result_async()).result.success
+    assert f"there is a {kind} node already, /faults/{kind}_node (process" in second.said()
+    result = peer.result_of(handle.get_result_async()).result
+    assert result.success, result.message
     assert first.is_running()
-    nodes.processes["motion_node"] = first
+    nodes.processes[f"{kind}_node"] = first
 
 
 def test_without_a_running_clock_nothing_moves_and_one_line_says_why(

@@ -58,7 +58,7 @@ LOOKING = 0.05  # seconds between looks whether a motion that is held may go on
 EXPLANATION = 0.3  # seconds within which a stop explains why a controller ended a goal
 # A controller compares at the same instant, we with where the arm was meant to be a moment ago.
 PATH_SLACK = 2.0
-MEASURED_ROOM = 0.05  # radians by which a servo may swing beyond where its reference may be
+MEASURED_ROOM = 0.03  # radians by which a servo may swing beyond where its reference may be
 GOAL_TIME = 1.0  # seconds that a controller may take after the end of a trajectory to be at its goal
 # What a stop within the limits of acceleration and jerk is for. Anything else that ends a motion does not wait for it.
 GENTLE = (

@@ -41,6 +41,7 @@ class Heart:
         self._sender = f"{node.get_fully_qualified_name()} (process {os.getpid()} on {socket.gethostname()})"
         self._began: float | None = None  # monotonic, of the first beat
         self._rival, self._rival_heard = "", -float("inf")
+        self._gives_way = False  # to another one that was first
         topic = f"{TOPIC}/{kind}"
         self._publisher = node.create_publisher(Heartbeat, topic, 10)
         node.create_subscription(Heartbeat, topic, self._on_beat, 10, callback_group=MutuallyExclusiveCallbackGroup())
@@ -56,7 +57,7 @@ class Heart:
 
     def is_serving(self) -> bool:
         """Whether the node has looked for another of its kind, and is the one."""
-        return self._began is not None and time.monotonic() - self._began >= LOOKING
+        return self._began is not None and not self._gives_way and time.monotonic() - self._began >= LOOKING
 
     def rival(self) -> str:
         """Another node of the kind that serves as well; empty if there is none."""
@@ -68,7 +69,8 @@ class Heart:
         if self.is_serving():
             if message.serving:
                 self._rival, self._rival_heard = message.sender, time.monotonic()
-        elif message.serving or message.instance < self._instance:
+        elif (message.serving or message.instance < self._instance) and not self._gives_way:
+            self._gives_way = True
             self._node.get_logger().fatal(
                 f"there is a {self._kind} node already, {message.sender}: end it first, or choose another namespace"
             )
