@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,3 +125,17 @@ def test_a_urdf_that_cannot_be_is_refused_in_one_line(urdf: str, words: str) -> 
 
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith("robot.urdf: ")
+
+
+def test_arms_are_told_apart_by_a_digest_of_their_limits() -> None:
+    digests = {load_robot(name).limits_digest() for name in ROBOTS}
+    assert len(digests) == len(ROBOTS)
+    fr3 = load_robot("fr3")
+    assert replace(fr3).limits_digest() == fr3.limits_digest()
+    changed = (
+        replace(fr3, velocity_curves=()),
+        replace(fr3, velocity_curves=fr3.velocity_curves[:1]),
+        replace(fr3, velocity_limits=fr3.velocity_limits * 1.01),
+        replace(fr3, position_limits=fr3.position_limits + 1e-3),
+    )
+    assert len({robot.limits_digest() for robot in (fr3, *changed)}) == 5

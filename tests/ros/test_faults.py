@@ -221,7 +221,7 @@ def test_a_stop_brings_an_arm_to_rest_that_does_not_obey_cancels(
 @pytest.mark.usefixtures("nodes")
 def test_an_arm_that_somebody_leads_without_a_goal_is_nobodys_to_stop(peer: Peer, arm: StandInArm) -> None:
     peer.await_that(lambda: go(peer, LEFT).success)
-    peer.await_that(lambda: has_rested(arm, 0.5))
+    peer.await_that(lambda: has_rested(arm, 1.5))
     goals, before = arm.goals, arm.positions()
     arm.lead(-0.6 * np.eye(7)[0], 0.4)  # faster than the guard lets a controller be
     peer.await_that(lambda: arm.speed() > 0.5)
@@ -236,11 +236,11 @@ def test_what_rested_in_a_stop_and_is_led_on_is_braked(peer: Peer, arm: StandInA
     peer.await_that(lambda: go(peer, LEFT).success)
     peer.call(Trigger, STOP)
     peer.await_that(lambda: has_rested(arm, 0.5))
-    before = arm.positions()
+    before, goals = arm.positions(), arm.goals
     arm.lead(-2.0 * np.eye(7)[0], 4.0)
-    peer.await_that(lambda: arm.speed() > 0.3)
-    peer.await_that(lambda: is_still(arm))
-    assert np.abs(arm.positions() - before).max() < 1.0
+    peer.await_that(lambda: arm.goals > goals)
+    peer.await_that(lambda: has_rested(arm, 0.5))
+    assert 0.001 < np.abs(arm.positions() - before).max() < 1.5
     peer.await_that(lambda: go(peer, LEFT).success)
 
 
@@ -291,7 +291,7 @@ def test_a_controller_that_plays_a_trajectory_too_fast_is_ended_on_the_way(peer:
         before = arm.positions()
         result = ended(peer, arm, peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT]))
     assert result.outcome == Result.OVERRIDDEN, result.message
-    assert "plays its trajectory too fast: fr3_joint" in result.message
+    assert "ahead of where its trajectory may be by now" in result.message
     assert np.abs(arm.positions() - before).max() < 0.7  # of the 0.98 rad that it is to the goal
     assert stays(peer, arm, LEFT)
     peer.await_that(lambda: go(peer, LEFT).success)
