@@ -33,16 +33,18 @@ class ConsentTerminal:
         self.ended = threading.Event()
         self._client = QuestionClient(node, self._show)
         if at_once:
+            forget_typed(lines)
             self._begin()
 
     def _show(self, text: str) -> None:
+        if self._reader.ident is None:
+            forget_typed(self._lines)
         write(f"{text}\nmay it begin? {WORDS}")
         self._begin()
 
     def _begin(self) -> None:
         with self._lock:
             if self._reader.ident is None:
-                forget_typed(self._lines)
                 self._reader.start()
 
     def _read(self) -> None:
@@ -68,6 +70,6 @@ def forget_typed(lines: TextIO) -> None:
 
 def asked(question: str, lines: TextIO, say: Callable[[str], None] = write) -> bool:
     """Whether a person says yes to a question; anything else, and silence, is no."""
-    say(f"{question} y, then ENTER")
     forget_typed(lines)
+    say(f"{question} y, then ENTER")
     return lines.readline().strip().lower() in ("y", "yes")

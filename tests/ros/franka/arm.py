@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 from control_msgs.action import FollowJointTrajectory
+from geometry_msgs.msg import TransformStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
+from tf2_ros import TransformBroadcaster
 
 from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
-from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, trajectory_from_message
+from mini_diffuser_ros.nodes.ros.messages import (
+    duration_from_seconds,
+    trajectory_from_message,
+    transform_from_matrix,
+)
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.realtime.trajectory_sampling import QUINTIC, JointReference, preceded, sample
 
@@ -23,6 +30,7 @@ from .hand import HandDriver
 STATE_PERIOD = 1.0 / 30.0  # seconds, of the joint_state_publisher that merges arm and hand
 FEEDBACK_PERIOD = 0.05  # seconds
 NOISE = 1e-5  # radians
+LEAD_TIME, LEAD_STEP = 0.4, 0.01  # seconds
 
 
 class Arm:
@@ -39,6 +47,8 @@ class Arm:
         frozen: whether joint states repeat the last ones for ever, with fresh stamps; the controller, which knows
             no better, counts its trajectories to their ends then and reports success.
         silent: whether there are none.
+        gives_way: whether a controller that compensates gravity alone lets somebody lead the arm, who says on
+            ``~/lead`` where to.
     """
 
     def __init__(self, node: Node, states: Node, robot: str, hand: HandDriver) -> None:
@@ -52,7 +62,9 @@ class Arm:
         self._newest: Any = None  # goal that is followed
         self._lock = threading.Lock()
         self._last = JointState()
-        self.follows, self.frozen, self.silent = True, False, False
+        self.follows, self.frozen, self.silent, self.gives_way = True, False, False, False
+        self._description, self._tf = description, TransformBroadcaster(states)
+        node.create_subscription(JointState, "~/lead", self._lead, 1, callback_group=ReentrantCallbackGroup())
         self._publisher = states.create_publisher(JointState, "/joint_states", 10)
         states.create_timer(STATE_PERIOD, self._publish)
         self._server = ActionServer(
@@ -91,6 +103,18 @@ class Arm:
         end_goal(goal, succeeded=False, canceled=goal.is_cancel_requested)
         return FollowJointTrajectory.Result(error_code=FollowJointTrajectory.Result.INVALID_GOAL)
 
+    def _lead(self, target: JointState) -> None:
+        """Somebody takes the arm by the hand, if it lets itself be taken."""
+        wanted = dict(zip(target.name, target.position, strict=True))
+        goal, start = np.array([wanted[name] for name in self._names]), self._positions
+        for share in np.linspace(0.0, 1.0, round(LEAD_TIME / LEAD_STEP)):
+            if not self.gives_way:
+                return
+            with self._lock:
+                self._positions = start + share * (goal - start)
+                self._velocities = (goal - start) / LEAD_TIME * (share < 1.0)
+            time.sleep(LEAD_STEP)
+
     def _feedback(self, goal: Any, positions: np.ndarray, velocities: np.ndarray, elapsed: float) -> None:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._names))
         feedback.header.stamp = self._node.get_clock().now().to_msg()
@@ -114,3 +138,13 @@ class Arm:
             )
         self._last.header.stamp = self._states.get_clock().now().to_msg()
         self._publisher.publish(self._last)
+        self._tf.sendTransform(
+            [self._frame(child) for child in (self._description.hand_frame, self._description.tcp_frame)]
+        )
+
+    def _frame(self, child: str) -> TransformStamped:
+        """As robot_state_publisher makes it of the joint states."""
+        joints = dict(zip(self._last.name, self._last.position, strict=True))
+        pose = self._description.forward_kinematics(joints)[child]
+        header = Header(stamp=self._last.header.stamp, frame_id=self._description.base_frame)
+        return TransformStamped(header=header, child_frame_id=child, transform=transform_from_matrix(pose))

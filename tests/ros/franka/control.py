@@ -114,7 +114,9 @@ class Control:
         return True
 
     def _follow(self) -> None:
-        self.arm.follows = self.hardware == "active" and self.controllers["fr3_arm_controller"].state == "active"
+        active = {name for name, one in self.controllers.items() if one.state == "active" and self.hardware == "active"}
+        self.arm.follows = "fr3_arm_controller" in active
+        self.arm.gives_way = "gravity_compensation_example_controller" in active
 
 
 class ControlServices:
