@@ -28,6 +28,7 @@ from mini_diffuser_ros.commands.recover import names_of
 from mini_diffuser_ros.doctor.cell_facts import cell_facts
 from mini_diffuser_ros.doctor.checks import Diagnosis, findings
 from mini_diffuser_ros.doctor.snapshot import Drivers, Snapshot, Software
+from mini_diffuser_ros.nodes.cameras.device_serials import DeviceSerials
 from mini_diffuser_ros.nodes.doctor.graph_survey import survey_graph
 from mini_diffuser_ros.nodes.doctor.questions_to_nodes import controllers_of, sim_time_of
 from mini_diffuser_ros.nodes.doctor.setup_listener import SetupListener
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
     drivers = _drivers(node, names_of_motion_node(node) or _names(options))
     listener = SetupListener(node, drivers)
+    cell = None if options.cell is None else cell_facts(options.cell, datetime.now(timezone.utc))
+    devices = DeviceSerials(node, cell.serials if cell else {})
     graph = survey_graph(node, [node.resolve_topic_name(one) for one in OUR_ACTIONS])
     ours = [name for name in graph.nodes if name.rpartition("/")[2] in CLASSES]
     sim_time = sim_time_of(node, dict.fromkeys(ours))
@@ -90,9 +93,9 @@ def _snapshot(node: Node, options: argparse.Namespace) -> Snapshot:
         diagnostics=listener.diagnostics(),
         homed=listener.homed(),
         cameras=listener.cameras(),
-        streaming=listener.streaming(),
+        streaming={**listener.streaming(), **devices.known()},
         devices=_plugged_in(),
-        cell=None if options.cell is None else cell_facts(options.cell, datetime.now(timezone.utc)),
+        cell=cell,
     )
 
 

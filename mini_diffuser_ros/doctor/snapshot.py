@@ -149,7 +149,7 @@ class Snapshot:
         clock_runs: whether /clock advanced.
         diagnostics: (node and part, level 0 to 3, message) newest of each.
         homed: what motion_node says of the gripper's homing; empty where it says nothing.
-        streaming: camera: serial number of the device that realsense_node has as it.
+        streaming: camera: serial number of the device that its driver has as it, where that says so.
         devices: serial number: model, of the RealSense cameras plugged in here; None where they cannot be listed.
         cell: None where no file was given.
     """

@@ -18,6 +18,7 @@ from mini_diffuser_ros.cell import Cell, cell_digest
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
 from mini_diffuser_ros.nodes.cameras.camera_topics import calibration_of
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
+from mini_diffuser_ros.nodes.cameras.device_serials import DeviceSerials
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, digest_of
@@ -102,6 +103,7 @@ class PerceptionNode(ManagedNode):
         content = parameters.settings(ContentConfig(), "content")
         self._robot = load_robot(robot)
         self._fusion = self._fusion_settings(parameters, cell)
+        self._devices = DeviceSerials(self, {name: cell.cameras[name].serial for name in cameras} if cell else {})
 
         self._joints = JointHistory()
         self._collector: FrameCollector[Any, CameraInfo] = FrameCollector(
@@ -280,7 +282,8 @@ class PerceptionNode(ManagedNode):
             if frame.camera in read
         ]
         blind = self._watch.blind(views)
-        faults = self._watch.faults(pictures, views, blind, partial(self._link_poses, frames), steady)
+        faults = dict(self._watch.faults(pictures, views, blind, partial(self._link_poses, frames), steady))
+        faults |= self._devices.faults()
         for name, reason in blind.items():
             self._name_problem(name, reason)
         if not faults:

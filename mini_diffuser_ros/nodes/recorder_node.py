@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -141,7 +142,8 @@ class RecorderNode(ManagedNode):
         lead = parameters.number(
             "camera.max_clock_lead", 0.05, "seconds that an image may be stamped in the future", 0.0, 60.0
         )
-        return RecorderCameras(self, self.awake, names, transports, sync, lead, content, self._token.notify)
+        serials = {name: cell.cameras[name].serial for name in names} if cell else {}
+        return RecorderCameras(self, self.awake, names, transports, sync, lead, content, self._token.notify, serials)
 
     def _make_maker(
         self,
@@ -163,6 +165,8 @@ class RecorderNode(ManagedNode):
             1.0,
         )
         config = parameters.settings(KeyframeConfig(), "keyframe")
+        # In runs the arm is moved by these joint states, and motion_node fails where they do not follow.
+        config = replace(config, repeats=config.repeats or self._mode == "runs")
         own = FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace)
         fusion = parameters.settings(own, "fusion", without=("frame",))
         lenses = {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {}

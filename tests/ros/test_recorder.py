@@ -230,6 +230,20 @@ def test_what_cameras_cannot_have_seen_is_refused_by_name_and_the_truth_is_recor
             assert np.all(view.depth > 0.8)
 
 
+def test_joint_states_that_never_changed_make_no_first_keyframe(
+    record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm
+) -> None:
+    arm.lie("joints", "all")
+    try:
+        recorder = record()
+        recorder.start()
+        peer.await_that(lambda: "where they were when the recorder began to listen" in recorder.mark().message)
+    finally:
+        arm.lie("joints")
+    peer.await_that(lambda: recorder.mark().keyframes == 1)
+    assert recorder.tell("drop_episode").success
+
+
 def test_keyframes_are_marked_where_the_arm_stops_and_where_the_gripper_changes(
     record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm, done: Callable[[], list[Episode]]
 ) -> None:

@@ -36,7 +36,8 @@ class KeyframeConfig:
         timeout: seconds that may pass until the arm rests and every camera has delivered.
         tool_pose: tf, or joints: forward kinematics of the robot description, where nobody publishes the arm's TF.
         max_tool_difference: metres that the two may differ by; more means a wrong robot description or another tool.
-        repeats: whether joint states may be bit for bit those of the last keyframe, as those of a simulated arm are.
+        repeats: whether joint states may not have changed by a bit since the last keyframe, or at all, as those of a
+            simulated arm.
     """
 
     timeout: float = 5.0
@@ -104,6 +105,8 @@ class KeyframeMaker:
         self._robot, self._config, self._settle_time, self._fusion = joints.robot, config, settle_time, fusion
         self._watch = self._new_watch()
         self._last: Keyframe | None = None
+        self._unchanged = len(joints.robot.arm_joint_names)  # what counts as changes of joint states that never changed
+        self._changes = self._unchanged  # until the last keyframe
 
     def go_on_from(self, last: Keyframe | None) -> None:
         """Compare the next keyframe with the last one of its episode.
@@ -165,8 +168,9 @@ class KeyframeMaker:
 
     def _taken(self, capture: Capture) -> Mapping[str, ImageFrame] | None:
         taken = capture.taken(self._joints.rest.rests())
-        if taken is None and (frozen := self._cameras.frozen()):
-            raise NodeError(f"no keyframe: {'; '.join(frozen)}")
+        faults = self._cameras.of_other_devices() or (self._cameras.frozen() if taken is None else [])
+        if faults:
+            raise NodeError(f"no keyframe: {'; '.join(faults)}")
         return taken
 
     def _what_lacks(self, capture: Capture) -> str:
@@ -202,6 +206,7 @@ class KeyframeMaker:
                 f"{self._fusion.workspace.upper} m in {self._robot.base_frame} (fusion.workspace); is the "
                 "cameras' calibration in TF right?"
             )
+        _, self._changes = self._joints.changes()
         keyframe = Keyframe(pose, gripper_open, newest.stamp, lambda: cloud, lambda: views, positions)
         return MadeKeyframe(keyframe, len(cloud), len(views))
 
@@ -217,17 +222,20 @@ class KeyframeMaker:
             raise NodeError("no keyframe: " + "; ".join(f"camera {name}: {fault}" for name, fault in faults.items()))
 
     def _check_moved(self, positions: Mapping[str, float], gripper_open: bool) -> None:
-        """Refuse joint states that are bit for bit what they were: no encoder measures the same twice."""
-        last = self._last
-        if last is None or self._config.repeats or gripper_open != last.gripper_open:
-            return
-        arm = self.arm(positions)
-        if arm == self.arm(last.joint_positions):
+        """Refuse joint states none of which has changed by a bit since the last keyframe, or since the beginning.
+
+        No encoder measures the same twice. Joint states without noise change when the arm moves, as it has to from one
+        keyframe to the next; and before the first, or nobody knows whether they follow it.
+        """
+        acts = self._last is not None and gripper_open != self._last.gripper_open
+        _, changes = self._joints.changes()
+        if changes == self._changes and not acts and not self._config.repeats:
             name = self._robot.arm_joint_names[0]
+            since = "at the last keyframe" if changes > self._unchanged else "when the recorder began to listen"
             raise NodeError(
-                f"no keyframe: all joints are bit for bit where they were at the last keyframe, {name} at "
-                f"{arm[name]:.6f} rad: if the arm has moved, its driver hangs, restart it; joint states without noise "
-                "need keyframe.repeats:=true"
+                f"no keyframe: all joints are bit for bit where they were {since}, {name} at {positions[name]:.6f} "
+                "rad: move the arm a little; if it has moved, its driver hangs, restart it; an arm without noise that "
+                "is not to move needs keyframe.repeats:=true"
             )
 
     def _new_watch(self) -> ContentWatch:

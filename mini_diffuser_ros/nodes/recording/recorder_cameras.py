@@ -20,6 +20,7 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import (
     subscribe_camera,
 )
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame
+from mini_diffuser_ros.nodes.cameras.device_serials import DeviceSerials
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, seconds
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
@@ -56,6 +57,7 @@ class RecorderCameras:
         max_clock_lead: seconds that an image may be stamped in the future.
         content: when a picture counts as frozen.
         notify: called when something arrives that somebody may wait for.
+        serials: camera to the serial number that its device is to have; others may have any.
 
     Attributes:
         misleads: camera to why no keyframe could be made of what it showed last.
@@ -71,6 +73,7 @@ class RecorderCameras:
         max_clock_lead: float,
         content: ContentConfig,
         notify: Callable[[], None],
+        serials: Mapping[str, str] | None = None,
     ) -> None:
         self.names = tuple(names)
         self.transports = transports
@@ -80,6 +83,7 @@ class RecorderCameras:
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
         self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, awake.now(), calibration_of)
         self._content = content
+        self._devices = DeviceSerials(node, serials or {})
         self._pictures = {(name, kind): StillPictureWatch(content.still_after) for name in names for kind in KINDS}
         self._still = dict.fromkeys(names, "")
         self.misleads: Mapping[str, str] = {}
@@ -105,7 +109,7 @@ class RecorderCameras:
             self._captures.remove(capture)
 
     def problem(self, camera: str) -> str:
-        """What is wrong with a camera's topics: silent, from the future, of several cameras, frozen; or empty."""
+        """What is wrong with a camera: silent, from the future, several, another device, frozen; or empty."""
         faults = [
             fault
             for topic, arrival in zip((COLOR_TOPIC, DEPTH_TOPIC), self._monitor.arrivals(camera), strict=True)
@@ -115,6 +119,8 @@ class RecorderCameras:
             faults.append(f"nothing on {camera}/{INFO_TOPIC} yet")
         if self._monitor.has_several_senders(camera):
             faults.append(f"images are {SEVERAL_SENDERS}")
+        if strange := self._devices.fault(camera):
+            faults.append(strange)
         if not faults and self._still[camera]:
             faults.append(self._still[camera])
         return f"camera {camera}: {', '.join(faults)}" if faults else ""
@@ -122,6 +128,10 @@ class RecorderCameras:
     def frozen(self) -> list[str]:
         """What is wrong with cameras that go on sending the same picture, one line a camera."""
         return [self.problem(camera) for camera, still in self._still.items() if still]
+
+    def of_other_devices(self) -> list[str]:
+        """What is wrong with cameras that are other devices than the cell says, one line a camera."""
+        return [f"camera {camera} {fault}" for camera, fault in self._devices.faults().items()]
 
     def _fault(self, topic: str, arrival: Arrival | None) -> str:
         """What is wrong with the newest image on a topic, in words that name the topic; empty if nothing is."""
