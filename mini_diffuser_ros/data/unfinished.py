@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from mini_diffuser_ros.data.checks import check_sentences
 from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.formats.episode_file import Origin, join_recordings, read_episode, read_origin, write_images
@@ -68,11 +69,11 @@ class UnfinishedEpisode:
             provenance: in which world it is made.
 
         Raises:
-            DataError: if task or sentences cannot be those of an episode, or the disk cannot be written to.
+            DataError: if nobody could train on such sentences, the task cannot name a file, or the disk cannot be
+                written to.
         """
         check_task(task)
-        if not sentences or not all(sentence.strip() for sentence in sentences):
-            raise DataError(f"sentences are {list(sentences)}, expected at least one and none that is empty")
+        check_sentences(sentences)
         now = datetime.now().astimezone()
         try:
             folder, lock = _new_folder(store.path / UNFINISHED, f"{task}-{now:%Y%m%d-%H%M%S}")

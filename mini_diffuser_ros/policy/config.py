@@ -14,6 +14,7 @@ from typing import Any, Literal
 from mini_diffuser_ros.policy.official.config import OfficialBehaviour
 from mini_diffuser_ros.policy.text import encoder_names
 from mini_diffuser_ros.records import Workspace
+from mini_diffuser_ros.sentences import MAX_TOKENS
 from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields, not_expected, with_values
 
 Curve = Literal["z", "z-trans", "hilbert", "hilbert-trans"]
@@ -60,7 +61,7 @@ class TextConfig:
 
     encoder: str = "minilm"
     width: int = bounded(384, 1, _MANY)
-    max_tokens: int = bounded(48, 1, _MANY)
+    max_tokens: int = bounded(MAX_TOKENS, 1, _MANY)
     hidden: int = bounded(128, 1, _MANY)
 
     def __post_init__(self) -> None:

@@ -5,11 +5,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
+from mini_diffuser_ros.robots import load_robot
 
 EpisodeMaker = Callable[..., Episode]
 
-JOINTS = {f"panda_joint{i}": 0.1 * i - 0.5 for i in range(1, 8)} | {"panda_finger_joint1": 0.04}
+PANDA = load_robot("panda")
+
+
+def _random_joints(rng: np.random.Generator) -> dict[str, float]:
+    low, high = PANDA.position_limits.T
+    arm = rng.uniform(low, high)
+    return dict(zip(PANDA.arm_joint_names, arm.tolist(), strict=True)) | {"panda_finger_joint1": 0.04}
 
 
 def _random_view(name: str, stamp: float, rng: np.random.Generator) -> CameraView:
@@ -33,13 +41,14 @@ def random_episode(
 
     def keyframe(stamp: float) -> Keyframe:
         views = tuple(_random_view(name, stamp + 0.01, rng) for name in cameras)
+        joints = _random_joints(rng)
         return Keyframe(
-            pose=rng.uniform(-1.0, 1.0, 7),
+            pose=pose_from_matrix(PANDA.forward_kinematics(joints)[PANDA.tcp_frame]),
             gripper_open=bool(rng.integers(2)),
             stamp=stamp,
             load_cloud=lambda: Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "panda_link0"),
             load_views=lambda: views,
-            joint_positions=JOINTS,
+            joint_positions=joints,
         )
 
     frames = tuple(keyframe(1.5 * t) for t in range(keyframes))

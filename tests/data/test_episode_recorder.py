@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from mini_diffuser_ros.records import CameraView, Cloud, Keyframe
 def keyframe(x: float, gripper_open: bool = True) -> Keyframe:
     view = CameraView(
         name="front",
-        color=np.zeros((4, 6, 3), np.uint8),
+        color=np.arange(72, dtype=np.uint8).reshape(4, 6, 3),
         depth=np.ones((4, 6), np.float32),
         intrinsics=np.array([[5.0, 0.0, 2.5], [0.0, 5.0, 1.5], [0.0, 0.0, 1.0]]),
         base_from_camera=np.eye(4),
@@ -151,3 +153,55 @@ def test_failed_runs_have_numbers_of_their_own_kind_too(recorder: EpisodeRecorde
         recorder.end(failed)
     names = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.zip"))
     assert names == ["failed/stack_cups-000000.zip", "failed/stack_cups-000002.zip", "stack_cups-000001.zip"]
+
+
+@pytest.mark.parametrize(
+    ("sentences", "said"),
+    [
+        ((), "there is no sentence"),
+        (("stack the cups", "stack " + "the red cup and " * 12 + "the blue cup"), "has 54 tokens, expected at most 48"),
+        (("stack\x07 the cups",), r"holds '\\x07', which is no letter"),
+        (("\N{LEMON}\N{LEMON}",), "holds no word that the sentence encoder knows"),
+        (("a" * 10**7,), "has 10000000 characters, expected at most 1000: say it in fewer words"),
+    ],
+)
+def test_a_sentence_that_training_would_refuse_is_refused_at_the_start(
+    recorder: EpisodeRecorder, sentences: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(DataError, match=said) as caught:
+        recorder.start("stack_cups", sentences, 0)
+    assert len(str(caught.value)) < 200
+    assert recorder.progress.state == RecorderState.IDLE
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda k: replace(k, pose=[50.0, 0, 0.2, 1, 0, 0, 0]), "the tool is at \\(50, 0, 0.2\\) m, a panda reaches"),
+        (lambda k: replace(k, pose=[1e300, 0, 0.2, 1, 0, 0, 0]), "the tool is at \\(1e\\+300, 0, 0.2\\) m"),
+        (lambda k: replace(k, pose=[0.3, 0, 0.2, 1, 1, 0, 0]), "quaternion of norm 1.414, expected 1"),
+        (
+            lambda k: with_view(k, intrinsics=np.diag([-5.0, 5.0, 1.0])),
+            "focal lengths -5, 5 pixels, expected 0.6 to",
+        ),
+        (lambda k: with_view(k, base_from_camera=np.diag([1.0, 1, -1, 1])), "mirrored"),
+        (lambda k: with_view(k, depth=np.zeros((4, 6), np.float32)), "depth measures nothing"),
+        (lambda k: with_view(k, color=np.zeros((4, 6, 3), np.uint8)), "every pixel is \\[0, 0, 0\\]"),
+    ],
+)
+def test_a_keyframe_that_cannot_be_is_refused_and_what_was_marked_stays(
+    recorder: EpisodeRecorder, change: Callable[[Keyframe], Keyframe], said: str
+) -> None:
+    start(recorder)
+    recorder.add(keyframe(0.3))
+    with pytest.raises(DataError, match=said) as caught:
+        recorder.add(change(keyframe(0.4)))
+    assert "\n" not in str(caught.value)
+    assert recorder.progress.keyframes == 1
+    assert recorder.add(keyframe(0.4)) == "keyframe 2"
+
+
+def with_view(frame: Keyframe, **changes: object) -> Keyframe:
+    [view] = frame.views
+    changed = replace(view, **changes)
+    return replace(frame, load_views=lambda: (changed,))

@@ -10,7 +10,7 @@ import mini_diffuser_ros
 
 PACKAGE = Path(mini_diffuser_ros.__file__).parent
 FLOORS = (
-    {"geometry", "records", "support", "robots", "cell"},
+    {"geometry", "records", "sentences", "support", "robots", "cell"},
     {"perception", "sensing", "policy", "motion", "data"},
     {"running", "training", "simulation", "calibration", "doctor"},
     {"evaluation", "viewing"},

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.data.checks import check_keyframe, check_sentences
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import MAX_JSON_BYTES, Fields, parse_json
 from mini_diffuser_ros.data.formats.images import (
@@ -32,7 +33,7 @@ from mini_diffuser_ros.data.formats.images import (
     encode_depth,
 )
 from mini_diffuser_ros.data.store.cloud_codec import POSITION_UNIT, decode_positions, encode_positions
-from mini_diffuser_ros.perception import FusionConfig, PerceptionError, check_view, fuse_views
+from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views
 from mini_diffuser_ros.perception.distortion import check_distortion
 from mini_diffuser_ros.records import (
     TABLE,
@@ -87,11 +88,17 @@ def write_images(stream: BinaryIO, episode: Episode, robot: str | None, frame: s
         DataError: if something is missing that a reader would need, naming it.
     """
     _check_episode(episode, least)
+    check_sentences(episode.sentences)
+    described = None if robot is None else load_robot(robot)
+    own = described if described is not None and described.base_frame == frame else None
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         keyframes = []
         for number, keyframe in enumerate(episode.keyframes):
             place = f"episode {episode.source}: keyframe {number}"
-            cameras = _write_views(archive, number, keyframe.views, place)
+            views = keyframe.views
+            _check_views(views, place)
+            check_keyframe(keyframe, views, own, place)
+            cameras = [_write_view(archive, number, view) for view in views]
             keyframes.append({**_keyframe_fields(keyframe, place), "cameras": cameras})
         common = {"robot": robot, "base_frame": frame, "depth_unit_metres": DEPTH_UNIT}
         shown = Provenance((), (Path(robot).name,) if robot else (), (), _names_of_cameras(keyframes))
@@ -347,10 +354,8 @@ def _keyframe_fields(keyframe: Keyframe, place: str) -> dict[str, Any]:
     }
 
 
-def _write_views(
-    archive: zipfile.ZipFile, number: int, views: Sequence[CameraView], place: str
-) -> list[dict[str, Any]]:
-    """Add a keyframe's images to the archive; returns its cameras' entries of the index."""
+def _check_views(views: Sequence[CameraView], place: str) -> None:
+    """Refuse a keyframe without images, or one with more than a reader takes."""
     if not views:
         raise DataError(f"{place}: has no camera views")
     if len({view.name for view in views}) != len(views):
@@ -361,14 +366,10 @@ def _write_views(
             f"{place}: {len(views)} cameras with {pixels} pixels, expected at most {MAX_CAMERAS} with"
             f" {MAX_PIXELS_TOGETHER} together"
         )
-    return [_write_view(archive, number, view, place) for view in views]
 
 
-def _write_view(archive: zipfile.ZipFile, number: int, view: CameraView, place: str) -> dict[str, Any]:
-    try:
-        check_view(view)
-    except PerceptionError as error:
-        raise DataError(f"{place}: {error}") from error
+def _write_view(archive: zipfile.ZipFile, number: int, view: CameraView) -> dict[str, Any]:
+    """Add the images of a view to the archive; returns its entry of the index."""
     color, depth = f"{number}/{view.name}.color.png", f"{number}/{view.name}.depth.png"
     _add(archive, color, encode_color(view.color))
     _add(archive, depth, encode_depth(view.depth))

