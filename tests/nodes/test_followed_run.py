@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from action_msgs.msg import GoalStatus
 
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent, task_of
+from mini_diffuser_ros.data.task_names import task_of
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent
 
 EXECUTING, SUCCEEDED, ABORTED = GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED
 

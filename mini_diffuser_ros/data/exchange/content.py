@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 
 import numpy as np
 
@@ -22,7 +21,9 @@ class ContentDigest:
     """
 
     def __init__(self, episode: Episode, robot: str | None, frame: str) -> None:
-        about = (episode.task, episode.variation, episode.sentences, asdict(episode.provenance), robot, frame)
+        # Which robots and cameras there are is added to the world when an episode is written.
+        world = (episode.provenance.worlds, episode.provenance.cells)
+        about = (episode.task, episode.variation, episode.sentences, world, robot, frame)
         self._digest = hashlib.sha256(json.dumps(about).encode())
 
     def add(self, keyframe: Keyframe, views: tuple[CameraView, ...]) -> str:

@@ -27,6 +27,7 @@ from mini_diffuser_ros.data.exchange.lerobot_layout import (
     DEPTH,
     DIGEST,
     EPISODE,
+    EPISODE_VERSION,
     EXTRINSICS,
     GRIPPER_NAME,
     IMAGES,
@@ -49,9 +50,6 @@ from mini_diffuser_ros.data.store.database import DatabaseEpisode
 from mini_diffuser_ros.perception import PerceptionError, check_view
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
 from mini_diffuser_ros.support.files import flush_folder
-
-EPISODE_VERSION = 1
-"""Of the text that :data:`EPISODE` carries."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ EPISODE = "mini_diffuser.episode"
 """A text that each frame carries, JSON: what LeRobot has no place for. As a declared feature it stays with its frames
 when LeRobot's own tools split, merge or thin out a dataset; files beside theirs do not."""
 
+EPISODE_VERSION = 1
+"""Of what that text says."""
+
 DIGEST = "mini_diffuser.digest"
 """A text that each frame carries: digest of its episode's content up to and with this frame."""
 
@@ -91,6 +94,10 @@ class Info:
     def data_file(self, chunk: int, file: int) -> Path:
         """A file of frames."""
         return _inside(self.root, self.data_path, chunk_index=chunk, file_index=file)
+
+    def inside(self, file: Path) -> Path:
+        """A file that was found below the root, unless a symbolic link leads out of it."""
+        return _inside(self.root, str(file.relative_to(self.root)).replace("{", "{{").replace("}", "}}"))
 
     def video_file(self, feature: str, chunk: int, file: int) -> Path:
         """A file of a camera's video.

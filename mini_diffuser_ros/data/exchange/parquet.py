@@ -105,32 +105,14 @@ class ParquetFile:
             array = self._parquet.read(columns=[column], use_threads=False).column(column).combine_chunks()
             return nested_numbers(array, (self.rows, *shape)).astype(np.float64)
 
-    def texts(self, column: str, most: int) -> list[str]:
-        """A column of texts.
-
-        Args:
-            column: its name.
-            most: characters that all together may have, each as often as it occurs.
-
-        Raises:
-            EpisodeFileError: if it is of another kind, has gaps or more characters.
-        """
-        self.require([column])
-        total, found = 0, []
-        with self._one_line():
-            # A row at a time: what is there once and repeated a million times is small until it is unpacked.
-            for value in self._values_of((column,), range(self.rows)):
-                text = value[1][column].as_py()
-                if not isinstance(text, str):
-                    raise EpisodeFileError(self.file, f"{column} is {text!r:.60}, expected a text")
-                total += len(text)
-                if total > most:
-                    raise EpisodeFileError(self.file, f"{column} has more than {most} characters together")
-                found.append(text)
-        return found
+    def fault(self, column: str, problem: str) -> EpisodeFileError:
+        """The error that something is wrong with the values of a column."""
+        return EpisodeFileError(self.file, f"{column}: {problem}")
 
     def values(self, columns: Sequence[str], rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Number and values, as pyarrow has them, of some rows, one row at a time.
+        """Number and values of some rows, a row at a time: each value is a pyarrow array of one.
+
+        What is in the file once and repeated a million times is small until it is unpacked, so it is not, all at once.
 
         Args:
             columns: their names.
@@ -140,19 +122,20 @@ class ParquetFile:
             EpisodeFileError: if they cannot be read.
         """
         self.require(columns)
-        with self._one_line():
-            yield from self._values_of(tuple(columns), rows)
-
-    def _values_of(self, columns: tuple[str, ...], rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         wanted = np.asarray(rows, dtype=np.int64)
         for group, (start, stop) in enumerate(zip(self._starts[:-1], self._starts[1:], strict=True)):
             inside = wanted[(wanted >= start) & (wanted < stop)]
             if not len(inside):
                 continue
-            batches = self._parquet.iter_batches(1, row_groups=[group], columns=list(columns), use_threads=False)
-            for row, batch in zip(range(int(start), int(inside[-1]) + 1), batches, strict=False):
+            with self._one_line():
+                batches = self._parquet.iter_batches(1, row_groups=[group], columns=list(columns), use_threads=False)
+            for row in range(int(start), int(inside[-1]) + 1):
+                with self._one_line():
+                    batch = next(batches, None)
+                if batch is None:
+                    raise EpisodeFileError(self.file, f"ends before its row {row}")
                 if row in inside:
-                    yield row, {column: batch.column(column)[0] for column in columns}
+                    yield row, {column: batch.column(column) for column in columns}
 
     def _values(self, column: str) -> int:
         """How many values a column, and those whose names begin with its own and a dot, say that they have."""
@@ -170,7 +153,14 @@ class ParquetFile:
             raise
         except OSError as error:
             raise EpisodeFileError(self.file, f"cannot be read ({error.strerror or one_line(error):.200})") from error
-        except (arrow.ArrowException, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        except (
+            arrow.ArrowException,
+            ValueError,
+            KeyError,
+            TypeError,
+            OverflowError,
+            MemoryError,
+        ) as error:
             raise EpisodeFileError(self.file, f"is no readable parquet file ({one_line(error):.200})") from error
 
 

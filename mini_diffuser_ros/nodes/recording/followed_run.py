@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -89,8 +88,3 @@ class FollowedRun:
         active = [goal for goal in self._executions if goal.is_active]
         if self._obeyed is None and active:
             self._obeyed = max(active, key=lambda goal: goal.accepted).identity
-
-
-def task_of(sentence: str) -> str:
-    """A task's name for a sentence: its words, e.g. ``press_the_blue_button``."""
-    return re.sub(r"[^a-z0-9]+", "_", sentence.lower()).strip("_")[:60].rstrip("_") or "sentence"

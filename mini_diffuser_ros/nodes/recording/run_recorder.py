@@ -12,7 +12,8 @@ from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.data import check_task
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderState
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent, task_of
+from mini_diffuser_ros.data.task_names import task_of
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.recording.recording_session import RecordingSession

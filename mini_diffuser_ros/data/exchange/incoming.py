@@ -1,0 +1,115 @@
+"""Where episodes of other formats go: a folder of recordings that knows by content what it has already."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
+from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.data.exchange.content import ContentDigest
+from mini_diffuser_ros.data.formats.episode_file import write_images
+from mini_diffuser_ros.data.formats.recordings import RecordedEpisode, find_episodes
+from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.records import Cloud, Episode
+from mini_diffuser_ros.support.files import flush_folder, whole_file
+
+
+@dataclass(frozen=True)
+class IncomingEpisode:
+    """An episode that is to become a recording.
+
+    Attributes:
+        episode: its keyframes have camera views; its ``source`` is what the recording says of where it came from.
+        robot: name of the robot description whose points are to be taken out of the clouds; None for none.
+        frame: of poses and views.
+        name: that it had as a recording, empty where it was none.
+        digests: of its content up to and with each keyframe, as it went out; empty where they are not known.
+        exported_robot: that they were made with.
+    """
+
+    episode: Episode
+    robot: str | None
+    frame: str
+    name: str = ""
+    digests: Sequence[str] = ()
+    exported_robot: str | None = None
+
+
+Reading = Callable[[], IncomingEpisode]
+"""Reads one episode when it is called."""
+
+
+def no_cloud() -> Cloud:
+    """For keyframes that come in: they are written first, and their clouds are made when they are read."""
+    raise AssertionError("an episode that comes in has no clouds yet")
+
+
+class IncomingFolder:
+    """Adds episodes to a folder of recordings.
+
+    Args:
+        path: the folder; made if missing.
+
+    Raises:
+        DataError: if it cannot be made or read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._store = EpisodeStore(path)
+        there = find_episodes(path, None, None)
+        self._known = {stored.digest() for stored in there.stored} if there else set()
+
+    def add(self, incoming: IncomingEpisode) -> Path | None:
+        """Write an episode.
+
+        Returns:
+            the new file, on the disk before this returns; None if there is one of the same content.
+
+        Raises:
+            DataError: if the episode lacks something, is not what went out, or cannot be written.
+        """
+        check_task(incoming.episode.task)
+        try:
+            with TemporaryDirectory(dir=self._store.path, prefix=".import-") as folder:
+                file = Path(folder) / "episode.zip"
+                with whole_file(file) as partial, partial.open("wb") as stream:
+                    write_images(stream, incoming.episode, incoming.robot, incoming.frame)
+                written = RecordedEpisode(file, FusionConfig())
+                _compare(written.read(), incoming)
+                digest = written.digest()
+                if digest in self._known:
+                    return None
+                named = self._name(file, incoming)
+                self._known.add(digest)
+        except OSError as error:
+            raise DataError(f"cannot write into {self._store.path}: {error.strerror or error}") from error
+        return named
+
+    def _name(self, file: Path, incoming: IncomingEpisode) -> Path:
+        """Give the file the name that it had, if it was made from a seed and the name is free, or the next number."""
+        seeded = re.fullmatch(rf"{incoming.episode.task}-seed(\d{{8,18}})", incoming.name)
+        if seeded:
+            named = self._store.file_of(incoming.episode.task, int(seeded[1]))
+            with suppress(FileExistsError):
+                os.link(file, named)
+                flush_folder(self._store.path)
+                return named
+        return self._store.adopt(file, incoming.episode.task)
+
+
+def _compare(written: Episode, incoming: IncomingEpisode) -> None:
+    """Refuse what is not what went out."""
+    if not incoming.digests:
+        return
+    digest = ContentDigest(written, incoming.exported_robot, incoming.frame)
+    for number, (keyframe, expected) in enumerate(zip(written.keyframes, incoming.digests, strict=True)):
+        if digest.add(keyframe, keyframe.views) != expected:
+            raise DataError(
+                f"{incoming.episode.source}: keyframe {number} is not what was exported: something was changed since"
+            )
