@@ -116,16 +116,14 @@ def _keyframes(folder: LeRobotFolder, place: EpisodePlace, about: list[Fields]) 
 
 
 def _lenses(folder: LeRobotFolder, place: EpisodePlace, camera: str) -> _Lenses:
-    stamps, intrinsics, extrinsics, lens = (
-        folder.numbers(place, beginning + camera) for beginning in (STAMPS, INTRINSICS, EXTRINSICS, LENS)
-    )
-    shapes = ((), (3, 3), (4, 4), (LENS_VALUES,))
-    for name, values, shape in zip(
-        (STAMPS, INTRINSICS, EXTRINSICS, LENS), (stamps, intrinsics, extrinsics, lens), shapes, strict=True
-    ):
+    shapes = {STAMPS: (), INTRINSICS: (3, 3), EXTRINSICS: (4, 4), LENS: (LENS_VALUES,)}
+    found = []
+    for beginning, shape in shapes.items():
+        values = folder.numbers(place, beginning + camera)
         if values.shape[1:] != shape:
-            raise EpisodeFileError(place.file, f"{name}{camera} is of shape {values.shape[1:]}, expected {shape}")
-    return _Lenses(camera, stamps, intrinsics, extrinsics, lens)
+            raise EpisodeFileError(place.file, f"{beginning}{camera} is of shape {values.shape[1:]}, expected {shape}")
+        found.append(values)
+    return _Lenses(camera, *found)
 
 
 def _views(

@@ -48,6 +48,11 @@ class ParquetFile:
 
     Raises:
         EpisodeFileError: if it is no readable parquet file, or larger than any that is read.
+
+    Attributes:
+        file: as given.
+        rows: how many there are.
+        columns: their names, of nested ones the outermost.
     """
 
     def __init__(self, file: Path) -> None:
@@ -65,8 +70,11 @@ class ParquetFile:
                 thrift_string_size_limit=2**24,
                 thrift_container_size_limit=10**6,
             )
-        about = self._parquet.metadata
-        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+            about = self._parquet.metadata
+            groups = [about.row_group(number) for number in range(about.num_row_groups)]
+            chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+            self._claimed = [(f"{chunk.path_in_schema}.", int(chunk.num_values)) for chunk in chunks]
+            self.columns = tuple(self._parquet.schema_arrow.names)
         largest = max((group.total_byte_size for group in groups), default=0)
         if not 0 <= about.num_rows <= MAX_ROWS or sum(group.num_rows for group in groups) != about.num_rows:
             raise EpisodeFileError(file, f"claims {about.num_rows} rows, expected at most {MAX_ROWS}")
@@ -74,11 +82,6 @@ class ParquetFile:
             raise EpisodeFileError(file, f"claims {largest} bytes in a row group, expected at most {MAX_GROUP_BYTES}")
         self.rows = int(about.num_rows)
         self._starts = np.cumsum([0, *(group.num_rows for group in groups)])
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, nested ones by their outermost."""
-        return tuple(self._parquet.schema_arrow.names)
 
     def require(self, columns: Sequence[str]) -> None:
         """Refuse a file that lacks one of some columns.
@@ -98,7 +101,8 @@ class ParquetFile:
             EpisodeFileError: if it is of another kind or shape, or has gaps.
         """
         self.require([column])
-        claimed = self._values(column)
+        # Columns whose names go on after a dot are read with it.
+        claimed = sum(count for path, count in self._claimed if path.startswith(f"{column}."))
         if claimed > MAX_NUMBERS:
             raise EpisodeFileError(self.file, f"{column} claims {claimed} numbers, expected at most {MAX_NUMBERS}")
         with self._one_line():
@@ -136,13 +140,6 @@ class ParquetFile:
                     raise EpisodeFileError(self.file, f"ends before its row {row}")
                 if row in inside:
                     yield row, {column: batch.column(column) for column in columns}
-
-    def _values(self, column: str) -> int:
-        """How many values a column, and those whose names begin with its own and a dot, say that they have."""
-        about = self._parquet.metadata
-        groups = (about.row_group(number) for number in range(about.num_row_groups))
-        chunks = (group.column(place) for group in groups for place in range(group.num_columns))
-        return sum(int(one.num_values) for one in chunks if f"{one.path_in_schema}.".startswith(f"{column}."))
 
     @contextmanager
     def _one_line(self) -> Iterator[None]:
