@@ -17,6 +17,7 @@ from pathlib import Path
 import lmdb
 
 from mini_diffuser_ros.data.errors import EpisodeFileError
+from mini_diffuser_ros.data.lmdb_pages import check_meta, check_pages
 
 DATA_FILE = "data.mdb"
 
@@ -56,10 +57,13 @@ def writing(folder: Path, map_size: int) -> Iterator[LmdbWriter]:
     """A folder's environment, made if missing, to be written to by this process alone; its threads may read meanwhile.
 
     Raises:
+        EpisodeFileError: if it is there and damaged.
         OSError, lmdb.Error: if it cannot be opened.
     """
     place = _place(folder)
     with _environments.alone(place):
+        if (folder / DATA_FILE).exists():
+            check_pages(folder / DATA_FILE)
         environment = lmdb.open(str(folder), map_size=map_size, max_dbs=0, max_readers=_MAX_READERS)
         _environments.keep(place, environment)
     try:
@@ -189,6 +193,7 @@ def _reading(folder: Path) -> Iterator[lmdb.Transaction]:
     file = folder / DATA_FILE
     try:
         with _begun(folder) as transaction:
+            check_pages(file, transaction.id())
             yield transaction
     except lmdb.Error as error:
         raise EpisodeFileError(file, f"not a readable LMDB ({error})") from error
@@ -223,6 +228,7 @@ def _begin(environment: lmdb.Environment) -> lmdb.Transaction:
 def _open_to_read(folder: Path) -> lmdb.Environment:
     # A lock keeps a writer from reusing pages under a reader; without leave to write, nobody can be writing.
     locking = _has_lock(folder)
+    check_meta(folder / DATA_FILE)
     environment = lmdb.open(
         str(folder), readonly=True, create=False, lock=locking, readahead=False, max_readers=_MAX_READERS
     )

@@ -518,8 +518,10 @@ def _members(stored: EpisodeBytes, names: Sequence[str], most: int = _MAX_MEMBER
             if claimed > most:
                 raise EpisodeFileError(place, f"{', '.join(names):.60} claim {claimed} bytes, expected at most {most}")
             return {name: _read_member(archive, present[name]) for name in names}
+    except EpisodeFileError:
+        raise
     # zipfile has no common base for what damaged archives raise.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise EpisodeFileError(place, f"not a complete zip archive ({error})") from error
     except OSError as error:
         raise EpisodeFileError(place, f"cannot be read ({error.strerror or error})") from error
