@@ -17,6 +17,7 @@ from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
+from mini_diffuser_ros.support.sealing import sealed, unsealed
 from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, to_mapping
 
 CONFIG_FILE = "config.json"
@@ -24,6 +25,7 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 
 _DIGEST_LENGTH = 64
+_MAX_CONFIG_BYTES = 16 * 2**20  # a hundred thousand sentences; of a longer file the rest is missing
 _WITHOUT_WORLD = 2  # version of the second format
 
 
@@ -85,25 +87,30 @@ def read_fusion(directory: str | os.PathLike[str]) -> FusionConfig | None:
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
     """Write config.json; it appears whole or not at all."""
-    write_whole(directory / CONFIG_FILE, json.dumps(to_mapping(checkpoint), indent=2, ensure_ascii=False) + "\n")
+    values = sealed(to_mapping(checkpoint))
+    write_whole(directory / CONFIG_FILE, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_config_file(folder: Path) -> Mapping[str, Any]:
-    """The fields of config.json as they stand there.
+    """The fields of config.json as they stand there, without the digest of them.
 
     Raises:
-        CheckpointError: there is none, or it is no JSON object.
+        CheckpointError: there is none, it is no JSON object, or has another digest.
     """
     path = folder / CONFIG_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            values = json.loads(stream.read(_MAX_CONFIG_BYTES))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: missing") from error
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not readable as JSON ({one_line(error)})") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: holds a {type(values).__name__}, expected an object of fields")
-    return values
+    try:
+        return unsealed(values)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def read_card(folder: Path) -> str:

@@ -21,11 +21,14 @@ from torch import Tensor, nn
 
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import flush_folder, whole_file, write_whole
+from mini_diffuser_ros.support.sealing import file_digest, sealed, unsealed
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.optimisation import WeightAverage
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
+
+_STATE_DIGEST = "state_sha256"
 
 
 @dataclass
@@ -131,7 +134,8 @@ class CheckpointStore:
         except SafetensorError as error:
             shutil.rmtree(part)
             raise TrainingCheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
-        write_whole(part / PROGRESS, json.dumps(asdict(progress), indent=1))
+        values = sealed({**asdict(progress), _STATE_DIGEST: file_digest(part / STATE)})
+        write_whole(part / PROGRESS, json.dumps(values, indent=1))
         part.rename(target)
         flush_folder(self._root)
         self._drop_old(progress)
@@ -149,10 +153,12 @@ class CheckpointStore:
             TrainingCheckpointError: if it is damaged or of another network.
         """
         try:
-            values = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
+            values = unsealed(dict(json.loads((directory / PROGRESS).read_text(encoding="utf-8"))))
+            if values.get(_STATE_DIGEST, expected := file_digest(directory / STATE)) != expected:
+                raise ValueError(f"{STATE} has changed since it was written")
             progress = TrainingProgress(**{field.name: values[field.name] for field in fields(TrainingProgress)})
             trainee.load(load_file(directory / STATE))
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise TrainingCheckpointError(
                 f"{directory}: cannot go on from this checkpoint, remove it or choose another --out ({one_line(error)})"
             ) from error

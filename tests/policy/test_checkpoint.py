@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from mini_diffuser_ros.policy import (
     save_policy,
 )
 from mini_diffuser_ros.records import LAB, CameraView, FusionConfig, Provenance
+from mini_diffuser_ros.support.sealing import unsealed
 
 FUSION = FusionConfig(voxel_size=0.007)
 WORLD = Provenance((LAB,), ("fr3",), ("0123456789abcdef",), ("front", "wrist"))
@@ -93,9 +95,20 @@ def test_a_damaged_file_is_named(folder: Path) -> None:
     assert "config.json: holds a list" in _refused(folder)
 
 
+def test_fields_that_have_changed_are_refused_until_somebody_says_that_it_was_meant(folder: Path) -> None:
+    path = folder / "config.json"
+    fields = json.loads(path.read_text())
+    fields["fusion"]["voxel_size"] = 0.004
+    path.write_text(json.dumps(fields))
+    assert "config.json: has changed since it was written; restore it, or take its sha256 out" in _refused(folder)
+    del fields["sha256"]
+    path.write_text(json.dumps(fields))
+    assert read_fusion(folder) == replace(FUSION, voxel_size=0.004)
+
+
 def _sign(folder: Path) -> None:
     """Write the digest of the weights as they are into config.json."""
-    fields = json.loads((folder / "config.json").read_text())
+    fields = unsealed(json.loads((folder / "config.json").read_text()))
     fields["weights_sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "config.json").write_text(json.dumps(fields))
 
@@ -110,8 +123,8 @@ def _leaves(fields: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tupl
 def test_each_missing_and_each_unknown_field_is_named(folder: Path) -> None:
     path = folder / "config.json"
     text = path.read_text()
-    for place in list(_leaves(json.loads(text))):
-        fields = json.loads(text)
+    for place in list(_leaves(unsealed(json.loads(text)))):
+        fields = unsealed(json.loads(text))
         group = fields
         for name in place[:-1]:
             group = group[name]
@@ -127,7 +140,7 @@ def test_one_that_does_not_say_its_world_is_brought_over_with_its_weights_as_the
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, weights = folder / "config.json", (folder / "model.safetensors").read_bytes()
-    fields = json.loads(config.read_text())
+    fields = unsealed(json.loads(config.read_text()))
     del fields["world"]
     config.write_text(json.dumps({**fields, "format_version": 2}))
     assert f"of the second format; bring it over with 'mini-diffuser upgrade {folder}'" in _refused(folder)
@@ -149,7 +162,7 @@ def test_a_bad_value_is_named(folder: Path) -> None:
     path = folder / "config.json"
     text = path.read_text()
     for place, value in (("format_version", 4), ("weights_sha256", "0"), ("fusion", 1), ("tasks", [1])):
-        path.write_text(json.dumps(json.loads(text) | {place: value}))
+        path.write_text(json.dumps(unsealed(json.loads(text)) | {place: value}))
         assert f"config.json: {place} is {value!r}, expected" in _refused(folder)
 
 
@@ -167,7 +180,7 @@ def test_a_flipped_bit_is_refused(folder: Path, position: float, bit: int) -> No
 
 def test_a_digest_of_other_weights_is_refused(folder: Path) -> None:
     path = folder / "config.json"
-    fields = json.loads(path.read_text())
+    fields = unsealed(json.loads(path.read_text()))
     digest = fields["weights_sha256"]
     path.write_text(json.dumps(fields | {"weights_sha256": digest[1:] + digest[0]}))
     assert "model.safetensors: damaged, or of another policy" in _refused(folder)

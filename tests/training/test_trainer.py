@@ -146,10 +146,21 @@ def test_a_finished_run_only_measures_again(run: Run, tmp_path: Path) -> None:
 def test_damaged_checkpoint_is_named(run: Run, tmp_path: Path) -> None:
     run(tmp_path, 2)
     (state,) = (tmp_path / "checkpoints").glob("*/state.safetensors")
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(TrainingCheckpointError, match="step_00000002") as caught:
-        run(tmp_path, 4)
-    assert "\n" not in str(caught.value)
+    progress = state.with_name("progress.json")
+    weights, said = bytearray(state.read_bytes()), progress.read_bytes()
+    weights[-9] ^= 1  # a weight that is another one
+    damages = (
+        (state, bytes(weights[:1000])),
+        (state, bytes(weights)),
+        (progress, said.replace(b'"step": 2', b'"step": 3')),
+    )
+    for file, damaged in damages:
+        whole = file.read_bytes()
+        file.write_bytes(damaged)
+        with pytest.raises(TrainingCheckpointError, match="step_00000002") as caught:
+            run(tmp_path, 4)
+        assert "\n" not in str(caught.value)
+        file.write_bytes(whole)
 
 
 def test_divergence_is_reported_with_its_step(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
