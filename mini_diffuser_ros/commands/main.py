@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("mini_diffuser_ros.commands.info", "summarise recorded episodes, draw their clouds"),
     "view": ("mini_diffuser_ros.commands.view", "write episodes to one page to look at in a browser"),
     "convert": ("mini_diffuser_ros.commands.convert", "write demonstrations of any kind into one database"),
-    "import": ("mini_diffuser_ros.commands.import", "read demonstrations in a format of others"),
+    "import": ("mini_diffuser_ros.commands.import_", "read demonstrations in a format of others"),
     "export": ("mini_diffuser_ros.commands.export", "write demonstrations in a format of others: LeRobotDataset v3"),
     "check": ("mini_diffuser_ros.commands.check", "read every episode and name every fault"),
     "train": ("mini_diffuser_ros.commands.train", "train a policy on recorded episodes"),

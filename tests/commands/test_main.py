@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import version
+from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from mini_diffuser_ros.commands.main import COMMANDS, MESSAGE_LIMIT, main
 @pytest.mark.process  # record imports MuJoCo, which does
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_each_verb_is_a_module_of_its_name_and_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert COMMANDS[verb][0] == f"mini_diffuser_ros.commands.{verb.replace('-', '_')}"
+    module = f"{verb}_" if iskeyword(verb) else verb.replace("-", "_")
+    assert COMMANDS[verb][0] == f"mini_diffuser_ros.commands.{module}"
     with suppress(SystemExit):
         main([verb, "--help"])
     assert capsys.readouterr().out.startswith(f"usage: mini-diffuser {verb}")

@@ -21,7 +21,7 @@ CLOSED_FROM = 20
 RESTS = (*range(10, 16), *range(28, 34))  # frames in which nothing moves
 
 MAPPING: dict[str, Any] = {
-    "robot": "panda",
+    "robot": "none",
     "tool": {"feature": "observation.state", "rotation": "rpy", "columns": [1, 2, 3, 4, 5, 6], "metres": 0.001},
     "gripper": {"feature": "observation.state", "column": 0, "threshold": 0.5, "open_above": False},
     "joints": {"feature": "observation.joints", "columns": [1, 2, 3, 4, 5, 6, 7]},
@@ -108,7 +108,7 @@ def test_poses_depth_and_calibration_are_what_the_mapping_says(tmp_path: Path, d
         state = states()[number]
         np.testing.assert_allclose(keyframe.pose[:3], state[1:4] / 1000.0)
         np.testing.assert_allclose(matrix_from_pose(keyframe.pose)[:3, :3], matrix_from_rpy(state[4:]), atol=1e-12)
-        assert keyframe.joint_positions == {f"panda_joint{i}": state[1] / 100.0 for i in range(1, 8)}
+        assert keyframe.joint_positions == {}
         (view,) = keyframe.views
         np.testing.assert_allclose(view.depth, (500 + number) / 1000.0, atol=1e-6)
         np.testing.assert_array_equal(view.intrinsics, [[20.0, 0.0, 7.5], [0.0, 21.0, 5.5], [0.0, 0.0, 1.0]])
@@ -145,9 +145,13 @@ def test_all_that_is_missing_is_named_at_once(tmp_path: Path, capsys: pytest.Cap
         ({"tool": MAPPING["tool"] | {"columns": [1, 2, 3, 4, 5, 9]}}, "observation.state (float64 7) has no entry 9"),
         ({"tool": MAPPING["tool"] | {"feature": "pose"}}, "has no feature pose; it has observation.images.top"),
         ({"gripper": {"feature": "observation.state", "column": 0}}, "gripper.threshold is missing"),
-        ({"joints": {"feature": "observation.joints", "columns": [0, 1]}}, "joints.columns has 2 numbers, expected"),
-        ({"joints": None}, "joints (feature)"),
+        (
+            {"robot": "panda", "joints": {"feature": "observation.joints", "columns": [0, 1]}},
+            "joints.columns has 2 numbers, expected",
+        ),
+        ({"robot": "panda", "joints": None}, "joints (feature)"),
         ({"robot": "fanda"}, "fanda"),
+        ({"robot": "panda"}, "the joint positions of a panda put the tool"),
         ({"camera": {}}, "unknown field 'camera'; did you mean 'cameras'?"),
         ({"cameras": {"top": MAPPING["cameras"]["top"] | {"depth": "observation.joints"}}}, "expected (height, width)"),
     ],
