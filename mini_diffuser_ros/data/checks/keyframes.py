@@ -45,9 +45,7 @@ def check_keyframe(keyframe: Keyframe, views: Sequence[CameraView], robot: Robot
     Raises:
         DataError: naming what it is and what was expected.
     """
-    # Not by joint positions: the recorder has its own bound for them, and data of others may be of another tool.
-    pose = np.asarray(keyframe.pose, dtype=np.float64)
-    for fault in (*_pose_faults(pose, robot), *(fault for view in views for fault in view_faults(view))):
+    for fault in keyframe_faults(keyframe, views, robot):
         if fault.is_error:
             raise DataError(f"{place}: {fault.problem}")
 
