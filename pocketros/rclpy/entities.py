@@ -57,7 +57,8 @@ class Entity:
 
     def _connect(self, kind: Any, topic: str, msg_type: Any, interface: str, identity: str = "", **options: Any) -> Any:
         """A new endpoint, Reader or Writer, whose samples go to `_handle`."""
-        policies, name = dds_qos(self.qos_profile, interface, kind is Writer, identity), msg_type._definition.name
+        policies = dds_qos(self.qos_profile, interface, kind is Writer, identity, keep_all=options.get("is_service"))
+        name = msg_type._definition.name
         if kind is Reader:
             options["on_sample"] = self._arrived
         tell = partial(self._tell_other_type, interface)

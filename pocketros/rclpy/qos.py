@@ -112,13 +112,20 @@ class QoSProfile:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
 
 
-def dds_qos(profile: QoSProfile, interface: str, is_writer: bool, identity: str = "") -> Qos:
-    """The DDS policies of a profile, with the USER_DATA of an endpoint of an interface."""
+def dds_qos(
+    profile: QoSProfile, interface: str, is_writer: bool, identity: str = "", keep_all: bool | None = False
+) -> Qos:
+    """The DDS policies of a profile, with the USER_DATA of an endpoint of an interface.
+
+    Args:
+        keep_all: whatever the profile says of history: of a burst of calls all are answered, as with rmw_cyclonedds,
+            since whoever calls waits for ever for an answer to a request that was dropped without a word.
+    """
 
     def span(value: Duration) -> int:
         return dds_infinity if value in (Duration(), Infinite) else value.nanoseconds
 
-    keep_all = profile.history == HistoryPolicy.KEEP_ALL
+    keep_all = keep_all or profile.history == HistoryPolicy.KEEP_ALL
     history = Policy.History.KeepAll if keep_all else Policy.History.KeepLast(max(profile.depth, 1))
     best_effort = profile.reliability == ReliabilityPolicy.BEST_EFFORT
     latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL

@@ -13,6 +13,7 @@ from typing import Any
 from action_msgs.msg import GoalStatus
 from rcl_interfaces import srv
 from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterDescriptor, ParameterValue
 from rclpy.action import ActionClient
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -191,7 +192,9 @@ def _type_name(number: int) -> str:
 
 def param_get(options: Options) -> None:
     with cli_node() as node:
-        value = _ask(node, options.node, "get_parameters", srv.GetParameters, names=[options.name]).values[0]
+        values = _ask(node, options.node, "get_parameters", srv.GetParameters, names=[options.name]).values
+    # A node without parameters of that name answers with nothing, or with a value of no type
+    value = values[0] if values else ParameterValue()
     if value.type == 0:
         raise PocketrosError(f"Parameter not set: node '{absolute(options.node)}' has no '{options.name}'")
     label, plain = _type_name(value.type).capitalize(), parameter_value_to_python(value)
@@ -212,7 +215,9 @@ def param_set(options: Options) -> None:
 def param_describe(options: Options) -> None:
     with cli_node() as node:
         found = _ask(node, options.node, "describe_parameters", srv.DescribeParameters, names=options.names)
-    for one, name in zip(found.descriptors, options.names, strict=False):
+    # A node without one of them answers with nothing
+    descriptors = found.descriptors or [ParameterDescriptor()] * len(options.names)
+    for one, name in zip(descriptors, options.names, strict=False):
         if not one.type and not one.description:
             raise PocketrosError(f"node '{absolute(options.node)}' has no parameter '{name}'")
         limits = [("Read only", "true")] * one.read_only

@@ -22,6 +22,7 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.action import ActionServer
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -31,6 +32,10 @@ class Robot(Node):
         super().__init__("robot")
         bounds = [FloatingPointRange(from_value=0.0, to_value=2.0)]
         self.declare_parameter("gain", 1.0, ParameterDescriptor(description="the gain", floating_point_range=bounds))
+        self.declare_parameter("boxes", Parameter.Type.STRING_ARRAY)
+        for name, kind in (("names", Parameter.Type.STRING_ARRAY), ("joints", Parameter.Type.DOUBLE_ARRAY)):
+            self.declare_parameter(name, kind)
+            self.set_parameters([Parameter(name, kind, [])])
         self.out = self.create_publisher(String, "out", 10)
         self.create_subscription(String, "in", lambda message: self.get_logger().info("heard " + message.data), 10)
         self.create_timer(0.1, lambda: self.out.publish(String(data="tick")))
@@ -129,6 +134,13 @@ def test_services_and_actions_from_the_command_line(robot: Program, ros2: Ros2) 
     assert "Goal accepted" in program.said
     assert "Goal finished with status: SUCCEEDED" in program.said
     assert "reached_goal: true" in program.said
+
+
+def test_parameters_without_values(robot: Program, ros2: Ros2) -> None:
+    assert "Traceback" not in ros2.until("not set", "param", "get", "/lab/robot", "boxes")
+    assert "[]" in ros2.until("values are", "param", "get", "/lab/robot", "names")
+    assert "values are" in ros2.until("values are", "param", "get", "/lab/robot", "joints")
+    assert "Traceback" not in ros2.until("not", "param", "get", "/lab/robot", "nothing")
 
 
 def test_parameters_from_the_command_line(robot: Program, ros2: Ros2) -> None:
