@@ -19,3 +19,9 @@ class DivergedError(UserError, RuntimeError):
     """The loss is no longer finite; names the step."""
 
     exit_code = 1
+
+
+class GpuMemoryError(UserError, RuntimeError):
+    """The GPU's memory does not suffice; names the fields that help and what was reached."""
+
+    exit_code = 1

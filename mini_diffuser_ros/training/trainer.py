@@ -21,11 +21,12 @@ from mini_diffuser_ros.support.settings import SettingsError, to_mapping
 from mini_diffuser_ros.training.checkpoints import CheckpointStore, Trainee, TrainingProgress
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import DrawnSamples, Frame, TokenStates, batches
-from mini_diffuser_ros.training.errors import DivergedError
+from mini_diffuser_ros.training.errors import DivergedError, GpuMemoryError
 from mini_diffuser_ros.training.gradients import Gradients, ShardedStep, WholeStep
 from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
 from mini_diffuser_ros.training.metrics_log import MetricsLog
 from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
+from mini_diffuser_ros.training.pace import Pace
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
 from mini_diffuser_ros.training.validation import validate
@@ -101,6 +102,7 @@ class Trainer:
 
         Raises:
             DivergedError: if the loss is no longer finite.
+            GpuMemoryError: if the GPU's memory does not suffice.
         """
         leads = self._processes.leads
         metrics = self._metrics_log() if leads else None
@@ -114,6 +116,8 @@ class Trainer:
                 before = self.progress.validating
                 report = self._validate(self._held_out, metrics)
                 self.progress.seconds += self.progress.validating - before
+        except torch.cuda.OutOfMemoryError as error:
+            raise self._memory_error() from error
         finally:
             bar.close()
             gradients.close()
@@ -123,6 +127,15 @@ class Trainer:
             self._store.save(self._trainee, self.progress)
         self._processes.wait()
         return TrainingOutcome(self.progress, report, interrupted, self._averaged_model())
+
+    def _memory_error(self) -> GpuMemoryError:
+        batch, model, latest = self._config.batch, self._config.model, self._store.latest()
+        kept = f"{latest.name} is kept" if latest is not None else "no checkpoint was reached"
+        return GpuMemoryError(
+            f"the GPU's memory was full after {self.progress.step} steps; lower batch.scenes ({batch.scenes}) or "
+            f"batch.level2 ({batch.level2}), set precision ({self._config.precision}) to bfloat16, or take a smaller "
+            f"model.preset ({model.preset}); {kept}"
+        )
 
     def _train(self, gradients: Gradients, metrics: MetricsLog | None, bar: _ProgressBar, stop: StopRequest) -> bool:
         """Step until the budget is spent (False) or a stop is requested (True)."""
@@ -225,10 +238,11 @@ def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
 class _ProgressBar:
     """Share of the budget spent, losses, samples per second and time left, live."""
 
-    FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+    FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}"
 
     def __init__(self, scenes: int, shown: bool) -> None:
         self._scenes = scenes
+        self._pace = Pace(scenes)
         pause = 0.2 if sys.stderr.isatty() else 10.0
         self._bar = tqdm(
             total=1.0,
@@ -248,7 +262,10 @@ class _ProgressBar:
         self._interval = 0.9 * self._interval + 0.1 * interval if self._interval else interval
         parts = " ".join(f"{name} {value:.3f}" for name, value in losses.items() if name not in ("lr", "gradient"))
         rate = self._scenes / self._interval
-        self._bar.set_postfix_str(f"step {step} {rate:.1f} samples/s {parts}", refresh=False)
+        self._pace.note(step, spent)
+        if self._pace.is_due() and not self._bar.disable:
+            log.info("step %d: %s", step, self._pace)
+        self._bar.set_postfix_str(f"step {step}, {self._pace} {parts}", refresh=False)
         self._bar.update(spent - self._bar.n)
         return rate
 

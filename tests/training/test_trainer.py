@@ -17,7 +17,7 @@ from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.training.config import BatchConfig, BudgetConfig, CheckpointConfig, TrainConfig, ValidateConfig
 from mini_diffuser_ros.training.dataset import frames_of, split
 from mini_diffuser_ros.training.demonstrations import fuse_episode
-from mini_diffuser_ros.training.errors import DivergedError, TrainingCheckpointError
+from mini_diffuser_ros.training.errors import DivergedError, GpuMemoryError, TrainingCheckpointError
 from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome
 
 TINY = MiniDiffuserConfig.small(
@@ -180,3 +180,18 @@ def test_validation_tells_decision_frames_apart(run: Run, tmp_path: Path) -> Non
     assert report["stack_blobs"]["first"].frames == 2
     measured = [record for record in records(tmp_path) if "validation" in record]
     assert [record["step"] for record in measured] == [3, 3]
+
+
+def test_a_full_gpu_is_said_with_the_fields_that_help_and_what_is_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_loss, calls = MiniDiffuser.loss, count()
+
+    def filling(self: MiniDiffuser, *arguments: Any, **named: Any) -> dict[str, torch.Tensor]:
+        if next(calls) == 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real_loss(self, *arguments, **named)
+
+    monkeypatch.setattr(MiniDiffuser, "loss", filling)
+    with pytest.raises(GpuMemoryError, match=r"3 steps.*batch.scenes \(4\).*batch.level2 \(3\).*step_00000002 is kept"):
+        run(tmp_path, 8)
