@@ -26,7 +26,7 @@ from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, positional
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.data import DataError, open_episodes
 from mini_diffuser_ros.data.lmdb_file import read_keys, read_value
-from mini_diffuser_ros.data.store.database import ABOUT
+from mini_diffuser_ros.data.store.database import is_episode
 
 MINI_DIFFUSER = (sys.executable, "-m", "mini_diffuser_ros")
 POLL = 0.02  # seconds between looks at what is committed
@@ -84,7 +84,9 @@ def recorded(folder: Path) -> Digests:
 def converted(folder: Path) -> Digests:
     """Digest of each episode of a database."""
     try:
-        return {key: hashlib.sha256(read_value(folder, key)).hexdigest() for key in read_keys(folder) if key != ABOUT}
+        return {
+            key: hashlib.sha256(read_value(folder, key)).hexdigest() for key in read_keys(folder) if is_episode(key)
+        }
     except DataError:
         return {}
 
@@ -97,7 +99,7 @@ def count_recorded(folder: Path) -> int:
 def count_converted(folder: Path) -> int:
     """How many episodes a database holds."""
     try:
-        return sum(key != ABOUT for key in read_keys(folder))
+        return sum(is_episode(key) for key in read_keys(folder))
     except DataError:
         return 0
 

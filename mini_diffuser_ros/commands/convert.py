@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,8 +13,11 @@ from mini_diffuser_ros.commands.arguments import add_source_arguments, add_worke
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
-from mini_diffuser_ros.data.store.conversion import convert
+from mini_diffuser_ros.data.store.conversion import Converted, Outcome, convert
 from mini_diffuser_ros.data.store.database import Contents
+
+_COUNTED = (Outcome.KEPT, Outcome.ADDED, Outcome.RENEWED, Outcome.REMOVED)
+_SHOWN = 10  # names of episodes in one line
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +25,7 @@ def main(arguments: list[str]) -> int:
     parser = CommandParser(
         "convert",
         description="Write demonstrations of any kind into one compact database. Run again, it goes on where it was"
-        " stopped: an episode that is there by name is kept.",
+        " stopped: an episode is kept if its content is that which was converted, else made anew.",
     )
     add_source_arguments(parser)
     parser.add_argument("destination", type=Path, help="folder of the database, made if missing")
@@ -29,6 +33,7 @@ def main(arguments: list[str]) -> int:
     kind.add_argument("--clouds", action="store_true", help="fuse each keyframe's images to a cloud (default)")
     kind.add_argument("--images", action="store_true", help="keep the images; recordings of ours only")
     parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
+    parser.add_argument("--prune", action="store_true", help="remove from the database what PATH does not hold")
     add_workers_argument(parser)
     values = parser.parse_args(arguments)
     try:
@@ -40,20 +45,33 @@ def main(arguments: list[str]) -> int:
 def _convert(values: argparse.Namespace) -> int:
     episodes = open_episodes(values.path, sentences=values.sentences)
     contents = Contents.IMAGES if values.images else Contents.CLOUDS
-    faults = []
     progress = tqdm(
-        convert(episodes, values.destination, contents, values.workers),
+        convert(episodes, values.destination, contents, values.workers, values.prune),
         total=len(episodes),
         desc="converting",
         unit="episode",
         disable=None,
     )
-    for converted in progress:
-        if converted.fault is not None:
-            if not values.skip_bad:
-                raise DataError(f"{converted.fault} (--skip-bad goes on)")
-            faults.append(converted.fault)
-    sys.stdout.write(f"{len(episodes) - len(faults)} of {len(episodes)} episodes are in {values.destination}\n")
-    for fault in faults:
-        sys.stderr.write(f"skipped {fault}\n")
+    became: dict[Outcome, list[Converted]] = {outcome: [] for outcome in Outcome}
+    for one in progress:
+        if one.fault and not values.skip_bad:
+            raise DataError(f"{one.fault} (--skip-bad goes on)")
+        became[one.outcome].append(one)
+    counts = [f"{len(became[outcome])} {outcome.value}" for outcome in _COUNTED if became[outcome]]
+    whole = len(episodes) - len(became[Outcome.FAULTY])
+    sys.stdout.write(
+        f"{whole} of {len(episodes)} episodes are in {values.destination}: {', '.join(counts) or 'none'}\n"
+    )
+    for one in became[Outcome.FAULTY]:
+        sys.stderr.write(f"skipped {one.fault}\n")
+    if gone := became[Outcome.GONE]:
+        sys.stdout.write(
+            f"{len(gone)} in {values.destination} are not in {values.path} any more: {_named(gone)}"
+            " (--prune removes them)\n"
+        )
     return 0
+
+
+def _named(converted: Sequence[Converted]) -> str:
+    names = [one.source for one in converted[:_SHOWN]]
+    return ", ".join(names) + (f" and {len(converted) - _SHOWN} more" if len(converted) > _SHOWN else "")

@@ -22,7 +22,15 @@ class StoredEpisode(Protocol):
         """Its name within the data set, which stays the same when the data set is moved or converted."""
 
     def digest(self) -> bytes:
-        """A digest of all that the episode is read from, images included: what is the same is known by it."""
+        """A digest (32 bytes) of all that training or a person can see of it: the same demonstration has the same.
+
+        Task, variation, sentences, provenance, stamps, poses, gripper, joint positions, calibrations and the bytes of
+        the images or clouds of its keyframes go into it, but not its name. A cloud that was converted goes by the
+        images that it was made from.
+
+        Raises:
+            EpisodeFileError: if something that goes into it cannot be read.
+        """
 
     def read(self) -> Episode:
         """The episode; its images and clouds are read when a keyframe is asked for them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,15 +41,29 @@ def read_value(folder: Path, key: str) -> bytes:
     Raises:
         EpisodeFileError: if it cannot be read or has no such key, naming the file.
     """
+    values = read_values(folder, (key,))
+    if key not in values:
+        raise EpisodeFileError(folder / DATA_FILE, f"key {key!r} is missing")
+    return values[key]
+
+
+def read_values(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:
+    """The values of those keys that there are, as they were together at one time.
+
+    Raises:
+        EpisodeFileError: if it cannot be read, naming the file.
+    """
+    values = {}
     with _reading(folder) as transaction:
-        value = transaction.get(key.encode())
-        if value is None:
-            raise EpisodeFileError(folder / DATA_FILE, f"key {key!r} is missing")
-        if len(value) > _MAX_VALUE_BYTES:
-            raise EpisodeFileError(
-                folder / DATA_FILE, f"{key} has {len(value)} bytes, expected at most {_MAX_VALUE_BYTES}"
-            )
-        return bytes(value)
+        for key in keys:
+            value = transaction.get(key.encode())
+            if value is not None and len(value) > _MAX_VALUE_BYTES:
+                raise EpisodeFileError(
+                    folder / DATA_FILE, f"{key} has {len(value)} bytes, expected at most {_MAX_VALUE_BYTES}"
+                )
+            if value is not None:
+                values[key] = bytes(value)
+    return values
 
 
 @contextmanager

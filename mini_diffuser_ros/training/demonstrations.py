@@ -25,7 +25,7 @@ from mini_diffuser_ros.data import DataError, open_episodes
 from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
 from mini_diffuser_ros.data.store.conversion import convert
-from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about
+from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about, read_digests
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode, Provenance
 from mini_diffuser_ros.support.settings import to_mapping, with_values
@@ -135,7 +135,8 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
     if not _holds_clouds(chosen):
         folder = cache / f"clouds-{_fingerprint(wanted, episodes.fusion)}"
         _remove_damaged(folder)
-        faults = _fuse(chosen, folder, data, progress)
+        if not _is_whole(folder, wanted):
+            faults = _fuse(chosen, folder, data, progress)
         chosen = open_episodes(folder) if len(faults) < len(wanted) else chosen[:0]
     demonstrations, faulty = _load(chosen, data.skip_bad)
     if not demonstrations:
@@ -203,7 +204,7 @@ def _fuse(episodes: Episodes, folder: Path, data: DataConfig, progress: bool) ->
     faults = []
     done = convert(episodes, folder, Contents.CLOUDS, data.workers)
     for one in tqdm(done, total=len(episodes), desc="fusing clouds", unit="episode", disable=not progress):
-        if one.fault is not None:
+        if one.fault:
             if not data.skip_bad:
                 raise DatasetError(one.fault)
             faults.append(one.fault)
@@ -237,6 +238,14 @@ def _remove_damaged(folder: Path) -> None:
     except DataError as error:
         log.warning("%s; fusing again", error)
         shutil.rmtree(folder)
+
+
+def _is_whole(folder: Path, wanted: Sequence[_Surveyed]) -> bool:
+    """Whether a converted set has all episodes: then another training may read it at the same time."""
+    if not (folder / DATA_FILE).exists():
+        return False
+    digests = read_digests(folder)
+    return all(digests.get(episode.stored.source) == episode.digest for episode in wanted)
 
 
 def _nothing_left(path: str, faults: Sequence[str]) -> str:

@@ -125,12 +125,82 @@ def test_a_conversion_goes_on_where_it_stopped(
     recordings: Path, tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert main(["convert", str(recordings), str(out), "--workers", "1"]) == 0
-    (recordings / "stack_blocks-seed00000001.zip").write_bytes(b"would fail if it were read again")
+    words = ["convert", str(recordings), str(out), "--workers", "1"]
+    assert main(words) == 0
     EpisodeStore(recordings, "panda").write(make_episode(9), 9)
-    assert main(["convert", str(recordings), str(out), "--workers", "1"]) == 0
-    assert "5 of 5 episodes are in" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "5 of 5 episodes are in" in (said := capsys.readouterr().out)
+    assert "4 kept, 1 added" in said
     assert [episode.source[-1] for episode in open_episodes(out)] == ["0", "1", "2", "3", "9"]
+
+
+def test_what_changed_under_its_name_is_made_anew_and_what_is_gone_is_named_and_goes_when_asked(
+    recordings: Path, tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["convert", str(recordings), str(out), "--workers", "1"]
+    assert main(words) == 0
+    EpisodeStore(recordings, "panda").write(make_episode(7), 1)  # another demonstration in place of the first
+    (recordings / "stack_blocks-seed00000002.zip").unlink()
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "3 of 3 episodes are in" in said
+    assert "2 kept, 1 made anew" in said
+    assert "1 in" in said
+    assert "not in the source any more: stack_blocks-seed00000002 (--prune removes them)" in said.replace(
+        f"are not in {recordings}", "not in the source"
+    )
+    assert len(open_episodes(out)) == 4
+    assert main([*words, "--prune"]) == 0
+    assert "3 kept, 1 removed" in capsys.readouterr().out
+    assert_same(open_episodes(out), open_episodes(recordings))
+
+
+def test_an_episode_recorded_after_one_was_deleted_is_not_taken_for_it(
+    tmp_path: Path, make_episode: EpisodeMaker
+) -> None:
+    store, out = EpisodeStore(tmp_path / "recordings", "panda"), tmp_path / "out"
+    files = [store.write(make_episode(seed)) for seed in range(3)]
+    assert main(["convert", str(store.path), str(out), "--workers", "1"]) == 0
+    files[2].unlink()
+    again = store.write(make_episode(5))
+    assert again.name not in [file.name for file in files]
+    assert main(["convert", str(store.path), str(out), "--workers", "1", "--prune"]) == 0
+    assert_same(open_episodes(out), open_episodes(store.path))
+    # Given the old name by hand, it is still another demonstration.
+    again.rename(files[2])
+    assert main(["convert", str(store.path), str(out), "--workers", "1", "--prune"]) == 0
+    assert_same(open_episodes(out), open_episodes(store.path))
+
+
+def test_a_set_of_the_first_version_is_read_and_made_anew_once(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["convert", str(recordings), str(out), "--workers", "1"]
+    assert main(words) == 0
+    with lmdb.open(str(out)) as environment, environment.begin(write=True) as transaction:
+        about = json.loads(transaction.get(b"about"))
+        transaction.put(b"about", json.dumps({**about, "format_version": 1}).encode())
+        for seed in range(4):
+            transaction.delete(f"digest:stack_blocks-seed{seed:08d}".encode())
+    assert_same(open_episodes(out), open_episodes(recordings))
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "4 made anew" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "4 kept" in capsys.readouterr().out
+
+
+def test_the_second_writer_is_told_who_the_first_is(recordings: Path, tmp_path: Path) -> None:
+    first = convert(open_episodes(recordings), tmp_path / "out")
+    next(first)
+    expected = rf"the converted set {tmp_path / 'out'} is being written by process {os.getpid()} on "
+    with pytest.raises(DataError, match=expected):
+        next(convert(open_episodes(recordings), tmp_path / "out"))
+    assert len(open_episodes(tmp_path / "out")) == 1  # readers are not kept out
+    first.close()
+    assert len(list(convert(open_episodes(recordings), tmp_path / "out"))) == 4
 
 
 def test_a_bad_episode_stops_the_conversion_or_is_listed(

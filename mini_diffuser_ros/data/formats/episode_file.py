@@ -11,7 +11,8 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -211,17 +212,35 @@ def _names_of_cameras(keyframes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]
     return tuple(sorted({camera["name"] for keyframe in keyframes for camera in keyframe["cameras"]}))
 
 
-def digest_of_members(stored: EpisodeBytes) -> bytes:
-    """A digest of an episode's zip: of the index's bytes, and of the checksums by which the zip knows its images.
+def digest_of_content(stored: EpisodeBytes) -> bytes:
+    """A digest (32 bytes) of all that can be read of an episode, however it is packed: the fields of the index, and the
+    bytes of the images or clouds that they name. Nothing is decoded.
 
     Raises:
-        EpisodeFileError: if it is no readable zip.
+        EpisodeFileError: if it is no readable zip, or a member is missing or damaged.
     """
-    digest = hashlib.sha256(_members(stored, (_INDEX,), MAX_JSON_BYTES)[_INDEX])
-    with stored.open() as stream, zipfile.ZipFile(stream) as archive:
-        for member in archive.infolist():
-            digest.update(f"{member.filename} {member.file_size} {member.CRC}\n".encode())
-    return digest.digest()
+    with _archive(stored) as archive:
+        index = parse_json(stored.place, _take(stored.place, archive, (_INDEX,), MAX_JSON_BYTES)[_INDEX], _INDEX)
+        keyframes = index.get("keyframes") if isinstance(index, dict) else None
+        for keyframe in keyframes if isinstance(keyframes, list) else ():
+            for entry, kinds in _entries_of_members(keyframe):
+                names = [entry[kind] for kind in kinds if isinstance(entry.get(kind), str)]
+                data = _take(stored.place, archive, names)
+                entry.update((kind, _hash(data[entry[kind]])) for kind in kinds if entry.get(kind) in data)
+    return hashlib.sha256(b"episode 1\n" + json.dumps(index, sort_keys=True).encode()).digest()
+
+
+def _entries_of_members(keyframe: Any) -> list[tuple[dict[str, Any], tuple[str, str]]]:
+    """The parts of a keyframe's entry of the index that name members, and their fields that do."""
+    if not isinstance(keyframe, dict):
+        return []
+    cameras, cloud = keyframe.get("cameras"), keyframe.get("cloud")
+    named = [(camera, ("color", "depth")) for camera in (cameras if isinstance(cameras, list) else ())]
+    return [(entry, kinds) for entry, kinds in (*named, (cloud, ("points", "colors"))) if isinstance(entry, dict)]
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -504,27 +523,39 @@ def _members(stored: EpisodeBytes, names: Sequence[str], most: int = _MAX_MEMBER
     Args:
         most: bytes that they may have together.
     """
-    place = stored.place
+    with _archive(stored) as archive:
+        return _take(stored.place, archive, names, most)
+
+
+@contextmanager
+def _archive(stored: EpisodeBytes) -> Iterator[zipfile.ZipFile]:
+    """The zip of an episode; what is wrong with it in the block becomes an EpisodeFileError."""
     try:
         with stored.open() as stream, zipfile.ZipFile(stream) as archive:
-            present = {info.filename: info for info in archive.infolist()}
-            for name in names:
-                if name not in present:
-                    raise EpisodeFileError(place, f"member {name} is missing")
-                if present[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    # The others take what memory they like, whatever size they claim.
-                    raise EpisodeFileError(place, f"member {name} is neither stored nor deflated")
-            claimed = sum(present[name].file_size for name in dict.fromkeys(names))
-            if claimed > most:
-                raise EpisodeFileError(place, f"{', '.join(names):.60} claim {claimed} bytes, expected at most {most}")
-            return {name: _read_member(archive, present[name]) for name in names}
+            yield archive
     except EpisodeFileError:
         raise
     # zipfile has no common base for what damaged archives raise.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise EpisodeFileError(place, f"not a complete zip archive ({error})") from error
+        raise EpisodeFileError(stored.place, f"not a complete zip archive ({error})") from error
     except OSError as error:
-        raise EpisodeFileError(place, f"cannot be read ({error.strerror or error})") from error
+        raise EpisodeFileError(stored.place, f"cannot be read ({error.strerror or error})") from error
+
+
+def _take(
+    place: Path, archive: zipfile.ZipFile, names: Sequence[str], most: int = _MAX_MEMBERS_BYTES
+) -> dict[str, bytes]:
+    present = archive.NameToInfo
+    for name in names:
+        if name not in present:
+            raise EpisodeFileError(place, f"member {name} is missing")
+        if present[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # The others take what memory they like, whatever size they claim.
+            raise EpisodeFileError(place, f"member {name} is neither stored nor deflated")
+    claimed = sum(present[name].file_size for name in dict.fromkeys(names))
+    if claimed > most:
+        raise EpisodeFileError(place, f"{', '.join(names):.60} claim {claimed} bytes, expected at most {most}")
+    return {name: _read_member(archive, present[name]) for name in names}
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

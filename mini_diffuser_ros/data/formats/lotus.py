@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ class LotusEpisode:
     sentences_file: Path
 
     def digest(self) -> bytes:
-        """A digest of the value and of the sentences."""
-        return hashlib.sha256(repr(self.sentences).encode() + read_value(self.folder, self.key)).digest()
+        """A digest of task, variation, sentences and value."""
+        about = json.dumps(["keysteps 1", self.task, self.variation, self.sentences])
+        return hashlib.sha256(about.encode() + read_value(self.folder, self.key)).digest()
 
     def read(self) -> Episode:
         """Read the episode's poses; its clouds are read when a keyframe is asked for them.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mini_diffuser_ros.data.episodes import Episodes
-from mini_diffuser_ros.data.formats.episode_file import digest_of_members, read_episode
+from mini_diffuser_ros.data.formats.episode_file import digest_of_content, read_episode
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 
@@ -36,8 +36,8 @@ class RecordedEpisode:
         return self.place.open("rb")
 
     def digest(self) -> bytes:
-        """A digest of the whole zip."""
-        return digest_of_members(self)
+        """A digest of the fields and images, whatever the file is called."""
+        return digest_of_content(self)
 
     def read(self) -> Episode:
         """Read the episode's index; images are read when a keyframe's views or cloud are asked for.

@@ -23,7 +23,9 @@ from mini_diffuser_ros.data.errors import EpisodeFileError
 from mini_diffuser_ros.data.fields import read_bounded
 from mini_diffuser_ros.support.errors import one_line
 
-_MAX_FILE_BYTES = 32 * 2**20  # A demonstration of a thousand frames has five million.
+MAX_FILE_BYTES = 32 * 2**20
+"""Of a pickle; a demonstration of a thousand frames has five million."""
+
 _MAX_TUPLES = 100_000  # Nested in each other, more would overflow the stack; a frame of a demonstration has about 100.
 _MAX_OBJECTS = 500_000  # Lists, dictionaries, arrays: of one byte each makes a hundred. A frame has about 200.
 _ARRAY_KINDS = "biufSU"  # Numbers, booleans and text: no object arrays, whose elements could be anything.
@@ -44,7 +46,7 @@ def read_pickle(file: Path) -> Any:
     Raises:
         EpisodeFileError: if the file cannot be read, is damaged, or holds anything else, naming it.
     """
-    data = read_bounded(file, _MAX_FILE_BYTES)
+    data = read_bounded(file, MAX_FILE_BYTES)
     try:
         _check_instructions(data)
         return _Reader(BytesIO(data)).load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from mini_diffuser_ros.data.errors import EpisodeFileError
 from mini_diffuser_ros.data.fields import read_bounded
 from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, arm_boxes
 from mini_diffuser_ros.data.formats.images import MAX_BYTES, decode_color
-from mini_diffuser_ros.data.formats.restricted_pickle import Attributes, read_pickle
+from mini_diffuser_ros.data.formats.restricted_pickle import MAX_FILE_BYTES, Attributes, read_pickle
 from mini_diffuser_ros.data.formats.rlbench_camera import camera_view, decode_mask, decode_rgb_depth, rlbench_cloud
 from mini_diffuser_ros.data.keyframes import discover_keyframes
 from mini_diffuser_ros.perception import FusionConfig
@@ -54,15 +55,20 @@ class RlbenchEpisode:
     fusion: FusionConfig
 
     def digest(self) -> bytes:
-        """A digest of the measurements and sentences, and of name, size and time of each image.
+        """A digest of task, variation and sentences, of the measurements, and of the images of the keyframes.
 
         Of hundreds of images a demonstration only those of few keyframes are ever read.
         """
-        digest = hashlib.sha256((self.folder / _DEMO).read_bytes() + self.sentences_file.read_bytes())
-        for file in sorted(self.folder.glob("*_*/*.png")):
-            about = file.stat()
-            digest.update(f"{file.parent.name}/{file.name} {about.st_size} {about.st_mtime_ns}\n".encode())
-        return digest.digest()
+        measured = _hash(self.folder / _DEMO, MAX_FILE_BYTES)
+        frames = self._keyframes(_observations(self.folder / _DEMO))
+        images = {
+            f"{camera}_{kind}/{frame}": _hash(self.folder / f"{camera}_{kind}" / f"{frame}.png", MAX_BYTES)
+            for camera in self._cameras()
+            for kind in ("rgb", "depth")
+            for frame in frames
+        }
+        about = [self.task, self._read_variation(), _read_sentences(self.sentences_file), measured, images]
+        return hashlib.sha256(json.dumps(["RLBench 1", *about]).encode()).digest()
 
     def read(self) -> Episode:
         """Read the pickle and find the keyframes; images are read when a keyframe's views or cloud are asked for.
@@ -72,14 +78,7 @@ class RlbenchEpisode:
         """
         file = self.folder / _DEMO
         observations = _observations(file)
-        grippers = np.array([_array(file, i, o, "gripper_open", ()) for i, o in enumerate(observations)])
-        velocities = np.array([_array(file, i, o, "joint_velocities", (7,)) for i, o in enumerate(observations)])
-        frames = discover_keyframes(grippers, velocities)
-        if len(frames) < 2:
-            raise EpisodeFileError(file, f"has {len(frames)} keyframe, expected at least two")
-        cameras = tuple(camera for camera in CAMERAS if (self.folder / f"{camera}_depth").is_dir())
-        if not cameras:
-            raise EpisodeFileError(self.folder, f"has no depth images, expected folders like {CAMERAS[-1]}_depth")
+        frames, cameras = self._keyframes(observations), self._cameras()
         return Episode(
             task=self.task,
             variation=self._read_variation(),
@@ -88,6 +87,23 @@ class RlbenchEpisode:
             source=self.source,
             provenance=Provenance((RLBENCH,), ("panda",), (), tuple(sorted(cameras))),
         )
+
+    def _keyframes(self, observations: list[Attributes]) -> list[int]:
+        """Frames of the keyframes, at least two."""
+        file = self.folder / _DEMO
+        grippers = np.array([_array(file, i, o, "gripper_open", ()) for i, o in enumerate(observations)])
+        velocities = np.array([_array(file, i, o, "joint_velocities", (7,)) for i, o in enumerate(observations)])
+        frames = discover_keyframes(grippers, velocities)
+        if len(frames) < 2:
+            raise EpisodeFileError(file, f"has {len(frames)} keyframe, expected at least two")
+        return frames
+
+    def _cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that have images, at least one."""
+        cameras = tuple(camera for camera in CAMERAS if (self.folder / f"{camera}_depth").is_dir())
+        if not cameras:
+            raise EpisodeFileError(self.folder, f"has no depth images, expected folders like {CAMERAS[-1]}_depth")
+        return cameras
 
     def _read_variation(self) -> int:
         if self.variation_file is None:
@@ -137,6 +153,10 @@ def read_masks(folder: Path, frame: int) -> dict[str, NDArray[np.int32]]:
     """
     files = {camera: folder / f"{camera}_mask" / f"{frame}.png" for camera in CAMERAS}
     return {camera: _image(file, decode_mask) for camera, file in files.items() if file.exists()}
+
+
+def _hash(file: Path, most: int) -> str:
+    return hashlib.sha256(read_bounded(file, most)).hexdigest()
 
 
 def _observations(file: Path) -> list[Attributes]:

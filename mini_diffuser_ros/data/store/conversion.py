@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from enum import Enum
 from io import BytesIO
 from pathlib import Path
 
-from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
+from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode, natural_order
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.formats.episode_file import write_clouds
 from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
-from mini_diffuser_ros.data.store.database import About, Contents, DatabaseEpisode, EpisodeDatabase
+from mini_diffuser_ros.data.store.database import About, Contents, DatabaseEpisode, EpisodeDatabase, read_digests
 from mini_diffuser_ros.support.workers import map_in_workers
+
+
+class Outcome(Enum):
+    """What became of an episode."""
+
+    KEPT = "kept"
+    ADDED = "added"
+    RENEWED = "made anew"
+    FAULTY = "skipped"
+    GONE = "not in the source any more"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True)
@@ -22,47 +33,79 @@ class Converted:
 
     Attributes:
         source: its name.
-        fault: why it was skipped; None if it is in the database.
+        outcome: what became of it.
+        fault: why it was skipped; empty if it was not. What the database held under its name is still there.
     """
 
     source: str
-    fault: str | None
+    outcome: Outcome
+    fault: str = ""
 
 
 def convert(
-    episodes: Episodes, destination: Path, contents: Contents = Contents.CLOUDS, workers: int = 1
+    episodes: Episodes,
+    destination: Path,
+    contents: Contents = Contents.CLOUDS,
+    workers: int = 1,
+    prune: bool = False,
 ) -> Iterator[Converted]:
     """Write the episodes that a database lacks into it, one after the other; nothing happens until it is iterated.
 
-    An episode is committed before it is yielded, and a killed conversion that is run again goes on with the next.
+    What is there is known by the digest of what it was made from: an episode whose content has changed is made anew.
+    One is committed before it is yielded, and a killed conversion that is run again goes on with the next.
 
     Args:
         episodes: what to convert.
         destination: folder of the database.
         contents: whether to fuse the clouds or to keep the images, which only our own recordings allow.
         workers: processes that read and fuse.
+        prune: remove from the database what the episodes do not contain; that is the last to be yielded.
 
     Raises:
-        DataError: if the database cannot be written, or the episodes do not fit into it.
+        DataError: if the database cannot be written, another process writes it, or the episodes do not fit into it.
     """
     with EpisodeDatabase(destination, About(contents, episodes.fusion)) as database:
-        there = database.sources()
-        missing = [stored for stored in episodes.stored if stored.source not in there]
-        for source in (stored.source for stored in episodes.stored if stored.source in there):
-            yield Converted(source, None)
-        function = partial(_attempt, _fused if contents is Contents.CLOUDS else _packed)
-        for stored, result in zip(missing, map_in_workers(function, missing, workers), strict=True):
+        there, known = database.sources(), read_digests(destination)
+        tasks = [_Task(stored, known.get(stored.source), contents) for stored in episodes.stored]
+        for stored, result in zip(episodes.stored, map_in_workers(_attempt, tasks, workers), strict=True):
             if isinstance(result, DataError):
-                yield Converted(stored.source, str(result))
+                yield Converted(stored.source, Outcome.FAULTY, str(result))
+            elif result is None:
+                yield Converted(stored.source, Outcome.KEPT)
             else:
-                database.add(stored.source, result)
-                yield Converted(stored.source, None)
+                database.add(stored.source, result.episode, result.digest)
+                yield Converted(stored.source, Outcome.RENEWED if stored.source in there else Outcome.ADDED)
+        for source in sorted(there - {stored.source for stored in episodes.stored}, key=natural_order):
+            if prune:
+                database.remove(source)
+            yield Converted(source, Outcome.REMOVED if prune else Outcome.GONE)
 
 
-def _attempt(function: Callable[[StoredEpisode], bytes], stored: StoredEpisode) -> bytes | DataError:
-    """What the function returns; what is wrong with an episode is handed back, as others are to go on."""
+@dataclass(frozen=True)
+class _Task:
+    """An episode, and the digest of what the database holds under its name."""
+
+    stored: StoredEpisode
+    known: bytes | None
+    contents: Contents
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The zip of an episode, and the digest of what it was made from."""
+
+    episode: bytes
+    digest: bytes
+
+
+def _attempt(task: _Task) -> _Made | DataError | None:
+    """The episode, None if it is known; what is wrong with it is handed back, as others are to go on."""
     try:
-        return function(stored)
+        digest = task.stored.digest()
+        if digest == task.known:
+            return None
+        make = _fused if task.contents is Contents.CLOUDS else _packed
+        return _Made(make(task.stored), digest)
     except DataError as error:
         return error
 

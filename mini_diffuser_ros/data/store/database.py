@@ -7,6 +7,7 @@ at all, whoever is killed meanwhile, and maps the file into memory for reading.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -23,18 +24,25 @@ import lmdb
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields, parse_json
-from mini_diffuser_ros.data.formats.episode_file import digest_of_members, read_episode
-from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value, writing
+from mini_diffuser_ros.data.formats.episode_file import digest_of_content, read_episode
+from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value, read_values, writing
 from mini_diffuser_ros.records import Episode, FusionConfig
+from mini_diffuser_ros.support.holding import HeldError, Hold
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
 LAYOUT = "a converted set (data.mdb)"
 FORMAT = "mini_diffuser_ros episodes"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The first version does not say of which digests its episodes are. It is read, too."""
 ABOUT = "about"
 """The key that holds no episode but what all have in common. No episode is called so: their names contain a ``/`` or a
 number."""
 
+_RECORD = "digest:"
+"""Begins the key beside an episode's: the digest of what it was made from, then that of its zip, 32 bytes each."""
+
+_LOCK = ".writer"  # file in the folder, locked while it is written into
+_DIGEST = 32  # bytes
 _FIRST_MAP = 2**26  # bytes; doubled whenever it is full
 _PAGES_BESIDE = 2**16  # bytes that a commit may write beside the value
 _MAX_KEY = 511  # bytes, LMDB's own limit
@@ -78,8 +86,18 @@ class DatabaseEpisode:
         return BytesIO(read_value(self.folder, self.source))
 
     def digest(self) -> bytes:
-        """A digest of the whole zip."""
-        return digest_of_members(self)
+        """The digest of what it was made from; in sets of the first version that of what is stored.
+
+        Raises:
+            EpisodeFileError: if it is not what was written into the database.
+        """
+        values = read_values(self.folder, (self.source, _RECORD + self.source))
+        record = values.get(_RECORD + self.source)
+        if record is None or self.source not in values:
+            return digest_of_content(self)
+        if hashlib.sha256(values[self.source]).digest() != record[_DIGEST:]:
+            raise EpisodeFileError(self.place, "is not what was converted, it has changed since; convert it again")
+        return record[:_DIGEST]
 
     def read(self) -> Episode:
         """Read the episode's index; clouds and images are read when asked for.
@@ -99,7 +117,8 @@ def read_about(folder: Path) -> About:
     file = folder / DATA_FILE
     fields = Fields(file, parse_json(file, read_value(folder, ABOUT), ABOUT), "", ABOUT)
     fields.expect("format", FORMAT)
-    fields.expect("format_version", FORMAT_VERSION)
+    if fields.integer("format_version") not in (1, FORMAT_VERSION):
+        raise fields.fault("format_version", f"1 or {FORMAT_VERSION}, the versions that this program reads")
     contents = fields.text("contents")
     if contents not in [known.value for known in Contents]:
         raise fields.fault("contents", f"one of {', '.join(known.value for known in Contents)}")
@@ -118,18 +137,33 @@ def find_episodes(root: Path, fusion: FusionConfig | None, sentences: Path | Non
     if fusion is not None and about.contents is Contents.CLOUDS and fusion != about.fusion:
         raise DataError(f"{root}: its clouds were fused with {about.fusion}; open it without a fusion")
     used = about.fusion if fusion is None else fusion
-    return Episodes([DatabaseEpisode(key, root, used) for key in keys if key != ABOUT], used)
+    return Episodes([DatabaseEpisode(key, root, used) for key in keys if is_episode(key)], used)
+
+
+def read_digests(folder: Path) -> dict[str, bytes]:
+    """Names of a database's episodes, and the digests of what they were made from; none for those that do not say it.
+
+    Raises:
+        EpisodeFileError: if it cannot be read, naming the file.
+    """
+    keys = [key for key in read_keys(folder) if key.startswith(_RECORD)]
+    return {key[len(_RECORD) :]: value[:_DIGEST] for key, value in read_values(folder, keys).items()}
+
+
+def is_episode(key: str) -> bool:
+    """Whether a key of a database is an episode's name."""
+    return key != ABOUT and not key.startswith(_RECORD)
 
 
 class EpisodeDatabase:
     """Appends episodes to a database, one process at a time; use it in a ``with`` statement.
 
     Args:
-        folder: made if missing. An existing database is appended to.
+        folder: made if missing. An existing database is added to; one of the first version becomes one of the second.
         about: what the episodes have in common.
 
     Raises:
-        DataError: if it cannot be made or written, or its episodes are of another kind.
+        DataError: if it cannot be made or written, another process writes it, or its episodes are of another kind.
     """
 
     def __init__(self, folder: Path, about: About) -> None:
@@ -137,48 +171,68 @@ class EpisodeDatabase:
         with ExitStack() as stack:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(Hold(folder / _LOCK, f"the converted set {folder}"))
                 self._writer = stack.enter_context(writing(folder, _FIRST_MAP))
             except (OSError, lmdb.Error) as error:
                 raise DataError(f"cannot make the database {folder}: {_cause(error)}") from error
-            index = json.dumps({"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(about)}).encode()
-            self._put(ABOUT, index)
+            except HeldError as error:
+                raise DataError(str(error)) from None
+            first, index = (
+                json.dumps({"format": FORMAT, "format_version": version, **asdict(about)}).encode()
+                for version in (1, FORMAT_VERSION)
+            )
             with self._writer.environment.begin() as transaction:
                 existing = transaction.get(ABOUT.encode())
-            if existing != index:
+            if existing not in (None, first, index):
                 raise DataError(f"{folder} holds episodes of another kind; choose another destination")
+            self._put({ABOUT: index})
             self._open = stack.pop_all()
 
     def sources(self) -> frozenset[str]:
         """Names of the episodes that are committed."""
-        with self._writer.environment.begin() as transaction:
-            keys = (key.decode() for key in transaction.cursor().iternext(values=False))
-            return frozenset(key for key in keys if key != ABOUT)
+        return frozenset(key for key in read_keys(self.folder) if is_episode(key))
 
-    def add(self, source: str, episode: bytes) -> None:
-        """Commit an episode; it is on the disk before this returns. One that is there already stays as it is.
+    def add(self, source: str, episode: bytes, digest: bytes) -> None:
+        """Commit an episode, in place of one of the same name; it is on the disk before this returns.
 
         Args:
             source: its name.
             episode: the bytes of its zip.
+            digest: of what it was made from.
 
         Raises:
             DataError: if it cannot be written.
         """
-        if not 0 < len(source.encode()) <= _MAX_KEY or source == ABOUT:
-            raise DataError(f"episode {source!r} cannot be a key of {self.folder}, expected at most {_MAX_KEY} bytes")
-        self._put(source, episode)
+        longest = _MAX_KEY - len(_RECORD)
+        if not 0 < len(source.encode()) <= longest or not is_episode(source):
+            raise DataError(f"episode {source!r} cannot be a key of {self.folder}, expected at most {longest} bytes")
+        self._put({source: episode, _RECORD + source: digest + hashlib.sha256(episode).digest()})
 
-    def _put(self, key: str, value: bytes) -> None:
+    def remove(self, source: str) -> None:
+        """Remove an episode; that is on the disk before this returns.
+
+        Raises:
+            DataError: if it cannot be written.
+        """
+        self._put({source: None, _RECORD + source: None})
+
+    def _put(self, values: dict[str, bytes | None]) -> None:
+        """Commit values, None for those that are to be gone, together."""
         while True:
             try:
                 with self._writer.environment.begin(write=True) as transaction:
-                    transaction.put(key.encode(), value, overwrite=False)
+                    for key, value in values.items():
+                        if value is None:
+                            transaction.delete(key.encode())
+                        else:
+                            transaction.put(key.encode(), value)
                 return
             except lmdb.MapFullError:
                 self._writer.enlarge()
             except lmdb.Error as error:
                 # LMDB calls what a full disk does to it an input/output error.
-                full = shutil.disk_usage(self.folder).free < len(value) + _PAGES_BESIDE
+                needed = sum(len(value) for value in values.values() if value is not None) + _PAGES_BESIDE
+                full = shutil.disk_usage(self.folder).free < needed
                 cause = os.strerror(errno.ENOSPC) if full else _cause(error)
                 raise DataError(f"cannot write into {self.folder}: {cause}") from error
 
