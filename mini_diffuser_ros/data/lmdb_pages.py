@@ -114,8 +114,24 @@ def _reading(file: Path) -> Iterator[int]:
 
 
 def _metas(descriptor: int) -> tuple[_Meta, _Meta]:
-    first = _meta(os.pread(descriptor, 4096, 0))
-    second = _meta(os.pread(descriptor, 4096, first.page_size))
+    """Both meta pages. Others may commit while they are read: what does not fit has to be the same once more."""
+    pages = _meta_pages(descriptor)
+    while True:
+        try:
+            return _fitting(*map(_meta, pages))
+        except (_DamageError, struct.error):
+            before, pages = pages, _meta_pages(descriptor)
+            if pages == before:
+                raise
+
+
+def _meta_pages(descriptor: int) -> tuple[bytes, bytes]:
+    first = os.pread(descriptor, 4096, 0)
+    return first, os.pread(descriptor, 4096, _meta(first).page_size)
+
+
+def _fitting(first: _Meta, second: _Meta) -> tuple[_Meta, _Meta]:
+    """Two meta pages, once they are seen to be of one file."""
     older, newer = sorted((first, second), key=lambda meta: meta.transaction)
     # Transactions take turns on the two pages; the first of all is on both.
     steps = newer.transaction - older.transaction
