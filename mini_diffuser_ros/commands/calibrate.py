@@ -40,7 +40,7 @@ from mini_diffuser_ros.cell import parse_cell
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.cameras import look_at
-from mini_diffuser_ros.support.files import whole_file
+from mini_diffuser_ros.support.files import make_writable, whole_file
 
 OFF = 1
 """Exit code of ``check`` if a camera is off by more than is allowed."""
@@ -199,6 +199,8 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        make_writable(options.out, "--out")
     shots, robot = _shots(options, count=1)
     surface, off = _surface(robot), []
     for camera in cameras_of(shots, options.cameras):
@@ -209,7 +211,6 @@ def _check(options: argparse.Namespace) -> int:
         off += [] if good else [camera]
         _say(f"{camera}: {'holds' if good else 'DOES NOT HOLD'}, {found}")
         if options.out is not None:
-            options.out.mkdir(parents=True, exist_ok=True)
             color = shots[-1].pictures[camera].color
             with whole_file(options.out / f"{camera}.png") as partial:
                 picture = draw_offset(color, surface, taken[-1], lens, parent, believed, found.parent_from_camera)

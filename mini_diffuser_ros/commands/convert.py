@@ -15,6 +15,7 @@ from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.data.store.conversion import Converted, Outcome, convert
 from mini_diffuser_ros.data.store.database import Contents
+from mini_diffuser_ros.support.files import make_writable
 
 _COUNTED = (Outcome.KEPT, Outcome.ADDED, Outcome.RENEWED, Outcome.REMOVED)
 _SHOWN = 10  # names of episodes in one line
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def _convert(values: argparse.Namespace) -> int:
     episodes = open_episodes(values.path, sentences=values.sentences)
+    make_writable(values.destination, "destination")
     contents = Contents.IMAGES if values.images else Contents.CLOUDS
     progress = tqdm(
         convert(episodes, values.destination, contents, values.workers, values.prune),

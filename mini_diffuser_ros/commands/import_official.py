@@ -12,6 +12,7 @@ from mini_diffuser_ros.policy.official.published import DEAD_TENSORS, import_off
 from mini_diffuser_ros.policy.storage import save_policy
 from mini_diffuser_ros.records import RLBENCH, Provenance
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import make_writable
 
 _CARD = """# Mini Diffuser, published weights
 
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
     values = parser.parse_args(arguments)
     try:
         _check_target(values.directory, values.force)
+        make_writable(values.directory, "directory")
         model = import_official(values.file)
         parameters = sum(value.numel() for value in model.parameters())
         card = _CARD.format(file=values.file.name, parameters=parameters, dead=", ".join(DEAD_TENSORS))

@@ -26,6 +26,7 @@ from mini_diffuser_ros.data.summary import (
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
 from mini_diffuser_ros.records import Episode, Provenance
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import make_writable
 
 _CLOUDS_OF = 20  # Episodes whose clouds are fused for the extents; all would take minutes.
 
@@ -48,7 +49,10 @@ def main(arguments: list[str]) -> int:
     if (values.path / CONFIG_FILE).is_file():
         sys.stdout.write(_policy_report(read_checkpoint(values.path), values.show))
         return 0
-    episodes, faults = _readable(open_episodes(values.path, sentences=values.sentences), values.skip_bad)
+    opened = open_episodes(values.path, sentences=values.sentences)
+    if values.plot is not None:
+        make_writable(values.plot, "--plot")
+    episodes, faults = _readable(opened, values.skip_bad)
     sys.stdout.write(_report(episodes, values.show))
     if values.plot is not None:
         try:

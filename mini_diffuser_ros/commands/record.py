@@ -14,11 +14,13 @@ from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
 from mini_diffuser_ros.simulation.tasks import TASKS
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import make_writable
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
     settings = _settings(arguments)
+    make_writable(settings.out, "--out")
     recorder = Recorder(settings)
     started = time.monotonic()
     try:

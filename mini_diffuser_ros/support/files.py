@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from mini_diffuser_ros.support.errors import UserError
+
+PROBE = 2**16
+"""Bytes that are written to find out whether a folder takes any."""
+
+
+class UnwritableError(UserError):
+    """A place for output takes none; names the option, the place, the reason and the remedy."""
 
 
 @contextmanager
@@ -61,3 +71,24 @@ def remove(path: str | os.PathLike[str]) -> None:
     """
     Path(path).unlink(missing_ok=True)
     flush_folder(Path(path).parent)
+
+
+def make_writable(folder: str | os.PathLike[str], option: str) -> None:
+    """Make a folder and write into it before the work begins whose results go there; what was written is gone again.
+
+    Args:
+        folder: made with those above it.
+        option: that names it, as the user knows it.
+
+    Raises:
+        UnwritableError: if the folder cannot be made or written into, be it because the disk is full.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(PROBE))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        reason = error.strerror or error
+        raise UnwritableError(f"{option} {folder}: cannot be written into ({reason}); choose another place") from error
