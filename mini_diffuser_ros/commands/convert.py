@@ -13,11 +13,11 @@ from mini_diffuser_ros.commands.arguments import add_source_arguments, add_worke
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
-from mini_diffuser_ros.data.store.conversion import Converted, Outcome, convert
+from mini_diffuser_ros.data.store.conversion import ConversionOutcome, Converted, convert
 from mini_diffuser_ros.data.store.database import Contents
 from mini_diffuser_ros.support.files import make_writable
 
-_COUNTED = (Outcome.KEPT, Outcome.ADDED, Outcome.RENEWED, Outcome.REMOVED)
+_COUNTED = (ConversionOutcome.KEPT, ConversionOutcome.ADDED, ConversionOutcome.RENEWED, ConversionOutcome.REMOVED)
 _SHOWN = 10  # names of episodes in one line
 
 
@@ -54,19 +54,19 @@ def _convert(values: argparse.Namespace) -> int:
         unit="episode",
         disable=None,
     )
-    became: dict[Outcome, list[Converted]] = {outcome: [] for outcome in Outcome}
+    became: dict[ConversionOutcome, list[Converted]] = {outcome: [] for outcome in ConversionOutcome}
     for one in progress:
         if one.fault and not values.skip_bad:
             raise DataError(f"{one.fault} (--skip-bad goes on)")
         became[one.outcome].append(one)
     counts = [f"{len(became[outcome])} {outcome.value}" for outcome in _COUNTED if became[outcome]]
-    whole = len(episodes) - len(became[Outcome.FAULTY])
+    whole = len(episodes) - len(became[ConversionOutcome.FAULTY])
     sys.stdout.write(
         f"{whole} of {len(episodes)} episodes are in {values.destination}: {', '.join(counts) or 'none'}\n"
     )
-    for one in became[Outcome.FAULTY]:
+    for one in became[ConversionOutcome.FAULTY]:
         sys.stderr.write(f"skipped {one.fault}\n")
-    if gone := became[Outcome.GONE]:
+    if gone := became[ConversionOutcome.GONE]:
         sys.stdout.write(
             f"{len(gone)} in {values.destination} are not in {values.path} any more: {_named(gone)}"
             " (--prune removes them)\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
+from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.official.published import DEAD_TENSORS, import_official
 from mini_diffuser_ros.policy.storage import save_policy
 from mini_diffuser_ros.records import RLBENCH, Provenance
@@ -44,7 +47,7 @@ def main(arguments: list[str]) -> int:
     try:
         _check_target(values.directory, values.force)
         make_writable(values.directory, "directory")
-        model = import_official(values.file)
+        model = _imported(values)
         parameters = sum(value.numel() for value in model.parameters())
         card = _CARD.format(file=values.file.name, parameters=parameters, dead=", ".join(DEAD_TENSORS))
         save_policy(model, values.directory, card, world=Provenance((RLBENCH,), ("panda",)))
@@ -52,6 +55,16 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"cannot write {values.directory}: {error.strerror or error}") from error
     sys.stdout.write(f"wrote {values.directory}: {parameters} parameters, official behaviour, sentences read by CLIP\n")
     return 0
+
+
+def _imported(values: argparse.Namespace) -> MiniDiffuser:
+    """The network of the published file; where that cannot be read, no empty directory is left behind."""
+    try:
+        return import_official(values.file)
+    except Exception:
+        with suppress(OSError):
+            values.directory.rmdir()
+        raise
 
 
 def _check_target(directory: Path, force: bool) -> None:

@@ -10,7 +10,7 @@ FIRST_TOLD, TOLD_EVERY = 30.0, 600.0
 """Seconds of training until the pace is told to the log, and between two times."""
 
 
-class Pace:
+class TrainingPace:
     """Steps and scenes a second, and the time that is left of the budget, by the steps of this session alone.
 
     Args:

@@ -26,7 +26,7 @@ from mini_diffuser_ros.training.gradients import Gradients, ShardedStep, WholeSt
 from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
 from mini_diffuser_ros.training.metrics_log import MetricsLog
 from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
-from mini_diffuser_ros.training.pace import Pace
+from mini_diffuser_ros.training.pace import TrainingPace
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
 from mini_diffuser_ros.training.validation import validate
@@ -242,7 +242,7 @@ class _ProgressBar:
 
     def __init__(self, scenes: int, shown: bool) -> None:
         self._scenes = scenes
-        self._pace = Pace(scenes)
+        self._pace = TrainingPace(scenes)
         pause = 0.2 if sys.stderr.isatty() else 10.0
         self._bar = tqdm(
             total=1.0,

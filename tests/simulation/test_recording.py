@@ -150,4 +150,4 @@ def test_a_number_too_small_is_refused_by_its_option(
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["record", "--episodes", "1", "--out", str(tmp_path / "file")]) == 2
-    assert f"cannot make the directory {tmp_path / 'file'}" in capsys.readouterr().err
+    assert f"--out {tmp_path / 'file'}: cannot be written into (File exists)" in capsys.readouterr().err

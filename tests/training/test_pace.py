@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from mini_diffuser_ros.training.pace import Pace
+from mini_diffuser_ros.training.pace import TrainingPace
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
 
 def test_a_resumed_training_is_judged_by_its_own_steps() -> None:
     clock = Clock()
-    pace = Pace(64, clock, lambda: datetime(2026, 3, 2, 23, 0))
+    pace = TrainingPace(64, clock, lambda: datetime(2026, 3, 2, 23, 0))
     assert pace.seconds_left is None
     # 4000 of 10000 steps were there; the first step compiles for minutes
     clock.seconds += 300.0
@@ -32,7 +32,7 @@ def test_a_resumed_training_is_judged_by_its_own_steps() -> None:
 
 def test_the_log_is_told_within_the_first_minute_and_then_now_and_then() -> None:
     clock, told = Clock(), []
-    pace = Pace(8, clock)
+    pace = TrainingPace(8, clock)
     for step in range(1, 1502):
         pace.note(step, step / 5000)
         if pace.is_due():

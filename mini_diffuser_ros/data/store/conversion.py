@@ -16,7 +16,7 @@ from mini_diffuser_ros.data.store.database import About, Contents, DatabaseEpiso
 from mini_diffuser_ros.support.workers import map_in_workers
 
 
-class Outcome(Enum):
+class ConversionOutcome(Enum):
     """What became of an episode."""
 
     KEPT = "kept"
@@ -38,7 +38,7 @@ class Converted:
     """
 
     source: str
-    outcome: Outcome
+    outcome: ConversionOutcome
     fault: str = ""
 
 
@@ -69,16 +69,18 @@ def convert(
         tasks = [_Task(stored, known.get(stored.source), contents) for stored in episodes.stored]
         for stored, result in zip(episodes.stored, map_in_workers(_attempt, tasks, workers), strict=True):
             if isinstance(result, DataError):
-                yield Converted(stored.source, Outcome.FAULTY, str(result))
+                yield Converted(stored.source, ConversionOutcome.FAULTY, str(result))
             elif result is None:
-                yield Converted(stored.source, Outcome.KEPT)
+                yield Converted(stored.source, ConversionOutcome.KEPT)
             else:
                 database.add(stored.source, result.episode, result.digest)
-                yield Converted(stored.source, Outcome.RENEWED if stored.source in there else Outcome.ADDED)
+                yield Converted(
+                    stored.source, ConversionOutcome.RENEWED if stored.source in there else ConversionOutcome.ADDED
+                )
         for source in sorted(there - {stored.source for stored in episodes.stored}, key=natural_order):
             if prune:
                 database.remove(source)
-            yield Converted(source, Outcome.REMOVED if prune else Outcome.GONE)
+            yield Converted(source, ConversionOutcome.REMOVED if prune else ConversionOutcome.GONE)
 
 
 @dataclass(frozen=True)
