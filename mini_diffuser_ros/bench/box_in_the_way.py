@@ -225,6 +225,7 @@ def _motion(
 ) -> _Outcome:
     """One motion between two places, with the box put into its way."""
     cell.put_box(FAR_AWAY)
+    watch.released()  # another scene: what was seen of the last one is nothing to remember
     goal, direct, box, appears = _obstructed(cell, planner, generator, gap, early)
     cell.place(direct.positions[0])
     nearest, braked = np.inf, False
