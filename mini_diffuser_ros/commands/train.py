@@ -20,11 +20,12 @@ INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Train; returns 0 when the policy is exported, 130 if Ctrl-C ended training at a checkpoint."""
-    outcome = train(_parse(arguments))
+    config, continue_anyway = _parse(arguments)
+    outcome = train(config, continue_anyway)
     return INTERRUPTED if outcome.interrupted else 0
 
 
-def _parse(arguments: Sequence[str]) -> TrainConfig:
+def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:
     parser = CommandParser(
         "train",
         description="Train a policy on recorded episodes. Goes on from the latest checkpoint in the output directory.",
@@ -34,12 +35,17 @@ def _parse(arguments: Sequence[str]) -> TrainConfig:
     parser.add_argument("--data", help="directory of episodes (data.path)")
     parser.add_argument("--skip-bad", action="store_true", help="leave out faulty episodes, list them (data.skip_bad)")
     parser.add_argument("--out", help="output directory (out)")
+    parser.add_argument(
+        "--continue-anyway",
+        action="store_true",
+        help="go on from a checkpoint of other data or another recipe, too; the card says so",
+    )
     known, others = parser.parse_known_args(arguments)
     overrides = _overrides(others)
     overrides += [("data.path", known.data)] if known.data else []
     overrides += [("out", known.out)] if known.out else []
     overrides += [("data.skip_bad", "true")] if known.skip_bad else []
-    return read_settings(TrainConfig, known.config, overrides)
+    return read_settings(TrainConfig, known.config, overrides), known.continue_anyway
 
 
 def _overrides(words: Sequence[str]) -> list[tuple[str, str]]:

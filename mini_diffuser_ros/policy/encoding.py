@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from itertools import groupby
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from mini_diffuser_ros.policy import text
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.support.modules import subclasses_in
+from mini_diffuser_ros.support.sealing import file_digest
 
 _CACHED_SENTENCES = 4096
 _BATCH = 64  # sentences that go through the encoder together
@@ -52,6 +54,16 @@ class SentenceEncoder(ABC):
     def states(self, tokens: Tensor) -> Tensor:
         """States (B, L, D) float32 on the CPU of B sentences of L tokens each, (B, L) int64; called without gradients,
         from several threads at once."""
+
+    def digest(self) -> str:
+        """A digest of all that its tokens and states come from, 64 hexadecimal digits.
+
+        That of the subclass's own file; one that reads weights or a vocabulary from elsewhere gives that of those.
+
+        Raises:
+            TextError: if that cannot be read.
+        """
+        return file_digest(Path(str(import_module(type(self).__module__).__file__)))
 
     def __call__(self, sentence: str) -> Tensor:
         """Token states (L, D) float32 on the CPU; the same tensor for the same sentence, not to be written to.

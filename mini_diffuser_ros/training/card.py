@@ -16,6 +16,7 @@ from mini_diffuser_ros.support.settings import to_mapping
 from mini_diffuser_ros.training.checkpoints import TrainingProgress
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
+from mini_diffuser_ros.training.identity import Stage
 from mini_diffuser_ros.training.report import Report, as_table
 
 
@@ -50,6 +51,7 @@ def model_card(
             "|---|---|",
             f"| network | {config.model.preset}, {parameters:,} parameters |",
             f"| demonstrations | {_counts(training)}; held out: {_counts(held_out)} |",
+            f"| data | {_data(progress.stages)} |",
             f"| training | {progress.step:,} steps of {config.batch.scenes} scenes with "
             f"{config.batch.level2} noised actions each, {progress.step * config.batch.scenes:,} scenes in all |",
             f"| time | {_times(progress)} |",
@@ -57,6 +59,7 @@ def model_card(
             f"| machine | {_machine(device, config.shards)} |",
             f"| software | Python {platform.python_version()}, torch {torch.__version__} |",
             "",
+            *_going_on(progress),
             "## Held-out demonstrations",
             "",
             _figures(config, report),
@@ -69,6 +72,40 @@ def model_card(
             "",
         ]
     )
+
+
+def _data(stages: Sequence[Stage]) -> str:
+    identity = stages[-1].identity if stages else None
+    if identity is None:
+        return "not known"
+    return f"{len(identity.episodes)} episodes, digest {identity.digest}"
+
+
+def _going_on(progress: TrainingProgress) -> list[str]:
+    """What was learned from what, if it was not the same all the time."""
+    stages = progress.stages
+    if len(stages) < 2:
+        return []
+    ends = [*(stage.start for stage in stages[1:]), progress.step]
+    lines = [_stage(stage, before, end) for before, stage, end in zip((None, *stages), stages, ends, strict=False)]
+    return [
+        "## Other data or another recipe on the way",
+        "",
+        "Training was made to go on (`--continue-anyway`). Recipe and demonstrations on this card are the last ones.",
+        "",
+        *lines,
+        "",
+    ]
+
+
+def _stage(stage: Stage, before: Stage | None, end: int) -> str:
+    steps = f"steps {stage.start + 1} to {end}" if end > stage.start else f"no step after {stage.start}"
+    line = f"* {steps}: {_data([stage])}"
+    if before is None or stage.identity is None:
+        return line
+    if before.identity is None:
+        return f"{line}; what was before is not known"
+    return f"{line}; {stage.identity.differences(before.identity)}"
 
 
 def _figures(config: TrainConfig, report: Report) -> str:

@@ -3,7 +3,7 @@
 ::
 
     <out>/checkpoints/step_00000400/state.safetensors    model, averaged weights, optimiser moments, random state
-    <out>/checkpoints/step_00000400/progress.json        step, seconds trained, best validation
+    <out>/checkpoints/step_00000400/progress.json        step, seconds trained, best validation, data and recipe
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,12 +24,14 @@ from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import flush_folder, whole_file, write_whole
 from mini_diffuser_ros.support.sealing import file_digest, sealed, unsealed
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
+from mini_diffuser_ros.training.identity import Stage, stages_from_values, stages_to_values
 from mini_diffuser_ros.training.optimisation import WeightAverage
 
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 
 _STATE_DIGEST = "state_sha256"
+_STAGES = "stages"
 
 
 @dataclass
@@ -43,6 +46,7 @@ class TrainingProgress:
         encoding: seconds of encoding sentences, likewise.
         best_score: best validation score so far, None before the first validation; higher is better.
         best_step: step of the best score.
+        stages: what the steps were made with, in their order; none if nobody has said it.
     """
 
     step: int = 0
@@ -52,6 +56,7 @@ class TrainingProgress:
     encoding: float = 0.0
     best_score: float | None = None
     best_step: int = 0
+    stages: tuple[Stage, ...] = ()
 
     def phases(self) -> dict[str, float]:
         """Seconds of each phase by name, in order."""
@@ -134,8 +139,9 @@ class CheckpointStore:
         except SafetensorError as error:
             shutil.rmtree(part)
             raise TrainingCheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
-        values = sealed({**asdict(progress), _STATE_DIGEST: file_digest(part / STATE)})
-        write_whole(part / PROGRESS, json.dumps(values, indent=1))
+        values = {**asdict(progress), _STAGES: stages_to_values(progress.stages)}
+        values[_STATE_DIGEST] = file_digest(part / STATE)
+        write_whole(part / PROGRESS, json.dumps(sealed(values), indent=1))
         part.rename(target)
         flush_folder(self._root)
         self._drop_old(progress)
@@ -153,16 +159,27 @@ class CheckpointStore:
             TrainingCheckpointError: if it is damaged or of another network.
         """
         try:
-            values = unsealed(dict(json.loads((directory / PROGRESS).read_text(encoding="utf-8"))))
+            values, progress = _read_progress(directory)
             if values.get(_STATE_DIGEST, expected := file_digest(directory / STATE)) != expected:
                 raise ValueError(f"{STATE} has changed since it was written")
-            progress = TrainingProgress(**{field.name: values[field.name] for field in fields(TrainingProgress)})
             trainee.load(load_file(directory / STATE))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise TrainingCheckpointError(
-                f"{directory}: cannot go on from this checkpoint, remove it or choose another --out ({one_line(error)})"
-            ) from error
+            raise _unusable(directory, error) from error
         return progress
+
+    def progress(self) -> TrainingProgress | None:
+        """How far the latest checkpoint has come, without its weights; None where there is none.
+
+        Raises:
+            TrainingCheckpointError: if that is damaged.
+        """
+        latest = self.latest()
+        if latest is None:
+            return None
+        try:
+            return _read_progress(latest)[1]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise _unusable(latest, error) from error
 
     def _complete(self) -> list[Path]:
         return sorted(self._root.glob("step_*"))
@@ -175,6 +192,19 @@ class CheckpointStore:
                 directory.rename(directory.with_name(f".{directory.name}.old"))
         for part in self._root.glob(".step_*"):
             shutil.rmtree(part)
+
+
+def _read_progress(directory: Path) -> tuple[dict[str, Any], TrainingProgress]:
+    """All fields of a checkpoint's progress file, and the progress that they say."""
+    values = unsealed(dict(json.loads((directory / PROGRESS).read_text(encoding="utf-8"))))
+    known = {field.name: values[field.name] for field in fields(TrainingProgress) if field.name != _STAGES}
+    return values, TrainingProgress(**known, stages=stages_from_values(values.get(_STAGES, ())))
+
+
+def _unusable(directory: Path, error: Exception) -> TrainingCheckpointError:
+    return TrainingCheckpointError(
+        f"{directory}: cannot go on from this checkpoint, remove it or choose another --out ({one_line(error)})"
+    )
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

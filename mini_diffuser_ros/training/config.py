@@ -218,7 +218,7 @@ class TrainConfig:
         threads: CPU threads inside torch's operations; 0 leaves torch's own choice.
         loaders: processes that prepare batches; 0 prepares them between two steps. Shards prepare their own.
         wandb: project on Weights & Biases, used where ``wandb`` is installed; empty leaves it alone.
-        out: output directory; training goes on from the latest checkpoint in it.
+        out: output directory; training goes on from the latest checkpoint in it if its data and recipe are the same.
         policy: directory of the exported policy; empty means ``policy`` in the output directory.
     """
 

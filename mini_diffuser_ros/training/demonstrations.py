@@ -100,6 +100,38 @@ class Collection:
     world: Provenance
 
 
+@dataclass(frozen=True)
+class SurveyedEpisode:
+    """An episode whose index could be read.
+
+    Attributes:
+        stored: where it is.
+        task: task name.
+        digest: of its content, 32 bytes.
+        world: in which it was made.
+    """
+
+    stored: StoredEpisode
+    task: str
+    digest: bytes
+    world: Provenance
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a data set holds, before anything is fused.
+
+    Attributes:
+        episodes: those of the wanted tasks, in the order of the data set.
+        unreadable: one line for each that cannot be opened.
+        fusion: how their images become clouds; None where the source holds clouds of unknown making.
+    """
+
+    episodes: tuple[SurveyedEpisode, ...]
+    unreadable: tuple[str, ...]
+    fusion: FusionConfig | None
+
+
 def load_demonstrations(
     path: str, cache: Path, tasks: Sequence[str] = (), workers: int = 1, progress: bool = True
 ) -> list[Demonstration]:
@@ -110,16 +142,19 @@ def load_demonstrations(
 
 
 def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True) -> Collection:
-    """The demonstrations of a recipe's data set, from a converted set where there is one, else fused now into one.
+    """:func:`survey_demonstrations`, then :func:`fuse_demonstrations`."""
+    return fuse_demonstrations(survey_demonstrations(data), data, cache, progress)
+
+
+def survey_demonstrations(data: DataConfig) -> Survey:
+    """The episodes of a recipe's data set by the digests of their content, with nothing fused.
 
     Args:
         data: which data set, what of it, and what to do about episodes that cannot be read.
-        cache: directory of converted sets, made if missing. A data set that holds clouds is read as it is.
-        progress: shows a bar.
 
     Raises:
         DataError: if there is no data set, or one of its episodes is unreadable and ``data.skip_bad`` is off.
-        DatasetError: if there are no episodes, a task is unknown, or an episode cannot be trained on.
+        DatasetError: if there are no episodes, or a task is unknown.
     """
     episodes = _open(data)
     surveyed, unreadable = _survey(episodes, data.skip_bad)
@@ -129,11 +164,27 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
     for task in data.tasks:
         if task not in known:
             raise DatasetError(f"{data.path}: no task {task!r}; it holds {', '.join(known)}")
-    wanted = [episode for episode in surveyed if not data.tasks or episode.task in data.tasks]
-    chosen = Episodes([episode.stored for episode in wanted], episodes.fusion)
+    wanted = tuple(episode for episode in surveyed if not data.tasks or episode.task in data.tasks)
+    return Survey(wanted, tuple(unreadable), episodes.fusion)
+
+
+def fuse_demonstrations(survey: Survey, data: DataConfig, cache: Path, progress: bool = True) -> Collection:
+    """The surveyed demonstrations, from a converted set where there is one, else fused now into one.
+
+    Args:
+        survey: of the data set.
+        data: that was surveyed.
+        cache: directory of converted sets, made if missing. A data set that holds clouds is read as it is.
+        progress: shows a bar.
+
+    Raises:
+        DataError, DatasetError: if an episode cannot be read or trained on and ``data.skip_bad`` is off, or none can.
+    """
+    wanted = survey.episodes
+    chosen = Episodes([episode.stored for episode in wanted], survey.fusion)
     faults: list[str] = []
     if not _holds_clouds(chosen):
-        folder = cache / f"clouds-{_fingerprint(wanted, episodes.fusion)}"
+        folder = cache / f"clouds-{_fingerprint(wanted, survey.fusion)}"
         _remove_damaged(folder)
         if not _is_whole(folder, wanted):
             faults = _fuse(chosen, folder, data, progress)
@@ -142,7 +193,7 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
     if not demonstrations:
         raise DatasetError(_nothing_left(data.path, [*faults, *faulty]))
     world = Provenance.of_all(episode.world for episode in wanted)
-    return Collection(demonstrations, (*unreadable, *faults, *faulty), episodes.fusion, world)
+    return Collection(demonstrations, (*survey.unreadable, *faults, *faulty), survey.fusion, world)
 
 
 def _open(data: DataConfig) -> Episodes:
@@ -162,17 +213,7 @@ def _workspace_of(cell: str) -> dict[str, Any]:
     return {"workspace": to_mapping(read_cell(cell).workspace)} if cell else {}
 
 
-@dataclass(frozen=True)
-class _Surveyed:
-    """An episode whose index could be read."""
-
-    stored: StoredEpisode
-    task: str
-    digest: bytes
-    world: Provenance
-
-
-def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[_Surveyed], list[str]]:
+def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], list[str]]:
     """The episodes that can be opened, and one line for each that cannot.
 
     Raises:
@@ -182,7 +223,7 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[_Surveyed], list[s
     for stored in episodes.stored:
         try:
             episode = stored.read()
-            surveyed.append(_Surveyed(stored, episode.task, stored.digest(), episode.provenance))
+            surveyed.append(SurveyedEpisode(stored, episode.task, stored.digest(), episode.provenance))
         except DataError as error:
             if not skip_bad:
                 raise
@@ -240,7 +281,7 @@ def _remove_damaged(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _is_whole(folder: Path, wanted: Sequence[_Surveyed]) -> bool:
+def _is_whole(folder: Path, wanted: Sequence[SurveyedEpisode]) -> bool:
     """Whether a converted set has all episodes: then another training may read it at the same time."""
     if not (folder / DATA_FILE).exists():
         return False
@@ -252,7 +293,7 @@ def _nothing_left(path: str, faults: Sequence[str]) -> str:
     return f"{path}: none of its episodes can be trained on; the first: {faults[0]}" if faults else f"{path}: empty"
 
 
-def _fingerprint(episodes: Sequence[_Surveyed], fusion: FusionConfig | None) -> str:
+def _fingerprint(episodes: Sequence[SurveyedEpisode], fusion: FusionConfig | None) -> str:
     """Name of a converted set: the episodes in it and how their clouds are fused."""
     whole = hashlib.sha256(f"{fusion and asdict(fusion)}".encode())
     for episode in episodes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,39 +15,53 @@ from torch import Tensor
 
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, tune_cpu
+from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, sentence_encoder, tune_cpu
 from mini_diffuser_ros.records import Provenance
+from mini_diffuser_ros.support.holding import Hold
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
 from mini_diffuser_ros.training.card import model_card
+from mini_diffuser_ros.training.checkpoints import CheckpointStore
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
-from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations
+from mini_diffuser_ros.training.demonstrations import Demonstration, fuse_demonstrations, survey_demonstrations
+from mini_diffuser_ros.training.errors import TrainingCheckpointError
+from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences
-from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome
+from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome, precision_of
 
 log = logging.getLogger(__name__)
 
+_LOCK = ".training"  # file in the output directory, locked by the process that leads the training
 
-def train(config: TrainConfig) -> TrainingOutcome:
+
+def train(config: TrainConfig, continue_anyway: bool = False) -> TrainingOutcome:
     """Run the recipe: fuse, train or go on training, export to ``config.policy_directory`` unless interrupted.
 
+    Args:
+        config: the recipe.
+        continue_anyway: goes on from a checkpoint of other data or another recipe, too; the card says so.
+
     Raises:
+        HeldError: if another training has the output directory.
         UserError: one line about data, recipe or output directory; DivergedError if the loss is no longer finite.
     """
     device = _device(config)
     tune_cpu(config.threads or torch.get_num_threads())
-    with joined_processes(device) as processes:
-        return _train_joined(config, device, processes)
+    with joined_processes(device) as processes, ExitStack() as held:
+        if processes.leads:
+            # Before the images are fused, which takes minutes.
+            _check_writable("out", Path(config.out))
+            _check_writable("policy", config.policy_directory.parent)
+            held.enter_context(Hold(Path(config.out) / _LOCK, f"the training in {config.out}"))
+        return _train_joined(config, device, processes, continue_anyway)
 
 
-def _train_joined(config: TrainConfig, device: torch.device, processes: Processes) -> TrainingOutcome:
+def _train_joined(
+    config: TrainConfig, device: torch.device, processes: Processes, continue_anyway: bool
+) -> TrainingOutcome:
     model_config = model_configuration(config)
-    if processes.leads:
-        # Before the images are fused, which takes minutes.
-        _check_writable("out", Path(config.out))
-        _check_writable("policy", config.policy_directory.parent)
-    prepared = _prepare(config, model_config, processes)
+    prepared = _prepare(config, model_config, device, processes, continue_anyway)
     training, held_out = split(prepared.demonstrations, config.data.validation_share, config.seed)
     if processes.leads:
         write_settings(config, Path(config.out) / "recipe.yaml")
@@ -56,6 +71,7 @@ def _train_joined(config: TrainConfig, device: torch.device, processes: Processe
             log.warning("skipped %s", line)
     frames, measured = frames_of(training), frames_of(held_out)
     trainer = Trainer(config, model_config, frames, measured, prepared.tokens, device, processes)
+    trainer.progress.stages = prepared.stages
     trainer.progress.fusing += prepared.fusing
     trainer.progress.encoding += prepared.encoding
     outcome = trainer.run()
@@ -83,17 +99,25 @@ class _Prepared:
     fusion: FusionConfig | None
     world: Provenance
     tokens: dict[str, Tensor]
+    stages: tuple[Stage, ...]
     fusing: float
     encoding: float
 
 
-def _prepare(config: TrainConfig, model: MiniDiffuserConfig, processes: Processes) -> _Prepared:
+def _prepare(
+    config: TrainConfig, model: MiniDiffuserConfig, device: torch.device, processes: Processes, continue_anyway: bool
+) -> _Prepared:
     """Fuse and encode in the leading process, which caches both; the others then read its caches."""
     if not processes.leads:
         processes.wait()
     data, cache = config.data, config.cache_directory
     started = time.perf_counter()
-    collection = collect_demonstrations(data, cache, progress=processes.leads)
+    survey = survey_demonstrations(data)
+    digests = [episode.digest for episode in survey.episodes]
+    encoder = sentence_encoder(model).digest()
+    identity = identity_of(config, model, digests, survey.fusion, encoder, precision_of(config, device))
+    stages = _stages(config, identity, continue_anyway)
+    collection = fuse_demonstrations(survey, data, cache, progress=processes.leads)
     usable, empty = without_empty_scenes(collection.demonstrations, model, data.skip_bad)
     fused = time.perf_counter()
     tokens = encode_sentences(usable, model, cache, progress=processes.leads)
@@ -106,9 +130,33 @@ def _prepare(config: TrainConfig, model: MiniDiffuserConfig, processes: Processe
         fusion=collection.fusion,
         world=collection.world,
         tokens=tokens,
+        stages=stages,
         fusing=fused - started,
         encoding=encoded - fused,
     )
+
+
+def _stages(config: TrainConfig, identity: Identity, continue_anyway: bool) -> tuple[Stage, ...]:
+    """What the steps so far were made with, and those that are to come.
+
+    Raises:
+        TrainingCheckpointError: if there is a checkpoint, of something else, and going on is not asked for.
+    """
+    before = CheckpointStore(Path(config.out), config.checkpoint.keep).progress()
+    if before is None:
+        return (Stage(0, identity),)
+    stages = before.stages or (Stage(0, None),)
+    known = stages[-1].identity
+    differences = "it does not say of which data and recipe it is" if known is None else identity.differences(known)
+    if not differences:
+        return stages
+    if not continue_anyway:
+        raise TrainingCheckpointError(
+            f"{config.out} holds another training, at step {before.step}: {differences}; choose another --out, or "
+            "--continue-anyway"
+        )
+    log.warning("going on from step %d of another training: %s", before.step, differences)
+    return (*stages, Stage(before.step, identity))
 
 
 def model_configuration(config: TrainConfig) -> MiniDiffuserConfig:

@@ -21,7 +21,7 @@ from mini_diffuser_ros.training.demonstrations import Demonstration
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Version of the cache file; a file of another one is not found and built anew."""
 
 
@@ -40,7 +40,8 @@ def encode_sentences(
         TextError: if a sentence is empty or too long, or the encoder is not installed.
     """
     sentences = sorted({sentence for demonstration in demonstrations for sentence in demonstration.sentences})
-    identity = json.dumps([FORMAT, config.text.encoder, config.text.max_tokens, sentences])
+    encoder = sentence_encoder(config)
+    identity = json.dumps([FORMAT, encoder.digest(), config.text.max_tokens, sentences])
     file = cache / f"sentences-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
     if file.exists():
         try:
@@ -51,7 +52,7 @@ def encode_sentences(
     bar = tqdm(total=len(sentences), desc="encoding sentences", unit="sentence", disable=not progress)
     states: dict[str, Tensor] = {}
     with bar:
-        for sentence, state in sentence_encoder(config).many(sentences, _free_threads()):
+        for sentence, state in encoder.many(sentences, _free_threads()):
             states[sentence] = state
             bar.update()
     _write([states[sentence] for sentence in sentences], file)

@@ -164,7 +164,7 @@ class Trainer:
 
     def _gradients(self) -> Gradients:
         config, first, slots = self._config, self.progress.step, self._slots
-        precision = _precision(config, self._device)
+        precision = precision_of(config, self._device)
         if config.shards > 1 and self._device.type == "cpu" and self._processes.size == 1:
             if self._model.config.layers.dropout:
                 raise SettingsError("shards", "is above 1 with dropout in the network; set one of them to 1 or 0")
@@ -217,7 +217,8 @@ class Trainer:
         return model.eval()
 
 
-def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+def precision_of(config: TrainConfig, device: torch.device) -> torch.dtype:
+    """Of the network's matrix products on a device."""
     if config.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     return torch.bfloat16 if config.precision == "bfloat16" else torch.float32

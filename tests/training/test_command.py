@@ -69,6 +69,7 @@ def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_
     ):
         assert part in card
     assert str(tmp_path) not in card
+    assert "| data | 3 episodes, digest " in card
     assert "fusing clouds" in card
     assert policy.fusion == read_fusion(tmp_path / "out" / "policy") == FusionConfig()
     assert list(policy.tasks) == ["stack_blobs"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import torch
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModel
 
@@ -32,6 +35,14 @@ class ClipEncoder(SentenceEncoder):
     def width(self) -> int:
         """512."""
         return int(self._model.config.hidden_size)
+
+    def digest(self) -> str:
+        """Of its weights and its tokenizer as they are in memory."""
+        digest = hashlib.sha256(str(self._tokenizer.backend_tokenizer.to_str()).encode())
+        for name, value in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def tokens(self, sentence: str) -> list[int]:
         """See :class:`SentenceEncoder`."""

@@ -5,6 +5,7 @@ It is a plain BERT, so it is run here directly: importing transformers would tak
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.sentences import FILES, encoder_folder, tokenizer
+from mini_diffuser_ros.support.sealing import file_digest
 
 
 class MiniLMEncoder(SentenceEncoder):
@@ -34,6 +36,11 @@ class MiniLMEncoder(SentenceEncoder):
     def width(self) -> int:
         """384."""
         return int(self._settings["hidden_size"])
+
+    def digest(self) -> str:
+        """Of its three files."""
+        folder = _package_folder()
+        return hashlib.sha256("".join(file_digest(folder / name) for name in FILES).encode()).hexdigest()
 
     def tokens(self, sentence: str) -> list[int]:
         """See :class:`SentenceEncoder`."""
