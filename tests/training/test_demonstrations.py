@@ -105,7 +105,10 @@ def test_a_killed_fusion_leaves_no_worker_and_is_resumed(
     script.write_text(text, encoding="utf-8")
     run = subprocess.Popen([sys.executable, str(script), str(recordings), str(cache)])
     deadline = time.monotonic() + 120
-    while not (files := list(cache.glob("*/data.mdb"))) or len(read_keys(files[0].parent)) < 3:
+    # A file is empty for an instant before LMDB has written its first pages.
+    while (
+        not (files := [f for f in cache.glob("*/data.mdb") if f.stat().st_size]) or len(read_keys(files[0].parent)) < 3
+    ):
         assert time.monotonic() < deadline
         assert run.poll() is None
     workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
