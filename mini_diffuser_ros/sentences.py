@@ -6,8 +6,10 @@ import importlib.util
 import unicodedata
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tokenizers import Encoding, Tokenizer
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 MAX_TOKENS = 48
 """Of a sentence, those that mark start and end included: what a policy takes unless its recipe says otherwise."""
@@ -36,6 +38,8 @@ def tokenizer() -> Tokenizer | None:
     folder = encoder_folder()
     if folder is None or not (folder / "tokenizer.json").is_file():
         return None
+    from tokenizers import Tokenizer  # comes with the encoder
+
     found = Tokenizer.from_file(str(folder / "tokenizer.json"))
     found.no_truncation()
     found.no_padding()

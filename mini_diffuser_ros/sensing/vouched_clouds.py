@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Message = TypeVar("Message")
 
@@ -14,7 +15,8 @@ GRACE = 0.3  # seconds from a cloud's arrival after which a word of perception t
 HELD = 2.0  # seconds after its last cloud for which a stranger counts as there
 
 
-class _Waiting(NamedTuple, Generic[Message]):
+@dataclass(frozen=True)
+class _Waiting(Generic[Message]):
     digest: int
     arrived: float
     message: Message
