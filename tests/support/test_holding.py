@@ -17,9 +17,8 @@ import os, sys, time
 from pathlib import Path
 from mini_diffuser_ros.support.holding import Hold
 hold = Hold(Path(sys.argv[1]), "the set")
-child = os.fork()
-if child:
-    print(child, flush=True)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)  # from the child, which has then let go of what it shared
 sys.stdin.read()
 """
 
