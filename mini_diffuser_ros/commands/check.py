@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -16,8 +14,7 @@ from mini_diffuser_ros.data.checks.episode import examine
 from mini_diffuser_ros.data.checks.report import report_on
 from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.sentences import MAX_TOKENS
-from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.files import whole_file
+from mini_diffuser_ros.support.files import output_file
 from mini_diffuser_ros.support.workers import map_in_workers
 
 STANDARD_OUTPUT = "-"
@@ -40,8 +37,7 @@ def main(arguments: list[str]) -> int:
     )
     values = parser.parse_args(arguments)
     episodes = open_episodes(values.path, sentences=values.sentences)
-    with ExitStack() as stack:
-        out = _opened(values.json, stack)
+    with output_file(None if values.json == STANDARD_OUTPUT else values.json, "--json") as out:
         results = map_in_workers(partial(examine, max_tokens=values.max_tokens), episodes.stored, values.workers)
         report = report_on(tqdm(results, total=len(episodes), desc="checking", unit="episode", disable=None))
         text = json.dumps({"path": str(values.path), **report.as_json()}, indent=2, ensure_ascii=False) + "\n"
@@ -52,19 +48,3 @@ def main(arguments: list[str]) -> int:
     else:
         sys.stdout.writelines(f"{line}\n" for line in report.lines(values.all))
     return 1 if report.errors or (values.strict and report.warnings) else 0
-
-
-def _opened(path: str | None, stack: ExitStack) -> Path | None:
-    """The file for the figures, which is known to be writable before hours are spent on them; None without one."""
-    if path is None or path == STANDARD_OUTPUT:
-        return None
-    try:
-        if Path(path).is_dir():
-            raise IsADirectoryError
-        partial_file = stack.enter_context(whole_file(path))
-        partial_file.touch()
-    except IsADirectoryError:
-        raise UserError(f"--json {path}: is a directory") from None
-    except OSError as error:
-        raise UserError(f"--json {path}: cannot be written: {error.strerror or error}") from error
-    return partial_file

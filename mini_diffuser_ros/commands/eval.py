@@ -6,9 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
-from mini_diffuser_ros.support.files import whole_file
+from mini_diffuser_ros.support.files import output_file
 from mini_diffuser_ros.support.settings import leaves, with_values
 from mini_diffuser_ros.support.workers import map_in_workers
 
@@ -39,7 +37,7 @@ def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
     options = _parser().parse_args(arguments)
     protocol = _protocol(options)
-    with _report_file(options.json) as out:
+    with output_file(options.json, "--json") as out:
         load_policy(options.checkpoint)
         results = _evaluate(options.checkpoint, protocol, options.workers)
         report = evaluation_report(options.checkpoint, protocol, results)
@@ -123,26 +121,6 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
         loop = replace(loop, settle_time=min(loop.settle_time, default.settle_time))
     given = {leaf.name: getattr(options, leaf.name) for leaf in leaves(loop)}
     return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
-
-
-@contextmanager
-def _report_file(path: str | None) -> Iterator[Path | None]:
-    """Where to write the report; it is opened first, as nobody wants to hear after hours that it cannot be.
-
-    Raises:
-        EvaluationError: naming the file.
-    """
-    if path is None:
-        yield None
-        return
-    if Path(path).is_dir():
-        raise EvaluationError(f"--json {path}: is a directory")
-    try:
-        with whole_file(path) as partial:
-            partial.touch()
-            yield partial
-    except OSError as error:
-        raise EvaluationError(f"--json {path}: cannot be written: {error.strerror or error}") from error
 
 
 def _evaluate(checkpoint: str, protocol: EvaluationProtocol, workers: int) -> list[EpisodeResult]:

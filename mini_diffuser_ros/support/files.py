@@ -84,11 +84,44 @@ def make_writable(folder: str | os.PathLike[str], option: str) -> None:
         UnwritableError: if the folder cannot be made or written into, be it because the disk is full.
     """
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(bytes(PROBE))
-            probe.flush()
-            os.fsync(probe.fileno())
+        try_writing(folder)
     except OSError as error:
         reason = error.strerror or error
         raise UnwritableError(f"{option} {folder}: cannot be written into ({reason}); choose another place") from error
+
+
+def try_writing(folder: str | os.PathLike[str]) -> None:
+    """Make a folder and write into it; what was written is gone again.
+
+    Raises:
+        OSError: if that is not possible.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(bytes(PROBE))
+        probe.flush()
+        os.fsync(probe.fileno())
+
+
+@contextmanager
+def output_file(path: str | None, option: str) -> Iterator[Path | None]:
+    """A file to be written in the block, as by :func:`whole_file`, which is opened before the work begins.
+
+    Args:
+        path: the file, None for none.
+        option: that names it, as the user knows it.
+
+    Raises:
+        UnwritableError: if it cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    if Path(path).is_dir():
+        raise UnwritableError(f"{option} {path}: is a directory")
+    try:
+        with whole_file(path) as partial:
+            partial.touch()
+            yield partial
+    except OSError as error:
+        raise UnwritableError(f"{option} {path}: cannot be written: {error.strerror or error}") from error

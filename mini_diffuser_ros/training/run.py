@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, sentence_encoder, tune_cpu
 from mini_diffuser_ros.records import Provenance
+from mini_diffuser_ros.support.files import try_writing
 from mini_diffuser_ros.support.holding import Hold
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
 from mini_diffuser_ros.training.card import model_card
@@ -181,7 +181,7 @@ def _device(config: TrainConfig) -> torch.device:
 
 
 def _check_writable(name: str, folder: Path) -> None:
-    """Make a folder and a file in it, which is gone again at once.
+    """Make a folder and write into it, before hours are spent on what goes there.
 
     Args:
         name: field of the recipe.
@@ -191,9 +191,7 @@ def _check_writable(name: str, folder: Path) -> None:
         SettingsError: if that is not possible.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_writing(folder)
     except OSError as error:
         problem = f"asks for files in {folder}, which cannot be written into ({error.strerror}); choose another"
         raise SettingsError(name, problem) from error

@@ -11,6 +11,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC
+from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 
 PERIOD = 2.0  # seconds between questions: a driver may be started again on another device
@@ -66,12 +67,10 @@ class DeviceSerials:
 
     def _ask(self) -> None:
         for camera in self._expected:
-            topic = self._node.resolve_topic_name(f"{camera}/{COLOR_TOPIC}")
-            infos = self._node.get_publishers_info_by_topic(topic)
-            if not infos:
+            drivers = publishers_of(self._node, f"{camera}/{COLOR_TOPIC}")
+            if not drivers:
                 self._said[camera] = {}
-            for info in infos:
-                driver = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            for driver in drivers:
                 for way, (kind, request, read) in self._kinds.items():
                     self._call(camera, way, f"{driver}/{way}", kind, request, read)
 

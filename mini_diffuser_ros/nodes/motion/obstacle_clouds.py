@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead, check_metres
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, cloud_to_use
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
@@ -36,23 +36,19 @@ class ObstacleClouds:
 
     def _take(self, message: PointCloud2) -> None:
         try:
-            cloud = cloud_from_message(message)
-            self._check(cloud)
+            cloud = cloud_to_use(message, self._node, self._base_frame)
+            self._check_lateness(cloud)
         except MalformedMessageError as error:
             self._node.get_logger().warning(f"{CLOUD_TOPIC}: {error}", throttle_duration_sec=5.0)
             return
         self._watch.take(cloud)
 
-    def _check(self, cloud: Cloud) -> None:
-        """Whether a cloud shows what is there now, and where.
+    def _check_lateness(self, cloud: Cloud) -> None:
+        """Whether a cloud shows what is there now.
 
         Raises:
             MalformedMessageError: if it does not.
         """
-        if cloud.frame != self._base_frame:
-            raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{self._base_frame}'")
-        check_metres(cloud)
-        check_lead(cloud, self._node)
         late = ros_seconds(self._node) - cloud.stamp
         if late > self._watch.max_age:
             allowed = f"allowed are {self._watch.max_age:.1f} s (obstacles.max_cloud_age)"

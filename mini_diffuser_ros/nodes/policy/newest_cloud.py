@@ -9,8 +9,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 
-from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, check_lead, check_metres
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC, CloudSubscription, cloud_to_use
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.records import Cloud
@@ -46,9 +46,7 @@ class NewestCloud:
 
     def _take(self, message: PointCloud2) -> None:
         try:
-            cloud = cloud_from_message(message)
-            check_metres(cloud)
-            check_lead(cloud, self._node)
+            cloud = cloud_to_use(message, self._node)
         except MalformedMessageError as error:
             self._problem = f"{CLOUD_TOPIC}: {error}"
             self._node.get_logger().warning(self._problem, throttle_duration_sec=5.0)

@@ -13,8 +13,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
+from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.heartbeat import Listener
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.records import Cloud
@@ -51,6 +52,25 @@ def check_lead(cloud: Cloud, node: Node) -> None:
         raise MalformedMessageError(
             f"a cloud is stamped {lead:.2f} s in the future, allowed are {MAX_LEAD} s: synchronise the machines' clocks"
         )
+
+
+def cloud_to_use(message: PointCloud2, node: Node, frame: str = "") -> Cloud:
+    """The cloud of a message, if nothing in it speaks against acting on it.
+
+    Args:
+        message: the cloud.
+        node: whose clock it may not be ahead of.
+        frame: in which it has to be; empty for any.
+
+    Raises:
+        MalformedMessageError: it is no cloud, in another frame or unit, or of the future of the node's clock.
+    """
+    cloud = cloud_from_message(message)
+    if frame and cloud.frame != frame:
+        raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{frame}'")
+    check_metres(cloud)
+    check_lead(cloud, node)
+    return cloud
 
 
 def digest_of(message: PointCloud2) -> int:
@@ -95,8 +115,7 @@ class CloudSubscription:
             what = f"{CLOUD_TOPIC} is published more than once, and by no perception_node"
         else:
             return ""
-        infos = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
-        names = sorted({f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in infos})
+        names = sorted(set(publishers_of(self._node, CLOUD_TOPIC)))
         return f"{what}; publishers are {', '.join(names) or 'not in the graph'}: end all but one"
 
     def _take(self, message: PointCloud2) -> None:
