@@ -41,6 +41,8 @@ from mini_diffuser_ros.simulation.rendering import make_renderer
 from mini_diffuser_ros.support.errors import UserError
 
 CLOSING_TIMEOUT = 2.5  # seconds for whoever moves the arm to bring it to rest
+QUIET = 1.0  # seconds for which nobody has led the arm before its world is laid anew
+POLLS = 50.0  # looks a second whether that is so
 
 
 class SimNode(ManagedNode):
@@ -82,6 +84,7 @@ class SimNode(ManagedNode):
         self._noise = SensorNoise(seed)
         self._arm = ArmActionServer(self, arm_action, self._driver)
         self._gripper = GripperActionServer(self, gripper_action, self._driver)
+        self._moved = -float("inf")  # steady seconds, when the arm was last led
         self._lay(lambda: self._table.lay_for(instruction))
 
         self._clock_topic = self.create_publisher(Clock, "/clock", 1)
@@ -114,7 +117,7 @@ class SimNode(ManagedNode):
 
     def _on_reset(self, request: ResetWorld.Request, response: ResetWorld.Response) -> ResetWorld.Response:
         try:
-            response.message = self._lay(lambda: self._table.reset(request.task, request.instruction, request.seed))
+            response.message = self._reset(request.task, request.instruction, request.seed)
         except UserError as error:
             response.message = str(error)
             return response
@@ -124,11 +127,37 @@ class SimNode(ManagedNode):
             response.task, response.instruction = goal.task, goal.sentences[0]
         return response
 
+    def _reset(self, task: str, sentence: str, seed: int) -> str:
+        """Take a sentence up, or lay the table anew beneath an arm that rests; a line that says what was done."""
+        takes_up = self._table.takes_up(task, sentence, seed)
+        if takes_up and (kept := self._driver.read(lambda: self._table.keep(sentence))):
+            self.get_logger().info(kept)
+            return kept
+        self._bring_to_rest()
+        return self._lay(lambda: self._table.reset(task, sentence, seed))
+
+    def _bring_to_rest(self) -> None:
+        """No arm leaps in mid-motion: who supervises it would take it for one that is led by nobody or lies."""
+        deadline = time.monotonic() + CLOSING_TIMEOUT
+        self._note_motion()
+        if time.monotonic() - self._moved < QUIET:
+            self._end_goals()
+            self._driver.brake()
+        while time.monotonic() - self._moved < QUIET and time.monotonic() < deadline:
+            time.sleep(1.0 / POLLS)
+
+    def _note_motion(self) -> None:
+        if self._arm.is_busy() or not self._driver.reference_rests():
+            self._moved = time.monotonic()
+
+    def _end_goals(self) -> None:
+        for server in (self._arm, self._gripper):
+            server.end("the table was laid anew")
+
     def _lay(self, change: Callable[[], str]) -> str:
         message, laid_anew = self._driver.change(change)
         if laid_anew:
-            for server in (self._arm, self._gripper):
-                server.end("the table was laid anew")
+            self._end_goals()
         self.get_logger().info(message)
         return message
 
@@ -142,6 +171,7 @@ class SimNode(ManagedNode):
             return
         positions, velocities = self._driver.advance((now - self._stepped) * self._speed)
         self._stepped = now
+        self._note_motion()
         self._arm.notify()
         self._gripper.notify()
         stamp = self.get_clock().now().to_msg()

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from mini_diffuser_msgs.action import ExecuteInstruction
+from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from mini_diffuser_msgs.msg import KeyframeModes
 from mini_diffuser_msgs.srv import ResetWorld
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 
-from .arm import GUARD_PATIENCE, PATIENCE
+from .arm import GUARD_PATIENCE, LEFT, PATIENCE, RIGHT
 from .conftest import ANSWER, DISCOVERY, LATCHED, Peer, Process
 
 EXECUTE = "/mini_diffuser/execute"
@@ -139,14 +139,41 @@ def test_the_table_can_be_laid_by_hand_and_says_what_it_cannot(peer: Peer) -> No
     assert "stack_blocks" in refused.message
 
 
+@pytest.mark.usefixtures("stack")
+def test_an_arm_that_leaps_as_the_table_is_laid_anew_after_a_motion_is_not_stopped(peer: Peer) -> None:
+    move = "/mini_diffuser/move_to_keyframe"
+
+    def is_left() -> bool:
+        """A motion under way when the table was laid before has been aborted, and waits for a resume."""
+        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        return bool(peer.execute(MoveToKeyframe, move, candidates=[LEFT]).success)
+
+    peer.await_that(is_left)
+    stopped = peer.collect(Bool, "/mini_diffuser/stopped", LATCHED)
+    states = peer.collect(JointState, "/joint_states")
+    handle = peer.send(MoveToKeyframe, move, candidates=[RIGHT])
+    peer.await_that(lambda: any(abs(speed) > 0.2 for state in states[-1:] for speed in state.velocity))
+    peer.result_of(handle.cancel_goal_async())
+    assert peer.result_of(handle.get_result_async()).result.outcome == MoveToKeyframe.Result.CANCELED
+    assert peer.call(ResetWorld, "/sim/reset", task="put_item_in_bowl", seed=5).success
+    peer.await_that(lambda: peer.execute(MoveToKeyframe, move, candidates=[LEFT]).success)
+    assert {message.data for message in stopped} == {False}
+
+
 def test_ctrl_c_ends_every_node_in_order_even_in_the_middle_of_a_sentence(
     peer: Peer, stack: dict[str, Process]
 ) -> None:
-    phases: list[str] = []
-    sentence = "stack the red block on the green block"
-    handle = peer.send(ExecuteInstruction, EXECUTE, lambda f: phases.append(f.phase), instruction=sentence)
-    ended = handle.get_result_async()
-    peer.await_that(lambda: {"moving", "waiting"} & set(phases))
+    def under_way() -> Any:
+        """The end to come of a sentence that waits or moves; all that an untrained policy wants may be refused."""
+        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        phases: list[str] = []
+        sentence = "stack the red block on the green block"
+        handle = peer.send(ExecuteInstruction, EXECUTE, lambda f: phases.append(f.phase), instruction=sentence)
+        ended = handle.get_result_async()
+        peer.await_that(lambda: {"moving", "waiting"} & set(phases) or ended.done())
+        return None if ended.done() else ended
+
+    ended = peer.await_that(under_way)
     told = len(stack["motion"].said())
     for process in stack.values():
         process.signal(signal.SIGINT)

@@ -81,6 +81,10 @@ class _Serving(ABC):
         """Wait until no goal is under way; whether it came to that in time."""
         return self._goals.await_none(timeout)
 
+    def is_busy(self) -> bool:
+        """Whether a goal is under way."""
+        return not self._goals.await_none(0.0)
+
     def end(self, reason: str) -> None:
         """Abort the goal under way."""
         self._goals.interrupt_all(ENDED, reason)

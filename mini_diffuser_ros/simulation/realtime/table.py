@@ -52,6 +52,14 @@ class Table:
         Raises:
             SimulationError: if several tasks could be meant; success is not judged then.
         """
+        return self.keep(sentence) or self.lay_for(sentence)
+
+    def keep(self, sentence: str) -> str:
+        """Make a sentence the goal with the table as it is; empty where it has to be laid anew for that.
+
+        Raises:
+            SimulationError: if several tasks could be meant; success is not judged then.
+        """
         self._judged = False
         goal = self._goal_of(sentence)
         if goal is None:
@@ -62,7 +70,7 @@ class Table:
             # What is done already cannot be done again: a block that lies on the other, say.
             if not self._world.success():
                 return f"'{sentence}': everything is on the table ({goal.task})"
-        return self._reset(goal.task, self._seed + 1, goal)
+        return ""
 
     def reset(self, task: str, sentence: str, seed: int) -> str:
         """Lay the table anew, or take a sentence up.
@@ -76,13 +84,18 @@ class Table:
             SimulationError: if the task is unknown or is not that of the sentence, or if the sentence is of no task or
                 of several.
         """
-        if sentence and not task and seed < 0:
+        if self.takes_up(task, sentence, seed):
             return self.take_up(sentence)
         goal = self._goal_of(sentence)
         if sentence and goal is None:
             raise SimulationError(f"'{sentence}' is no task of this world; tasks: {', '.join(self._world.tasks)}")
         wanted = task or (goal.task if goal is not None else self._task)
         return self._reset(wanted, seed if seed >= 0 else self._seed + 1, goal)
+
+    @staticmethod
+    def takes_up(task: str, sentence: str, seed: int) -> bool:
+        """Whether :meth:`reset` leaves the table as it is where that is possible; arguments as there."""
+        return bool(sentence) and not task and seed < 0
 
     def _reset(self, task: str, seed: int, goal: Goal | None) -> str:
         laid = self._world.reset(task, seed, goal)
