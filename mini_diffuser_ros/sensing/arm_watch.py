@@ -31,6 +31,7 @@ FROZEN_STATES = 3  # joint states that have to say so
 AHEAD = 0.1  # seconds by which the arm may be ahead of what was heard of its controller last
 STEPS = 5  # between two words of the controller
 EXPLAINED = 0.3  # of the whole miss, that the other joints may have where one joint explains it
+DISAGREED = 0.5  # of a deviation, from which on it is one between joint states and controller
 AGREED = 2e-3  # radians by which places are as good as the best
 
 
@@ -174,20 +175,22 @@ class ArmWatch:
         names, ahead = robot.arm_joint_names, AHEAD + late
         # Since it spoke last the controller is taken to keep its velocity, and may have changed it.
         allowed = self._config.deviation + 0.5 * robot.acceleration_limits * late**2
+        desired = _path([word.desired for word in words], words[-1].velocities, ahead)
+        off, deviation = nearest_miss(desired, measured)
         said = [word.actual for word in words if word.actual is not None and np.isfinite(word.actual).all()]
         if said:
             path = _path(said, words[-1].velocities, ahead)
             joint, miss = nearest_miss(path, measured)
-            if miss > allowed[joint]:
+            # What the controller wants is ahead of where it says that the arm is: of an arm that is off both, the
+            # part that its joint states and its controller do not agree on tells which of the two is at fault.
+            if miss > allowed[joint] or (deviation > allowed[off] and miss > DISAGREED * deviation):
                 joint, miss = odd_joint(path, measured)
                 raise ContradictoryJointsError(
                     f"{names[joint]} is at {measured[joint]:.3f} rad by its joint state, {miss:.3f} rad away from what "
                     "its controller says"
                 )
-        path = _path([word.desired for word in words], words[-1].velocities, ahead)
-        joint, miss = nearest_miss(path, measured)
-        if miss > allowed[joint]:
-            joint, miss = odd_joint(path, measured)
+        if deviation > allowed[off]:
+            joint, miss = odd_joint(desired, measured)
             raise DeviationError(
                 f"{names[joint]} is {miss:.3f} rad away from where its controller wants it, allowed are "
                 f"{allowed[joint]:.3f} rad: the arm is blocked or pushed, or lags"

@@ -119,5 +119,7 @@ def test_a_motion_node_that_dies_in_a_motion_comes_back_stopped_and_ends_the_mot
     assert "resume" in refused.message
     peer.call(Trigger, "/mini_diffuser/resume")
     handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT])
-    peer.await_that(lambda: is_moving(joints))
+    ended = handle.get_result_async()
+    peer.await_that(lambda: is_moving(joints) or ended.done())
+    assert not ended.done(), ended.result().result.message
     peer.result_of(handle.cancel_goal_async())

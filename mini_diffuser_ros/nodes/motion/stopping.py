@@ -152,6 +152,8 @@ class Stopping:
         return response
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        # A node that has just begun does not know yet what the guard holds, which would stop it again.
+        self._await_met_guard()
         if doubt := self._doubt():
             response.message = f"{doubt}: the arm stays stopped; look, and call mini_diffuser/resume again"
             self._logger.warning(response.message)
@@ -181,6 +183,11 @@ class Stopping:
         if not (stop_waited and resume_waited):
             return ""
         return f"motion_node stood still for {ended - began:.1f} s, and a stop came then, maybe after this resume"
+
+    def _await_met_guard(self) -> None:
+        deadline = time.monotonic() + GUARD_ANSWER
+        while not self._has_met_guard and time.monotonic() < deadline:
+            time.sleep(PERIOD / 2.0)
 
     def _await_guard(self, follows: Callable[[], bool]) -> None:
         deadline = time.monotonic() + GUARD_ANSWER
