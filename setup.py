@@ -15,6 +15,7 @@ EXECUTABLES = (
     "sim_node",
     "run_node",
     "recorder_node",
+    "bag_node",
     "realsense_node",
     "extrinsics_node",
     "stack",
@@ -25,6 +26,8 @@ LIBUSB = "libusb-package>=1.0.26"
 OPENCV = "opencv-python-headless>=4.9,<5"
 # For LeRobot's parquet files alone: 50 MB to fetch, 168 MB installed. Its videos need nothing beyond imageio-ffmpeg.
 PYARROW = "pyarrow>=15"
+# For bags alone; it brings lz4 and zstandard: 30 MB installed.
+MCAP = "mcap>=1.2"
 REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", LIBUSB]
 
 
@@ -85,8 +88,10 @@ setup(
             "matplotlib>=3.7",
             OPENCV,
             PYARROW,
+            MCAP,
             *REALSENSE,
         ],
+        "bag": [MCAP],
         "calibration": [OPENCV],
         "lerobot": [PYARROW],
         "open3d": ["open3d>=0.18", LIBUSB],

@@ -115,12 +115,13 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "record",
         default_value="false",
-        choices=YES_OR_NO,
-        description="Write each obeyed sentence down as an episode to train on.",
+        choices=[*YES_OR_NO, "bag"],
+        description="Write each obeyed sentence down: true, as an episode to train on; bag, as an MCAP file.",
     ),
     DeclareLaunchArgument(
         "recordings", default_value="recordings/runs", description="Folder for the recorded episodes."
     ),
+    DeclareLaunchArgument("bags", default_value="bags", description="Folder for the MCAP files of record:=bag."),
     DeclareLaunchArgument(
         "viewer",
         default_value="none",
@@ -206,10 +207,10 @@ def _process_per_node(plan: Bringup, values: dict[str, str], arguments: Path) ->
         action = _node(name, values, arguments, respawn)
         entities += [_on_exit(action, _is_respawned() if respawn else _ends_the_stack), action]
     until_done = values["exit_on_done"] == "true"
-    end = _EndOfRun(recorded=plan.record)
-    if plan.record:
+    end = _EndOfRun(recorded=plan.record or plan.bag)
+    if plan.record or plan.bag:
         again = respawn and not until_done
-        action = _node("recorder_node", values, arguments, again)
+        action = _node("bag_node" if plan.bag else "recorder_node", values, arguments, again)
         entities += [_on_exit(action, _is_respawned() if again else end.of_recorder), action]
     if plan.run:
         action = _node("run_node", values, arguments, False)
@@ -235,7 +236,11 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
     )
     react = _is_respawned() if respawn else _EndOfRun(recorded=False).of_run if until_done else _ends_the_stack
     of_guard = _is_respawned() if respawn else _ends_the_stack
-    return [_on_exit(guard, of_guard), guard, _on_exit(action, react), action]
+    entities: list[LaunchDescriptionEntity] = [_on_exit(guard, of_guard), guard, _on_exit(action, react), action]
+    if plan.bag:  # a process of its own, as what it takes in is not to slow motion
+        bag = _node("bag_node", values, arguments, False)
+        entities += [_on_exit(bag, _is_missed), bag]
+    return entities
 
 
 def _viewer(values: dict[str, str]) -> list[LaunchDescriptionEntity]:

@@ -25,6 +25,7 @@ CLASSES = {
     "policy_node": "PolicyNode",
     "run_node": "RunNode",
     "recorder_node": "RecorderNode",
+    "bag_node": "BagNode",
     "perception_node": "PerceptionNode",
     "extrinsics_node": "ExtrinsicsNode",
     "realsense_node": "RealsenseNode",
@@ -85,6 +86,7 @@ realsense_node = _executable("realsense_node")
 extrinsics_node = _executable("extrinsics_node")
 perception_node = _executable("perception_node")
 recorder_node = _executable("recorder_node")
+bag_node = _executable("bag_node")
 run_node = _executable("run_node")
 policy_node = _executable("policy_node")
 motion_node = _executable("motion_node")

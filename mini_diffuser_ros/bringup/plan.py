@@ -13,11 +13,21 @@ import yaml
 from mini_diffuser_ros.bringup.errors import BringupError
 from mini_diffuser_ros.bringup.policy_choice import chosen_policy
 from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, Cell, read_cell
+from mini_diffuser_ros.data.bags.mcap import require_mcap
 from mini_diffuser_ros.running.policy_world import CONSENT
 from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 
 READ_CELL = frozenset(
-    ("perception_node", "recorder_node", "motion_node", "guard_node", "run_node", "realsense_node", "extrinsics_node")
+    (
+        "perception_node",
+        "recorder_node",
+        "bag_node",
+        "motion_node",
+        "guard_node",
+        "run_node",
+        "realsense_node",
+        "extrinsics_node",
+    )
 )
 """Nodes with a parameter ``cell``: robot, cameras, names of drivers, gripper and limits they read in the file."""
 Value = str | int | float | bool | list[str]
@@ -45,6 +55,7 @@ class Bringup:
             shares one.
         run: whether run_node sends a sentence.
         record: whether recorder_node runs.
+        bag: whether bag_node runs.
         overrides: node: parameter: value, for what the launch's arguments say.
     """
 
@@ -52,6 +63,7 @@ class Bringup:
     nodes: tuple[str, ...]
     run: bool
     record: bool
+    bag: bool
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
     def parameter_file(self) -> str:
@@ -96,8 +108,12 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
         raise BringupError(f"params:={arguments['params']} is no file")
     if instruction:
         _check_writable("runs", arguments["runs"])
+    bagged = arguments["record"] == "bag"
     if recorded:
         _check_writable("recordings", arguments["recordings"])
+    if bagged:
+        require_mcap()
+        _check_writable("bags", arguments["bags"])
 
     # A cell names its cameras itself, in the file that its nodes read.
     shown: dict[str, Value] = {"cameras": list(cameras)} if cell is None or arguments["cameras"] else {}
@@ -139,10 +155,13 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
             "folder": arguments["recordings"],
             "exit_on_done": last,
         }
+    if bagged:
+        last = arguments["exit_on_done"] == "true" and arguments["composed"] == "false"
+        overrides["bag_node"] = {**shown, "folder": arguments["bags"], "exit_on_done": last}
     if cell is not None:
         for node in overrides.keys() & READ_CELL:
             overrides[node]["cell"] = os.path.abspath(arguments["cell"])
-    return Bringup(robot, nodes, bool(instruction), recorded, overrides)
+    return Bringup(robot, nodes, bool(instruction), recorded, bagged, overrides)
 
 
 def _robot(text: str, cell: Cell | None) -> str:

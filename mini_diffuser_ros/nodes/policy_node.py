@@ -37,6 +37,7 @@ from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
 from mini_diffuser_ros.running.deciding import Decider
 from mini_diffuser_ros.running.policy_world import CONSENT, other_robots, simulated_by
+from mini_diffuser_ros.running.recorded_decision import cloud_digest
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
@@ -83,6 +84,7 @@ class PolicyNode(ManagedNode):
             CONSENT, False, "let a policy that knows simulations alone drive an arm that is not simulated"
         )
         known = read_checkpoint(checkpoint)
+        self._checkpoint = known.digest()
         self._simulated_by, self._of_other_robots = simulated_by(known), partial(other_robots, known)
         self._calls = ServiceCalls(self)
         self._sentences = Sentences(max_length)
@@ -289,7 +291,7 @@ class PolicyNode(ManagedNode):
         def decide(cloud: Cloud, seed: int) -> Sequence[KeyframeMode]:
             start = time.monotonic()
             modes = self._decider.decide(cloud, sentence, seed, token)
-            self._publish(modes, cloud, sentence, time.monotonic() - start)
+            self._publish(modes, cloud, sentence, seed, time.monotonic() - start)
             return modes
 
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
@@ -300,10 +302,20 @@ class PolicyNode(ManagedNode):
 
         return InstructionRun(look, decide, move, tell, self._loop, self._seed)
 
-    def _publish(self, modes: Sequence[KeyframeMode], cloud: Cloud, sentence: str, took: float) -> None:
+    def _publish(self, modes: Sequence[KeyframeMode], cloud: Cloud, sentence: str, seed: int, took: float) -> None:
         header = Header(frame_id=cloud.frame, stamp=stamp_from_seconds(cloud.stamp))
-        messages = [mode_to_message(mode) for mode in modes]
-        self._modes.publish(KeyframeModes(header=header, instruction=sentence, modes=messages))
+        self._modes.publish(
+            KeyframeModes(
+                header=header,
+                instruction=sentence,
+                modes=[mode_to_message(mode) for mode in modes],
+                seed=seed,
+                samples=self._loop.samples,
+                steps=self._loop.steps,
+                cloud=cloud_digest(cloud),
+                checkpoint=self._checkpoint,
+            )
+        )
         self._markers.publish(mode_markers(modes, header))
         first = "no mode"
         if modes:

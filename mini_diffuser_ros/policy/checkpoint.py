@@ -5,6 +5,7 @@ This module reads and writes config.json and no weights, so that whoever needs a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -53,6 +54,10 @@ class Checkpoint:
         check_fields(self)
         if len(self.weights_sha256) != _DIGEST_LENGTH or set(self.weights_sha256) - set("0123456789abcdef"):
             raise not_expected("weights_sha256", self.weights_sha256, f"{_DIGEST_LENGTH} hexadecimal digits")
+
+    def digest(self) -> str:
+        """SHA-256 of all that it says, its weights' digest included, 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(to_mapping(self), sort_keys=True).encode()).hexdigest()
 
 
 def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:

@@ -1,0 +1,1 @@
+"""Bags: one MCAP file a run, written while it runs, read whether or not it was ended."""

@@ -1,0 +1,1 @@
+"""Runs of the stack into bags, and bags back into what the stack would have heard."""
