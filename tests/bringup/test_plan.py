@@ -47,6 +47,7 @@ def arguments(tmp_path: Path) -> dict[str, str]:
         "runs": str(tmp_path / "runs"),
         "record": "false",
         "recordings": str(tmp_path / "recordings" / "cups"),
+        "bags": str(tmp_path / "bags"),
         "composed": "false",
         "respawn": "false",
         "params": "",
@@ -204,7 +205,7 @@ def test_rviz_shows_topics_that_a_namespace_moves() -> None:
 @given(st.text(), st.lists(st.text(), min_size=1))
 def test_values_survive_the_parameter_file(text: str, texts: list[str]) -> None:
     values = {"text": text, "texts": texts, "number": 3, "flag": True}
-    written = Bringup("sim", (), False, False, {"policy_node": values, "motion_node": {}}).parameter_file()
+    written = Bringup("sim", (), False, False, False, {"policy_node": values, "motion_node": {}}).parameter_file()
     assert yaml.safe_load(written) == {"/**/policy_node": {"ros__parameters": values}}
 
 

@@ -37,6 +37,7 @@ ARGUMENTS = [
     "runs",
     "record",
     "recordings",
+    "bags",
     "viewer",
     "namespace",
     "composed",

@@ -166,10 +166,7 @@ class RunBags:
         self._problem, self._last = "", f"writing {writer.path}"
         self._open.append(_Open(writer))
         kept = [*self._states.values(), *self._recent]
-        for message in kept:
-            self._each_of(
-                self._open[-1:], lambda one, message=message: one.add(message.channel, message.data, message.stamp)
-            )
+        self._each_of(self._open[-1:], lambda one: _add_all(one, kept))
 
     def _new(self, name: str) -> BagWriter:
         start = f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
@@ -208,6 +205,11 @@ class RunBags:
                     self._open.remove(bag)
                 bag.writer.abandon()
                 self._problem = f"{bag.writer.path} ends early: {error.strerror or one_line(error)}"
+
+
+def _add_all(writer: BagWriter, messages: list[Received]) -> None:
+    for message in messages:
+        writer.add(message.channel, message.data, message.stamp)
 
 
 def _nothing() -> None:
