@@ -19,7 +19,7 @@ from tf2_msgs.msg import TFMessage
 from mini_diffuser_ros.data.bags.mcap import Channel, require_mcap
 from mini_diffuser_ros.data.bags.run_bags import Received, RunBags
 from mini_diffuser_ros.data.task_names import task_of
-from mini_diffuser_ros.nodes.bags.definitions import definition_of, type_name
+from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent

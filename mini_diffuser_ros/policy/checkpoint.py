@@ -5,7 +5,6 @@ This module reads and writes config.json and no weights, so that whoever needs a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
-from mini_diffuser_ros.support.sealing import sealed, unsealed
+from mini_diffuser_ros.support.sealing import seal_of, sealed, unsealed
 from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, to_mapping
 
 CONFIG_FILE = "config.json"
@@ -56,8 +55,8 @@ class Checkpoint:
             raise not_expected("weights_sha256", self.weights_sha256, f"{_DIGEST_LENGTH} hexadecimal digits")
 
     def digest(self) -> str:
-        """SHA-256 of all that it says, its weights' digest included, 64 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(to_mapping(self), sort_keys=True).encode()).hexdigest()
+        """Of all that it says, its weights' digest included: the one by which config.json is sealed."""
+        return seal_of(to_mapping(self))
 
 
 def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:

@@ -14,7 +14,7 @@ SEAL = "sha256"
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with :data:`SEAL`."""
-    return {**values, SEAL: _digest(values)}
+    return {**values, SEAL: seal_of(values)}
 
 
 def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if they are not those that were sealed.
     """
     rest = {name: value for name, value in values.items() if name != SEAL}
-    if SEAL in values and values[SEAL] != _digest(rest):
+    if SEAL in values and values[SEAL] != seal_of(rest):
         raise ValueError(f"has changed since it was written; restore it, or take its {SEAL} out if that was meant")
     return rest
 
@@ -42,5 +42,6 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _digest(values: Mapping[str, Any]) -> str:
+def seal_of(values: Mapping[str, Any]) -> str:
+    """SHA-256 of fields, 64 hexadecimal digits; of a sealed file, without :data:`SEAL`."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

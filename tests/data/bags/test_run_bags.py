@@ -11,7 +11,7 @@ from std_msgs.msg import String
 
 from mini_diffuser_ros.data.bags.mcap import Channel
 from mini_diffuser_ros.data.bags.run_bags import Received, RunBags
-from mini_diffuser_ros.nodes.bags.definitions import definition_of, type_name
+from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
 
 mcap = pytest.importorskip("mcap.stream_reader")
 

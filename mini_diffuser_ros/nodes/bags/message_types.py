@@ -1,15 +1,24 @@
-"""What foreign tools have to know of a message type: its definition, told from its class."""
+"""Message types by name: their definitions for foreign tools, told from their classes, and messages of their bytes."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from typing import Any
 
-SEPARATOR = "=" * 80
+from rclpy.serialization import deserialize_message
+
+from mini_diffuser_ros.data.bags.definitions import SEPARATOR, fields_of, same_layout
+from mini_diffuser_ros.data.bags.mcap import Channel
+from mini_diffuser_ros.data.bags.reader import BagMessage
+from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.support.errors import one_line
+
 _BY_IDL = {"double": "float64", "float": "float32", "boolean": "bool", "octet": "byte"}
 _SEQUENCE = re.compile(r"sequence<(?P<of>[^,]+?)(, (?P<most>\d+))?>")
 _ARRAY = re.compile(r"(?P<of>.+)\[(?P<size>\d+)\]")
+_NAME = re.compile(r"(\w+)/msg/(\w+)")
 _STRING = re.compile(r"(?P<of>w?string)<(?P<most>\d+)>")
 
 
@@ -35,6 +44,41 @@ def definition_of(kind: Any) -> str:
     return "".join(parts)
 
 
+def message_of(message: BagMessage) -> Any:
+    """The ROS message in a message of a bag.
+
+    Raises:
+        DataError: its type is not installed, has other fields in the bag than here, or the bytes are none of it.
+    """
+    kind = _class_of(message.channel)
+    try:
+        return deserialize_message(message.data, kind)
+    except Exception as error:  # each implementation of rclpy has its own
+        name = message.channel.type_name
+        raise DataError(f"{message.channel.topic}: holds bytes that are no {name}: {one_line(error)}") from error
+
+
+@cache
+def _class_of(channel: Channel) -> Any:
+    """The class of a channel's messages.
+
+    Raises:
+        DataError: there is none, or it is another than the one that was recorded.
+    """
+    name = channel.type_name
+    try:
+        kind = _class(name)
+    except (ImportError, AttributeError) as error:
+        raise DataError(f"{channel.topic}: messages of type {name!r} are not installed") from error
+    try:
+        recorded = fields_of(channel.definition, name)
+    except ValueError as error:
+        raise DataError(f"{channel.topic}: its definition of {name} is not understood: {one_line(error)}") from error
+    if not same_layout(recorded, fields_of(definition_of(kind), name), name):
+        raise DataError(f"{channel.topic}: {name} had other fields when it was recorded than it has here")
+    return kind
+
+
 def _fields(kind: Any) -> str:
     return "".join(f"{_written(idl)} {name}\n" for name, idl in kind.get_fields_and_field_types().items())
 
@@ -58,5 +102,7 @@ def _made_of(kind: Any) -> list[str]:
 
 
 def _class(name: str) -> Any:
-    package, _, kind = name.split("/")
+    if (found := _NAME.fullmatch(name)) is None:
+        raise ImportError(f"{name} is no name of a message type")
+    package, kind = found.groups()
     return getattr(import_module(f"{package}.msg"), kind)
