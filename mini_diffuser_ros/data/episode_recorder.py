@@ -79,6 +79,11 @@ class EpisodeRecorder:
         self._unusable: set[Path] = set()
 
     @property
+    def folder(self) -> Path:
+        """Where episodes go."""
+        return self._store.path
+
+    @property
     def progress(self) -> EpisodeProgress:
         """The episode that is held now."""
         if self._episode is None:

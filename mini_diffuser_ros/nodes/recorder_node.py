@@ -6,44 +6,37 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from mini_diffuser_msgs.msg import RecorderStatus
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.cell import Cell, cell_digest
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
+from mini_diffuser_ros.nodes.cameras.device_serials import DeviceSerials
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.motion.gripper_actions import command_in, opened_in
+from mini_diffuser_ros.nodes.motion.gripper_actions import command_in
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
-from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig, KeyframeMaker
-from mini_diffuser_ros.nodes.recording.recorder_cameras import RecorderCameras
-from mini_diffuser_ros.nodes.recording.recording_session import BASE, RecordingSession
+from mini_diffuser_ros.nodes.recording.recording import Recording, RecordingSettings
+from mini_diffuser_ros.nodes.recording.recording_session import BASE
 from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from, gripper_action_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.heartbeat import Heart
-from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
-from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.perception.content import ContentConfig
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import RobotDescription, load_robot
-from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
-from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
 from mini_diffuser_ros.sensing.grip import GripConfig
-from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION, JointStateMonitor
-from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
-from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
 from mini_diffuser_ros.support.jobs import JobQueue
 
 MODES = ("manual", "auto", "runs")
-OF_SURVEYS = ("survey_period", "table_band", "table_step", "table_in_cloud", "see_through", "see_through_depth")
 LEAVE_TIMEOUT = 2.0  # seconds that the end of the process waits for the keyframe that is being written
 
 
@@ -72,32 +65,43 @@ class RecorderNode(ManagedNode):
         )
         if self._mode not in MODES:
             raise NodeError(f"parameter mark is '{self._mode}', expected one of {', '.join(MODES)}")
-        rest = parameters.settings(RestConfig(), "rest")
-        auto = parameters.settings(AutoConfig(), "auto")
-        runs = RunConfig.declare(parameters, rest.settle_time)
         description = load_robot(robot)
+        settings = self._settings(parameters, cell, description)
+        runs = RunConfig.declare(parameters, settings.rest.settle_time)
         # For the service that opens and closes the gripper while the arm is led by hand.
         gripper_action = gripper_action_from(parameters, cell, description)
         command = parameters.settings(command_in(cell, description), "gripper")
         grip = parameters.settings(GripConfig(), "grip")
+        tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
 
         self._token = CancellationToken()
-        content = parameters.settings(ContentConfig(), "content", without=OF_SURVEYS)
-        self._cameras = self._make_cameras(parameters, cell, content)
-        self._maker = self._make_maker(parameters, description, rest, cell, content)
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
         self._recorder = EpisodeRecorder(folder, robot, source, partial(self._provenance, cell))
-        self._session = RecordingSession(self, self._maker, self._recorder, auto, folder)
+        serials = {name: cell.cameras[name].serial for name in settings.cameras} if cell else {}
+        recording = Recording(
+            self,
+            FrameLookup(self, tf_timeout),
+            self._token,
+            settings,
+            self._recorder,
+            self.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED).publish,
+            self.awake.now,
+            DeviceSerials(self, serials).fault,
+        )
+        self._joints, self._cameras, self._session = recording.joints, recording.cameras, recording.session
         self._jobs = JobQueue(self._fail)
-        self._mark_pending = False
-        subscribe_joint_states(self, self._on_joints)
+        if self._mode == "auto":
+            recording.mark_rests(self._jobs)
         self._gripper: GripperClient | None = None
         if gripper_action and self._mode != "runs":
             group = ReentrantCallbackGroup()
             self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._runs: RunRecorder | None = None
         if self._mode == "runs":
-            self._runs = RunRecorder(self, runs, self._session, self._recorder, self._maker, self._jobs, self._token)
+            on_end = self.finish if runs.exit_on_done else lambda: None
+            self._runs = RunRecorder(
+                self, runs, self._session, self._recorder, recording.maker, self._jobs, self._token, on_end
+            )
         self._heart = Heart(self, "recorder")
         self._serve()
         self._say_what_is_there(folder)
@@ -128,7 +132,7 @@ class RecorderNode(ManagedNode):
             return Provenance((TABLE,))
         return UNSAID if cell is None else Provenance((LAB,), cells=(cell_digest(cell),))
 
-    def _make_cameras(self, parameters: Parameters, cell: Cell | None, content: ContentConfig) -> RecorderCameras:
+    def _settings(self, parameters: Parameters, cell: Cell | None, robot: RobotDescription) -> RecordingSettings:
         names = cameras_from(
             parameters,
             cell,
@@ -138,44 +142,10 @@ class RecorderNode(ManagedNode):
         if not names:
             raise NodeError("parameter cameras is empty, expected at least one name")
         transports = transports_from_parameters(parameters)
-        sync = parameters.settings(SyncConfig(), "camera", without=("set_tolerance",))
-        lead = parameters.number(
-            "camera.max_clock_lead", 0.05, "seconds that an image may be stamped in the future", 0.0, 60.0
-        )
-        serials = {name: cell.cameras[name].serial for name in names} if cell else {}
-        return RecorderCameras(self, self.awake, names, transports, sync, lead, content, self._token.notify, serials)
-
-    def _make_maker(
-        self,
-        parameters: Parameters,
-        robot: RobotDescription,
-        rest: RestConfig,
-        cell: Cell | None,
-        content: ContentConfig,
-    ) -> KeyframeMaker:
-        # Two names are those of motion_node's parameters, so that one file serves both.
-        max_joint_age = parameters.number(
-            "max_joint_age", 0.25, "seconds without joint states after which the arm's state is not known", 0.02, 5.0
-        )
-        open_fraction = parameters.number(
-            "gripper_open_fraction",
-            OPEN_FRACTION * opened_in(cell, robot),
-            "of the largest width, from which the gripper counts as open",
-            0.01,
-            1.0,
-        )
-        config = parameters.settings(KeyframeConfig(), "keyframe")
+        settings = RecordingSettings.of_cell(cell, robot, names, transports).declared(parameters)
         # In runs the arm is moved by these joint states, and motion_node fails where they do not follow.
-        config = replace(config, repeats=config.repeats or self._mode == "runs")
-        own = FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace)
-        fusion = parameters.settings(own, "fusion", without=("frame",))
-        lenses = {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {}
-        tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
-        self._joints = JointStateMonitor(robot, max_joint_age, rest, open_fraction)
-        frames = FrameLookup(self, tf_timeout)
-        return KeyframeMaker(
-            self._joints, self._cameras, frames, self._token, config, rest.settle_time, fusion, lenses, content
-        )
+        repeats = settings.keyframe.repeats or self._mode == "runs"
+        return replace(settings, keyframe=replace(settings.keyframe, repeats=repeats))
 
     def _serve(self) -> None:
         group = MutuallyExclusiveCallbackGroup()
@@ -248,32 +218,6 @@ class RecorderNode(ManagedNode):
         """A job raised something unforeseen: nobody would know what is recorded from then on."""
         self.get_logger().fatal(traceback)
         self.finish(1)
-
-    # Joint states
-
-    def _on_joints(self, *state: Any) -> None:
-        self._joints.take(*state)
-        self._token.notify()
-        if self._mode == "auto" and not self._mark_pending:
-            self._mark_if_due()
-
-    def _mark_if_due(self) -> None:
-        rest = self._joints.rest.present()
-        if rest is None or self._recorder.progress.state != RecorderState.RECORDING:
-            return
-        try:
-            due = self._session.is_keyframe(rest)
-        except UserError as error:
-            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
-            return
-        if due:
-            self._mark_pending = True
-            capture = self._session.open()
-            self._jobs.put(lambda: self._mark_rest(lambda: self._session.mark(capture)))
-
-    def _mark_rest(self, mark: Callable[[], str]) -> None:
-        self._session.attempt(mark)
-        self._mark_pending = False
 
     def _joint_health(self) -> Health:
         problem = self._joints.problem()

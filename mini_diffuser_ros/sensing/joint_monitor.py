@@ -38,6 +38,7 @@ class JointStateMonitor:
         rest: what counts as rest.
         open_fraction: of the largest width, from which the gripper counts as open.
         with_fingers: whether moving fingers keep the arm from resting.
+        now: the steady clock by which joint states are received, seconds.
 
     Attributes:
         robot: the arm.
@@ -46,10 +47,17 @@ class JointStateMonitor:
     """
 
     def __init__(
-        self, robot: RobotDescription, max_age: float, rest: RestConfig, open_fraction: float, with_fingers: bool = True
+        self,
+        robot: RobotDescription,
+        max_age: float,
+        rest: RestConfig,
+        open_fraction: float,
+        with_fingers: bool = True,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.robot = robot
         self.max_age = max_age
+        self._now = now
         self._rest_speed, self._finger_rest_speed = rest.speed, rest.finger_speed
         self._open_width = open_fraction * robot.max_gripper_width
         self._joints = (*robot.arm_joint_names, *robot.finger_joint_names)
@@ -86,7 +94,7 @@ class JointStateMonitor:
             StaleJointsError: if a joint is missing or too old; a subclass if what is published cannot be true, or has
                 not changed since :meth:`disbelieve`.
         """
-        names, now = self.robot.arm_joint_names, time.monotonic()
+        names, now = self.robot.arm_joint_names, self._now()
         positions = self._history.positions(names, now, self.max_age)
         if contradiction := self._history.contradiction(names, now):
             raise ContradictoryJointsError(f"{contradiction}: are there two publishers of joint_states?")
@@ -142,7 +150,7 @@ class JointStateMonitor:
 
     def age(self) -> float | None:
         """Seconds since the arm's oldest joint was heard of, None if one never was."""
-        return self._history.age(self.robot.arm_joint_names, time.monotonic())
+        return self._history.age(self.robot.arm_joint_names, self._now())
 
     def rests(self) -> bool:
         """Whether the arm is known to be at rest now."""
@@ -198,7 +206,7 @@ class JointStateMonitor:
     def problem(self) -> str:
         """What is wrong with the joint states of arm and gripper, in one line; empty if they are there and fresh."""
         try:
-            self._history.positions(self._joints, time.monotonic(), self.max_age)
+            self._history.positions(self._joints, self._now(), self.max_age)
         except StaleJointsError as error:
             known = set(self._history.known_positions())
             others = "" if known.issuperset(self._joints) else ", ".join(sorted(known.difference(self._joints)))
@@ -224,7 +232,7 @@ class JointStateMonitor:
         if not self.robot.finger_joint_names:
             return None
         try:
-            return float(self._history.positions(self.robot.finger_joint_names, time.monotonic(), self.max_age).sum())
+            return float(self._history.positions(self.robot.finger_joint_names, self._now(), self.max_age).sum())
         except StaleJointsError:
             return None
 

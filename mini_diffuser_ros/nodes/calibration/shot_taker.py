@@ -50,7 +50,7 @@ class ShotTaker:
         self._awake_timer = steady_timer(node, AWAKE_PERIOD, awake.look)
         content = ContentConfig(still_after=0.0)  # a picture that stands still contradicts the others
         self._cameras = RecorderCameras(
-            node, awake, cameras, transports, SyncConfig(), MAX_CLOCK_LEAD, content, self._token.notify
+            node, awake.now, cameras, transports, SyncConfig(), MAX_CLOCK_LEAD, content, self._token.notify
         )
         subscribe_joint_states(node, self._take_joints)
 

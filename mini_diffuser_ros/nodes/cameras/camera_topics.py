@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
+from mini_diffuser_ros.nodes.ros.sources import MessageSource
 
 COLOR_TOPIC = "color/image_raw"
 DEPTH_TOPIC = "aligned_depth_to_color/image_raw"
@@ -18,7 +18,7 @@ INFO_TOPIC = "color/camera_info"
 
 
 def subscribe_camera(
-    node: Node,
+    node: MessageSource,
     camera: str,
     transports: tuple[ImageTransport, ImageTransport],
     on_color: Callable[[Any], None],

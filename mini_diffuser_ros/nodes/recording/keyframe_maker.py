@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +15,13 @@ from mini_diffuser_ros.cell import CameraIntrinsics
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame, frame_of, view_from_messages
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture, RecorderCameras
-from mini_diffuser_ros.nodes.ros.frames import FrameLookup
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.nodes.ros.sources import Frames, Waiting
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.records import CameraView, Keyframe
 from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
-from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import check_fields, not_expected
 
@@ -86,21 +84,23 @@ class KeyframeMaker:
         fusion: tells whether anything is seen in the workspace.
         lenses: of cameras that were calibrated by hand.
         content: what cameras show is not believed if it is beyond this.
+        steady: seconds of the steady clock.
     """
 
     def __init__(
         self,
         joints: JointStateMonitor,
         cameras: RecorderCameras,
-        frames: FrameLookup,
-        token: CancellationToken,
+        frames: Frames,
+        token: Waiting,
         config: KeyframeConfig,
         settle_time: float,
         fusion: FusionConfig,
         lenses: Mapping[str, CameraIntrinsics | None],
         content: ContentConfig,
+        steady: Callable[[], float],
     ) -> None:
-        self._lenses, self._content = lenses, content
+        self._lenses, self._content, self._steady = lenses, content, steady
         self._joints, self._cameras, self._frames, self._token = joints, cameras, frames, token
         self._robot, self._config, self._settle_time, self._fusion = joints.robot, config, settle_time, fusion
         self._watch = self._new_watch()
@@ -216,7 +216,7 @@ class KeyframeMaker:
         """Refuse what cameras cannot have seen."""
         pictures = [Pictures(name, frame_of(pair), pair.color.data, pair.depth.data) for name, pair in pairs.items()]
         links = partial(self._robot.forward_kinematics, positions)
-        faults = self._watch.faults(pictures, views, self._watch.blind(views), links, time.monotonic())
+        faults = self._watch.faults(pictures, views, self._watch.blind(views), links, self._steady())
         self._cameras.misleads = faults
         if faults:
             raise NodeError("no keyframe: " + "; ".join(f"camera {name}: {fault}" for name, fault in faults.items()))

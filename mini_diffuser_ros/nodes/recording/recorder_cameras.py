@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
 from mini_diffuser_ros.nodes.cameras.camera_topics import (
@@ -20,10 +19,10 @@ from mini_diffuser_ros.nodes.cameras.camera_topics import (
     subscribe_camera,
 )
 from mini_diffuser_ros.nodes.cameras.camera_views import ImageFrame
-from mini_diffuser_ros.nodes.cameras.device_serials import DeviceSerials
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, seconds
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
+from mini_diffuser_ros.nodes.ros.sources import MessageSource
 from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.sensing.camera_monitor import (
     SEVERAL_SENDERS,
@@ -36,7 +35,6 @@ from mini_diffuser_ros.sensing.camera_monitor import (
 )
 from mini_diffuser_ros.sensing.keyframe_capture import KeyframeCapture
 from mini_diffuser_ros.sensing.still_pictures import KINDS, StillPictureWatch, told_still
-from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 Capture = KeyframeCapture[Any, CameraInfo]
@@ -49,15 +47,15 @@ class RecorderCameras:
     """Subscribes to any number of cameras. Pictures that have not changed since the last ones go to no keyframe.
 
     Args:
-        node: that subscribes.
-        awake: on which silence is measured; somebody else keeps it running.
+        source: of the messages.
+        awake: seconds on which silence is measured; somebody else keeps them running.
         names: of the cameras.
         transports: how colour and how depth travel.
         sync: which images belong together, and when a camera counts as silent.
         max_clock_lead: seconds that an image may be stamped in the future.
         content: when a picture counts as frozen.
         notify: called when something arrives that somebody may wait for.
-        serials: camera to the serial number that its device is to have; others may have any.
+        strange: what is wrong with the device under a camera's name, in words that follow it; empty if nothing is.
 
     Attributes:
         misleads: camera to why no keyframe could be made of what it showed last.
@@ -65,25 +63,25 @@ class RecorderCameras:
 
     def __init__(
         self,
-        node: Node,
-        awake: AwakeClock,
+        source: MessageSource,
+        awake: Callable[[], float],
         names: Sequence[str],
         transports: tuple[ImageTransport, ImageTransport],
         sync: SyncConfig,
         max_clock_lead: float,
         content: ContentConfig,
         notify: Callable[[], None],
-        serials: Mapping[str, str] | None = None,
+        strange: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.names = tuple(names)
         self.transports = transports
-        self._node, self._awake, self._notify = node, awake, notify
+        self._source, self._awake, self._notify = source, awake, notify
         self._stale_after, self._max_clock_lead = sync.stale_after, max_clock_lead
         # However old: a keyframe waits until its images are known to show the arm at rest.
         limits = AgeLimits(oldest=float("inf"), lead=max_clock_lead)
-        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, awake.now(), calibration_of)
+        self._monitor = CameraMonitor[Any, CameraInfo](names, sync, limits, awake(), calibration_of)
         self._content = content
-        self._devices = DeviceSerials(node, serials or {})
+        self._strange = strange
         self._pictures = {(name, kind): StillPictureWatch(content.still_after) for name in names for kind in KINDS}
         self._still = dict.fromkeys(names, "")
         self.misleads: Mapping[str, str] = {}
@@ -94,7 +92,7 @@ class RecorderCameras:
             on_color = partial(self._on_image, name, self._monitor.add_color)
             on_depth = partial(self._on_image, name, self._monitor.add_depth)
             on_info = partial(self._monitor.add_info, name)
-            subscribe_camera(node, name, transports, on_color, on_depth, on_info, group)
+            subscribe_camera(source, name, transports, on_color, on_depth, on_info, group)
 
     def capture(self, not_before: float, settle_time: float) -> Capture:
         """A capture that gets every image from now on; arguments as those of KeyframeCapture."""
@@ -119,7 +117,7 @@ class RecorderCameras:
             faults.append(f"nothing on {camera}/{INFO_TOPIC} yet")
         if self._monitor.has_several_senders(camera):
             faults.append(f"images are {SEVERAL_SENDERS}")
-        if strange := self._devices.fault(camera):
+        if strange := self._strange(camera):
             faults.append(strange)
         if not faults and self._still[camera]:
             faults.append(self._still[camera])
@@ -131,13 +129,13 @@ class RecorderCameras:
 
     def of_other_devices(self) -> list[str]:
         """What is wrong with cameras that are other devices than the cell says, one line a camera."""
-        return [f"camera {camera} {fault}" for camera, fault in self._devices.faults().items()]
+        return [f"camera {camera} {fault}" for camera in self.names if (fault := self._strange(camera))]
 
     def _fault(self, topic: str, arrival: Arrival | None) -> str:
         """What is wrong with the newest image on a topic, in words that name the topic; empty if nothing is."""
         if arrival is None:
             return f"nothing on {topic} yet"
-        silence = self._awake.now() - arrival.steady
+        silence = self._awake() - arrival.steady
         if silence > self._stale_after:
             return f"nothing on {topic} for {silence:.1f} s"
         if arrival.lead > self._max_clock_lead:
@@ -170,7 +168,7 @@ class RecorderCameras:
         return [lines[camera] for camera in self.names if camera in lines]
 
     def _on_image(self, camera: str, add: AddImage, message: Any) -> None:
-        now = Instant(self._awake.now(), ros_seconds(self._node))
+        now = Instant(self._awake(), ros_seconds(self._source))
         # A pair from the future shows what was before its stamp, and maybe before it was asked for: there is none.
         pair = add(camera, seconds(message.header.stamp), message, now)
         if pair is not None and self._shows_anew(pair, now.steady):

@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from mini_diffuser_msgs.msg import RecorderStatus
-from rclpy.node import Node
 
 from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.data.episode_recorder import EpisodeProgress, EpisodeRecorder, RecorderState
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
-from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
+from mini_diffuser_ros.nodes.ros.sources import MessageSource
 from mini_diffuser_ros.perception import PerceptionError
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
 from mini_diffuser_ros.sensing.rest import Rest
@@ -35,21 +33,26 @@ class RecordingSession:
     """What services, automatic marks and runs do to the recorder. Actions are to be passed to :meth:`attempt`.
 
     Args:
-        node: in whose name the status is published.
+        source: of the messages; its clock says what time it is.
         maker: makes keyframes.
         recorder: writes them.
         auto: what makes a keyframe of a rest.
-        folder: of the episodes.
+        publish: tells everybody the status.
     """
 
     def __init__(
-        self, node: Node, maker: KeyframeMaker, recorder: EpisodeRecorder, auto: AutoConfig, folder: Path
+        self,
+        source: MessageSource,
+        maker: KeyframeMaker,
+        recorder: EpisodeRecorder,
+        auto: AutoConfig,
+        publish: Callable[[RecorderStatus], None],
     ) -> None:
-        self._node, self._maker, self._recorder, self._folder = node, maker, recorder, folder
+        self._source, self._maker, self._recorder = source, maker, recorder
+        self._publish = publish
         self._marks = AutomaticMarks(auto)
         self._lock = threading.RLock()
         self._message, self._was_refused = "", False
-        self._status = node.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED)
 
     @property
     def progress(self) -> EpisodeProgress:
@@ -57,8 +60,8 @@ class RecordingSession:
         return self._recorder.progress
 
     def now(self) -> float:
-        """Seconds of the node's clock."""
-        return ros_seconds(self._node)
+        """Seconds of the clock that stamps are of."""
+        return ros_seconds(self._source)
 
     def attempt(self, action: Callable[[], str]) -> tuple[bool, str]:
         """Whether an action succeeded, and its line or the reason; told to everybody as well."""
@@ -69,9 +72,9 @@ class RecordingSession:
                 done, message = False, str(error)
             self._was_refused = not done
             if done:
-                self._node.get_logger().info(message)
+                self._source.get_logger().info(message)
             else:  # genuine rclpy refuses one call that logs with changing severity
-                self._node.get_logger().error(message)
+                self._source.get_logger().error(message)
             self.tell(message)
         return done, message
 
@@ -79,9 +82,9 @@ class RecordingSession:
         """Publish the status with a line about what happened."""
         self._message = message
         progress = self._recorder.progress
-        self._status.publish(
+        self._publish(
             RecorderStatus(
-                stamp=self._node.get_clock().now().to_msg(),
+                stamp=self._source.get_clock().now().to_msg(),
                 state=RecorderStatus.MARKING if marking else STATES[progress.state],
                 task=progress.task,
                 sentences=list(progress.sentences),
@@ -125,7 +128,7 @@ class RecordingSession:
         # An arm that began to move before somebody asked for the end has left.
         recording = self.progress.state == RecorderState.RECORDING
         if recording and self._marks.differs(*self._maker.state_at(self.now())):
-            self._node.get_logger().info(f"the last one: {self.mark()}")
+            self._source.get_logger().info(f"the last one: {self.mark()}")
         return self._recorder.end()
 
     def drop_keyframe(self) -> str:
@@ -168,12 +171,13 @@ class RecordingSession:
         """Of the episode and the disk."""
         progress = self._recorder.progress
         values: dict[str, float | str] = {"state": progress.state.value, "keyframes": float(progress.keyframes)}
+        folder = self._recorder.folder
         try:
-            free = shutil.disk_usage(self._folder).free
+            free = shutil.disk_usage(folder).free
         except OSError as error:
-            return Health(HealthLevel.ERROR, f"{self._folder}: {error.strerror or error}", values)
+            return Health(HealthLevel.ERROR, f"{folder}: {error.strerror or error}", values)
         values["free disk (MB)"] = free / 1e6
         if free < SCARCE_DISK:
-            return Health(HealthLevel.WARN, f"{self._folder}: {free / 1e6:.0f} MB of disk are left", values)
+            return Health(HealthLevel.WARN, f"{folder}: {free / 1e6:.0f} MB of disk are left", values)
         warns = self._was_refused or progress.state == RecorderState.UNFINISHED
         return Health(HealthLevel.WARN if warns else HealthLevel.OK, self._message, values)

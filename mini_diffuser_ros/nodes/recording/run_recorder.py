@@ -19,10 +19,8 @@ from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.recording.recording_session import RecordingSession
 from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
-from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
-from mini_diffuser_ros.support.cancellation import CancellationToken
-from mini_diffuser_ros.support.jobs import JobQueue
+from mini_diffuser_ros.nodes.ros.sources import Jobs, MessageSource, Waiting
 
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
@@ -76,26 +74,28 @@ class RunRecorder:
     """Follows the stack, and makes an episode of each sentence.
 
     Args:
-        node: that subscribes.
+        source: of the messages.
         config: which runs are kept.
         session: the episode under way.
         recorder: writes it.
         maker: gives up captures that nobody waits for any more.
         jobs: where keyframes are waited for.
         token: notified when the world says something.
+        on_end: called when a run is recorded or dropped.
     """
 
     def __init__(
         self,
-        node: ManagedNode,
+        source: MessageSource,
         config: RunConfig,
         session: RecordingSession,
         recorder: EpisodeRecorder,
         maker: KeyframeMaker,
-        jobs: JobQueue,
-        token: CancellationToken,
+        jobs: Jobs,
+        token: Waiting,
+        on_end: Callable[[], None],
     ) -> None:
-        self._node, self._config, self._session = node, config, session
+        self._config, self._session, self._on_end = config, session, on_end
         self._recorder, self._maker, self._jobs, self._token = recorder, maker, jobs, token
         self._run = FollowedRun()
         self._fault = ""  # why the run under way cannot be kept
@@ -109,7 +109,7 @@ class RunRecorder:
             (String, "sim/task", self._on_task, LATCHED),
             (Bool, "sim/success", self._on_success, LATCHED),
         ):
-            node.create_subscription(kind, topic, callback, qos, callback_group=group)
+            source.create_subscription(kind, topic, callback, qos, callback_group=group)
 
     def finish(self) -> None:
         """Have a run that ended just now written: whoever waits for its outcome alone ends the process at once."""
@@ -171,8 +171,7 @@ class RunRecorder:
     def _end(self, terminated: bool) -> None:
         self._session.attempt(lambda: self._keep_or_drop(terminated))
         self._token.notify()
-        if self._config.exit_on_done:
-            self._node.finish()
+        self._on_end()
 
     def _keep_or_drop(self, terminated: bool) -> str:
         if self._session.progress.state == RecorderState.IDLE:

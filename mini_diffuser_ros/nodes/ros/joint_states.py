@@ -6,28 +6,29 @@ import time
 from collections.abc import Callable, Sequence
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 
 from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
+from mini_diffuser_ros.nodes.ros.sources import MessageSource
 
 TakeJoints = Callable[[Sequence[str], Sequence[float], Sequence[float], float, float], None]
 """Takes names, positions, velocities, stamp and the steady clock's time, as ``JointHistory.add`` does."""
 
 
-def subscribe_joint_states(node: Node, take: TakeJoints) -> None:
+def subscribe_joint_states(node: MessageSource, take: TakeJoints, now: Callable[[], float] = time.monotonic) -> None:
     """Hand every message on ``joint_states`` to ``take``, in a callback group of its own.
 
-    A message that ``take`` refuses with a ValueError is named in the log and has no consequence.
+    A message that ``take`` refuses with a ValueError is named in the log and has no consequence. ``now`` gives seconds
+    of the steady clock.
     """
 
     def on_joints(message: JointState) -> None:
         # Some drivers leave the stamp 0.
         stamp = seconds(message.header.stamp) or ros_seconds(node)
         try:
-            take(message.name, message.position, message.velocity, stamp, time.monotonic())
+            take(message.name, message.position, message.velocity, stamp, now())
         except ValueError as error:
             node.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
 
