@@ -29,6 +29,7 @@ BENCHMARKS = {
     "kill-recording": "kill -9 at random moments of recording and converting: is anything lost?",
     "kill-demo": "kill -9 of the recorder at random moments of recording on an arm: is a marked keyframe lost?",
     "corruptions": "damaged files at random: refused in one line, the same, or taken for other data?",
+    "lerobot": "LeRobot itself reads what is exported and writes what is imported: what differs?",
     "motion": "time and success of inverse kinematics and planning",
     "motion-limits": "random and adversarial keyframes: within the maker's limits, and free?",
     "box-in-the-way": "a box put into the way of motions, seen by cameras: does the arm touch it?",

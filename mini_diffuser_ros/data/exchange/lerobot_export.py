@@ -94,8 +94,8 @@ def export_lerobot(episodes: Episodes, destination: Path, fps: int) -> Iterator[
         writer = None
         for stored in episodes.stored:
             episode = stored.read()
-            origin = _origin(stored, episode)
-            kind = _kind(episode, origin)
+            origin = origin_of(stored, episode)
+            kind = kind_of(episode, origin)
             if writer is None:
                 first, writer = kind, DatasetWriter(folder, fps, kind.robot, features_of(kind))
             elif kind != first:
@@ -141,7 +141,7 @@ def _feature(dtype: str, shape: tuple[int, ...], names: list[str] | None = None)
     return {"dtype": dtype, "shape": list(shape), "names": names}
 
 
-def _origin(stored: StoredEpisode, episode: Episode) -> Origin:
+def origin_of(stored: StoredEpisode, episode: Episode) -> Origin:
     """What a recording says of itself, or what the cloud of another source does."""
     if not episode.keyframes[0].views:
         raise DataError(f"{stored.source} holds clouds without images: export what it was converted from")
@@ -150,7 +150,8 @@ def _origin(stored: StoredEpisode, episode: Episode) -> Origin:
     return Origin(stored.source, None, episode.keyframes[0].cloud.frame)
 
 
-def _kind(episode: Episode, origin: Origin) -> DatasetKind:
+def kind_of(episode: Episode, origin: Origin) -> DatasetKind:
+    """The kind of dataset that an episode goes into."""
     first = episode.keyframes[0]
     cameras = tuple((view.name, (view.depth.shape[0], view.depth.shape[1])) for view in first.views)
     return DatasetKind(origin.robot, tuple(first.joint_positions), cameras)

@@ -30,6 +30,7 @@ STOPPED_TOOL = 0.01
 """Metres a second: a slower tool has stopped, where there are no joints to tell it."""
 
 _NORM_TOLERANCE = 0.02
+_ROUNDING = 1e-12  # of the norm of a quaternion in float64
 _MOST_VIDEO_PIXELS = 2**27  # of the keyframes of one episode and camera, which are decoded together
 
 Floats = NDArray[np.float64]
@@ -232,6 +233,7 @@ def _poses(folder: LeRobotFolder, place: EpisodePlace, tool: ToolMapping) -> Flo
             place.file,
             f"a quaternion of episode {place.index} has norm {worst:.3g}: are tool.columns and tool.rotation right?",
         )
+    norms[np.abs(norms - 1.0) < _ROUNDING] = 1.0  # as it was written, to the bit
     return np.hstack([positions, quaternions / norms[:, None]])
 
 

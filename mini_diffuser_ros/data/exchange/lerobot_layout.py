@@ -29,7 +29,7 @@ IMAGES, DEPTH, INTRINSICS, EXTRINSICS, LENS, STAMPS = (
 STATE, ACTION, STAMP, KEYFRAME = "observation.state", "action", "observation.stamp", "keyframe"
 EPISODE = "mini_diffuser.episode"
 """A text that each frame carries, JSON: what LeRobot has no place for. As a declared feature it stays with its frames
-when LeRobot's own tools split, merge or thin out a dataset; files beside theirs do not."""
+in whatever copies them; files beside theirs do not."""
 
 EPISODE_VERSION = 1
 """Of what that text says."""
