@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "home": ("mini_diffuser_ros.commands.home", "bring the arm to its home position, with the checks of every motion"),
     "speed": ("mini_diffuser_ros.commands.speed", "how fast motions are from now on, in percent; 0 holds the arm"),
     "replay": ("mini_diffuser_ros.commands.replay", "move through the keyframes of a recorded episode, asking first"),
+    "decide": (
+        "mini_diffuser_ros.commands.decide",
+        "make the decisions of a recorded bag again, to the bit",
+    ),
     "confirm": ("mini_diffuser_ros.commands.confirm", "consent to each motion of a stack launched with confirm:=true"),
     "cameras": (
         "mini_diffuser_ros.commands.cameras",

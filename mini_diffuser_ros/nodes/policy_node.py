@@ -32,6 +32,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.policy import load_policy, tune_cpu
+from mini_diffuser_ros.policy.arithmetic import arithmetic_of
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
@@ -102,7 +103,9 @@ class PolicyNode(ManagedNode):
     def _load(self, checkpoint: str, device: str, threads: int) -> Decider:
         tune_cpu(threads)
         self.get_logger().info(f"loading {checkpoint} on {device}")
-        decider = Decider(load_policy(checkpoint, device=device), self._loop)
+        policy = load_policy(checkpoint, device=device)
+        self._arithmetic = arithmetic_of(policy.device)
+        decider = Decider(policy, self._loop)
         self.get_logger().info(f"warmed up in {decider.warm_up():.1f} s")
         return decider
 
@@ -314,6 +317,9 @@ class PolicyNode(ManagedNode):
                 steps=self._loop.steps,
                 cloud=cloud_digest(cloud),
                 checkpoint=self._checkpoint,
+                device=self._arithmetic.device,
+                threads=self._arithmetic.threads,
+                library=self._arithmetic.library,
             )
         )
         self._markers.publish(mode_markers(modes, header))

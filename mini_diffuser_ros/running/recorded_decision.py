@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mini_diffuser_ros.policy.arithmetic import Arithmetic
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running.deciding import DecidingPolicy, decide
 from mini_diffuser_ros.running.settings import LoopSettings
@@ -24,6 +25,7 @@ class RecordedDecision:
         samples: hypotheses that were drawn.
         steps: of denoising.
         checkpoint: digest of the checkpoint that decided.
+        arithmetic: by which it was computed.
         modes: ranked, the most probable first.
     """
 
@@ -33,6 +35,7 @@ class RecordedDecision:
     samples: int
     steps: int
     checkpoint: str
+    arithmetic: Arithmetic
     modes: tuple[KeyframeMode, ...]
 
 

@@ -20,6 +20,8 @@ from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.data.bags.reader import read_bag
+from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
 
 from .arm import GUARD_PATIENCE, LEFT, PATIENCE, RIGHT
@@ -79,6 +81,39 @@ def test_a_sentence_leads_to_decisions_and_motion(peer: Peer, modes: list[Any]) 
     assert modes[0].instruction == sentence
     assert modes[0].header.frame_id == "panda_link0"
     assert sum(mode.share for mode in modes[0].modes) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_sentence_goes_into_a_bag_of_which_the_same_decisions_come_out_to_the_bit(
+    peer: Peer, start: Callable[..., Process], checkpoint: Path, modes: list[Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("mcap.writer")
+    cameras = ("front", "left_shoulder", "wrist")
+    recorder = start("bag_node", folder=tmp_path, cameras=f"[{', '.join(cameras)}]", tail=0.0)
+    peer.await_that(lambda: "each run goes into a bag" in recorder.said())
+    sentence, count = "press the white button", 0
+
+    def is_written() -> bool:
+        """Whether the sentence was; as long as its publisher has not discovered who records, it is not."""
+        nonlocal count
+        before = len(modes)
+        peer.execute(ExecuteInstruction, EXECUTE, instruction=sentence)
+        count = len(modes) - before
+        return bool(list(tmp_path.iterdir()))
+
+    peer.await_that(is_written)
+    recorder.end()
+    [path] = tmp_path.glob("*_press_the_white_button.mcap")
+    said = subprocess.run(
+        [sys.executable, "-m", "mini_diffuser_ros.commands.main", "decide", path, "--checkpoint", checkpoint],
+        capture_output=True,
+        text=True,
+        timeout=DISCOVERY,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert said.stdout.splitlines()[-1] == f"{count} of {count} decisions come out the same to the bit"
+    images = {f"/{name}/{topic}" for name in cameras for topic in (COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC)}
+    assert images <= {message.channel.topic for message in read_bag(path)}
 
 
 @pytest.mark.usefixtures("stack")

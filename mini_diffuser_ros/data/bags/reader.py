@@ -49,12 +49,15 @@ def bag_files(path: Path) -> list[Path]:
     return files
 
 
-def read_bag(path: Path, topics: Collection[str] | None = None, cut_off: bool = False) -> Iterator[BagMessage]:
+def read_bag(
+    path: Path, topics: Collection[str] | None = None, types: Collection[str] | None = None, cut_off: bool = False
+) -> Iterator[BagMessage]:
     """The messages of a bag, in the order in which they were written.
 
     Args:
         path: an MCAP file, or the folder of a rosbag2 bag.
         topics: those wanted, by their whole names; None for all.
+        types: those wanted, as ``sensor_msgs/msg/Image``; None for all.
         cut_off: whether a file that ends early, of a recorder that was killed, ends the messages without an error.
 
     Yields:
@@ -68,7 +71,7 @@ def read_bag(path: Path, topics: Collection[str] | None = None, cut_off: bool = 
     for file in bag_files(path):
         try:
             with file.open("rb") as stream:
-                yield from _messages(_File(stream), topics)
+                yield from _messages(_File(stream), _Channels(topics, types))
         except EOFError as error:
             if not cut_off:
                 raise DataError(f"{file}: {error}; --cut-off takes what is there") from error
@@ -99,8 +102,8 @@ class _File:
 class _Channels:
     """Schemas and channels as they are told, and messages by them."""
 
-    def __init__(self, topics: Collection[str] | None) -> None:
-        self._topics = topics
+    def __init__(self, topics: Collection[str] | None, types: Collection[str] | None) -> None:
+        self._topics, self._types = topics, types
         self._schemas: dict[int, Any] = {}
         self._channels: dict[int, Channel | None] = {}
 
@@ -129,14 +132,15 @@ class _Channels:
                 return None
             told = f"{record.message_encoding or 'nothing'} by {schema.encoding if schema else 'no schema'}"
             raise DataError(f"{record.topic} holds {told}, expected {CDR} by {DEFINITION_FORMAT} of ROS 2")
+        if self._types is not None and schema.name not in self._types:
+            return None
         definition = schema.data.decode("utf-8")
         return Channel(record.topic, schema.name, definition, record.metadata.get("offered_qos_profiles", ""))
 
 
-def _messages(file: _File, topics: Collection[str] | None) -> Iterator[BagMessage]:
+def _messages(file: _File, channels: _Channels) -> Iterator[BagMessage]:
     mcap = require_mcap()
     reader = mcap.stream_reader.StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=MOST_BYTES)
-    channels = _Channels(topics)
     for record in reader.records:
         if isinstance(record, mcap.records.DataEnd):
             return  # whole, and as its checksum says; what follows is an index of it
