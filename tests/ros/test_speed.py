@@ -137,8 +137,11 @@ def begin_at_zero(peer: Peer, arm: StandInArm) -> Any:
     return None if result.done() else handle
 
 
-def outcome(peer: Peer, handle: Any) -> int:
-    return int(peer.result_of(handle.get_result_async(), 60.0).result.outcome)
+def ends(peer: Peer, handle: Any, outcome: int) -> bool:
+    """Whether a motion ends so; fails with what it says if not."""
+    result = peer.result_of(handle.get_result_async(), 60.0).result
+    assert result.outcome == outcome, result.message
+    return True
 
 
 def test_it_slows_down_holds_and_goes_on_to_its_goal(peer: Peer, arm: StandInArm, moving: Callable[..., Any]) -> None:
@@ -161,7 +164,7 @@ def test_it_slows_down_holds_and_goes_on_to_its_goal(peer: Peer, arm: StandInArm
     peer.await_that(wanted.get_subscription_count)
     wanted.publish(Float32(data=100.0))
 
-    assert outcome(peer, handle) == Result.REACHED
+    assert ends(peer, handle, Result.REACHED)
     assert [round(state.percent) for state in states][-4:] == [100, 20, 0, 100]
 
 
@@ -172,13 +175,13 @@ def test_a_stop_and_a_cancel_end_a_motion_that_is_held_or_slow(
     set_speed(peer, 0.0)
     assert holds(peer, arm, 0.1)
     assert peer.call(Trigger, STOP).success
-    assert outcome(peer, handle) == Result.STOPPED
+    assert ends(peer, handle, Result.STOPPED)
     # At 0 another motion waits, and begins slowly.
     waiting = peer.await_that(lambda: begin_at_zero(peer, arm))
     set_speed(peer, 30.0)
     peer.await_that(lambda: arm.commanded_speed() > 0.01, 10.0)
     peer.result_of(waiting.cancel_goal_async())
-    assert outcome(peer, waiting) == Result.CANCELED
+    assert ends(peer, waiting, Result.CANCELED)
     assert arm.commanded_speed() < STILL
 
 
@@ -205,7 +208,7 @@ def test_it_slows_down_for_who_comes_near_and_holds_when_nobody_looks(
             lambda: "distance has 2 publishers, /test_peer, /test_peer: end all but one" in states[-1].reason
         )
         assert holds(peer, arm)
-    assert outcome(peer, handle) == Result.REACHED
+    assert ends(peer, handle, Result.REACHED)
 
 
 def test_a_controller_that_does_not_say_where_it_is_is_held_and_goes_on_slower(

@@ -24,7 +24,7 @@ from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
 STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
-IN_DOUBT = 0.3  # seconds after that in which such calls are served
+IN_DOUBT = 1.0  # seconds after that in which such calls are served, by a busy machine as well
 GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
 
 
