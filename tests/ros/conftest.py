@@ -18,6 +18,7 @@ import pytest
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 
@@ -119,6 +120,10 @@ class Peer:
         received: list[Any] = []
         self.node.create_subscription(kind, topic, received.append, qos)
         return received
+
+    def resume(self, name: str = "/mini_diffuser/resume") -> None:
+        """Resume; on a busy machine again, as motion_node then does not know that no stop came since."""
+        self.await_that(lambda: self.call(Trigger, name).success)
 
     def await_that(self, condition: Callable[[], T], timeout: float = DISCOVERY) -> T:
         """The first truthy value of a condition; fails the test after a while."""

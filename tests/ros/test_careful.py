@@ -158,7 +158,7 @@ def test_stop_at_the_question_stops(peer: Peer, questions: list[Any]) -> None:
     next_question(peer, questions, known)
     assert peer.call(Trigger, "/mini_diffuser/stop").success
     assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
-    assert peer.call(Trigger, "/mini_diffuser/resume").success
+    peer.resume()
 
 
 def test_a_dry_run_shows_and_gives_the_controllers_no_goal(

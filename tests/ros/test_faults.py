@@ -113,7 +113,7 @@ def begin(peer: Peer, arm: StandInArm, **fields: Any) -> Any:
 
 def go(peer: Peer, target: Any) -> Any:
     """Result of a motion; what was stopped is resumed before."""
-    peer.call(Trigger, RESUME)
+    peer.resume(RESUME)
     return peer.execute(MoveToKeyframe, MOVE, candidates=[target])
 
 
@@ -184,7 +184,7 @@ def test_a_fault_in_a_motion_ends_it_and_the_arm_waits_for_a_resume(
         # Somebody resumes although nothing was mended: what is wrong before a motion is seen before it.
         refused = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
         assert refused.outcome == Result.STOPPED
-        peer.call(Trigger, RESUME)
+        peer.resume(RESUME)
         if fault not in ("aborts", "never_ends", "blocked", "leaves", "runs_on", "dithers", "joint_frozen"):
             assert stays(peer, arm, LEFT)
     peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
@@ -375,7 +375,7 @@ def test_a_guard_that_stands_still_ends_the_motion_and_blames_nobody_when_it_wak
         if state == "stopped":
             peer.call(Trigger, STOP)
         guard.signal(signal.SIGSTOP)
-        peer.call(Trigger, RESUME)
+        peer.resume(RESUME)
         result = await_unguarded(peer)
     assert result.outcome == Result.UNGUARDED, result.message
     assert "guard_node has been silent" in result.message
@@ -401,7 +401,7 @@ def test_a_guard_that_dies_with_its_stop_is_missed_and_not_obeyed(peer: Peer, ar
     peer.call(Trigger, STOP)
     nodes.processes["guard_node"].kill()
     assert stays(peer, arm, RIGHT)
-    assert peer.call(Trigger, RESUME).success
+    peer.resume(RESUME)
     assert "guard_node has been silent" in await_unguarded(peer).message
     nodes.start("guard_node")
     results: list[Any] = []

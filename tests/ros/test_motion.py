@@ -172,7 +172,7 @@ def test_a_stop_works_from_any_state_and_latches_until_resumed(peer: Peer, joint
     }
 
     def begin_and_stop() -> Any:
-        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        peer.resume()
         assert peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success
         handle = goals[state]()
         stop(peer)
@@ -190,7 +190,7 @@ def test_a_stop_works_from_any_state_and_latches_until_resumed(peer: Peer, joint
 
     def resumed() -> bool:
         """Again where motion_node heard of the guard's share in the stop after the resume."""
-        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        peer.resume()
         return bool(peer.execute(MoveToKeyframe, MOVE, candidates=[keyframe(0.45, 0.23, 0.3)]).success)
 
     peer.await_that(resumed)
@@ -208,7 +208,7 @@ def test_whichever_of_stop_and_resume_comes_last_holds(peer: Peer) -> None:
     peer.await_that(lambda: told)
     outcome = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome
     assert (outcome == Result.STOPPED) is told[-1].data
-    peer.call(Trigger, "/mini_diffuser/resume")
+    peer.resume()
 
 
 @pytest.mark.usefixtures("motion")

@@ -98,7 +98,7 @@ def at_left(peer: Peer, motion: Process, clouds: Clouds) -> Iterator[None]:
     clouds.points, clouds.strange = TABLE, None
 
     def there() -> bool:
-        peer.call(Trigger, RESUME)
+        peer.resume()
         return bool(peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).success)
 
     peer.await_that(there)
@@ -131,7 +131,7 @@ def _begin(peer: Peer, joints: list[Any], target: Any) -> Any:
     """Handle of a motion that has begun; clouds and joint states of a busy test may be too late for the first."""
 
     def moving() -> Any:
-        peer.call(Trigger, RESUME)
+        peer.resume()
         handle = peer.send(MoveToKeyframe, MOVE, candidates=[target])
         ended = handle.get_result_async()
         peer.await_that(lambda: ended.done() or is_moving(joints))

@@ -11,7 +11,6 @@ from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
 
 from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, is_moving, stays_at_rest
 from .conftest import LATCHED, Peer, Process
@@ -117,7 +116,7 @@ def test_a_motion_node_that_dies_in_a_motion_comes_back_stopped_and_ends_the_mot
     assert refused.outcome == MoveToKeyframe.Result.STOPPED
     assert "ended while the arm was moving" in refused.message
     assert "resume" in refused.message
-    peer.call(Trigger, "/mini_diffuser/resume")
+    peer.resume()
     handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT])
     ended = handle.get_result_async()
     peer.await_that(lambda: is_moving(joints) or ended.done())

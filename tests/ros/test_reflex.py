@@ -101,7 +101,7 @@ def test_a_robot_in_a_reflex_comes_back_and_the_stack_goes_on_when_asked(peer: P
     assert any(line.startswith("look at the joint states: ") and "the arm rests" in line for line in lines)
     assert "the stack stays stopped until it is asked" in lines[-1]
     assert robot.move(LEFT).outcome == Result.STOPPED
-    peer.call(Trigger, "/mini_diffuser/resume")
+    peer.resume()
     assert robot.move(LEFT).success
     peer.await_that(lambda: stays_at_rest(robot.states, 15))
     again = recover("--resume")

@@ -101,8 +101,12 @@ def moving(peer: Peer, nodes: Nodes, arm: StandInArm, people: People) -> Iterato
     """Begins a motion at full speed from the left; afterwards the commanded accelerations have kept their limits."""
     people.distance = FAR
     set_speed(peer, 100.0)
-    peer.call(Trigger, RESUME)
-    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.REACHED)
+
+    def is_left() -> bool:
+        peer.resume(RESUME)
+        return bool(peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT]).outcome == Result.REACHED)
+
+    peer.await_that(is_left)
 
     def begin(**options: Any) -> Any:
         arm.commanded.clear()
@@ -130,7 +134,7 @@ def holds(peer: Peer, arm: StandInArm, seconds: float = 0.5) -> bool:
 def begin_at_zero(peer: Peer, arm: StandInArm) -> Any:
     """Handle of a motion that waits; None if there is none: of the two that serve a stop, one may do so after a
     resume."""
-    peer.call(Trigger, RESUME)
+    peer.resume(RESUME)
     handle = peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT])
     result = handle.get_result_async()
     assert holds(peer, arm)

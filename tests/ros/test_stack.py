@@ -120,7 +120,7 @@ def test_a_sentence_goes_into_a_bag_of_which_the_same_decisions_come_out_to_the_
 def test_a_stop_ends_a_sentence_that_waits_or_moves_and_the_next_is_told(peer: Peer) -> None:
     def is_stopped() -> bool:
         """Whether the stop found the sentence under way."""
-        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        peer.resume()
         handle = peer.send(ExecuteInstruction, EXECUTE, instruction="stack the red block on the green block")
         peer.call(Trigger, "/mini_diffuser/stop")
         return bool(peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED)
@@ -131,7 +131,7 @@ def test_a_stop_ends_a_sentence_that_waits_or_moves_and_the_next_is_told(peer: P
     result = peer.execute(ExecuteInstruction, EXECUTE, instruction="press the blue button")
     assert result.outcome == Result.STOPPED
     assert "resume" in result.message
-    assert peer.call(Trigger, "/mini_diffuser/resume").success
+    peer.resume()
     # The policy hears of it by another way than the next sentence.
     diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
     ready = ("policy_node: policy", "ready for instructions")
@@ -180,7 +180,7 @@ def test_an_arm_that_leaps_as_the_table_is_laid_anew_after_a_motion_is_not_stopp
 
     def is_left() -> bool:
         """A motion under way when the table was laid before has been aborted, and waits for a resume."""
-        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        peer.resume()
         return bool(peer.execute(MoveToKeyframe, move, candidates=[LEFT]).success)
 
     peer.await_that(is_left)
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_every_node_in_order_even_in_the_middle_of_a_sentence(
 ) -> None:
     def under_way() -> Any:
         """The end to come of a sentence that waits or moves; all that an untrained policy wants may be refused."""
-        assert peer.call(Trigger, "/mini_diffuser/resume").success
+        peer.resume()
         phases: list[str] = []
         sentence = "stack the red block on the green block"
         handle = peer.send(ExecuteInstruction, EXECUTE, lambda f: phases.append(f.phase), instruction=sentence)
