@@ -171,6 +171,7 @@ class GuardNode(ManagedNode):
             self.get_logger().info("resumed")
 
     def _fill_beat(self, beat: Heartbeat) -> None:
+        beat.hears = self._motion.heard()
         beat.stop, beat.reason = self._stop, self._reason
         last = self._remembered
         beat.known, beat.latched, beat.speed = last.known, last.latched, last.speed

@@ -265,10 +265,8 @@ class MotionNode(ManagedNode):
             return Result.DUPLICATE, stranger
         if problem := self._ros_time.problem():
             return Result.NO_CLOCK, problem
-        silence = self._stopping.guard.silence()
-        if silence > self._guard_timeout:
-            since = "was not heard of" if silence == float("inf") else f"has been silent for {silence:.1f} s"
-            return Result.UNGUARDED, f"guard_node {since}: nothing moves without it"
+        if problem := self._stopping.problem():
+            return Result.UNGUARDED, problem
         return None
 
     def _hindrance_at_start(self) -> tuple[int, str] | None:

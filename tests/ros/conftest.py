@@ -44,6 +44,7 @@ class Process:
         log: file for its output.
         namespace: in which its names are.
         environment: variables that it has besides those of the tests.
+        remaps: names that it is given for its own.
         parameters: set on the command line.
     """
 
@@ -53,9 +54,12 @@ class Process:
         log: Path,
         namespace: str = "/",
         environment: Mapping[str, str] | None = None,
+        remaps: Mapping[str, str] | None = None,
         **parameters: Any,
     ) -> None:
         words = [sys.executable, "-m", f"mini_diffuser_ros.nodes.{name}", "--ros-args", "-r", f"__ns:={namespace}"]
+        for own, given in (remaps or {}).items():
+            words += ["-r", f"{own}:={given}"]
         for key, value in parameters.items():
             words += ["-p", f"{key}:={value}"]
         self.name = name

@@ -414,6 +414,31 @@ def test_a_guard_that_dies_with_its_stop_is_missed_and_not_obeyed(peer: Peer, ar
     assert results[-1].success, results[-1].message  # nobody has to resume the stop of one that is gone
 
 
+def test_nothing_moves_by_a_motion_node_that_the_guard_does_not_hear(
+    peer: Peer, arm: StandInArm, start: Callable[..., Process]
+) -> None:
+    space, beat = "/one_way", "mini_diffuser/heartbeat/motion"
+    names = {
+        "robot": "fr3",
+        "arm_action": f"{SPACE}/{arm.arm_action}",
+        "gripper_action": f"{SPACE}/{arm.gripper_action}",
+    }
+    joints = {"joint_states": f"{SPACE}/joint_states"}
+    deaf = start("guard_node", namespace=space, remaps={**joints, beat: "not_heard"}, **names, **GUARD)
+    motion = start("motion_node", namespace=space, remaps=joints, **names, **MOTION)
+    before = arm.positions()
+    result = peer.execute(MoveToKeyframe, f"{space}/mini_diffuser/move_to_keyframe", candidates=[LEFT])
+    assert result.outcome == Result.UNGUARDED, result.message
+    assert "does not hear this motion_node" in result.message
+    assert peer.call(Trigger, f"{space}/mini_diffuser/stop").success
+    refused = peer.call(Trigger, f"{space}/mini_diffuser/resume")
+    assert not refused.success
+    assert "does not hear this motion_node" in refused.message
+    assert np.allclose(arm.positions(), before, atol=0.01)
+    for node in (motion, deaf):
+        node.signal(signal.SIGINT)
+
+
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_motion_node_that_hangs_or_dies_has_its_motion_ended_by_the_guard(
     peer: Peer, arm: StandInArm, nodes: Nodes, number: signal.Signals

@@ -68,6 +68,8 @@ class Stopping:
         self._joints = joints
         self._interrupt, self._complete, self._speed = interrupt, fill, speed
         self._has_met_guard = False
+        self._guard_timeout = guard_timeout
+        self._heard = -float("inf")  # monotonic, when the guard said last that it hears this node
         self._lock = threading.Lock()  # a beat from before a resume is not to be taken for one from after it
         self._resumed = 0  # number of the guard's stop that was resumed last
         self._held = Heartbeat()  # the guard's last beat
@@ -88,6 +90,18 @@ class Stopping:
     def is_released(self) -> bool:
         """Whether the guard holds no stop that was resumed here."""
         return self._held.stop == 0
+
+    def problem(self) -> str:
+        """Why what moves would not be guarded; empty if it would be: guard and this node hear each other."""
+        if (silence := self.guard.silence()) > self._guard_timeout:
+            since = "was not heard of" if silence == float("inf") else f"has been silent for {silence:.1f} s"
+            return f"guard_node {since}: nothing moves without it"
+        if self._awake.since(self._heard) > self._guard_timeout:
+            return (
+                "guard_node does not hear this motion_node, and would not stop what it moves: it listens to another "
+                "one until that has been silent for its motion_timeout, or messages arrive in one direction alone"
+            )
+        return ""
 
     def stop(self, reason: str) -> None:
         """Stop until somebody resumes."""
@@ -114,6 +128,8 @@ class Stopping:
     def _on_guard(self, beat: Heartbeat) -> None:
         if not self._has_met_guard:
             self._take_over_from(beat)
+        if beat.hears == self.heart.instance:
+            self._heard = time.monotonic()
         with self._lock:
             self._held = beat
             is_new = beat.stop not in (0, self._resumed) and not self._latch.reason
@@ -152,14 +168,17 @@ class Stopping:
         return response
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        # A node that has just begun does not know yet what the guard holds, which would stop it again.
-        self._await_met_guard()
-        if doubt := self._doubt():
+        # A node that has just begun does not know yet what the guard holds, which would stop it again, as would a
+        # guard that still waits for the node before this one.
+        self._await_guard(lambda: self._has_met_guard)
+        resumed = self._held.stop
+        self._await_guard(lambda: not self.problem())
+        if doubt := self._doubt(resumed):
             response.message = f"{doubt}: the arm stays stopped; look, and call mini_diffuser/resume again"
             self._logger.warning(response.message)
             return response
         with self._lock:
-            self._resumed = self._held.stop
+            self._resumed = resumed
             was_stopped = self._latch.resume()
         response.success = True
         response.message = "resumed" if was_stopped else "was not stopped"
@@ -172,11 +191,15 @@ class Stopping:
         self._logger.info(response.message)
         return response
 
-    def _doubt(self) -> str:
-        """Why a resume that is served now may have been called before the stop that holds; empty if it was not.
+    def _doubt(self, resumed: int) -> str:
+        """Why a resume of this stop of the guard is not to be followed now; empty if it is.
 
         Requests have no stamps: of a stop and a resume that both waited for this node, the stop counts.
         """
+        if self._held.stop not in (0, resumed):
+            return "a stop came after this resume"
+        if self.guard.silence() <= self._guard_timeout and (problem := self.problem()):
+            return problem
         began, ended = self._awake.last_standstill(STANDSTILL)
         stop_waited = began <= self._stopped_at <= ended + IN_DOUBT
         resume_waited = time.monotonic() <= max(ended, self._answered) + IN_DOUBT
@@ -184,13 +207,11 @@ class Stopping:
             return ""
         return f"motion_node stood still for {ended - began:.1f} s, and a stop came then, maybe after this resume"
 
-    def _await_met_guard(self) -> None:
-        deadline = time.monotonic() + GUARD_ANSWER
-        while not self._has_met_guard and time.monotonic() < deadline:
-            time.sleep(PERIOD / 2.0)
-
     def _await_guard(self, follows: Callable[[], bool]) -> None:
+        """Until the guard follows, is known to be silent, or time is up."""
         deadline = time.monotonic() + GUARD_ANSWER
-        while not follows() and self.guard.silence() < GUARD_ANSWER and time.monotonic() < deadline:
+        while not follows() and time.monotonic() < deadline:
+            if self._has_met_guard and self.guard.silence() >= GUARD_ANSWER:
+                break
             time.sleep(PERIOD / 2.0)
         self._known = self._held.stop

@@ -173,8 +173,15 @@ class RobotRecovery:
         )
 
     def resume(self) -> None:
-        """Let motion_node go on."""
-        self._say(f"let the stack go on: {self._calls.call(Trigger, RESUME).message}")
+        """Let motion_node go on.
+
+        Raises:
+            RecoveryError: if it does not, with its reason.
+        """
+        answer = self._calls.call(Trigger, RESUME)
+        if not answer.success:
+            raise RecoveryError(f"{RESUME}: {answer.message}")
+        self._say(f"let the stack go on: {answer.message}")
 
     def _done(self, step: Step) -> str:
         if step.deed is Deed.DEACTIVATE:

@@ -47,6 +47,11 @@ class Heart:
         node.create_subscription(Heartbeat, topic, self._on_beat, 10, callback_group=MutuallyExclusiveCallbackGroup())
         self._timer = steady_timer(node, PERIOD, self.beat)
 
+    @property
+    def instance(self) -> int:
+        """Number that was drawn for the node."""
+        return self._instance
+
     def beat(self) -> None:
         """Give a sign of life now."""
         if self._began is None:
@@ -112,6 +117,10 @@ class Listener:
         Those for which the listener itself stood still do not count: it has the beats of that time still to read.
         """
         return self._awake.since(self._heard)
+
+    def heard(self) -> int:
+        """Instance of the node that is heard; 0 if none is, or it has been silent for longer than the patience."""
+        return self._instance if self._patience is not None and self.silence() <= self._patience else 0
 
     def rivals(self) -> str:
         """The two that beat, where there are two at once; empty if not."""
