@@ -5,6 +5,9 @@ trajectories exactly; a cloud arrives ``latency`` seconds after its images. In a
 the way before the motion is planned, in the others it appears while the arm moves, on what is left of its path and at
 least ``gap`` from the arm: nothing can keep away from what appears closer than it can stop. After a stop the arm looks
 and plans again. Distances are MuJoCo's own between shapes of the arm and the box, every 5 ms.
+
+With ``silence`` all cameras that show the box but the one that shows the least of it fall silent before the arm plans
+with the box in its way, and it plans only when no cloud in which they had a part is young any more.
 """
 
 from __future__ import annotations
@@ -26,9 +29,11 @@ from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused,
 from mini_diffuser_ros.motion.braking import braking_trajectory
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.perception.scene_memory import SceneMemory
 from mini_diffuser_ros.records import CameraView, Cloud, JointTrajectory
 from mini_diffuser_ros.robots import load_robot, robot_mjcf
-from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
+from mini_diffuser_ros.running.obstacle_watch import REMEMBERED, ObstacleWatch
+from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
 from mini_diffuser_ros.simulation.cameras import tabletop_cameras
 from mini_diffuser_ros.simulation.rendering import RayRenderer
 from mini_diffuser_ros.simulation.scene import compile_scene
@@ -57,6 +62,7 @@ class BoxInTheWaySetting:
         rate: clouds a second.
         latency: seconds from images to cloud.
         gap: metres from the arm at which the box appears at least.
+        silence: whether the cameras that see the box fall silent.
         seed: of everything.
     """
 
@@ -65,6 +71,7 @@ class BoxInTheWaySetting:
     rate: float = 15.0
     latency: float = 0.08
     gap: float = 0.1
+    silence: bool = False
     seed: int = at_least(0, 0)
 
 
@@ -74,6 +81,7 @@ class BoxInTheWayRow:
 
     motions: int
     contacts: int
+    silenced: int
     nearest: float
     nearest_p50: float
     braked: int
@@ -108,6 +116,9 @@ class _Cell:
         self.shapes = [geom for geom, name in enumerate(names) if name in links]
         self.box = self.model.geom("box").id
         self.fusion = FusionConfig()
+        self.memory = SceneMemory([camera.name for camera in self.cameras])
+        self.silent: set[str] = set()
+        self.awaited = 0.0  # time until which clouds wait for cameras that have fallen silent
         self.due: list[Cloud] = []
         self.next_image = 0.0
         self.place(self.robot.home)
@@ -136,24 +147,48 @@ class _Cell:
         self.time += STEP
         if self.time >= self.next_image:
             self.next_image += 1.0 / self.rate
-            self.due.append(self.look())
+            if self.time >= self.awaited:
+                self.due.append(self.look())
         while self.due and self.time >= self.due[0].stamp + self.latency:
             watch.take(self.due.pop(0))
 
     def look(self) -> Cloud:
-        """What the cameras see now, the robot taken out."""
+        """What the cameras see now and have seen where they cannot look any more, the robot taken out."""
         self.positions[self.time] = self.at
+        views = self._views()
+        joints = {name: float(self.data.joint(name).qpos[0]) for name in self._joint_names()}
+        cloud = fuse_views(views, self.fusion, self.robot, joints)
+        remembered = self.memory.update(cloud.points, views, self.robot.tcp_pose(self.at)[:3, 3])
+        points = np.concatenate([cloud.points, remembered])
+        return Cloud(points, np.zeros((len(points), 3), np.uint8), cloud.frame, cloud.stamp)
+
+    def silence(self) -> bool:
+        """Have the cameras that show the box fall silent but the one that shows the least of it; whether any does."""
+        lower, upper = (self.data.mocap_pos[0] + sign * (np.array(HALF) + 0.01) for sign in (-1.0, 1.0))
+        shown = {}
+        for view in self._views():
+            points = fuse_views([view], self.fusion).points
+            shown[view.name] = int(np.all((points > lower) & (points < upper), axis=1).sum())
+        least = min(shown, key=shown.__getitem__)
+        self.silent = {name for name, count in shown.items() if count and name != least}
+        if self.silent:
+            self.awaited = self.time + SyncConfig().stale_after
+        return bool(self.silent)
+
+    def _views(self) -> list[CameraView]:
+        """Of the cameras that deliver."""
         mujoco.mj_camlight(self.model, self.data)
         views = []
         for mount in self.cameras:
+            if mount.name in self.silent:
+                continue
             color, depth = self.renderer.render(self.model, self.data, mount.name, *IMAGE)
             parent = self.data.body(mount.parent)
             base_from_parent = np.eye(4)
             base_from_parent[:3, :3], base_from_parent[:3, 3] = parent.xmat.reshape(3, 3), parent.xpos
             pose = base_from_parent @ mount.parent_from_camera
             views.append(CameraView(mount.name, color, depth, mount.intrinsics(*IMAGE), pose, self.time))
-        joints = {name: float(self.data.joint(name).qpos[0]) for name in self._joint_names()}
-        return fuse_views(views, self.fusion, self.robot, joints)
+        return views
 
     def positions_at(self, stamp: float) -> Mapping[str, float]:
         """As an ObstacleWatch asks for it."""
@@ -178,6 +213,7 @@ class _Outcome(NamedTuple):
     nearest: float
     braked: bool
     reached: bool
+    silenced: bool
 
 
 def run(settings: Sequence[BoxInTheWaySetting]) -> Iterator[BoxInTheWayRow]:
@@ -194,7 +230,7 @@ def _run(setting: BoxInTheWaySetting) -> BoxInTheWayRow:
     generator = np.random.default_rng(setting.seed)
     plan_times: list[float] = []
     outcomes = [
-        _motion(cell, planner, watch, generator, setting.gap, early=number % 3 == 0, plan_times=plan_times)
+        _motion(cell, planner, watch, generator, setting, early=number % 3 == 0, plan_times=plan_times)
         for number in tqdm(range(setting.motions), desc="motions")
     ]
     nearest = np.array([outcome.nearest for outcome in outcomes])
@@ -203,6 +239,7 @@ def _run(setting: BoxInTheWaySetting) -> BoxInTheWayRow:
     return BoxInTheWayRow(
         motions=len(outcomes),
         contacts=contacts,
+        silenced=sum(outcome.silenced for outcome in outcomes),
         nearest=float(nearest.min()),
         nearest_p50=float(np.median(nearest)),
         braked=sum(outcome.braked for outcome in outcomes),
@@ -219,28 +256,31 @@ def _motion(
     planner: MotionPlanner,
     watch: ObstacleWatch,
     generator: np.random.Generator,
-    gap: float,
+    setting: BoxInTheWaySetting,
     early: bool,
     plan_times: list[float],
 ) -> _Outcome:
     """One motion between two places, with the box put into its way."""
     cell.put_box(FAR_AWAY)
-    watch.released()  # another scene: what was seen of the last one is nothing to remember
-    goal, direct, box, appears = _obstructed(cell, planner, generator, gap, early)
+    # Another scene: what was seen of the last one is nothing to remember.
+    watch.released()
+    cell.memory.forget()
+    cell.silent = set()
+    goal, direct, box, appears = _obstructed(cell, planner, generator, setting.gap, early)
     cell.place(direct.positions[0])
     nearest, braked = np.inf, False
     if early:
         cell.put_box(box)
-    for _ in range(ATTEMPTS):
-        for _ in range(int((cell.latency + 2.0 / cell.rate) / STEP)):
-            cell.place(cell.at)
-            cell.advance(watch)
+    for attempt in range(ATTEMPTS):
+        _rest(cell, watch, cell.latency + 2.0 / cell.rate)
+        if setting.silence and not cell.silent and (early or attempt) and cell.silence():
+            _rest(cell, watch, SyncConfig().stale_after + cell.latency + REMEMBERED + 2.0 / cell.rate)
         began = time.perf_counter()
         try:
             trajectory = planner.plan(cell.at, goal, surroundings=watch.surroundings())
         except MotionRefused:
             plan_times.append(time.perf_counter() - began)
-            return _Outcome(nearest, braked, reached=False)
+            return _Outcome(nearest, braked, reached=False, silenced=bool(cell.silent))
         plan_times.append(time.perf_counter() - began)
         token = CancellationToken()
         with watch.ahead_of(trajectory, token):
@@ -248,8 +288,15 @@ def _motion(
         appears = np.inf
         nearest, braked = min(nearest, closest), braked or stopped
         if not stopped:
-            return _Outcome(nearest, braked, reached=True)
-    return _Outcome(nearest, braked, reached=False)
+            return _Outcome(nearest, braked, reached=True, silenced=bool(cell.silent))
+    return _Outcome(nearest, braked, reached=False, silenced=bool(cell.silent))
+
+
+def _rest(cell: _Cell, watch: ObstacleWatch, seconds: float) -> None:
+    """Let time pass."""
+    for _ in range(int(seconds / STEP)):
+        cell.place(cell.at)
+        cell.advance(watch)
 
 
 def _follow(

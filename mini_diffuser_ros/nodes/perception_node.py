@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
+import numpy as np
 from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, PointCloud2
+from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.cell import Cell, cell_digest
 from mini_diffuser_ros.nodes.cameras.camera_input import CameraInput
@@ -32,6 +34,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
 from mini_diffuser_ros.perception.content import ContentConfig
+from mini_diffuser_ros.perception.scene_memory import VOXEL, SceneMemory
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import CameraView, Cloud, Provenance
 from mini_diffuser_ros.robots import load_robot
@@ -120,10 +123,15 @@ class PerceptionNode(ManagedNode):
         self._latencies, self._ages = RecentValues(), RecentValues()
         self._dropped_sets = self._points = 0
 
+        self._memory = SceneMemory(cameras)
+        self._remembered = np.empty((0, 3), np.float32)  # places that the newest cloud does not show
+
         self._publisher = self.create_publisher(PointCloud2, CLOUD_TOPIC, QoSProfile(depth=1))
         self._vouched: tuple[int, ...] = ()  # digests of the newest clouds
         self._heart = Heart(self, "perception", self._fill_beat)
-        self._fuse = self.create_guard_condition(self._fuse_newest, MutuallyExclusiveCallbackGroup())
+        fusing = MutuallyExclusiveCallbackGroup()
+        self._fuse = self.create_guard_condition(self._fuse_newest, fusing)
+        self.create_service(Trigger, "mini_diffuser/forget", self._on_forget, callback_group=fusing)
         self._inputs = {
             camera: CameraInput(self, camera, self._transports, self._collector, self._now, self._on_pair)
             for camera in cameras
@@ -219,7 +227,7 @@ class PerceptionNode(ManagedNode):
             return
         if self._publisher.get_subscription_count() == 0:
             return
-        message = cloud_to_message(cloud)
+        message = cloud_to_message(cloud, self._remembered)
         self._vouched = (*self._vouched, digest_of(message))[-VOUCHED:]
         self._heart.beat()  # first, so that no cloud has to wait for it
         self._publisher.publish(message)
@@ -258,6 +266,10 @@ class PerceptionNode(ManagedNode):
         try:
             positions = None if robot is None else self._joint_positions(list(views.values()))
             cloud = fuse_views(list(views.values()), self._fusion, robot, positions)
+            if robot is not None:  # which would be in it, and would be remembered wherever it was
+                at = self._joints.positions_at(cloud.stamp, robot.arm_joint_names, self._joint_gap)
+                tool = robot.tcp_pose(np.array([at[name] for name in robot.arm_joint_names]))[:3, 3]
+                self._remembered = self._memory.update(cloud.points, list(views.values()), tool)
         except (PerceptionError, StaleJointsError) as error:
             # No cloud rather than one with the robot in it: the policy has never seen such.
             self._fusion_problem = str(error)
@@ -341,13 +353,28 @@ class PerceptionNode(ManagedNode):
 
     def _camera_health(self, camera: str) -> Health:
         states = {state.camera: state for state in self._collector.health(self.awake.now())}
-        return self._inputs[camera].health(states[camera])
+        health = self._inputs[camera].health(states[camera])
+        if count := self._memory.unseen[camera]:
+            kept = (
+                f"what it has shown is in the way until another camera looks through it ({count} places of "
+                f"{100 * VOXEL:.0f} cm): bring it back, or look yourself and call mini_diffuser/forget"
+            )
+            return Health(max(health.level, HealthLevel.WARN), f"{health.message}; {kept}", health.values)
+        return health
+
+    def _on_forget(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        count = len(self._remembered)
+        self._memory.forget()
+        response.success, response.message = True, f"forgot {count} places that no camera shows"
+        self.get_logger().warning(response.message)
+        return response
 
     def _fusion_health(self) -> Health:
         rate = self._fusion_times.rate()
         values: dict[str, float | str] = {
             "clouds a second": rate,
             "points": float(self._points),
+            "places remembered": float(len(self._remembered)),
             "sets dropped": float(self._dropped_sets),
             **self._fusion_times.summary("fusion", "ms"),
             **self._fusion_cpu.summary("fusion cpu", "ms"),

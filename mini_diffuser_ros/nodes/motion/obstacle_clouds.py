@@ -36,7 +36,7 @@ class ObstacleClouds:
 
     def _take(self, message: PointCloud2) -> None:
         try:
-            cloud = cloud_to_use(message, self._node, self._base_frame)
+            cloud = cloud_to_use(message, self._node, self._base_frame, with_remembered=True)
             self._check_lateness(cloud)
         except MalformedMessageError as error:
             self._node.get_logger().warning(f"{CLOUD_TOPIC}: {error}", throttle_duration_sec=5.0)

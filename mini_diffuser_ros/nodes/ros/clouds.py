@@ -54,18 +54,19 @@ def check_lead(cloud: Cloud, node: Node) -> None:
         )
 
 
-def cloud_to_use(message: PointCloud2, node: Node, frame: str = "") -> Cloud:
+def cloud_to_use(message: PointCloud2, node: Node, frame: str = "", *, with_remembered: bool = False) -> Cloud:
     """The cloud of a message, if nothing in it speaks against acting on it.
 
     Args:
         message: the cloud.
         node: whose clock it may not be ahead of.
         frame: in which it has to be; empty for any.
+        with_remembered: whether points are wanted as well that it does not show, but earlier ones did.
 
     Raises:
         MalformedMessageError: it is no cloud, in another frame or unit, or of the future of the node's clock.
     """
-    cloud = cloud_from_message(message)
+    cloud = cloud_from_message(message, with_remembered=with_remembered)
     if frame and cloud.frame != frame:
         raise MalformedMessageError(f"in frame '{cloud.frame}', expected is the robot's '{frame}'")
     check_metres(cloud)

@@ -37,6 +37,8 @@ DEPTH_TYPES: dict[str, tuple[np.dtype[Any], float]] = {
 }
 """Sample type and metres per unit of each depth encoding (REP 118)."""
 POINT_DTYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4")])
+REMEMBERED = "remembered"
+"""Field of a cloud's points: 1 of those that it does not show, which earlier ones did. It may be left out."""
 
 
 class MalformedMessageError(UserError, RuntimeError):
@@ -167,32 +169,51 @@ def info_from_intrinsics(
     return message
 
 
-def cloud_to_message(cloud: Cloud) -> PointCloud2:
-    """PointCloud2 with the fields x y z rgb, as PCL and RViz read them."""
-    points = np.empty(len(cloud), dtype=POINT_DTYPE)
+def cloud_to_message(cloud: Cloud, remembered: NDArray[np.float32] | None = None) -> PointCloud2:
+    """PointCloud2 with the fields x y z rgb, as PCL and RViz read them.
+
+    Args:
+        cloud: to be sent.
+        remembered: (M, 3) metres, places that it does not show and that are not to be taken for free. If there are any,
+            they follow in black, told by the field :data:`REMEMBERED`.
+    """
+    extra = 0 if remembered is None else len(remembered)
+    layout = np.dtype([*POINT_DTYPE.descr, (REMEMBERED, "<u4")]) if extra else POINT_DTYPE
+    points = np.zeros(len(cloud) + extra, dtype=layout)
     for axis, name in enumerate("xyz"):
-        points[name] = cloud.points[:, axis]
+        points[name][: len(cloud)] = cloud.points[:, axis]
+        if remembered is not None and extra:
+            points[name][len(cloud) :] = remembered[:, axis]
+    if extra:
+        points[REMEMBERED][len(cloud) :] = 1
     red, green, blue = (cloud.colors[:, channel].astype(np.uint32) for channel in range(3))
-    points["rgb"] = (red << 16) | (green << 8) | blue
+    points["rgb"][: len(cloud)] = (red << 16) | (green << 8) | blue
+    fields = [
+        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+        for index, name in enumerate(POINT_DTYPE.names or ())
+    ]
+    if extra:
+        fields.append(PointField(name=REMEMBERED, offset=16, datatype=PointField.UINT32, count=1))
     message = PointCloud2(
         header=Header(frame_id=cloud.frame, stamp=stamp_from_seconds(cloud.stamp)),
         height=1,
-        width=len(cloud),
-        fields=[
-            PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-            for index, name in enumerate(("x", "y", "z", "rgb"))
-        ],
+        width=len(points),
+        fields=fields,
         is_bigendian=False,
-        point_step=POINT_DTYPE.itemsize,
-        row_step=POINT_DTYPE.itemsize * len(cloud),
+        point_step=layout.itemsize,
+        row_step=layout.itemsize * len(points),
         is_dense=True,
     )
     message.data = array("B", points.tobytes())
     return message
 
 
-def cloud_from_message(message: PointCloud2) -> Cloud:
+def cloud_from_message(message: PointCloud2, *, with_remembered: bool = False) -> Cloud:
     """Cloud of a PointCloud2 with float32 x y z and packed rgb, at any offsets. Points that are not finite go.
+
+    Args:
+        message: the cloud.
+        with_remembered: whether points that it only remembers are wanted as well.
 
     Raises:
         MalformedMessageError: if a field is missing or of another type, or the size does not fit.
@@ -200,7 +221,9 @@ def cloud_from_message(message: PointCloud2) -> Cloud:
     offsets: dict[str, int] = {}
     for entry in message.fields:
         allowed = (PointField.FLOAT32, PointField.UINT32) if entry.name == "rgb" else (PointField.FLOAT32,)
-        if entry.name in POINT_DTYPE.names and entry.datatype in allowed:  # type: ignore[operator]
+        if entry.name == REMEMBERED:
+            allowed = (PointField.UINT32,)
+        if entry.name in (*POINT_DTYPE.names, REMEMBERED) and entry.datatype in allowed:  # type: ignore[misc]
             offsets[entry.name] = entry.offset
     missing = [name for name in ("x", "y", "z", "rgb") if name not in offsets]
     if missing:
@@ -216,7 +239,7 @@ def cloud_from_message(message: PointCloud2) -> Cloud:
     layout = np.dtype(
         {
             "names": list(offsets),
-            "formats": ["<u4" if name == "rgb" else "<f4" for name in offsets],
+            "formats": ["<u4" if name in ("rgb", REMEMBERED) else "<f4" for name in offsets],
             "offsets": list(offsets.values()),
             "itemsize": message.point_step,
         }
@@ -225,8 +248,10 @@ def cloud_from_message(message: PointCloud2) -> Cloud:
     points = np.stack([records["x"], records["y"], records["z"]], axis=1).astype(np.float32)
     packed = records["rgb"]
     colors = np.stack([(packed >> shift) & 255 for shift in (16, 8, 0)], axis=1).astype(np.uint8)
-    finite = np.all(np.isfinite(points), axis=1)
-    return Cloud(points[finite], colors[finite], message.header.frame_id, seconds(message.header.stamp))
+    wanted = np.all(np.isfinite(points), axis=1)
+    if REMEMBERED in offsets and not with_remembered:
+        wanted &= records[REMEMBERED] == 0
+    return Cloud(points[wanted], colors[wanted], message.header.frame_id, seconds(message.header.stamp))
 
 
 def pose_to_message(pose: NDArray[np.floating]) -> Pose:
