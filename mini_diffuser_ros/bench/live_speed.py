@@ -46,6 +46,8 @@ class LiveSpeedSetting:
         profile: of limits.
         seed: of speeds and moments.
         by: who asks for the hold.
+        joint_rate: joint states a second.
+        jitter: seconds by which their stamps are off at most.
     """
 
     count: int = at_least(1, 50)
@@ -53,6 +55,8 @@ class LiveSpeedSetting:
     profile: Literal["collaborative", "fast", "simulation"] = "collaborative"
     seed: int = at_least(0, 0)
     by: Literal["percent", "distance", "silence"] = "percent"
+    joint_rate: float = 100.0
+    jitter: float = 0.0
 
 
 class People:
@@ -161,18 +165,21 @@ def measure_live_speed(settings: Sequence[LiveSpeedSetting]) -> Iterator[dict[st
     """A row a setting."""
     for setting in settings:
         with client_node("live_speed", threads=3) as node:
-            arm = StandInArm(setting.robot, SPACE)
+            arm = StandInArm(setting.robot, SPACE, setting.joint_rate, setting.jitter)
             guard = {"guard_node": [word for option in GUARD for word in ("-p", option)]}
             separation = {} if setting.by == "percent" else {"separation.topic": DISTANCE}
             with guard_and_motion(arm, SPACE, guard, profile=setting.profile, **MOTION, **separation):
                 paced = PacedArm(arm, node, np.random.default_rng(setting.seed), setting.by)
+                began, states = time.monotonic(), arm.states
                 runs = [paced.once() for _ in range(setting.count)]
+                rate = (arm.states - states) / (time.monotonic() - began)
             arm.close()
-        yield _row(setting, runs)
+        yield _row(setting, runs, rate)
 
 
-def _row(setting: LiveSpeedSetting, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(setting: LiveSpeedSetting, runs: list[dict[str, Any]], rate: float) -> dict[str, Any]:
     row: dict[str, Any] = {"robot": setting.robot, "profile": setting.profile, "by": setting.by, "motions": len(runs)}
+    row["joint_rate"] = round(rate)
     holds = [run for run in runs if run["moved"]]
     row |= {"changes": int(sum(run["changes"] for run in runs)), "holds": len(holds)}
     for name in ("begins_ms", "zero_ms"):

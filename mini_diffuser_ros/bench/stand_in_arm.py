@@ -43,7 +43,7 @@ Result = FollowJointTrajectory.Result
 
 CYCLE = 0.002  # seconds; a real controller's is 0.001
 FEEDBACK_PERIOD = 0.05  # seconds, the controller's default
-STATE_PERIOD = 0.01  # seconds
+GRIPPER_PERIOD = 0.03  # seconds
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
 FROZEN_JOINT = 0
 HASTE = 1.8  # times as fast as it was told
@@ -56,6 +56,8 @@ class StandInArm:
     Args:
         robot: its description, of which the drivers take the names.
         namespace: of the drivers.
+        rate: joint states of the arm a second, as far as the processor allows.
+        jitter: seconds by which their stamps are too late at most.
 
     Attributes:
         fault: what is broken now, empty for nothing. Of the joint states ``silent``, ``frozen``, ``frozen_stamps``,
@@ -68,17 +70,19 @@ class StandInArm:
         speeds: (monotonic seconds, fastest commanded rad/s, fastest real rad/s) of the last cycles.
         commanded: (monotonic seconds, (J,) rad/s, (J,) rad/s^2) that the controller wanted in the last cycles.
         goals: trajectories that were accepted.
+        states: joint states of the arm that were published.
         held_at: monotonic seconds at which a cancel last had the controller hold its position.
     """
 
-    def __init__(self, robot: str = "fr3", namespace: str = "/") -> None:
+    def __init__(self, robot: str = "fr3", namespace: str = "/", rate: float = 100.0, jitter: float = 0.0) -> None:
         self.robot: RobotDescription = load_robot(robot)
         self.arm_action, self.gripper_action = self.robot.arm_action, self.robot.gripper_action
         self.fault = ""
         self.speeds: deque[tuple[float, float, float]] = deque(maxlen=20000)
         self.commanded: deque[tuple[float, Array, Array]] = deque(maxlen=20000)
-        self.goals = 0
+        self.goals = self.states = 0
         self.held_at = -float("inf")
+        self._period, self._jitter = 1.0 / rate, jitter
         self._names = self.robot.arm_joint_names
         self._positions, self._velocities = np.array(self.robot.home), np.zeros(len(self._names))
         self._finger, self._finger_goal = 0.04, 0.04
@@ -240,7 +244,8 @@ class StandInArm:
     def _cycle(self) -> None:
         then = time.monotonic()
         next_state = next_feedback = next_gripper = then
-        while not self._ended.wait(CYCLE):
+        cycle = min(CYCLE, self._period)
+        while not self._ended.wait(max(0.0, then + cycle - time.monotonic())):
             now = time.monotonic()
             with self._lock:
                 reference = self._controller.reference(now)
@@ -256,10 +261,10 @@ class StandInArm:
                 next_feedback = now + FEEDBACK_PERIOD
                 self._tell(goal, reference, now)
             if now >= next_state:
-                next_state = now + STATE_PERIOD
+                next_state = max(next_state + self._period, now)  # nobody makes up for what was not sent
                 self._publish()
             if now >= next_gripper:
-                next_gripper = now + 3.0 * STATE_PERIOD
+                next_gripper = now + GRIPPER_PERIOD
                 self._publish_gripper()
 
     def _follow(self, reference: Any, elapsed: float) -> None:
@@ -322,7 +327,8 @@ class StandInArm:
             true = self._positions.copy()
             positions = true + NOISE * self._rng.standard_normal(len(self._names))
             velocities, fault = self._velocities.copy(), self.fault
-            stamp = stamp_from_seconds(ros_seconds(self.node) + self._shift())
+            late = self._rng.uniform(0.0, self._jitter)  # the stamp, not the place
+            stamp = stamp_from_seconds(ros_seconds(self.node) + self._shift() + late)
             if self._frozen is None:
                 self._frozen = positions, stamp
             if fault == "joint_frozen":
@@ -345,6 +351,7 @@ class StandInArm:
             state = JointState(header=header, name=[names[index] for index in part])
             state.position, state.velocity = positions[part].tolist(), velocities[part].tolist()
             self._states.publish(state)
+        self.states += 1
         if fault in ("doubled", "doubled_slightly", "foreign"):
             self._publish_second(names, positions, header)
 
@@ -354,7 +361,7 @@ class StandInArm:
             self._second = self.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         offset = 0.01 if self.fault == "doubled_slightly" else 0.3
         if self.fault == "doubled_slightly":  # with stamps of its own
-            header = Header(stamp=stamp_from_seconds(seconds(header.stamp) + 0.3 * STATE_PERIOD))
+            header = Header(stamp=stamp_from_seconds(seconds(header.stamp) + 0.3 * self._period))
         if self.fault == "foreign":
             names = [f"left_{name}" for name in names]
         self._second.publish(JointState(header=header, name=names, position=(positions + offset).tolist()))

@@ -100,6 +100,17 @@ def test_intrinsics_survive_and_an_uncalibrated_camera_is_refused() -> None:
         messages.intrinsics_from_info(CameraInfo())
 
 
+def test_what_a_cloud_remembers_travels_with_it_for_those_who_ask() -> None:
+    cloud = Cloud(np.ones((3, 3), np.float32), np.full((3, 3), 9, np.uint8), "base", 2.0)
+    gone = np.array([[4.0, 5.0, 6.0], [7.0, 8.0, 9.0]], np.float32)
+    message = messages.cloud_to_message(cloud, gone)
+    assert np.array_equal(messages.cloud_from_message(message).points, cloud.points)
+    assert np.array_equal(messages.cloud_from_message(message).colors, cloud.colors)
+    assert np.array_equal(messages.cloud_from_message(message, with_remembered=True).points[3:], gone)
+    plain = messages.cloud_to_message(cloud, gone[:0])
+    assert plain.fields == messages.cloud_to_message(cloud).fields
+
+
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(3)), elements=st.floats(-9, 9, width=32)),
     st.integers(0, 2**32 - 1),

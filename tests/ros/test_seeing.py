@@ -11,8 +11,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.clouds import digest_of
+from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
+from mini_diffuser_ros.records import CameraView
 
 from .conftest import Peer, Process
 from .lab import Lab, Lie, shifted
@@ -168,3 +171,55 @@ def test_a_camera_that_was_wrong_from_the_start_is_found_by_the_others(
         assert not watching.clouds
     finally:
         lab.lies["left_shoulder"] = Lie()
+
+
+def _drawn(view: CameraView, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(H, W) metres to a box between two corners, base frame; infinite beside it."""
+    height, width = view.depth.shape
+    v, u = np.mgrid[0:height, 0:width]
+    pixels = np.stack([u, v, np.ones_like(u)], axis=-1)
+    pose = np.asarray(view.base_from_camera)
+    rays = pixels @ (pose[:3, :3] @ np.linalg.inv(view.intrinsics)).T
+    one, other = (low - pose[:3, 3]) / rays, (high - pose[:3, 3]) / rays
+    enters, leaves = np.minimum(one, other).max(axis=-1), np.maximum(one, other).min(axis=-1)
+    return np.where((enters < leaves) & (enters > 0.0), enters, np.inf)
+
+
+def test_what_a_camera_alone_has_shown_stays_while_it_is_silent_and_is_named_with_it(
+    lab: Lab, watcher: Watcher, peer: Peer
+) -> None:
+    low, high = np.array([0.40, 0.10, 0.04]), np.array([0.50, 0.20, 0.14])
+    rng = np.random.default_rng(1)
+
+    def held(name: str) -> int:
+        """Points of the newest cloud about the box, of those that it shows or of those that it remembers."""
+        shown = cloud_from_message(watcher.clouds[-1]).points
+        points = cloud_from_message(watcher.clouds[-1], with_remembered=True).points
+        points = shown if name == "shown" else points[len(shown) :]
+        return int(np.all((points > low - 0.02) & (points < high + 0.02), axis=1).sum())
+
+    for view in lab.world.views():
+        box = _drawn(view, low, high)
+        if view.name == "front":
+            lab.lies["front"] = Lie(distances=lambda d, box=box: np.minimum(d, box + rng.normal(0.0, 1e-3, d.shape)))
+        else:  # has no depth there
+            lab.lies[view.name] = Lie(distances=lambda d, box=box: np.where(np.isfinite(box), 0.0, d))
+    try:
+        watcher.await_clouds()
+        peer.await_that(lambda: held("shown") > 20)
+        watcher.await_clouds(5)
+        lab.lies["front"] = Lie(silent=True)
+        words = ["no images for", "is in the way until another camera looks through it", "mini_diffuser/forget"]
+        watcher.await_status("camera front", DiagnosticStatus.ERROR, words)
+        watcher.await_clouds(10)
+        assert held("shown") == 0
+        assert held("remembered") > 10
+        for name in ("left_shoulder", "wrist"):
+            lab.lies[name] = Lie()  # which look through it
+        peer.await_that(lambda: held("remembered") == 0)
+        assert peer.call(Trigger, f"{SPACE}/mini_diffuser/forget").success
+        watcher.await_clouds()
+        assert "remembered" not in [field.name for field in watcher.clouds[-1].fields]
+    finally:
+        lab.lies.update({name: Lie() for name in lab.lies})
+    watcher.await_clouds()
