@@ -24,7 +24,8 @@ THROUGH = 0.015  # metres behind a place from which on a camera looks through it
 TWICE = 2  # clouds in a row that have to have shown a place; what one alone has shown may be noise
 NEAR_TOOL = 0.12  # metres from the tool centre point within which nothing is learnt: it may be held, and comes along
 NEAREST = 0.05  # metres before a camera from which on it sees anything
-MOST = 20_000  # places; those that were shown last stay
+BLANK = 30  # clouds in a row in which those who saw a place measure nothing there, from which on it is gone
+MOST = 10_000  # places; those that were shown last stay
 _NEIGHBOURS = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)])
 _PER_AXIS = np.array([1, 2**21, 2**42])  # far more than a kilometre in each direction
 
@@ -33,9 +34,9 @@ class SceneMemory:
     """Remembers the places that clouds have shown, and which cameras have seen them.
 
     A place that is not shown any more is forgotten when a camera looks through it, when something is shown just beside
-    it, which stands for it, or when all cameras that have seen it deliver and one of them, looking there, measures
-    nothing. It stays when it is hidden behind the arm or something else, outside of the pictures, or seen by none but
-    those that are silent.
+    it, which stands for it, or when the cameras that have seen it all deliver and measure nothing there for a while:
+    behind it there may be nothing within reach. It stays when it is hidden behind the arm or something else, outside of
+    the pictures, or seen by none but those that are silent.
 
     Args:
         cameras: names of all that there are.
@@ -52,6 +53,7 @@ class SceneMemory:
         self._times = np.empty(0, np.int64)  # clouds that have shown it
         self._witnesses = np.empty(0, np.int64)  # cameras that saw it last
         self._age = np.empty(0, np.int64)  # clouds since it was shown
+        self._blank = np.empty(0, np.int64)  # clouds in which those who saw it have measured nothing there
         self.unseen: dict[str, int] = dict.fromkeys(self._bits, 0)
         """Number of the remembered places that none but silent cameras have seen, by the names of these."""
 
@@ -82,14 +84,14 @@ class SceneMemory:
         return self._points[taken]
 
     def _keep(self, chosen: Flags | NDArray[np.intp]) -> None:
-        for name in ("_cubes", "_points", "_times", "_witnesses", "_age"):
+        for name in ("_cubes", "_points", "_times", "_witnesses", "_age", "_blank"):
             setattr(self, name, getattr(self, name)[chosen])
 
     def _show(self, points: Floats, cubes: NDArray[np.int64], shown: Flags, views: Sequence[CameraView]) -> None:
         """Bring what is shown again up to date."""
         newest = points[np.searchsorted(cubes, self._cubes[shown])]
         seeing = self._seeing(newest, views)
-        self._points[shown], self._age[shown] = newest, 0
+        self._points[shown], self._age[shown], self._blank[shown] = newest, 0, 0
         self._times[shown] += 1
         self._witnesses[shown] = np.where(seeing, seeing, self._witnesses[shown])
 
@@ -110,6 +112,7 @@ class SceneMemory:
         self._times = np.append(self._times, np.ones(added, np.int64))
         self._witnesses = np.append(self._witnesses, self._seeing(points[new], views))
         self._age = np.append(self._age, np.zeros(added, np.int64))
+        self._blank = np.append(self._blank, np.zeros(added, np.int64))
         if len(self._cubes) > MOST:
             self._keep(np.argsort(self._age, kind="stable")[:MOST])
         self._keep(np.argsort(self._cubes))
@@ -122,11 +125,15 @@ class SceneMemory:
         beside = np.zeros(len(places), np.bool_)
         for step in _NEIGHBOURS @ _PER_AXIS:
             beside |= np.isin(self._cubes[places] + step, cubes)
-        gone, all_live = beside, witnesses & ~live == 0
+        gone, blank, hidden = beside, np.zeros(len(places), np.bool_), witnesses & ~live != 0
         for view in views:
             around, distance = _look(points, view)
             gone |= (around > distance + THROUGH).all(axis=0)
-            gone |= all_live & (around == 0.0).all(axis=0) & (witnesses & self._bits[view.name] != 0)
+            saw_it = witnesses & self._bits[view.name] != 0
+            blank |= saw_it & (around == 0.0).all(axis=0)
+            hidden |= saw_it & (around > 0.0).any(axis=0)
+        self._blank[places] = np.where(blank & ~hidden, self._blank[places] + 1, 0)
+        gone |= self._blank[places] >= BLANK
         stays[places] = ~gone
         return stays
 

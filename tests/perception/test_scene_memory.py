@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.perception.scene_memory import MOST, NEAR_TOOL, SceneMemory
+from mini_diffuser_ros.perception.scene_memory import BLANK, MOST, NEAR_TOOL, SceneMemory
 from mini_diffuser_ros.records import CameraView
 from mini_diffuser_ros.simulation.cameras import look_at
 
@@ -99,12 +99,13 @@ def test_what_is_not_measured_is_not_free(memory: SceneMemory, depth: float) -> 
     assert _of_block(_take(memory, view, times=10)) > 10
 
 
-def test_a_camera_that_saw_it_and_measures_nothing_there_any_more_has_seen_it_go() -> None:
-    """Behind it there may be nothing within reach."""
+def test_a_camera_that_saw_it_and_measures_nothing_there_for_a_while_has_seen_it_go() -> None:
+    """Behind it there may be nothing within reach. A hole in its depth does not last as long."""
     memory = SceneMemory(["right", "left"])
     _take(memory, _left([BLOCK]), times=3)
     view = _left([])
     view.depth[:] = 0.0
+    assert _of_block(_take(memory, view, times=BLANK - 1)) > 10
     assert _of_block(_take(memory, view)) == 0
 
 
