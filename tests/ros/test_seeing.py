@@ -10,7 +10,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mini_diffuser_msgs.msg import Heartbeat
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.ros.clouds import digest_of
@@ -145,6 +145,13 @@ def test_a_camera_that_says_nothing_of_use_is_named_while_the_others_go_on(
     finally:
         lab.lies["front"] = Lie()
     watcher.await_status("camera front", DiagnosticStatus.OK, ["delivers"])
+
+
+def test_a_second_driver_that_says_the_same_of_its_lens_is_named(peer: Peer, watcher: Watcher) -> None:
+    second = peer.node.create_publisher(Image, f"{SPACE}/wrist/aligned_depth_to_color/image_raw", 10)
+    watcher.await_status("camera wrist", DiagnosticStatus.WARN, ["is published 2 times, by /test_peer, /test_peer"])
+    peer.node.destroy_publisher(second)
+    watcher.await_status("camera wrist", DiagnosticStatus.OK, ["delivers"])
 
 
 def test_a_camera_on_the_arm_may_move_with_it(lab: Lab, watcher: Watcher) -> None:

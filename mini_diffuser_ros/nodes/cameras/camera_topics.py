@@ -17,6 +17,13 @@ DEPTH_TOPIC = "aligned_depth_to_color/image_raw"
 INFO_TOPIC = "color/camera_info"
 
 
+def topics_of(camera: str, transports: tuple[ImageTransport, ImageTransport]) -> tuple[str, str, str]:
+    """Names of a camera's colour, depth and calibration."""
+    color, depth = transports
+    names = (COLOR_TOPIC + color.suffix, DEPTH_TOPIC + depth.suffix, INFO_TOPIC)
+    return f"{camera}/{names[0]}", f"{camera}/{names[1]}", f"{camera}/{names[2]}"
+
+
 def subscribe_camera(
     node: MessageSource,
     camera: str,
@@ -36,12 +43,9 @@ def subscribe_camera(
         group: of the callbacks.
     """
     color, depth = transports
-    for kind, topic, callback in (
-        (color.message, COLOR_TOPIC + color.suffix, on_color),
-        (depth.message, DEPTH_TOPIC + depth.suffix, on_depth),
-        (CameraInfo, INFO_TOPIC, on_info),
-    ):
-        node.create_subscription(kind, f"{camera}/{topic}", callback, qos_profile_sensor_data, callback_group=group)
+    kinds = ((color.message, on_color), (depth.message, on_depth), (CameraInfo, on_info))
+    for topic, (kind, callback) in zip(topics_of(camera, transports), kinds, strict=True):
+        node.create_subscription(kind, topic, callback, qos_profile_sensor_data, callback_group=group)
 
 
 def calibration_of(info: CameraInfo) -> object:
