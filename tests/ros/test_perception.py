@@ -263,7 +263,7 @@ def test_the_robot_is_taken_out_where_it_was_when_the_image_was_taken(
         for message in list(clouds):
             which, margin = phase(seconds(message.header.stamp))
             if margin > NEAR:
-                sizes.setdefault(which, set()).add(message.width)
+                sizes.setdefault(which, set()).add(len(cloud_from_message(message)))
         return sizes
 
     peer.await_that(lambda: len(seen()) == 2)

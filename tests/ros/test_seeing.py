@@ -195,7 +195,7 @@ def _drawn(view: CameraView, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def test_what_a_camera_alone_has_shown_stays_while_it_is_silent_and_is_named_with_it(
     lab: Lab, watcher: Watcher, peer: Peer
 ) -> None:
-    low, high = np.array([0.40, 0.10, 0.04]), np.array([0.50, 0.20, 0.14])
+    low, high = np.array([0.45, 0.12, 0.18]), np.array([0.55, 0.22, 0.28])
     rng = np.random.default_rng(1)
 
     def held(name: str) -> int:
