@@ -1,39 +1,89 @@
-"""``mini-diffuser import``: demonstrations in a format of others into recordings of ours."""
+"""``mini-diffuser import``: demonstrations in a format of others, or in bags, into recordings of ours."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.data.bags.kinds import is_bag
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.exchange.incoming import IncomingFolder, Reading
+from mini_diffuser_ros.data.exchange.incoming import IncomingFolder
 from mini_diffuser_ros.data.exchange.lerobot_layout import is_lerobot
 from mini_diffuser_ros.data.exchange.lerobot_source import lerobot_episodes
+
+OF_BAGS = ("instruction", "task", "cell", "cameras", "namespace", "tool_pose", "cut_off")
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
+    values = _parsed(arguments)
+    if is_lerobot(values.path):
+        _refuse_others(values, OF_BAGS, "a bag")
+        return _import_lerobot(values)
+    if is_bag(values.path):
+        _refuse_others(values, ("mapping",), "a LeRobotDataset")
+        return _import_bag(values)
+    raise DataError(
+        f"{values.path}: holds nothing that can be imported, expected a LeRobotDataset (meta/info.json) or a bag (MCAP)"
+    )
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = CommandParser(
         "import",
-        description="Read demonstrations in a format of others into recordings of ours. An episode that is there with"
-        " the same content is not added again.",
+        description="Read demonstrations in a format of others, or in bags, into recordings of ours. An episode that is"
+        " there with the same content is not added again.",
     )
-    parser.add_argument("path", type=Path, help="a LeRobotDataset v3: the directory")
-    parser.add_argument("destination", type=Path, help="folder of recordings to add to, made if missing")
-    parser.add_argument("--robot", help="its description, by name or folder (default: the one that the data name)")
     parser.add_argument(
+        "path", type=Path, help="the directory of a LeRobotDataset v3, an MCAP file, or the directory of a rosbag2 bag"
+    )
+    parser.add_argument("destination", type=Path, help="folder of recordings to add to, made if missing")
+    parser.add_argument(
+        "--robot", help="its description, by name or folder (default: the one that the data or the cell name)"
+    )
+    parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
+    data = parser.add_argument_group("LeRobotDataset")
+    data.add_argument(
         "--mapping",
         type=Path,
         metavar="FILE",
         help="YAML: what data that are not ours do not say of themselves; without it, what is missing is listed",
     )
-    parser.add_argument("--skip-bad", action="store_true", help="go on after a bad episode and list it at the end")
-    values = parser.parse_args(arguments)
-    readings = list(_readings(values.path, values.robot, values.mapping))
+    bags = parser.add_argument_group("bags")
+    bags.add_argument(
+        "--instruction",
+        metavar="SENTENCE",
+        help="what the arm was led to do by hand: the whole bag is one episode, with a keyframe where the arm rests or "
+        "the gripper changes. Without it, each sentence that the stack obeyed is one",
+    )
+    bags.add_argument("--task", help="name of the task (default: the simulated one, or the words of the sentence)")
+    bags.add_argument("--cell", type=Path, metavar="FILE", help="where it was recorded: robot, cameras, lenses, places")
+    bags.add_argument("--cameras", nargs="+", metavar="NAME", help="default: those of the cell, else all in the bag")
+    bags.add_argument("--namespace", metavar="NAME", help="of the arm and its cameras, where the bag has several")
+    bags.add_argument(
+        "--tool-pose",
+        choices=("tf", "joints"),
+        help="where the tool's pose is from; joints where the bag has no TF of the arm (default: tf)",
+    )
+    bags.add_argument(
+        "--cut-off", action="store_true", default=None, help="take a bag that ends early as far as it goes"
+    )
+    return parser.parse_args(arguments)
+
+
+def _refuse_others(values: argparse.Namespace, names: tuple[str, ...], kind: str) -> None:
+    """Refuse options that mean nothing for what is imported."""
+    for name in names:
+        if getattr(values, name) is not None:
+            raise DataError(f"--{name.replace('_', '-')} is for {kind}, which {values.path} is not: leave it out")
+
+
+def _import_lerobot(values: argparse.Namespace) -> int:
+    readings = list(lerobot_episodes(values.path, values.robot, values.mapping))
     into = IncomingFolder(values.destination)
     added, faults = 0, []
     for read in tqdm(readings, desc="importing", unit="episode", disable=None):
@@ -43,16 +93,44 @@ def main(arguments: list[str]) -> int:
             if not values.skip_bad:
                 raise DataError(f"{error} (--skip-bad goes on)") from error
             faults.append(str(error))
-    there = len(readings) - added - len(faults)
-    said = f", {there} were there already" if there else ""
-    sys.stdout.write(f"added {added} of {len(readings)} episodes to {values.destination}{said}\n")
+    _tell(added, len(readings), len(readings) - added - len(faults), values.destination)
     for fault in faults:
         sys.stderr.write(f"skipped {fault}\n")
     return 0
 
 
-def _readings(path: Path, robot: str | None, mapping: Path | None) -> Iterator[Reading]:
-    """The episodes at a path, unread, by the format that lies there."""
-    if is_lerobot(path):
-        return lerobot_episodes(path, robot, mapping)
-    raise DataError(f"{path}: holds nothing that can be imported, expected a LeRobotDataset (meta/info.json)")
+def _import_bag(values: argparse.Namespace) -> int:
+    try:
+        from mini_diffuser_ros.nodes.bags.demonstrations import BagRequest, import_bag
+    except ModuleNotFoundError as error:
+        raise DataError(f"the messages in a bag need ROS 2 ({error}): source its setup.bash") from error
+    from mini_diffuser_ros.cell import read_cell
+
+    request = BagRequest(
+        instruction=values.instruction,
+        task=values.task or "",
+        cell=None if values.cell is None else read_cell(values.cell),
+        robot=values.robot or "",
+        cameras=tuple(values.cameras or ()),
+        namespace=values.namespace,
+        tool_pose=values.tool_pose or "tf",
+        cut_off=bool(values.cut_off),
+        skip_bad=values.skip_bad,
+    )
+    into = IncomingFolder(values.destination)
+    with tqdm(desc="importing", unit=" s of the bag", disable=None, bar_format="{desc}: {n:.1f}{unit}") as bar:
+        outcome = import_bag(values.path, into, request, lambda seconds: bar.update(seconds - bar.n))
+    for line in outcome.left_out:
+        sys.stderr.write(f"left out {line}\n")
+    for line in outcome.faulty:
+        sys.stderr.write(f"skipped {line}\n")
+    for line in outcome.notes:
+        sys.stderr.write(f"{line}\n")
+    added, lost = len(outcome.added), len(outcome.left_out) + len(outcome.faulty)
+    _tell(added, added + outcome.there + lost, outcome.there, values.destination)
+    return 0
+
+
+def _tell(added: int, count: int, there: int, destination: Path) -> None:
+    said = f", {there} were there already" if there else ""
+    sys.stdout.write(f"added {added} of {count} episodes to {destination}{said}\n")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
 from mini_diffuser_ros.data import DataError, EpisodeStore, UnfinishedEpisode, find_unfinished
+from mini_diffuser_ros.data.unfinished import local_time
 from mini_diffuser_ros.geometry import quaternion_angle
 from mini_diffuser_ros.records import UNSAID, Keyframe, Provenance
 from mini_diffuser_ros.support.errors import UserError
@@ -53,6 +55,7 @@ class EpisodeRecorder:
         robot: name of the robot description.
         source: what episodes say about where they come from.
         provenance: asked at the start of each in which world it is made.
+        now: asked at the start of each for date and time, which are part of where it comes from.
 
     Raises:
         DataError: if the folder cannot be made or written to, or another recorder records into it.
@@ -65,6 +68,7 @@ class EpisodeRecorder:
         robot: str,
         source: str,
         provenance: Callable[[], Provenance] = lambda: UNSAID,
+        now: Callable[[], datetime] = local_time,
     ) -> None:
         self._store = EpisodeStore(folder, robot)
         try:
@@ -73,7 +77,7 @@ class EpisodeRecorder:
             raise DataError(str(error)) from None
         except OSError as error:
             raise DataError(f"cannot write into {folder}: {error.strerror or error}") from error
-        self._source, self._provenance = source, provenance
+        self._source, self._provenance, self._now = source, provenance, now
         self._episode: UnfinishedEpisode | None = None
         self._interrupted = False
         self._unusable: set[Path] = set()
@@ -124,7 +128,9 @@ class EpisodeRecorder:
             remedy = "resume, end or drop it first" if self._interrupted else "end or drop it first"
             raise RecorderError(f"{self._said()} is not finished: {remedy}")
         texts = tuple(sentence.strip() for sentence in sentences)
-        self._episode = UnfinishedEpisode.begin(self._store, task, texts, variation, self._source, self._provenance())
+        self._episode = UnfinishedEpisode.begin(
+            self._store, task, texts, variation, self._source, self._provenance(), self._now()
+        )
         self._interrupted = False
         return f"recording {task}: '{texts[0]}'"
 

@@ -31,6 +31,11 @@ UNFINISHED, DROPPED = "unfinished", "dropped"
 _WHOLE = "episode.zip"
 
 
+def local_time() -> datetime:
+    """Date and time of this machine, with its time zone."""
+    return datetime.now().astimezone()
+
+
 class UnfinishedEpisode:
     """One episode under way, held by this process alone. Made by :meth:`begin` or :meth:`reopen`.
 
@@ -57,6 +62,7 @@ class UnfinishedEpisode:
         variation: int = 0,
         source: str = "recorded",
         provenance: Provenance = UNSAID,
+        now: datetime | None = None,
     ) -> UnfinishedEpisode:
         """A new episode without keyframes.
 
@@ -67,6 +73,7 @@ class UnfinishedEpisode:
             variation: number of the task's variation.
             source: where it comes from; date and time are added.
             provenance: in which world it is made.
+            now: date and time; those of this machine if left out.
 
         Raises:
             DataError: if nobody could train on such sentences, the task cannot name a file, or the disk cannot be
@@ -74,7 +81,7 @@ class UnfinishedEpisode:
         """
         check_task(task)
         check_sentences(sentences)
-        now = datetime.now().astimezone()
+        now = local_time() if now is None else now
         try:
             folder, lock = _new_folder(store.path / UNFINISHED, f"{task}-{now:%Y%m%d-%H%M%S}")
         except OSError as error:

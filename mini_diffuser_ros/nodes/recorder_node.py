@@ -21,7 +21,7 @@ from mini_diffuser_ros.nodes.motion.gripper_actions import command_in
 from mini_diffuser_ros.nodes.motion.gripper_client import GripperClient
 from mini_diffuser_ros.nodes.recording.recording import Recording, RecordingSettings
 from mini_diffuser_ros.nodes.recording.recording_session import BASE
-from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunRecorder
+from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunEnd, RunRecorder
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from, gripper_action_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.frames import FrameLookup
@@ -68,6 +68,7 @@ class RecorderNode(ManagedNode):
         description = load_robot(robot)
         settings = self._settings(parameters, cell, description)
         runs = RunConfig.declare(parameters, settings.rest.settle_time)
+        self._exit_on_done = parameters.flag("exit_on_done", False, "end when the first run has been recorded")
         # For the service that opens and closes the gripper while the arm is led by hand.
         gripper_action = gripper_action_from(parameters, cell, description)
         command = parameters.settings(command_in(cell, description), "gripper")
@@ -98,9 +99,8 @@ class RecorderNode(ManagedNode):
             self._gripper = GripperClient(self, gripper_action, group, self._joints, command, grip)
         self._runs: RunRecorder | None = None
         if self._mode == "runs":
-            on_end = self.finish if runs.exit_on_done else lambda: None
             self._runs = RunRecorder(
-                self, runs, self._session, self._recorder, recording.maker, self._jobs, self._token, on_end
+                self, runs, self._session, self._recorder, recording.maker, self._jobs, self._token, self._on_run_end
             )
         self._heart = Heart(self, "recorder")
         self._serve()
@@ -213,6 +213,10 @@ class RecorderNode(ManagedNode):
             raise RecorderError(f"another recorder_node serves as well, {rival}: end one of the two")
         if self._mode == "runs":
             raise RecorderError("mark:=runs records what the stack does; start a recorder with mark:=manual or auto")
+
+    def _on_run_end(self, _: RunEnd) -> None:
+        if self._exit_on_done:
+            self.finish()
 
     def _fail(self, traceback: str) -> None:
         """A job raised something unforeseen: nobody would know what is recorded from then on."""

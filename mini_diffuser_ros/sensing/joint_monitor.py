@@ -97,7 +97,7 @@ class JointStateMonitor:
         names, now = self.robot.arm_joint_names, self._now()
         positions = self._history.positions(names, now, self.max_age)
         if contradiction := self._history.contradiction(names, now):
-            raise ContradictoryJointsError(f"{contradiction}: are there two publishers of joint_states?")
+            raise ContradictoryJointsError(_told_twice(contradiction))
         if self._frozen is not None:
             if np.array_equal(positions, self._frozen):
                 raise FrozenJointsError(
@@ -204,14 +204,20 @@ class JointStateMonitor:
         return {name: known[name] for name in self._joints if name in known}
 
     def problem(self) -> str:
-        """What is wrong with the joint states of arm and gripper, in one line; empty if they are there and fresh."""
+        """What is wrong with the joint states of arm and gripper, in one line; empty if they are there, fresh and can
+        be true."""
         try:
             self._history.positions(self._joints, self._now(), self.max_age)
         except StaleJointsError as error:
             known = set(self._history.known_positions())
             others = "" if known.issuperset(self._joints) else ", ".join(sorted(known.difference(self._joints)))
             return f"{error}; published are {others}: is robot:={self.robot.name} right?" if others else str(error)
-        return ""
+        return self.contradiction()
+
+    def contradiction(self) -> str:
+        """What was lately published of the arm that cannot all be true, in one line; empty if nothing."""
+        found = self._history.contradiction(self.robot.arm_joint_names, self._now())
+        return _told_twice(found) if found else ""
 
     # The gripper
 
@@ -289,3 +295,7 @@ class JointStateMonitor:
         except TimeoutError:
             raise ArmMovesError(self._unrest()) from None
         return self.positions()
+
+
+def _told_twice(contradiction: str) -> str:
+    return f"{contradiction}: are there two publishers of joint_states?"

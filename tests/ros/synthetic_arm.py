@@ -39,9 +39,10 @@ class SyntheticArm:
     Args:
         node: that publishes.
         cameras: names; ``wrist`` is fixed to the tool.
+        by_itself: whether time passes, and not only as :meth:`step` is called.
     """
 
-    def __init__(self, node: Node, cameras: Sequence[str]) -> None:
+    def __init__(self, node: Node, cameras: Sequence[str], by_itself: bool = True) -> None:
         self.robot = load_robot("panda")
         self._node = node
         self._joints = node.create_publisher(JointState, "joint_states", 10)
@@ -63,9 +64,11 @@ class SyntheticArm:
         self._shown: dict[str, float] = {}
         self._rng = np.random.default_rng(0)
         self._lock = threading.Lock()
+        self._tick = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._publish_on, daemon=True)
-        self._thread.start()
+        if by_itself:
+            self._thread.start()
 
     def close(self) -> None:
         """Publish no more."""
@@ -132,12 +135,13 @@ class SyntheticArm:
         return arm | dict.fromkeys(self.robot.finger_joint_names, self._finger)
 
     def _publish_on(self) -> None:
-        tick = 0
         while not self._ended.wait(PERIOD):
-            tick += 1
-            self._publish(tick)
+            self.step()
 
-    def _publish(self, tick: int) -> None:
+    def step(self) -> None:
+        """Publish what there is once ``PERIOD`` has passed."""
+        self._tick += 1
+        tick = self._tick
         with self._lock:
             # Before whatever is asked of the arm next, so that its stamp does not say that it was asked already.
             stamp = self._node.get_clock().now().to_msg()

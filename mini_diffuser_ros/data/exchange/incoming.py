@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,13 +82,43 @@ class IncomingFolder:
                     write_images(stream, incoming.episode, incoming.robot, incoming.frame)
                 written = RecordedEpisode(file, FusionConfig())
                 _compare(written.read(), incoming)
-                digest = written.digest()
-                if digest in self._known:
-                    return None
-                named = self._name(file, incoming)
-                self._known.add(digest)
+                return self._take(written, lambda: self._name(file, incoming))
         except OSError as error:
             raise DataError(f"cannot write into {self._store.path}: {error.strerror or error}") from error
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A folder on the same disk, for what is not yet an episode of this one; it is gone afterwards.
+
+        Raises:
+            DataError: if it cannot be made.
+        """
+        try:
+            folder = TemporaryDirectory(dir=self._store.path, prefix=".import-")
+        except OSError as error:
+            raise DataError(f"cannot write into {self._store.path}: {error.strerror or error}") from error
+        with folder as name:
+            yield Path(name)
+
+    def adopt(self, file: Path) -> Path | None:
+        """Give an episode file that was recorded in a :meth:`workplace` its number.
+
+        Returns:
+            the new name, on the disk before this returns; None if there is an episode of the same content.
+
+        Raises:
+            DataError: if it cannot be read or named.
+        """
+        recorded = RecordedEpisode(file, FusionConfig())
+        return self._take(recorded, lambda: self._store.adopt(file, recorded.read().task))
+
+    def _take(self, recorded: RecordedEpisode, name: Callable[[], Path]) -> Path | None:
+        """The name that a file is given, if its content is not there yet."""
+        digest = recorded.digest()
+        if digest in self._known:
+            return None
+        named = name()
+        self._known.add(digest)
         return named
 
     def _name(self, file: Path, incoming: IncomingEpisode) -> Path:

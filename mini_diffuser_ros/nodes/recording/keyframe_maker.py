@@ -192,6 +192,8 @@ class KeyframeMaker:
         return f"the arm rested and every camera delivered within {self._config.timeout:g} s, but not at the same time"
 
     def _keyframe(self, pairs: Mapping[str, ImageFrame]) -> MadeKeyframe:
+        if contradiction := self._joints.contradiction():
+            raise NodeError(f"no keyframe: {contradiction}")
         newest = max(pairs.values(), key=lambda pair: pair.stamp)
         positions = self._joints.positions_at(newest.stamp)
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
@@ -264,7 +266,9 @@ class KeyframeMaker:
         try:
             measured = self._frames.parent_from_child(robot.base_frame, robot.tcp_frame, stamp)
         except UserError as error:
-            raise NodeError(f"no keyframe: {error}; keyframe.tool_pose:=joints does without") from error
+            raise NodeError(
+                f"no keyframe: {error}; keyframe.tool_pose:=joints, or import --tool-pose joints, does without"
+            ) from error
         difference = float(np.linalg.norm(measured[:3, 3] - computed[:3, 3]))
         if difference > self._config.max_tool_difference:
             raise NodeError(

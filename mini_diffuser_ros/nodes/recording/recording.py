@@ -167,6 +167,7 @@ class Recording:
         steady: seconds of the steady clock.
 
     Attributes:
+        settings: as given.
         joints: the arm's and the gripper's.
         cameras: what is seen.
         maker: makes keyframes.
@@ -185,6 +186,7 @@ class Recording:
         strange: Callable[[str], str] = lambda _: "",
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.settings = settings
         self._source, self._token = source, token
         rest, content = settings.rest, settings.content
         self.joints = JointStateMonitor(

@@ -125,11 +125,15 @@ class RecordingSession:
 
     def mark_end(self) -> str:
         """Record where the arm is if it has left the last keyframe, then end the episode."""
-        # An arm that began to move before somebody asked for the end has left.
-        recording = self.progress.state == RecorderState.RECORDING
-        if recording and self._marks.differs(*self._maker.state_at(self.now())):
+        if self.has_left():
             self._source.get_logger().info(f"the last one: {self.mark()}")
         return self._recorder.end()
+
+    def has_left(self) -> bool:
+        """Whether the arm is somewhere else than at the last keyframe of the episode under way."""
+        # An arm that began to move before somebody asked has left.
+        recording = self.progress.state == RecorderState.RECORDING
+        return recording and self._marks.differs(*self._maker.state_at(self.now()))
 
     def drop_keyframe(self) -> str:
         """Take the last keyframe back."""

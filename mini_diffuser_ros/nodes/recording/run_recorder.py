@@ -22,6 +22,7 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.sources import Jobs, MessageSource, Waiting
 
+INSTRUCTION = "mini_diffuser/active_instruction"
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
 
@@ -35,7 +36,6 @@ class RunConfig:
         simulated: a run is kept only if the simulated world confirms it.
         confirm_timeout: seconds after a run within which the world may do so.
         keep_failed: write runs without success into the folder ``failed``, instead of dropping them.
-        exit_on_done: end the process when the first run is recorded.
         settle_time: seconds after a sentence from which on images show the table laid for it.
     """
 
@@ -43,7 +43,6 @@ class RunConfig:
     simulated: bool
     confirm_timeout: float
     keep_failed: bool
-    exit_on_done: bool
     settle_time: float
 
     @classmethod
@@ -65,9 +64,23 @@ class RunConfig:
             parameters.flag(
                 "keep_failed_runs", False, "write runs without success into the folder failed, instead of dropping them"
             ),
-            parameters.flag("exit_on_done", False, "end when the first run has been recorded"),
             settle_time,
         )
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How the recording of a run ended.
+
+    Attributes:
+        sentence: that was obeyed.
+        fault: why it is no episode; empty if it is one.
+        failed: whether that is the run's own doing: it was not obeyed to its end, or did not succeed.
+    """
+
+    sentence: str
+    fault: str = ""
+    failed: bool = False
 
 
 class RunRecorder:
@@ -81,7 +94,7 @@ class RunRecorder:
         maker: gives up captures that nobody waits for any more.
         jobs: where keyframes are waited for.
         token: notified when the world says something.
-        on_end: called when a run is recorded or dropped.
+        on_end: called with how the recording of each run ended.
     """
 
     def __init__(
@@ -93,17 +106,18 @@ class RunRecorder:
         maker: KeyframeMaker,
         jobs: Jobs,
         token: Waiting,
-        on_end: Callable[[], None],
+        on_end: Callable[[RunEnd], None],
     ) -> None:
         self._config, self._session, self._on_end = config, session, on_end
         self._recorder, self._maker, self._jobs, self._token = recorder, maker, jobs, token
         self._run = FollowedRun()
+        self._sentence = ""  # of the run that is recorded
         self._fault = ""  # why the run under way cannot be kept
         self._world_task, self._world_success = "", False
         group = MutuallyExclusiveCallbackGroup()
         for kind, topic, callback, qos in (
             # Volatile: a sentence that was obeyed before this node came is of no interest.
-            (String, "mini_diffuser/active_instruction", self._on_instruction, 10),
+            (String, INSTRUCTION, self._on_instruction, 10),
             (GoalStatusArray, "mini_diffuser/execute/_action/status", self._on_executions, LATCHED),
             (GoalStatusArray, "mini_diffuser/move_to_keyframe/_action/status", self._on_motions, LATCHED),
             (String, "sim/task", self._on_task, LATCHED),
@@ -155,6 +169,7 @@ class RunRecorder:
             # With the first keyframe there, the simulated world has said which task it has laid.
             return self._session.start_with(self._task(sentence), (sentence,), capture)
 
+        self._sentence = sentence
         done, message = self._session.attempt(start)
         self._fault = "" if done else message
 
@@ -169,14 +184,18 @@ class RunRecorder:
         self._fault = "" if done else message
 
     def _end(self, terminated: bool) -> None:
-        self._session.attempt(lambda: self._keep_or_drop(terminated))
+        failure = "" if terminated else "the sentence was not obeyed to its end"
+        failure = failure or ("" if self._fault else self._refutation())
+        if not failure and not self._fault and self._session.progress.keyframes == 1:
+            failure = "the arm reached no keyframe"
+        done, message = self._session.attempt(lambda: self._keep_or_drop(self._fault or failure))
         self._token.notify()
-        self._on_end()
+        fault = (self._fault or failure) if done else message
+        self._on_end(RunEnd(self._sentence, fault, bool(failure)))
 
-    def _keep_or_drop(self, terminated: bool) -> str:
+    def _keep_or_drop(self, fault: str) -> str:
         if self._session.progress.state == RecorderState.IDLE:
             return "the run was not recorded"
-        fault = self._fault or ("" if terminated else "the sentence was not obeyed to its end") or self._refutation()
         if not fault:
             return self._recorder.end()
         if self._config.keep_failed and self._session.progress.keyframes > 1:
