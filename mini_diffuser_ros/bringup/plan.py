@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from mini_diffuser_ros.bringup.policy_choice import chosen_policy
 from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, Cell, read_cell
 from mini_diffuser_ros.data.bags.mcap import require_mcap
 from mini_diffuser_ros.running.policy_world import CONSENT
+from mini_diffuser_ros.support.files import try_writing
 from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 
 READ_CELL = frozenset(
@@ -32,6 +34,9 @@ READ_CELL = frozenset(
 """Nodes with a parameter ``cell``: robot, cameras, names of drivers, gripper and limits they read in the file."""
 Value = str | int | float | bool | list[str]
 SIMULATED_CAMERAS = ("front", "left_shoulder", "wrist")
+PATHS = ("cell", "checkpoint", "params", "profile", "runs", "recordings", "bags")
+MOST_CHARACTERS = 1000
+"""Of an argument: a longer one is no sentence, and no path that a person has typed."""
 NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
 RVIZ_TOPICS = (
     "mini_diffuser/cloud",
@@ -94,6 +99,8 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     Raises:
         BringupError, CellError, CheckpointError: in one line, which argument cannot be followed, and what to do.
     """
+    for name, text in arguments.items():
+        _check_text(name, text)
     cell = read_cell(arguments["cell"]) if arguments["cell"] else None
     robot = _robot(arguments["robot"], cell)
     simulated = robot == "sim"
@@ -104,16 +111,12 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     cameras = _cameras(arguments["cameras"], simulated, cell)
     checkpoint = chosen_policy(arguments["checkpoint"], robot, shipped, arguments[CONSENT] == "true")
     seed = _seed(arguments["seed"])
-    if arguments["params"] and not Path(arguments["params"]).is_file():
-        raise BringupError(f"params:={arguments['params']} is no file")
-    if instruction:
-        _check_writable("runs", arguments["runs"])
+    if arguments["params"] and not os.path.isfile(arguments["params"]):
+        raise BringupError(f"params:={arguments['params']} is no file; name a ROS parameter file, or leave it out")
+    device = _device(arguments["device"])
     bagged = arguments["record"] == "bag"
-    if recorded:
-        _check_writable("recordings", arguments["recordings"])
     if bagged:
         require_mcap()
-        _check_writable("bags", arguments["bags"])
 
     # A cell names its cameras itself, in the file that its nodes read.
     shown: dict[str, Value] = {"cameras": list(cameras)} if cell is None or arguments["cameras"] else {}
@@ -129,7 +132,7 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
         "perception_node": {**shown, "checkpoint": checkpoint},
         "policy_node": {
             "checkpoint": checkpoint,
-            "device": arguments["device"],
+            "device": device,
             "seed": seed,
             CONSENT: simulated or arguments[CONSENT] == "true",
         },
@@ -161,6 +164,9 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     if cell is not None:
         for node in overrides.keys() & READ_CELL:
             overrides[node]["cell"] = os.path.abspath(arguments["cell"])
+    for name, written in (("runs", instruction), ("recordings", recorded), ("bags", bagged)):
+        if written:
+            _open_output(name, arguments[name])
     return Bringup(robot, nodes, bool(instruction), recorded, bagged, overrides)
 
 
@@ -209,7 +215,9 @@ def camera_names(text: str) -> tuple[str, ...]:
         raise BringupError(f"cameras:='{text}' names no camera; expected names such as front,wrist")
     for name in names:
         if not CAMERA_NAME.fullmatch(name):
-            raise BringupError(f"camera '{name}' cannot be part of a topic's name; expected letters, digits and _")
+            raise BringupError(
+                f"cameras:={text}: '{name}' cannot be part of a topic's name; expected letters, digits and _"
+            )
         if names.count(name) > 1:
             raise BringupError(f"camera '{name}' is named twice in cameras:={text}")
     return tuple(names)
@@ -255,14 +263,44 @@ def _profile(text: str) -> str:
     return os.path.abspath(text) if "/" in text else text
 
 
+def _check_text(argument: str, text: str) -> None:
+    """Refuse what cannot be on a line, or in a file of parameters."""
+    if len(text) > MOST_CHARACTERS:
+        raise BringupError(
+            f"{argument}:={text[:40]}... has {len(text)} characters, at most {MOST_CHARACTERS} are taken; shorten it"
+        )
+    strange = next((one for one in text if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")), None)
+    if strange is not None:
+        raise BringupError(
+            f"{argument}:={text!r} has the character {strange!r}, which is none of a line of UTF-8; leave it out"
+        )
+
+    if argument in PATHS and text.startswith("~"):
+        raise BringupError(f'{argument}:={text}: no shell expands ~ after :=, give the whole path, or "$HOME/..."')
+
+
+def _device(text: str) -> str:
+    if text != "cpu":
+        # PyTorch takes seconds to import, which a launch on the CPU need not wait for.
+        from mini_diffuser_ros.policy.policy import checked_device
+
+        try:
+            checked_device(text)
+        except ValueError as error:
+            raise BringupError(f"device:={text}: {error}; device:=cpu computes without a GPU") from error
+    return text
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**31:
         raise BringupError(f"seed '{text}' is no whole number from 0 to {2**31 - 1}")
     return int(text)
 
 
-def _check_writable(argument: str, text: str) -> None:
-    folder = Path(text).absolute()
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise BringupError(f"{argument}:={text} cannot be written: {existing} is no folder that may be written to")
+def _open_output(argument: str, text: str) -> None:
+    """Write into the folder of an argument, before anything starts that is to write there."""
+    try:
+        try_writing(text)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BringupError(f"{argument}:={text} cannot be written into ({reason}); choose another folder") from error

@@ -24,8 +24,10 @@ def chosen_policy(text: str, robot: str, shipped: Path, allowed: bool) -> str:
             or by one of another robot.
     """
     folder = Path(text) if text else shipped
-    if not (folder / CONFIG_FILE).is_file():
-        raise BringupError(f"checkpoint '{folder}' is no checkpoint directory: there is no {CONFIG_FILE} in it")
+    if not os.path.isfile(folder / CONFIG_FILE):
+        raise BringupError(
+            f"checkpoint '{folder}' is no checkpoint directory: there is no {CONFIG_FILE} in it; give that of a policy"
+        )
     if robot == "sim":
         return os.path.abspath(folder)
     if not text and not allowed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import typing
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 from mini_diffuser_ros.bench.benchmark import LEAST, POSITIONAL, READ, SEVERAL
-from mini_diffuser_ros.support.settings import attribute_descriptions
+from mini_diffuser_ros.support.settings import Leaf, attribute_descriptions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -41,15 +42,47 @@ def add_workers_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def whole_number_from(least: int) -> Reader:
-    """Reader of a whole number of at least ``least``, which is not negative."""
+MOST = 2**31 - 1
+"""Whole number that is taken where nothing else bounds it."""
+
+LONGEST_WAIT = 86400.0
+"""Seconds that a verb may be told to wait: a day."""
+
+
+def whole_number_from(least: int, most: int = MOST) -> Reader:
+    """Reader of a whole number of at least ``least``, which is not negative, and at most ``most``."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        if not text.isdecimal() or len(text) > 20 or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least {least}")
+        if int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text!r} is too large, expected at most {most}")
         return int(text)
 
     return read
+
+
+def number_between(low: float, high: float) -> Reader:
+    """Reader of a finite number in [low, high]."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def number_of(leaf: Leaf) -> Reader:
+    """Reader of a value of settings: a number within its bounds; other values are left to the settings."""
+    if leaf.bounds is None or isinstance(leaf.default, bool):
+        return type(leaf.default)
+    low, high = leaf.bounds
+    return number_between(low, high) if isinstance(leaf.default, float) else whole_number_from(int(low), int(high))
 
 
 def add_field_arguments(parser: argparse.ArgumentParser, settings: type[DataclassInstance]) -> None:
@@ -107,7 +140,7 @@ def _reader(entry: Field[Any], kind: Any) -> Reader:
     if LEAST in entry.metadata:
         return whole_number_from(entry.metadata[LEAST])
     if (read := entry.metadata.get(READ)) is None:
-        return whole_number_from(0) if kind is int else kind
+        return {int: whole_number_from(0), float: number_between(0.0, 1e9)}.get(kind, kind)
 
     def checked(text: str) -> Any:
         try:

@@ -37,10 +37,12 @@ from mini_diffuser_ros.calibration.places import (
 )
 from mini_diffuser_ros.calibration.shots import Shot, read_shots, robot_of, write_shots
 from mini_diffuser_ros.cell import parse_cell
+from mini_diffuser_ros.commands.arguments import number_between, number_of
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.cameras import look_at
-from mini_diffuser_ros.support.files import make_writable, whole_file
+from mini_diffuser_ros.support.files import expect_output, make_writable, whole_file
+from mini_diffuser_ros.support.settings import leaves
 
 OFF = 1
 """Exit code of ``check`` if a camera is off by more than is allowed."""
@@ -76,8 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     table.set_defaults(run=_table)
     check = kinds.add_parser("check", help="by how much the arm is off from where the calibration puts it")
     check.add_argument("--out", type=Path, metavar="DIR", help="folder of pictures with both outlines of the arm")
-    check.add_argument("--max-mm", type=float, default=10.0, help="allowed at the arm (default: %(default)s)")
-    check.add_argument("--max-pixels", type=float, default=8.0, help="allowed in the image (default: %(default)s)")
+    check.add_argument(
+        "--max-mm", type=number_between(0.0, 1000.0), default=10.0, help="allowed at the arm (default: %(default)s)"
+    )
+    check.add_argument(
+        "--max-pixels",
+        type=number_between(0.0, 10000.0),
+        default=8.0,
+        help="allowed in the image (default: %(default)s)",
+    )
     check.set_defaults(run=_check)
     for kind in (board, intrinsics, hand_eye):
         _add_board(kind)
@@ -95,10 +104,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_board(parser: argparse.ArgumentParser) -> None:
     standard = BoardConfig()
-    parser.add_argument("--columns", type=int, default=standard.columns, help="squares along it (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=standard.rows, help="squares across (default: %(default)s)")
-    parser.add_argument("--square", type=float, default=standard.square, help="metres, measured (default: %(default)s)")
-    parser.add_argument("--marker", type=float, default=standard.marker, help="metres (default: %(default)s)")
+    helps = {"columns": "squares along it", "rows": "squares across", "square": "metres, measured", "marker": "metres"}
+    for leaf in leaves(standard):
+        if leaf.name in helps:
+            parser.add_argument(f"--{leaf.name}", type=number_of(leaf), default=leaf.default, help=helps[leaf.name])
     parser.add_argument("--dictionary", default=standard.dictionary, help="of the markers (default: %(default)s)")
     parser.add_argument("--legacy", action="store_true", help="pattern of OpenCV before 4.6")
 
@@ -135,6 +144,7 @@ def _board(options: argparse.Namespace) -> BoardConfig:
 
 def _draw_board(options: argparse.Namespace) -> int:
     board = _board(options)
+    expect_output(options.out, "out")
     with whole_file(options.out) as partial:
         Image.fromarray(board.draw(120)).save(partial, format="PNG")
     size = f"{1e3 * board.columns * board.square:.0f} x {1e3 * board.rows * board.square:.0f} mm"
@@ -143,6 +153,9 @@ def _draw_board(options: argparse.Namespace) -> int:
 
 
 def _intrinsics(options: argparse.Namespace) -> int:
+    for path, option in ((options.out, "--out"), (options.file, "--file")):
+        if path is not None:
+            expect_output(path, option)
     shots, _ = _shots(options)
     for camera in cameras_of(shots, options.cameras):
         found = lens_from_board(shots, camera, _board(options))
@@ -157,6 +170,7 @@ def _intrinsics(options: argparse.Namespace) -> int:
 
 
 def _hand_eye(options: argparse.Namespace) -> int:
+    _expect_file(options)
     shots, robot = _shots(options)
     for camera in cameras_of(shots, options.cameras):
         parent = _parent(options, camera, robot)
@@ -167,6 +181,7 @@ def _hand_eye(options: argparse.Namespace) -> int:
 
 
 def _arm(options: argparse.Namespace) -> int:
+    _expect_file(options)
     shots, robot = _shots(options)
     surface = _surface(robot)
     for camera in cameras_of(shots, options.cameras):
@@ -176,6 +191,11 @@ def _arm(options: argparse.Namespace) -> int:
         _say(f"{camera}: {found}")
         _write(options, camera, parent, found.parent_from_camera)
     return 0
+
+
+def _expect_file(options: argparse.Namespace) -> None:
+    if not options.dry_run:
+        expect_output(options.file, "--file")
 
 
 def _surface(robot: RobotDescription) -> ArmSurface:
@@ -189,6 +209,7 @@ def _surface(robot: RobotDescription) -> ArmSurface:
 
 
 def _table(options: argparse.Namespace) -> int:
+    expect_output(options.file, "--file")
     shots, robot = _shots(options)
     places = {camera: _calibrated(options, camera) for camera in cameras_of(shots, options.cameras)}
     found = table_from_depth(shots, robot, places)
@@ -245,6 +266,7 @@ def _record(options: argparse.Namespace, count: int | None) -> None:
 
     if options.shots.exists() and any(options.shots.iterdir()):
         raise CalibrationError(f"{options.shots} is not empty: name a new folder for new shots")
+    make_writable(options.shots, "shots")
     cell = parse_cell(options.file) if options.file is not None and options.file.exists() else None
     robot = options.robot or (cell.robot if cell else "")
     cameras = options.cameras or (tuple(cell.cameras) if cell else ())

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mini_diffuser_ros.cell import read_cell
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.doctor.setup_listener import INFO, camera_names
 from mini_diffuser_ros.nodes.ros.client_node import client_node
@@ -22,7 +23,9 @@ from mini_diffuser_ros.support.errors import one_line
 def main(arguments: list[str]) -> int:
     """Run the command; returns 1 if there is no camera at all, or one of the cell is missing."""
     parser = CommandParser("cameras", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="to look for camera topics")
+    parser.add_argument(
+        "--seconds", type=number_between(0.1, LONGEST_WAIT), default=3.0, help="to look for camera topics"
+    )
     parser.add_argument("--cell", type=Path, metavar="FILE", help="file of the cell, which names devices")
     values = parser.parse_args(arguments)
     cell = read_cell(values.cell) if values.cell else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from mini_diffuser_ros.cell import CellFault, check_cell
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import expect_output
 
 
 def main(arguments: list[str]) -> int:
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--no-picture", action="store_true", help="draw nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of lines")
     values = parser.parse_args(arguments)
+    if values.picture and not values.no_picture:
+        expect_output(values.picture, "--picture")
     cell, faults = check_cell(values.file, [name.strip() for name in values.cameras.split(",") if name.strip()])
     drawn = None
     if cell is not None and not values.no_picture:

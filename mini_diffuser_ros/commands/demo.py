@@ -16,6 +16,7 @@ from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.process import NodeError
@@ -48,7 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("demo", description=__doc__)
     parser.add_argument("sentences", nargs="+", help="the instruction, and paraphrases of it")
     parser.add_argument("--task", required=True, help="name of the task, e.g. stack_cups")
-    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the recorder (%(default)s)")
+    parser.add_argument(
+        "--wait",
+        type=number_between(0.0, LONGEST_WAIT),
+        default=10.0,
+        help="seconds to wait for the recorder (%(default)s)",
+    )
     parser.add_argument("--namespace", default="", help="namespace of the recorder")
     return parser
 

@@ -23,6 +23,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from mini_diffuser_ros.bringup.executables import CLASSES
 from mini_diffuser_ros.cell import check_cell
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.recover import names_of
 from mini_diffuser_ros.doctor.cell_facts import cell_facts
@@ -64,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("doctor", description=__doc__)
     parser.add_argument("--robot", default="", help="whose drivers are looked for where no motion_node tells")
     parser.add_argument("--cell", type=Path, metavar="FILE", help="cell file to look at, too")
-    parser.add_argument("--seconds", type=float, default=3.0, help="to find nodes, and again to listen")
+    parser.add_argument(
+        "--seconds", type=number_between(0.1, LONGEST_WAIT), default=3.0, help="to find nodes, and again to listen"
+    )
     parser.add_argument("--controller-manager", default="controller_manager", help="its name")
     parser.add_argument("--json", action="store_true", help="a list of what, value, level and remedy")
     parser.add_argument("--namespace", default="", help="namespace of the drivers and the stack")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from mini_diffuser_ros.commands.arguments import number_of, whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
@@ -54,23 +55,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--world", default="tabletop", help=f"{' or '.join(WORLDS)} (default: %(default)s)")
     parser.add_argument("--tasks", default="all", help="'all' or names separated by commas (default: %(default)s)")
     parser.add_argument(
-        "--episodes", type=int, help=f"episodes of each task (tabletop: {table.episodes}, rlbench: {rlbench.episodes})"
+        "--episodes",
+        type=whole_number_from(1, 1_000_000),
+        help=f"episodes of each task (tabletop: {table.episodes}, rlbench: {rlbench.episodes})",
     )
-    parser.add_argument("--seed", type=int, default=table.seed, help="seed of the first layout (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=whole_number_from(0), default=table.seed, help="seed of the first layout (default: %(default)s)"
+    )
     parser.add_argument(
         "--sentences",
         help=f"tabletop: held-out, training, or a YAML file: task -> templates with the task's slots (default: "
         f"{table.sentences}); rlbench: environment, or a JSON file: task+variation -> sentences (default: "
         f"{rlbench.sentences})",
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=whole_number_from(1, 1024), default=2, help="processes (default: %(default)s)"
+    )
     parser.add_argument("--json", metavar="OUT", help="file for the figures and every decision of every episode")
     parser.add_argument("--renderer", help=f"tabletop: rays or egl (default: {table.renderer})")
     parser.add_argument(
         "--demonstrations", metavar="DIR", help="rlbench: stored test demonstrations to take layouts of"
     )
     parser.add_argument("--cameras", help=f"rlbench: names separated by commas (default: {','.join(rlbench.cameras)})")
-    parser.add_argument("--image-size", type=int, help=f"rlbench: pixels (default: {rlbench.image_size})")
+    parser.add_argument(
+        "--image-size", type=whole_number_from(16, 4096), help=f"rlbench: pixels (default: {rlbench.image_size})"
+    )
     _add_loop(parser)
     return parser
 
@@ -89,12 +98,10 @@ def _add_loop(parser: argparse.ArgumentParser) -> None:
         names = ["--" + leaf.name.replace("_", "-")] + ["--max-keyframes"] * (leaf.name == "keyframe_limit")
         values = f"deployed: {leaf.default}, published: {published[leaf.name]}"
         text = f"{leaf.description.rstrip('.').replace('``', '')} ({values})"
-        loop.add_argument(*names, dest=leaf.name, type=type(leaf.default), help=text)
+        loop.add_argument(*names, dest=leaf.name, type=number_of(leaf), help=text)
 
 
 def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
-    if options.workers < 1:
-        raise EvaluationError(f"workers is {options.workers}, expected at least 1")
     if options.world not in WORLDS:
         raise EvaluationError(f"unknown world '{options.world}'; known: {', '.join(WORLDS)}")
     for world, names in OWN_OPTIONS.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mini_diffuser_ros.commands.arguments import whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
 from mini_diffuser_ros.simulation.tasks import TASKS
@@ -77,26 +78,33 @@ def _settings(arguments: list[str]) -> RecordSettings:
     )
     parser.add_argument("--world", choices=("tabletop",), default="tabletop", help="where to record")
     parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK", help=f"all, or of {', '.join(TASKS)}")
-    parser.add_argument("--episodes", type=int, required=True, metavar="N", help="episodes of EACH task")
+    parser.add_argument(
+        "--episodes", type=whole_number_from(1), required=True, metavar="N", help="episodes of EACH task"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the episode files")
-    parser.add_argument("--workers", type=int, default=2, metavar="W", help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=whole_number_from(1, 1024), default=2, metavar="W", help="processes (default: %(default)s)"
+    )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=whole_number_from(0),
         default=0,
         metavar="S",
         help="of the first layout of each task; episode i has seed S + i",
     )
     parser.add_argument("--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster")
-    parser.add_argument("--image-size", type=int, default=256, metavar="PIXELS", help="width and height of the images")
+    parser.add_argument(
+        "--image-size",
+        type=whole_number_from(16, 4096),
+        default=256,
+        metavar="PIXELS",
+        help="width and height of the images",
+    )
     values = parser.parse_args(arguments)
     tasks = tuple(TASKS) if values.tasks == ["all"] else tuple(dict.fromkeys(values.tasks))
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
         raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
-    for name, least in (("episodes", 1), ("workers", 1), ("seed", 0), ("image_size", 16)):
-        if getattr(values, name) < least:
-            raise UserError(f"--{name.replace('_', '-')} is {getattr(values, name)}, expected at least {least}")
     return RecordSettings(
         values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size
     )

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
 
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
 from mini_diffuser_ros.commands.consent import ConsentTerminal
 from mini_diffuser_ros.commands.interruptible import interruptible
 from mini_diffuser_ros.commands.parser import CommandParser
@@ -33,8 +34,18 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser("say", description=__doc__)
     parser.add_argument("sentence", help="e.g. 'press the blue button'")
-    parser.add_argument("--wait", type=float, default=30.0, help="seconds to wait for the stack (default: %(default)s)")
-    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for the task (default: %(default)s)")
+    parser.add_argument(
+        "--wait",
+        type=number_between(0.0, LONGEST_WAIT),
+        default=30.0,
+        help="seconds to wait for the stack (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=number_between(1.0, LONGEST_WAIT),
+        default=600.0,
+        help="seconds for the task (default: %(default)s)",
+    )
     parser.add_argument("--namespace", default="", help="namespace of the stack")
     return parser
 

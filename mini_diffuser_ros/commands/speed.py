@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mini_diffuser_msgs.srv import SetSpeed
 
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
 from mini_diffuser_ros.commands.consent import write
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
@@ -21,8 +22,10 @@ TIMEOUT = 5.0  # seconds for the answer
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0 if the speed was taken, 1 if not."""
     parser = CommandParser("speed", description=__doc__)
-    parser.add_argument("percent", type=float, metavar="PERCENT", help="0 to 100")
-    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for motion_node")
+    parser.add_argument("percent", type=number_between(0.0, 100.0), metavar="PERCENT", help="0 to 100")
+    parser.add_argument(
+        "--wait", type=number_between(0.0, LONGEST_WAIT), default=10.0, help="seconds to wait for motion_node"
+    )
     parser.add_argument("--namespace", default="", help="namespace of the stack")
     values = parser.parse_args(arguments)
 

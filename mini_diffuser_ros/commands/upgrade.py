@@ -12,6 +12,7 @@ from mini_diffuser_ros.policy.second_format import with_world
 from mini_diffuser_ros.records import LAB, RLBENCH, TABLE, UNKNOWN, FusionConfig, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import make_writable
 
 WORLDS = {"table": TABLE, "cell": LAB, "rlbench": RLBENCH, "unknown": UNKNOWN}
 
@@ -40,6 +41,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cameras", default="", help="that they were seen by, e.g. front,wrist (default: not known)")
     values = parser.parse_args(arguments)
     out = values.checkpoint if values.out is None else values.out
+    if values.out is None:
+        read_config_file(out)  # so that a mistyped checkpoint is not made
+    make_writable(out, "out")
     fusion = FusionConfig() if values.fusion == "default" else None
     robots = (load_robot(values.robot).name,) if values.robot else ()
     cameras = tuple(sorted(name.strip() for name in values.cameras.split(",") if name.strip()))

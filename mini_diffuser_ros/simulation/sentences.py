@@ -40,7 +40,7 @@ def read_templates(text: str, source: str) -> dict[str, tuple[str, ...]]:
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise SimulationError(f"{source}: not YAML: {one_line(error)}") from error
     if not isinstance(document, dict) or not document:
         raise SimulationError(f"{source}: expected a mapping of tasks ({', '.join(TASKS)}) to lists of sentences")

@@ -33,7 +33,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: if it cannot be written.
     """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+    partial = _partial_of(target)
     try:
         yield partial
         with partial.open("rb+") as stream:
@@ -42,6 +42,10 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         partial.unlink(missing_ok=True)
     flush_folder(target.parent)
+
+
+def _partial_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid4().hex}.partial")
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -85,9 +89,10 @@ def make_writable(folder: str | os.PathLike[str], option: str) -> None:
     """
     try:
         try_writing(folder)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UnwritableError(f"{option} {folder}: cannot be written into ({reason}); choose another place") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise UnwritableError(
+            f"{option} {folder}: cannot be written into ({_reason(error)}); choose another place"
+        ) from error
 
 
 def try_writing(folder: str | os.PathLike[str]) -> None:
@@ -101,6 +106,36 @@ def try_writing(folder: str | os.PathLike[str]) -> None:
         probe.write(bytes(PROBE))
         probe.flush()
         os.fsync(probe.fileno())
+
+
+def expect_output(path: str | os.PathLike[str], option: str) -> None:
+    """Try to write beside a file that :func:`whole_file` is to write when the work is done; nothing is left there.
+
+    Args:
+        path: the file; its folder exists.
+        option: that names it, as the user knows it.
+
+    Raises:
+        UnwritableError: if it could not be written.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError("it is a directory")
+        partial = _partial_of(target)
+        try:
+            with partial.open("xb") as probe:
+                probe.write(bytes(PROBE))
+                probe.flush()
+                os.fsync(probe.fileno())
+        finally:
+            partial.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise UnwritableError(f"{option} {path}: cannot be written ({_reason(error)}); choose another place") from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-import math
 import re
+import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,10 +141,7 @@ def read_settings(cls: type[T], path: str | Path, overrides: Sequence[tuple[str,
         return settings
     merged = to_mapping(settings)
     for dotted, text in overrides:
-        try:
-            _override(merged, dotted, yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--{dotted}", f"{text!r} is not YAML: {_yaml_cause(error)}", "command line") from error
+        _override(merged, dotted, parsed_yaml(text, f"command line: --{dotted} {text[:40]!r}")[1])
     return from_mapping(cls, merged, "command line")
 
 
@@ -195,7 +192,7 @@ def parsed_yaml(text: str, source: str) -> tuple[yaml.Node | None, Any]:
         raise SettingsError(source, "is nested too deeply; is it the right file?") from error
     except SettingsError:
         raise
-    except ValueError as error:  # a date such as 2026-13-45
+    except ValueError as error:  # a date such as 2026-13-45, or a number of thousands of digits
         raise SettingsError(source, f"is not YAML: {one_line(error)}") from error
 
 
@@ -381,7 +378,7 @@ def _convert_float(value: object, source: str, name: str) -> float:
             raise not_expected(name, value, "a number", source) from None
     if not isinstance(number, (int, float)) or isinstance(number, bool):
         raise not_expected(name, value, "a number", source)
-    if not math.isfinite(number):
+    if not abs(number) <= sys.float_info.max:  # also of a whole number that no float holds
         raise not_expected(name, value, "a finite number", source)
     return float(number)
 

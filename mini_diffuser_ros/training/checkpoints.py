@@ -115,10 +115,14 @@ class Trainee:
 
 
 class CheckpointStore:
-    """The checkpoints of one output directory."""
+    """The checkpoints of one output directory.
+
+    Attributes:
+        root: the folder in it that holds them.
+    """
 
     def __init__(self, out: Path, keep: int) -> None:
-        self._root = out / "checkpoints"
+        self.root = out / "checkpoints"
         self._keep = keep
 
     def save(self, trainee: Trainee, progress: TrainingProgress) -> Path:
@@ -127,10 +131,10 @@ class CheckpointStore:
         Raises:
             TrainingCheckpointError, OSError: if it cannot be written; those before it are still there.
         """
-        target = self._root / f"step_{progress.step:08d}"
+        target = self.root / f"step_{progress.step:08d}"
         if target.exists():
             return target
-        part = self._root / f".{target.name}.{os.getpid()}"
+        part = self.root / f".{target.name}.{os.getpid()}"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
@@ -143,7 +147,7 @@ class CheckpointStore:
         values[_STATE_DIGEST] = file_digest(part / STATE)
         write_whole(part / PROGRESS, json.dumps(sealed(values), indent=1))
         part.rename(target)
-        flush_folder(self._root)
+        flush_folder(self.root)
         self._drop_old(progress)
         return target
 
@@ -182,7 +186,7 @@ class CheckpointStore:
             raise _unusable(latest, error) from error
 
     def _complete(self) -> list[Path]:
-        return sorted(self._root.glob("step_*"))
+        return sorted(self.root.glob("step_*"))
 
     def _drop_old(self, progress: TrainingProgress) -> None:
         best = f"step_{progress.best_step:08d}" if progress.best_score is not None else ""
@@ -190,7 +194,7 @@ class CheckpointStore:
             if directory.name != best:
                 # Out of sight first: a kill within rmtree must not leave half a checkpoint under its name.
                 directory.rename(directory.with_name(f".{directory.name}.old"))
-        for part in self._root.glob(".step_*"):
+        for part in self.root.glob(".step_*"):
             shutil.rmtree(part)
 
 

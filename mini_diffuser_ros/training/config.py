@@ -136,6 +136,8 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise not_expected("betas", self.betas, "two numbers from 0 to less than 1")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ class Board(Protocol):
         """Write everything out."""
 
 
+METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
+"""File and folder in the output directory."""
+
+
 class MetricsLog:
     """``<out>/metrics.jsonl``: one object a line, each with the ``step`` after which it was measured.
 
@@ -46,10 +50,10 @@ class MetricsLog:
             recipe: shown with the run there.
         """
         out.mkdir(parents=True, exist_ok=True)
-        self._path = out / "metrics.jsonl"
+        self._path = out / METRICS
         self._drop_after(step)
         self._file = self._path.open("a", buffering=1, encoding="utf-8")
-        self._boards: list[Board] = [_TensorBoard(out / "tensorboard", step)]
+        self._boards: list[Board] = [_TensorBoard(out / TENSORBOARD, step)]
         if wandb_project:
             self._boards += _weights_and_biases(wandb_project, out, recipe or {})
 

@@ -16,7 +16,7 @@ from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, sentence_encoder, tune_cpu
 from mini_diffuser_ros.records import Provenance
-from mini_diffuser_ros.support.files import try_writing
+from mini_diffuser_ros.support.files import expect_output, make_writable
 from mini_diffuser_ros.support.holding import Hold
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
 from mini_diffuser_ros.training.card import model_card
@@ -26,12 +26,14 @@ from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_s
 from mini_diffuser_ros.training.demonstrations import Demonstration, fuse_demonstrations, survey_demonstrations
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
+from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences
 from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome, precision_of
 
 log = logging.getLogger(__name__)
 
+RECIPE = "recipe.yaml"
 _LOCK = ".training"  # file in the output directory, locked by the process that leads the training
 
 
@@ -51,8 +53,7 @@ def train(config: TrainConfig, continue_anyway: bool = False) -> TrainingOutcome
     with joined_processes(device) as processes, ExitStack() as held:
         if processes.leads:
             # Before the images are fused, which takes minutes.
-            _check_writable("out", Path(config.out))
-            _check_writable("policy", config.policy_directory.parent)
+            _open_outputs(config)
             held.enter_context(Hold(Path(config.out) / _LOCK, f"the training in {config.out}"))
         return _train_joined(config, device, processes, continue_anyway)
 
@@ -64,7 +65,7 @@ def _train_joined(
     prepared = _prepare(config, model_config, device, processes, continue_anyway)
     training, held_out = split(prepared.demonstrations, config.data.validation_share, config.seed)
     if processes.leads:
-        write_settings(config, Path(config.out) / "recipe.yaml")
+        write_settings(config, Path(config.out) / RECIPE)
         log.info("recipe:\n%s", yaml.safe_dump(to_mapping(config), sort_keys=False).rstrip())
         log.info("%d demonstrations to train on, %d held out", len(training), len(held_out))
         for line in prepared.skipped:
@@ -180,18 +181,17 @@ def _device(config: TrainConfig) -> torch.device:
     return torch.device("cuda" if available and config.device != "cpu" else "cpu")
 
 
-def _check_writable(name: str, folder: Path) -> None:
-    """Make a folder and write into it, before hours are spent on what goes there.
-
-    Args:
-        name: field of the recipe.
-        folder: that the field names.
+def _open_outputs(config: TrainConfig) -> None:
+    """Write into each folder that the training is to write into, before hours are spent on what goes there.
 
     Raises:
-        SettingsError: if that is not possible.
+        UnwritableError: if that is not possible, naming the field of the recipe.
     """
-    try:
-        try_writing(folder)
-    except OSError as error:
-        problem = f"asks for files in {folder}, which cannot be written into ({error.strerror}); choose another"
-        raise SettingsError(name, problem) from error
+    out, policy = Path(config.out), config.policy_directory
+    for folder in (out, CheckpointStore(out, config.checkpoint.keep).root, out / TENSORBOARD):
+        make_writable(folder, "out")
+    for name in (RECIPE, METRICS):
+        expect_output(out / name, "out")
+    make_writable(config.cache_directory, "data.cache")
+    # A policy that is not there yet is made as a whole, when there is one.
+    make_writable(policy if policy.exists() else policy.parent, "policy")

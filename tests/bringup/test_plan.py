@@ -26,33 +26,33 @@ SESSION = Path("/session")
 SIMULATED = ("perception_node", "policy_node", "motion_node", "guard_node", "sim_node")
 
 
+DEFAULTS = {
+    "robot": "",
+    "cell": "",
+    "cameras": "",
+    "camera_driver": "none",
+    "checkpoint": "",
+    "allow_simulated_policy": "false",
+    "device": "cpu",
+    "profile": "",
+    "speed": "",
+    "instruction": "",
+    "exit_on_done": "false",
+    "confirm": "false",
+    "dry_run": "false",
+    "seed": "0",
+    "record": "false",
+    "composed": "false",
+    "respawn": "false",
+    "params": "",
+    "namespace": "",
+}
+
+
 @pytest.fixture
 def arguments(tmp_path: Path) -> dict[str, str]:
     """The launch's defaults, with folders of the test's."""
-    return {
-        "robot": "",
-        "cell": "",
-        "cameras": "",
-        "camera_driver": "none",
-        "checkpoint": "",
-        "allow_simulated_policy": "false",
-        "device": "cpu",
-        "profile": "",
-        "speed": "",
-        "instruction": "",
-        "exit_on_done": "false",
-        "confirm": "false",
-        "dry_run": "false",
-        "seed": "0",
-        "runs": str(tmp_path / "runs"),
-        "record": "false",
-        "recordings": str(tmp_path / "recordings" / "cups"),
-        "bags": str(tmp_path / "bags"),
-        "composed": "false",
-        "respawn": "false",
-        "params": "",
-        "namespace": "",
-    }
+    return {**DEFAULTS, **{name: str(tmp_path / name) for name in ("runs", "recordings", "bags")}}
 
 
 @pytest.fixture
@@ -146,6 +146,61 @@ def test_a_policy_of_a_cell_may_know_the_sentences_of_the_table_and_drives_no_ot
             plan_bringup({**chosen, "robot": "panda", "allow_simulated_policy": consent}, SESSION, SHIPPED)
 
 
+NUMBERS = ("-1", "nan", "inf", "-inf", "1e400", "9" * 400, "0x10")
+NAMES = ("", " ", "my cups", "d'or", '"', "a\nb", "a\tb", "\u2028", "\U0001f9d1\u200d\U0001f373", "ä", "\udcfc")
+PLACES = ("..", "../../..", "/", "~", "~/cups", "/proc/self/none", "/dev/null/x", "c" * 256, "c/" * 300, "c" * 5000)
+CODE = ("$(true)", "%s", "{0}", "[", "- x", "!!python/object:os.system", "cuda:7", "tpu")
+CHOSEN = {
+    "allow_simulated_policy",
+    "camera_driver",
+    "exit_on_done",
+    "confirm",
+    "dry_run",
+    "record",
+    "composed",
+    "respawn",
+}
+"""Arguments of which the launch itself takes its choices alone."""
+
+
+@pytest.mark.parametrize("name", [*sorted(DEFAULTS.keys() - CHOSEN), "bags", "recordings", "runs"])
+def test_whatever_is_typed_is_followed_or_refused_in_a_line_that_names_it(
+    arguments: dict[str, str], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b" / "c")
+    refusals = 0
+    for text in (*NUMBERS, *NAMES, *PLACES, *CODE):
+        try:
+            plan = plan_bringup({**arguments, "instruction": "wave", "record": "true", name: text}, SESSION, SHIPPED)
+        except UserError as refused:
+            said = str(refused)
+            assert name in said
+            assert len(said.splitlines()) == 1
+            assert len(said) < 3000
+            said.encode()
+            refusals += 1
+        else:
+            yaml.safe_load(plan.parameter_file().encode())
+    assert refusals >= 5
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(
+    arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match="device:=cuda: device 'cuda' is not on this machine"):
+        plan_bringup({**arguments, "device": "cuda"}, SESSION, SHIPPED)
+
+
+def test_nothing_is_made_for_a_launch_that_is_refused(arguments: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="speed:=7"):
+        plan_bringup({**arguments, "instruction": "wave", "record": "true", "speed": "7"}, SESSION, SHIPPED)
+    assert list(tmp_path.iterdir()) == []
+    plan_bringup({**arguments, "instruction": "wave"}, SESSION, SHIPPED)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]
+
+
 def test_the_simulation_has_these_cameras() -> None:
     assert tuple(camera.name for camera in tabletop_cameras(load_robot("panda"))) == SIMULATED_CAMERAS
 
@@ -160,11 +215,11 @@ CONSENTING = {"allow_simulated_policy": "true"}
         ({"checkpoint": "/nowhere"}, "checkpoint '/nowhere' is no checkpoint directory"),
         ({"cameras": " , "}, "names no camera"),
         ({"cameras": "front,wrist,front"}, "camera 'front' is named twice"),
-        ({"cameras": "front,left-shoulder"}, "camera 'left-shoulder' cannot be part"),
+        ({"cameras": "front,left-shoulder"}, "cameras:=front,left-shoulder: 'left-shoulder' cannot be part"),
         ({"seed": "x"}, "seed 'x' is no whole number"),
         ({"seed": str(2**31)}, "is no whole number"),
         ({"params": "/nowhere.yaml"}, "params:=/nowhere.yaml is no file"),
-        ({"record": "true", "recordings": "/dev/null/x"}, "recordings:=/dev/null/x cannot be written"),
+        ({"record": "true", "recordings": "/dev/null/x"}, "recordings:=/dev/null/x cannot be written into"),
         ({"instruction": "wave", "runs": "/dev/null/x"}, "runs:=/dev/null/x cannot be written"),
         ({"camera_driver": "realsense"}, "brings its own cameras"),
         ({"camera_driver": "realsense", "robot": "fr3", **CONSENTING}, "serial number of 'front'"),

@@ -157,16 +157,31 @@ def test_interrupt_leaves_a_checkpoint_to_go_on_from(
     assert [record["step"] for record in map(json.loads, lines) if "lr" in record] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("field", ["out", "policy"])
+@pytest.mark.parametrize(
+    ("field", "in_the_way"),
+    [("out", "."), ("out", "checkpoints"), ("out", "tensorboard"), ("policy", "."), ("data.cache", ".")],
+)
 def test_a_place_that_cannot_be_written_to_is_refused_before_images_are_fused(
-    words: list[str], tmp_path: Path, field: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, field: str, in_the_way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cache = tmp_path / "cache"
-    assert main([*words, "--data.cache", str(cache), f"--{field}", "/dev/null/run/policy"]) == 2
+    place = tmp_path / "place"
+    (place / in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (place / in_the_way).write_text("a file in the way")
+    assert main([*words, f"--{field}", str(place)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"mini-diffuser train: {field} asks for files in /dev/null/run")
+    assert error.startswith(f"mini-diffuser train: {field} {place / in_the_way}: cannot be written into (")
     assert error.count("\n") == 1
-    assert not cache.exists()
+    assert not list(tmp_path.rglob("clouds-*"))
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "recipe.yaml"])
+def test_a_folder_in_the_place_of_a_file_is_refused_as_early(
+    words: list[str], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / name).mkdir(parents=True)
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
+    assert f"out {tmp_path / 'run' / name}: cannot be written (it is a directory)" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("clouds-*"))
 
 
 @pytest.mark.parametrize(

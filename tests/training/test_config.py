@@ -7,7 +7,7 @@ import pytest
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser
-from mini_diffuser_ros.support.settings import SettingsError, read_settings, with_values, write_settings
+from mini_diffuser_ros.support.settings import SettingsError, leaves, read_settings, with_values, write_settings
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.run import model_configuration
 
@@ -113,3 +113,25 @@ def test_the_network_works_where_the_cell_says() -> None:
     changed = with_values(config, {"model.overrides": own}, "test")
     assert model_configuration(changed).scene.table_height == 0.1
     assert model_configuration(changed).scene.workspace == scene.workspace
+
+
+MAY_BE_NEGATIVE = ("augment.center",)  # a place in the frame of the base
+
+
+def test_every_number_of_a_recipe_has_bounds() -> None:
+    numbers = [leaf for leaf in leaves(TrainConfig()) if _is_number(leaf.default)]
+    assert {"optim.betas", "optim.lr", "batch.scenes", "seed"} <= {leaf.name for leaf in numbers}
+    for leaf in numbers:
+        for text in ("-1", "nan", "inf", "-.inf", ".nan", "1e999", "9" * 400, "9" * 5000):
+            if text == "-1" and leaf.name in MAY_BE_NEGATIVE:
+                continue
+            value = f"[{text}, {text}]" if isinstance(leaf.default, tuple) else text
+            with pytest.raises(SettingsError) as refused:
+                read_settings(TrainConfig, RECIPE, [(leaf.name, value)])
+            assert leaf.name in str(refused.value)
+            assert "\n" not in str(refused.value)
+
+
+def _is_number(value: object) -> bool:
+    values = value if isinstance(value, tuple) else (value,)
+    return bool(values) and all(type(one) in (int, float) for one in values)
