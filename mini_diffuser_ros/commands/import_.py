@@ -64,7 +64,12 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     )
     bags.add_argument("--task", help="name of the task (default: the simulated one, or the words of the sentence)")
     bags.add_argument("--cell", type=Path, metavar="FILE", help="where it was recorded: robot, cameras, lenses, places")
-    bags.add_argument("--cameras", nargs="+", metavar="NAME", help="default: those of the cell, else all in the bag")
+    bags.add_argument(
+        "--cameras",
+        nargs="+",
+        metavar="NAME",
+        help="default: those of the cell, else all in the bag; NAME=/BEGIN where its topics begin otherwise",
+    )
     bags.add_argument("--namespace", metavar="NAME", help="of the arm and its cameras, where the bag has several")
     bags.add_argument(
         "--tool-pose",
@@ -113,7 +118,7 @@ def _import_bag(values: argparse.Namespace) -> int:
         task=values.task or "",
         cell=None if values.cell is None else read_cell(values.cell),
         robot=values.robot or "",
-        cameras=tuple(values.cameras or ()),
+        cameras={name: place for name, _, place in (one.partition("=") for one in values.cameras or ())},
         namespace=values.namespace,
         tool_pose=values.tool_pose or "tf",
         cut_off=bool(values.cut_off),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
+from PIL import Image as PillowImage
 from rclpy.serialization import serialize_message
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, JointState
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, String
 from unique_identifier_msgs.msg import UUID
 
@@ -25,7 +30,7 @@ from mini_diffuser_ros.data.bags.writer import BagWriter
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
-from mini_diffuser_ros.nodes.ros.messages import stamp_from_seconds
+from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image, stamp_from_seconds
 from mini_diffuser_ros.records import LAB, TABLE, Episode, Keyframe
 
 from .synthetic_arm import INTRINSICS, NOISE, PERIOD, SyntheticArm
@@ -48,7 +53,8 @@ class Session:
 
     def __init__(self, path: Path, namespace: str = "", change: Callable[[str, Any], Any] = lambda _, it: it) -> None:
         self._writer, self._namespace, self._change = BagWriter(path, {}), namespace, change
-        self.time = START
+        self.time, self.behind = START, 0.002  # seconds, from which on messages come
+        self.begin: Callable[[], None] = lambda: None  # called before each step of the arm
         self._goals: dict[str, list[Any]] = {"execute": [], "move_to_keyframe": []}
         self.arm = SyntheticArm(self, ("front", "wrist"), by_itself=False)  # type: ignore[arg-type]
 
@@ -73,12 +79,15 @@ class Session:
         name = topic if topic.startswith("/") else f"{self._namespace}/{topic}"
         if (changed := self._change(name, message)) is not None:
             kind = type(changed)
+            if kind is CompressedImage:
+                name += "/compressedDepth" if "depth" in name else "/compressed"
             channel = Channel(name, type_name(kind), definition_of(kind), "")
-            self._writer.add(channel, serialize_message(changed), round((self.time + 0.002) * 1e9))
+            self._writer.add(channel, serialize_message(changed), round((self.time + self.behind) * 1e9))
 
     def go_on(self, seconds: float) -> None:
         for _ in range(round(seconds / PERIOD)):
             self.time += PERIOD
+            self.begin()
             self.arm.step()
 
     def tell_goal(self, action: str, number: int, status: int) -> None:
@@ -271,6 +280,8 @@ def without_frames_of_the_arm(topic: str, message: Any) -> Any:
         (other_kind, LED, "/front/color/camera_info holds std_msgs/msg/String, expected sensor_msgs/msg/CameraInfo"),
         (without_frames_of_the_arm, (*LED, "--cameras", "front"), "import --tool-pose joints"),
         (blurred, LED, "camera front"),
+        (without(), (*LED, "--cameras", "../x"), "camera '../x' cannot be the name of one"),
+        (without(), (*LED, "--cameras", "front=/other"), "camera front: nothing on front/color/image_raw yet"),
     ],
 )
 def test_what_a_bag_lacks_is_asked_for_by_name(
@@ -347,14 +358,14 @@ def test_of_two_arms_in_a_bag_one_has_to_be_chosen(led: tuple[Path, Shown], tmp_
     assert episode.keyframes[0].joint_positions["panda_joint1"] == pytest.approx(0.0, abs=1e-6)
 
     same = tmp_path / "same.mcap"
-    joined(same, led[0], tmp_path / "right.mcap", lambda topic: topic.removeprefix("/right"))
+    joined(same, led[0], tmp_path / "right.mcap", name=lambda topic: topic.removeprefix("/right"))
     assert "panda_joint1 is said to be at" in refusal(same, tmp_path / "none", *LED)
 
 
-def joined(bag: Path, one: Path, other: Path, name: Callable[[str], str] = str) -> None:
-    """Write the messages of two bags into one, in the order of their time."""
+def joined(bag: Path, *bags: Path, name: Callable[[str], str] = str) -> None:
+    """Write the messages of bags into one, in the order of their time, under other names."""
     writer = BagWriter(bag, {})
-    for message in sorted((*read_bag(one), *read_bag(other)), key=lambda message: message.stamp):
+    for message in sorted(chain.from_iterable(map(read_bag, bags)), key=lambda message: message.stamp):
         channel = replace(message.channel, topic=name(message.channel.topic))
         writer.add(channel, message.data, message.stamp)
     writer.close()
@@ -433,3 +444,54 @@ def test_folders_of_rosbag2_are_known_by_what_is_in_them(led: tuple[Path, Shown]
     assert "ros2 bag convert" in refusal(folder / "rosbag2_0.db3", tmp_path / "none", *LED)
     (tmp_path / "text.mcap").write_text("no bag")
     assert "nothing that can be imported" in refusal(tmp_path / "text.mcap", tmp_path / "none", *LED)
+
+
+def compressed(_: str, message: Any) -> Any:
+    """Images as image_transport's plugins send them."""
+    if not isinstance(message, Image):
+        return message
+    if message.encoding == "rgb8":
+        picture, how, header = color_from_image(message), "rgb8; png compressed bgr8", b""
+    else:
+        picture = np.round(1000.0 * depth_from_image(message)).astype(np.uint16)
+        how, header = "16UC1; compressedDepth png", bytes(12)
+    file = BytesIO()
+    PillowImage.fromarray(picture).save(file, "PNG")
+    return CompressedImage(header=message.header, format=how, data=array("B", header + file.getvalue()))
+
+
+def test_compressed_images_are_found_by_their_topics(led: tuple[Path, Shown], tmp_path: Path) -> None:
+    session = Session(tmp_path / "bag.mcap", change=compressed)
+    lead(session, 2)
+    session.close()
+    [episode] = imported(tmp_path / "bag.mcap", tmp_path / "out", *LED)
+    [of_raw] = imported(led[0], tmp_path / "raw", *LED)
+    for keyframe, raw in zip(episode.keyframes, of_raw.keyframes[:2], strict=True):
+        for view, raw_view in zip(keyframe.views, raw.views, strict=True):
+            np.testing.assert_array_equal(view.color, raw_view.color)
+            np.testing.assert_allclose(view.depth, raw_view.depth, atol=0.00051)
+
+
+def test_topics_of_cameras_may_begin_with_anything(led: tuple[Path, Shown], tmp_path: Path) -> None:
+    bag = tmp_path / "bag.mcap"
+    joined(bag, led[0], name=lambda topic: topic.replace("/front/", "/camera/one/").replace("/wrist/", "/camera/two/"))
+    words = refusal(bag, tmp_path / "none", *LED)
+    assert "NAME=/ITS/TOPICS there are /camera/one/color/image_raw, /camera/two/color/image_raw" in words
+    cameras = ("--cameras", "front=/camera/one", "wrist=/camera/two/")
+    [episode] = imported(bag, tmp_path / "out", *LED, *cameras)
+    for keyframe, expected in zip(episode.keyframes, led[1], strict=True):
+        assert_shows(keyframe, *expected)
+
+
+def test_stamps_are_of_the_clock_in_the_bag_where_there_is_one(tmp_path: Path) -> None:
+    """As rosbag2 records a simulation: when messages came is of another clock."""
+    for told in (True, False):
+        session = Session(tmp_path / f"bag{told}.mcap")
+        session.behind = 1e6
+        session.begin = (lambda s=session: s.write("/clock", Clock(clock=s.now().to_msg()))) if told else lambda: None
+        lead(session, 2)
+        session.close()
+    [episode] = imported(tmp_path / "bagTrue.mcap", tmp_path / "out", *LED)
+    assert START < episode.keyframes[1].stamp < START + 4.0
+    words = refusal(tmp_path / "bagFalse.mcap", tmp_path / "none", *LED)
+    assert "s before the keyframe was asked for; are the clocks of the machines synchronised?" in words

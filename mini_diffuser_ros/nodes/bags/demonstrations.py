@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -34,6 +35,8 @@ PEEK = 5.0  # seconds at the beginning of a bag in which every topic that it nee
 TF_TIMEOUT = 0.5  # seconds to wait for the TF of an image, as recorder_node
 CONFIRM_TIMEOUT = 3.0  # seconds after a run within which the simulated world may confirm it, as recorder_node
 JOINTS = "/joint_states"
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
+_COLOR_TOPICS = tuple(f"/{COLOR_TOPIC}{transport.suffix}" for transport in COLOR_TRANSPORTS.values())
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class BagRequest:
         task: of the episodes; empty: from the simulated world or the sentence.
         cell: where it was recorded, None if nobody has said.
         robot: name or folder of its description; empty: that of the cell.
-        cameras: names; empty: those of the cell, without one all in the bag.
+        cameras: name to what its topics begin with, empty for the name in the namespace; none: those of the cell,
+            without one all in the bag.
         namespace: of joint states and cameras, e.g. ``/left``; None: that of the only joint states in the bag.
         tool_pose: as of :class:`KeyframeConfig`.
         cut_off: whether a bag that ends early is taken as far as it goes.
@@ -56,7 +60,7 @@ class BagRequest:
     task: str = ""
     cell: Cell | None = None
     robot: str = ""
-    cameras: tuple[str, ...] = ()
+    cameras: Mapping[str, str] = field(default_factory=dict)
     namespace: str | None = None
     tool_pose: str = "tf"
     cut_off: bool = False
@@ -111,13 +115,14 @@ class _Importing:
         topics = _topics(path, request.cut_off)
         self._namespace = _namespace(path, topics, request.namespace)
         cell = request.cell
+        self._places = {name: place.rstrip("/") for name, place in request.cameras.items() if place}
         cameras = self._cameras(topics)
         robot_name = request.robot or (cell.robot if cell else "panda")
         robot = load_robot(robot_name)
         settings = RecordingSettings.of_cell(cell, robot, cameras, self._transports(topics, cameras))
         # A driver that hangs is found out otherwise here: nothing is a keyframe that the arm has not moved to.
         settings = replace(settings, keyframe=KeyframeConfig(tool_pose=request.tool_pose, repeats=True))
-        self._player = player = BagPlayer(path, self._namespace, request.cut_off)
+        self._player = player = BagPlayer(path, self._namespace, request.cut_off, self._places)
         self._is_simulated = any(f"{self._namespace}/sim/{topic}" in topics for topic in ("task", "success"))
         source = "a run of the stack" if request.instruction is None else "led by hand (auto marks)"
         self._recorder = EpisodeRecorder(folder, robot_name, f"{source}, from a bag", self._provenance, self._date)
@@ -235,24 +240,27 @@ class _Importing:
         """
         cell = self._request.cell
         for name in self._request.cameras:
+            if not _NAME.fullmatch(name):
+                raise DataError(f"camera '{name}' cannot be the name of one: letters, digits and _ make one")
             if cell is not None and name not in cell.cameras:
                 raise DataError(f"the cell has no '{name}': {unknown_name(name, list(cell.cameras), 'camera')}")
-        names = self._request.cameras or (tuple(cell.cameras) if cell else self._found(topics))
+        names = tuple(self._request.cameras or (cell.cameras if cell else self._found(topics)))
         if not names:
-            raise DataError(f"{self._path}: has no camera, no topic {self._namespace}/<camera>/{COLOR_TOPIC}")
+            others = [topic for topic in topics if topic.endswith(_COLOR_TOPICS)]
+            remedy = f"; of --cameras NAME=/ITS/TOPICS there are {', '.join(others)}" if others else ""
+            raise DataError(f"{self._path}: has no topic {self._namespace}/<camera>/{COLOR_TOPIC}{remedy}")
         return names
 
-    def _found(self, topics: Mapping[str, str]) -> tuple[str, ...]:
-        ends = [f"/{COLOR_TOPIC}{transport.suffix}" for transport in COLOR_TRANSPORTS.values()]
+    def _found(self, topics: Mapping[str, str]) -> list[str]:
         inside = [topic.removeprefix(f"{self._namespace}/") for topic in topics if topic.startswith(self._namespace)]
-        names = {topic.removesuffix(end) for topic in inside for end in ends if topic.endswith(end)}
-        return tuple(sorted(name for name in names if "/" not in name))
+        names = {topic.removesuffix(end) for topic in inside for end in _COLOR_TOPICS if topic.endswith(end)}
+        return sorted(name for name in names if _NAME.fullmatch(name))
 
     def _transports(self, topics: Mapping[str, str], cameras: tuple[str, ...]) -> tuple[ImageTransport, ImageTransport]:
         """How colour and depth travelled: raw, unless there is only the other."""
 
         def choose(transports: Mapping[str, ImageTransport], topic: str) -> ImageTransport:
-            base = f"{self._namespace}/{cameras[0]}/{topic}"
+            base = f"{self._places.get(cameras[0], f'{self._namespace}/{cameras[0]}')}/{topic}"
             there = [one for one in transports.values() if base + one.suffix in topics]
             return next(iter((*there, *transports.values())))
 

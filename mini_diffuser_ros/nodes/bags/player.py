@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +38,7 @@ class BagPlayer:
         path: of the bag, as ``read_bag`` takes it.
         namespace: that names without a leading ``/`` are in, e.g. ``/left``; empty for none.
         cut_off: as of ``read_bag``.
+        places: first part of names to what stands for it in the bag, e.g. ``front`` to ``/camera/front``.
 
     Attributes:
         log: what was said.
@@ -45,8 +46,11 @@ class BagPlayer:
         start: nanoseconds, of the first message.
     """
 
-    def __init__(self, path: Path, namespace: str = "", cut_off: bool = False) -> None:
+    def __init__(
+        self, path: Path, namespace: str = "", cut_off: bool = False, places: Mapping[str, str] | None = None
+    ) -> None:
         self._path, self._namespace, self._cut_off = path, namespace.rstrip("/"), cut_off
+        self._places = places or {}
         self.log = BagLog()
         self.stamp = self.start = 0
         self._clock: int | None = None  # of /clock, where there is one
@@ -65,7 +69,10 @@ class BagPlayer:
 
     def resolve_topic_name(self, topic: str) -> str:
         """Whole name of a topic."""
-        return topic if topic.startswith("/") else f"{self._namespace}/{topic}"
+        if topic.startswith("/"):
+            return topic
+        first, *rest = topic.split("/")
+        return "/".join((self._places.get(first, f"{self._namespace}/{first}"), *rest))
 
     def get_clock(self) -> BagPlayer:
         """This."""
