@@ -14,7 +14,7 @@ from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.exchange.incoming import IncomingFolder
 from mini_diffuser_ros.data.exchange.lerobot_layout import is_lerobot
 from mini_diffuser_ros.data.exchange.lerobot_source import lerobot_episodes
-from mini_diffuser_ros.support.files import make_writable
+from mini_diffuser_ros.support.files import output_folder
 
 OF_BAGS = ("instruction", "task", "cell", "cameras", "namespace", "tool_pose", "cut_off")
 
@@ -22,7 +22,11 @@ OF_BAGS = ("instruction", "task", "cell", "cameras", "namespace", "tool_pose", "
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
     values = _parsed(arguments)
-    make_writable(values.destination, "destination")
+    with output_folder(values.destination, "destination"):
+        return _import(values)
+
+
+def _import(values: argparse.Namespace) -> int:
     if is_lerobot(values.path):
         _refuse_others(values, OF_BAGS, "a bag")
         return _import_lerobot(values)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import PolicyError
-from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.official.published import DEAD_TENSORS, import_official
 from mini_diffuser_ros.policy.storage import save_policy
 from mini_diffuser_ros.records import RLBENCH, Provenance
 from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.files import make_writable
+from mini_diffuser_ros.support.files import output_folder
 
 _CARD = """# Mini Diffuser, published weights
 
@@ -46,8 +43,8 @@ def main(arguments: list[str]) -> int:
     values = parser.parse_args(arguments)
     try:
         _check_target(values.directory, values.force)
-        make_writable(values.directory, "directory")
-        model = _imported(values)
+        with output_folder(values.directory, "directory"):
+            model = import_official(values.file)
         parameters = sum(value.numel() for value in model.parameters())
         card = _CARD.format(file=values.file.name, parameters=parameters, dead=", ".join(DEAD_TENSORS))
         save_policy(model, values.directory, card, world=Provenance((RLBENCH,), ("panda",)))
@@ -55,16 +52,6 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"cannot write {values.directory}: {error.strerror or error}") from error
     sys.stdout.write(f"wrote {values.directory}: {parameters} parameters, official behaviour, sentences read by CLIP\n")
     return 0
-
-
-def _imported(values: argparse.Namespace) -> MiniDiffuser:
-    """The network of the published file; where that cannot be read, no empty directory is left behind."""
-    try:
-        return import_official(values.file)
-    except Exception:
-        with suppress(OSError):
-            values.directory.rmdir()
-        raise
 
 
 def _check_target(directory: Path, force: bool) -> None:

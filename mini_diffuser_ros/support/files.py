@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -93,6 +93,24 @@ def make_writable(folder: str | os.PathLike[str], option: str) -> None:
         raise UnwritableError(
             f"{option} {folder}: cannot be written into ({_reason(error)}); choose another place"
         ) from error
+
+
+@contextmanager
+def output_folder(folder: str | os.PathLike[str], option: str) -> Iterator[None]:
+    """:func:`make_writable`; where the block raises, a folder that was not there before and is empty goes again.
+
+    Raises:
+        UnwritableError: if the folder cannot be made or written into.
+    """
+    was_there = Path(folder).is_dir()
+    make_writable(folder, option)
+    try:
+        yield
+    except BaseException:
+        if not was_there:
+            with suppress(OSError):
+                Path(folder).rmdir()
+        raise
 
 
 def try_writing(folder: str | os.PathLike[str]) -> None:
