@@ -102,7 +102,7 @@ def output_folder(folder: str | os.PathLike[str], option: str) -> Iterator[None]
     Raises:
         UnwritableError: if the folder cannot be made or written into.
     """
-    was_there = Path(folder).is_dir()
+    was_there = os.path.isdir(folder)  # False, too, of a name that is too long
     make_writable(folder, option)
     try:
         yield
