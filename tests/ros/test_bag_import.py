@@ -215,7 +215,9 @@ def test_runs_of_the_stack_that_succeeded_are_episodes(tmp_path: Path, capsys: p
 def test_runs_in_simulation_are_kept_if_the_world_confirms_them(tmp_path: Path) -> None:
     bag = tmp_path / "runs.mcap"
     session = Session(bag)
+    session.time -= 600.0  # what was latched long before comes first
     session.write("sim/task", String(data="press_button"))
+    session.time += 600.0
     session.go_on(0.5)
     for number, success in ((1, False), (2, True)):
         session.write("sim/success", Bool(data=success))

@@ -31,7 +31,8 @@ from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.settings import unknown_name
 
-PEEK = 5.0  # seconds at the beginning of a bag in which every topic that it needs is heard
+PEEK = 5.0  # seconds of a bag, without those for which nobody said anything, in which every topic is heard again
+LONGEST_GAP = 0.2  # seconds of silence that count
 TF_TIMEOUT = 0.5  # seconds to wait for the TF of an image, as recorder_node
 CONFIRM_TIMEOUT = 3.0  # seconds after a run within which the simulated world may confirm it, as recorder_node
 JOINTS = "/joint_states"
@@ -268,13 +269,16 @@ class _Importing:
 
 
 def _topics(path: Path, cut_off: bool) -> dict[str, str]:
-    """Topic to type, of the first seconds of a bag."""
+    """Topic to type, of a bag up to where nothing new has been heard for some seconds."""
     found: dict[str, str] = {}
-    first: int | None = None
+    quiet, before = 0.0, 0
     for message in read_bag(path, cut_off=cut_off):
-        first = message.stamp if first is None else first
-        found[message.channel.topic] = message.channel.type_name
-        if message.stamp - first > PEEK * NANOSECONDS:
+        if message.channel.topic not in found:
+            found[message.channel.topic], quiet = message.channel.type_name, 0.0
+        # What was latched long before comes first, and a recorder may have paused.
+        quiet += min(max((message.stamp - before) / NANOSECONDS, 0.0), LONGEST_GAP)
+        before = message.stamp
+        if quiet > PEEK:
             break
     if not found:
         raise DataError(f"{path}: holds no message of ROS 2")
