@@ -17,14 +17,15 @@ import numpy as np
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, positional
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.data.bags.reader import read_bag
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import to_mapping
 
-DESCRIPTION = """Copies each path (demonstrations of any kind, a policy directory, a cell's file), damages one file of
-the copy at random (bits flipped, cut off, zeros, blocks swapped, bytes appended), reads all of it and compares with
-what it was. refused: in one line; same: what it was; other: taken for something else; crashed: any other end.
+DESCRIPTION = """Copies each path (demonstrations of any kind, a policy directory, a cell's file, a bag), damages one
+file of the copy at random (bits flipped, cut off, zeros, blocks swapped, bytes appended), reads all of it and compares
+with what it was. refused: in one line; same: what it was; other: taken for something else; crashed: any other end.
 Use sets of few episodes: each is read from end to end for every damage."""
 
 Damage = Callable[[bytearray, random.Random], None]
@@ -35,7 +36,7 @@ class CorruptionSetting:
     """What to damage.
 
     Attributes:
-        paths: demonstrations, policy directories, files of cells.
+        paths: demonstrations, policy directories, files of cells, bags.
         trials: damages of each path.
         seed: of the damages.
     """
@@ -178,6 +179,8 @@ def _files(path: Path) -> list[Path]:
 def _contents(path: Path) -> Iterator[Any]:
     if path.suffix in (".yaml", ".yml"):
         yield to_mapping(read_cell(path))
+    elif path.suffix == ".mcap":
+        yield from ((message.channel, message.stamp, message.data) for message in read_bag(path))
     elif (path / CONFIG_FILE).exists():
         policy = load_policy(path)
         yield (policy.config, policy.fusion, policy.tasks)

@@ -10,6 +10,8 @@ import torch
 
 from mini_diffuser_ros.bench.corruptions import DAMAGES, damage_one, digest_of
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
+from mini_diffuser_ros.data.bags.mcap import Channel
+from mini_diffuser_ros.data.bags.writer import BagWriter
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 from mini_diffuser_ros.records import CameraView, Cloud, Episode, FusionConfig, Keyframe
@@ -49,7 +51,17 @@ def checkpoint(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("make", "trials"), [(recordings, 120), (converted, 120), (checkpoint, 40)])
+def bag(folder: Path) -> Path:
+    pytest.importorskip("mcap.writer")
+    folder.mkdir()
+    writer = BagWriter(folder / "run.mcap", {})
+    for number in range(40):
+        writer.add(Channel("/said", "std_msgs/msg/String", "string data\n", ""), bytes([number]) * 500, number)
+    writer.close()
+    return writer.path
+
+
+@pytest.mark.parametrize(("make", "trials"), [(recordings, 120), (converted, 120), (checkpoint, 40), (bag, 120)])
 def test_no_damage_is_taken_for_other_data(tmp_path: Path, make: Callable[[Path], Path], trials: int) -> None:
     path = make(tmp_path / "made")
     original, rng = digest_of(path), random.Random(7)
