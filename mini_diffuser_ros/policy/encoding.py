@@ -79,6 +79,14 @@ class SentenceEncoder(ABC):
         self._remembered.move_to_end(words)
         return self._remembered[words]
 
+    def check(self, sentence: str) -> None:
+        """Refuse what :meth:`__call__` would refuse, without computing anything.
+
+        Raises:
+            TextError: the sentence is empty or too long.
+        """
+        self._checked_tokens(_single_spaced(sentence))
+
     def many(self, sentences: Sequence[str], threads: int = 1) -> Iterator[tuple[str, Tensor]]:
         """Each sentence with its token states, in any order; faster than one by one, and not remembered.
 

@@ -114,6 +114,14 @@ def without_empty_scenes(
     return usable, faulty
 
 
+def single_demonstration(task: str) -> str:
+    """What is wrong with a task of a single demonstration, of which one is to be held out."""
+    return (
+        f"task {task!r} has a single demonstration, one to train on and one to hold out for validation are needed; "
+        "record more or set data.validation_share to 0"
+    )
+
+
 def split(
     demonstrations: Sequence[Demonstration], share: float, seed: int
 ) -> tuple[list[Demonstration], list[Demonstration]]:
@@ -128,10 +136,7 @@ def split(
     for task in sorted({demonstration.task for demonstration in demonstrations}):
         mine = [index for index, demonstration in enumerate(demonstrations) if demonstration.task == task]
         if share and len(mine) < 2:
-            raise DatasetError(
-                f"task {task!r} has a single demonstration, one to train on and one to hold out for validation are "
-                "needed; record more or set data.validation_share to 0"
-            )
+            raise DatasetError(single_demonstration(task))
         count = min(len(mine) - 1, max(1, round(share * len(mine)))) if share else 0
         held_out.update(np.random.default_rng(seed).permutation(mine)[:count].tolist())
     training = [demonstration for index, demonstration in enumerate(demonstrations) if index not in held_out]

@@ -30,7 +30,7 @@ from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode, Provenance
 from mini_diffuser_ros.support.settings import to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig
-from mini_diffuser_ros.training.errors import DatasetError
+from mini_diffuser_ros.training.errors import DatasetError, all_of
 
 log = logging.getLogger(__name__)
 
@@ -107,12 +107,16 @@ class SurveyedEpisode:
     Attributes:
         stored: where it is.
         task: task name.
+        sentences: paraphrases of its instruction.
+        keyframes: how many.
         digest: of its content, 32 bytes.
         world: in which it was made.
     """
 
     stored: StoredEpisode
     task: str
+    sentences: tuple[str, ...]
+    keyframes: int
     digest: bytes
     world: Provenance
 
@@ -153,8 +157,9 @@ def survey_demonstrations(data: DataConfig) -> Survey:
         data: which data set, what of it, and what to do about episodes that cannot be read.
 
     Raises:
-        DataError: if there is no data set, or one of its episodes is unreadable and ``data.skip_bad`` is off.
-        DatasetError: if there are no episodes, or a task is unknown.
+        DataError: if there is no data set.
+        DatasetError: if there are no episodes, a task is unknown, or episodes are unreadable and ``data.skip_bad`` is
+            off.
     """
     episodes = _open(data)
     surveyed, unreadable = _survey(episodes, data.skip_bad)
@@ -217,17 +222,18 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], 
     """The episodes that can be opened, and one line for each that cannot.
 
     Raises:
-        DataError: at the first that cannot, unless those are to be skipped.
+        DatasetError: naming those that cannot, unless those are to be skipped.
     """
     surveyed, unreadable = [], []
     for stored in episodes.stored:
         try:
             episode = stored.read()
-            surveyed.append(SurveyedEpisode(stored, episode.task, stored.digest(), episode.provenance))
+            said = (episode.task, tuple(episode.sentences), len(episode.keyframes))
+            surveyed.append(SurveyedEpisode(stored, *said, stored.digest(), episode.provenance))
         except DataError as error:
-            if not skip_bad:
-                raise
             unreadable.append(str(error))
+    if unreadable and not skip_bad:
+        raise DatasetError(all_of(unreadable))
     return surveyed, unreadable
 
 

@@ -1,5 +1,7 @@
 """What can go wrong in training through the user's doing; every message is one line that names thing and remedy."""
 
+from collections.abc import Sequence
+
 from mini_diffuser_ros.support.errors import UserError
 
 
@@ -25,3 +27,15 @@ class GpuMemoryError(UserError, RuntimeError):
     """The GPU's memory does not suffice; names the fields that help and what was reached."""
 
     exit_code = 1
+
+
+MOST_NAMED = 4
+"""Faults that are told in one line; of more, how many there are."""
+
+
+def all_of(faults: Sequence[str]) -> str:
+    """Several faults on one line."""
+    if len(faults) == 1:
+        return faults[0]
+    more = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
+    return f"{len(faults)} things will not work: {'; '.join(faults[:MOST_NAMED])}{more}"

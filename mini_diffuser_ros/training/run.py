@@ -25,6 +25,7 @@ from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
 from mini_diffuser_ros.training.demonstrations import Demonstration, fuse_demonstrations, survey_demonstrations
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
+from mini_diffuser_ros.training.foresight import check_training
 from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
 from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
@@ -53,8 +54,9 @@ def train(config: TrainConfig, continue_anyway: bool = False) -> TrainingOutcome
     with joined_processes(device) as processes, ExitStack() as held:
         if processes.leads:
             # Before the images are fused, which takes minutes.
-            _open_outputs(config)
+            make_writable(config.out, "out")
             held.enter_context(Hold(Path(config.out) / _LOCK, f"the training in {config.out}"))
+            _open_outputs(config)
         return _train_joined(config, device, processes, continue_anyway)
 
 
@@ -115,9 +117,10 @@ def _prepare(
     started = time.perf_counter()
     survey = survey_demonstrations(data)
     digests = [episode.digest for episode in survey.episodes]
-    encoder = sentence_encoder(model).digest()
-    identity = identity_of(config, model, digests, survey.fusion, encoder, precision_of(config, device))
+    encoder = sentence_encoder(model)
+    identity = identity_of(config, model, digests, survey.fusion, encoder.digest(), precision_of(config, device))
     stages = _stages(config, identity, continue_anyway)
+    check_training(config, model, survey, encoder, device, processes)
     collection = fuse_demonstrations(survey, data, cache, progress=processes.leads)
     usable, empty = without_empty_scenes(collection.demonstrations, model, data.skip_bad)
     fused = time.perf_counter()
@@ -188,7 +191,7 @@ def _open_outputs(config: TrainConfig) -> None:
         UnwritableError: if that is not possible, naming the field of the recipe.
     """
     out, policy = Path(config.out), config.policy_directory
-    for folder in (out, CheckpointStore(out, config.checkpoint.keep).root, out / TENSORBOARD):
+    for folder in (CheckpointStore(out, config.checkpoint.keep).root, out / TENSORBOARD):
         make_writable(folder, "out")
     for name in (RECIPE, METRICS):
         expect_output(out / name, "out")

@@ -1,0 +1,120 @@
+"""What will not work, said before the first cloud is fused: all of it in one line, not one thing after another."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
+from mini_diffuser_ros.policy.encoding import SentenceEncoder
+from mini_diffuser_ros.policy.errors import TextError
+from mini_diffuser_ros.support.settings import SettingsError
+from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.dataset import single_demonstration
+from mini_diffuser_ros.training.demonstrations import Survey
+from mini_diffuser_ros.training.errors import TrainingError, all_of
+from mini_diffuser_ros.training.processes import Processes
+
+_BYTES = 4  # of a weight
+_STEPPED = 5  # numbers of a weight while it is trained: itself, its gradient, average and two moments
+_KEPT = 4  # numbers of a weight in a checkpoint: all of those but the gradient
+
+
+def check_training(
+    config: TrainConfig,
+    network: MiniDiffuserConfig,
+    survey: Survey,
+    encoder: SentenceEncoder,
+    device: torch.device,
+    processes: Processes,
+) -> None:
+    """Refuse a training that cannot reach its end, as far as data and recipe tell.
+
+    Args:
+        config: the recipe.
+        network: the network's configuration.
+        survey: of the data set.
+        encoder: of the network.
+        device: where it would train.
+        processes: of the training.
+
+    Raises:
+        TrainingError: with everything that will not work.
+    """
+    faults = [
+        *_of_sentences(survey, encoder),
+        *_of_episodes(survey, config.data.validation_share),
+        *_of_recipe(config, network, survey, processes),
+        *_of_room(config, network, device),
+    ]
+    if faults:
+        raise TrainingError(all_of(faults))
+
+
+def _of_sentences(survey: Survey, encoder: SentenceEncoder) -> Iterator[str]:
+    first = {sentence: one.stored.source for one in reversed(survey.episodes) for sentence in one.sentences}
+    for sentence, source in sorted(first.items()):
+        try:
+            encoder.check(sentence)
+        except TextError as error:
+            yield f"{source}: {error}; shorten it, or set model.overrides.text.max_tokens"
+
+
+def _of_episodes(survey: Survey, validation_share: float) -> Iterator[str]:
+    for one in survey.episodes:
+        if one.keyframes < 2:
+            yield f"{one.stored.source}: {one.keyframes} keyframes, an episode needs at least two"
+        if not one.sentences:
+            yield f"{one.stored.source}: no sentence, an episode needs at least one"
+    counts = Counter(one.task for one in survey.episodes)
+    if validation_share:
+        yield from (single_demonstration(task) for task, count in sorted(counts.items()) if count == 1)
+
+
+def _of_recipe(config: TrainConfig, network: MiniDiffuserConfig, survey: Survey, processes: Processes) -> Iterator[str]:
+    try:
+        processes.slots(config.batch.scenes)
+    except SettingsError as error:
+        yield str(error)
+    if config.shards > 1 and network.layers.dropout:
+        yield "shards is above 1 with dropout in the network; set shards to 1 or model.overrides.layers.dropout to 0"
+    if survey.fusion is not None:
+        ours, theirs = survey.fusion.workspace, network.scene.workspace
+        low = [max(pair) for pair in zip(ours.lower, theirs.lower, strict=True)]
+        high = [min(pair) for pair in zip(ours.upper, theirs.upper, strict=True)]
+        if any(a >= b for a, b in zip(low, high, strict=True)):
+            yield (
+                f"the clouds, which lie in {ours}, have no point in the network's workspace {theirs}; set "
+                "model.overrides.scene.workspace, or data.fusion.workspace"
+            )
+
+
+def _of_room(config: TrainConfig, network: MiniDiffuserConfig, device: torch.device) -> Iterator[str]:
+    """Memory of the GPU and room on the disk that the weights alone need, whatever the clouds take."""
+    with torch.device("meta"):
+        weights = sum(one.numel() for one in MiniDiffuser(network).parameters())
+    out = Path(config.out)
+    # The latest ones, the best, and the one that is being written.
+    needed = _BYTES * weights * _KEPT * (config.checkpoint.keep + 2)
+    free = shutil.disk_usage(out).free
+    if free < needed and not any(out.glob("checkpoints/step_*")):
+        yield (
+            f"out {out}: {_megabytes(free)} free, and checkpoints of {weights:,} weights take {_megabytes(needed)}; "
+            f"choose another out, or lower checkpoint.keep ({config.checkpoint.keep})"
+        )
+    if device.type == "cuda":
+        room = torch.cuda.mem_get_info(device)[0]
+        needed = _BYTES * weights * _STEPPED
+        if room < needed:
+            yield (
+                f"the GPU has {_megabytes(room)} free, and {weights:,} weights take {_megabytes(needed)} before any "
+                f"cloud does; take a smaller model.preset ({config.model.preset}), or end what else is on it"
+            )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
