@@ -95,15 +95,15 @@ def _refuse_others(values: argparse.Namespace, names: tuple[str, ...], kind: str
 
 def _import_lerobot(values: argparse.Namespace) -> int:
     readings = list(lerobot_episodes(values.path, values.robot, values.mapping))
-    into = IncomingFolder(values.destination)
     added, faults = 0, []
-    for read in tqdm(readings, desc="importing", unit="episode", disable=None):
-        try:
-            added += into.add(read()) is not None
-        except DataError as error:
-            if not values.skip_bad:
-                raise DataError(f"{error} (--skip-bad goes on)") from error
-            faults.append(str(error))
+    with IncomingFolder(values.destination) as into:
+        for read in tqdm(readings, desc="importing", unit="episode", disable=None):
+            try:
+                added += into.add(read()) is not None
+            except DataError as error:
+                if not values.skip_bad:
+                    raise DataError(f"{error} (--skip-bad goes on)") from error
+                faults.append(str(error))
     _tell(added, len(readings), len(readings) - added - len(faults), values.destination)
     for fault in faults:
         sys.stderr.write(f"skipped {fault}\n")
@@ -128,8 +128,10 @@ def _import_bag(values: argparse.Namespace) -> int:
         cut_off=bool(values.cut_off),
         skip_bad=values.skip_bad,
     )
-    into = IncomingFolder(values.destination)
-    with tqdm(desc="importing", unit=" s of the bag", disable=None, bar_format="{desc}: {n:.1f}{unit}") as bar:
+    with (
+        IncomingFolder(values.destination) as into,
+        tqdm(desc="importing", unit=" s of the bag", disable=None, bar_format="{desc}: {n:.1f}{unit}") as bar,
+    ):
         outcome = import_bag(values.path, into, request, lambda seconds: bar.update(seconds - bar.n))
     for line in outcome.left_out:
         sys.stderr.write(f"left out {line}\n")

@@ -28,6 +28,7 @@ from mini_diffuser_ros.data.bags.mcap import Channel
 from mini_diffuser_ros.data.bags.reader import read_bag
 from mini_diffuser_ros.data.bags.writer import BagWriter
 from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.data.exchange.incoming import IncomingFolder
 from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
 from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image, stamp_from_seconds
@@ -184,6 +185,18 @@ def test_an_arm_led_by_hand_gives_one_episode_once(
     assert "added 1 of 1" in capsys.readouterr().out
     assert len(imported(bag, tmp_path, *LED)) == 1
     assert "added 0 of 1 episodes" in capsys.readouterr().out
+    assert [file.name for file in sorted(tmp_path.iterdir())] == [".numbers", "stack_the_cups-000000.zip"]
+
+
+def test_one_imports_into_a_folder_and_what_a_killed_one_left_is_removed(
+    led: tuple[Path, Shown], tmp_path: Path
+) -> None:
+    left = tmp_path / ".import" / "recorded"
+    left.mkdir(parents=True)
+    (left / "stack_the_cups-000007.zip").write_bytes(b"half")
+    with IncomingFolder(tmp_path), pytest.raises(DataError, match="is being written by process"):
+        main([str(led[0]), str(tmp_path), *LED])
+    assert len(imported(led[0], tmp_path, *LED)) == 1
     assert [file.name for file in sorted(tmp_path.iterdir())] == [".numbers", "stack_the_cups-000000.zip"]
 
 

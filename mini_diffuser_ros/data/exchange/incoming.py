@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
 from mini_diffuser_ros.data.errors import DataError
@@ -18,6 +18,9 @@ from mini_diffuser_ros.data.formats.recordings import RecordedEpisode, find_epis
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode
 from mini_diffuser_ros.support.files import flush_folder, whole_file
+from mini_diffuser_ros.support.holding import HeldError, Hold
+
+_LOCK, _WORKPLACE = ".importer", ".import"  # file that is locked, and folder of what is not yet an episode
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,36 @@ def no_cloud() -> Cloud:
 
 
 class IncomingFolder:
-    """Adds episodes to a folder of recordings.
+    """Adds episodes to a folder of recordings, alone, until :meth:`close` or the end of a ``with`` block.
 
     Args:
-        path: the folder; made if missing.
+        path: the folder; made if missing. What a killed importer has left there is removed.
 
     Raises:
-        DataError: if it cannot be made or read.
+        DataError: if it cannot be made or read, or others import into it.
     """
 
     def __init__(self, path: Path) -> None:
         self._store = EpisodeStore(path)
+        try:
+            self._hold = Hold(path / _LOCK, f"the folder of recordings {path}")
+        except HeldError as error:
+            raise DataError(str(error)) from None
+        except OSError as error:
+            raise DataError(f"cannot write into {path}: {error.strerror or error}") from error
+        shutil.rmtree(path / _WORKPLACE, ignore_errors=True)
         there = find_episodes(path, None, None)
         self._known = {stored.digest() for stored in there.stored} if there else set()
+
+    def close(self) -> None:
+        """Let others import into it."""
+        self._hold.release()
+
+    def __enter__(self) -> IncomingFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add(self, incoming: IncomingEpisode) -> Path | None:
         """Write an episode.
@@ -76,8 +96,8 @@ class IncomingFolder:
         """
         check_task(incoming.episode.task)
         try:
-            with TemporaryDirectory(dir=self._store.path, prefix=".import-") as folder:
-                file = Path(folder) / "episode.zip"
+            with self.workplace() as folder:
+                file = folder / "episode.zip"
                 with whole_file(file) as partial, partial.open("wb") as stream:
                     write_images(stream, incoming.episode, incoming.robot, incoming.frame)
                 written = RecordedEpisode(file, FusionConfig())
@@ -93,12 +113,15 @@ class IncomingFolder:
         Raises:
             DataError: if it cannot be made.
         """
+        folder = self._store.path / _WORKPLACE
         try:
-            folder = TemporaryDirectory(dir=self._store.path, prefix=".import-")
+            folder.mkdir()
         except OSError as error:
             raise DataError(f"cannot write into {self._store.path}: {error.strerror or error}") from error
-        with folder as name:
-            yield Path(name)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def adopt(self, file: Path) -> Path | None:
         """Give an episode file that was recorded in a :meth:`workplace` its number.
