@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import torch
 from ament_index_python.packages import get_package_share_directory
 
+from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.errors import DataError
+from mini_diffuser_ros.nodes.bags.clouds_of_images import CloudsOfImages, RecordedCell
 from mini_diffuser_ros.nodes.bags.recorded_decisions import DecisionInBag, recorded_decisions
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.policy.arithmetic import arithmetic_of
@@ -30,6 +32,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("bag", type=Path, help="an MCAP file of record:=bag, or the folder of 'ros2 bag record -a'")
     parser.add_argument("--checkpoint", metavar="DIR", help="the policy that decided (default: the shipped one)")
     parser.add_argument("--device", help="where to compute (default: as it was: cpu or cuda)")
+    parser.add_argument("--from-images", action="store_true", help="make each cloud again, too, of the images")
+    parser.add_argument("--cell", type=Path, metavar="FILE", help="with --from-images: with the lenses of the cameras")
     parser.add_argument("--cut-off", action="store_true", help="take what there is of a bag that ends early")
     values = parser.parse_args(arguments)
     found = recorded_decisions(values.bag, values.cut_off)
@@ -41,15 +45,33 @@ def main(arguments: list[str]) -> int:
     _check_decided_by(checkpoint, found)
     device = values.device or next((one.decision.arithmetic.device for one in found if one.decision), "cpu")
     policy = load_policy(checkpoint, _usable(device))
+    made = _made_of_images(values.bag, values.cell, policy, found, values.cut_off) if values.from_images else None
     same = 0
     for number, one in enumerate(found, start=1):
         problems = list(_problems(policy, one))
+        if made is not None and one.cloud not in made:
+            problems.append("its cloud does not come out of the images")
         same += not problems
         seconds = (one.stamp - found[0].stamp) / 1e9
         said = "; ".join(problems) or "the same to the bit"
         sys.stdout.write(f"{number} of {len(found)}, {seconds:.1f} s, {one.sentence[:80]!r}: {said}\n")
     sys.stdout.write(f"{same} of {len(found)} decisions come out the same to the bit\n")
     return 0 if same == len(found) else 1
+
+
+def _made_of_images(
+    bag: Path, cell: Path | None, policy: Policy, found: list[DecisionInBag], cut_off: bool
+) -> Collection[str]:
+    """Digests of the clouds that come out of the images to the bit.
+
+    Raises:
+        UserError: the bag does not say of which cameras and robot, or the policy not of which fusion.
+    """
+    if policy.fusion is None:
+        raise PolicyError("the checkpoint does not say by which fusion its clouds are made: leave out --from-images")
+    recorded = RecordedCell.of_bag(bag, None if cell is None else read_cell(cell))
+    wanted = {one.cloud: one.cloud_stamp for one in found}
+    return CloudsOfImages(bag, found[0].namespace, recorded, policy.fusion, wanted, cut_off).make()
 
 
 def _usable(device: str) -> torch.device:

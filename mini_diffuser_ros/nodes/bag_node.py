@@ -10,7 +10,7 @@ from action_msgs.msg import GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.msg import KeyframeModes, SpeedState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 from std_msgs.msg import Bool, String
@@ -34,6 +34,10 @@ from mini_diffuser_ros.nodes.ros.qos import LATCHED
 INSTRUCTION = "mini_diffuser/active_instruction"
 STATUS = "mini_diffuser/execute/_action/status"
 CLOSING_TIMEOUT = 4.0  # seconds that the end of the process waits for what is to be written
+# As sensors publish, and more than what comes while a busy machine keeps this node waiting: half a second.
+IMAGES = QoSProfile(depth=15, reliability=ReliabilityPolicy.BEST_EFFORT)
+SENSORS = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
+CLOUDS = QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT)
 STATES = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # of every broadcaster
 
 
@@ -48,24 +52,30 @@ class BagNode(ManagedNode):
         parameters = Parameters(self)
         cell = cell_from(self, parameters)
         cameras = cameras_from(parameters, cell, "names of the cameras to record")
+        robot = parameters.text("robot", cell.robot if cell else "panda", "robot description, to be told in the bags")
         folder = Path(parameters.text("folder", "bags", "directory of the bags"))
         tail = parameters.number("tail", 2.0, "seconds after a run that still go into its bag", 0.0, 60.0)
         memory = parameters.integer("memory", 256, "MB that may wait for the disk before images are dropped", 1, 16384)
         self._exit_on_done = parameters.flag("exit_on_done", False, "end when the first run has been written")
         color, depth = transports_from_parameters(parameters)
-        about = {"cameras": ",".join(cameras), "namespace": self.get_namespace()}
+        about = {
+            "cameras": ",".join(cameras),
+            "robot": robot,
+            "color_transport": color.suffix,
+            "depth_transport": depth.suffix,
+        }
         self._bags = RunBags(folder, about, tail, memory * 1_000_000, self._tell)
         self._run = FollowedRun()
         # One group: what comes first is written first.
         self._group = MutuallyExclusiveCallbackGroup()
         for name in cameras:
-            self._record(color.message, f"{name}/{COLOR_TOPIC}{color.suffix}", qos_profile_sensor_data)
-            self._record(depth.message, f"{name}/{DEPTH_TOPIC}{depth.suffix}", qos_profile_sensor_data)
-            self._record(CameraInfo, f"{name}/{INFO_TOPIC}", qos_profile_sensor_data)
+            self._record(color.message, f"{name}/{COLOR_TOPIC}{color.suffix}", IMAGES)
+            self._record(depth.message, f"{name}/{DEPTH_TOPIC}{depth.suffix}", IMAGES)
+            self._record(CameraInfo, f"{name}/{INFO_TOPIC}", IMAGES)
         for kind, topic, qos in (
-            (JointState, "joint_states", qos_profile_sensor_data),
-            (PointCloud2, CLOUD_TOPIC, qos_profile_sensor_data),
-            (TFMessage, "/tf", QoSProfile(depth=100)),
+            (JointState, "joint_states", SENSORS),
+            (PointCloud2, CLOUD_TOPIC, CLOUDS),
+            (TFMessage, "/tf", QoSProfile(depth=500)),
             (TFMessage, "/tf_static", STATES),
             (KeyframeModes, "mini_diffuser/modes", QoSProfile(depth=10)),
             (GoalStatusArray, "mini_diffuser/move_to_keyframe/_action/status", LATCHED),

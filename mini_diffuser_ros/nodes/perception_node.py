@@ -264,7 +264,9 @@ class PerceptionNode(ManagedNode):
             return None
         robot = self._robot if self._filter_robot else None
         try:
-            positions = None if robot is None else self._joint_positions(list(views.values()))
+            stamps = [view.stamp for view in views.values()]
+            names = self._robot.arm_joint_names
+            positions = None if robot is None else self._joints.positions_at_each(stamps, names, self._joint_gap)
             cloud = fuse_views(list(views.values()), self._fusion, robot, positions)
             if robot is not None:  # which would be in it, and would be remembered wherever it was
                 at = self._joints.positions_at(cloud.stamp, robot.arm_joint_names, self._joint_gap)
@@ -326,16 +328,6 @@ class PerceptionNode(ManagedNode):
         """Whether the arm rests, as far as anybody says; a person before the cameras may not."""
         motions = self._joints.motions(self._robot.arm_joint_names).values()
         return all(motion.speed < RESTING_SPEED for motion in motions)
-
-    def _joint_positions(self, views: Sequence[CameraView]) -> Mapping[str, float] | Sequence[Mapping[str, float]]:
-        """Where the joints were when each view was taken; one mapping for all if that is the same.
-
-        Raises:
-            StaleJointsError: if that is not known.
-        """
-        names = self._robot.arm_joint_names
-        positions = [self._joints.positions_at(view.stamp, names, self._joint_gap) for view in views]
-        return positions[0] if all(one == positions[0] for one in positions) else positions
 
     def _view(self, frame: ImageFrame, base_from_camera: Pose) -> CameraView | None:
         """The frame as a record, or None if it cannot be used, which then shows on /diagnostics."""

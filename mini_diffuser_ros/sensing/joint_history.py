@@ -251,6 +251,13 @@ class JointHistory:
             )
         return positions
 
+    def positions_at_each(
+        self, stamps: Sequence[float], names: Sequence[str], max_gap: float
+    ) -> dict[str, float] | list[dict[str, float]]:
+        """As :meth:`positions_at`, for each of several times; one mapping for all if that is the same."""
+        positions = [self.positions_at(stamp, names, max_gap) for stamp in stamps]
+        return positions[0] if all(one == positions[0] for one in positions) else positions
+
     def _check_age(self, names: Sequence[str], now: float, max_age: float) -> None:
         missing = [name for name in names if name not in self._newest]
         if missing:

@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from mini_diffuser_ros.data.bags.reader import read_bag
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message
+from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 
 from .arm import GUARD_PATIENCE, LEFT, PATIENCE, RIGHT
 from .conftest import ANSWER, DISCOVERY, LATCHED, Peer, Process
@@ -42,7 +43,9 @@ def stack(start: Callable[..., Process], checkpoint: Path, modes: list[Any]) -> 
     instruction = "stack the red block on the green block"
     return {
         "sim": start("sim_node", image_size=128, instruction=f"'{instruction}'"),
-        "perception": start("perception_node", cameras="[front, left_shoulder, wrist, rear]", max_image_age=5.0),
+        "perception": start(
+            "perception_node", cameras="[front, left_shoulder, wrist, rear]", max_image_age=5.0, checkpoint=checkpoint
+        ),
         "guard": start("guard_node", **GUARD_PATIENCE),
         "motion": start("motion_node", client_timeout=4.0, **PATIENCE),
         # An untrained policy asks for much that is refused; that need not take long.
@@ -89,7 +92,7 @@ def test_a_sentence_goes_into_a_bag_of_which_the_same_decisions_come_out_to_the_
 ) -> None:
     pytest.importorskip("mcap.writer")
     cameras = ("front", "left_shoulder", "wrist")
-    recorder = start("bag_node", folder=tmp_path, cameras=f"[{', '.join(cameras)}]", tail=0.0)
+    recorder = start("bag_node", folder=tmp_path, cameras=f"[{', '.join(cameras)}]", tail=0.5)
     peer.await_that(lambda: "each run goes into a bag" in recorder.said())
     sentence, count = "press the white button", 0
 
@@ -104,12 +107,10 @@ def test_a_sentence_goes_into_a_bag_of_which_the_same_decisions_come_out_to_the_
     peer.await_that(is_written)
     recorder.end()
     [path] = tmp_path.glob("*_press_the_white_button.mcap")
-    said = subprocess.run(
-        [sys.executable, "-m", "mini_diffuser_ros.commands.main", "decide", path, "--checkpoint", checkpoint],
-        capture_output=True,
-        text=True,
-        timeout=DISCOVERY,
-    )
+    # Clouds of an untrained policy are made by nobody's fusion.
+    images_too = ["--from-images"] if read_checkpoint(checkpoint).fusion else []
+    command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "decide", path, "--checkpoint", checkpoint]
+    said = subprocess.run([*command, *images_too], capture_output=True, text=True, timeout=DISCOVERY)
     assert said.returncode == 0, said.stdout + said.stderr
     assert said.stdout.splitlines()[-1] == f"{count} of {count} decisions come out the same to the bit"
     images = {f"/{name}/{topic}" for name in cameras for topic in (COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC)}

@@ -23,6 +23,14 @@ def test_positions_between_two_states_are_interpolated_and_publishers_are_merged
     assert history.positions_at(10.025, ["a"], 0.05) == pytest.approx({"a": 0.25, "b": 1.5, "finger": 0.04})
 
 
+def test_of_several_times_there_is_one_answer_while_the_arm_rests_and_one_for_each_while_it_moves() -> None:
+    history = JointHistory()
+    for stamp, position in ((0.0, 1.0), (0.1, 1.0), (0.2, 2.0)):
+        history.add(["joint"], [position], [], stamp, stamp)
+    assert history.positions_at_each([0.02, 0.08], ["joint"], 0.1) == {"joint": 1.0}
+    assert history.positions_at_each([0.0, 0.2], ["joint"], 0.1) == [{"joint": 1.0}, {"joint": 2.0}]
+
+
 def test_the_nearest_state_counts_a_little_beyond_what_is_known_and_no_further() -> None:
     history = JointHistory()
     add(history, ["a"], [1.0], 10.0)

@@ -7,6 +7,9 @@ from types import ModuleType
 
 from mini_diffuser_ros.data.errors import DataError
 
+ABOUT = "mini_diffuser"
+"""Name of the metadata record that says how a bag of ours was recorded."""
+
 
 @dataclass(frozen=True)
 class Channel:

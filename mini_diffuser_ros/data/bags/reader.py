@@ -6,11 +6,12 @@ import os
 import re
 import struct
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mini_diffuser_ros.data.bags.mcap import Channel, require_mcap
+from mini_diffuser_ros.data.bags.mcap import ABOUT, Channel, require_mcap
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.support.errors import one_line
 
@@ -70,17 +71,45 @@ def read_bag(
     require_mcap()
     for file in bag_files(path):
         try:
-            with file.open("rb") as stream:
+            with _errors_named(file), file.open("rb") as stream:
                 yield from _messages(_File(stream), _Channels(topics, types))
         except EOFError as error:
             if not cut_off:
                 raise DataError(f"{file}: {error}; --cut-off takes what is there") from error
-        except OSError as error:
-            raise DataError(f"{file}: {error.strerror or one_line(error)}") from error
-        except DataError as error:
-            raise DataError(f"{file}: {error}") from error
-        except _expected_errors() as error:
-            raise DataError(f"{file}: no MCAP file, or damaged: {one_line(error)}") from error
+
+
+def about_bag(path: Path) -> dict[str, str]:
+    """What a bag of ours says about how it was recorded, before its messages; empty for one of others, or
+    where it was cut off before.
+
+    Raises:
+        DataError: as of :func:`read_bag`.
+    """
+    mcap = require_mcap()
+    file = bag_files(path)[0]
+    with suppress(EOFError), _errors_named(file), file.open("rb") as stream:
+        for record in mcap.stream_reader.StreamReader(_File(stream), emit_chunks=True).records:
+            if isinstance(record, mcap.records.Metadata) and record.name == ABOUT:
+                return dict(record.metadata)
+            if isinstance(record, mcap.records.Chunk | mcap.records.Message | mcap.records.DataEnd):
+                break
+    return {}
+
+
+@contextmanager
+def _errors_named(file: Path) -> Iterator[None]:
+    """Have what readers of damaged bytes raise say which file it is, in one line; a file that ends early aside."""
+    damaged = _expected_errors()
+    try:
+        yield
+    except EOFError:
+        raise
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror or one_line(error)}") from error
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+    except damaged as error:
+        raise DataError(f"{file}: no MCAP file, or damaged: {one_line(error)}") from error
 
 
 class _File:

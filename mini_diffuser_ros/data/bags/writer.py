@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mini_diffuser_ros.data.bags.mcap import Channel, require_mcap
+from mini_diffuser_ros.data.bags.mcap import ABOUT, Channel, require_mcap
 
 PROFILE = "ros2"
-ABOUT = "mini_diffuser"  # name of the metadata record that says what was recorded
 CHUNK_BYTES = 4_000_000
 
 

@@ -12,11 +12,12 @@ from sensor_msgs.msg import PointCloud2
 from mini_diffuser_ros.data.bags.reader import read_bag
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.nodes.bags.message_types import message_of, type_name
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message, mode_from_message
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message, mode_from_message, seconds
 from mini_diffuser_ros.policy.arithmetic import Arithmetic
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.running.recorded_decision import RecordedDecision, cloud_digest
 
+MODES_TOPIC = "mini_diffuser/modes"
 MOST_DECISIONS = 10_000  # each keeps its cloud in memory
 
 
@@ -28,12 +29,18 @@ class DecisionInBag:
         stamp: nanoseconds, when it was recorded.
         sentence: that was obeyed.
         checkpoint: digest of the checkpoint that decided.
+        cloud: digest of the cloud that was looked at.
+        cloud_stamp: seconds, of that cloud.
+        namespace: of the stack, e.g. ``/left``; empty for none.
         decision: all of it; None if the bag does not hold the cloud that it was made on.
     """
 
     stamp: int
     sentence: str
     checkpoint: str
+    cloud: str
+    cloud_stamp: float
+    namespace: str
     decision: RecordedDecision | None
 
 
@@ -51,13 +58,21 @@ def recorded_decisions(path: Path, cut_off: bool = False) -> list[DecisionInBag]
     """
     told = []
     for message in read_bag(path, types={type_name(KeyframeModes)}, cut_off=cut_off):
-        told.append((message.stamp, message_of(message)))
+        told.append((message, message_of(message)))
         if len(told) > MOST_DECISIONS:
             raise DataError(f"{path}: holds more than {MOST_DECISIONS} decisions; cut it into parts")
     clouds = _clouds(path, [modes for _, modes in told], cut_off)
     return [
-        DecisionInBag(stamp, modes.instruction, modes.checkpoint, _decision(modes, clouds.get(modes.cloud)))
-        for stamp, modes in told
+        DecisionInBag(
+            message.stamp,
+            modes.instruction,
+            modes.checkpoint,
+            modes.cloud,
+            seconds(modes.header.stamp),
+            message.channel.topic.removesuffix(f"/{MODES_TOPIC}"),
+            _decision(modes, clouds.get(modes.cloud)),
+        )
+        for message, modes in told
     ]
 
 

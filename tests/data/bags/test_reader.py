@@ -17,7 +17,7 @@ from std_msgs.msg import String
 
 from mini_diffuser_ros.data.bags.definitions import fields_of, same_layout
 from mini_diffuser_ros.data.bags.mcap import Channel
-from mini_diffuser_ros.data.bags.reader import MOST_BYTES, BagMessage, bag_files, read_bag
+from mini_diffuser_ros.data.bags.reader import MOST_BYTES, BagMessage, about_bag, bag_files, read_bag
 from mini_diffuser_ros.data.bags.writer import BagWriter
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, message_of, type_name
@@ -55,6 +55,7 @@ def test_messages_come_as_they_were_written(bag: tuple[Path, list[BagMessage]]) 
     assert list(read_bag(path, {"/said"})) == sent[::2]
     assert message_of(sent[-2]) == String(data="press button 39")
     assert message_of(sent[-1]).width == 8
+    assert about_bag(path) == {"cameras": "front"}
 
 
 def read_or_refused(path: Path) -> tuple[list[BagMessage] | None, str]:
@@ -98,6 +99,7 @@ def test_a_bag_that_was_cut_off_is_read_as_far_as_its_chunks_are_whole(
         cut.write_bytes(whole[:size])
         with pytest.raises(DataError, match="cut off"):
             list(read_bag(cut))
+        assert about_bag(cut) in ({}, {"cameras": "front"})
         taken = list(read_bag(cut, cut_off=True))
         assert taken in ([], sent[:42], sent)
     assert taken != []
@@ -147,6 +149,7 @@ def test_topics_that_are_not_of_ros_2_are_named_if_they_are_wanted(tmp_path: Pat
         other.add_message(other.register_channel("/said", "json", schema), 0, b"{}", 0)
         other.finish()
     assert list(read_bag(tmp_path / "other.mcap")) == []
+    assert about_bag(tmp_path / "other.mcap") == {}
     with pytest.raises(DataError, match="/said holds json by jsonschema"):
         list(read_bag(tmp_path / "other.mcap", {"/said"}))
 
