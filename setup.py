@@ -26,8 +26,8 @@ LIBUSB = "libusb-package>=1.0.26"
 OPENCV = "opencv-python-headless>=4.9,<5"
 # For LeRobot's parquet files alone: 50 MB to fetch, 168 MB installed. Its videos need nothing beyond imageio-ffmpeg.
 PYARROW = "pyarrow>=15"
-# For bags alone; it brings lz4 and zstandard: 30 MB installed.
-MCAP = "mcap>=1.2"
+# For bags alone; it brings lz4 and zstandard: 30 MB installed. Writers are flushed since 1.5.
+MCAP = "mcap>=1.5"
 REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", LIBUSB]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,10 +17,11 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 from std_msgs.msg import Bool, String
 from tf2_msgs.msg import TFMessage
 
-from mini_diffuser_ros.data.bags.mcap import Channel, require_mcap
+from mini_diffuser_ros.data.bags.mcap import DISTRIBUTION, Channel, require_mcap
 from mini_diffuser_ros.data.bags.run_bags import Received, RunBags
 from mini_diffuser_ros.data.task_names import task_of
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
+from mini_diffuser_ros.nodes.bags.offered_qos import IN_NUMBERS, offered_qos
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent
@@ -64,6 +66,9 @@ class BagNode(ManagedNode):
             "color_transport": color.suffix,
             "depth_transport": depth.suffix,
         }
+        self._distribution = os.environ.get("ROS_DISTRO", "")
+        if self._distribution in IN_NUMBERS:
+            about[DISTRIBUTION] = self._distribution
         self._bags = RunBags(folder, about, tail, memory * 1_000_000, self._tell)
         self._run = FollowedRun()
         # One group: what comes first is written first.
@@ -98,7 +103,7 @@ class BagNode(ManagedNode):
     def _record(self, kind: Any, topic: str, qos: QoSProfile, before: Callable[[bytes], None] = lambda _: None) -> None:
         """Have a topic recorded; ``before`` is called with each of its messages before that is taken."""
         name = self.resolve_topic_name(topic)
-        channel = Channel(name, type_name(kind), definition_of(kind), _told(qos))
+        channel = Channel(name, type_name(kind), definition_of(kind), offered_qos(qos, self._distribution))
         is_state = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
 
         def take(data: bytes) -> None:
@@ -129,20 +134,6 @@ class BagNode(ManagedNode):
         self.get_logger().info(line)
         if self._exit_on_done:
             self.finish()
-
-
-def _told(qos: QoSProfile) -> str:
-    """What rosbag2 writes of a publisher's QoS, by which it plays a bag."""
-    best_effort = qos.reliability == ReliabilityPolicy.BEST_EFFORT
-    latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
-    never = "{sec: 9223372036, nsec: 854775807}"
-    return (
-        f"- history: keep_last\n  depth: {qos.depth}\n"
-        f"  reliability: {'best_effort' if best_effort else 'reliable'}\n"
-        f"  durability: {'transient_local' if latched else 'volatile'}\n"
-        f"  deadline: {never}\n  lifespan: {never}\n  liveliness: automatic\n"
-        f"  liveliness_lease_duration: {never}\n  avoid_ros_namespace_conventions: false\n"
-    )
 
 
 def main() -> NoReturn:

@@ -10,6 +10,9 @@ from mini_diffuser_ros.data.errors import DataError
 ABOUT = "mini_diffuser"
 """Name of the metadata record that says how a bag of ours was recorded."""
 
+DISTRIBUTION = "ros_distribution"
+"""Field of it: that of ROS 2 as whose bag rosbag2 takes it, where that makes a difference."""
+
 
 @dataclass(frozen=True)
 class Channel:

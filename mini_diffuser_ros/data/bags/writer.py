@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mini_diffuser_ros.data.bags.mcap import ABOUT, Channel, require_mcap
+from mini_diffuser_ros.data.bags.mcap import ABOUT, DISTRIBUTION, Channel, require_mcap
 
 PROFILE = "ros2"
 CHUNK_BYTES = 4_000_000
@@ -35,6 +35,8 @@ class BagWriter:
         )
         self._writer.start(PROFILE)
         self._writer.add_metadata(ABOUT, dict(about))
+        if DISTRIBUTION in about:  # newer ones know by it that QoS is told as that one did
+            self._writer.add_metadata("rosbag2", {"ROS_DISTRO": about[DISTRIBUTION]})
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
 

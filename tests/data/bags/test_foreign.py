@@ -11,14 +11,17 @@ from action_msgs.msg import GoalStatus, GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TransformStamped
 from mini_diffuser_msgs.msg import KeyframeMode, KeyframeModes, SpeedState
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Header, String
 from tf2_msgs.msg import TFMessage
 
-from mini_diffuser_ros.data.bags.mcap import Channel
+from mini_diffuser_ros.data.bags.mcap import DISTRIBUTION, Channel
+from mini_diffuser_ros.data.bags.reader import about_bag
 from mini_diffuser_ros.data.bags.writer import BagWriter
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
+from mini_diffuser_ros.nodes.bags.offered_qos import offered_qos
 from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
 from mini_diffuser_ros.records import Cloud
 
@@ -78,3 +81,26 @@ def test_what_is_said_of_a_file_is_told_by_its_summary(bag: Path) -> None:
     assert summary.statistics.message_count == len(MESSAGES)
     assert {schema.encoding for schema in summary.schemas.values()} == {"ros2msg"}
     assert {channel.message_encoding for channel in summary.channels.values()} == {"cdr"}
+
+
+@pytest.mark.parametrize("distribution", ["", "humble", "jazzy"])
+def test_qos_is_read_by_rosbags_as_it_was(distribution: str) -> None:
+    from rosbags.rosbag2.metadata import parse_qos
+
+    latched = QoSProfile(depth=7, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    sensors = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    for qos in (latched, sensors):
+        [found] = parse_qos(offered_qos(qos, distribution))
+        assert (found.history.name, found.depth, found.liveliness.name) == ("KEEP_LAST", qos.depth, "AUTOMATIC")
+        assert (found.reliability.name == "BEST_EFFORT") is (qos is sensors)
+        assert (found.durability.name == "TRANSIENT_LOCAL") is (qos is latched)
+    assert ("history: 1" in offered_qos(latched, distribution)) is (distribution == "humble")
+
+
+def test_a_bag_for_an_old_distribution_says_of_which(tmp_path: Path) -> None:
+    bag = BagWriter(tmp_path / "run.mcap", {DISTRIBUTION: "humble"})
+    bag.close()
+    with bag.path.open("rb") as stream:
+        told = {one.name: one.metadata for one in reader.make_reader(stream).iter_metadata()}
+    assert told["rosbag2"] == {"ROS_DISTRO": "humble"}
+    assert about_bag(bag.path) == {DISTRIBUTION: "humble"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import String
 
 from mini_diffuser_ros.data.bags.mcap import Channel
+from mini_diffuser_ros.data.bags.reader import read_bag
 from mini_diffuser_ros.data.bags.run_bags import Received, RunBags
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
 
@@ -58,6 +60,19 @@ def test_a_bag_holds_states_of_before_the_lead_and_the_run_and_nothing_of_later(
     assert found[:2] == [("/text", state), ("/text", lead)]
     assert [topic for topic, _ in found[2:]] == ["/modes"]
     assert deserialize_message(found[2][1], KeyframeModes) == decided
+
+
+def test_what_has_been_flushed_outlives_whoever_writes(tmp_path: Path) -> None:
+    bags = RunBags(tmp_path, {}, 0.0, 10**6, lambda _: None)
+    bags.begin("press_it")
+    data = serialize_message(String(data="press it"))
+    bags.take(Received(channel("/text", String), data, 1))
+    deadline = time.monotonic() + 60.0
+    found: list[bytes] = []
+    while not found and time.monotonic() < deadline:  # what a kill would leave behind now
+        found = [one.data for path in tmp_path.glob("*.mcap") for one in read_bag(path, cut_off=True)]
+    assert found == [data]
+    bags.close(10.0)
 
 
 def test_what_does_not_fit_into_memory_is_dropped_and_said_and_small_messages_last_longer(tmp_path: Path) -> None:
