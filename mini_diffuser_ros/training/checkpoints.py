@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ PROGRESS = "progress.json"
 
 _STATE_DIGEST = "state_sha256"
 _STAGES = "stages"
+_TAUGHT = "taught"
 
 
 @dataclass
@@ -47,6 +48,7 @@ class TrainingProgress:
         best_score: best validation score so far, None before the first validation; higher is better.
         best_step: step of the best score.
         stages: what the steps were made with, in their order; none if nobody has said it.
+        taught: task to the sentences of the data of all stages.
     """
 
     step: int = 0
@@ -57,6 +59,11 @@ class TrainingProgress:
     best_score: float | None = None
     best_step: int = 0
     stages: tuple[Stage, ...] = ()
+    taught: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def forget_best(self) -> None:
+        """The next validation is the best so far, whatever it is."""
+        self.best_score, self.best_step = None, 0
 
     def phases(self) -> dict[str, float]:
         """Seconds of each phase by name, in order."""
@@ -201,8 +208,10 @@ class CheckpointStore:
 def _read_progress(directory: Path) -> tuple[dict[str, Any], TrainingProgress]:
     """All fields of a checkpoint's progress file, and the progress that they say."""
     values = unsealed(dict(json.loads((directory / PROGRESS).read_text(encoding="utf-8"))))
-    known = {field.name: values[field.name] for field in fields(TrainingProgress) if field.name != _STAGES}
-    return values, TrainingProgress(**known, stages=stages_from_values(values.get(_STAGES, ())))
+    known = {one.name: values[one.name] for one in fields(TrainingProgress) if one.name not in (_STAGES, _TAUGHT)}
+    # Both came later: those of earlier versions do not have them.
+    taught = {str(task): tuple(map(str, sentences)) for task, sentences in dict(values.get(_TAUGHT, {})).items()}
+    return values, TrainingProgress(**known, stages=stages_from_values(values.get(_STAGES, ())), taught=taught)
 
 
 def _unusable(directory: Path, error: Exception) -> TrainingCheckpointError:

@@ -29,7 +29,7 @@ from mini_diffuser_ros.training.foresight import check_training
 from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
 from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
-from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences
+from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences, together
 from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome, precision_of
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,11 @@ def _train_joined(
             log.warning("skipped %s", line)
     frames, measured = frames_of(training), frames_of(held_out)
     trainer = Trainer(config, model_config, frames, measured, prepared.tokens, device, processes)
+    if trainer.progress.stages != prepared.stages:
+        trainer.progress.forget_best()  # it was measured on other demonstrations, or of another recipe
     trainer.progress.stages = prepared.stages
+    before = trainer.progress.taught
+    trainer.progress.taught = together(before, taught_sentences(training))
     trainer.progress.fusing += prepared.fusing
     trainer.progress.encoding += prepared.encoding
     outcome = trainer.run()
@@ -83,8 +87,9 @@ def _train_joined(
     elif processes.leads:
         parameters = sum(parameter.numel() for parameter in outcome.model.parameters())
         card = model_card(config, training, held_out, outcome.progress, outcome.report, parameters, device)
-        tasks = taught_sentences(training)
-        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, tasks, prepared.world)
+        learned = outcome.progress.step > prepared.stages[-1].start
+        taught = outcome.progress.taught if learned or not before else before
+        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, taught, prepared.world)
         phases = outcome.progress.phases().items()
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -73,7 +73,13 @@ def _write(states: Sequence[Tensor], file: Path) -> None:
 
 def taught_sentences(demonstrations: Sequence[Demonstration]) -> dict[str, tuple[str, ...]]:
     """Task to the sentences of its demonstrations, each once, in alphabetical order."""
+    return together(*({demonstration.task: demonstration.sentences} for demonstration in demonstrations))
+
+
+def together(*taught: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Task to the sentences of all of them, each once, in alphabetical order."""
     sentences: dict[str, set[str]] = {}
-    for demonstration in demonstrations:
-        sentences.setdefault(demonstration.task, set()).update(demonstration.sentences)
+    for one in taught:
+        for task, known in one.items():
+            sentences.setdefault(task, set()).update(known)
     return {task: tuple(sorted(known)) for task, known in sorted(sentences.items())}

@@ -25,6 +25,7 @@ from mini_diffuser_ros.data.store.cloud_codec import decode_positions, encode_po
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.support.sealing import unsealed
 
 from . import rlbench_writer as writer
 
@@ -180,7 +181,7 @@ def test_a_set_of_the_first_version_is_read_and_made_anew_once(
     words = ["convert", str(recordings), str(out), "--workers", "1"]
     assert main(words) == 0
     with lmdb.open(str(out)) as environment, environment.begin(write=True) as transaction:
-        about = json.loads(transaction.get(b"about"))
+        about = unsealed(json.loads(transaction.get(b"about")))
         transaction.put(b"about", json.dumps({**about, "format_version": 1}).encode())
         for seed in range(4):
             transaction.delete(f"digest:stack_blocks-seed{seed:08d}".encode())
@@ -190,6 +191,35 @@ def test_a_set_of_the_first_version_is_read_and_made_anew_once(
     assert "4 made anew" in capsys.readouterr().out
     assert main(words) == 0
     assert "4 kept" in capsys.readouterr().out
+
+
+def test_what_a_set_says_of_all_its_episodes_cannot_change(recordings: Path, tmp_path: Path) -> None:
+    words = ["convert", str(recordings), str(tmp_path / "out"), "--workers", "1"]
+    assert main(words) == 0
+    changes = [(b'"voxel_size": 0.005', b'"voxel_size": 0.007'), (b'"sha256"', b'"sha257"')]
+    for before, after in changes:
+        with lmdb.open(str(tmp_path / "out")) as environment, environment.begin(write=True) as transaction:
+            whole = transaction.get(b"about")
+            assert before in whole
+            transaction.put(b"about", whole.replace(before, after))
+        with pytest.raises(DataError, match=r"about has .*; convert the set again"):
+            open_episodes(tmp_path / "out")
+        with lmdb.open(str(tmp_path / "out")) as environment, environment.begin(write=True) as transaction:
+            transaction.put(b"about", whole)
+    assert_same(open_episodes(tmp_path / "out"), open_episodes(recordings))
+
+
+def test_an_episode_that_nobody_knows_the_making_of_is_refused_until_it_is_made_anew(
+    recordings: Path, tmp_path: Path
+) -> None:
+    words = ["convert", str(recordings), str(tmp_path / "out"), "--workers", "1"]
+    assert main(words) == 0
+    with lmdb.open(str(tmp_path / "out")) as environment, environment.begin(write=True) as transaction:
+        transaction.delete(b"digest:stack_blocks-seed00000002")
+    with pytest.raises(DataError, match=r"stack_blocks-seed00000002: has no record of what it was made from \(1 of"):
+        open_episodes(tmp_path / "out")
+    assert main(words) == 0
+    assert_same(open_episodes(tmp_path / "out"), open_episodes(recordings))
 
 
 def test_the_second_writer_is_told_who_the_first_is(recordings: Path, tmp_path: Path) -> None:

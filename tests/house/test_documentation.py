@@ -41,3 +41,62 @@ def test_tests_that_pages_name_are_there() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+OF_OTHERS = {
+    "realsense2_camera": ("rgb_camera.color_format", "temporal_filter"),
+    "LeRobot": ("delete_episodes", "merge_datasets"),
+    "ros2_control": ("decelerate_on_cancel", "interpolate_from_desired_state", "open_loop_control"),
+    "franka_description": ("fr3_hand_tcp",),
+    "franka_ros2": ("gravity_compensation_example_controller",),
+    "ROS 2": ("robot_state_publisher",),
+}
+"""Names that pages say and that are not ours."""
+
+CODE = (".py", ".yaml", ".msg", ".srv", ".action", ".xml", ".urdf")
+FORMER = "first_format.py"  # names fields as they were called
+SUFFIXES = (
+    "csv",
+    "html",
+    "json",
+    "jsonl",
+    "launch",
+    "mcap",
+    "md",
+    "mdb",
+    "mp4",
+    "png",
+    "py",
+    "sh",
+    "txt",
+    "xml",
+    "yaml",
+)
+
+
+def test_fields_that_pages_name_are_there() -> None:
+    """Dotted names end with a field of a dataclass or stand in the code as they are; plain ones stand somewhere."""
+    folders = (
+        REPOSITORY / name for name in ("mini_diffuser_ros", "launch", "config", "interfaces", "examples", "tests")
+    )
+    files = [file for folder in folders for file in folder.rglob("*.*") if file.suffix in CODE and file.name != FORMER]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    fields = set(re.findall(r"^    ([a-z_][a-z0-9_]*): ", code, re.MULTILINE))
+    words = set(re.findall(r"\w+", code)) | {file.stem for file in files}
+    others = {name for names in OF_OTHERS.values() for name in names}
+    pages = [*PAGES, *(REPOSITORY / "docs" / "results").glob("*.md")]
+    checked, unknown = 0, []
+    for page in pages:
+        if page.name == "CHANGELOG.md" or page.parent.name == "pocketros":  # what was, and what ROS 2 calls its own
+            continue
+        quoted = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+        for name in (name for name in quoted if re.fullmatch(r"[a-z][a-z0-9_]*([._][a-z0-9_]+)+", name)):
+            parts = name.split(".")
+            if name in others or parts[-1] in SUFFIXES:
+                continue
+            checked += 1
+            is_known = len(parts) == 1 or parts[0] == "mini_diffuser_ros" or parts[-1] in fields or name in code
+            if not is_known or not words.issuperset(parts):
+                unknown.append(f"{page.relative_to(REPOSITORY)}: {name}")
+    assert checked > 200
+    assert not unknown, "; ".join(unknown)

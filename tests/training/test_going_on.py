@@ -12,6 +12,7 @@ from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents
+from mini_diffuser_ros.policy import read_checkpoint
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.support.holding import Hold
 from mini_diffuser_ros.support.sealing import sealed, unsealed
@@ -139,6 +140,41 @@ def test_going_on_anyway_is_on_the_card(train: Train, recordings: Path, others: 
     assert train(others, 5, "--ema", "0.9") == (0, "")
     assert f"* steps 1 to 2: {first}\n* steps 3 to 5: {second}; {changes}\n" in card.read_text()
     assert train(recordings, 6)[0] == 2
+
+
+def test_a_policy_names_the_sentences_of_all_that_it_was_trained_on(
+    train: Train, recordings: Path, others: Path, tmp_path: Path
+) -> None:
+    policy = tmp_path / "out" / "policy"
+    assert train(recordings, 2) == (0, "")
+    first = set(read_checkpoint(policy).tasks["stack_blobs"])
+    assert train(others, 2, "--continue-anyway") == (0, "")
+    assert set(read_checkpoint(policy).tasks["stack_blobs"]) == first  # no step was made on the others
+    assert train(others, 4, "--continue-anyway") == (0, "")
+    both = read_checkpoint(policy).tasks["stack_blobs"]
+    assert train(others, 2, "--out", str(tmp_path / "alone")) == (0, "")
+    second = set(read_checkpoint(tmp_path / "alone" / "policy").tasks["stack_blobs"])
+    assert first != second
+    assert both == tuple(sorted(first | second))
+    assert train(others, 5) == (0, "")
+    assert read_checkpoint(policy).tasks["stack_blobs"] == both
+
+
+def test_the_best_score_is_of_the_data_that_it_was_measured_on(
+    train: Train, recordings: Path, others: Path, tmp_path: Path
+) -> None:
+    def latest() -> Path:
+        return sorted((tmp_path / "out" / "checkpoints").glob("*/progress.json"))[-1]
+
+    assert train(recordings, 2) == (0, "")
+    values = unsealed(json.loads(latest().read_text()))
+    latest().write_text(json.dumps(sealed({**values, "best_score": 1e6})))
+    assert train(recordings, 3) == (0, "")
+    assert json.loads(latest().read_text())["best_step"] == 2
+    assert train(others, 4, "--continue-anyway") == (0, "")
+    after = json.loads(latest().read_text())
+    assert after["best_step"] == 4
+    assert after["best_score"] < 1e6
 
 
 def data_of(card: Path) -> str:

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
 from io import BytesIO
@@ -28,6 +29,7 @@ from mini_diffuser_ros.data.formats.episode_file import digest_of_content, read_
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value, read_values, writing
 from mini_diffuser_ros.records import Episode, FusionConfig
 from mini_diffuser_ros.support.holding import HeldError, Hold
+from mini_diffuser_ros.support.sealing import sealed, unsealed
 from mini_diffuser_ros.support.settings import SettingsError, from_mapping
 
 LAYOUT = "a converted set (data.mdb)"
@@ -41,6 +43,7 @@ number."""
 _RECORD = "digest:"
 """Begins the key beside an episode's: the digest of what it was made from, then that of its zip, 32 bytes each."""
 
+_KNOWN = {"format", "format_version", "contents", "fusion"}
 _LOCK = ".writer"  # file in the folder, locked while it is written into
 _DIGEST = 32  # bytes
 _FIRST_MAP = 2**26  # bytes; doubled whenever it is full
@@ -114,8 +117,7 @@ def read_about(folder: Path) -> About:
     Raises:
         EpisodeFileError: if this is no database of ours, or of another version.
     """
-    file = folder / DATA_FILE
-    fields = Fields(file, parse_json(file, read_value(folder, ABOUT), ABOUT), "", ABOUT)
+    fields = _index(folder)
     fields.expect("format", FORMAT)
     if fields.integer("format_version") not in (1, FORMAT_VERSION):
         raise fields.fault("format_version", f"1 or {FORMAT_VERSION}, the versions that this program reads")
@@ -136,6 +138,12 @@ def find_episodes(root: Path, fusion: FusionConfig | None, sentences: Path | Non
     about = read_about(root)
     if fusion is not None and about.contents is Contents.CLOUDS and fusion != about.fusion:
         raise DataError(f"{root}: its clouds were fused with {about.fusion}; open it without a fusion")
+    unknown = [key for key in keys if is_episode(key) and _RECORD + key not in keys]
+    if unknown and _index(root).integer("format_version") == FORMAT_VERSION:
+        raise EpisodeFileError(
+            root / unknown[0],
+            f"has no record of what it was made from ({len(unknown)} of the set have none); convert the set again",
+        )
     used = about.fusion if fusion is None else fusion
     return Episodes([DatabaseEpisode(key, root, used) for key in keys if is_episode(key)], used)
 
@@ -177,16 +185,28 @@ class EpisodeDatabase:
                 raise DataError(f"cannot make the database {folder}: {_cause(error)}") from error
             except HeldError as error:
                 raise DataError(str(error)) from None
-            first, index = (
-                json.dumps({"format": FORMAT, "format_version": version, **asdict(about)}).encode()
-                for version in (1, FORMAT_VERSION)
+            first, second = (
+                {"format": FORMAT, "format_version": version, **asdict(about)} for version in (1, FORMAT_VERSION)
             )
+            index = json.dumps(sealed(second)).encode()
             with self._writer.environment.begin() as transaction:
                 existing = transaction.get(ABOUT.encode())
-            if existing not in (None, first, index):
+            if existing not in (None, json.dumps(first).encode(), json.dumps(second).encode(), index):
                 raise DataError(f"{folder} holds episodes of another kind; choose another destination")
-            self._put({ABOUT: index})
+            self._put({**self._records(about.fusion), ABOUT: index})
             self._open = stack.pop_all()
+
+    def _records(self, fusion: FusionConfig | None) -> dict[str, bytes]:
+        """Records of the episodes that have none, as in a set of the first version: of what is stored."""
+        keys = read_keys(self.folder)
+        records: dict[str, bytes] = {}
+        for key in keys:
+            if is_episode(key) and _RECORD + key not in keys:
+                stored = DatabaseEpisode(key, self.folder, fusion)
+                with suppress(EpisodeFileError):  # a damaged one is made anew, or stays refused
+                    digest = hashlib.sha256(read_value(self.folder, key)).digest()
+                    records[_RECORD + key] = digest_of_content(stored) + digest
+        return records
 
     def sources(self) -> frozenset[str]:
         """Names of the episodes that are committed."""
@@ -216,7 +236,7 @@ class EpisodeDatabase:
         """
         self._put({source: None, _RECORD + source: None})
 
-    def _put(self, values: dict[str, bytes | None]) -> None:
+    def _put(self, values: Mapping[str, bytes | None]) -> None:
         """Commit values, None for those that are to be gone, together."""
         while True:
             try:
@@ -243,6 +263,20 @@ class EpisodeDatabase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+
+def _index(folder: Path) -> Fields:
+    """What a database says of itself, if that is what was written."""
+    file = folder / DATA_FILE
+    values = parse_json(file, read_value(folder, ABOUT), ABOUT)
+    Fields(file, values, "", ABOUT)
+    try:
+        rest = unsealed(values)
+    except ValueError:
+        raise EpisodeFileError(file, f"{ABOUT} has changed since it was written; convert the set again") from None
+    if strange := sorted(rest.keys() - _KNOWN):
+        raise EpisodeFileError(file, f"{ABOUT} has the field {strange[0]!r}, which is unknown; convert the set again")
+    return Fields(file, rest, "", ABOUT)
 
 
 def _fusion(fields: Fields) -> FusionConfig | None:
