@@ -33,6 +33,7 @@ from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
 from mini_diffuser_ros.nodes.ros.messages import color_from_image, depth_from_image, stamp_from_seconds
 from mini_diffuser_ros.records import LAB, TABLE, Episode, Keyframe
+from mini_diffuser_ros.robots import load_robot
 
 from .synthetic_arm import INTRINSICS, NOISE, PERIOD, SyntheticArm
 
@@ -41,6 +42,7 @@ pytest.importorskip("mcap.writer")
 START = 1_700_000_000.0  # seconds
 SENTENCE = "stack the cups"
 LED = ("--instruction", SENTENCE)
+ROBOT = load_robot("panda")
 
 
 class Session:
@@ -445,6 +447,43 @@ def test_a_run_that_the_bag_does_not_hold_to_its_end_is_no_episode(tmp_path: Pat
     session.go_on(2.0)
     session.close()
     assert f"'{SENTENCE}': the bag ends before it was obeyed" in refusal(bag, tmp_path / "out")
+
+
+def test_runs_are_not_taken_for_an_arm_led_by_hand(tmp_path: Path) -> None:
+    bag, other, blind = (tmp_path / f"{name}.mcap" for name in ("run", "old", "blind"))
+    session = Session(bag)
+    obey(session, "press the blue button", 1)
+    session.close()
+    assert "holds runs of the stack, which say what they do ('press the blue button')" in refusal(bag, tmp_path, *LED)
+
+    session = Session(other)
+    session.write("mini_diffuser/active_instruction", String(data="press the blue button"))  # latched, and long obeyed
+    session.tell_goal("execute", 1, GoalStatus.STATUS_SUCCEEDED)
+    lead(session, 2)
+    session.close()
+    assert len(imported(other, tmp_path / "out", *LED)) == 1
+
+    session = Session(blind, change=without("/mini_diffuser/execute/_action/status"))
+    obey(session, "press the blue button", 1)
+    session.close()
+    assert "nothing on /mini_diffuser/execute/_action/status" in refusal(blind, tmp_path / "none")
+
+
+def test_an_arm_whose_driver_hung_is_no_demonstration(tmp_path: Path) -> None:
+    def change(topic: str, message: Any) -> Any:
+        if topic == "/joint_states":
+            message = deepcopy(message)
+            message.position = [*ROBOT.home, *message.position[7:]]
+        return message
+
+    session = Session(tmp_path / "bag.mcap", change=change)
+    session.arm.grip(0.08)
+    session.go_on(2.0)
+    session.arm.grip(0.0)
+    session.go_on(2.0)
+    session.close()
+    words = refusal(tmp_path / "bag.mcap", tmp_path / "out", *LED)
+    assert "all joints of the arm stay bit for bit where they are" in words
 
 
 def test_folders_of_rosbag2_are_known_by_what_is_in_them(led: tuple[Path, Shown], tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from action_msgs.msg import GoalStatusArray
 from geometry_msgs.msg import TransformStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
@@ -23,9 +25,17 @@ from mini_diffuser_ros.nodes.bags.message_types import type_name
 from mini_diffuser_ros.nodes.bags.player import BagFrames, BagPlayer
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC
 from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, ImageTransport
+from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig
 from mini_diffuser_ros.nodes.recording.recording import Recording, RecordingSettings
-from mini_diffuser_ros.nodes.recording.run_recorder import INSTRUCTION, RunConfig, RunEnd, RunRecorder
+from mini_diffuser_ros.nodes.recording.run_recorder import (
+    EXECUTIONS,
+    INSTRUCTION,
+    RunConfig,
+    RunEnd,
+    RunRecorder,
+    goals_of,
+)
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, transform_from_matrix
 from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot
@@ -149,24 +159,33 @@ class _Importing:
         return self._outcome
 
     def _led_by_hand(self, sentence: str) -> Iterator[float]:
-        heard: list[str] = []
-        self._player.create_subscription(String, INSTRUCTION, lambda message: heard.append(message.data), 10)
-        self._recording.mark_rests(self._player)
-        for seconds in self._player.play():
+        run = FollowedRun()
+        player = self._player
+        # A sentence alone may be an old one: it is latched.
+        player.create_subscription(String, INSTRUCTION, lambda message: run.instructed(message.data), 10)
+        player.create_subscription(GoalStatusArray, EXECUTIONS, lambda message: run.executions(goals_of(message)), 10)
+        self._recording.mark_rests(player)
+        for seconds in player.play():
             if self._session.progress.state == RecorderState.IDLE:
                 self._session.start(self._request.task or task_of(sentence), (sentence,), 0)
-            if heard:
+            if run.is_obeyed:
                 raise DataError(
-                    f"{self._path}: holds runs of the stack, which say what they do ('{heard[0]}'): import it without "
-                    "an instruction, or cut them out"
+                    f"{self._path}: holds runs of the stack, which say what they do ('{run.sentence}'): import it "
+                    "without an instruction, or cut them out"
                 )
-            if fault := self._player.log.last_error:
+            if fault := player.log.last_error:
                 raise DataError(f"{self._path}: {seconds:.1f} s after its beginning: {fault}")
             yield seconds
         count = self._session.progress.keyframes
         if count < 2:
             found = "only one keyframe" if count else "no keyframe"
             raise DataError(f"{self._path}: {found}: {self._what_lacks()}")
+        joints = self._recording.joints
+        if joints.changes()[1] <= len(joints.robot.arm_joint_names):
+            raise DataError(
+                f"{self._path}: all joints of the arm stay bit for bit where they are, which no encoder measures: its "
+                "driver had hung"
+            )
         if self._session.has_left():
             self._outcome.notes.append(
                 "the arm has left the last keyframe when the bag ends: that is not in the episode"
@@ -185,14 +204,21 @@ class _Importing:
         settle_time = recording.settings.rest.settle_time
         config = RunConfig(request.task, self._is_simulated, CONFIRM_TIMEOUT, False, settle_time)
         heard: list[str] = []
+        told: list[Any] = []
         RunRecorder(player, config, self._session, self._recorder, recording.maker, player, player, self._on_run_end)
         player.create_subscription(String, INSTRUCTION, lambda message: heard.append(message.data), 10)
+        player.create_subscription(GoalStatusArray, EXECUTIONS, told.append, 10)
         yield from player.play()
         if not heard:
             topic = player.resolve_topic_name(INSTRUCTION)
             raise DataError(
                 f"{self._path}: holds no run of the stack, nothing on {topic}: if the arm was led by hand, say by "
                 "--instruction to do what"
+            )
+        if not told:
+            raise DataError(
+                f"{self._path}: nothing on {player.resolve_topic_name(EXECUTIONS)}, so that nobody knows how runs "
+                "ended: ros2 bag record --include-hidden-topics"
             )
         if self._session.progress.state != RecorderState.IDLE:
             self._recorder.drop()

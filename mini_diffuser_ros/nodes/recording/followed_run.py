@@ -58,6 +58,11 @@ class FollowedRun:
         self._executions: Sequence[GoalState] = ()
         self._reached: set[bytes] = set()
 
+    @property
+    def is_obeyed(self) -> bool:
+        """Whether a goal has been seen to obey the active sentence, and has not ended."""
+        return bool(self.sentence) and self._obeyed is not None
+
     def instructed(self, sentence: str) -> list[RunEvent]:
         """The stack begins to obey a sentence."""
         ended = [RunEvent.FAILED] if self.sentence else []

@@ -23,6 +23,8 @@ from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.sources import Jobs, MessageSource, Waiting
 
 INSTRUCTION = "mini_diffuser/active_instruction"
+EXECUTIONS = "mini_diffuser/execute/_action/status"
+MOTIONS = "mini_diffuser/move_to_keyframe/_action/status"
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
 
@@ -118,8 +120,8 @@ class RunRecorder:
         for kind, topic, callback, qos in (
             # Volatile: a sentence that was obeyed before this node came is of no interest.
             (String, INSTRUCTION, self._on_instruction, 10),
-            (GoalStatusArray, "mini_diffuser/execute/_action/status", self._on_executions, LATCHED),
-            (GoalStatusArray, "mini_diffuser/move_to_keyframe/_action/status", self._on_motions, LATCHED),
+            (GoalStatusArray, EXECUTIONS, self._on_executions, LATCHED),
+            (GoalStatusArray, MOTIONS, self._on_motions, LATCHED),
             (String, "sim/task", self._on_task, LATCHED),
             (Bool, "sim/success", self._on_success, LATCHED),
         ):
@@ -137,10 +139,10 @@ class RunRecorder:
         self._follow(self._run.instructed(message.data))
 
     def _on_executions(self, message: GoalStatusArray) -> None:
-        self._follow(self._run.executions(_goals(message)))
+        self._follow(self._run.executions(goals_of(message)))
 
     def _on_motions(self, message: GoalStatusArray) -> None:
-        self._follow(self._run.motions(_goals(message)))
+        self._follow(self._run.motions(goals_of(message)))
 
     def _on_task(self, message: String) -> None:
         self._world_task = message.data
@@ -212,7 +214,8 @@ class RunRecorder:
         return ""
 
 
-def _goals(message: GoalStatusArray) -> list[GoalState]:
+def goals_of(message: GoalStatusArray) -> list[GoalState]:
+    """What an action server says about its goals."""
     return [
         GoalState(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status)
         for one in message.status_list
