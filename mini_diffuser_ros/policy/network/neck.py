@@ -42,7 +42,7 @@ class TokenContext:
 
 
 @dataclass(frozen=True, eq=False)
-class SceneMemory:
+class AttentionMemory:
     """What tokens read of one level, computed once per scene.
 
     Attributes:
@@ -138,13 +138,13 @@ class SceneCrossAttention(nn.Module):
         self.k_norm = nn.LayerNorm(width, eps=_NORM_EPS)
         self.rotary = Rotary(config.layers.wavelengths)
 
-    def remember(self, features: Tensor, level: Level) -> SceneMemory:
+    def remember(self, features: Tensor, level: Level) -> AttentionMemory:
         """Keys and values of a level's features (N, C)."""
         features = torch.cat([features, level.coordinates / self.scale], 1)
         key, value = split_linear(features, self.kv, 2, self.heads)  # each (N, H, d)
         return memory_of(rotate(self.k_norm(key), self.rotary(level.coordinates)), value, level)
 
-    def forward(self, tokens: Tensor, turn: Tensor, memory: SceneMemory) -> Tensor:
+    def forward(self, tokens: Tensor, turn: Tensor, memory: AttentionMemory) -> Tensor:
         """Tokens (B, M, C), whose positions' rotary encoding is ``turn`` (B, M, d / 2), to (B, M, C)."""
         query = self.turned(self.q(tokens).unflatten(-1, (self.heads, -1)), turn)
         out = self.attend(query, memory.keys, memory.values, memory.valid)
@@ -155,7 +155,7 @@ class SceneCrossAttention(nn.Module):
         return rotate(self.q_norm(query), turn)
 
 
-def memory_of(key: Tensor, value: Tensor, level: Level) -> SceneMemory:
+def memory_of(key: Tensor, value: Tensor, level: Level) -> AttentionMemory:
     """Keys and values (N, H, d) of a level's points, scene by scene."""
     padded, heads = level.padded, key.shape[1]
     keys, values = (
@@ -163,7 +163,7 @@ def memory_of(key: Tensor, value: Tensor, level: Level) -> SceneMemory:
         padded.take(rows.flatten(1)).unflatten(-1, (heads, -1)).transpose(1, 2).contiguous().transpose(1, 2)
         for rows in (key, value)
     )
-    return SceneMemory(keys, values, padded.key_mask)
+    return AttentionMemory(keys, values, padded.key_mask)
 
 
 class NeckBlock(nn.Module):
@@ -184,7 +184,7 @@ class NeckBlock(nn.Module):
         self.norm2 = nn.ModuleList([_token_norm(channels, context_width)])
         self.mlp = nn.ModuleList([Mlp(channels, hidden, dropout=config.layers.dropout)])
 
-    def forward(self, tokens: Tensor, turn: Tensor, memory: SceneMemory, context: TokenContext | None) -> Tensor:
+    def forward(self, tokens: Tensor, turn: Tensor, memory: AttentionMemory, context: TokenContext | None) -> Tensor:
         """Tokens (B, M, C), whose positions' rotary encoding is ``turn`` (B, M, d / 2), to (B, M, C)."""
         tokens = tokens + self.attn(self.norm1[0](tokens, context), turn, memory)
         return tokens + self.mlp[0](self.norm2[0](tokens, context))

@@ -21,7 +21,7 @@ from mini_diffuser_ros.policy.network.backbone import (
     Stem,
     Words,
 )
-from mini_diffuser_ros.policy.network.neck import AnchorEmbedding, NeckBlock, SceneMemory, TokenContext
+from mini_diffuser_ros.policy.network.neck import AnchorEmbedding, AttentionMemory, NeckBlock, TokenContext
 from mini_diffuser_ros.policy.network.pyramid import Level
 
 _FEW_POINTS = 128  # a scene at a level; what is local to each of them is then computed with the scene
@@ -45,9 +45,9 @@ class EncodedScene:
     levels: tuple[Level, ...]
     source: Tensor
     features: tuple[Tensor, ...]
-    memories: tuple[SceneMemory, ...]
+    memories: tuple[AttentionMemory, ...]
     local: tuple[Tensor | None, ...]
-    state_memories: tuple[SceneMemory, ...]
+    state_memories: tuple[AttentionMemory, ...]
     text: Tensor | None
 
     @property
@@ -95,7 +95,7 @@ class SceneNetwork(nn.Module):
             decoded.append(x)
         return SceneFeatures(tuple(reversed(decoded)), state)
 
-    def remember(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
+    def remember(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[AttentionMemory, ...]:
         """Keys and values of every level for the neck, finest first."""
         return tuple(
             self._neck(number).attn.remember(features.decoder[number], level) for number, level in enumerate(levels)
@@ -110,7 +110,7 @@ class SceneNetwork(nn.Module):
             for number, level in enumerate(levels)
         )
 
-    def remember_state(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[SceneMemory, ...]:
+    def remember_state(self, features: SceneFeatures, levels: tuple[Level, ...]) -> tuple[AttentionMemory, ...]:
         """Keys and values of the text-free features, one for each block that reads them."""
         if features.state is None:
             return ()

@@ -21,9 +21,9 @@ from mini_diffuser_ros.policy.network.backbone import POINT_CHANNELS, DecoderSta
 from mini_diffuser_ros.policy.network.heads import ActionHead, ActionLogits, head
 from mini_diffuser_ros.policy.network.neck import (
     AnchorEmbedding,
+    AttentionMemory,
     NeckBlock,
     SceneCrossAttention,
-    SceneMemory,
     memory_of,
 )
 from mini_diffuser_ros.policy.network.pyramid import Level
@@ -84,7 +84,7 @@ class OfficialSceneCrossAttention(SceneCrossAttention):
         # Wavelengths from 6 m to kilometres: they hardly turn over a table.
         self.rotary.frequencies = _ROTARY_BASE ** (-torch.arange(0, axis, 2) / axis)
 
-    def remember(self, features: Tensor, level: Level) -> SceneMemory:
+    def remember(self, features: Tensor, level: Level) -> AttentionMemory:
         """Keys and values of a level's features (N, C)."""
         key, value = split_linear(features, self.kv, 2, self.heads)  # each (N, H, d)
         return memory_of(self.k_norm(key), value, level)
