@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -478,6 +478,23 @@ def test_a_second_one_of_a_node_does_not_start_and_the_motion_goes_on(
     assert result.success, result.message
     assert first.is_running()
     nodes.processes[f"{kind}_node"] = first
+
+
+def test_a_thousand_joint_states_a_second_with_trembling_stamps_stop_no_motion(
+    peer: Peer, start: Callable[..., Process]
+) -> None:
+    """Of a tool at the speed that it may have, as fast as a driver may be."""
+    space = "/kilohertz"
+    with closing(StandInArm("fr3", space, rate=1000.0, jitter=0.002)) as arm:
+        names = {"robot": "fr3", "arm_action": arm.arm_action, "gripper_action": arm.gripper_action}
+        guard = start("guard_node", namespace=space, **names, **GUARD)
+        motion = start("motion_node", namespace=space, **names, **MOTION, **{"planner.max_tool_speed": 0.25})
+        for target in (LEFT, RIGHT):
+            result = peer.execute(MoveToKeyframe, f"{space}/mini_diffuser/move_to_keyframe", candidates=[target])
+            assert result.outcome == Result.REACHED, result.message
+        assert "stopped the arm" not in guard.said()
+        for node in (motion, guard):
+            node.end()
 
 
 def test_without_a_running_clock_nothing_moves_and_one_line_says_why(
