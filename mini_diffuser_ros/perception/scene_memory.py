@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import inverse_transform, transform_points
 from mini_diffuser_ros.perception.distortion import project
-from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.records import CameraView, Distortion
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -24,6 +24,7 @@ THROUGH = 0.015  # metres behind a place from which on a camera looks through it
 TWICE = 2  # clouds in a row that have to have shown a place; what one alone has shown may be noise
 NEAR_TOOL = 0.12  # metres from the tool centre point within which nothing is learnt: it may be held, and comes along
 NEAREST = 0.05  # metres before a camera from which on it sees anything
+BESIDE = 0.3  # of the picture's size, by which a lens may bend what it shows into it
 BLANK = 30  # clouds in a row in which those who saw a place measure nothing there, from which on it is gone
 MOST = 10_000  # places; those that were shown last stay
 _NEIGHBOURS = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)])
@@ -166,6 +167,9 @@ def _look(points: Floats, view: CameraView) -> tuple[Floats, Floats]:
     columns, rows = project(local, view.intrinsics, view.distortion).T
     radius = 0.5 * VOXEL * abs(float(view.intrinsics[0, 0])) / local[:, 2]
     inside = before & (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
+    if view.distortion.bends:  # the formula of a lens holds in its picture; far beside it, it leads back into it
+        straight = project(local, view.intrinsics, Distortion()) / (width, height)
+        inside &= ((straight > -BESIDE) & (straight < 1.0 + BESIDE)).all(axis=1)
     u = np.rint(np.where(inside, columns + np.repeat((-1, 0, 1), 3)[:, None] * radius, 0)).astype(np.intp)
     v = np.rint(np.where(inside, rows + np.tile((-1, 0, 1), 3)[:, None] * radius, 0)).astype(np.intp)
     around = view.depth[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)]

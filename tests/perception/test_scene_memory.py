@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.perception.scene_memory import BLANK, MOST, NEAR_TOOL, SceneMemory
-from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.records import CameraView, Distortion
 from mini_diffuser_ros.simulation.cameras import look_at
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -126,6 +127,14 @@ def test_what_a_moving_camera_has_left_behind_stays() -> None:
     _take(memory, _view("wrist", LEFT, [BLOCK]), times=2)
     away = _view("wrist", (0.5, 1.0, 0.5), [BLOCK], target=(0.5, 3.0, 0.0))
     assert _of_block(_take(memory, away, times=30)) > 10
+
+
+def test_a_lens_that_bends_sees_nothing_far_beside_its_picture(memory: SceneMemory) -> None:
+    """There its formula leads back into the picture."""
+    view = _view("right", (0.5, -0.8, 0.1), [], target=(2.0, 0.2, 0.1))  # the block is 56 degrees from its axis
+    view.depth[:] = 5.0
+    bent = replace(view, distortion=Distortion("plumb_bob", (-0.4, 0.0, 0.0, 0.0, 0.0)))
+    assert _of_block(_take(memory, bent, times=5)) > 10
 
 
 def test_what_was_shown_once_is_noise() -> None:
