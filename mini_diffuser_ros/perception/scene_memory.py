@@ -19,14 +19,14 @@ from mini_diffuser_ros.records import CameraView, Distortion
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
-VOXEL = 0.02  # metres, edge of the places that are remembered
+VOXEL = 0.01  # metres, edge of the places that are remembered
 THROUGH = 0.015  # metres behind a place from which on a camera looks through it; nearer things stand for it
 TWICE = 2  # clouds in a row that have to have shown a place; what one alone has shown may be noise
 NEAR_TOOL = 0.12  # metres from the tool centre point within which nothing is learnt: it may be held, and comes along
 NEAREST = 0.05  # metres before a camera from which on it sees anything
 BESIDE = 0.3  # of the picture's size, by which a lens may bend what it shows into it
 BLANK = 30  # clouds in a row in which those who saw a place measure nothing there, from which on it is gone
-MOST = 10_000  # places; those that were shown last stay
+MOST = 20_000  # places; those that were shown last stay
 _NEIGHBOURS = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)])
 _PER_AXIS = np.array([1, 2**21, 2**42])  # far more than a kilometre in each direction
 
@@ -72,7 +72,7 @@ class SceneMemory:
         cubes, first = np.unique(_cubes(points), return_index=True)
         points = points[first]
         live = sum(self._bits[view.name] for view in views)
-        shown = np.isin(self._cubes, cubes)
+        shown = _among(self._cubes, cubes)
         stays = shown | ((self._times >= TWICE) & self._is_still_there(~shown, cubes, views, live))
         self._keep(stays)
         shown = shown[stays]
@@ -104,7 +104,7 @@ class SceneMemory:
         tool: NDArray[np.floating] | None,
     ) -> None:
         """Add what is shown for the first time."""
-        new = ~np.isin(cubes, self._cubes)
+        new = ~_among(cubes, self._cubes)
         if tool is not None:
             new &= np.linalg.norm(points - np.asarray(tool, np.float32), axis=1) > NEAR_TOOL
         added = int(new.sum())
@@ -123,9 +123,7 @@ class SceneMemory:
         stays = np.zeros(len(asked), np.bool_)
         places = np.flatnonzero(asked)
         points, witnesses = self._points[places], self._witnesses[places]
-        beside = np.zeros(len(places), np.bool_)
-        for step in _NEIGHBOURS @ _PER_AXIS:
-            beside |= np.isin(self._cubes[places] + step, cubes)
+        beside = _among(self._cubes[places] + (_NEIGHBOURS @ _PER_AXIS)[:, None], cubes).any(axis=0)
         gone, blank, hidden = beside, np.zeros(len(places), np.bool_), witnesses & ~live != 0
         for view in views:
             around, distance = _look(points, view)
@@ -150,6 +148,13 @@ class SceneMemory:
 def _cubes(points: Floats) -> NDArray[np.int64]:
     """(N,) a number for the cube of each point (N, 3)."""
     return np.asarray((np.floor(points / VOXEL).astype(np.int64) + 2**20) @ _PER_AXIS)
+
+
+def _among(asked: NDArray[np.int64], cubes: NDArray[np.int64]) -> Flags:
+    """Which of the numbers, of any shape, are among sorted ones."""
+    if not len(cubes):
+        return np.zeros(asked.shape, np.bool_)
+    return np.asarray(cubes[np.searchsorted(cubes, asked).clip(max=len(cubes) - 1)] == asked)
 
 
 def _look(points: Floats, view: CameraView) -> tuple[Floats, Floats]:
