@@ -262,9 +262,10 @@ class StandInArm:
                 next_feedback = now + FEEDBACK_PERIOD
                 self._tell(goal, reference, now)
             if now >= next_state:
-                for ago in self._moments(now - next_state):
-                    self._publish(now, ago)
-                next_state = max(next_state + self._period, now)
+                moments = self._moments(now, next_state)
+                for moment in moments:
+                    self._publish(now, now - moment)
+                next_state = max(moments[-1] + self._period, now - MOST_AT_ONCE * self._period)
             if now >= next_gripper:
                 next_gripper = now + GRIPPER_PERIOD
                 self._publish_gripper()
@@ -324,12 +325,12 @@ class StandInArm:
         with suppress(Exception):  # the goal may have ended meanwhile
             goal.handle.publish_feedback(feedback)
 
-    def _moments(self, late: float) -> Sequence[float]:
-        """How many seconds ago states to be published were measured; nobody makes up for those of slow drivers."""
+    def _moments(self, now: float, due: float) -> Sequence[float]:
+        """When states that are due now were measured; nobody makes up for those of slow drivers."""
         if self._period >= CYCLE:
-            return (0.0,)
+            return (now,)
         # A fast driver measures whatever a busy machine does, and what it has measured arrives in a bunch.
-        return [number * self._period for number in range(min(MOST_AT_ONCE, 1 + int(late / self._period)))][::-1]
+        return [due + number * self._period for number in range(1 + int((now - due) / self._period))]
 
     def _publish(self, now: float, ago: float) -> None:
         with self._lock:

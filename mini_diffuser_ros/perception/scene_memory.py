@@ -170,7 +170,8 @@ def _look(points: Floats, view: CameraView) -> tuple[Floats, Floats]:
     before = distance > NEAREST
     local = np.where(before[:, None], local, (0.0, 0.0, 1.0))
     columns, rows = project(local, view.intrinsics, view.distortion).T
-    radius = 0.5 * VOXEL * abs(float(view.intrinsics[0, 0])) / local[:, 2]
+    # One pixel at least: at a silhouette the next one looks past the thing.
+    radius = np.maximum(1.0, 0.5 * VOXEL * abs(float(view.intrinsics[0, 0])) / local[:, 2])
     inside = before & (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
     if view.distortion.bends:  # the formula of a lens holds in its picture; far beside it, it leads back into it
         straight = project(local, view.intrinsics, Distortion()) / (width, height)
