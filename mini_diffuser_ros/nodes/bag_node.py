@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalStat
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
+from mini_diffuser_ros.nodes.ros.heartbeat import Heart
 from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
@@ -93,6 +94,7 @@ class BagNode(ManagedNode):
         # Volatile: a sentence that was obeyed before this node came has half a run at best.
         self._record(String, INSTRUCTION, QoSProfile(depth=10), self._on_instruction)
         self._record(GoalStatusArray, STATUS, LATCHED, self._on_executions)
+        self._heart = Heart(self, "bag")
         Diagnostics(self, "disk").add("bag", self._bags.health)
         self.get_logger().info(f"each run goes into a bag in {folder}")
 
