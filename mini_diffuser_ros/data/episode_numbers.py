@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mini_diffuser_ros.data.errors import DataError
+
 NUMBERS_FILE = ".numbers"
 """Lines ``task number``, one for each number that was given, in their order."""
 
+_LAST = 10**18 - 1
 _LINE = re.compile(rb"(?P<task>[a-z0-9_]+) (?P<number>\d{1,18})")
 _NUMBERED = re.compile(r"(?P<task>[a-z0-9_]+)-(?P<number>\d{6,18})\.zip")
 
@@ -33,12 +36,17 @@ class EpisodeNumbers:
 
         Raises:
             OSError: if it cannot be written.
+            DataError: if there is none above those that were given.
         """
         with (self._folder / NUMBERS_FILE).open("a+b", buffering=0) as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             stream.seek(0)
             text = stream.read()
             number = max([*_given(text, task), *self._present(task)], default=-1) + 1
+            if number > _LAST:
+                raise DataError(
+                    f"{self._folder} has {task}-{_LAST}: no number is left, give that episode a smaller one"
+                )
             # After a line that a power cut has left half.
             start = b"" if not text or text.endswith(b"\n") else b"\n"
             stream.write(start + f"{task} {number}\n".encode())

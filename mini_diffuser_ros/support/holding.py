@@ -45,7 +45,9 @@ class Hold:
         """Let others have it; does nothing the second time, or in a forked child."""
         if self._stream is not None and not self._stream.closed:
             _streams.discard(self._stream)
-            self._file.unlink(missing_ok=True)  # while it is locked, so that it is nobody else's
+            # While it is locked, nobody else has it; in a folder that was moved, its old name may be that of another.
+            if _is_there(self._file, self._stream):
+                self._file.unlink(missing_ok=True)
             self._stream.close()
         self._stream = None
 
@@ -81,6 +83,14 @@ def _locked(file: Path, what: str) -> IO[bytes]:
             stream.close()
             raise HeldError(f"{what} is being written by {owner}; wait for it, or choose another place") from None
         # In the instant before the lock the holder may have removed the file, or another may have made it anew.
-        if os.fstat(stream.fileno()).st_nlink:
+        if _is_there(file, stream):
             return stream
         stream.close()
+
+
+def _is_there(file: Path, stream: IO[bytes]) -> bool:
+    """Whether a file's name still leads to what was opened by it."""
+    try:
+        return os.path.samestat(file.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False

@@ -157,6 +157,23 @@ def test_what_changed_under_its_name_is_made_anew_and_what_is_gone_is_named_and_
     assert_same(open_episodes(out), open_episodes(recordings))
 
 
+def test_what_was_damaged_in_the_set_is_made_anew(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["convert", str(recordings), str(out), "--workers", "1"]
+    assert main(words) == 0
+    with lmdb.open(str(out)) as environment, environment.begin(write=True) as transaction:
+        for seed, value in ((1, b""), (2, transaction.get(b"stack_blocks-seed00000003"))):
+            transaction.put(f"stack_blocks-seed{seed:08d}".encode(), value)
+    with pytest.raises(EpisodeFileError, match="convert it again"):
+        open_episodes(out).stored[2].digest()
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "2 kept, 2 made anew" in capsys.readouterr().out
+    assert_same(open_episodes(out), open_episodes(recordings))
+
+
 def test_an_episode_recorded_after_one_was_deleted_is_not_taken_for_it(
     tmp_path: Path, make_episode: EpisodeMaker
 ) -> None:

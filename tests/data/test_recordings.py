@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -236,6 +237,24 @@ def test_a_wrong_field_is_named_with_its_file_in_one_line(
 
 
 damaging = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "stack-000000.zip")
+    with pytest.raises(EpisodeFileError, match="a named pipe"):
+        open_episodes(tmp_path)[0]
+
+
+@pytest.mark.parametrize("name", ["../front", "..", "a/../../b", "/etc/x", "a\\..\\b", "", "a\nb"])
+def test_a_camera_whose_name_leads_out_of_an_unpacked_file_is_not_recorded(
+    tmp_path: Path, make_episode: EpisodeMaker, name: str
+) -> None:
+    episode = make_episode()
+    (view, *others) = episode.keyframes[0].views
+    keyframe = replace(episode.keyframes[0], load_views=lambda: (replace(view, name=name), *others))
+    with pytest.raises(DataError, match="cannot name a file"):
+        EpisodeStore(tmp_path).write(replace(episode, keyframes=(keyframe, *episode.keyframes[1:])))
+    assert list(tmp_path.glob("*.zip")) == []
 
 
 @damaging

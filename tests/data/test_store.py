@@ -46,6 +46,15 @@ def test_episodes_without_a_seed_are_numbered(tmp_path: Path, make_episode: Epis
     assert EpisodeStore(tmp_path).seeds("stack_blocks") == frozenset()
 
 
+def test_when_no_number_is_left_that_is_said(tmp_path: Path, make_episode: EpisodeMaker) -> None:
+    store = EpisodeStore(tmp_path)
+    file = store.write(make_episode())
+    file.rename(tmp_path / f"stack_blocks-{10**18 - 1}.zip")
+    with pytest.raises(DataError, match="no number is left"):
+        store.write(make_episode())
+    assert len(open_episodes(tmp_path)) == 1
+
+
 def _write_some(path: Path, episode_maker: EpisodeMaker, count: int) -> None:
     store = EpisodeStore(path)
     for number in range(count):

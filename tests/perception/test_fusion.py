@@ -143,6 +143,10 @@ def test_points_in_the_air_behind_a_silhouette_are_dropped_and_surfaces_kept(mak
         ({"intrinsics": np.zeros((3, 3))}, "intrinsics .* pinhole matrix"),
         ({"base_from_camera": np.full((4, 4), np.nan)}, r"base_from_camera .* is not a finite \(4, 4\) matrix"),
         ({"base_from_camera": np.diag([2.0, 1.0, 1.0, 1.0])}, ".*not orthonormal"),
+        (
+            {"base_from_camera": np.diag([1.0, 1.0, 1.0, 2.0])},
+            r"the last row of base_from_camera is \[0.0, 0.0, 0.0, 2.0",
+        ),
     ],
 )
 def test_a_malformed_view_is_refused_by_its_cameras_name(

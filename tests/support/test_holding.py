@@ -40,6 +40,18 @@ def test_released_is_free_and_releasing_twice_takes_nothing_from_the_next(tmp_pa
             Hold(tmp_path / ".lock", "the set")
 
 
+def test_releasing_in_a_folder_that_was_moved_takes_nothing_from_the_one_in_its_place(tmp_path: Path) -> None:
+    place = tmp_path / "set"
+    place.mkdir()
+    first = Hold(place / ".lock", "the set")
+    place.rename(tmp_path / "old")
+    place.mkdir()
+    with Hold(place / ".lock", "the set"):
+        first.release()
+        with pytest.raises(HeldError):
+            Hold(place / ".lock", "the set")
+
+
 @pytest.mark.process
 def test_a_killed_holder_holds_nothing_though_a_child_of_it_lives(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path / ".lock")]

@@ -13,7 +13,7 @@ from pathlib import Path
 from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.exchange.content import ContentDigest
-from mini_diffuser_ros.data.formats.episode_file import write_images
+from mini_diffuser_ros.data.formats.episode_file import EpisodeBytes, digest_of_content, write_images
 from mini_diffuser_ros.data.formats.recordings import RecordedEpisode, find_episodes
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode
@@ -73,7 +73,7 @@ class IncomingFolder:
             raise DataError(f"cannot write into {path}: {error.strerror or error}") from error
         shutil.rmtree(path / _WORKPLACE, ignore_errors=True)
         there = find_episodes(path, None, None)
-        self._known = {stored.digest() for stored in there.stored} if there else set()
+        self._known = {_content(stored) for stored in there.stored} if there else set()
 
     def close(self) -> None:
         """Let others import into it."""
@@ -137,7 +137,7 @@ class IncomingFolder:
 
     def _take(self, recorded: RecordedEpisode, name: Callable[[], Path]) -> Path | None:
         """The name that a file is given, if its content is not there yet."""
-        digest = recorded.digest()
+        digest = _content(recorded)
         if digest in self._known:
             return None
         named = name()
@@ -154,6 +154,11 @@ class IncomingFolder:
                 flush_folder(self._store.path)
                 return named
         return self._store.adopt(file, incoming.episode.task)
+
+
+def _content(stored: EpisodeBytes) -> bytes:
+    """By what an episode is known to be there: not by where it came from, as folders of data sets are renamed."""
+    return digest_of_content(stored, but=("source",))
 
 
 def _compare(written: Episode, incoming: IncomingEpisode) -> None:

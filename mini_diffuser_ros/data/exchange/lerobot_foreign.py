@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.exchange.incoming import IncomingEpisode, no_cloud
 from mini_diffuser_ros.data.exchange.lerobot_folder import EpisodePlace, LeRobotFolder
-from mini_diffuser_ros.data.exchange.lerobot_mapping import CameraMapping, LeRobotMapping, ToolMapping
+from mini_diffuser_ros.data.exchange.lerobot_mapping import NORM_TOLERANCE, CameraMapping, LeRobotMapping, ToolMapping
 from mini_diffuser_ros.data.exchange.video import video_frames
 from mini_diffuser_ros.data.formats.episode_file import MAX_KEYFRAMES
 from mini_diffuser_ros.data.formats.images import decode_color, decode_depth
@@ -29,7 +29,7 @@ FARTHEST = 5.0
 STOPPED_TOOL = 0.01
 """Metres a second: a slower tool has stopped, where there are no joints to tell it."""
 
-_NORM_TOLERANCE = 0.02
+_FARTHEST_TURN = 4.0 * np.pi  # radians that no wrist turns, nor does anybody write: beyond, they are degrees
 _ROUNDING = 1e-12  # of the norm of a quaternion in float64
 _MOST_VIDEO_PIXELS = 2**27  # of the keyframes of one episode and camera, which are decoded together
 
@@ -81,7 +81,7 @@ class _Frames:
         values = _columns(folder, place, gripper.feature, (gripper.column,))[:, 0]
         self.poses = _poses(folder, place, mapping.tool)
         self.gripper_open = (values > gripper.threshold) == gripper.open_above
-        self.stamps = folder.numbers(place, mapping.stamps).reshape(place.length, -1)[:, 0]
+        self.stamps = _stamps(folder, place, mapping.stamps)
         self.joint_names, self.joints = self._joints()
 
     def _joints(self) -> tuple[tuple[str, ...], Floats]:
@@ -106,11 +106,10 @@ class _Frames:
 
     def _speeds(self) -> Floats:
         """(T, J) rad/s of the joints, or what the tool's speed is in those terms."""
-        fps = self._folder.info.fps
         if self.joints.shape[1]:
-            return np.gradient(self.joints, axis=0) * fps
-        moved = np.gradient(self.poses[:, :3], axis=0) * fps * STOPPED_SPEED / STOPPED_TOOL
-        turned = 2.0 * np.gradient(_continuous(self.poses[:, 3:]), axis=0) * fps
+            return np.gradient(self.joints, self.stamps, axis=0)
+        moved = np.gradient(self.poses[:, :3], self.stamps, axis=0) * STOPPED_SPEED / STOPPED_TOOL
+        turned = 2.0 * np.gradient(_continuous(self.poses[:, 3:]), self.stamps, axis=0)
         return np.hstack([moved, turned])
 
     def keyframe(self, number: int, cameras: Sequence[_Camera]) -> Keyframe:
@@ -204,6 +203,21 @@ def _views(
     return tuple(views)
 
 
+def _stamps(folder: LeRobotFolder, place: EpisodePlace, name: str) -> Floats:
+    """(T,) seconds."""
+    stamps = folder.numbers(place, name)
+    if stamps.ndim != 1:
+        raise DataError(f"stamps: {folder.feature(name)} is not one number a frame")
+    back = np.flatnonzero(np.diff(stamps) <= 0.0)
+    if len(back):
+        raise EpisodeFileError(
+            place.file,
+            f"{name} of episode {place.index} goes from {stamps[back[0]]:g} to {stamps[back[0] + 1]:g} s at frame"
+            f" {back[0] + 1}, expected later and later ones: --mapping names another feature as stamps",
+        )
+    return stamps
+
+
 def _columns(folder: LeRobotFolder, place: EpisodePlace, name: str, columns: Sequence[int]) -> Floats:
     """(T, len(columns)) some entries of a feature."""
     values = folder.numbers(place, name).reshape(place.length, -1)
@@ -221,20 +235,34 @@ def _poses(folder: LeRobotFolder, place: EpisodePlace, tool: ToolMapping) -> Flo
         raise EpisodeFileError(
             place.file, f"the tool of episode {place.index} is {farthest:g} m away: is tool.metres 0.001, or another?"
         )
-    if tool.rotation == "rpy":
-        return np.hstack([positions, [quaternion_from_matrix(matrix_from_rpy(rpy)) for rpy in rotations]])
-    if tool.rotation == "rotation_vector":
-        return np.hstack([positions, [_quaternion_of(vector) for vector in rotations]])
+    if tool.rotation in ("rpy", "rotation_vector"):
+        turned = float(np.abs(rotations).max())
+        if turned > _FARTHEST_TURN:
+            raise EpisodeFileError(
+                place.file,
+                f"the tool of episode {place.index} is turned by {turned:g}, expected radians: are tool.columns"
+                " right, and are they degrees?",
+            )
+        turn = _quaternion_of_rpy if tool.rotation == "rpy" else _quaternion_of
+        return np.hstack([positions, [turn(rotation) for rotation in rotations]])
     quaternions = rotations if tool.rotation == "xyzw" else np.roll(rotations, -1, axis=1)
+    return np.hstack([positions, _unit(place, quaternions, "tool.columns and tool.rotation")])
+
+
+def _unit(place: EpisodePlace, quaternions: Floats, fields: str) -> Floats:
+    """Quaternions (T, 4) that are such, of norm 1."""
     norms = np.linalg.norm(quaternions, axis=1)
-    if np.abs(norms - 1.0).max() > _NORM_TOLERANCE:
+    if np.abs(norms - 1.0).max() > NORM_TOLERANCE:
         worst = norms[np.abs(norms - 1.0).argmax()]
         raise EpisodeFileError(
-            place.file,
-            f"a quaternion of episode {place.index} has norm {worst:.3g}: are tool.columns and tool.rotation right?",
+            place.file, f"a quaternion of episode {place.index} has norm {worst:.3g}: are {fields} right?"
         )
     norms[np.abs(norms - 1.0) < _ROUNDING] = 1.0  # as it was written, to the bit
-    return np.hstack([positions, quaternions / norms[:, None]])
+    return quaternions / norms[:, None]
+
+
+def _quaternion_of_rpy(rpy: Floats) -> Floats:
+    return quaternion_from_matrix(matrix_from_rpy(rpy))
 
 
 def _quaternion_of(vector: Floats) -> Floats:
@@ -265,7 +293,9 @@ def _extrinsics(folder: LeRobotFolder, place: EpisodePlace, mapping: CameraMappi
         return np.stack([matrix_from_pose(pose) @ tool_from_camera for pose in poses])
     name = str(mapping.base_from_camera_feature)
     if folder.feature(name).shape == (7,):
-        return np.stack([matrix_from_pose(pose) for pose in folder.numbers(place, name)])
+        places = folder.numbers(place, name)
+        _unit(place, places[:, 3:], f"the entries of {name}")
+        return np.stack([matrix_from_pose(pose) for pose in places])
     return _reshaped(folder, place, name, (4, 4))
 
 

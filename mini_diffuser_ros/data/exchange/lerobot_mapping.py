@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -11,6 +12,9 @@ from mini_diffuser_ros.data.exchange.lerobot_layout import DEPTH, EXTRINSICS, IM
 from mini_diffuser_ros.records import Distortion
 from mini_diffuser_ros.robots import ROBOTS
 from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
+
+NORM_TOLERANCE = 0.02
+"""Of quaternions that others have rounded."""
 
 Pose = tuple[float, float, float, float, float, float, float]
 Rotation = Literal["xyzw", "wxyz", "rotation_vector", "rpy"]
@@ -112,6 +116,12 @@ class CameraMapping:
         check_fields(self)
         if self.depth_metres is not None and not 0.0 < self.depth_metres <= 1.0:
             raise not_expected("depth_metres", self.depth_metres, "metres a step, e.g. 0.001")
+        for name, pose in (
+            ("base_from_camera", self.base_from_camera),
+            ("tool_from_camera", self.tool_from_camera),
+        ):
+            if pose is not None and abs(math.hypot(*pose[3:]) - 1.0) > NORM_TOLERANCE:
+                raise not_expected(name, pose, "x y z, metres, and a quaternion qx qy qz qw of norm 1")
 
     def completed(self, name: str, info: Info) -> CameraMapping:
         """The same with the features that have our names, where nothing else is said."""

@@ -11,7 +11,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -212,9 +212,13 @@ def _names_of_cameras(keyframes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]
     return tuple(sorted({camera["name"] for keyframe in keyframes for camera in keyframe["cameras"]}))
 
 
-def digest_of_content(stored: EpisodeBytes) -> bytes:
+def digest_of_content(stored: EpisodeBytes, but: Collection[str] = ()) -> bytes:
     """A digest (32 bytes) of all that can be read of an episode, however it is packed: the fields of the index, and the
     bytes of the images or clouds that they name. Nothing is decoded.
+
+    Args:
+        stored: where the zip is.
+        but: fields of the index that do not count.
 
     Raises:
         EpisodeFileError: if it is no readable zip, or a member is missing or damaged.
@@ -227,7 +231,8 @@ def digest_of_content(stored: EpisodeBytes) -> bytes:
                 names = [entry[kind] for kind in kinds if isinstance(entry.get(kind), str)]
                 data = _take(stored.place, archive, names)
                 entry.update((kind, _hash(data[entry[kind]])) for kind in kinds if entry.get(kind) in data)
-    return hashlib.sha256(b"episode 1\n" + json.dumps(index, sort_keys=True).encode()).digest()
+    counted = {name: value for name, value in index.items() if name not in but} if isinstance(index, dict) else index
+    return hashlib.sha256(b"episode 1\n" + json.dumps(counted, sort_keys=True).encode()).digest()
 
 
 def _entries_of_members(keyframe: Any) -> list[tuple[dict[str, Any], tuple[str, str]]]:
@@ -379,6 +384,10 @@ def _check_views(views: Sequence[CameraView], place: str) -> None:
         raise DataError(f"{place}: has no camera views")
     if len({view.name for view in views}) != len(views):
         raise DataError(f"{place}: camera names {[view.name for view in views]} are not unique")
+    for view in views:
+        # They name members, which others unpack to files.
+        if not view.name.isprintable() or not {"", ".", ".."}.isdisjoint(re.split(r"[/\\]", view.name)):
+            raise DataError(f"{place}: camera {view.name!r:.60} cannot name a file, expected letters and digits")
     pixels = sum(view.depth.size for view in views)
     if len(views) > MAX_CAMERAS or pixels > MAX_PIXELS_TOGETHER:
         raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -32,7 +34,13 @@ class RecordedEpisode:
         return self.place.stem
 
     def open(self) -> BinaryIO:
-        """The bytes of its zip."""
+        """The bytes of its zip.
+
+        Raises:
+            OSError: if it cannot be opened, or is no file: a named pipe, which no one may ever write to.
+        """
+        if stat.S_ISFIFO(self.place.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is a named pipe", str(self.place))
         return self.place.open("rb")
 
     def digest(self) -> bytes:

@@ -95,12 +95,12 @@ class DatabaseEpisode:
             EpisodeFileError: if it is not what was written into the database.
         """
         values = read_values(self.folder, (self.source, _RECORD + self.source))
-        record = values.get(_RECORD + self.source)
-        if record is None or self.source not in values:
+        if _RECORD + self.source not in values or self.source not in values:
             return digest_of_content(self)
-        if hashlib.sha256(values[self.source]).digest() != record[_DIGEST:]:
+        digest = _digest_of_intact(values, self.source)
+        if digest is None:
             raise EpisodeFileError(self.place, "is not what was converted, it has changed since; convert it again")
-        return record[:_DIGEST]
+        return digest
 
     def read(self) -> Episode:
         """Read the episode's index; clouds and images are read when asked for.
@@ -149,13 +149,26 @@ def find_episodes(root: Path, fusion: FusionConfig | None, sentences: Path | Non
 
 
 def read_digests(folder: Path) -> dict[str, bytes]:
-    """Names of a database's episodes, and the digests of what they were made from; none for those that do not say it.
+    """Names of a database's episodes, and the digests of what they were made from; none for those that do not say it,
+    or are not what was written any more.
 
     Raises:
         EpisodeFileError: if it cannot be read, naming the file.
     """
-    keys = [key for key in read_keys(folder) if key.startswith(_RECORD)]
-    return {key[len(_RECORD) :]: value[:_DIGEST] for key, value in read_values(folder, keys).items()}
+    digests = {}
+    for key in read_keys(folder):
+        source = key.removeprefix(_RECORD)
+        if source != key and (digest := _digest_of_intact(read_values(folder, (source, key)), source)):
+            digests[source] = digest
+    return digests
+
+
+def _digest_of_intact(values: dict[str, bytes], source: str) -> bytes | None:
+    """The digest of what an episode was made from, if its value is that which was written."""
+    record = values.get(_RECORD + source)
+    if record is None or source not in values or hashlib.sha256(values[source]).digest() != record[_DIGEST:]:
+        return None
+    return record[:_DIGEST]
 
 
 def is_episode(key: str) -> bool:

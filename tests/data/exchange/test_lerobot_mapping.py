@@ -36,6 +36,10 @@ MAPPING: dict[str, Any] = {
 }
 
 
+def of_top(**change: object) -> dict[str, Any]:
+    return {"cameras": {"top": MAPPING["cameras"]["top"] | change}}
+
+
 def states() -> NDArray[np.float64]:
     """(T, 7) whether closed, x y z in millimetres, roll pitch yaw: moves but for its rests."""
     moving = np.array([frame not in RESTS for frame in range(LENGTH)])
@@ -152,6 +156,20 @@ def test_all_that_is_missing_is_named_at_once(tmp_path: Path, capsys: pytest.Cap
         ({"robot": "panda", "joints": None}, "joints (feature)"),
         ({"robot": "fanda"}, "fanda"),
         ({"robot": "panda"}, "the joint positions of a panda put the tool"),
+        ({"tool": MAPPING["tool"] | {"columns": [1, 2, 3, 4, 5, 2]}}, "expected radians: are tool.columns right"),
+        (
+            {"tool": MAPPING["tool"] | {"rotation": "rotation_vector", "columns": [1, 2, 3, 1, 4, 5]}},
+            "are they degrees",
+        ),
+        ({"stamps": "observation.state"}, "observation.state (float64 7) is not one number a frame"),
+        ({"stamps": "episode_index"}, "expected later and later ones"),
+        (of_top(base_from_camera=[0.5, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]), "quaternion qx qy qz qw of norm 1"),
+        (of_top(base_from_camera=[0.5, 0.0, 1.0, 180.0, 0.0, 0.0, 0.0]), "quaternion qx qy qz qw of norm 1"),
+        (of_top(base_from_camera=None, tool_from_camera=[0.0] * 7), "quaternion qx qy qz qw of norm 1"),
+        (
+            {"cameras": {"../top": MAPPING["cameras"]["top"] | {"color": "observation.images.top"}}},
+            "camera '../top' cannot name a file",
+        ),
         ({"camera": {}}, "unknown field 'camera'; did you mean 'cameras'?"),
         ({"cameras": {"top": MAPPING["cameras"]["top"] | {"depth": "observation.joints"}}}, "expected (height, width)"),
     ],
@@ -164,3 +182,13 @@ def test_what_does_not_fit_is_refused_in_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_dataset_of_another_name_is_not_added_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "in")
+    assert imported(tmp_path, MAPPING) == 0
+    (tmp_path / "in").rename(tmp_path / "before")
+    (tmp_path / "before").rename(tmp_path / "in_2")
+    (tmp_path / "in").symlink_to("in_2")
+    assert imported(tmp_path, MAPPING) == 0
+    assert "added 0 of 1 episodes" in capsys.readouterr().out

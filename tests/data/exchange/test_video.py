@@ -32,8 +32,20 @@ def test_frames_of_a_video_are_those_of_their_numbers(video: Path, start: int) -
 
 
 def test_a_video_that_ends_before_is_named(video: Path) -> None:
-    with pytest.raises(EpisodeFileError, match=r"1 of 2 frames after 2 s can be decoded \(it ends before\)"):
+    with pytest.raises(EpisodeFileError, match=r"1 of 2 frames after 2 s can be decoded .* \(it ends before"):
         video_frames(video, 2.0, 10.0, [3, 40])
+
+
+@pytest.mark.parametrize("fps", [3.0, 9.9, 20.0, 30.0])
+def test_a_video_of_another_rate_is_not_taken_frame_by_frame(video: Path, fps: float) -> None:
+    """Counted, each of them would be there: the picture of another instant."""
+    with pytest.raises(EpisodeFileError, match="of another rate"):
+        video_frames(video, 0.5, fps, [0, 1, 2, 7, 38])
+
+
+def test_of_a_video_with_more_frames_than_were_recorded_those_of_their_times_are_taken(video: Path) -> None:
+    found = video_frames(video, 0.0, 5.0, [0, 3, 24])
+    assert [round(float(frame.mean()) / 5) for frame in found] == [0, 6, 48]
 
 
 def test_a_file_that_is_no_video_reads_no_other(video: Path, tmp_path: Path) -> None:
