@@ -83,12 +83,12 @@ def check_view(view: CameraView) -> None:
     pose = np.asarray(view.base_from_camera)
     if pose.shape != (4, 4) or not np.all(np.isfinite(pose)):
         raise InvalidViewError(view.name, f"base_from_camera of shape {pose.shape} is not a finite (4, 4) matrix")
-    if np.abs(pose[3] - (0.0, 0.0, 0.0, 1.0)).max() > 1e-6:
-        raise InvalidViewError(view.name, f"the last row of base_from_camera is {pose[3].tolist()}, expected 0 0 0 1")
     if np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 1e-3:
         raise InvalidViewError(view.name, "the rotation of base_from_camera is not orthonormal within 1e-3")
     if np.linalg.det(pose[:3, :3]) < 0.0:
         raise InvalidViewError(view.name, "the rotation of base_from_camera is mirrored: its determinant is -1")
+    if np.abs(pose[3] - (0.0, 0.0, 0.0, 1.0)).max() > 1e-6:
+        raise InvalidViewError(view.name, f"the last row of base_from_camera is {pose[3].tolist()}, expected 0 0 0 1")
 
 
 def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats, NDArray[np.uint8]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from mini_diffuser_ros.data.episode_store import EpisodeStore, check_task
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.exchange.content import ContentDigest
-from mini_diffuser_ros.data.formats.episode_file import EpisodeBytes, digest_of_content, write_images
-from mini_diffuser_ros.data.formats.recordings import RecordedEpisode, find_episodes
+from mini_diffuser_ros.data.formats.episode_file import digest_of_content, write_images
+from mini_diffuser_ros.data.formats.recordings import RecordedEpisode
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, Episode
 from mini_diffuser_ros.support.files import flush_folder, whole_file
@@ -72,8 +72,8 @@ class IncomingFolder:
         except OSError as error:
             raise DataError(f"cannot write into {path}: {error.strerror or error}") from error
         shutil.rmtree(path / _WORKPLACE, ignore_errors=True)
-        there = find_episodes(path, None, None)
-        self._known = {_content(stored) for stored in there.stored} if there else set()
+        there = path.glob("*.zip")
+        self._known = {_content(RecordedEpisode(file, FusionConfig())) for file in there}
 
     def close(self) -> None:
         """Let others import into it."""
@@ -156,7 +156,7 @@ class IncomingFolder:
         return self._store.adopt(file, incoming.episode.task)
 
 
-def _content(stored: EpisodeBytes) -> bytes:
+def _content(stored: RecordedEpisode) -> bytes:
     """By what an episode is known to be there: not by where it came from, as folders of data sets are renamed."""
     return digest_of_content(stored, but=("source",))
 
