@@ -29,7 +29,7 @@ from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused,
 from mini_diffuser_ros.motion.braking import braking_trajectory
 from mini_diffuser_ros.motion.retiming import PacedTrajectory
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.perception.scene_memory import SceneMemory
+from mini_diffuser_ros.perception.seen_places import SeenPlaces
 from mini_diffuser_ros.records import CameraView, Cloud, JointTrajectory
 from mini_diffuser_ros.robots import load_robot, robot_mjcf
 from mini_diffuser_ros.running.obstacle_watch import REMEMBERED, ObstacleWatch
@@ -116,7 +116,7 @@ class _Cell:
         self.shapes = [geom for geom, name in enumerate(names) if name in links]
         self.box = self.model.geom("box").id
         self.fusion = FusionConfig()
-        self.memory = SceneMemory([camera.name for camera in self.cameras])
+        self.memory = SeenPlaces([camera.name for camera in self.cameras])
         self.silent: set[str] = set()
         self.awaited = 0.0  # time until which clouds wait for cameras that have fallen silent
         self.due: list[Cloud] = []

@@ -34,7 +34,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
 from mini_diffuser_ros.perception.content import ContentConfig
-from mini_diffuser_ros.perception.scene_memory import VOXEL, SceneMemory
+from mini_diffuser_ros.perception.seen_places import VOXEL, SeenPlaces
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import CameraView, Cloud, Provenance
 from mini_diffuser_ros.robots import load_robot
@@ -123,7 +123,7 @@ class PerceptionNode(ManagedNode):
         self._latencies, self._ages = RecentValues(), RecentValues()
         self._dropped_sets = self._points = 0
 
-        self._memory = SceneMemory(cameras)
+        self._memory = SeenPlaces(cameras)
         self._remembered = np.empty((0, 3), np.float32)  # places that the newest cloud does not show
 
         self._publisher = self.create_publisher(PointCloud2, CLOUD_TOPIC, QoSProfile(depth=1))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
-from mini_diffuser_ros.perception.scene_memory import BLANK, MOST, NEAR_TOOL, SceneMemory
+from mini_diffuser_ros.perception.seen_places import BLANK, MOST, NEAR_TOOL, SeenPlaces
 from mini_diffuser_ros.records import CameraView, Distortion
 from mini_diffuser_ros.simulation.cameras import look_at
 
@@ -50,7 +50,7 @@ def _left(boxes: Sequence[Box]) -> CameraView:
     return _view("left", LEFT, boxes)
 
 
-def _take(memory: SceneMemory, *views: CameraView, times: int = 1, tool: np.ndarray | None = None) -> np.ndarray:
+def _take(memory: SeenPlaces, *views: CameraView, times: int = 1, tool: np.ndarray | None = None) -> np.ndarray:
     """What is remembered after the cloud of these views has come so many times."""
     points = fuse_views(views, FusionConfig()).points
     return [memory.update(points, views, tool) for _ in range(times)][-1]
@@ -63,21 +63,21 @@ def _of_block(points: np.ndarray) -> int:
 
 
 @pytest.fixture
-def memory() -> SceneMemory:
+def memory() -> SeenPlaces:
     """Of a block that the left camera alone sees, as a wall stands before the right one."""
-    memory = SceneMemory(["right", "left"])
+    memory = SeenPlaces(["right", "left"])
     assert _of_block(_take(memory, _right([BLOCK, WALL]), _left([BLOCK, WALL]), times=3)) == 0
     return memory
 
 
-def test_what_a_camera_has_shown_stays_for_as_long_as_it_is_silent(memory: SceneMemory) -> None:
+def test_what_a_camera_has_shown_stays_for_as_long_as_it_is_silent(memory: SeenPlaces) -> None:
     left = _take(memory, _right([BLOCK, WALL]), times=200)
     assert _of_block(left) > 10
     assert memory.unseen["left"] >= _of_block(left)
     assert memory.unseen["right"] == 0
 
 
-def test_when_the_camera_is_back_it_tells_whether_the_thing_is_there(memory: SceneMemory) -> None:
+def test_when_the_camera_is_back_it_tells_whether_the_thing_is_there(memory: SeenPlaces) -> None:
     _take(memory, _right([BLOCK, WALL]), times=5)
     there = _take(memory, _right([BLOCK, WALL]), _left([BLOCK, WALL]))
     assert _of_block(there) == 0  # as the cloud shows it
@@ -87,13 +87,13 @@ def test_when_the_camera_is_back_it_tells_whether_the_thing_is_there(memory: Sce
     assert memory.unseen["left"] < 10 or _of_block(_take(memory, _right([WALL]))) == 0
 
 
-def test_another_camera_that_looks_through_it_takes_it_away_and_one_that_cannot_does_not(memory: SceneMemory) -> None:
+def test_another_camera_that_looks_through_it_takes_it_away_and_one_that_cannot_does_not(memory: SeenPlaces) -> None:
     assert _of_block(_take(memory, _right([WALL]), times=10)) > 10  # gone, and the right one cannot know
     assert _of_block(_take(memory, _right([]))) == 0
 
 
 @pytest.mark.parametrize("depth", [0.0, np.nan, np.inf])
-def test_what_is_not_measured_is_not_free(memory: SceneMemory, depth: float) -> None:
+def test_what_is_not_measured_is_not_free(memory: SeenPlaces, depth: float) -> None:
     """The right camera looks there without the wall, and has no depth: it has never seen the block."""
     view = _right([])
     view.depth[:] = depth
@@ -102,7 +102,7 @@ def test_what_is_not_measured_is_not_free(memory: SceneMemory, depth: float) -> 
 
 def test_a_camera_that_saw_it_and_measures_nothing_there_for_a_while_has_seen_it_go() -> None:
     """Behind it there may be nothing within reach. A hole in its depth does not last as long."""
-    memory = SceneMemory(["right", "left"])
+    memory = SeenPlaces(["right", "left"])
     _take(memory, _left([BLOCK]), times=3)
     view = _left([])
     view.depth[:] = 0.0
@@ -111,7 +111,7 @@ def test_a_camera_that_saw_it_and_measures_nothing_there_for_a_while_has_seen_it
 
 
 def test_what_the_arm_hides_is_not_gone() -> None:
-    memory = SceneMemory(["right", "left"])
+    memory = SeenPlaces(["right", "left"])
     _take(memory, _right([BLOCK]), _left([BLOCK]), times=3)
     arm: list[Box] = [((0.3, 0.3, 0.0), (0.7, 0.32, 0.8)), ((0.3, -0.3, 0.0), (0.7, -0.28, 0.8))]
     hidden = [_right([BLOCK, *arm]), _left([BLOCK, *arm])]
@@ -123,13 +123,13 @@ def test_what_the_arm_hides_is_not_gone() -> None:
 
 
 def test_what_a_moving_camera_has_left_behind_stays() -> None:
-    memory = SceneMemory(["wrist"])
+    memory = SeenPlaces(["wrist"])
     _take(memory, _view("wrist", LEFT, [BLOCK]), times=2)
     away = _view("wrist", (0.5, 1.0, 0.5), [BLOCK], target=(0.5, 3.0, 0.0))
     assert _of_block(_take(memory, away, times=30)) > 10
 
 
-def test_a_lens_that_bends_sees_nothing_far_beside_its_picture(memory: SceneMemory) -> None:
+def test_a_lens_that_bends_sees_nothing_far_beside_its_picture(memory: SeenPlaces) -> None:
     """There its formula leads back into the picture."""
     view = _view("right", (0.5, -0.8, 0.1), [], target=(2.0, 0.2, 0.1))  # the block is 56 degrees from its axis
     view.depth[:] = 5.0
@@ -138,14 +138,14 @@ def test_a_lens_that_bends_sees_nothing_far_beside_its_picture(memory: SceneMemo
 
 
 def test_what_was_shown_once_is_noise() -> None:
-    memory = SceneMemory(["right", "left"])
+    memory = SeenPlaces(["right", "left"])
     _take(memory, _right([BLOCK, WALL]), _left([BLOCK, WALL]))
     assert len(_take(memory, _right([BLOCK, WALL]))) == 0
 
 
-def test_what_the_hand_holds_leaves_no_trail(memory: SceneMemory) -> None:
+def test_what_the_hand_holds_leaves_no_trail(memory: SeenPlaces) -> None:
     del memory
-    trail = SceneMemory(["right", "left"])
+    trail = SeenPlaces(["right", "left"])
     tool = np.mean(BLOCK, axis=0)
     _take(trail, _left([BLOCK]), times=5, tool=tool)
     points = _take(trail, _right([BLOCK, WALL]))
@@ -154,7 +154,7 @@ def test_what_the_hand_holds_leaves_no_trail(memory: SceneMemory) -> None:
 
 def test_noise_of_depth_does_not_thicken_what_is_remembered() -> None:
     rng = np.random.default_rng(0)
-    memory = SceneMemory(["right", "left"])
+    memory = SeenPlaces(["right", "left"])
     clean = _left([BLOCK])
     for _ in range(100):
         noisy = clean.depth + rng.normal(0.0, 0.006, clean.depth.shape).astype(np.float32)
@@ -168,14 +168,14 @@ def test_noise_of_depth_does_not_thicken_what_is_remembered() -> None:
 
 
 def test_no_more_than_so_many_places_are_remembered() -> None:
-    memory = SceneMemory(["right"])
+    memory = SeenPlaces(["right"])
     points = np.random.default_rng(0).uniform(-2.0, 2.0, (3 * MOST, 3)).astype(np.float32)
     for _ in range(2):
         memory.update(points, [])
     assert len(memory.update(np.empty((0, 3), np.float32), [])) <= MOST
 
 
-def test_who_is_told_to_forgets(memory: SceneMemory) -> None:
+def test_who_is_told_to_forgets(memory: SeenPlaces) -> None:
     memory.forget()
     assert len(_take(memory, _right([BLOCK, WALL]))) == 0
     assert memory.unseen == {"right": 0, "left": 0}

@@ -31,7 +31,7 @@ _NEIGHBOURS = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z 
 _PER_AXIS = np.array([1, 2**21, 2**42])  # far more than a kilometre in each direction
 
 
-class SceneMemory:
+class SeenPlaces:
     """Remembers the places that clouds have shown, and which cameras have seen them.
 
     A place that is not shown any more is forgotten when a camera looks through it, when something is shown just beside
