@@ -20,6 +20,8 @@ MOST_CHANNELS = 10_000
 CDR = "cdr"
 DEFINITION_FORMAT = "ros2msg"
 _CUT_OFF = "is cut off"
+_RECORD = struct.Struct("<BQ")  # what each record of MCAP begins with: opcode, bytes that follow
+_MESSAGE, _BEFORE_DATA = 5, 22  # opcode of a message; bytes of its channel, number and stamps
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,24 @@ def _inflated(chunk: Any) -> Any:
         data = chunk.data
     if len(data) != size:
         raise DataError(f"damaged: a chunk of {len(data)} bytes, expected are {size}")
+    _check_records(data)
     return replace(chunk, compression="", data=data)
+
+
+def _check_records(data: bytes) -> None:
+    """Refuse the content of a chunk whose records do not end where it ends: rosbag2 writes no checksums by itself.
+
+    Raises:
+        DataError: they do not, or a message is shorter than what stands before its data.
+    """
+    at = 0
+    while at + _RECORD.size <= len(data):
+        opcode, length = _RECORD.unpack_from(data, at)
+        if opcode == _MESSAGE and length < _BEFORE_DATA:
+            break
+        at += _RECORD.size + length
+    if at != len(data):
+        raise DataError("damaged: records of a chunk do not end where it ends")
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

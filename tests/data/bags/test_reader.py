@@ -134,6 +134,27 @@ def test_a_small_file_cannot_claim_much_memory(compression: str, tmp_path: Path)
             list(read_bag(tmp_path / "bomb.mcap"))
 
 
+@pytest.mark.parametrize("error", [-30, -1, 1, 10**6, 2**60])
+def test_without_checksums_lengths_that_do_not_fit_are_refused(error: int, tmp_path: Path) -> None:
+    """Of one of two messages in a chunk; rosbag2 writes no checksums unless it is told to."""
+    path = tmp_path / "plain.mcap"
+    with path.open("wb") as stream:
+        plain = writer.Writer(stream, compression=writer.CompressionType.NONE, enable_crcs=False)
+        plain.start("ros2", "")
+        schema = plain.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channel = plain.register_channel("/said", "cdr", schema)
+        for words in (b"said first", b"said then"):
+            plain.add_message(channel, 0, words, 0)
+        plain.finish()
+    assert [message.data for message in read_bag(path)] == [b"said first", b"said then"]
+    content = path.read_bytes()
+    length = struct.pack("<BQ", 5, 22 + len(b"said first"))
+    assert content.count(length) == 1
+    path.write_bytes(content.replace(length, struct.pack("<BQ", 5, 22 + len(b"said first") + error)))
+    with pytest.raises(DataError, match="damaged"):
+        list(read_bag(path))
+
+
 def test_bags_of_rosbag2_come_in_their_order(bag: tuple[Path, list[BagMessage]], tmp_path: Path) -> None:
     for name in ("run_10.mcap", "run_9.mcap", "run_0.mcap"):
         (tmp_path / name).write_bytes(bag[0].read_bytes())
