@@ -8,7 +8,8 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,22 @@ from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, positional
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.data.bags.reader import read_bag
+from mini_diffuser_ros.data.exchange.incoming import IncomingFolder
+from mini_diffuser_ros.data.exchange.lerobot_layout import is_lerobot
+from mini_diffuser_ros.data.exchange.lerobot_source import lerobot_episodes
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE
 from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.settings import read_settings, read_yaml, to_mapping
+from mini_diffuser_ros.training.checkpoints import PROGRESS, read_state
+from mini_diffuser_ros.training.config import TrainConfig
 
-DESCRIPTION = """Copies each path (demonstrations of any kind, a policy directory, a cell's file, a bag), damages one
-file of the copy at random (bits flipped, cut off, zeros, blocks swapped, bytes appended), reads all of it and compares
-with what it was. refused: in one line; same: what it was; other: taken for something else; crashed: any other end.
-Use sets of few episodes: each is read from end to end for every damage."""
+DESCRIPTION = """Copies each path (demonstrations of any kind, a policy, a checkpoint of a training, a recipe, a cell's
+file, a bag), damages one file of the copy at random (bits flipped, cut off, zeros, blocks swapped, bytes appended),
+reads all of it and compares with what it was. refused: in one line; same: what it was; other: taken for something else;
+crashed: any other end. Use sets of few episodes: each is read from end to end for every damage."""
 
+Reader = Callable[[Path], Iterator[Any]]
 Damage = Callable[[bytearray, random.Random], None]
 
 
@@ -36,12 +43,14 @@ class CorruptionSetting:
     """What to damage.
 
     Attributes:
-        paths: demonstrations, policy directories, files of cells, bags.
+        paths: demonstrations, policies, checkpoints of a training, recipes, files of cells, bags.
+        mapping: YAML file that says what a LeRobotDataset that is not ours does not.
         trials: damages of each path.
         seed: of the damages.
     """
 
     paths: tuple[Path, ...] = positional(Path)
+    mapping: Path | None = None
     trials: int = at_least(1, 300)
     seed: int = at_least(0, 0)
 
@@ -94,23 +103,43 @@ def append(content: bytearray, rng: random.Random) -> None:
 DAMAGES: tuple[Damage, ...] = (flip, cut, clear, swap, append)
 
 
-def digest_of(path: Path) -> str:
+def reader_of(path: Path, mapping: Path | None = None) -> Reader:
+    """What reads a path, by what lies there while it is whole.
+
+    Args:
+        path: demonstrations, a policy or a training's checkpoint, a recipe or a cell's file.
+        mapping: what a LeRobotDataset that is not ours does not say of itself.
+    """
+    if path.suffix in (".yaml", ".yml"):
+        recipe = not read_yaml(path).keys() - {entry.name for entry in fields(TrainConfig)}
+        return _recipe if recipe else _cell
+    if path.suffix == ".mcap":
+        return _bag
+    if (path / CONFIG_FILE).exists():
+        return _policy
+    if (path / PROGRESS).exists():
+        return _checkpoint
+    return partial(_lerobot, mapping=mapping) if is_lerobot(path) else _episodes
+
+
+def digest_of(path: Path, read: Reader) -> str:
     """A digest of all that reading gives.
 
     Raises:
         UserError: if it is refused.
     """
     digest = hashlib.sha256()
-    for part in _contents(path):
+    for part in read(path):
         digest.update(np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
     return digest.hexdigest()
 
 
-def damage_one(path: Path, original: str, rng: random.Random) -> tuple[str, str]:
+def damage_one(path: Path, read: Reader, original: str, rng: random.Random) -> tuple[str, str]:
     """Damage a file at or below a path, read everything and put it back.
 
     Args:
         path: of a copy that may be written to.
+        read: gives all that lies there.
         original: its digest.
         rng: chooses file and damage.
 
@@ -124,7 +153,7 @@ def damage_one(path: Path, original: str, rng: random.Random) -> tuple[str, str]
     damage(changed, rng)
     file.write_bytes(changed)
     try:
-        outcome = "same" if digest_of(path) == original else "other"
+        outcome = "same" if digest_of(path, read) == original else "other"
         return outcome, f"{damage.__name__} of {file.name}"
     except UserError as error:
         said = str(error)
@@ -149,12 +178,12 @@ def measure(settings: Sequence[CorruptionSetting]) -> Iterator[CorruptionRow]:
 
 
 def _row(path: Path, copy: Path, setting: CorruptionSetting) -> CorruptionRow:
-    rng = random.Random(setting.seed)
-    original = digest_of(copy)
+    rng, read = random.Random(setting.seed), reader_of(copy, setting.mapping)
+    original = digest_of(copy, read)
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for _ in range(setting.trials):
-        outcome, said = damage_one(copy, original, rng)
+        outcome, said = damage_one(copy, read, original, rng)
         counts[outcome] += 1
         examples.setdefault(outcome, said)
     worst = next((examples[kind] for kind in ("crashed", "other") if kind in examples), "")
@@ -176,19 +205,40 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for file in found if file.suffix != ".md" and file.name != "lock.mdb" and file.name[0] != ".")
 
 
-def _contents(path: Path) -> Iterator[Any]:
-    if path.suffix in (".yaml", ".yml"):
-        yield to_mapping(read_cell(path))
-    elif path.suffix == ".mcap":
-        yield from ((message.channel, message.stamp, message.data) for message in read_bag(path))
-    elif (path / CONFIG_FILE).exists():
-        policy = load_policy(path)
-        yield (policy.config, policy.fusion, policy.tasks)
-        for name, value in policy.model.state_dict().items():
-            yield name
-            yield value.numpy()
-    else:
-        yield from _episodes(path)
+def _cell(path: Path) -> Iterator[Any]:
+    yield to_mapping(read_cell(path))
+
+
+def _recipe(path: Path) -> Iterator[Any]:
+    yield to_mapping(read_settings(TrainConfig, path))
+
+
+def _bag(path: Path) -> Iterator[Any]:
+    yield from ((message.channel, message.stamp, message.data) for message in read_bag(path))
+
+
+def _policy(path: Path) -> Iterator[Any]:
+    policy = load_policy(path)
+    yield (policy.config, policy.fusion, policy.tasks)
+    for name, value in policy.model.state_dict().items():
+        yield name
+        yield value.numpy()
+
+
+def _checkpoint(path: Path) -> Iterator[Any]:
+    progress, state = read_state(path)
+    yield progress
+    for name, value in sorted(state.items()):
+        yield name
+        yield value.numpy()
+
+
+def _lerobot(path: Path, mapping: Path | None) -> Iterator[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        into = IncomingFolder(Path(folder))
+        for read in lerobot_episodes(path, None, mapping):
+            into.add(read())
+        yield from _episodes(Path(folder))
 
 
 def _episodes(path: Path) -> Iterator[Any]:

@@ -170,10 +170,8 @@ class CheckpointStore:
             TrainingCheckpointError: if it is damaged or of another network.
         """
         try:
-            values, progress = _read_progress(directory)
-            if values.get(_STATE_DIGEST, expected := file_digest(directory / STATE)) != expected:
-                raise ValueError(f"{STATE} has changed since it was written")
-            trainee.load(load_file(directory / STATE))
+            progress, state = _read_all(directory)
+            trainee.load(state)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise _unusable(directory, error) from error
         return progress
@@ -205,9 +203,30 @@ class CheckpointStore:
             shutil.rmtree(part)
 
 
+def read_state(directory: Path) -> tuple[TrainingProgress, dict[str, Tensor]]:
+    """What one checkpoint holds, whatever network it is of: progress, and tensors by name.
+
+    Raises:
+        TrainingCheckpointError: if it is damaged.
+    """
+    try:
+        return _read_all(directory)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _unusable(directory, error) from error
+
+
+def _read_all(directory: Path) -> tuple[TrainingProgress, dict[str, Tensor]]:
+    values, progress = _read_progress(directory)
+    if values.get(_STATE_DIGEST, expected := file_digest(directory / STATE)) != expected:
+        raise ValueError(f"{STATE} has changed since it was written")
+    return progress, load_file(directory / STATE)
+
+
 def _read_progress(directory: Path) -> tuple[dict[str, Any], TrainingProgress]:
     """All fields of a checkpoint's progress file, and the progress that they say."""
     values = unsealed(dict(json.loads((directory / PROGRESS).read_text(encoding="utf-8"))))
+    if strange := sorted(values.keys() - {one.name for one in fields(TrainingProgress)} - {_STATE_DIGEST}):
+        raise ValueError(f"{PROGRESS} has the field {strange[0]!r}, which is unknown")
     known = {one.name: values[one.name] for one in fields(TrainingProgress) if one.name not in (_STAGES, _TAUGHT)}
     # Both came later: those of earlier versions do not have them.
     taught = {str(task): tuple(map(str, sentences)) for task, sentences in dict(values.get(_TAUGHT, {})).items()}

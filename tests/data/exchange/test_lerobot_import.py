@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
+from mini_diffuser_ros.data.errors import EpisodeFileError
+from mini_diffuser_ros.data.exchange.parquet import ParquetFile
 from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.records import CameraView, Distortion, Episode, Keyframe, Provenance
 
@@ -242,3 +244,23 @@ def test_another_version_is_named(
     info.write_text(info.read_text().replace('"v3.0"', '"v2.1"'))
     assert main(["import", str(tmp_path / "out"), str(tmp_path / "back")]) == 2
     assert "codebase_version is 'v2.1', expected v3.0: bring it over with LeRobot's own" in capsys.readouterr().err
+
+
+def test_a_footer_at_which_pyarrow_ends_the_process_is_refused(tmp_path: Path) -> None:
+    """It says how often each level of nesting comes; pyarrow aborts where the schema has less levels than that."""
+    file = tmp_path / "nested.parquet"
+    pq.write_table(pa.table({"a": pa.array([[[1.0, 2.0]], [[3.0]]], pa.list_(pa.list_(pa.float64())))}), file)
+    whole = file.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    # 2 is how thrift's compact protocol writes 1, which stands for "optional"; 0 stands for "required".
+    places = [place for place in range(footer, len(whole)) if whole[place] == 2]
+    refusals = []
+    for place in places:
+        file.write_bytes(whole[:place] + bytes(1) + whole[place + 1 :])
+        try:
+            assert ParquetFile(file).rows == 2
+        except EpisodeFileError as error:
+            refusals.append(str(error))
+    assert any("its footer contradicts itself" in refusal for refusal in refusals)
+    file.write_bytes(whole)
+    assert ParquetFile(file).rows == 2
