@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import yaml
 
 from mini_diffuser_ros.bringup.errors import BringupError
 from mini_diffuser_ros.bringup.policy_choice import chosen_policy
-from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, Cell, read_cell
+from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, NAMESPACE, NAMESPACE_FORM, Cell, read_cell
 from mini_diffuser_ros.data.bags.mcap import require_mcap
 from mini_diffuser_ros.running.policy_world import CONSENT
 from mini_diffuser_ros.support.files import try_writing
@@ -37,7 +36,6 @@ SIMULATED_CAMERAS = ("front", "left_shoulder", "wrist")
 PATHS = ("cell", "checkpoint", "params", "profile", "runs", "recordings", "bags")
 MOST_CHARACTERS = 1000
 """Of an argument: a longer one is no sentence, and no path that a person has typed."""
-NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
 RVIZ_TOPICS = (
     "mini_diffuser/cloud",
     "mini_diffuser/markers",
@@ -237,9 +235,7 @@ def _check_togetherness(arguments: Mapping[str, str], simulated: bool, instructi
 
 def _check_namespace(text: str) -> None:
     if not NAMESPACE.fullmatch(text):
-        raise BringupError(
-            f"namespace:='{text}' cannot be a namespace of ROS: expected letters, digits and _, as in left or lab/left"
-        )
+        raise BringupError(f"namespace:='{text}' cannot be a namespace of ROS: expected {NAMESPACE_FORM}")
 
 
 def _speed(text: str) -> float:

@@ -19,11 +19,13 @@ from mini_diffuser_ros.cell.checking import check_cell, faults_of, parse_cell, r
 from mini_diffuser_ros.cell.drivers import driver_actions
 from mini_diffuser_ros.cell.editing import record_camera_intrinsics, record_camera_pose, record_table_height
 from mini_diffuser_ros.cell.fault import CellError, CellFault
-from mini_diffuser_ros.cell.fitting import CAMERA_NAME
+from mini_diffuser_ros.cell.fitting import CAMERA_NAME, NAMESPACE, NAMESPACE_FORM
 
 __all__ = [
     "CAMERA_NAME",
     "DRIVEN",
+    "NAMESPACE",
+    "NAMESPACE_FORM",
     "CameraIntrinsics",
     "Cell",
     "CellCalibration",

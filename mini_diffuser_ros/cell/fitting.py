@@ -21,7 +21,10 @@ from mini_diffuser_ros.support.settings import unknown_name
 
 Array = NDArray[np.float64]
 
-CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
+# The middleware's names, of which these are parts, end at 255 characters.
+CAMERA_NAME = re.compile(r"(?=.{1,100}\Z)[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
+NAMESPACE = re.compile(r"(?=.{0,100}\Z)/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
+NAMESPACE_FORM = "letters, digits and _, at most 100, as in left or lab/left"
 ACTION_NAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 FRAME_NAME = re.compile(r"[^\s/]\S*")
 USUAL_VIEW = (0.75, 0.5)

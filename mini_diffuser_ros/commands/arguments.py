@@ -13,6 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 from mini_diffuser_ros.bench.benchmark import LEAST, POSITIONAL, READ, SEVERAL
+from mini_diffuser_ros.cell import NAMESPACE, NAMESPACE_FORM
 from mini_diffuser_ros.support.settings import Leaf, attribute_descriptions
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ def number_between(low: float, high: float) -> Reader:
         return value
 
     return read
+
+
+def namespace(text: str) -> str:
+    """A namespace of ROS, as a reader."""
+    if not NAMESPACE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} cannot be a namespace of ROS: expected {NAMESPACE_FORM}")
+    return text
 
 
 def number_of(leaf: Leaf) -> Reader:

@@ -37,7 +37,7 @@ from mini_diffuser_ros.calibration.places import (
 )
 from mini_diffuser_ros.calibration.shots import Shot, read_shots, robot_of, write_shots
 from mini_diffuser_ros.cell import parse_cell
-from mini_diffuser_ros.commands.arguments import number_between, number_of
+from mini_diffuser_ros.commands.arguments import namespace, number_between, number_of
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.simulation.cameras import look_at
@@ -119,7 +119,7 @@ def _add_shots(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--robot", help="its description; by default what the shots say")
     parser.add_argument("--record", action="store_true", help="take the shots from the running cameras first")
-    parser.add_argument("--namespace", default="", help="of the running stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="of the running stack")
 
 
 def _triple(text: str) -> Array:

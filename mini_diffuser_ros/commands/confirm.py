@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from mini_diffuser_ros.commands.arguments import namespace
 from mini_diffuser_ros.commands.consent import ConsentTerminal, write
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.motion.motion_review import QUESTION
@@ -19,7 +20,7 @@ LOOKED = 2.0  # seconds in which a running stack is found
 def main(arguments: list[str]) -> int:
     """Run the command until Ctrl-C or the end of its input; returns 0."""
     parser = CommandParser("confirm", description=__doc__)
-    parser.add_argument("--namespace", default="", help="namespace of the stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the stack")
     values = parser.parse_args(arguments)
     with client_node("confirm", values.namespace, threads=3) as node:
         terminal = ConsentTerminal(node, sys.stdin, at_once=True)

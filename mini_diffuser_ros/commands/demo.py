@@ -16,7 +16,7 @@ from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, namespace, number_between
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.process import NodeError
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         default=10.0,
         help="seconds to wait for the recorder (%(default)s)",
     )
-    parser.add_argument("--namespace", default="", help="namespace of the recorder")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the recorder")
     return parser
 
 

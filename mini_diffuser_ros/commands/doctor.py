@@ -23,7 +23,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from mini_diffuser_ros.bringup.executables import CLASSES
 from mini_diffuser_ros.cell import check_cell
-from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, namespace, number_between
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.recover import names_of
 from mini_diffuser_ros.doctor.cell_facts import cell_facts
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--controller-manager", default="controller_manager", help="its name")
     parser.add_argument("--json", action="store_true", help="a list of what, value, level and remedy")
-    parser.add_argument("--namespace", default="", help="namespace of the drivers and the stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the drivers and the stack")
     return parser
 
 

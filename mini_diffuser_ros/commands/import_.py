@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mini_diffuser_ros.commands.arguments import namespace
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.bags.kinds import is_bag
 from mini_diffuser_ros.data.errors import DataError
@@ -74,7 +75,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         metavar="NAME",
         help="default: those of the cell, else all in the bag; NAME=/BEGIN where its topics begin otherwise",
     )
-    bags.add_argument("--namespace", metavar="NAME", help="of the arm and its cameras, where the bag has several")
+    bags.add_argument(
+        "--namespace", type=namespace, metavar="NAME", help="of the arm and its cameras, where the bag has several"
+    )
     bags.add_argument(
         "--tool-pose",
         choices=("tf", "joints"),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.node import Node
 
-from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, namespace, number_between
 from mini_diffuser_ros.commands.consent import ConsentTerminal, write
 from mini_diffuser_ros.commands.interruptible import interruptible
 from mini_diffuser_ros.nodes.motion.motion_requests import MotionRequests
@@ -23,7 +23,7 @@ def add_motion_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", type=number_between(0.0, LONGEST_WAIT), default=10.0, help="seconds to wait for motion_node"
     )
-    parser.add_argument("--namespace", default="", help="namespace of the stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the stack")
 
 
 class MotionTerminal:

@@ -12,6 +12,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from mini_diffuser_ros.cell import DRIVEN, Cell, driver_actions, read_cell
+from mini_diffuser_ros.commands.arguments import namespace
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.recovery.robot_recovery import RESUME, DriverNames, RobotRecovery, names_of_motion_node
 from mini_diffuser_ros.nodes.ros.client_node import client_node
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cell", type=Path, metavar="FILE", help="file of the cell, which names robot and drivers")
     parser.add_argument("--controller-manager", default="controller_manager", help="its name")
     parser.add_argument("--error-recovery", default="action_server/error_recovery", help="action of franka_hardware")
-    parser.add_argument("--namespace", default="", help="namespace of the drivers and the stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the drivers and the stack")
     return parser
 
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from mini_diffuser_msgs.action import ExecuteInstruction
 from rclpy.action import ActionClient
 
-from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, namespace, number_between
 from mini_diffuser_ros.commands.consent import ConsentTerminal
 from mini_diffuser_ros.commands.interruptible import interruptible
 from mini_diffuser_ros.commands.parser import CommandParser
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         default=600.0,
         help="seconds for the task (default: %(default)s)",
     )
-    parser.add_argument("--namespace", default="", help="namespace of the stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the stack")
     return parser
 
 

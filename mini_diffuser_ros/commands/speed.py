@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mini_diffuser_msgs.srv import SetSpeed
 
-from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, number_between
+from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, namespace, number_between
 from mini_diffuser_ros.commands.consent import write
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--wait", type=number_between(0.0, LONGEST_WAIT), default=10.0, help="seconds to wait for motion_node"
     )
-    parser.add_argument("--namespace", default="", help="namespace of the stack")
+    parser.add_argument("--namespace", type=namespace, default="", help="namespace of the stack")
     values = parser.parse_args(arguments)
 
     with client_node("speed", values.namespace) as node:

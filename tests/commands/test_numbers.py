@@ -39,14 +39,39 @@ def parser_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Arg
     return carried.value.parser
 
 
-def numbers_of(parser: argparse.ArgumentParser, verb: str) -> Iterator[tuple[str, argparse.Action]]:
-    """Name and action of each argument that takes a number, those of sub-commands too."""
+def actions_of(parser: argparse.ArgumentParser, verb: str) -> Iterator[tuple[str, argparse.Action]]:
+    """Name and action of each argument, those of sub-commands too."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, below in action.choices.items():
-                yield from numbers_of(below, f"{verb} {name}")
-        elif callable(action.type) and any(is_number(read(action, text)) for text in ("1", "16", "1,1,1")):
+                yield from actions_of(below, f"{verb} {name}")
+        else:
             yield f"{verb} {action.option_strings[0] if action.option_strings else action.dest}", action
+
+
+def numbers_of(parser: argparse.ArgumentParser, verb: str) -> Iterator[tuple[str, argparse.Action]]:
+    """Name and action of each argument that takes a number."""
+    for name, action in actions_of(parser, verb):
+        if callable(action.type) and any(is_number(read(action, text)) for text in ("1", "16", "1,1,1")):
+            yield name, action
+
+
+NO_NAMESPACES = ("bad name", "2left", "a//b", "a\nb", "ä", "🤖", "../up", "n" * 300, "-1")
+
+
+@pytest.mark.process
+def test_every_verb_refuses_what_cannot_be_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    for verb in (verb for verb in COMMANDS if verb != "bench"):
+        for name, action in actions_of(parser_of([verb], monkeypatch), verb):
+            if name.endswith("--namespace"):
+                seen.add(verb)
+                assert [read(action, text) for text in ("", "left", "/lab/left")] == ["", "left", "/lab/left"]
+                for text in NO_NAMESPACES:
+                    refused = read(action, text)
+                    assert isinstance(refused, argparse.ArgumentTypeError), f"{name} takes {text!r:.20}"
+                    assert "\n" not in str(refused)
+    assert {"say", "demo", "speed", "home", "replay", "doctor", "recover", "confirm", "calibrate"} <= seen
 
 
 def read(action: argparse.Action, text: str) -> Any:
