@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -43,7 +43,6 @@ Result = FollowJointTrajectory.Result
 
 CYCLE = 0.002  # seconds; a real controller's is 0.001
 FEEDBACK_PERIOD = 0.05  # seconds, the controller's default
-MOST_AT_ONCE = 100  # joint states
 GRIPPER_PERIOD = 0.03  # seconds
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
 FROZEN_JOINT = 0
@@ -250,7 +249,7 @@ class StandInArm:
             now = time.monotonic()
             with self._lock:
                 reference = self._controller.reference(now)
-                self._follow(reference, now - then)
+                passed = self._follow(then, now)
                 self.speeds.append(
                     (now, float(np.abs(reference.velocities).max()), float(np.abs(self._velocities).max()))
                 )
@@ -261,28 +260,40 @@ class StandInArm:
             if goal is not None and now >= next_feedback and self.fault != "mute":
                 next_feedback = now + FEEDBACK_PERIOD
                 self._tell(goal, reference, now)
-            if now >= next_state:
-                moments = self._moments(now, next_state)
-                for moment in moments:
-                    self._publish(now, now - moment)
-                next_state = max(moments[-1] + self._period, now - MOST_AT_ONCE * self._period)
+            # A fast driver measures whatever a busy machine does, and what it has measured arrives in a bunch; nobody
+            # makes up for those of slow drivers.
+            is_fast = self._period < CYCLE
+            if is_fast or now >= next_state:
+                next_state = now + self._period
+                for state in passed if is_fast else passed[-1:]:
+                    self._publish(*state)
             if now >= next_gripper:
                 next_gripper = now + GRIPPER_PERIOD
                 self._publish_gripper()
 
-    def _follow(self, reference: Any, elapsed: float) -> None:
-        """The servo: stiff, and no stronger than the arm's limits of acceleration."""
+    def _follow(self, then: float, now: float) -> list[tuple[float, Array, Array]]:
+        """The servo: stiff, and no stronger than the arm's limits of acceleration.
+
+        Returns:
+            moments of the steady clock since, the last of which is now, with (J,) radians and rad/s.
+        """
+        elapsed = now - then
         self._finger += float(np.clip(self._finger_goal - self._finger, -0.1 * elapsed, 0.1 * elapsed))
         if self.fault == "blocked":
             self._velocities[:] = 0.0
-            return
-        steps = max(1, round(elapsed / 0.002))
-        for _ in range(steps):
+            return [(now, self._positions.copy(), self._velocities.copy())]
+        # A servo keeps its pace whatever a busy machine does.
+        steps, passed = max(1, round(elapsed / min(CYCLE, self._period))), []
+        for number in range(1, steps + 1):
+            moment = then + elapsed * number / steps
+            reference = self._controller.reference(moment)
             pull = STIFFNESS * (reference.positions - self._positions)
             pull += DAMPING * (reference.velocities - self._velocities) + reference.accelerations
             limits = 2.0 * self.robot.acceleration_limits
             self._velocities += np.clip(pull, -limits, limits) * elapsed / steps
             self._positions += self._velocities * elapsed / steps
+            passed.append((moment, self._positions.copy(), self._velocities.copy()))
+        return passed
 
     def _judge(self, reference: Any, now: float) -> None:
         """As the controller does in each cycle: path tolerance, then the goal's."""
@@ -325,20 +336,12 @@ class StandInArm:
         with suppress(Exception):  # the goal may have ended meanwhile
             goal.handle.publish_feedback(feedback)
 
-    def _moments(self, now: float, due: float) -> Sequence[float]:
-        """When states that are due now were measured; nobody makes up for those of slow drivers."""
-        if self._period >= CYCLE:
-            return (now,)
-        # A fast driver measures whatever a busy machine does, and what it has measured arrives in a bunch.
-        return [due + number * self._period for number in range(1 + int((now - due) / self._period))]
-
-    def _publish(self, now: float, ago: float) -> None:
+    def _publish(self, moment: float, true: Array, velocities: Array) -> None:
         with self._lock:
-            true = self._positions - ago * self._velocities
             positions = true + NOISE * self._rng.standard_normal(len(self._names))
-            velocities, fault = self._velocities.copy(), self.fault
+            velocities, fault = velocities.copy(), self.fault
             late = self._rng.uniform(0.0, self._jitter)  # the stamp, not the place
-            stamp = stamp_from_seconds(now + self._clock + self._shift() + late - ago)
+            stamp = stamp_from_seconds(moment + self._clock + self._shift() + late)
             if self._frozen is None:
                 self._frozen = positions, stamp
             if fault == "joint_frozen":

@@ -86,6 +86,21 @@ def test_noise_and_late_arrival_do_not_stop_a_motion_at_its_limit(
     assert watched(paced(0.25), rate=rate, noise=noise, held=held, seed=seed) == ""
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.0, 0.02), st.floats(0.0, 0.25), st.integers(0, 10**6))
+def test_stamps_that_tremble_at_a_kilohertz_neither_stop_a_good_motion_nor_hide_a_fast_one(
+    jitter: float, size: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+
+    def stamp(moment: float) -> float:
+        return moment + rng.uniform(-jitter, jitter)
+
+    held = bunched(size) if size > 0.01 else (lambda moment: moment)
+    assert watched(paced(0.25), rate=1000.0, held=held, stamp=stamp) == ""
+    assert "the tool moves at" in watched(paced(0.6), rate=1000.0, held=held, stamp=stamp)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.4, 5.0), st.sampled_from([50.0, 100.0, 1000.0]), st.sampled_from([0.02, 0.25, 0.5]))
 def test_a_tool_that_is_too_fast_is_noticed_at_any_rate_and_limit(factor: float, rate: float, limit: float) -> None:
