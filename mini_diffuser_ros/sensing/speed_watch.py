@@ -16,10 +16,10 @@ from mini_diffuser_ros.robots import RobotDescription
 Array = NDArray[np.float64]
 
 WINDOW = 0.08  # seconds over which a speed is measured: noise of 1e-4 rad is 2e-3 rad/s then
-KEPT = 2.0  # seconds of states, within which one at least came without delay
+KEPT = 2.0  # seconds of states
 MOST = 4000  # of them
+PROMPT_WITHIN = 10.0  # seconds within which one state at least came without delay
 MOST_DELAY = 0.5  # seconds by which a state may come late; what a stamp says beyond that is a clock that was set
-USUAL_DELAY = 0.15  # seconds by which most states may come late
 LONGEST = 0.5  # seconds between two states, beyond which nobody knows how fast the arm was in between
 STEP = 0.01  # seconds over which the tool's velocity is taken from the joints'
 # A servo that makes a lag good is faster than its reference for a while, and an average over the window is not.
@@ -29,10 +29,12 @@ TOOL_SHARE, TOOL_ROOM = 1.2, 0.02  # of the tool's limit, and m/s
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """When it came, by the steady clock, how much later than stamped, and (J,) radians and rad/s."""
+    """When it came, by the steady clock, how much later than stamped and than the promptest before it, and (J,) radians
+    and rad/s."""
 
     received: float
     lead: float
+    late: float
     positions: Array
     velocities: Array
 
@@ -57,6 +59,7 @@ class SpeedWatch:
         self._robot = robot
         self._known: dict[str, tuple[float, float]] = {}
         self._states: deque[_State] = deque(maxlen=MOST)
+        self._promptest: deque[tuple[float, float]] = deque()  # when states came and their leads, both growing
         self._lock = threading.Lock()
 
     def take(
@@ -78,9 +81,20 @@ class SpeedWatch:
             if wanted[0] not in names or not all(name in self._known for name in wanted):
                 return
             values = np.array([self._known[name] for name in wanted])
-            self._states.append(_State(received, received - stamp, values[:, 0], values[:, 1]))
+            lead = received - stamp
+            self._states.append(_State(received, lead, self._lateness(lead, received), values[:, 0], values[:, 1]))
             while received - self._states[0].received > KEPT:
                 self._states.popleft()
+
+    def _lateness(self, lead: float, received: float) -> float:
+        """Seconds by which a state comes later than the promptest of the last ones, itself included."""
+        prompt = self._promptest
+        while prompt and prompt[-1][1] >= lead:
+            prompt.pop()
+        prompt.append((received, lead))
+        while received - prompt[0][0] > PROMPT_WITHIN:
+            prompt.popleft()
+        return lead - prompt[0][1]
 
     def problem(self) -> str:
         """What is too fast, in one line; empty if nothing is, or nothing is known."""
@@ -119,24 +133,18 @@ class SpeedWatch:
 
 
 def _window(states: list[_State]) -> tuple[list[_State], float]:
-    """The newest states that are ``WINDOW`` seconds apart, and those seconds; no states where there are too few."""
+    """The newest states that are ``WINDOW`` seconds apart, and those seconds; no states where there are too few.
+
+    A state that came late is farther from the newest than they came, as far as the stamps say so, and no farther than
+    it was late itself: stamps of a clock that runs fast are ahead of all before, and none of them is late.
+    """
     if not states:
         return [], 0.0
-    delays, newest = _delays(states), states[-1].received
+    newest = states[-1]
     for first in range(len(states) - 2, -1, -1):
-        elapsed = newest - states[first].received + max(0.0, float(delays[first] - delays[-1]))
+        state = states[first]
+        late = max(0.0, min(state.late, state.lead - newest.lead))
+        elapsed = newest.received - state.received + (late if late <= MOST_DELAY else 0.0)
         if elapsed >= WINDOW:
             return (states[first:], elapsed) if elapsed <= LONGEST else ([], 0.0)
     return [], 0.0
-
-
-def _delays(states: list[_State]) -> Array:
-    """(N,) seconds by which states came later than the promptest of them, as their stamps say.
-
-    Of a stamp that is farther off somebody has set the clock; where most are, that clock runs fast, and tells nothing.
-    """
-    leads = np.array([state.lead for state in states])
-    delays = leads - leads.min()
-    if float(np.median(delays)) > USUAL_DELAY:
-        return np.zeros_like(delays)
-    return np.where(delays > MOST_DELAY, 0.0, delays)

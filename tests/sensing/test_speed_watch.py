@@ -101,6 +101,19 @@ def test_stamps_that_tremble_at_a_kilohertz_neither_stop_a_good_motion_nor_hide_
     assert "the tool moves at" in watched(paced(0.6), rate=1000.0, held=held, stamp=stamp)
 
 
+@pytest.mark.parametrize("rate", [100.0, 1000.0])
+@pytest.mark.parametrize("delay", [0.1, 0.3, 0.45])
+def test_who_catches_up_with_what_waited_sees_no_faster_arm(rate: float, delay: float) -> None:
+    """Most of what was seen came late, and what comes then comes faster than it happened."""
+
+    def held(moment: float) -> float:
+        behind = moment + delay if moment < 0.6 else max(moment, 0.6 + delay + 0.2 * (moment - 0.6))
+        return moment if moment < 0.05 else behind
+
+    assert watched(paced(0.25), rate=rate, held=held) == ""
+    assert "the tool moves at" in watched(paced(0.6), rate=rate, held=held)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.floats(1.4, 5.0), st.sampled_from([50.0, 100.0, 1000.0]), st.sampled_from([0.02, 0.25, 0.5]))
 def test_a_tool_that_is_too_fast_is_noticed_at_any_rate_and_limit(factor: float, rate: float, limit: float) -> None:
