@@ -17,6 +17,7 @@ from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.opening import open_episodes
 from mini_diffuser_ros.geometry import evenly_spread
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.files import output_file
 from mini_diffuser_ros.viewing.episode_page import write_episode_page
 
 
@@ -46,15 +47,9 @@ def _view(values: argparse.Namespace) -> int:
     name = values.path.resolve().stem
     chosen = _chosen(open_episodes(values.path, sentences=values.sentences), values.names, values.episodes)
     page: Path = Path(f"{name}.html") if values.out is None else values.out
-    try:
-        with page.open("ab"):  # before the first cloud is fused
-            pass
+    with output_file(str(page), "--out") as partial:
         bar = tqdm(chosen, desc="drawing", unit="episode", disable=None)
-        readable = write_episode_page(page, name, bar, lambda fault: tqdm.write(fault, file=sys.stderr))
-    except OSError as error:
-        raise UserError(
-            f"cannot write the page {page}: {error.strerror or error}; choose another with --out"
-        ) from error
+        readable = write_episode_page(partial or page, name, bar, lambda fault: tqdm.write(fault, file=sys.stderr))
     size = page.stat().st_size / 1e6
     sys.stdout.write(
         f"wrote {page}, {len(chosen)} episode{'s' * (len(chosen) != 1)}, {size:.1f} MB; open it in a browser\n"

@@ -7,6 +7,7 @@ that a later writer adds is no fault, there are no defaults, and thousands of ke
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from mini_diffuser_ros.support.errors import one_line
 MAX_JSON_BYTES = 4 * 2**20
 """Of an index or a table of sentences: a keyframe of four cameras has about 4 kB, and JSON may take 25 times its bytes
 once it is read."""
+
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def read_bounded(file: Path, most: int) -> bytes:
@@ -82,10 +86,10 @@ class Fields:
             raise self.fault(name, f"{value!r}, which this program reads")
 
     def text(self, name: str) -> str:
-        """A non-empty string."""
+        """A non-empty string of one line, which a terminal and a log can show."""
         value = self._value(name)
-        if not isinstance(value, str) or not value.strip():
-            raise self.fault(name, "a non-empty string")
+        if not isinstance(value, str) or not value.strip() or _CONTROLS.search(value):
+            raise self.fault(name, "a non-empty string without control characters")
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -103,8 +107,8 @@ class Fields:
     def names(self, name: str) -> tuple[str, ...]:
         """Strings, perhaps none."""
         values = self._value(name)
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise self.fault(name, "a list of strings")
+        if not isinstance(values, list) or not all(isinstance(v, str) and not _CONTROLS.search(v) for v in values):
+            raise self.fault(name, "a list of strings without control characters")
         return tuple(values)
 
     def integer(self, name: str) -> int:

@@ -35,7 +35,8 @@ def open_episodes(
         the episodes in the natural order of their names, which is by task and then by number.
 
     Raises:
-        DataError: if there is nothing of the kind at the path, or its clouds are stored and were fused otherwise.
+        DataError: if there is nothing of the kind at the path, its clouds are stored and were fused otherwise, or it is
+            a converted set among recordings.
     """
     root = Path(path)
     if not root.exists():
@@ -45,6 +46,11 @@ def open_episodes(
         for one in FORMATS:
             episodes: Episodes | None = one.find_episodes(root, fusion, file)
             if episodes:
+                if one is database and recordings.find_episodes(root, fusion, file):
+                    raise DataError(
+                        f"{root}: holds {database.LAYOUT} and {recordings.LAYOUT}, which are not read together; move"
+                        " one of them to a folder of its own"
+                    )
                 return episodes
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror or error})") from error

@@ -131,6 +131,24 @@ FAR[0][3] = 1100.0
     ("change", "kind", "said"),
     [
         (lambda index: place(index, 50.0), "a pose out of reach", "the tool is at (50, "),
+        (
+            lambda index: camera(index, intrinsics=[[40.0, 9.0, 16.0], [0.0, 40.0, 12.0], [0.0, 0.0, 1.0]]),
+            "a lens that is skewed",
+            "skew 9",
+        ),
+        (lambda index: camera(index, name="wrist"), "one camera taken for two", "camera wrist is there twice"),
+        (
+            lambda index: camera(index, color="1/wrist.color.png"),
+            "one camera taken for two",
+            "cameras front and wrist show the same picture",
+        ),
+        (
+            lambda index: camera(index, depth="1/wrist.depth.png"),
+            "one camera taken for two",
+            "cameras front and wrist show the same depth",
+        ),
+        (lambda index: index.update(task="stack\n\x1b[2J"), "it cannot be read", "without control characters"),
+        (lambda index: camera(index, name="a\u2028b"), "it cannot be read", "without control characters"),
         (lambda index: place(index, 1e300), "a pose out of reach", "the tool is at (1e+300, "),
         (lambda index: place(index, -1.2), "a pose out of reach", "the tool is at (-1.2, "),
         (lambda index: place(index, 0.2), "joint positions that contradict the pose", "put the tool "),

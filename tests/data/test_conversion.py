@@ -157,6 +157,19 @@ def test_what_changed_under_its_name_is_made_anew_and_what_is_gone_is_named_and_
     assert_same(open_episodes(out), open_episodes(recordings))
 
 
+def test_a_set_among_recordings_hides_none_of_them(
+    recordings: Path, tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(recordings), str(recordings), "--workers", "1"]) == 2
+    assert "holds recordings" in capsys.readouterr().err
+    assert not (recordings / "data.mdb").exists()
+    out = tmp_path / "out"
+    assert main(["convert", str(recordings), str(out), "--workers", "1"]) == 0
+    EpisodeStore(out, "panda").write(make_episode(9), 9)
+    with pytest.raises(DataError, match="which are not read together; move one"):
+        open_episodes(out)
+
+
 def test_what_was_damaged_in_the_set_is_made_anew(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -192,7 +192,7 @@ def test_view_writes_the_episodes_that_are_named(
     ("words", "said"),
     [
         (["nobody-000009"], "there is no episode 'nobody-000009' among 2: "),
-        (["--out", "nowhere/page.html"], "cannot write the page nowhere/page.html: "),
+        (["--out", "nowhere/page.html"], "--out nowhere/page.html: cannot be written: "),
         (["--episodes", "0"], "not a whole number of at least 1"),
     ],
 )

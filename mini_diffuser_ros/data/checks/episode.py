@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,7 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
         facts.append(_fact(seen, own))
     faults += _stamp_faults(facts)
     faults += _camera_faults(facts)
+    faults += _twin_faults(facts)
     if not {TABLE, RLBENCH}.intersection(episode.provenance.worlds):  # whose cameras have no noise
         faults += _still_faults(facts)
     return Examined(
@@ -140,6 +141,7 @@ class _View:
     base_from_camera: Array
     depth_ratio: float
     picture: int
+    measures: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,8 @@ def _view(view: CameraView, pose: Array) -> _View:
     except (np.linalg.LinAlgError, ValueError, OverflowError):  # of a pose or calibration that cannot be
         ratio = float("nan")
     intrinsics = np.asarray(view.intrinsics, dtype=np.float64)
-    return _View(view.name, view.stamp, (height, width), intrinsics, place, ratio, _checksum(view.color))
+    checksums = _checksum(view.color), _checksum(view.depth)
+    return _View(view.name, view.stamp, (height, width), intrinsics, place, ratio, *checksums)
 
 
 def _checksum(array: NDArray[np.generic]) -> int:
@@ -181,10 +184,11 @@ def _faults(seen: _Seen, robot: RobotDescription | None) -> Iterator[Fault]:
     if not len(seen.cloud):
         yield Fault("an empty cloud", "its cloud has no points in the workspace")
     for view in seen.views:
-        if abs(view.stamp - seen.keyframe.stamp) > _LATE:
+        late = view.stamp - seen.keyframe.stamp
+        if abs(late) > _LATE:
             yield Fault(
                 "an image of another time",
-                f"camera {view.name}: its image is {view.stamp - seen.keyframe.stamp:+.2f} s from the keyframe",
+                f"camera {view.name}: its image is {late:{'+.2f' if abs(late) < 1e6 else '+.2g'}} s from the keyframe",
                 is_error=False,
             )
 
@@ -215,6 +219,20 @@ def _camera_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
         if len(there) < len(views):
             problem = f"camera {name} has no image, but has of {len(there)} of {len(views)} keyframes"
             yield _at(views.index(None), Fault("a camera that comes and goes", problem, is_error=False))
+
+
+def _twin_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
+    """Cameras that are there twice, under one name or under two."""
+    for number, fact in enumerate(facts):
+        for one, other in combinations(fact.views, 2):
+            if one.name == other.name:
+                problem = f"camera {one.name} is there twice"
+            elif one.picture == other.picture or one.measures == other.measures:
+                what = "picture" if one.picture == other.picture else "depth"
+                problem = f"cameras {one.name} and {other.name} show the same {what}, bit for bit: is one the other's?"
+            else:
+                continue
+            yield _at(number, Fault("one camera taken for two", problem))
 
 
 def _still_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:

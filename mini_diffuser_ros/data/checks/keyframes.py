@@ -29,6 +29,7 @@ _BEYOND_REACH = 0.03  # metres: an arm that was calibrated, and a tool a little 
 _DIFFERS = (0.01, 0.05)  # metres and radians between pose and joint positions that are worth a look
 _CONTRADICTS = (0.05, 0.2)  # that no other tool explains
 _FOCAL_LENGTHS = (0.1, 50.0)  # in widths of the image: a lens of 157 degrees, and one of one degree
+_SKEWED = 0.01  # of the focal length: half a degree between rows and columns, which no sensor has
 _CONTENT = ContentConfig()
 _ANYWHERE = Workspace((-1e3, -1e3, -1e3), (1e3, 1e3, 1e3))
 
@@ -138,6 +139,10 @@ def _calibration_faults(view: CameraView) -> Iterator[Fault]:
             "focal lengths that cannot be",
             f"camera {view.name}: focal lengths {focal[0]:.4g}, {focal[1]:.4g} pixels, expected {least:.4g} to "
             f"{most:.4g} for images of {width}x{height}",
+        )
+    if abs(matrix[0, 1]) > _SKEWED * focal[0]:
+        yield Fault(
+            "a lens that is skewed", f"camera {view.name}: skew {matrix[0, 1]:.4g}, expected 0 as of any camera"
         )
     if not (np.abs(center / (width, height) - 0.5) < 1.0).all():
         yield Fault(

@@ -189,6 +189,10 @@ class EpisodeDatabase:
 
     def __init__(self, folder: Path, about: About) -> None:
         self.folder = folder
+        if next(folder.glob("*.zip"), None) is not None:
+            raise DataError(
+                f"{folder} holds recordings (*.zip), which would not be read beside it; choose another folder"
+            )
         with ExitStack() as stack:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
