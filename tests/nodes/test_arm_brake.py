@@ -45,7 +45,9 @@ class Driver:
         on = JointTrajectory(tuple(NAMES), times, places, np.tile(velocities, (2, 1)), np.zeros((2, 7)))
         self.controller.follow(on, self.now)
         self.goals: list[JointTrajectory] = []
-        self.joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, with_fingers=False)
+        self.joints = JointStateMonitor(
+            ROBOT, 0.25, RestConfig(), 0.9, with_fingers=False, now=lambda: time.monotonic()
+        )
 
     def send_goal_async(self, goal: Any) -> None:
         """As of an ActionClient."""

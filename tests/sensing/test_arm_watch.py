@@ -43,7 +43,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
     monkeypatch.setattr(time, "monotonic", lambda: shown[0])
 
     def watch(published: At, actual: At, *, states: float = 0.01, words: float = 0.05) -> float:
-        joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9)
+        joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: time.monotonic())
         watch = ArmWatch(joints, WatchConfig())
         began, next_state, next_word = shown[0], 0.0, 0.0
         for moment in np.arange(0.0, SECONDS, 0.002):
@@ -87,7 +87,7 @@ def test_a_controller_that_falls_silent_in_a_turn_is_not_contradicted(monkeypatc
     """What the arm does after the last word, within its limits, nobody has said anything else about."""
     shown = began = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: shown)
-    joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9)
+    joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: time.monotonic())
     watch = ArmWatch(joints, WatchConfig())
     turn = 0.5 * ROBOT.acceleration_limits * np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
     for moment in np.arange(0.0, 0.6, 0.01):
@@ -127,7 +127,7 @@ def test_joint_states_that_stop_are_noticed(watched: Watched) -> None:
 
 def test_who_stood_still_blames_nobody_before_it_could_hear_of_the_arm(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = AwakeClock()
-    joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9)
+    joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: time.monotonic())
     watch = ArmWatch(joints, WatchConfig(), clock)
     shown = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: shown)
@@ -148,7 +148,7 @@ def test_who_stood_still_blames_nobody_before_it_could_hear_of_the_arm(monkeypat
 
 
 def test_frozen_joint_states_are_not_believed_until_they_change() -> None:
-    joints = JointStateMonitor(ROBOT, 60.0, RestConfig(), 0.9)
+    joints = JointStateMonitor(ROBOT, 60.0, RestConfig(), 0.9, now=lambda: time.monotonic())
     now = time.monotonic()
     joints.take(NAMES, ROBOT.home, [], 1.0, now)
     joints.disbelieve()
