@@ -170,7 +170,7 @@ def output_file(path: str | None, option: str) -> Iterator[Path | None]:
     if path is None:
         yield None
         return
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         raise UnwritableError(f"{option} {path}: is a directory")
     try:
         with whole_file(path) as partial:

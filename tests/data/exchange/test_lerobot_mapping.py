@@ -49,12 +49,18 @@ def states() -> NDArray[np.float64]:
     return np.column_stack([closed, 400.0 + way, -way, np.full(LENGTH, 200.0), fixed])
 
 
-def write(folder: Path, depth: str = "uint16", marks: tuple[int, ...] | None = None) -> None:
-    """An episode of forty frames at 10 Hz."""
+def write(
+    folder: Path,
+    depth: str = "uint16",
+    marks: tuple[int, ...] | None = None,
+    values: NDArray[np.float64] | None = None,
+) -> None:
+    """An episode of forty frames at 10 Hz, of :func:`states` unless others are given."""
+    values = states() if values is None else values
     features: dict[str, Any] = {
         "observation.images.top": {"dtype": "image", "shape": [*SIZE, 3], "names": ["height", "width", "channels"]},
         "depth_of_top": {"dtype": depth, "shape": [*SIZE, 1] if depth == "image" else [*SIZE], "names": None},
-        "observation.state": {"dtype": "float64", "shape": [7], "names": None},
+        "observation.state": {"dtype": "float64", "shape": [values.shape[1]], "names": None},
         "observation.joints": {"dtype": "float64", "shape": [8], "names": None},
     }
     if marks is not None:
@@ -76,7 +82,7 @@ def write(folder: Path, depth: str = "uint16", marks: tuple[int, ...] | None = N
             numbers["mark"] = np.array(number in marks)
         return WrittenFrame(numbers, images, {}, {"observation.images.top": histogram_of(color)})
 
-    writer.add((frame(number, state) for number, state in enumerate(states())), "Pick the cube!")
+    writer.add((frame(number, state) for number, state in enumerate(values)), "Pick the cube!")
     writer.close()
 
 
@@ -117,6 +123,22 @@ def test_poses_depth_and_calibration_are_what_the_mapping_says(tmp_path: Path, d
         np.testing.assert_allclose(view.depth, (500 + number) / 1000.0, atol=1e-6)
         np.testing.assert_array_equal(view.intrinsics, [[20.0, 0.0, 7.5], [0.0, 21.0, 5.5], [0.0, 0.0, 1.0]])
         np.testing.assert_array_equal(view.base_from_camera, matrix_from_pose([0.5, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]))
+
+
+def test_unit_quaternions_are_taken_to_the_bit_and_others_are_made_unit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    turned = rng.normal(size=(LENGTH, 4))
+    turned /= np.linalg.norm(turned, axis=1)[:, None]
+    turned[20] *= 1.01
+    assert (np.linalg.norm(turned, axis=1) != 1.0).sum() > 1  # the rounding of a norm is not that of its quaternion
+    values = np.column_stack([np.arange(LENGTH) >= CLOSED_FROM, np.full((LENGTH, 3), 0.3), turned])
+    write(tmp_path / "in", marks=(3, 11, 20, 39), values=values)
+    tool = {"feature": "observation.state", "rotation": "xyzw", "columns": [1, 2, 3, 4, 5, 6, 7]}
+    assert imported(tmp_path, MAPPING | {"tool": tool, "keyframes": "mark"}) == 0
+    first, second, third, last = (keyframe.pose[3:] for keyframe in open_episodes(tmp_path / "out")[0].keyframes)
+    for pose, number in ((first, 3), (second, 11), (last, 39)):
+        assert pose.tolist() == turned[number].tolist()
+    np.testing.assert_allclose(third, turned[20] / 1.01)
 
 
 def test_a_camera_on_the_hand_moves_with_it(tmp_path: Path) -> None:
