@@ -6,10 +6,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore
+from mini_diffuser_ros.policy import sentence_encoder
 from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.settings import read_settings
+from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.demonstrations import survey_demonstrations
+from mini_diffuser_ros.training.foresight import check_training
+from mini_diffuser_ros.training.processes import Processes
+from mini_diffuser_ros.training.run import model_configuration
 
 from .test_command import RECIPE
 
@@ -80,3 +89,17 @@ def test_a_disk_that_cannot_hold_the_checkpoints(refuse: Refuse, monkeypatch: py
     line = refuse("--checkpoint.keep", "7")
     assert "3 MB free, and checkpoints of " in line
     assert "lower checkpoint.keep (7)" in line
+
+
+def test_a_gpu_that_cannot_hold_the_weights(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    config = read_settings(TrainConfig, recipe, [("data.path", str(recordings)), ("out", str(tmp_path))])
+    network = model_configuration(config)
+    survey, encoder = survey_demonstrations(config.data), sentence_encoder(network)
+    gpu = torch.device("cuda")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (1_000_000, 10**11))
+    with pytest.raises(UserError, match=r"the GPU has 1 MB free, and [\d,]+ weights take \d+ MB before any cloud does"):
+        check_training(config, network, survey, encoder, gpu, Processes())
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (10**10, 10**11))
+    check_training(config, network, survey, encoder, gpu, Processes())

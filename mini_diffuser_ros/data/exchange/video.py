@@ -41,6 +41,8 @@ def video_frames(file: Path, start: float, fps: float, numbers: Sequence[int]) -
     chosen = "+".join(f"between(t\\,{time - _OFF / fps:.6f}\\,{time + _OFF / fps:.6f})" for time in times)
     with TemporaryDirectory() as folder:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
+        # Damage that the decoder notices is not painted over.
+        command += ["-xerror", "-err_detect", "explode"]
         command += ["-threads", "1", "-max_pixels", str(MAX_PIXELS), "-f", "mov"]
         command += ["-ss", f"{seek:.6f}", "-i", f"file:{file}", "-map", "0:v:0"]
         command += ["-vf", f"select='{chosen}'", "-fps_mode", "passthrough", "-frames:v", str(len(numbers) + 1)]
