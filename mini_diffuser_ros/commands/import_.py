@@ -21,7 +21,7 @@ OF_BAGS = ("instruction", "task", "cell", "cameras", "namespace", "tool_pose", "
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
+    """Run the command; returns 0, or 1 if every episode of a LeRobotDataset was skipped."""
     values = _parsed(arguments)
     with output_folder(values.destination, "destination"):
         return _import(values)
@@ -110,7 +110,7 @@ def _import_lerobot(values: argparse.Namespace) -> int:
     _tell(added, len(readings), len(readings) - added - len(faults), values.destination)
     for fault in faults:
         sys.stderr.write(f"skipped {fault}\n")
-    return 0
+    return 1 if readings and len(faults) == len(readings) else 0
 
 
 def _import_bag(values: argparse.Namespace) -> int:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +49,7 @@ from mini_diffuser_ros.data.store.database import DatabaseEpisode
 from mini_diffuser_ros.perception import PerceptionError, check_view
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
 from mini_diffuser_ros.support.files import flush_folder
+from mini_diffuser_ros.support.holding import HeldError, Hold
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,7 @@ def _about(episode: Episode, origin: Origin) -> dict[str, Any]:
         "robot": origin.robot,
         "base_frame": origin.frame,
         "depth_unit_metres": DEPTH_UNIT,
+        "keyframes": len(episode.keyframes),
     }
 
 
@@ -234,15 +235,24 @@ def _check(keyframe: Keyframe, views: tuple[CameraView, ...], kind: DatasetKind,
 
 @contextmanager
 def _whole_folder(destination: Path) -> Iterator[Path]:
-    """A new folder beside ``destination`` that takes its place when the block ends, and goes where the block raises."""
-    partial = destination.with_name(f".{destination.name}.{uuid4().hex}.partial")
+    """A new folder beside ``destination`` that takes its place when the block ends, and goes where the block raises.
+
+    One exporter at a time has it; what one that was killed has left there is removed.
+    """
+    beside = destination.absolute().parent
+    partial = beside / f".{destination.absolute().name}.partial"
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        yield partial
-        partial.replace(destination)
-        flush_folder(destination.parent)
+        beside.mkdir(parents=True, exist_ok=True)
+        with Hold(partial.with_suffix(".exporter"), f"the dataset {destination}"):
+            shutil.rmtree(partial, ignore_errors=True)
+            try:
+                partial.mkdir()
+                yield partial
+                partial.replace(destination)
+                flush_folder(beside)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    except HeldError as error:
+        raise DataError(str(error)) from None
     except OSError as error:
         raise DataError(f"cannot write {destination}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -59,6 +59,8 @@ def exported_episode(folder: LeRobotFolder, place: EpisodePlace, robot: str | No
     texts = folder.texts(place, EPISODE)
     about = [Fields(place.file, parse_json(place.file, text.encode(), EPISODE), "", EPISODE) for text in texts]
     about[0].expect("version", EPISODE_VERSION)
+    if about[0].has("keyframes") and about[0].integer("keyframes") != place.length:
+        raise about[0].fault("keyframes", f"{place.length}, as many as there are: the others are gone")
     world = about[0].child("world")
     source, named = about[0].text("source"), about[0].optional_text("robot")
     if robot is None and named is not None and named not in ROBOTS:

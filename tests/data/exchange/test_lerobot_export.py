@@ -1,6 +1,7 @@
 """What is exported is a LeRobotDataset v3, by its files alone; `bench lerobot` has LeRobot itself read it."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
+from mini_diffuser_ros.data.exchange.lerobot_export import export_lerobot
 from mini_diffuser_ros.data.formats.images import decode_color, depth_steps
 
 from ..conftest import EpisodeMaker
@@ -87,3 +89,20 @@ def test_a_folder_that_is_not_empty_is_refused(
     EpisodeStore(tmp_path / "in").write(make_episode(), 0)
     assert main(["export", str(tmp_path / "in"), str(tmp_path / "in"), "--format", "lerobot"]) == 2
     assert capsys.readouterr().err.endswith("is there already; name a new or an empty folder\n")
+
+
+def test_the_second_exporter_is_told_and_what_a_killed_one_left_goes(
+    tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EpisodeStore(tmp_path / "in").write(make_episode(), 0)
+    EpisodeStore(tmp_path / "in").write(make_episode(1), 1)
+    left = tmp_path / ".out.partial" / "data"
+    left.mkdir(parents=True)
+    (left / "file").touch()
+    first = export_lerobot(open_episodes(tmp_path / "in"), tmp_path / "out", 1)
+    next(first)
+    assert main(["export", str(tmp_path / "in"), str(tmp_path / "out"), "--format", "lerobot"]) == 2
+    assert f"is being written by process {os.getpid()} on" in capsys.readouterr().err
+    assert len(list(first)) == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in", "out"]
+    assert not (tmp_path / "out" / "data" / "file").exists()

@@ -177,6 +177,24 @@ def test_episodes_that_lerobot_took_out_are_imported_without_the_others(
     assert contents(back) == {name: contents(recordings)[name]}
 
 
+def test_an_episode_whose_end_is_gone_is_refused(
+    tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each frame that is left is as it was, and so is the digest up to it."""
+    recordings, out, back = (tmp_path / name for name in ("in", "out", "back"))
+    EpisodeStore(recordings).write(make_episode(keyframes=4), 0)
+    assert main(["export", str(recordings), str(out), "--format", "lerobot"]) == 0
+    frames, episodes = (out / folder / "chunk-000" / "file-000.parquet" for folder in ("data", "meta/episodes"))
+    pq.write_table(pq.read_table(frames).slice(0, 3), frames)
+    table = pq.read_table(episodes)
+    place = table.column_names.index("length")
+    pq.write_table(table.set_column(place, "length", pa.array([3])), episodes)
+    assert main(["import", str(out), str(back)]) == 2
+    assert "keyframes is 4, expected 3, as many as there are" in capsys.readouterr().err
+    assert main(["import", str(out), str(back), "--skip-bad"]) == 1
+    assert contents(back) == {}
+
+
 def test_damaged_files_are_refused_or_the_same(
     tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
 ) -> None:
