@@ -208,13 +208,15 @@ def test_the_command_writes_the_same_report_as_for_the_table_top(
         (["--renderer", "rays"], "renderer"),
         (["--settle-time", "0.1"], "settle-time"),
         (["--protocol", "mine"], "known: deployed, published"),
-        (["--candidates", "0"], "candidates is 0"),
         (["--json", str(tmp_path / "absent" / "report.json")], "absent/report.json: cannot be written"),
         (["--json", str(tmp_path)], "is a directory"),
     ):
         assert main(["eval", str(checkpoint), *words, *extra]) == 2
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser eval:")]
         assert named in line
+    with pytest.raises(SystemExit):
+        main(["eval", str(checkpoint), *words, "--candidates", "0"])
+    assert "argument --candidates: '0' is not a whole number of at least 1" in capsys.readouterr().err
 
 
 def test_without_rlbench_one_line_says_what_to_install(

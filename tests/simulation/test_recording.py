@@ -143,8 +143,9 @@ def test_an_unknown_task_is_refused_in_one_line(tmp_path: Path, capsys: pytest.C
 def test_a_number_too_small_is_refused_by_its_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    assert main(["record", "--episodes", "1", "--out", str(tmp_path), option, "0"]) == 2
-    assert f"{option} is 0, expected at least" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["record", "--episodes", "1", "--out", str(tmp_path), option, "0"])
+    assert f"argument {option}: '0' is not a whole number of at least" in capsys.readouterr().err
 
 
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
