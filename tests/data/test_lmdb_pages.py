@@ -88,7 +88,7 @@ def test_whatever_bit_of_the_tree_flips_no_entry_gets_lost_and_lmdb_is_not_led_a
     rng = random.Random(seed)
     lengths = {key: len(value) for key, value in VALUES.items()}
     outcomes = set()
-    for _ in range(150):
+    for _ in range(60):
         page = rng.randrange(len(written) // PAGE)
         place = page * PAGE + rng.choice((rng.randrange(48), rng.randrange(PAGE)))
         put(tmp_path, flipped(written, place, rng.randrange(8)))

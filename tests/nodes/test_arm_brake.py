@@ -81,7 +81,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Driver], Driver]:
     return of
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(-1.0, 1.0), min_size=7, max_size=7).filter(lambda one: max(map(abs, one)) > 0.1))
 def test_an_arm_that_goes_on_comes_to_rest_within_its_limits(
     clock: Callable[[Driver], Driver], velocities: list[float]

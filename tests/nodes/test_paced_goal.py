@@ -42,7 +42,7 @@ def first_seen(goal: PacedGoal, plan: JointTrajectory, rate: float, late: float 
 travels = st.tuples(st.floats(0.4, 2.5), st.floats(-1.5, 1.5), st.floats(-0.3, 0.3))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(travels, st.floats(1.5, 6.0), st.floats(1.4, 8.0))
 def test_what_is_played_too_fast_is_found_on_the_way(
     travel: tuple[float, float, float], duration: float, rate: float
@@ -53,7 +53,7 @@ def test_what_is_played_too_fast_is_found_on_the_way(
     assert seen < 0.9
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(travels, st.floats(0.5, 8.0), st.floats(0.2, 1.0), st.floats(-0.1, 1.0))
 def test_what_is_in_time_late_or_slow_is_left_alone(
     travel: tuple[float, float, float], duration: float, rate: float, late: float
