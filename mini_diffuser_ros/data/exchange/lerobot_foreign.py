@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.exchange.incoming import IncomingEpisode, no_cloud
 from mini_diffuser_ros.data.exchange.lerobot_folder import EpisodePlace, LeRobotFolder
-from mini_diffuser_ros.data.exchange.lerobot_mapping import NORM_TOLERANCE, CameraMapping, LeRobotMapping, ToolMapping
+from mini_diffuser_ros.data.exchange.lerobot_mapping import (
+    NORM_TOLERANCE,
+    TIMESTAMP,
+    CameraMapping,
+    LeRobotMapping,
+    ToolMapping,
+)
 from mini_diffuser_ros.data.exchange.video import video_frames
 from mini_diffuser_ros.data.formats.episode_file import MAX_KEYFRAMES
 from mini_diffuser_ros.data.formats.images import decode_color, decode_depth
@@ -214,6 +220,13 @@ def _stamps(folder: LeRobotFolder, place: EpisodePlace, name: str) -> Floats:
             place.file,
             f"{name} of episode {place.index} goes from {stamps[back[0]]:g} to {stamps[back[0] + 1]:g} s at frame"
             f" {back[0] + 1}, expected later and later ones: --mapping names another feature as stamps",
+        )
+    step = float(np.median(np.diff(stamps))) if place.length > 1 else 1.0 / folder.info.fps
+    if name == TIMESTAMP and not 0.5 < step * folder.info.fps < 2.0:
+        raise EpisodeFileError(
+            place.file,
+            f"{name} of episode {place.index} goes on by {step:g} s a frame, info.json says fps {folder.info.fps:g}:"
+            " is it in seconds? --mapping names another feature as stamps",
         )
     return stamps
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from mini_diffuser_ros.data.errors import EpisodeFileError
 from mini_diffuser_ros.data.fields import MAX_JSON_BYTES, Fields, parse_json, read_bounded
+from mini_diffuser_ros.support.errors import one_line
 
 VERSION = "v3.0"
 INFO, STATS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
@@ -176,6 +177,10 @@ def _is_safe(template: str) -> bool:
 def _inside(root: Path, template: str, **values: str | int) -> Path:
     """The path that a template names, which also by symbolic links does not leave the dataset."""
     file = root / template.format(**values)
-    if not file.resolve().is_relative_to(root.resolve()):
+    try:
+        inside = file.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # links that lead to one another; a name that is too long
+        raise EpisodeFileError(file, f"cannot be read ({one_line(error):.200})") from error
+    if not inside:
         raise EpisodeFileError(file, f"lies outside of the dataset {root}")
     return file

@@ -16,6 +16,9 @@ from mini_diffuser_ros.support.settings import bounded, check_fields, not_expect
 NORM_TOLERANCE = 0.02
 """Of quaternions that others have rounded."""
 
+TIMESTAMP = "timestamp"
+"""The feature of every LeRobotDataset that says the seconds since its episode began, by its frames a second."""
+
 Pose = tuple[float, float, float, float, float, float, float]
 Rotation = Literal["xyzw", "wxyz", "rotation_vector", "rpy"]
 
@@ -162,7 +165,7 @@ class LeRobotMapping:
     joints: JointsMapping | None = None
     cameras: dict[str, CameraMapping] = field(default_factory=dict)
     keyframes: str | None = None
-    stamps: str = "timestamp"
+    stamps: str = TIMESTAMP
 
     def __post_init__(self) -> None:
         check_fields(self)

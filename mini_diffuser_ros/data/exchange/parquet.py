@@ -63,6 +63,8 @@ class ParquetFile:
         arrow = require_pyarrow()
         with self._one_line():
             size = file.stat().st_size
+            if not file.is_file():  # a named pipe would be waited for
+                raise EpisodeFileError(file, "is no file")
             if size > MAX_FILE_BYTES:
                 raise EpisodeFileError(file, f"has {size} bytes, expected at most {MAX_FILE_BYTES}")
             self._parquet = arrow.parquet.ParquetFile(

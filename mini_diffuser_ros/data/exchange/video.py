@@ -18,6 +18,9 @@ from mini_diffuser_ros.support.errors import one_line
 TIMEOUT = 600.0
 """Seconds for the frames of one episode."""
 
+_AT_ONCE = 50
+"""Frames that ffmpeg is asked for at once; it refuses expressions of more than a hundred terms."""
+
 _OFF = 0.25
 """Frames by which one may be off its time."""
 
@@ -34,8 +37,16 @@ def video_frames(file: Path, start: float, fps: float, numbers: Sequence[int]) -
     Raises:
         EpisodeFileError: if the file cannot be decoded, ends before, or has other frames at their times.
     """
+    found: list[NDArray[np.uint8]] = []
+    for first in range(0, len(numbers), _AT_ONCE):
+        found += _frames(file, start, fps, numbers[first : first + _AT_ONCE])
+    return found
+
+
+def _frames(file: Path, start: float, fps: float, numbers: Sequence[int]) -> list[NDArray[np.uint8]]:
+    """As many as ffmpeg takes at once."""
     # Half a frame earlier: the seek must not miss the first frame by rounding.
-    seek = max(0.0, start - 0.5 / fps)
+    seek = max(0.0, start + (numbers[0] - 0.5) / fps)
     # By their times, not by counting: a video of another rate has other frames in their places.
     times = [start - seek + number / fps for number in numbers]
     chosen = "+".join(f"between(t\\,{time - _OFF / fps:.6f}\\,{time + _OFF / fps:.6f})" for time in times)

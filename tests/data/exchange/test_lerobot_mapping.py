@@ -1,5 +1,8 @@
 """Datasets of others, written here as LeRobot writes them, become episodes by a mapping."""
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +217,44 @@ def test_a_dataset_of_another_name_is_not_added_again(tmp_path: Path, capsys: py
     (tmp_path / "in").symlink_to("in_2")
     assert imported(tmp_path, MAPPING) == 0
     assert "added 0 of 1 episodes" in capsys.readouterr().out
+
+
+def say(folder: Path, **values: object) -> None:
+    info = folder / "meta" / "info.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | values))
+
+
+def loop(folder: Path) -> None:
+    file = folder / "data" / "chunk-000" / "file-000.parquet"
+    file.unlink()
+    file.symlink_to(file.name)
+
+
+def pipe(folder: Path) -> None:
+    file = folder / "data" / "chunk-000" / "file-000.parquet"
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: say(folder, total_episodes=10**15), "has 1 episodes, expected those from 0 to"),
+        (
+            lambda folder: say(folder, fps=1000),
+            "timestamp of episode 0 goes on by 0.1 s a frame, info.json says",
+        ),
+        (lambda folder: say(folder, fps=1), "goes on by 0.1 s a frame, info.json says fps 1:"),
+        (loop, "cannot be read (Symlink loop"),
+        (pipe, "is no file"),
+    ],
+)
+def test_a_dataset_that_is_not_as_it_says_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None], message: str
+) -> None:
+    write(tmp_path / "in")
+    change(tmp_path / "in")
+    assert imported(tmp_path, MAPPING) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

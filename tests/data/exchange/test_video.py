@@ -31,6 +31,17 @@ def test_frames_of_a_video_are_those_of_their_numbers(video: Path, start: int) -
     assert [round(float(frame.mean()) / 5) for frame in found] == [start, start + 1, start + 7, start + 30]
 
 
+def test_many_frames_are_had_too(tmp_path: Path) -> None:
+    file = tmp_path / "video.mp4"
+    writer = imageio_ffmpeg.write_frames(str(file), (32, 32), fps=30, quality=9, macro_block_size=1)
+    writer.send(None)
+    for number in range(300):
+        writer.send(np.full((32, 32, 3), 8 * (number % 30), np.uint8).tobytes())
+    writer.close()
+    found = video_frames(file, 1.0, 30.0, range(0, 270, 2))
+    assert [round(float(frame.mean()) / 8) for frame in found] == [2 * n % 30 for n in range(135)]
+
+
 def test_a_video_that_ends_before_is_named(video: Path) -> None:
     with pytest.raises(EpisodeFileError, match=r"1 of 2 frames after 2 s can be decoded .* \(it ends before"):
         video_frames(video, 2.0, 10.0, [3, 40])
