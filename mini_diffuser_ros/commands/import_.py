@@ -99,10 +99,13 @@ def _refuse_others(values: argparse.Namespace, names: tuple[str, ...], kind: str
 def _import_lerobot(values: argparse.Namespace) -> int:
     readings = list(lerobot_episodes(values.path, values.robot, values.mapping))
     added, faults = 0, []
+    grips: set[bool] = set()
     with IncomingFolder(values.destination) as into:
         for read in tqdm(readings, desc="importing", unit="episode", disable=None):
             try:
-                added += into.add(read()) is not None
+                incoming = read()
+                added += into.add(incoming) is not None
+                grips.update(keyframe.gripper_open for keyframe in incoming.episode.keyframes)
             except DataError as error:
                 if not values.skip_bad:
                     raise DataError(f"{error} (--skip-bad goes on)") from error
@@ -110,6 +113,9 @@ def _import_lerobot(values: argparse.Namespace) -> int:
     _tell(added, len(readings), len(readings) - added - len(faults), values.destination)
     for fault in faults:
         sys.stderr.write(f"skipped {fault}\n")
+    if len(grips) == 1:
+        always = "open" if grips.pop() else "closed"
+        sys.stderr.write(f"the gripper is {always} at every keyframe: are its feature, column and threshold right?\n")
     return 1 if readings and len(faults) == len(readings) else 0
 
 

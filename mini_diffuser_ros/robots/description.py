@@ -218,7 +218,9 @@ class RobotDescription:
             if joint.kind != "fixed":
                 position = float(positions.get(joint.name, np.nan if joint.kind == "revolute" else 0.0))
                 if not np.isfinite(position):
-                    raise ValueError(f"joint '{joint.name}' has no finite position; given: {sorted(positions)}")
+                    given = ", ".join(sorted(positions))
+                    shown = given if len(given) <= 200 else f"{given[:200]}... ({len(positions)})"
+                    raise ValueError(f"joint '{joint.name}' has no finite position; given: {shown}")
             poses[joint.child] = poses[joint.parent] @ joint.parent_from_child(position)
         return poses
 

@@ -107,6 +107,12 @@ def test_keyframes_are_where_the_gripper_changes_and_the_arm_rests(tmp_path: Pat
     assert (episode.task, episode.sentences) == ("pick_the_cube", ("Pick the cube!",))
 
 
+def test_a_gripper_that_never_changes_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "in")
+    assert imported(tmp_path, MAPPING | {"gripper": MAPPING["gripper"] | {"threshold": 40.0}}) == 0
+    assert "the gripper is open at every keyframe" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("depth", ["uint16", "image", "float32"])
 def test_poses_depth_and_calibration_are_what_the_mapping_says(tmp_path: Path, depth: str) -> None:
     write(tmp_path / "in", depth, marks=(3, 20, 39))
