@@ -33,6 +33,7 @@ from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS
 
 INSTRUCTION = "mini_diffuser/active_instruction"
 STATUS = "mini_diffuser/execute/_action/status"
@@ -87,7 +88,8 @@ class BagNode(ManagedNode):
             (GoalStatusArray, "mini_diffuser/move_to_keyframe/_action/status", LATCHED),
             (SpeedState, "mini_diffuser/speed_state", LATCHED),
             (String, "sim/task", LATCHED),
-            (Bool, "sim/success", LATCHED),
+            (String, JUDGED, LATCHED),
+            (Bool, SUCCESS, LATCHED),
             (DiagnosticArray, "/diagnostics", QoSProfile(depth=10)),
         ):
             self._record(kind, topic, qos)

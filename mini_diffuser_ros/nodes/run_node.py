@@ -20,6 +20,7 @@ from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
 from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, WorldVerdicts
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
@@ -71,7 +72,10 @@ class RunNode(ManagedNode):
             video_rate,
         )
         told = MutuallyExclusiveCallbackGroup()
-        self.create_subscription(Bool, "sim/success", self._on_success, LATCHED, callback_group=told)
+        self._world = WorldVerdicts()
+        self._verdict = self._world.begin(instruction)
+        self.create_subscription(Bool, SUCCESS, self._on_success, LATCHED, callback_group=told)
+        self.create_subscription(String, JUDGED, self._on_judged, LATCHED, callback_group=told)
         self.create_subscription(String, "sim/task", self._on_task, LATCHED, callback_group=told)
         self._ready = False
         self.create_subscription(Bool, "mini_diffuser/ready", self._on_ready, LATCHED, callback_group=told)
@@ -121,6 +125,7 @@ class RunNode(ManagedNode):
         instruction = self._report.instruction
         if self._simulated:
             self._table.prepare(instruction, self._token, TABLE_PATIENCE)
+        self._verdict = self._world.begin(instruction)
         self.get_logger().info(f"sending '{instruction}'")
         self._observer.sentence_sent()
         goal = ExecuteInstruction.Goal(instruction=instruction)
@@ -164,7 +169,15 @@ class RunNode(ManagedNode):
         self._token.notify()
 
     def _on_success(self, message: Bool) -> None:
-        self._report.confirmed = message.data
+        self._world.hear_done(message.data)
+        self._note_verdict()
+
+    def _on_judged(self, message: String) -> None:
+        self._world.hear_judged(message.data)
+        self._note_verdict()
+
+    def _note_verdict(self) -> None:
+        self._report.confirmed = self._verdict.confirms
         self._token.notify()
 
     def _on_task(self, message: String) -> None:

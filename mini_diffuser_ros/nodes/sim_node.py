@@ -31,6 +31,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
+from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
 from mini_diffuser_ros.simulation.realtime.sensor_noise import SensorNoise
@@ -53,6 +54,7 @@ class SimNode(ManagedNode):
 
     The table is laid by the service ``sim/reset`` alone. Who sends a sentence asks for its table first; the policy
     waits for a cloud that is newer than the sentence by its settle time, so that it never sees the old table.
+    Success is judged by the sentence that the policy obeys, however it came there, and told anew for each.
     """
 
     threads = 8
@@ -89,9 +91,19 @@ class SimNode(ManagedNode):
 
         self._clock_topic = self.create_publisher(Clock, "/clock", 1)
         self._joint_states = self.create_publisher(JointState, "joint_states", 10)
-        self._success = self.create_publisher(Bool, "sim/success", LATCHED)
+        self._success = self.create_publisher(Bool, SUCCESS, LATCHED)
+        self._judged = self.create_publisher(String, JUDGED, LATCHED)
         self._task = self.create_publisher(String, "sim/task", LATCHED)
-        self._told: tuple[str, bool] | None = None  # task and success, as last published
+        self._told: tuple[int, str, str, bool] | None = None  # sentences, task, sentence and success, last published
+        self._sentences = 0  # heard so far
+        # Volatile: what was obeyed before this world came was done in another one.
+        self.create_subscription(
+            String,
+            "mini_diffuser/active_instruction",
+            self._on_sentence,
+            10,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
         self._tf = TransformBroadcaster(self)
         self._static_tf = StaticTransformBroadcaster(self)
         self._static_tf.sendTransform(self._fixed_frames())
@@ -135,6 +147,18 @@ class SimNode(ManagedNode):
             return kept
         self._bring_to_rest()
         return self._lay(lambda: self._table.reset(task, sentence, seed))
+
+    def _on_sentence(self, message: String) -> None:
+        """The policy begins to obey a sentence: success is that of this run, or none."""
+
+        def judge() -> bool:
+            self._sentences += 1
+            return self._table.judge_by(message.data)
+
+        if not self._driver.read(judge):
+            self.get_logger().warning(
+                f"'{message.data}' is obeyed with a table that is not laid for it: success is not judged"
+            )
 
     def _bring_to_rest(self) -> None:
         """No arm leaps in mid-motion: who supervises it would take it for one that is led by nobody or lies."""
@@ -193,11 +217,14 @@ class SimNode(ManagedNode):
         )
 
     def _publish_success(self) -> None:
-        told = self._driver.read(lambda: (self._table.task, self._table.succeeded()))
+        table = self._table
+        told = self._driver.read(lambda: (self._sentences, table.task, table.sentence, table.succeeded()))
         if told != self._told:
             self._told = told
-            self._task.publish(String(data=told[0]))
-            self._success.publish(Bool(data=told[1]))
+            _, task, sentence, succeeded = told
+            self._task.publish(String(data=task))
+            self._judged.publish(String(data=sentence))
+            self._success.publish(Bool(data=succeeded))
 
     def _fixed_frames(self) -> list[TransformStamped]:
         """Frames that never move in their parents: fixed joints and cameras."""

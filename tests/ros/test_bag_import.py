@@ -235,13 +235,35 @@ def test_runs_in_simulation_are_kept_if_the_world_confirms_them(tmp_path: Path) 
     session.time += 600.0
     session.go_on(0.5)
     for number, success in ((1, False), (2, True)):
-        session.write("sim/success", Bool(data=success))
+        session.write("sim/success", Bool(data=False))
         obey(session, f"press button {number}", number)
+        session.write("sim/success", Bool(data=success))
         session.go_on(4.0)
     session.close()
     [episode] = imported(bag, tmp_path / "out")
     assert (episode.task, episode.sentences) == ("press_button", ("press button 2",))
     assert episode.provenance.worlds == (TABLE,)
+
+
+@pytest.mark.parametrize("laid", ["not", "for another sentence"])
+def test_a_success_that_was_told_of_another_run_or_sentence_confirms_none(laid: str, tmp_path: Path) -> None:
+    bag = tmp_path / "runs.mcap"
+    session = Session(bag)
+    judged = "put the lemon in the bowl"
+    session.write("sim/instruction", String(data=judged))
+    session.write("sim/success", Bool(data=False))
+    session.go_on(0.5)
+    obey(session, judged, 1)
+    session.write("sim/success", Bool(data=True))
+    session.go_on(4.0)
+    if laid != "not":
+        session.write("sim/success", Bool(data=False))
+    obey(session, "put the plum in the bowl", 2)
+    session.write("sim/success", Bool(data=True))
+    session.go_on(4.0)
+    session.close()
+    [episode] = imported(bag, tmp_path / "out")
+    assert episode.sentences == (judged,)
 
 
 def blurred(topic: str, message: Any) -> Any:

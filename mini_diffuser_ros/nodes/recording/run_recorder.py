@@ -21,6 +21,7 @@ from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.sources import Jobs, MessageSource, Waiting
+from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, RunVerdict, WorldVerdicts
 
 INSTRUCTION = "mini_diffuser/active_instruction"
 EXECUTIONS = "mini_diffuser/execute/_action/status"
@@ -115,7 +116,8 @@ class RunRecorder:
         self._run = FollowedRun()
         self._sentence = ""  # of the run that is recorded
         self._fault = ""  # why the run under way cannot be kept
-        self._world_task, self._world_success = "", False
+        self._world_task, self._world = "", WorldVerdicts()
+        self._verdict = RunVerdict()  # on the newest run
         group = MutuallyExclusiveCallbackGroup()
         for kind, topic, callback, qos in (
             # Volatile: a sentence that was obeyed before this node came is of no interest.
@@ -123,7 +125,8 @@ class RunRecorder:
             (GoalStatusArray, EXECUTIONS, self._on_executions, LATCHED),
             (GoalStatusArray, MOTIONS, self._on_motions, LATCHED),
             (String, "sim/task", self._on_task, LATCHED),
-            (Bool, "sim/success", self._on_success, LATCHED),
+            (String, JUDGED, self._on_judged, LATCHED),
+            (Bool, SUCCESS, self._on_success, LATCHED),
         ):
             source.create_subscription(kind, topic, callback, qos, callback_group=group)
 
@@ -148,7 +151,11 @@ class RunRecorder:
         self._world_task = message.data
 
     def _on_success(self, message: Bool) -> None:
-        self._world_success = message.data
+        self._world.hear_done(message.data)
+        self._token.notify()
+
+    def _on_judged(self, message: String) -> None:
+        self._world.hear_judged(message.data)
         self._token.notify()
 
     def _follow(self, events: list[RunEvent]) -> None:
@@ -160,11 +167,13 @@ class RunRecorder:
         """What is to be done about an event. Images are collected from now on, whenever its turn comes."""
         if event == RunEvent.STARTED:
             sentence, capture = self._run.sentence, self._session.open(self._config.settle_time)
+            self._verdict = self._world.begin(sentence)
             return lambda: self._start(sentence, capture)
         if event == RunEvent.REACHED:
             capture = self._session.open()
             return lambda: self._mark(capture)
-        return lambda: self._end(event == RunEvent.TERMINATED)
+        verdict = self._verdict  # the next run may have begun when it is asked for
+        return lambda: self._end(event == RunEvent.TERMINATED, verdict)
 
     def _start(self, sentence: str, capture: Capture) -> None:
         def start() -> str:
@@ -185,9 +194,9 @@ class RunRecorder:
         done, message = self._session.attempt(lambda: self._session.mark(capture))
         self._fault = "" if done else message
 
-    def _end(self, terminated: bool) -> None:
+    def _end(self, terminated: bool, verdict: RunVerdict) -> None:
         failure = "" if terminated else "the sentence was not obeyed to its end"
-        failure = failure or ("" if self._fault else self._refutation())
+        failure = failure or ("" if self._fault else self._refutation(verdict))
         if not failure and not self._fault and self._session.progress.keyframes == 1:
             failure = "the arm reached no keyframe"
         done, message = self._session.attempt(lambda: self._keep_or_drop(self._fault or failure))
@@ -204,11 +213,11 @@ class RunRecorder:
             return f"{fault}: {self._recorder.end(failed=True)}"
         return f"{fault}: {self._recorder.drop()}"
 
-    def _refutation(self) -> str:
+    def _refutation(self, verdict: RunVerdict) -> str:
         """What the simulated world has against the run, empty if it confirms it or if there is none."""
         if self._config.simulated:
             try:
-                self._token.wait_for(lambda: self._world_success, self._config.confirm_timeout)
+                self._token.wait_for(lambda: verdict.confirms, self._config.confirm_timeout)
             except TimeoutError:
                 return "the world does not confirm success"
         return ""

@@ -25,6 +25,7 @@ class Table:
         self._task = task
         self._seed = seed - 1
         self._judged = False
+        self._sentence = ""  # that is obeyed
 
     @property
     def goal(self) -> Goal | None:
@@ -35,6 +36,11 @@ class Table:
     def task(self) -> str:
         """Name of the present task, empty if there is none."""
         return self.goal.task if self.goal is not None else ""
+
+    @property
+    def sentence(self) -> str:
+        """That is obeyed and by which success is judged; empty if there is none, or it is of no task here."""
+        return self._sentence if self._judged else ""
 
     def succeeded(self) -> bool:
         """Whether the present goal is reached; never without a goal."""
@@ -60,7 +66,7 @@ class Table:
         Raises:
             SimulationError: if several tasks could be meant; success is not judged then.
         """
-        self._judged = False
+        self._judged, self._sentence = False, ""
         goal = self._goal_of(sentence)
         if goal is None:
             return f"'{sentence}' is no task of this world: the table stays, and success is not judged"
@@ -71,6 +77,19 @@ class Table:
             if not self._world.success():
                 return f"'{sentence}': everything is on the table ({goal.task})"
         return ""
+
+    def judge_by(self, sentence: str) -> bool:
+        """Make a sentence that is obeyed the goal, with the table as it is; False if success is not judged then.
+
+        That is so where it is none or several of this world's tasks, where something that it names is not on the
+        table, and where what it asks for is done already.
+        """
+        try:
+            self._judged = bool(self.keep(sentence)) and self._judged
+        except SimulationError:  # judged is nothing, as where it is of no task
+            self._judged = False
+        self._sentence = sentence
+        return self._judged
 
     def reset(self, task: str, sentence: str, seed: int) -> str:
         """Lay the table anew, or take a sentence up.
@@ -99,7 +118,7 @@ class Table:
 
     def _reset(self, task: str, seed: int, goal: Goal | None) -> str:
         laid = self._world.reset(task, seed, goal)
-        self._seed, self._judged = seed, True
+        self._seed, self._judged, self._sentence = seed, True, ""
         return f"laid {laid.task} with seed {seed}, e.g. '{laid.sentences[0]}'"
 
     def _goal_of(self, sentence: str) -> Goal | None:

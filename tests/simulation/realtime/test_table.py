@@ -83,6 +83,31 @@ def test_a_sentence_of_no_task_leaves_the_table_and_is_never_a_success(world: Ta
     assert not table.succeeded()
 
 
+def test_an_obeyed_sentence_is_judged_only_if_what_it_names_lies_there(world: TabletopWorld) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    table.lay_for("stack the red block on the green block")
+    assert (table.task, table.sentence) == ("stack_blocks", "")
+    model = world.model
+    for sentence in ("press the blue button", "make me a coffee", "put the lemon in the bowl"):
+        assert not table.judge_by(sentence)
+        assert (table.task, table.sentence, table.succeeded()) == ("", "", False)
+    assert table.judge_by("stack the green block on the red block")
+    assert (table.task, table.sentence) == ("stack_blocks", "stack the green block on the red block")
+    assert world.model is model
+    table.reset("stack_blocks", "", 3)
+    assert table.sentence == ""
+
+
+def test_an_obeyed_sentence_that_is_done_already_is_not_judged(
+    world: TabletopWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Table(world, "push_buttons", seed=0)
+    table.lay_for("stack the red block on the green block")
+    monkeypatch.setattr(world, "success", lambda: True)
+    assert not table.judge_by("stack the red block on the green block")
+    assert not table.succeeded()
+
+
 def test_unknown_tasks_and_sentences_are_refused_at_a_reset(world: TabletopWorld) -> None:
     table = Table(world, "push_buttons", seed=0)
     with pytest.raises(SimulationError, match="juggle"):
