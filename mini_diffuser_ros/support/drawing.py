@@ -23,6 +23,8 @@ OTHER_COLORS: tuple[Color, ...] = ((245, 140, 20), (120, 80, 200), (20, 140, 140
 _BACKGROUND: Color = (240, 242, 245)
 _GRID: Color = (214, 217, 222)
 _INK: Color = (60, 60, 60)
+_FARTHEST = 10.0  # metres from the origin; what is said to be farther would shrink the rest to a dot
+_NORMS = 1e-6, 1e6  # of a quaternion that still says where something points
 _SUPERSAMPLING = 2  # Lines and points are drawn twice as large and scaled down, which smooths their edges.
 _FINGER = 0.045  # metres from the palm of the glyph to the finger tips
 _STEM = 0.05  # metres of the handle above the palm
@@ -95,8 +97,10 @@ def draw_cloud(
         wireframes: drawn over the points, beneath the grippers.
 
     Returns:
-        an RGB image; save it with ``image.save("cloud.png")``.
+        an RGB image; save it with ``image.save("cloud.png")``. What has no place to be drawn at is told in the title.
     """
+    cloud, grippers, wireframes, left_out = drawable(cloud, grippers, wireframes)
+    title = f"{title} ({left_out})" if left_out else title
     width, height = size[0] * _SUPERSAMPLING, size[1] * _SUPERSAMPLING
     image = Image.new("RGB", (width, height), _BACKGROUND)
     low, high = bounds_of(cloud, grippers, wireframes)
@@ -161,6 +165,37 @@ def _oblique() -> NDArray[np.float64]:
 def _top() -> NDArray[np.float64]:
     """From above, seen from the far side of the table as in the oblique view: x towards the viewer, y to the right."""
     return np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+
+
+def drawable(
+    cloud: Cloud, grippers: Sequence[GripperGlyph], wireframes: Sequence[Wireframe]
+) -> tuple[Cloud, tuple[GripperGlyph, ...], tuple[Wireframe, ...], str]:
+    """What can be drawn: finite, and near enough to the origin; a picture is bounded, numbers in data are not.
+
+    Returns:
+        the same with what has no place left out, and in words what that is; empty if it is nothing.
+    """
+    seen = _near(cloud.points).all(axis=1)
+    placed = tuple(gripper for gripper in grippers if _is_placed(gripper))
+    wires = tuple(wire for wire in wireframes if _near(wire.edges).all())
+    left_out = [f"gripper {gripper.label}".rstrip() for gripper in grippers if not _is_placed(gripper)]
+    left_out += [f"edges {wire.label}".rstrip() for wire in wireframes if not _near(wire.edges).all()]
+    if not seen.all():
+        left_out.append(f"{np.count_nonzero(~seen)} points")
+        cloud = Cloud(cloud.points[seen], cloud.colors[seen], cloud.frame, cloud.stamp)
+    told = f"not drawn, as beyond {_FARTHEST:g} m or nowhere: {'; '.join(left_out)}" if left_out else ""
+    return cloud, placed, wires, told
+
+
+def _is_placed(gripper: GripperGlyph) -> bool:
+    pose = np.asarray(gripper.pose, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(pose[3:]))
+    return bool(_near(pose[:3]).all()) and _NORMS[0] < norm < _NORMS[1]
+
+
+def _near(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(values) <= _FARTHEST)  # False where they are no numbers
 
 
 def bounds_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ from mini_diffuser_ros.viewing.scene import scene_values
 
 SCRIPTS = ("scene.js", "chart.js", "episodes.js")
 
+_MOST_CURVES = 32  # that a chart can still tell apart
+_MOST_TOLD = 3  # values that have no place in a chart, each with its own words
+_LARGEST = 1000.0  # radians or metres; beyond, a value is a mistake, and would press the rest to a line
+_LONGEST = 1e8  # seconds of an episode, three years; beyond, its stamps are a mistake
 _WIDTH = 400  # pixels of a picture; the data themselves are for looking closer
 _QUALITY = 85
 # From near to far; what was not measured is black.
@@ -64,19 +68,28 @@ def _episode_values(episode: Episode) -> dict[str, Any]:
         "label": f"{episode.task}, {len(episode.keyframes)} keyframes; {episode.provenance}",
         "sentences": list(episode.sentences),
         "keyframes": [_keyframe_values(episode, number) for number in range(len(episode.keyframes))],
+        "no_views": _why_no_views(episode),
         "chart": _chart_values(episode),
         "fault": "",
     }
 
 
+def _why_no_views(episode: Episode) -> str:
+    """What stands in place of images where there are none."""
+    cameras = ", ".join(episode.provenance.cameras)
+    of = f"; its images, of {cameras}, were not converted with it" if cameras else ""
+    return f"No images: this episode is stored as clouds alone{of}."
+
+
 def _keyframe_values(episode: Episode, number: int) -> dict[str, Any]:
     keyframe = episode.keyframes[number]
     cloud = keyframe.cloud
-    x, y, z = map(float, keyframe.pose[:3])
-    where = f"end effector at {x:.3f} {y:.3f} {z:.3f} m in {cloud.frame}; {len(cloud)} points"
+    place = " ".join(f"{x:.3f}" if abs(x) < _LARGEST else f"{x:.4g}" for x in map(float, keyframe.pose[:3]))
+    scene = scene_values(cloud, keyframe_glyphs(episode, number))
+    where = f"end effector at {place} m in {cloud.frame}; {len(cloud)} points"
     return {
-        "about": f"{keyframe_title(episode, number)} ({where})",
-        "scene": scene_values(cloud, keyframe_glyphs(episode, number)),
+        "about": f"{keyframe_title(episode, number)} ({'; '.join(filter(None, (where, scene['left_out'])))})",
+        "scene": scene,
         "views": [_view_values(view) for view in keyframe.views],
     }
 
@@ -118,30 +131,55 @@ def _picture(pixels: NDArray[np.uint8]) -> str:
 
 def _chart_values(episode: Episode) -> dict[str, Any]:
     """Curves of the arm's joints, or of the end effector where no joints are known."""
-    times = _times(episode.keyframes)
+    times, in_seconds = _times(episode.keyframes)
     names = _joint_names(episode)
     if names:
         unit, curves = (
             "rad",
-            [(name, [frame.joint_positions.get(name) for frame in episode.keyframes]) for name in names],
+            {name: [frame.joint_positions.get(name) for frame in episode.keyframes] for name in names[:_MOST_CURVES]},
         )
     else:
-        unit, curves = "m", [(axis, [float(f.pose[i]) for f in episode.keyframes]) for i, axis in enumerate("xyz")]
+        unit, curves = "m", {axis: [float(f.pose[i]) for f in episode.keyframes] for i, axis in enumerate("xyz")}
     return {
         "times": times,
+        "in_seconds": in_seconds,
         "marks": [[time, f"keyframe {number}"] for number, time in enumerate(times)],
-        "curves": [{"name": name, "values": values} for name, values in curves],
+        "curves": [{"name": name, "values": list(map(_drawn, values))} for name, values in curves.items()],
         "open": [bool(keyframe.gripper_open) for keyframe in episode.keyframes],
         "unit": unit,
+        "left_out": _left_out(curves, unit, len(names)),
     }
 
 
-def _times(keyframes: Iterable[Keyframe]) -> list[float]:
-    """Seconds since the first keyframe; their numbers where stamps do not run forward, which a chart could not show."""
+def _drawn(value: float | None) -> float | None:
+    """A value that a chart has a place for."""
+    return value if value is not None and abs(value) <= _LARGEST else None
+
+
+def _left_out(curves: Mapping[str, Sequence[float | None]], unit: str, count: int) -> str:
+    """In words what a chart does not draw; empty if it draws all."""
+    absurd = [
+        f"{name} {value:.4g} {unit} at keyframe {number}"
+        for name, values in curves.items()
+        for number, value in enumerate(values)
+        if value is not None and _drawn(value) is None
+    ]
+    told = absurd[:_MOST_TOLD] + ([f"{len(absurd) - _MOST_TOLD} more"] if len(absurd) > _MOST_TOLD else [])
+    told += [f"{count - _MOST_CURVES} more joints"] if count > _MOST_CURVES else []
+    return f"not drawn: {', '.join(told)}" if told else ""
+
+
+def _times(keyframes: Iterable[Keyframe]) -> tuple[list[float], bool]:
+    """Seconds since the first keyframe, and True; numbers of the keyframes, and False, where stamps are no such time.
+
+    Stamps that do not run forward, or over years, are none that a chart could show.
+    """
     stamps = np.array([keyframe.stamp for keyframe in keyframes], dtype=np.float64)
-    forward = np.isfinite(stamps).all() and bool((np.diff(stamps) > 0.0).all())
-    values: list[float] = (stamps - stamps[0] if forward else np.arange(len(stamps), dtype=np.float64)).tolist()
-    return values
+    with np.errstate(all="ignore"):
+        since = stamps - stamps[0]
+        forward = bool((np.diff(stamps) > 0.0).all() and (np.abs(since) <= _LONGEST).all())
+    values: list[float] = (since if forward else np.arange(len(stamps), dtype=np.float64)).tolist()
+    return values, forward
 
 
 def _joint_names(episode: Episode) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import evenly_spread
 from mini_diffuser_ros.records import Cloud
-from mini_diffuser_ros.support.drawing import GripperGlyph, Wireframe, bounds_of, gripper_edges
+from mini_diffuser_ros.support.drawing import GripperGlyph, Wireframe, bounds_of, drawable, gripper_edges
 
 _STEPS = 2**15 - 1  # to each side of the middle, in whole numbers of 16 bits
 
@@ -33,8 +33,9 @@ def scene_values(
     Returns:
         ``low``, ``high``: corners of a box around everything, metres; ``cloud``: its positions as whole numbers of
         ``unit`` metres about ``center``, base64 of int16, and its colours, base64 of uint8; ``lines``: edges (both ends
-        of each, metres), colour and label.
+        of each, metres), colour and label; ``left_out``: in words what has no place to be drawn at, empty if all has.
     """
+    cloud, grippers, wireframes, left_out = drawable(cloud, grippers, wireframes)
     low, high = bounds_of(cloud, grippers, wireframes)
     chosen = evenly_spread(len(cloud), most_points)
     points = cloud.points[chosen].astype(np.float64)
@@ -52,6 +53,7 @@ def scene_values(
             "colors": _base64(cloud.colors[chosen]),
         },
         "lines": lines,
+        "left_out": left_out,
     }
 
 

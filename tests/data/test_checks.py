@@ -191,6 +191,12 @@ FAR[0][3] = 1100.0
             "holds no word",
             marks=READ_BY_THE_ENCODER,
         ),
+        pytest.param(
+            lambda index: index.update(sentences=["vvvv, kkkkk wwww!"]),
+            "a sentence that no encoder takes",
+            "knows ('vvvv', 'kkkkk', 'wwww'): say it in English",
+            marks=READ_BY_THE_ENCODER,
+        ),
     ],
 )
 def test_what_cannot_be_is_an_error(
@@ -233,6 +239,18 @@ def test_what_cannot_be_is_an_error(
             lambda index: index.update(sentences=["put the \u8fd9 on the blue one"]),
             "words that the encoder does not know",
             "does not know '\u8fd9' in",
+            marks=READ_BY_THE_ENCODER,
+        ),
+        pytest.param(
+            lambda index: index.update(sentences=["put the kkkkk on the wvwv"]),
+            "words that the encoder does not know",
+            "does not know 'kkkkk', 'wvwv' in",
+            marks=READ_BY_THE_ENCODER,
+        ),
+        pytest.param(
+            lambda index: index.update(sentences=["dr\u00fccke den blauen Knopf"]),
+            "a sentence that may not be English",
+            "knows only pieces of 'dr\u00fccke', 'blauen', 'Knopf' in",
             marks=READ_BY_THE_ENCODER,
         ),
     ],

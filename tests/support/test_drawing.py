@@ -56,3 +56,12 @@ def test_candidates_are_labelled_by_rank_share_and_end(count_of_modes: int) -> N
     glyphs = glyphs_of_modes(modes)
     assert [glyph.label for glyph in glyphs[:2]] == ["1: 50 % ends", "2: 33 %"][:count_of_modes]
     assert len({glyph.color for glyph in glyphs}) == min(count_of_modes, 5)
+
+
+@pytest.mark.parametrize("place", [(0.5, 4e200, 0.2), (-np.inf, 0.0, 0.2), (0.5, np.nan, 0.2)])
+def test_a_gripper_that_is_nowhere_leaves_the_picture_of_the_others(place: tuple[float, float, float]) -> None:
+    nowhere = GripperGlyph(np.concatenate([place, top_down_quaternion(0.3)]), True, "2: 10 %")
+    there = GripperGlyph(POSE, True, "1: 80 %")
+    image = np.asarray(draw_cloud(blue_cube((0.4, 0.1, 0.05)), [there, nowhere]))
+    alone = np.asarray(draw_cloud(blue_cube((0.4, 0.1, 0.05)), [there], "not drawn"))
+    assert count(image[60:], FIRST_COLOR) == count(alone[60:], FIRST_COLOR) > 100

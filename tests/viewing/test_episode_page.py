@@ -146,6 +146,38 @@ def test_without_joints_the_end_effector_is_drawn(tmp_path: Path) -> None:
     assert chart["curves"][2]["values"] == pytest.approx([0.0, 0.1, 0.2])
 
 
+def _absurd() -> Episode:
+    """An episode of numbers that no arm has, in all that a page draws."""
+    episode = _episode("absurd", stamps=(-1e308, 0.0, 1e308))
+    far = Cloud(
+        np.array([[0.4, 0.1, 0.02], [np.inf, 0.0, 0.0], [0.1, np.nan, 3e38]], np.float32),
+        np.full((3, 3), 90, np.uint8),
+        "panda_link0",
+    )
+    joints = {f"panda_joint{number}": 0.1 * number for number in range(200)} | {"panda_joint3": -1e305}
+    keyframes = [
+        replace(keyframe, joint_positions=joints, load_cloud=lambda: far, load_views=lambda: ())
+        for keyframe in episode.keyframes
+    ]
+    keyframes[1] = replace(keyframes[1], pose=np.array([0.4, -7e250, 0.1, 1.0, 0.0, 0.0, 0.0]))
+    return replace(episode, keyframes=keyframes, provenance=replace(episode.provenance, cameras=("left",)))
+
+
+def test_what_has_no_place_in_a_picture_is_told_and_not_drawn(tmp_path: Path) -> None:
+    (shown,) = json.loads(_page(tmp_path / "page.html", _Stored("absurd", _absurd())).data)["episodes"]
+    scene = shown["keyframes"][1]["scene"]
+    assert np.abs([scene["low"], scene["high"]]).max() < 20.0
+    assert [line["label"] for line in scene["lines"]] == ["next, open"]
+    assert "-7e+250" in shown["keyframes"][1]["about"]
+    assert "not drawn, as beyond 10 m or nowhere: gripper now; 2 points" in shown["keyframes"][1]["about"]
+    chart = shown["chart"]
+    assert (chart["times"], chart["in_seconds"]) == ([0.0, 1.0, 2.0], False)
+    assert len(chart["curves"]) < 50
+    assert "panda_joint3 -1e+305 rad at keyframe 0" in chart["left_out"]
+    assert "more joints" in chart["left_out"]
+    assert "left" in shown["no_views"]
+
+
 def test_an_episode_that_cannot_be_read_is_shown_with_its_fault(tmp_path: Path) -> None:
     faults: list[str] = []
     stored = [_Stored("bad", None), _Stored("good", _episode("good"))]
@@ -237,3 +269,32 @@ def test_a_browser_shows_hostile_sentences_as_text_and_steps_to_the_keyframe_of_
     assert re.findall(r'<button type="button" aria-current="(true|false)">\d', body) == ["false", "true", "false"]
     assert body.count("data:image/jpeg;base64,") == 2
     assert "stack_blocks, keyframe 1, closed" in body
+
+
+@pytest.mark.process
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_a_browser_shows_absurd_numbers_as_text(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    _page(page, _Stored("absurd", _absurd()))
+    # What a page could be told, whoever wrote it: the script itself has to bound what it draws.
+    text = page.read_text(encoding="utf-8")
+    assert '"low":[' in text
+    page.write_text(re.sub(r'"low":\[[^]]*\]', '"low":[-1e300,-5e15,0]', text), encoding="utf-8")
+    done = subprocess.run(
+        [
+            str(BROWSER),
+            "--no-sandbox",
+            "--disable-gpu",
+            "--virtual-time-budget=3000",
+            "--dump-dom",
+            page.as_uri() + "#absurd@1",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    body = done.stdout.split("<main>")[1].split("</main>")[0]
+    assert "end effector at 0.400 -7e+250 0.100 m" in body
+    assert "No images: this episode is stored as clouds alone; its images, of left, were not converted" in body
+    assert "not drawn: panda_joint3 -1e+305 rad" in body

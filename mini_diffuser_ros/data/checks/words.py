@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from mini_diffuser_ros.data.checks.faults import Fault
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.sentences import MAX_TOKENS, refusal, shown, unknown_words
+from mini_diffuser_ros.sentences import MAX_TOKENS, refusal, shown, strange_words, unknown_words
 
 
 def check_sentences(sentences: Sequence[str]) -> None:
@@ -37,4 +37,7 @@ def _fault(sentence: str, max_tokens: int) -> Fault | None:
     if unknown := unknown_words(sentence):
         problem = f"the sentence encoder does not know {', '.join(map(repr, unknown))} in {shown(sentence)}"
         return Fault("words that the encoder does not know", problem, is_error=False)
+    if strange := strange_words(sentence):
+        problem = f"the sentence encoder knows only pieces of {', '.join(map(repr, strange))} in {shown(sentence)}"
+        return Fault("a sentence that may not be English", f"{problem}: is it English?", is_error=False)
     return None

@@ -10,16 +10,18 @@ function svg(name, attributes, text) {
   return element;
 }
 
-// Draws {times, marks: [[time, text]], curves: [{name, values}], open: [bool], unit} into an <svg>; returns a function
-// that moves the cursor to a mark. step(k) is called when mark k is clicked.
-function drawChart(target, { times, marks, curves, open, unit }, step) {
+// Draws {times, in_seconds, marks: [[time, text]], curves: [{name, values}], open: [bool], unit} into an <svg>; times
+// are numbers of keyframes where they are not in seconds, values null where there is none. Returns a function that moves
+// the cursor to a mark. step(k) is called when mark k is clicked.
+function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, unit }, step) {
   const [width, height, left, right, top, bottom] = [900, 230, 46, 12, 10, 46];
   target.replaceChildren();
   target.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const last = Math.max(times[times.length - 1], 1e-9);
   const x = (time) => left + (time / last) * (width - left - right);
   const values = curves.flatMap((curve) => curve.values).filter((value) => value !== null);
-  let [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
+  let [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+  if (!values.length) [low, high] = [0, 1];
   if (high - low < 1e-6) [low, high] = [low - 0.5, high + 0.5];
   const y = (value) => top + ((high - value) / (high - low)) * (height - top - bottom);
   for (let i = 0; i <= 4; i++) {
@@ -27,8 +29,10 @@ function drawChart(target, { times, marks, curves, open, unit }, step) {
     target.append(svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid" }));
     target.append(svg("text", { x: left - 6, y: y(value) + 4, class: "tick end" }, value.toFixed(2)));
   }
-  target.append(svg("text", { x: left, y: height - 4, class: "tick" }, "0 s"));
-  target.append(svg("text", { x: width - right, y: height - 4, class: "tick end" }, `${last.toFixed(1)} s`));
+  target.append(svg("text", { x: left + 4, y: top + 10, class: "tick" }, unit));
+  const ends = inSeconds ? ["0 s", `${last.toFixed(1)} s`] : ["keyframe 0", `keyframe ${last.toFixed(0)}`];
+  target.append(svg("text", { x: left, y: height - 4, class: "tick" }, ends[0]));
+  target.append(svg("text", { x: width - right, y: height - 4, class: "tick end" }, ends[1]));
   curves.forEach((curve, index) => {
     const color = CURVES[index % CURVES.length];
     const shown = curve.values.map((value, k) => (value === null ? "" : `${x(times[k])},${y(value)}`)).filter(Boolean);

@@ -60,7 +60,8 @@ function openEpisode(index, keyframe = 0) {
       name.style.color = CURVES[k % CURVES.length];
       return name;
     }),
-    element("i", {}, "band: gripper, light open, dark closed; marks: keyframes"),
+    element("i", {}, `${episode.chart.unit}; band: gripper, light open, dark closed; marks: keyframes`),
+    element("b", {}, episode.chart.left_out),
   );
   openKeyframe(keyframe);
 }
@@ -82,6 +83,7 @@ function openKeyframe(index) {
         element("figcaption", {}, seen.about),
       ),
     ),
+    ...(keyframe.views.length ? [] : [element("p", {}, pageData.episodes[shown.episode].no_views)]),
   );
   view.show(keyframe.scene);
   moveCursor(index);

@@ -4,6 +4,9 @@
 
 const BACKGROUND = [240, 242, 245];
 const RADIUS = 0.0032; // metres of a point
+const MOST_PIXELS = 40; // of its radius, however near it is
+const MOST_LINES = 400; // of the grid along an axis
+const ZOOMS = [0.2, 40];
 
 function bytesOf(base64) {
   const text = atob(base64);
@@ -62,7 +65,7 @@ class SceneView {
       if (held.size === 2) {
         const [one, other] = [...held.values()];
         const now = Math.hypot(one[0] - other[0], one[1] - other[1]);
-        if (apart) this.zoom *= now / apart;
+        if (apart) this.zoomBy(now / apart);
         apart = now;
       } else if (event.shiftKey || event.buttons & 2) {
         this.pan = [this.pan[0] + dx, this.pan[1] + dy];
@@ -76,7 +79,7 @@ class SceneView {
       "wheel",
       (event) => {
         event.preventDefault();
-        this.zoom = Math.max(0.2, Math.min(40, this.zoom * Math.exp(-event.deltaY * 0.001)));
+        this.zoomBy(Math.exp(-event.deltaY * 0.001));
         this.draw();
       },
       { passive: false },
@@ -85,6 +88,10 @@ class SceneView {
       this.home();
       this.draw();
     });
+  }
+
+  zoomBy(factor) {
+    this.zoom = Math.max(ZOOMS[0], Math.min(ZOOMS[1], this.zoom * factor));
   }
 
   // Rows right, down and away of the viewer, as the pictures of the package have them.
@@ -137,7 +144,7 @@ class SceneView {
     const pixels = new Uint32Array(image.data.buffer);
     pixels.fill((255 << 24) | (BACKGROUND[2] << 16) | (BACKGROUND[1] << 8) | BACKGROUND[0]);
     const depth = new Float32Array(width * height).fill(Infinity);
-    const radius = Math.max(1, Math.round(scale * RADIUS));
+    const radius = Math.min(MOST_PIXELS, Math.max(1, Math.round(scale * RADIUS)));
     for (let i = 0; i < points.length; i += 3) {
       const [px, py, far] = project(points[i], points[i + 1], points[i + 2]);
       const [x, y] = [Math.round(px), Math.round(py)];
@@ -169,7 +176,9 @@ class SceneView {
     context.lineWidth = ratio;
     context.beginPath();
     for (const axis of [0, 1]) {
-      for (let step = Math.ceil(low[axis] * 10); step <= Math.floor(high[axis] * 10); step++) {
+      const [first, count] = [Math.ceil(low[axis] * 10), Math.floor(high[axis] * 10) - Math.ceil(low[axis] * 10) + 1];
+      if (!(count <= MOST_LINES)) continue; // of a place that no arm works at, or of no number
+      for (let step = first; step < first + count; step++) {
         const ends = [low[1 - axis], high[1 - axis]].map((other) => (axis ? [other, step / 10] : [step / 10, other]));
         context.moveTo(...project(...ends[0], 0).slice(0, 2));
         context.lineTo(...project(...ends[1], 0).slice(0, 2));
