@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Collection, Iterator
@@ -12,6 +13,7 @@ from ament_index_python.packages import get_package_share_directory
 
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.data.bags.reader import bags_in
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.nodes.bags.clouds_of_images import CloudsOfImages, RecordedCell
 from mini_diffuser_ros.nodes.bags.recorded_decisions import DecisionInBag, recorded_decisions
@@ -29,23 +31,51 @@ MOST_THREADS = 64
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 1 if a decision does not come out as it was."""
     parser = CommandParser("decide", description=__doc__)
-    parser.add_argument("bag", type=Path, help="an MCAP file of record:=bag, or the folder of 'ros2 bag record -a'")
+    parser.add_argument(
+        "bags",
+        type=Path,
+        nargs="+",
+        metavar="bag",
+        help="an MCAP file of record:=bag, a folder of such, or the folder of 'ros2 bag record -a'",
+    )
     parser.add_argument("--checkpoint", metavar="DIR", help="the policy that decided (default: the shipped one)")
     parser.add_argument("--device", help="where to compute (default: as it was: cpu or cuda)")
     parser.add_argument("--from-images", action="store_true", help="make each cloud again, too, of the images")
     parser.add_argument("--cell", type=Path, metavar="FILE", help="with --from-images: with the lenses of the cameras")
     parser.add_argument("--cut-off", action="store_true", help="take what there is of a bag that ends early")
     values = parser.parse_args(arguments)
-    found = recorded_decisions(values.bag, values.cut_off)
-    if not found:
-        raise DataError(f"{values.bag}: holds no decision (mini_diffuser_msgs/KeyframeModes)")
+    bags = [bag for path in values.bags for bag in bags_in(path)]
     checkpoint = values.checkpoint or os.path.join(
         get_package_share_directory("mini_diffuser_ros"), "models", "tabletop"
     )
+    same = count = 0
+    for bag in bags:
+        if len(bags) > 1:
+            sys.stdout.write(f"{bag}:\n")
+        found = recorded_decisions(bag, values.cut_off)
+        if not found and len(bags) > 1:
+            sys.stdout.write("holds no decision\n")
+            continue
+        same += _decide_again(bag, found, checkpoint, values)
+        count += len(found)
+    if not count:
+        raise DataError(f"{', '.join(map(str, values.bags))}: no decision in any bag there")
+    sys.stdout.write(f"{same} of {count} decisions come out the same to the bit\n")
+    return 0 if same == count else 1
+
+
+def _decide_again(bag: Path, found: list[DecisionInBag], checkpoint: str, values: argparse.Namespace) -> int:
+    """Decide as in a bag, and tell; returns how many decisions came out the same.
+
+    Raises:
+        UserError: it holds none, those of another checkpoint, or not what is needed; or the device is not there.
+    """
+    if not found:
+        raise DataError(f"{bag}: holds no decision (mini_diffuser_msgs/KeyframeModes)")
     _check_decided_by(checkpoint, found)
     device = values.device or next((one.decision.arithmetic.device for one in found if one.decision), "cpu")
     policy = load_policy(checkpoint, _usable(device))
-    made = _made_of_images(values.bag, values.cell, policy, found, values.cut_off) if values.from_images else None
+    made = _made_of_images(bag, values.cell, policy, found, values.cut_off) if values.from_images else None
     same = 0
     for number, one in enumerate(found, start=1):
         problems = list(_problems(policy, one))
@@ -55,8 +85,7 @@ def main(arguments: list[str]) -> int:
         seconds = (one.stamp - found[0].stamp) / 1e9
         said = "; ".join(problems) or "the same to the bit"
         sys.stdout.write(f"{number} of {len(found)}, {seconds:.1f} s, {one.sentence[:80]!r}: {said}\n")
-    sys.stdout.write(f"{same} of {len(found)} decisions come out the same to the bit\n")
-    return 0 if same == len(found) else 1
+    return same
 
 
 def _made_of_images(

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from mini_diffuser_ros.commands.arguments import namespace
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.data.bags.kinds import is_bag
+from mini_diffuser_ros.data.bags.reader import bags_in
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.exchange.incoming import IncomingFolder
 from mini_diffuser_ros.data.exchange.lerobot_layout import is_lerobot
 from mini_diffuser_ros.data.exchange.lerobot_source import lerobot_episodes
 from mini_diffuser_ros.support.files import output_folder
+
+if TYPE_CHECKING:
+    from mini_diffuser_ros.nodes.bags.demonstrations import BagRequest
 
 OF_BAGS = ("instruction", "task", "cell", "cameras", "namespace", "tool_pose", "cut_off")
 
@@ -46,7 +51,10 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         " there with the same content is not added again.",
     )
     parser.add_argument(
-        "path", type=Path, help="the directory of a LeRobotDataset v3, an MCAP file, or the directory of a rosbag2 bag"
+        "path",
+        type=Path,
+        help="the directory of a LeRobotDataset v3, an MCAP file, the directory of a rosbag2 bag, or one of MCAP "
+        "files of record:=bag, each a bag of its own",
     )
     parser.add_argument("destination", type=Path, help="folder of recordings to add to, made if missing")
     parser.add_argument(
@@ -121,7 +129,7 @@ def _import_lerobot(values: argparse.Namespace) -> int:
 
 def _import_bag(values: argparse.Namespace) -> int:
     try:
-        from mini_diffuser_ros.nodes.bags.demonstrations import BagRequest, import_bag
+        from mini_diffuser_ros.nodes.bags.demonstrations import BagRequest
     except ModuleNotFoundError as error:
         raise DataError(f"the messages in a bag need ROS 2 ({error}): source its setup.bash") from error
     from mini_diffuser_ros.cell import read_cell
@@ -137,11 +145,46 @@ def _import_bag(values: argparse.Namespace) -> int:
         cut_off=bool(values.cut_off),
         skip_bad=values.skip_bad,
     )
-    with (
-        IncomingFolder(values.destination) as into,
-        tqdm(desc="importing", unit=" s of the bag", disable=None, bar_format="{desc}: {n:.1f}{unit}") as bar,
-    ):
-        outcome = import_bag(values.path, into, request, lambda seconds: bar.update(seconds - bar.n))
+    bags = bags_in(values.path)
+    with IncomingFolder(values.destination) as into:
+        if len(bags) == 1:
+            _import_one(bags[0], into, request, values.destination)
+            return 0
+        became = [_import_among_others(bag, into, request, values.destination) for bag in bags]
+    if not any(became):
+        raise DataError(f"{values.path}: none of its {len(bags)} bags became an episode")
+    return 0
+
+
+def _import_among_others(bag: Path, into: IncomingFolder, request: BagRequest, destination: Path) -> bool:
+    """Import one of several bags, and tell; returns whether it gave anything.
+
+    Raises:
+        DataError: as of ``import_bag``, unless such bags are to be skipped.
+    """
+    from mini_diffuser_ros.nodes.bags.demonstrations import NoEpisodeError
+
+    sys.stdout.write(f"{bag}:\n")
+    sys.stdout.flush()
+    try:
+        _import_one(bag, into, request, destination)
+    except NoEpisodeError as error:
+        sys.stderr.write(f"left out {error}\n")
+        return False
+    except DataError as error:
+        if not request.skip_bad:
+            said = "" if "--skip-bad" in str(error) else " (--skip-bad goes on)"
+            raise DataError(f"{error}{said}") from error
+        sys.stderr.write(f"skipped {error}\n")
+        return False
+    return True
+
+
+def _import_one(bag: Path, into: IncomingFolder, request: BagRequest, destination: Path) -> None:
+    from mini_diffuser_ros.nodes.bags.demonstrations import import_bag
+
+    with tqdm(desc="importing", unit=" s of the bag", disable=None, bar_format="{desc}: {n:.1f}{unit}") as bar:
+        outcome = import_bag(bag, into, request, lambda seconds: bar.update(seconds - bar.n))
     for line in outcome.left_out:
         sys.stderr.write(f"left out {line}\n")
     for line in outcome.faulty:
@@ -149,8 +192,7 @@ def _import_bag(values: argparse.Namespace) -> int:
     for line in outcome.notes:
         sys.stderr.write(f"{line}\n")
     added, lost = len(outcome.added), len(outcome.left_out) + len(outcome.faulty)
-    _tell(added, added + outcome.there + lost, outcome.there, values.destination)
-    return 0
+    _tell(added, added + outcome.there + lost, outcome.there, destination)
 
 
 def _tell(added: int, count: int, there: int, destination: Path) -> None:

@@ -266,6 +266,43 @@ def test_a_success_that_was_told_of_another_run_or_sentence_confirms_none(laid: 
     assert episode.sentences == (judged,)
 
 
+def test_each_file_of_a_folder_of_runs_is_imported_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "bags"
+    folder.mkdir()
+    for number, succeeds in ((1, True), (2, False), (3, True)):
+        session = Session(folder / f"{number} of today.mcap")
+        session.time += 60.0 * (5 - number)  # the clock was set back between them
+        session.go_on(0.5)
+        obey(session, f"press button {number}", number, succeeds)
+        session.close()
+    episodes = imported(folder, tmp_path / "out")
+    assert sorted(episode.sentences for episode in episodes) == [("press button 1",), ("press button 3",)]
+    told = capsys.readouterr()
+    assert told.out.count("added 1 of 1 episodes") == 2
+    assert [f"{number} of today.mcap:" in told.out for number in (1, 2, 3)] == [True] * 3
+    assert "left out" in told.err
+    assert "2 of today.mcap: no run became an episode: 'press button 2'" in told.err
+    # A file that is damaged ends it, unless it is to be skipped.
+    whole = (folder / "1 of today.mcap").read_bytes()
+    (folder / "2 of today.mcap").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"2 of today.mcap: is cut off.*\(--skip-bad goes on\)"):
+        main([str(folder), str(tmp_path / "more")])
+    assert "added 1 of 1 episodes" in capsys.readouterr().out
+    assert len(imported(folder, tmp_path / "more", "--skip-bad")) == 2
+
+
+def test_what_was_added_before_a_bag_turns_out_to_be_bad_is_said(tmp_path: Path) -> None:
+    bag = tmp_path / "runs.mcap"
+    session = Session(bag)
+    session.go_on(0.5)
+    obey(session, "press the blue button", 1)
+    session.time -= 30.0
+    session.go_on(0.5)
+    session.close()
+    with pytest.raises(DataError, match=r"its time runs back by .*press_the_blue_button-000000.zip was added"):
+        main([str(bag), str(tmp_path / "out")])
+
+
 def blurred(topic: str, message: Any) -> Any:
     if isinstance(message, CameraInfo):
         message.k = [0.0] * 9

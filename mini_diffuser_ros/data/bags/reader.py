@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mini_diffuser_ros.data.bags.kinds import METADATA
 from mini_diffuser_ros.data.bags.mcap import ABOUT, Channel, require_mcap
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.support.errors import one_line
@@ -19,8 +20,8 @@ MOST_BYTES = 256 * 2**20  # of a record, a chunk before and after compression: 3
 MOST_CHANNELS = 10_000
 CDR = "cdr"
 DEFINITION_FORMAT = "ros2msg"
-_CUT_OFF = "is cut off"
 _RECORD = struct.Struct("<BQ")  # what each record of MCAP begins with: opcode, bytes that follow
+_LAST_NUMBER = re.compile(r"_\d+(?=\.mcap$)")
 _MESSAGE, _BEFORE_DATA = 5, 22  # opcode of a message; bytes of its channel, number and stamps
 
 
@@ -50,6 +51,27 @@ def bag_files(path: Path) -> list[Path]:
     elif not (files := sorted(path.glob("*.mcap"), key=_in_order)):
         raise DataError(f"{path}: holds no *.mcap; 'ros2 bag convert' makes them of other formats")
     return files
+
+
+def bags_in(path: Path) -> list[Path]:
+    """The bags at a path, in order: one, or each file of a folder that ``record:=bag`` or somebody's copies filled.
+
+    Files of one bag of rosbag2 are told by its metadata.yaml, or, where its recorder was killed before it wrote that,
+    by names that differ in their last number alone.
+
+    Raises:
+        DataError: as of :func:`bag_files`.
+    """
+    files = bag_files(path)
+    bags_of_others = {_LAST_NUMBER.sub("", file.name) for file in files}
+    is_one = len(files) == 1 or (path / METADATA).is_file() or len(bags_of_others) == 1
+    return [path] if is_one and not (len(files) > 1 and any(_is_ours(file) for file in files)) else files
+
+
+def _is_ours(file: Path) -> bool:
+    with suppress(DataError):  # whoever reads it is told
+        return bool(about_bag(file))
+    return False
 
 
 def read_bag(
@@ -125,7 +147,7 @@ class _File:
         if not 0 <= size <= MOST_BYTES:
             raise DataError(f"damaged: claims a part of {size} bytes, allowed are {MOST_BYTES}")
         if size > self._left:
-            raise EOFError(f"{_CUT_OFF}, {size - self._left} bytes are missing")
+            raise EOFError("is cut off: it ends within a record")
         self._left -= size
         return self._stream.read(size)
 

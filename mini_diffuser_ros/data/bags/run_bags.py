@@ -165,7 +165,7 @@ class RunBags:
             return
         self._problem, self._last = "", f"writing {writer.path}"
         self._open.append(_Open(writer))
-        kept = [*self._states.values(), *self._recent]
+        kept = sorted((*self._states.values(), *self._recent), key=lambda message: message.stamp)
         self._each_of(self._open[-1:], lambda one: _add_all(one, kept))
 
     def _new(self, name: str) -> BagWriter:

@@ -50,6 +50,10 @@ _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _COLOR_TOPICS = tuple(f"/{COLOR_TOPIC}{transport.suffix}" for transport in COLOR_TRANSPORTS.values())
 
 
+class NoEpisodeError(DataError):
+    """A bag is whole, but none of its runs is a lesson."""
+
+
 @dataclass(frozen=True)
 class BagRequest:
     """What is to be made of a bag.
@@ -112,7 +116,8 @@ def import_bag(
         tell: told how many seconds of the bag have been looked at.
 
     Raises:
-        DataError: the bag cannot be read, or lacks what an episode needs: one line names it.
+        NoEpisodeError: all runs in it were left out.
+        DataError: the bag cannot be read, or lacks what an episode needs: one line names it, and what was added before.
     """
     with into.workplace() as folder:
         # Below that: what lies in a folder of the store's counts as one of its numbers.
@@ -154,6 +159,11 @@ class _Importing:
             instruction = self._request.instruction
             for seconds in self._runs() if instruction is None else self._led_by_hand(instruction):
                 tell(seconds)
+        except DataError as error:
+            if added := self._outcome.added:
+                names = ", ".join(file.name for file in added)
+                raise DataError(f"{error}; of what comes before that, {names} was added") from error
+            raise
         finally:
             self._recorder.close()
         return self._outcome
@@ -225,7 +235,7 @@ class _Importing:
             self._outcome.left_out.append(f"'{heard[-1]}': the bag ends before it was obeyed")
         outcome = self._outcome
         if not outcome.added and not outcome.there:
-            raise DataError(
+            raise NoEpisodeError(
                 f"{self._path}: no run became an episode: {'; '.join((*outcome.faulty, *outcome.left_out))}"
             )
 

@@ -17,7 +17,7 @@ from std_msgs.msg import String
 
 from mini_diffuser_ros.data.bags.definitions import fields_of, same_layout
 from mini_diffuser_ros.data.bags.mcap import Channel
-from mini_diffuser_ros.data.bags.reader import MOST_BYTES, BagMessage, about_bag, bag_files, read_bag
+from mini_diffuser_ros.data.bags.reader import MOST_BYTES, BagMessage, about_bag, bag_files, bags_in, read_bag
 from mini_diffuser_ros.data.bags.writer import BagWriter
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, message_of, type_name
@@ -97,7 +97,7 @@ def test_a_bag_that_was_cut_off_is_read_as_far_as_its_chunks_are_whole(
     whole = path.read_bytes()
     for size in (0, 5, 100, len(whole) // 2, len(whole) * 2 // 3):
         cut.write_bytes(whole[:size])
-        with pytest.raises(DataError, match="cut off"):
+        with pytest.raises(DataError, match="is cut off: it ends within a record"):
             list(read_bag(cut))
         assert about_bag(cut) in ({}, {"cameras": "front"})
         taken = list(read_bag(cut, cut_off=True))
@@ -160,6 +160,30 @@ def test_bags_of_rosbag2_come_in_their_order(bag: tuple[Path, list[BagMessage]],
         (tmp_path / name).write_bytes(bag[0].read_bytes())
     assert [file.name for file in bag_files(tmp_path)] == ["run_0.mcap", "run_9.mcap", "run_10.mcap"]
     assert len(list(read_bag(tmp_path))) == 3 * len(bag[1])
+
+
+def test_files_of_a_folder_are_one_bag_only_if_one_recorder_split_it(
+    bag: tuple[Path, list[BagMessage]], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mcap"
+    BagWriter(other, {}).close()
+
+    def folder(name: str, source: Path, *files: str) -> Path:
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).write_bytes(source.read_bytes())
+        return tmp_path / name
+
+    split = folder("split", other, "run_0.mcap", "run_1.mcap")
+    assert bags_in(split) == [split]
+    copied = folder("copied", other, "mug_0.mcap", "cup_0.mcap")
+    assert bags_in(copied) == [copied / "cup_0.mcap", copied / "mug_0.mcap"]
+    (copied / "metadata.yaml").touch()
+    assert bags_in(copied) == [copied]
+    ours = folder("ours", bag[0], "run_10.mcap", "run_9.mcap")
+    (ours / "metadata.yaml").touch()  # of an index that somebody made
+    assert bags_in(ours) == [ours / "run_9.mcap", ours / "run_10.mcap"]
+    assert bags_in(other) == [other]
 
 
 def test_topics_that_are_not_of_ros_2_are_named_if_they_are_wanted(tmp_path: Path) -> None:

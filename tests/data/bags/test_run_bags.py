@@ -49,17 +49,18 @@ def test_a_bag_holds_states_of_before_the_lead_and_the_run_and_nothing_of_later(
     state = say("state", 1, state=True)
     say("long ago", 2)
     lead = say("just before", 9)
+    newer = say("newer state", 10, state=True)
     bags.begin("press_it")
     decided = KeyframeModes(instruction="press it", modes=[KeyframeMode(share=0.25)], seed=7, samples=64, steps=10)
-    bags.take(Received(modes, serialize_message(decided), 10 * second))
+    bags.take(Received(modes, serialize_message(decided), 11 * second))
     bags.end()
     bags.close(10.0)
     [path] = tmp_path.glob("*_press_it.mcap")
     assert "wrote" in lines[0]
     found = messages(path)
-    assert found[:2] == [("/text", state), ("/text", lead)]
-    assert [topic for topic, _ in found[2:]] == ["/modes"]
-    assert deserialize_message(found[2][1], KeyframeModes) == decided
+    assert found[:3] == [("/text", state), ("/text", lead), ("/text", newer)]  # in the order in which they came
+    assert [topic for topic, _ in found[3:]] == ["/modes"]
+    assert deserialize_message(found[3][1], KeyframeModes) == decided
 
 
 def test_what_has_been_flushed_outlives_whoever_writes(tmp_path: Path) -> None:
