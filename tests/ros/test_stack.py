@@ -216,7 +216,8 @@ def test_ctrl_c_ends_every_node_in_order_even_in_the_middle_of_a_sentence(
     for process in stack.values():
         process.signal(signal.SIGINT)
     result = peer.result_of(ended, ANSWER).result
-    assert (result.outcome, result.message) == (Result.FAILED, "policy_node is shutting down")
+    assert result.outcome == Result.FAILED
+    assert result.message.endswith("_node is shutting down")  # policy_node, or before it motion_node
     assert "is not known" not in stack["motion"].said()[told:]  # the joint states last as long as the motion
     deadline = time.monotonic() + DISCOVERY
     codes = {name: process.wait(max(0.1, deadline - time.monotonic())) for name, process in stack.items()}

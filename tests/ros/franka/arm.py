@@ -22,6 +22,7 @@ from mini_diffuser_ros.nodes.ros.messages import (
     trajectory_from_message,
     transform_from_matrix,
 )
+from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.realtime.trajectory_sampling import QUINTIC, JointReference, preceded, sample
 
@@ -60,6 +61,7 @@ class Arm:
         self._velocities = np.zeros(len(self._names))
         self._generator = np.random.default_rng(0)
         self._newest: Any = None  # goal that is followed
+        self._motion: tuple[JointTrajectory, float] | None = None  # that leads the arm, and when it began
         self._lock = threading.Lock()
         self._last = JointState()
         self.follows, self.frozen, self.silent, self.gives_way = True, False, False, False
@@ -79,29 +81,43 @@ class Arm:
 
     def _execute(self, goal: Any) -> FollowJointTrajectory.Result:
         trajectory = trajectory_from_message(goal.request.trajectory, self._names)
-        with self._lock:
-            start = JointReference(self._positions, self._velocities, np.zeros_like(self._positions))
-        trajectory = preceded(trajectory, start)
+        positions, velocities = self._state()
+        trajectory = preceded(trajectory, JointReference(positions, velocities, np.zeros_like(positions)))
         began, told = time.monotonic(), 0.0
         self._newest = goal
+        with self._lock:
+            self._motion = trajectory, began
         while self._newest is goal and (self.follows or self.frozen) and not goal.is_cancel_requested:
+            self._state()
             elapsed = time.monotonic() - began
             positions, velocities, _ = sample(trajectory, min(elapsed, trajectory.duration), QUINTIC)
-            if self.follows:
-                with self._lock:
-                    self._positions, self._velocities = positions, velocities
             if elapsed - told > FEEDBACK_PERIOD:
                 told = elapsed
                 self._feedback(goal, positions, velocities, elapsed)
             if elapsed >= trajectory.duration:
+                self._rest(trajectory)
                 goal.succeed()
                 return FollowJointTrajectory.Result()
             time.sleep(0.005)
-        if self._newest is goal:
-            with self._lock:
-                self._velocities = np.zeros_like(self._velocities)
+        self._rest(trajectory)
         end_goal(goal, succeeded=False, canceled=goal.is_cancel_requested)
         return FollowJointTrajectory.Result(error_code=FollowJointTrajectory.Result.INVALID_GOAL)
+
+    def _rest(self, trajectory: JointTrajectory) -> None:
+        """Stay where a trajectory has led to, unless another leads already."""
+        with self._lock:
+            if self._motion is not None and self._motion[0] is trajectory:
+                self._motion, self._velocities = None, np.zeros_like(self._velocities)
+
+    def _state(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and velocities at this very moment: a servo keeps its pace, whenever this process gets its turn."""
+        with self._lock:
+            if self._motion is None or not self.follows:
+                return self._positions, self._velocities
+            trajectory, began = self._motion
+            elapsed = min(time.monotonic() - began, trajectory.duration)
+            self._positions, self._velocities, _ = sample(trajectory, elapsed, QUINTIC)
+            return self._positions, self._velocities
 
     def _lead(self, target: JointState) -> None:
         """Somebody takes the arm by the hand, if it lets itself be taken."""
@@ -127,16 +143,16 @@ class Arm:
     def _publish(self) -> None:
         if self.silent:
             return
+        stamp = self._states.get_clock().now().to_msg()
         if not self.frozen:
-            with self._lock:
-                positions = self._positions + self._generator.normal(0.0, NOISE, len(self._names))
-                velocities = self._velocities.tolist()
+            positions, velocities = self._state()
+            positions = positions + self._generator.normal(0.0, NOISE, len(self._names))
             self._last = JointState(
                 name=[*self._names, *self._fingers],
                 position=[*positions.tolist(), *[self._hand.published / 2.0] * 2],
-                velocity=[*velocities, 0.0, 0.0],
+                velocity=[*velocities.tolist(), 0.0, 0.0],
             )
-        self._last.header.stamp = self._states.get_clock().now().to_msg()
+        self._last.header.stamp = stamp
         self._publisher.publish(self._last)
         self._tf.sendTransform(
             [self._frame(child) for child in (self._description.hand_frame, self._description.tcp_frame)]
