@@ -146,6 +146,7 @@ class Trainer:
             spent = budget_spent(config.budget, progress.step, progress.seconds)
             spent, stopping = self._processes.agree(spent, float(stop.requested))
             if stopping or spent >= 1.0:
+                bar.reach(progress.step, min(spent, 1.0))
                 return bool(stopping)
             losses = self._step(gradients, spent)
             progress.step += 1
@@ -255,6 +256,7 @@ class _ProgressBar:
         )
         self._last = time.perf_counter()
         self._interval = 0.0
+        self._losses = ""
 
     def show(self, step: int, spent: float, losses: Mapping[str, float]) -> float:
         """Update; returns samples per second, smoothed."""
@@ -263,12 +265,17 @@ class _ProgressBar:
         self._interval = 0.9 * self._interval + 0.1 * interval if self._interval else interval
         parts = " ".join(f"{name} {value:.3f}" for name, value in losses.items() if name not in ("lr", "gradient"))
         rate = self._scenes / self._interval
-        self._pace.note(step, spent)
+        self._losses = parts
+        self.reach(step, spent)
         if self._pace.is_due() and not self._bar.disable:
             log.info("step %d: %s", step, self._pace)
-        self._bar.set_postfix_str(f"step {step}, {self._pace} {parts}", refresh=False)
-        self._bar.update(spent - self._bar.n)
         return rate
+
+    def reach(self, step: int, spent: float) -> None:
+        """Show the share of the budget that is spent after a step, [0, 1]."""
+        self._pace.note(step, spent)
+        self._bar.set_postfix_str(f"step {step}, {self._pace} {self._losses}", refresh=False)
+        self._bar.update(spent - self._bar.n)
 
     def close(self) -> None:
         """Leave the last state on the screen."""

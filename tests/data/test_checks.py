@@ -304,6 +304,69 @@ def test_cameras_and_sizes_that_differ_are_warnings(three: Path, capsys: pytest.
     assert sizes.startswith("2 image sizes of camera front: 32x24 in 3; 64x48 in 1")
 
 
+def resized(episode: Episode, factor: int, focal: float = 1.0) -> Episode:
+    """The same lens with larger images; ``focal`` is of another lens."""
+
+    def larger(view: CameraView) -> CameraView:
+        matrix = np.array(view.intrinsics)
+        matrix[:2] *= factor
+        matrix[[0, 1], [0, 1]] *= focal
+        color, depth = (
+            np.kron(image, np.ones((factor, factor, 1)[: image.ndim])) for image in (view.color, view.depth)
+        )
+        return replace(view, color=color.astype(np.uint8), depth=depth.astype(np.float32), intrinsics=matrix)
+
+    def of(keyframe: Keyframe) -> Keyframe:
+        views = tuple(map(larger, keyframe.views))
+        return replace(keyframe, load_views=lambda: views)
+
+    return replace(episode, keyframes=tuple(map(of, episode.keyframes)))
+
+
+def test_images_of_another_size_are_of_the_same_lens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded(tmp_path, [resized(lab_episode(seed), 3 if seed > 6 else 1) for seed in range(10)])
+    _, findings = checked(tmp_path, capsys)
+    assert {finding["kind"] for finding in findings} == {
+        f"several image sizes of camera {n}" for n in ("front", "wrist")
+    }
+
+
+def test_another_lens_is_noticed_behind_another_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded(tmp_path, [resized(lab_episode(seed), 2, 1.1 if seed > 4 else 1.0) for seed in range(10)])
+    _, findings = checked(tmp_path, capsys)
+    found = of_kind(findings, "intrinsics of camera wrist that jump")["problem"]
+    assert found.startswith("camera wrist: its intrinsics jump by 10.0 % of the focal length between ")
+
+
+def test_a_refused_copy_has_cameras_and_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The refused one comes first, so that the other would seem to be the copy."""
+    recorded(tmp_path, [lab_episode(seed) for seed in range(1, 10)])
+    refused = tmp_path / "stack_blocks-0.zip"
+    shutil.copy(tmp_path / "stack_blocks-000004.zip", refused)
+
+    def upside_down(index: dict[str, Any]) -> None:
+        for keyframe in index["keyframes"]:
+            for one in keyframe["cameras"]:
+                one["base_from_camera"] = np.diag([1.0, 1, -1, 1]).tolist()
+
+    edit(refused, upside_down)
+    _, findings = checked(tmp_path, capsys)
+    assert not any("clouds alone" in finding["problem"] for finding in findings)
+    assert of_kind(findings, "the same episode twice")["episodes"] == ["stack_blocks-0"]
+    few = of_kind(findings, "a task of few episodes")["problem"]
+    assert few == "task stack_blocks has 9 episodes, copies and those with errors apart (1), fewer than 10"
+
+
+def test_faults_of_several_tasks_are_counted_by_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = ["close_jar"] * 3 + ["press_bell"] * 2 + ["stack_cups"]
+    recorded(tmp_path, [lab_episode(seed, task) for seed, task in enumerate(tasks)])
+    assert main(["check", str(tmp_path), "--workers", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "warning: a task of few episodes: 3 tasks: task close_jar has 3 episodes, fewer than 10; "
+        "task press_bell has 2 episodes, fewer than 10; task stack_cups has 1 episode, fewer than 10"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -58,7 +58,8 @@ class Examined:
         sentences: of the episode.
         frame: that its clouds are given in; empty if none could be made.
         robots: that it says it was made with.
-        cameras: that it has images of.
+        cameras: that it has images of which make a cloud.
+        camera_names: of all that it has images of.
         grippers: states of the gripper that occur.
         contents: a number for what was seen at each keyframe, the same for the same images or the same cloud.
     """
@@ -70,6 +71,7 @@ class Examined:
     frame: str = ""
     robots: tuple[str, ...] = ()
     cameras: tuple[CameraTrack, ...] = ()
+    camera_names: tuple[str, ...] = ()
     grippers: frozenset[bool] = frozenset()
     contents: tuple[int, ...] = ()
 
@@ -92,6 +94,8 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
     faults: list[Fault] = [*sentence_faults(episode.sentences, max_tokens)]
     robot = _robot(episode)
     facts: list[_Fact] = []
+    names: dict[str, None] = {}
+    contents: list[int] = []
     frame = ""
     for number, keyframe in enumerate(episode.keyframes):
         try:
@@ -99,12 +103,14 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
         except DataError as error:
             faults.append(_unreadable(stored.source, error))
             continue
+        names |= dict.fromkeys(view.name for view in views)
         try:
             cloud = keyframe.cloud
         except DataError as error:
             # What cannot be fused because a camera cannot be is said of the camera.
             of_views = [fault for view in views for fault in view_faults(view) if fault.is_error]
             faults += [_at(number, fault) for fault in of_views] or [_unreadable(stored.source, error)]
+            contents += [_content(views)] if views else []
             continue
         frame = cloud.frame
         # Clouds of another frame than the robot's base, such as a simulator's world, say nothing of its reach.
@@ -112,6 +118,7 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
         seen = _Seen(keyframe, views, cloud)
         faults += (_at(number, fault) for fault in _faults(seen, own))
         facts.append(_fact(seen, own))
+        contents.append(_content(views, cloud))
     faults += _stamp_faults(facts)
     faults += _camera_faults(facts)
     faults += _twin_faults(facts)
@@ -125,8 +132,9 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
         frame=frame,
         robots=episode.provenance.robots,
         cameras=_tracks(facts),
+        camera_names=tuple(names),
         grippers=frozenset(keyframe.gripper_open for keyframe in episode.keyframes),
-        contents=tuple(fact.content for fact in facts),
+        contents=tuple(contents),
     )
 
 
@@ -151,7 +159,6 @@ class _Fact:
     stamp: float
     pose: Array
     views: tuple[_View, ...]
-    content: int
 
 
 def _fact(seen: _Seen, robot: RobotDescription | None) -> _Fact:
@@ -159,8 +166,13 @@ def _fact(seen: _Seen, robot: RobotDescription | None) -> _Fact:
     measured = None if robot is None else tool_by_joints(seen.keyframe.joint_positions, robot)
     pose = pose if measured is None else pose_from_matrix(measured)
     views = tuple(_view(view, pose) for view in seen.views)
-    data = [view.picture for view in views] or [_checksum(seen.cloud.points), _checksum(seen.cloud.colors)]
-    return _Fact(seen.keyframe.stamp, pose, views, hash(tuple(data)))
+    return _Fact(seen.keyframe.stamp, pose, views)
+
+
+def _content(views: Sequence[CameraView], cloud: Cloud | None = None) -> int:
+    """A number for what was seen: the images, or the cloud where there are none."""
+    arrays = [view.color for view in views] or ([] if cloud is None else [cloud.points, cloud.colors])
+    return hash(tuple(map(_checksum, arrays)))
 
 
 def _view(view: CameraView, pose: Array) -> _View:

@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 """Of the JSON."""
 
 _LINES = 30  # of faults on one screen
-_NAMED = 3  # episodes of one fault
+_NAMED = 3  # episodes or tasks of one fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class CheckReport:
             "tasks": dict(sorted(Counter(episode.task for episode in read).items())),
             "robots": _counts(robot for episode in read for robot in episode.robots),
             "frames": _counts(episode.frame for episode in read if episode.frame),
-            "cameras": _counts(track.name for episode in read for track in episode.cameras),
+            "cameras": _counts(name for episode in read for name in episode.camera_names),
             "findings": [
                 {
                     "severity": "error" if fault.is_error else "warning",
@@ -109,6 +109,9 @@ def _line(fault: Fault) -> str:
 def _line_of(group: Sequence[Fault]) -> str:
     if len(group) == 1 and len(group[0].episodes) <= 1:
         return _line(group[0])
+    if len(group) > 1 and all(fault.task for fault in group):
+        named = "; ".join(fault.problem for fault in group[:_NAMED]) + ("; …" if len(group) > _NAMED else "")
+        return f"{_severity(group[0])}: {group[0].kind}: {_counted(len(group), 'task')}: {named}"
     names = list(dict.fromkeys(name for fault in group for name in fault.episodes))
     listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
     return f"{_severity(group[0])}: {group[0].kind}: {_times(group, names)} ({listed}); {_placed(group[0])}"

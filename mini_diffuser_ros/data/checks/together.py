@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -43,15 +43,17 @@ def compare(episodes: Sequence[Examined]) -> Iterator[Fault]:
     read = [episode for episode in episodes if episode.task]
     yield from _mixtures(read)
     yield from _camera_faults(read)
-    yield from _copies(read)
-    yield from _task_faults(read)
+    copies = list(_copies(sorted(read, key=_has_errors)))  # of two that are the same the faultless one counts
+    yield from copies
+    yield from _task_faults(read, {name for fault in copies for name in fault.episodes})
 
 
 def _mixtures(episodes: Sequence[Examined]) -> Iterator[Fault]:
     """Robots, frames, cameras and sizes that differ from one episode to another."""
     robots = {episode.source: " and ".join(episode.robots) for episode in episodes if episode.robots}
     frames = {episode.source: episode.frame for episode in episodes if episode.frame}
-    cameras = {episode.source: _names(episode) for episode in episodes}
+    # Of an episode that nothing could be read of, nobody knows which cameras it has.
+    cameras = {episode.source: _names(episode) for episode in episodes if episode.camera_names or episode.frame}
     yield from _mixture("robots", robots, "one policy is of one robot: train on those of one", True)
     if len(set(robots.values())) <= 1:  # robots have frames of their own
         yield from _mixture("frames", frames, "poses of one are not poses of the other", True)
@@ -64,8 +66,12 @@ def _mixtures(episodes: Sequence[Examined]) -> Iterator[Fault]:
         yield from _mixture(f"image sizes of camera {name}", found, "clouds differ in density", False)
 
 
+def _has_errors(episode: Examined) -> bool:
+    return any(fault.is_error for fault in episode.faults)
+
+
 def _names(episode: Examined) -> str:
-    return ", ".join(sorted(track.name for track in episode.cameras)) or "clouds alone"
+    return ", ".join(sorted(episode.camera_names)) or "clouds alone"
 
 
 def _mixture(what: str, values: Mapping[str, str], why: str, is_error: bool) -> Iterator[Fault]:
@@ -83,11 +89,14 @@ def _mixture(what: str, values: Mapping[str, str], why: str, is_error: bool) -> 
 
 @dataclass(frozen=True, eq=False)
 class _Calibration:
-    """Where a camera was in one episode: in the base frame, or in the tool's for a camera on the hand."""
+    """Where a camera was in one episode: in the base frame, or in the tool's for a camera on the hand.
+
+    ``lens`` is of its intrinsics (2, 3) in widths and heights of the image, the same for images of any size.
+    """
 
     source: str
     place: Array
-    intrinsics: Array
+    lens: Array
     mount: str
 
 
@@ -102,11 +111,16 @@ def _camera_faults(episodes: Sequence[Examined]) -> Iterator[Fault]:
         )
         for kind in (BASE, HAND):
             found = [
-                _Calibration(source, _placed(track, kind), track.intrinsics, kind)
+                _Calibration(source, _placed(track, kind), _lens(track), kind)
                 for source, track in tracks
                 if mounts[source] == kind
             ]
             yield from _jumps(name, kind, found)
+
+
+def _lens(track: CameraTrack) -> Array:
+    height, width = track.size
+    return np.asarray(track.intrinsics[:2] / np.array([[width], [height]]), dtype=np.float64)
 
 
 def _mount(track: CameraTrack) -> str:
@@ -146,7 +160,10 @@ def _placed(track: CameraTrack, mount: str) -> Array:
 def _jumps(camera: str, mount: str, found: Sequence[_Calibration]) -> Iterator[Fault]:
     """Calibrations that are not those of the episode before, and those that have drifted from the first."""
     against = "in the base frame" if mount == BASE else "against the hand"
-    for what, differs in (("calibration", _differs), ("intrinsics", _zooms)):
+    for what, verb, differs, why in (
+        ("calibration", "jumps", _differs, "calibrated anew, or pushed?"),
+        ("intrinsics", "jump", _zooms, "calibrated anew, zoomed, or another part of the image?"),
+    ):
         jumps = []
         reference = found[0] if found else None
         for before, after in pairwise(found):
@@ -157,11 +174,10 @@ def _jumps(camera: str, mount: str, found: Sequence[_Calibration]) -> Iterator[F
         if jumps:
             before, after, told = max(jumps, key=lambda jump: jump[2][0])
             yield Fault(
-                f"{what} of camera {camera} that jumps",
-                f"camera {camera}: its {what} jumps {f'{len(jumps)} times, ' if len(jumps) > 1 else ''}"
+                f"{what} of camera {camera} that {verb}",
+                f"camera {camera}: its {what} {verb} {f'{len(jumps)} times, ' if len(jumps) > 1 else ''}"
                 f"{'at most ' if len(jumps) > 1 else ''}by {told[1]} "
-                f"{against + ' ' if what == 'calibration' else ''}between {before.source} and {after.source}: "
-                "calibrated anew, or pushed?",
+                f"{against + ' ' if what == 'calibration' else ''}between {before.source} and {after.source}: {why}",
                 is_error=False,
                 episodes=tuple(jump[1].source for jump in jumps),
             )
@@ -181,8 +197,8 @@ def _differs(before: _Calibration, after: _Calibration) -> tuple[float, str] | N
 
 
 def _zooms(before: _Calibration, after: _Calibration) -> tuple[float, str] | None:
-    size = max(abs(before.intrinsics[0, 0]), 1e-9)
-    share = float(np.abs(after.intrinsics - before.intrinsics).max() / size)
+    sizes = np.maximum(np.abs(np.diag(before.lens)), 1e-9)  # of the focal lengths
+    share = float((np.abs(after.lens - before.lens) / sizes[:, None]).max())
     return None if share <= _ZOOMED else (share, f"{100 * share:.1f} % of the focal length")
 
 
@@ -221,20 +237,24 @@ def _copies(episodes: Sequence[Examined]) -> Iterator[Fault]:
                 )
 
 
-def _task_faults(episodes: Sequence[Examined]) -> Iterator[Fault]:
+def _task_faults(episodes: Sequence[Examined], copies: Set[str]) -> Iterator[Fault]:
     tasks: dict[str, list[Examined]] = defaultdict(list)
     for episode in episodes:
         tasks[episode.task].append(episode)
     for task, own in sorted(tasks.items()):
         first = (own[0].source,)
-        if len(own) < FEW_EPISODES:
-            problem = f"task {task} has {len(own)} episode{'s' * (len(own) != 1)}, fewer than {FEW_EPISODES}"
-            yield Fault("a task of few episodes", problem, False, first)
+        good = [e for e in own if e.source not in copies and not _has_errors(e)]
+        if len(own) < FEW_EPISODES or 0 < len(good) < FEW_EPISODES:
+            of_all = f", copies and those with errors apart ({len(own) - len(good)})" if len(good) < len(own) else ""
+            problem = f"task {task} has {len(good)} episode{'s' * (len(good) != 1)}{of_all}, fewer than {FEW_EPISODES}"
+            yield Fault("a task of few episodes", problem, False, first, task)
         sentences = {sentence for episode in own for sentence in episode.sentences}
         if len(sentences) == 1:
             problem = f"task {task} has one sentence, {min(sentences)!r:.60}: other words for it will not be known"
-            yield Fault("a task of one sentence", problem, False, first)
+            yield Fault("a task of one sentence", problem, False, first, task)
         still = [episode for episode in own if len(episode.grippers) == 1]
         if 0 < len(still) <= _RARE * len(own):
             problem = f"task {task}: the gripper never changes in {len(still)} of {len(own)} episodes"
-            yield Fault("a gripper that never changes", problem, False, tuple(episode.source for episode in still))
+            yield Fault(
+                "a gripper that never changes", problem, False, tuple(episode.source for episode in still), task
+            )
