@@ -39,7 +39,7 @@ from mini_diffuser_ros.calibration.shots import Shot, read_shots, robot_of, writ
 from mini_diffuser_ros.cell import parse_cell
 from mini_diffuser_ros.commands.arguments import namespace, number_between, number_of
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.robots import RobotDescription, load_robot
+from mini_diffuser_ros.robots import RobotDescription, load_robot, robot_of_data
 from mini_diffuser_ros.simulation.cameras import look_at
 from mini_diffuser_ros.support.files import expect_output, make_writable, whole_file
 from mini_diffuser_ros.support.settings import leaves
@@ -250,10 +250,12 @@ def _shots(options: argparse.Namespace, count: int | None = None) -> tuple[list[
     if options.record:
         _record(options, count)
     shots = read_shots(options.shots)
-    name = options.robot or robot_of(options.shots)
+    if options.robot:
+        return shots, load_robot(options.robot)
+    name = robot_of(options.shots)
     if not name:
         raise CalibrationError(f"{options.shots} does not say which robot it is of: --robot fr3, for example")
-    return shots, load_robot(name)
+    return shots, robot_of_data(name)
 
 
 def _record(options: argparse.Namespace, count: int | None) -> None:

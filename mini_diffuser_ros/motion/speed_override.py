@@ -39,6 +39,14 @@ class SpeedState:
     is_fault: bool = False
     is_recalled: bool = False
 
+    @property
+    def answer(self) -> str:
+        """What is said to who has just set the speed: the one that holds, and why where it is another."""
+        speed = f"{100.0 * self.speed:g} %"
+        if self.speed != self.wanted or self.is_fault:
+            return f"{speed}: {self.reason}"
+        return speed if self.speed > 0.0 else f"{speed}: the arm holds"
+
 
 class SpeedOverride:
     """What was wanted last, and what was measured last. Thread-safe. A new one stands at full speed.

@@ -6,6 +6,7 @@ nearest to yours, change the files and hand its path to :func:`load_robot`; put 
 """
 
 from mini_diffuser_ros.robots.description import (
+    OWN_ROBOTS,
     ROBOTS,
     Box,
     Capsule,
@@ -15,6 +16,7 @@ from mini_diffuser_ros.robots.description import (
     RobotDescription,
     UnknownRobotError,
     load_robot,
+    robot_of_data,
 )
 from mini_diffuser_ros.robots.limits import CartesianLimits, VelocityCurve
 from mini_diffuser_ros.robots.mjcf import robot_mjcf
@@ -22,6 +24,7 @@ from mini_diffuser_ros.robots.surface import SurfaceMesh, surface_meshes
 from mini_diffuser_ros.robots.urdf import with_limits_of_file, with_limits_of_urdf
 
 __all__ = [
+    "OWN_ROBOTS",
     "ROBOTS",
     "Box",
     "Capsule",
@@ -35,6 +38,7 @@ __all__ = [
     "VelocityCurve",
     "load_robot",
     "robot_mjcf",
+    "robot_of_data",
     "surface_meshes",
     "with_limits_of_file",
     "with_limits_of_urdf",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -28,11 +29,25 @@ ROBOTS: tuple[str, ...] = tuple(sorted(file.parent.name for file in _FOLDERS.glo
 """Names that :func:`load_robot` knows: the folders beside this module."""
 
 
-class UnknownRobotError(UserError, ValueError):
-    """A robot name without a description."""
+OWN_ROBOTS = "MINI_DIFFUSER_ROBOTS"
+"""Environment variable: folders of robots of your own that data may name, separated as in ``PATH``."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"unknown robot '{name}'; known robots: {', '.join(ROBOTS)}")
+
+class UnknownRobotError(UserError, ValueError):
+    """A robot name without a description; ``remedy`` says what to do about it."""
+
+    def __init__(self, name: str, remedy: str = "") -> None:
+        known = f"unknown robot {_shown(name)}; known robots: {', '.join(ROBOTS)}"
+        super().__init__(f"{known}; {remedy}" if remedy else known)
+        self._all = name, remedy
+
+    def __reduce__(self) -> tuple[type[UnknownRobotError], tuple[str, str]]:
+        # Exceptions cross from worker processes; the default would call the class with the message alone.
+        return type(self), self._all
+
+
+def _shown(name: str) -> str:
+    return f"'{name}'" if len(name) <= 60 else f"'{name[:57]}...'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,6 +336,25 @@ def load_robot(robot: str | Path) -> RobotDescription:
             raise UnknownRobotError(robot)
         return _load(_FOLDERS / robot)
     return _load(Path(robot))
+
+
+def robot_of_data(name: str) -> RobotDescription:
+    """The description of a robot that data name: data are anybody's, and open no folder that the user has not named.
+
+    Args:
+        name: one of :data:`ROBOTS`, or the name of a folder of :data:`OWN_ROBOTS`. Of a path, which recordings of a
+            robot of one's own hold, the last part is the name, and then it is none of :data:`ROBOTS`.
+
+    Raises:
+        UnknownRobotError: saying how to name a folder.
+        SettingsError: if a file of the folder is not as it has to be, naming file and field.
+    """
+    if name in ROBOTS:
+        return load_robot(name)
+    own = {Path(folder).name: folder for folder in os.environ.get(OWN_ROBOTS, "").split(os.pathsep) if folder}
+    if (folder := own.get(Path(name).name)) is not None:
+        return _load(Path(folder))
+    raise UnknownRobotError(name, f"for one of your own set {OWN_ROBOTS} to its folder")
 
 
 @cache

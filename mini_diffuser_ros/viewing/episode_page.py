@@ -16,7 +16,7 @@ from mini_diffuser_ros.data.episodes import StoredEpisode
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.data.summary import keyframe_glyphs, keyframe_title
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
-from mini_diffuser_ros.robots import UnknownRobotError, load_robot
+from mini_diffuser_ros.robots import UnknownRobotError, robot_of_data
 from mini_diffuser_ros.viewing.offline_page import write_page
 from mini_diffuser_ros.viewing.scene import scene_values
 
@@ -187,7 +187,7 @@ def _joint_names(episode: Episode) -> list[str]:
     fingers: frozenset[str] = frozenset()
     for robot in episode.provenance.robots:
         try:
-            fingers |= frozenset(load_robot(robot).finger_joint_names)
+            fingers |= frozenset(robot_of_data(robot).finger_joint_names)
         except UnknownRobotError:
             continue
     return [

@@ -1,6 +1,7 @@
 """What `mini-diffuser check` finds in one episode, and in all of them together."""
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mini_diffuser_ros import robots
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.geometry import axis_angle_matrix, matrix_from_pose, pose_from_matrix
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots.folder import read_folder
 from mini_diffuser_ros.sentences import tokenizer
 
 from .conftest import random_episode
@@ -287,6 +290,42 @@ def test_robots_that_differ_are_an_error(three: Path, capsys: pytest.CaptureFixt
     assert found["severity"] == "error"
     assert found["problem"].startswith("2 robots: panda in 3; fr3 in 1 (fr3 in stack_blocks-000003)")
     assert found["episodes"] == ["stack_blocks-000003"]
+
+
+@pytest.mark.parametrize("named", ["", "/world"])
+def test_data_open_no_folder_of_a_robot_that_the_user_has_not_named(
+    tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is one, so that only its name can be why it is not opened."""
+    folder = tmp_path / "robots" / "our_arm"
+    shutil.copytree(Path(robots.__file__).parent / "panda", folder)
+    data = recorded(tmp_path / "data", map(lab_episode, range(10)))
+
+    def change(index: dict[str, Any]) -> None:
+        if named:
+            index["world"]["robots"] = [str(folder)]
+        else:
+            index["robot"] = str(folder)
+
+    for file in data.glob("*.zip"):
+        edit(file, change)
+    opened = []
+    read = read_folder
+    monkeypatch.setattr(
+        "mini_diffuser_ros.robots.description.read_folder", lambda path: opened.append(path) or read(path)
+    )
+    _, findings = checked(data, capsys)
+    assert folder not in opened
+    if not named:
+        problem = of_kind_of(findings, "it cannot be read")["problem"]
+        assert "for one of your own set MINI_DIFFUSER_ROBOTS to its folder" in problem
+    monkeypatch.setenv("MINI_DIFFUSER_ROBOTS", f"{tmp_path / 'other'}{os.pathsep}{folder}")
+    assert checked(data, capsys) == (0, [])
+    assert folder in opened
+
+
+def of_kind_of(findings: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    return next(finding for finding in findings if finding["kind"] == kind)
 
 
 def test_cameras_and_sizes_that_differ_are_warnings(three: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,9 @@ def test_a_fresh_one_is_at_full_speed_and_the_last_word_holds() -> None:
     override.want(30.0)
     override.want(20.0)
     assert (override.speed(), override.state().reason) == (0.2, "20 % are wanted")
+    assert override.state().answer == "20 %"
+    override.want(0.0)
+    assert override.state().answer == "0 %: the arm holds"
 
 
 def test_what_was_wanted_of_a_node_that_ended_holds_until_somebody_says() -> None:

@@ -46,7 +46,7 @@ def run(make_episode: Callable[[int], Episode]) -> Run:
     tokens = {s: torch.randn(4, 8, generator=torch.Generator().manual_seed(i)) for i, s in enumerate(sentences)}
     training, held_out = (frames_of(part) for part in split(demonstrations, 0.3, seed=0))
 
-    def train(out: Path, steps: int, **changes: Any) -> TrainingOutcome:
+    def train(out: Path, steps: int, progress_bar: bool = False, **changes: Any) -> TrainingOutcome:
         config = TrainConfig(
             batch=BatchConfig(scenes=4, level2=3),
             budget=BudgetConfig(steps=steps),
@@ -56,7 +56,7 @@ def run(make_episode: Callable[[int], Episode]) -> Run:
             seed=5,
         )
         config = replace(config, **changes)
-        return Trainer(config, TINY, training, held_out, tokens, torch.device("cpu")).run(progress_bar=False)
+        return Trainer(config, TINY, training, held_out, tokens, torch.device("cpu")).run(progress_bar)
 
     return train
 
@@ -100,6 +100,12 @@ def test_training_twice_gives_the_same_and_another_seed_does_not(run: Run, tmp_p
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(tmp_path / name, 2, seed=seed)
     assert losses(tmp_path / "a") == losses(tmp_path / "b") != losses(tmp_path / "c")
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_bar_of_a_training_that_ends_is_full(run: Run, tmp_path: Path, steps: int, capsys: Any) -> None:
+    run(tmp_path, steps, progress_bar=True)
+    assert "training 100%|" in capsys.readouterr().err.split("\r")[-1]
 
 
 def test_bfloat16_changes_the_products_and_not_the_weights(run: Run, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from mini_diffuser_ros.data.episodes import StoredEpisode
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.records import RLBENCH, TABLE, CameraView, Cloud, Episode, Keyframe
-from mini_diffuser_ros.robots import RobotDescription, load_robot
+from mini_diffuser_ros.robots import RobotDescription, robot_of_data
 from mini_diffuser_ros.sentences import MAX_TOKENS
 
 Array = NDArray[np.float64]
@@ -171,7 +172,9 @@ def _fact(seen: _Seen, robot: RobotDescription | None) -> _Fact:
 
 def _content(views: Sequence[CameraView], cloud: Cloud | None = None) -> int:
     """A number for what was seen: the images, or the cloud where there are none."""
-    arrays = [view.color for view in views] or ([] if cloud is None else [cloud.points, cloud.colors])
+    arrays: list[NDArray[Any]] = [view.color for view in views] or (
+        [] if cloud is None else [cloud.points, cloud.colors]
+    )
     return hash(tuple(map(_checksum, arrays)))
 
 
@@ -298,6 +301,6 @@ def _robot(episode: Episode) -> RobotDescription | None:
     """The robot that an episode says it was made with, if there is one such and it is known here."""
     try:
         [name] = episode.provenance.robots
-        return load_robot(name)
+        return robot_of_data(name)
     except ValueError:  # several, none, or one that is not known here
         return None

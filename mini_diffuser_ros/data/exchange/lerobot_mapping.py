@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.exchange.lerobot_layout import DEPTH, EXTRINSICS, IMAGES, INTRINSICS, Feature, Info
+from mini_diffuser_ros.data.exchange.lerobot_layout import (
+    COUNTERS,
+    DEPTH,
+    EXTRINSICS,
+    IMAGES,
+    INTRINSICS,
+    Feature,
+    Info,
+)
 from mini_diffuser_ros.records import Distortion
 from mini_diffuser_ros.robots import ROBOTS
 from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
@@ -183,8 +191,7 @@ def complete_mapping(mapping: LeRobotMapping, info: Info) -> LeRobotMapping:
     complete = replace(mapping, robot=None if named == "none" else named, cameras=cameras)
     missing = list(_missing(complete, info, named))
     if missing:
-        there = ", ".join(str(feature) for feature in info.features.values())
-        raise DataError(f"{info.root}: --mapping FILE has to say {'; '.join(missing)}. Features: {there}")
+        raise DataError(f"{info.root}: --mapping FILE has to say {'; '.join(missing)}. Features: {_features(info)}")
     return complete
 
 
@@ -199,15 +206,31 @@ def _missing(mapping: LeRobotMapping, info: Info, named: str | None) -> Iterator
         yield "joints (feature)"
     if not mapping.cameras:
         yield "cameras"
+    lacking: dict[str, list[str]] = {}  # what, by the cameras that lack it: most lack the same
     for name, camera in mapping.cameras.items():
-        yield from (f"cameras.{name}.{what}" for what in _missing_of(camera, info))
+        if missing := ", ".join(_missing_of(camera, info)):
+            lacking.setdefault(missing, []).append(name)
+    yield from (f"of cameras {', '.join(names)}: {missing}" for missing, names in lacking.items())
+
+
+def _features(info: Info) -> str:
+    """The features that a mapping may name, those first that it has to: a long line is cut at its end."""
+    own = [feature for name, feature in info.features.items() if name not in (*COUNTERS, TIMESTAMP)]
+    own.sort(
+        key=lambda feature: (
+            feature.name.startswith(IMAGES),
+            feature.dtype in ("bool", "string"),
+            feature.shape == (1,),
+        )
+    )
+    return ", ".join(map(str, own))
 
 
 def _missing_of(camera: CameraMapping, info: Info) -> Iterator[str]:
     if camera.color is None:
         yield "color"
     if camera.depth is None:
-        yield "depth (without it there is no cloud)"
+        yield "depth"
     elif camera.depth_metres is None and not _is_floating(info.features.get(camera.depth)):
         yield "depth_metres"
     if camera.intrinsics is None and camera.intrinsics_feature is None:

@@ -46,7 +46,7 @@ from mini_diffuser_ros.records import (
     Keyframe,
     Provenance,
 )
-from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.robots import load_robot, robot_of_data
 
 FORMAT = "mini_diffuser_ros episode"
 IMAGES, CLOUDS, BENT_IMAGES = 1, 2, 3
@@ -507,7 +507,7 @@ def _load_views(recording: _Recording, cameras: tuple[_StoredView, ...]) -> tupl
 def _load_cloud(recording: _Recording, cameras: tuple[_StoredView, ...], joint_positions: Mapping[str, float]) -> Cloud:
     views = _load_views(recording, cameras)
     try:
-        robot = None if recording.robot is None else load_robot(recording.robot)
+        robot = None if recording.robot is None else robot_of_data(recording.robot)
         return fuse_views(views, recording.fusion, robot, joint_positions)
     except ValueError as error:
         raise EpisodeFileError(recording.stored.place, str(error)) from error

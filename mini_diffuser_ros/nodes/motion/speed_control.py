@@ -106,8 +106,7 @@ class SpeedControl:
             response.message = str(error)
             return response
         response.success = True
-        state = self._override.state()
-        response.message = f"{100.0 * state.speed:g} %" + (f": {state.reason}" if state.reason else "")
+        response.message = self._override.state().answer
         self._tell()  # and remembers it, before the answer
         return response
 

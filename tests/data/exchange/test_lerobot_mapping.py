@@ -166,10 +166,28 @@ def test_all_that_is_missing_is_named_at_once(tmp_path: Path, capsys: pytest.Cap
     assert main(["import", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    for name in ("robot (fr3, panda", "tool (", "gripper (", "top.depth (", "top.intrinsics", "top.base_from_camera"):
+    for name in ("robot (fr3, panda", "tool (", "gripper (", "of cameras top: depth, intrinsics, base_from_camera"):
         assert name in error
     assert "depth_of_top (uint16 12x16)" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_of_many_features_those_that_are_asked_for_are_told_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "in")
+    file = tmp_path / "in" / "meta" / "info.json"
+    info = json.loads(file.read_text())
+    image = info["features"]["observation.images.top"]
+    cameras = {f"observation.images.exterior_{number}_left": image for number in range(1, 9)}
+    flags = {f"next.flag_{number}": {"dtype": "bool", "shape": [1], "names": None} for number in range(20)}
+    info["features"] = {**cameras, **flags, **info["features"]}
+    file.write_text(json.dumps(info))
+    assert main(["import", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "exterior_8_left, top: depth, intrinsics" in error
+    for name in ("observation.state (float64 7)", "observation.joints (float64 8)", "depth_of_top (uint16 12x16)"):
+        assert name in error
 
 
 @pytest.mark.parametrize(
