@@ -167,6 +167,8 @@ CHOSEN = {
 def test_whatever_is_typed_is_followed_or_refused_in_a_line_that_names_it(
     arguments: dict[str, str], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if name == "device":
+        pytest.importorskip("torch")
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b" / "c")
     refusals = 0
@@ -188,6 +190,7 @@ def test_whatever_is_typed_is_followed_or_refused_in_a_line_that_names_it(
 def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(
     arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("torch")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match="device:=cuda: device 'cuda' is not on this machine"):
         plan_bringup({**arguments, "device": "cuda"}, SESSION, SHIPPED)
