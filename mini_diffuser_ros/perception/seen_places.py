@@ -127,7 +127,7 @@ class SeenPlaces:
         gone, blank, hidden = beside, np.zeros(len(places), np.bool_), witnesses & ~live != 0
         for view in views:
             around, distance = _look(points, view)
-            gone |= (around > distance + THROUGH).all(axis=0)
+            gone |= _looked_through(around, distance)
             saw_it = witnesses & self._bits[view.name] != 0
             blank |= saw_it & (around == 0.0).all(axis=0)
             hidden |= saw_it & (around > 0.0).any(axis=0)
@@ -143,6 +143,16 @@ class SeenPlaces:
             around, distance = _look(points, view)
             seeing[(np.abs(around - distance) <= THROUGH).any(axis=0)] |= self._bits[view.name]
         return seeing
+
+
+def _looked_through(around: Floats, distance: Floats) -> Flags:
+    """(N,) whether a camera measures farther things through places, by what :func:`_look` returns.
+
+    Pixels without a depth say nothing: most have to have one, that of the middle among them, and none a nearer one.
+    """
+    farther = around > distance + THROUGH
+    nearer = ~farther & ~(around == 0.0)  # also outside of the picture
+    return np.asarray(farther[len(around) // 2] & (farther.sum(axis=0) > len(around) // 2) & ~nearer.any(axis=0))
 
 
 def _cubes(points: Floats) -> NDArray[np.int64]:

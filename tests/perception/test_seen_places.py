@@ -92,6 +92,15 @@ def test_another_camera_that_looks_through_it_takes_it_away_and_one_that_cannot_
     assert _of_block(_take(memory, _right([]))) == 0
 
 
+def test_holes_in_a_depth_do_not_keep_what_is_gone(memory: SeenPlaces) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        view = _right([])
+        view.depth[rng.random(view.depth.shape) < 0.3] = 0.0
+        left = _take(memory, view)
+    assert _of_block(left) == 0
+
+
 @pytest.mark.parametrize("depth", [0.0, np.nan, np.inf])
 def test_what_is_not_measured_is_not_free(memory: SeenPlaces, depth: float) -> None:
     """The right camera looks there without the wall, and has no depth: it has never seen the block."""
