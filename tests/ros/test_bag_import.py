@@ -266,6 +266,21 @@ def test_a_success_that_was_told_of_another_run_or_sentence_confirms_none(laid: 
     assert episode.sentences == (judged,)
 
 
+def test_the_task_is_that_which_the_world_judges_by_the_sentence(tmp_path: Path) -> None:
+    bag = tmp_path / "runs.mcap"
+    session = Session(bag)
+    session.write("sim/task", String(data="stack_blocks"))
+    session.write("sim/success", Bool(data=False))
+    session.go_on(0.5)
+    session.begin = lambda: session.write("sim/task", String(data="put_item_in_bowl"))  # once it has heard of it
+    obey(session, "put the red block in the bowl", 1)
+    session.write("sim/success", Bool(data=True))
+    session.go_on(4.0)
+    session.close()
+    [episode] = imported(bag, tmp_path / "out")
+    assert episode.task == "put_item_in_bowl"
+
+
 def test_each_file_of_a_folder_of_runs_is_imported_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "bags"
     folder.mkdir()

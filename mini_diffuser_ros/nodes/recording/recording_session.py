@@ -102,11 +102,11 @@ class RecordingSession:
         self._marks.restart()
         return message
 
-    def start_with(self, task: str, sentences: Sequence[str], capture: Capture) -> str:
-        """Begin an episode with its first keyframe."""
+    def start_with(self, task: Callable[[], str], sentences: Sequence[str], capture: Capture) -> str:
+        """Begin an episode with its first keyframe; the task is asked for when that is there."""
         self._maker.go_on_from(None)
         made = self._maker.make(capture)
-        return f"{self.start(task, sentences, 0)}; {self._recorder.add(made.keyframe)}: {made}"
+        return f"{self.start(task(), sentences, 0)}; {self._recorder.add(made.keyframe)}: {made}"
 
     def mark(self, capture: Capture | None = None) -> str:
         """Record a keyframe; of images since the capture was opened, or since now."""

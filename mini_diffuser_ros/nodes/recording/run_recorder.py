@@ -178,7 +178,7 @@ class RunRecorder:
     def _start(self, sentence: str, capture: Capture) -> None:
         def start() -> str:
             # With the first keyframe there, the simulated world has said which task it has laid.
-            return self._session.start_with(self._task(sentence), (sentence,), capture)
+            return self._session.start_with(lambda: self._task(sentence), (sentence,), capture)
 
         self._sentence = sentence
         done, message = self._session.attempt(start)
