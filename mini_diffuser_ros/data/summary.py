@@ -17,6 +17,7 @@ from mini_diffuser_ros.support.drawing import OTHER_COLORS, GripperGlyph, draw_c
 Array = NDArray[np.float64]
 
 _PANEL = (1280, 560)  # pixels of one keyframe's picture
+_TITLE = 160  # characters of a sentence in a title; data bound them by the size of a file alone
 _NOW = (60, 60, 60)
 
 
@@ -109,7 +110,7 @@ def keyframe_title(episode: Episode, number: int) -> str:
     """A keyframe in one line: task, number, gripper, and the first sentence while something is still to be done."""
     ends = number + 1 == len(episode.keyframes)
     title = f"{episode.task}, keyframe {number}, {_state(episode.keyframes[number].gripper_open)}"
-    return title if ends else f"{title}: {episode.sentences[0]}"
+    return title if ends else f"{title}: {episode.sentences[0]:.{_TITLE}}"
 
 
 def _summarise_task(episodes: Sequence[Episode]) -> TaskSummary:

@@ -22,6 +22,8 @@ from mini_diffuser_ros.viewing.scene import scene_values
 
 SCRIPTS = ("scene.js", "chart.js", "episodes.js")
 
+_MOST_SENTENCES = 200  # of an episode
+_MOST_CHARACTERS = 1000  # of each
 _MOST_CURVES = 32  # that a chart can still tell apart
 _MOST_TOLD = 3  # values that have no place in a chart, each with its own words
 _LARGEST = 1000.0  # radians or metres; beyond, a value is a mistake, and would press the rest to a line
@@ -66,12 +68,18 @@ def _episode_values(episode: Episode) -> dict[str, Any]:
     return {
         "source": episode.source,
         "label": f"{episode.task}, {len(episode.keyframes)} keyframes; {episode.provenance}",
-        "sentences": list(episode.sentences),
+        "sentences": _sentences(episode),
         "keyframes": [_keyframe_values(episode, number) for number in range(len(episode.keyframes))],
         "no_views": _why_no_views(episode),
         "chart": _chart_values(episode),
         "fault": "",
     }
+
+
+def _sentences(episode: Episode) -> list[str]:
+    told = [f"{sentence:.{_MOST_CHARACTERS}}" for sentence in episode.sentences[:_MOST_SENTENCES]]
+    more = len(episode.sentences) - len(told)
+    return [*told, f"and {more} more"] if more else told
 
 
 def _why_no_views(episode: Episode) -> str:

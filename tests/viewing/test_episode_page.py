@@ -178,6 +178,13 @@ def test_what_has_no_place_in_a_picture_is_told_and_not_drawn(tmp_path: Path) ->
     assert "left" in shown["no_views"]
 
 
+def test_a_page_of_many_long_sentences_is_bounded(tmp_path: Path) -> None:
+    episode = replace(_episode("one"), sentences=tuple(f"{number} " + "go " * 2000 for number in range(900)))
+    parts = _page(tmp_path / "page.html", _Stored("one", episode))
+    assert json.loads(parts.data)["episodes"][0]["sentences"][-1] == "and 700 more"
+    assert len(parts.data) < 300_000
+
+
 def test_an_episode_that_cannot_be_read_is_shown_with_its_fault(tmp_path: Path) -> None:
     faults: list[str] = []
     stored = [_Stored("bad", None), _Stored("good", _episode("good"))]

@@ -209,10 +209,12 @@ def test_damaged_files_are_refused_or_the_same(
             place = rng.randrange(len(whole))
             broken = whole[:place] + rng.randbytes(8) + whole[place + 8 :] if number % 5 else whole[:place]
             file.write_bytes(broken)
-            if main(["import", str(out), str(back)]) == 0:
+            code = main(["import", str(out), str(back)])
+            told = capsys.readouterr().err
+            if code == 0:
                 assert contents(back) == contents(recordings)
             else:
-                assert capsys.readouterr().err.count("\n") == 1
+                assert told.count("\n") == 1
                 refused += 1
             shutil.rmtree(back, ignore_errors=True)
         file.write_bytes(whole)
