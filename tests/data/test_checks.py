@@ -393,7 +393,7 @@ def test_a_refused_copy_has_cameras_and_does_not_count(tmp_path: Path, capsys: p
     assert not any("clouds alone" in finding["problem"] for finding in findings)
     assert of_kind(findings, "the same episode twice")["episodes"] == ["stack_blocks-0"]
     few = of_kind(findings, "a task of few episodes")["problem"]
-    assert few == "task stack_blocks has 9 episodes, copies and those with errors apart (1), fewer than 10"
+    assert few == "task stack_blocks has 9 episodes (1 more copied or with errors), fewer than 10"
 
 
 def test_faults_of_several_tasks_are_counted_by_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

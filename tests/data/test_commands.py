@@ -34,7 +34,8 @@ def test_good_data_has_no_errors_and_a_small_set_is_worth_a_warning(
         "warning: the same episode twice: 2 episodes (stack_cups/variation3/episode1, stack_cups/variation3/episode2); "
         "stack_cups/variation3/episode1: all of its keyframes show, bit for bit, what "
         "stack_cups/variation3/episode0 shows",
-        "warning: stack_cups/variation3/episode0: task stack_cups has 3 episodes, fewer than 10",
+        "warning: stack_cups/variation3/episode0: task stack_cups has 1 episode (2 more copied or with errors), "
+        "fewer than 10",
         "warning: stack_cups/variation3/episode0: task stack_cups has one sentence, 'stack the cups': other words for "
         "it will not be known",
     ]

@@ -245,7 +245,7 @@ def _task_faults(episodes: Sequence[Examined], copies: Set[str]) -> Iterator[Fau
         first = (own[0].source,)
         good = [e for e in own if e.source not in copies and not _has_errors(e)]
         if len(own) < FEW_EPISODES or 0 < len(good) < FEW_EPISODES:
-            of_all = f", copies and those with errors apart ({len(own) - len(good)})" if len(good) < len(own) else ""
+            of_all = f" ({len(own) - len(good)} more copied or with errors)" if len(good) < len(own) else ""
             problem = f"task {task} has {len(good)} episode{'s' * (len(good) != 1)}{of_all}, fewer than {FEW_EPISODES}"
             yield Fault("a task of few episodes", problem, False, first, task)
         sentences = {sentence for episode in own for sentence in episode.sentences}
