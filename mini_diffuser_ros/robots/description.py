@@ -47,7 +47,7 @@ class UnknownRobotError(UserError, ValueError):
 
 
 def _shown(name: str) -> str:
-    return f"'{name}'" if len(name) <= 60 else f"'{name[:57]}...'"
+    return repr(name) if len(name) <= 60 else f"{name[:57]!r}..."
 
 
 @dataclass(frozen=True, eq=False)
