@@ -19,6 +19,7 @@ from mini_diffuser_ros.data.summary import (
     CloudSummary,
     TaskSummary,
     draw_episode,
+    shown_metres,
     spread,
     summarise_clouds,
     summarise_tasks,
@@ -125,7 +126,8 @@ def _cloud_lines(clouds: CloudSummary) -> list[str]:
 
 
 def _box(low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
-    return ", ".join(f"{axis} {a:.3f} to {b:.3f}" for axis, a, b in zip("xyz", low, high, strict=True)) + " m"
+    extents = (f"{axis} {shown_metres(a)} to {shown_metres(b)}" for axis, a, b in zip("xyz", low, high, strict=True))
+    return ", ".join(extents) + " m"
 
 
 def _plot(episodes: Sequence[Episode], folder: Path, count: int) -> None:

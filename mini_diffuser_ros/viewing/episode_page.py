@@ -14,7 +14,7 @@ from PIL import Image
 
 from mini_diffuser_ros.data.episodes import StoredEpisode
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.summary import keyframe_glyphs, keyframe_title
+from mini_diffuser_ros.data.summary import keyframe_glyphs, keyframe_title, shown_metres
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
 from mini_diffuser_ros.robots import UnknownRobotError, robot_of_data
 from mini_diffuser_ros.viewing.offline_page import write_page
@@ -92,7 +92,7 @@ def _why_no_views(episode: Episode) -> str:
 def _keyframe_values(episode: Episode, number: int) -> dict[str, Any]:
     keyframe = episode.keyframes[number]
     cloud = keyframe.cloud
-    place = " ".join(f"{x:.3f}" if abs(x) < _LARGEST else f"{x:.4g}" for x in map(float, keyframe.pose[:3]))
+    place = " ".join(map(shown_metres, keyframe.pose[:3]))
     scene = scene_values(cloud, keyframe_glyphs(episode, number))
     where = f"end effector at {place} m in {cloud.frame}; {len(cloud)} points"
     return {

@@ -1,12 +1,15 @@
 """What `mini-diffuser info` and `check` say of good and of bad data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mini_diffuser_ros.commands.main import main
+from mini_diffuser_ros.data.formats.episode_file import write_clouds
 from mini_diffuser_ros.records import Episode
 
 from . import rlbench_writer as writer
@@ -87,3 +90,14 @@ def test_info_goes_on_after_a_bad_episode_if_told_to(raw: Path, capsys: pytest.C
     captured = capsys.readouterr()
     assert "2 episodes, 8 keyframes" in captured.out
     assert captured.err == f"skipped {complaint}\n"
+
+
+def test_info_says_an_absurd_place_in_few_digits(
+    tmp_path: Path, make_episode: EpisodeMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    episode = make_episode()
+    last = replace(episode.keyframes[-1], pose=np.array([0.4, -3e280, 0.1, 1.0, 0.0, 0.0, 0.0]))
+    with (tmp_path / "far.zip").open("wb") as stream:
+        write_clouds(stream, replace(episode, keyframes=(*episode.keyframes[:-1], last)))
+    assert main(["info", str(tmp_path)]) == 0
+    assert "y -3e+280 to " in capsys.readouterr().out
