@@ -23,7 +23,7 @@ from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, cloud_from_message, cloud_to_message, seconds
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.records import Cloud, FusionConfig
-from mini_diffuser_ros.robots import RobotDescription, load_robot
+from mini_diffuser_ros.robots import RobotDescription, robot_of_data
 from mini_diffuser_ros.running.recorded_decision import cloud_digest
 from mini_diffuser_ros.sensing.camera_monitor import RgbdPair, SyncConfig
 from mini_diffuser_ros.sensing.joint_history import JointHistory
@@ -65,7 +65,7 @@ class RecordedCell:
         try:
             color = {transport.suffix: transport for transport in COLOR_TRANSPORTS.values()}[about["color_transport"]]
             depth = {transport.suffix: transport for transport in DEPTH_TRANSPORTS.values()}[about["depth_transport"]]
-            return cls(tuple(about["cameras"].split(",")), load_robot(about["robot"]), (color, depth), cell)
+            return cls(tuple(about["cameras"].split(",")), robot_of_data(about["robot"]), (color, depth), cell)
         except KeyError as error:
             raise DataError(
                 f"{path}: does not say its {error.args[0]}: only bags of record:=bag have clouds made again of images"
