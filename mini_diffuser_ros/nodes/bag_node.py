@@ -22,21 +22,25 @@ from mini_diffuser_ros.data.bags.run_bags import Received, RunBags
 from mini_diffuser_ros.data.task_names import task_of
 from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
 from mini_diffuser_ros.nodes.bags.offered_qos import IN_NUMBERS, offered_qos
-from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC, INFO_TOPIC
+from mini_diffuser_ros.nodes.cameras.camera_topics import topics_of
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent
+from mini_diffuser_ros.nodes.recording.followed_run import (
+    EXECUTIONS,
+    INSTRUCTION,
+    MOTIONS,
+    FollowedRun,
+    RunEvent,
+    goals_of,
+)
 from mini_diffuser_ros.nodes.ros.cell_parameter import cameras_from, cell_from
 from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.heartbeat import Heart
-from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS
 
-INSTRUCTION = "mini_diffuser/active_instruction"
-STATUS = "mini_diffuser/execute/_action/status"
 CLOSING_TIMEOUT = 4.0  # seconds that the end of the process waits for what is to be written
 # As sensors publish, and more than what comes while a busy machine keeps this node waiting: half a second.
 IMAGES = QoSProfile(depth=15, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -76,16 +80,16 @@ class BagNode(ManagedNode):
         # One group: what comes first is written first.
         self._group = MutuallyExclusiveCallbackGroup()
         for name in cameras:
-            self._record(color.message, f"{name}/{COLOR_TOPIC}{color.suffix}", IMAGES)
-            self._record(depth.message, f"{name}/{DEPTH_TOPIC}{depth.suffix}", IMAGES)
-            self._record(CameraInfo, f"{name}/{INFO_TOPIC}", IMAGES)
+            kinds = (color.message, depth.message, CameraInfo)
+            for kind, topic in zip(kinds, topics_of(name, (color, depth)), strict=True):
+                self._record(kind, topic, IMAGES)
         for kind, topic, qos in (
             (JointState, "joint_states", SENSORS),
             (PointCloud2, CLOUD_TOPIC, CLOUDS),
             (TFMessage, "/tf", QoSProfile(depth=500)),
             (TFMessage, "/tf_static", STATES),
             (KeyframeModes, "mini_diffuser/modes", QoSProfile(depth=10)),
-            (GoalStatusArray, "mini_diffuser/move_to_keyframe/_action/status", LATCHED),
+            (GoalStatusArray, MOTIONS, LATCHED),
             (SpeedState, "mini_diffuser/speed_state", LATCHED),
             (String, "sim/task", LATCHED),
             (String, JUDGED, LATCHED),
@@ -95,7 +99,7 @@ class BagNode(ManagedNode):
             self._record(kind, topic, qos)
         # Volatile: a sentence that was obeyed before this node came has half a run at best.
         self._record(String, INSTRUCTION, QoSProfile(depth=10), self._on_instruction)
-        self._record(GoalStatusArray, STATUS, LATCHED, self._on_executions)
+        self._record(GoalStatusArray, EXECUTIONS, LATCHED, self._on_executions)
         self._heart = Heart(self, "bag")
         Diagnostics(self, "disk").add("bag", self._bags.health)
         self.get_logger().info(f"each run goes into a bag in {folder}")
@@ -121,11 +125,7 @@ class BagNode(ManagedNode):
         self._follow(self._run.instructed(sentence))
 
     def _on_executions(self, data: bytes) -> None:
-        goals = [
-            GoalState(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status)
-            for one in deserialize_message(data, GoalStatusArray).status_list
-        ]
-        self._follow(self._run.executions(goals))
+        self._follow(self._run.executions(goals_of(deserialize_message(data, GoalStatusArray))))
 
     def _follow(self, events: list[RunEvent]) -> None:
         for event in events:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 from mini_diffuser_ros.support.errors import UserError
@@ -121,9 +122,7 @@ def try_writing(folder: str | os.PathLike[str]) -> None:
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as probe:
-        probe.write(bytes(PROBE))
-        probe.flush()
-        os.fsync(probe.fileno())
+        _fill(probe)
 
 
 def expect_output(path: str | os.PathLike[str], option: str) -> None:
@@ -143,13 +142,18 @@ def expect_output(path: str | os.PathLike[str], option: str) -> None:
         partial = _partial_of(target)
         try:
             with partial.open("xb") as probe:
-                probe.write(bytes(PROBE))
-                probe.flush()
-                os.fsync(probe.fileno())
+                _fill(probe)
         finally:
             partial.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise UnwritableError(f"{option} {path}: cannot be written ({_reason(error)}); choose another place") from error
+
+
+def _fill(probe: IO[bytes]) -> None:
+    """Have the disk take some bytes, or say that it cannot."""
+    probe.write(bytes(PROBE))
+    probe.flush()
+    os.fsync(probe.fileno())
 
 
 def _reason(error: Exception) -> str:

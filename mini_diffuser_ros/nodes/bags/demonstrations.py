@@ -25,17 +25,10 @@ from mini_diffuser_ros.nodes.bags.message_types import type_name
 from mini_diffuser_ros.nodes.bags.player import BagFrames, BagPlayer
 from mini_diffuser_ros.nodes.cameras.camera_topics import COLOR_TOPIC, DEPTH_TOPIC
 from mini_diffuser_ros.nodes.cameras.image_transports import COLOR_TRANSPORTS, DEPTH_TRANSPORTS, ImageTransport
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun
+from mini_diffuser_ros.nodes.recording.followed_run import EXECUTIONS, INSTRUCTION, FollowedRun, goals_of
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeConfig
 from mini_diffuser_ros.nodes.recording.recording import Recording, RecordingSettings
-from mini_diffuser_ros.nodes.recording.run_recorder import (
-    EXECUTIONS,
-    INSTRUCTION,
-    RunConfig,
-    RunEnd,
-    RunRecorder,
-    goals_of,
-)
+from mini_diffuser_ros.nodes.recording.run_recorder import RunConfig, RunEnd, RunRecorder
 from mini_diffuser_ros.nodes.ros.messages import NANOSECONDS, transform_from_matrix
 from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from action_msgs.msg import GoalStatus
+from action_msgs.msg import GoalStatus, GoalStatusArray
+
+from mini_diffuser_ros.nodes.ros.messages import seconds
+
+INSTRUCTION = "mini_diffuser/active_instruction"
+EXECUTIONS = "mini_diffuser/execute/_action/status"
+MOTIONS = "mini_diffuser/move_to_keyframe/_action/status"
+"""Topics that tell of a run: the sentence that is obeyed, and the goals of policy and motion."""
 
 _ACTIVE = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 
@@ -34,6 +41,14 @@ class GoalState:
     def has_succeeded(self) -> bool:
         """Whether it has ended well."""
         return self.status == GoalStatus.STATUS_SUCCEEDED
+
+
+def goals_of(message: GoalStatusArray) -> list[GoalState]:
+    """What an action server says about its goals."""
+    return [
+        GoalState(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status)
+        for one in message.status_list
+    ]
 
 
 class RunEvent(Enum):

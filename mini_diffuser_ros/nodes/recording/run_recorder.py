@@ -13,19 +13,22 @@ from std_msgs.msg import Bool, String
 from mini_diffuser_ros.data import check_task
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderState
 from mini_diffuser_ros.data.task_names import task_of
-from mini_diffuser_ros.nodes.recording.followed_run import FollowedRun, GoalState, RunEvent
+from mini_diffuser_ros.nodes.recording.followed_run import (
+    EXECUTIONS,
+    INSTRUCTION,
+    MOTIONS,
+    FollowedRun,
+    RunEvent,
+    goals_of,
+)
 from mini_diffuser_ros.nodes.recording.keyframe_maker import KeyframeMaker
 from mini_diffuser_ros.nodes.recording.recorder_cameras import Capture
 from mini_diffuser_ros.nodes.recording.recording_session import RecordingSession
-from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.sources import Jobs, MessageSource, Waiting
 from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, RunVerdict, WorldVerdicts
 
-INSTRUCTION = "mini_diffuser/active_instruction"
-EXECUTIONS = "mini_diffuser/execute/_action/status"
-MOTIONS = "mini_diffuser/move_to_keyframe/_action/status"
 END_TIMEOUT = 1.0  # seconds to hear that a run has ended, when this process is to end
 WRITE_TIMEOUT = 8.0  # seconds for the last keyframe of a run and its file, then
 
@@ -221,11 +224,3 @@ class RunRecorder:
             except TimeoutError:
                 return "the world does not confirm success"
         return ""
-
-
-def goals_of(message: GoalStatusArray) -> list[GoalState]:
-    """What an action server says about its goals."""
-    return [
-        GoalState(bytes(one.goal_info.goal_id.uuid), seconds(one.goal_info.stamp), one.status)
-        for one in message.status_list
-    ]
