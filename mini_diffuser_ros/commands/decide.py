@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
     checkpoint = values.checkpoint or os.path.join(
         get_package_share_directory("mini_diffuser_ros"), "models", "tabletop"
     )
+    load = cache(partial(load_policy, checkpoint))  # once for all bags of a device
     same = count = 0
     for bag in bags:
         if len(bags) > 1:
@@ -56,7 +58,7 @@ def main(arguments: list[str]) -> int:
         if not found and len(bags) > 1:
             sys.stdout.write("holds no decision\n")
             continue
-        same += _decide_again(bag, found, checkpoint, values)
+        same += _decide_again(bag, found, checkpoint, load, values)
         count += len(found)
     if not count:
         raise DataError(f"{', '.join(map(str, values.bags))}: no decision in any bag there")
@@ -64,7 +66,13 @@ def main(arguments: list[str]) -> int:
     return 0 if same == count else 1
 
 
-def _decide_again(bag: Path, found: list[DecisionInBag], checkpoint: str, values: argparse.Namespace) -> int:
+def _decide_again(
+    bag: Path,
+    found: list[DecisionInBag],
+    checkpoint: str,
+    load: Callable[[torch.device], Policy],
+    values: argparse.Namespace,
+) -> int:
     """Decide as in a bag, and tell; returns how many decisions came out the same.
 
     Raises:
@@ -74,7 +82,7 @@ def _decide_again(bag: Path, found: list[DecisionInBag], checkpoint: str, values
         raise DataError(f"{bag}: holds no decision (mini_diffuser_msgs/KeyframeModes)")
     _check_decided_by(checkpoint, found)
     device = values.device or next((one.decision.arithmetic.device for one in found if one.decision), "cpu")
-    policy = load_policy(checkpoint, _usable(device))
+    policy = load(_usable(device))
     made = _made_of_images(bag, values.cell, policy, found, values.cut_off) if values.from_images else None
     same = 0
     for number, one in enumerate(found, start=1):
