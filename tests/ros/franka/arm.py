@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
@@ -22,7 +25,6 @@ from mini_diffuser_ros.nodes.ros.messages import (
     trajectory_from_message,
     transform_from_matrix,
 )
-from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.realtime.trajectory_sampling import QUINTIC, JointReference, preceded, sample
 
@@ -31,7 +33,29 @@ from .hand import HandDriver
 STATE_PERIOD = 1.0 / 30.0  # seconds, of the joint_state_publisher that merges arm and hand
 FEEDBACK_PERIOD = 0.05  # seconds
 NOISE = 1e-5  # radians
-LEAD_TIME, LEAD_STEP = 0.4, 0.01  # seconds
+LEAD_TIME = 0.4  # seconds
+
+
+@dataclass(frozen=True)
+class Led:
+    """What leads the arm: a servo keeps its pace, whenever this process gets its turn.
+
+    Attributes:
+        at: positions and velocities, radians and radians per second, after so many seconds.
+        duration: seconds.
+        began: seconds by the clock that stamps joint states, so that each is true at its stamp.
+        by_hand: by somebody's, not by the controller that follows trajectories.
+    """
+
+    at: Callable[[float], tuple[np.ndarray, np.ndarray]]
+    duration: float
+    began: float
+    by_hand: bool = False
+
+
+def seconds(stamp: Time) -> float:
+    """Of a clock, since its beginning."""
+    return float(stamp.nanoseconds) * 1e-9
 
 
 class Arm:
@@ -61,7 +85,7 @@ class Arm:
         self._velocities = np.zeros(len(self._names))
         self._generator = np.random.default_rng(0)
         self._newest: Any = None  # goal that is followed
-        self._motion: tuple[JointTrajectory, float] | None = None  # that leads the arm, and when it began
+        self._motion: Led | None = None
         self._lock = threading.Lock()
         self._last = JointState()
         self.follows, self.frozen, self.silent, self.gives_way = True, False, False, False
@@ -81,55 +105,57 @@ class Arm:
 
     def _execute(self, goal: Any) -> FollowJointTrajectory.Result:
         trajectory = trajectory_from_message(goal.request.trajectory, self._names)
-        positions, velocities = self._state()
+        stamp, positions, velocities = self._state()
+        began, told = seconds(stamp), 0.0
         trajectory = preceded(trajectory, JointReference(positions, velocities, np.zeros_like(positions)))
-        began, told = time.monotonic(), 0.0
+        motion = Led(lambda elapsed: sample(trajectory, elapsed, QUINTIC)[:2], trajectory.duration, began)
         self._newest = goal
         with self._lock:
-            self._motion = trajectory, began
+            self._motion = motion
         while self._newest is goal and (self.follows or self.frozen) and not goal.is_cancel_requested:
-            self._state()
-            elapsed = time.monotonic() - began
-            positions, velocities, _ = sample(trajectory, min(elapsed, trajectory.duration), QUINTIC)
+            elapsed = seconds(self._state()[0]) - began
             if elapsed - told > FEEDBACK_PERIOD:
                 told = elapsed
-                self._feedback(goal, positions, velocities, elapsed)
-            if elapsed >= trajectory.duration:
-                self._rest(trajectory)
+                self._feedback(goal, *motion.at(min(elapsed, motion.duration)), elapsed)
+            if elapsed >= motion.duration:
+                self._rest(motion)
                 goal.succeed()
                 return FollowJointTrajectory.Result()
             time.sleep(0.005)
-        self._rest(trajectory)
+        self._rest(motion)
         end_goal(goal, succeeded=False, canceled=goal.is_cancel_requested)
         return FollowJointTrajectory.Result(error_code=FollowJointTrajectory.Result.INVALID_GOAL)
 
-    def _rest(self, trajectory: JointTrajectory) -> None:
-        """Stay where a trajectory has led to, unless another leads already."""
+    def _rest(self, motion: Led) -> None:
+        """Stay where a motion has led to, unless another leads already."""
         with self._lock:
-            if self._motion is not None and self._motion[0] is trajectory:
+            if self._motion is motion:
                 self._motion, self._velocities = None, np.zeros_like(self._velocities)
 
-    def _state(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and velocities at this very moment: a servo keeps its pace, whenever this process gets its turn."""
+    def _state(self) -> tuple[Time, np.ndarray, np.ndarray]:
+        """Now, and positions and velocities of that very moment, whenever this thread gets its turn."""
         with self._lock:
-            if self._motion is None or not self.follows:
-                return self._positions, self._velocities
-            trajectory, began = self._motion
-            elapsed = min(time.monotonic() - began, trajectory.duration)
-            self._positions, self._velocities, _ = sample(trajectory, elapsed, QUINTIC)
-            return self._positions, self._velocities
+            stamp, motion = self._states.get_clock().now(), self._motion
+            if motion is not None and (self.gives_way if motion.by_hand else self.follows):
+                elapsed = min(max(seconds(stamp) - motion.began, 0.0), motion.duration)
+                self._positions, self._velocities = motion.at(elapsed)
+            return stamp, self._positions, self._velocities
 
     def _lead(self, target: JointState) -> None:
         """Somebody takes the arm by the hand, if it lets itself be taken."""
         wanted = dict(zip(target.name, target.position, strict=True))
-        goal, start = np.array([wanted[name] for name in self._names]), self._positions
-        for share in np.linspace(0.0, 1.0, round(LEAD_TIME / LEAD_STEP)):
-            if not self.gives_way:
-                return
+        stamp, start, _ = self._state()
+        began = seconds(stamp)
+        way = np.array([wanted[name] for name in self._names]) - start
+        motion = Led(
+            lambda elapsed: (start + elapsed / LEAD_TIME * way, way / LEAD_TIME), LEAD_TIME, began, by_hand=True
+        )
+        if self.gives_way:
             with self._lock:
-                self._positions = start + share * (goal - start)
-                self._velocities = (goal - start) / LEAD_TIME * (share < 1.0)
-            time.sleep(LEAD_STEP)
+                self._motion = motion
+        while self._motion is motion and self.gives_way and seconds(self._state()[0]) < began + LEAD_TIME:
+            time.sleep(0.005)
+        self._rest(motion)
 
     def _feedback(self, goal: Any, positions: np.ndarray, velocities: np.ndarray, elapsed: float) -> None:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._names))
@@ -143,16 +169,15 @@ class Arm:
     def _publish(self) -> None:
         if self.silent:
             return
-        stamp = self._states.get_clock().now().to_msg()
+        stamp, positions, velocities = self._state()
         if not self.frozen:
-            positions, velocities = self._state()
             positions = positions + self._generator.normal(0.0, NOISE, len(self._names))
             self._last = JointState(
                 name=[*self._names, *self._fingers],
                 position=[*positions.tolist(), *[self._hand.published / 2.0] * 2],
                 velocity=[*velocities.tolist(), 0.0, 0.0],
             )
-        self._last.header.stamp = stamp
+        self._last.header.stamp = stamp.to_msg()
         self._publisher.publish(self._last)
         self._tf.sendTransform(
             [self._frame(child) for child in (self._description.hand_frame, self._description.tcp_frame)]
