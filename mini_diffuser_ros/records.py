@@ -7,6 +7,7 @@ Conventions, everywhere: metres, seconds, radians; quaternions are xyzw; a pose 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -296,6 +297,42 @@ class KeyframeMode:
     terminate: bool
     share: float
     spread: float
+
+
+@dataclass(frozen=True)
+class ModeSureness:
+    """How sure the policy is of one mode: probabilities, calibrated on demonstrations that it was not trained on.
+
+    Attributes:
+        share: that all of it is right: its place within 3 cm, its rotation within 30 degrees, its gripper state.
+        place: that its place is.
+        rotation: that its rotation is.
+        gripper: that its gripper state is.
+        end: that the task is done once it is reached, or is not, as the mode says.
+    """
+
+    share: float
+    place: float
+    rotation: float
+    gripper: float
+    end: float
+
+
+@dataclass(frozen=True)
+class DecisionNumbers:
+    """What the policy knows of the sentence and the scene of a decision; NaN and no modes where it does not know.
+
+    Attributes:
+        familiarity: of the sentence: 1 for one that it was taught, 0 for one that means none of its tasks.
+        presence: probability that everything the sentence names is in the scene.
+        completion: probability that the task is done already.
+        modes: of each mode of the decision, in their order.
+    """
+
+    familiarity: float = math.nan
+    presence: float = math.nan
+    completion: float = math.nan
+    modes: tuple[ModeSureness, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from std_msgs.msg import Header
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data.bags.mcap import Channel
+from mini_diffuser_ros.data.bags.reader import BagMessage
 from mini_diffuser_ros.data.bags.writer import BagWriter
-from mini_diffuser_ros.nodes.bags.message_types import definition_of, type_name
+from mini_diffuser_ros.nodes.bags.message_types import definition_of, message_of, type_name
 from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, cloud_to_message, mode_to_message
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy, load_policy, save_policy
 from mini_diffuser_ros.policy.arithmetic import arithmetic_of
@@ -97,6 +99,73 @@ def test_what_was_decided_comes_out_again(
 ) -> None:
     assert main(["decide", str(record()), "--checkpoint", str(checkpoint)]) == 0
     assert "2 of 2 decisions come out the same to the bit" in capsys.readouterr().out
+
+
+EARLIER_DEFINITION = """\
+std_msgs/Header header
+string instruction
+KeyframeMode[] modes
+int64 seed
+uint32 samples
+uint32 steps
+string cloud
+string checkpoint
+string device
+uint32 threads
+string library
+{separator}
+MSG: std_msgs/Header
+builtin_interfaces/Time stamp
+string frame_id
+{separator}
+MSG: builtin_interfaces/Time
+int32 sec
+uint32 nanosec
+{separator}
+MSG: mini_diffuser_msgs/KeyframeMode
+geometry_msgs/Pose pose
+bool gripper_open
+bool terminate
+float32 share
+float32 spread
+{separator}
+MSG: geometry_msgs/Pose
+geometry_msgs/Point position
+geometry_msgs/Quaternion orientation
+{separator}
+MSG: geometry_msgs/Point
+float64 x
+float64 y
+float64 z
+{separator}
+MSG: geometry_msgs/Quaternion
+float64 x
+float64 y
+float64 z
+float64 w
+""".format(separator="=" * 80)
+"""Of KeyframeModes, before it said what the policy knows of sentence and scene."""
+
+
+@pytest.mark.parametrize("library", ["torch", "torch 2", "torch 2.", "torch 2.1"])
+def test_a_bag_of_an_earlier_version_is_decided_again(
+    library: str, policy: Policy, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = BagWriter(tmp_path / "earlier.mcap", {})
+    cloud = cloud_to_message(seen(1))
+    kind = type(cloud)
+    bag.add(Channel("/cloud", type_name(kind), definition_of(kind), ""), serialize_message(cloud), 10**18)
+    modes = told(policy, checkpoint, cloud_from_message(cloud), seed=1)
+    modes.library = library
+    channel = Channel("/modes", type_name(KeyframeModes), EARLIER_DEFINITION, "")
+    earlier = serialize_message(modes)[:-16]  # without three numbers and the number of what there is of each mode
+    bag.add(channel, earlier, 10**18)
+    bag.close()
+    assert main(["decide", str(bag.path), "--checkpoint", str(checkpoint)]) == 0
+    assert "1 of 1 decisions come out the same" in capsys.readouterr().out
+    read = message_of(BagMessage(channel, earlier, 0))
+    assert all(math.isnan(number) for number in (read.familiarity, read.presence, read.completion))
+    assert list(read.sureness) == []
 
 
 def move_by_a_bit(modes: KeyframeModes) -> None:

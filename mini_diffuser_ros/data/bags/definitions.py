@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 SEPARATOR = "=" * 80
 _FIELD = re.compile(r"(?P<type>[\w/]+)(?P<string><=\d+)?(?P<array>\[[<=\d]*\])?\s+(?P<name>\w+)(?P<rest>[\s=].*)?")
 _BUILT_IN = re.compile(r"bool|byte|u?int(8|16|32|64)|float(32|64)|w?string")
+_ADDIBLE = re.compile(r"(bool|byte|u?int(8|16|32|64)|float(32|64)|[\w/]+(<=\d+)?\[(<=\d+)?\]) \w+")
 _SAME_BYTES = {"char": "uint8"}
 
 Fields = Mapping[str, tuple[str, ...]]
@@ -39,6 +40,21 @@ def fields_of(definition: str, type_name: str) -> Fields:
     return {name: tuple(fields) for name, fields in told.items()}
 
 
+def added_fields(recorded: Fields, here: Fields, type_name: str) -> tuple[str, ...] | None:
+    """Names of the fields that a type has got at its end since it was recorded; None if more than that is different.
+
+    Only numbers and sequences can come later: of both, zeros are a value. What came in the middle of a message, as into
+    one that it is made of, moves all that follows.
+    """
+    top = type_name.replace("/msg/", "/")
+    before, now = recorded.get(top, ()), here.get(top, ())
+    if (before != now and not before) or top not in recorded or now[: len(before)] != before:
+        return None
+    added = now[len(before) :]
+    same = all(same_layout(recorded, here, base) for base in _made_of(before))
+    return tuple(field.split()[1] for field in added) if same and all(map(_ADDIBLE.fullmatch, added)) else None
+
+
 def same_layout(one: Fields, other: Fields, type_name: str) -> bool:
     """Whether a type has the same fields in both, and so have all that it is made of."""
     pending, seen = [type_name.replace("/msg/", "/")], set[str]()
@@ -49,8 +65,13 @@ def same_layout(one: Fields, other: Fields, type_name: str) -> bool:
         seen.add(name)
         if name not in one or one[name] != other.get(name):
             return False
-        pending += [base for field in one[name] if not _BUILT_IN.fullmatch(base := re.split(r"[\s<\[]", field)[0])]
+        pending += _made_of(one[name])
     return True
+
+
+def _made_of(fields: Iterable[str]) -> list[str]:
+    """The types of fields that are messages themselves."""
+    return [base for field in fields if not _BUILT_IN.fullmatch(base := re.split(r"[\s<\[]", field)[0])]
 
 
 def _field(text: str, own: str) -> Iterator[str]:

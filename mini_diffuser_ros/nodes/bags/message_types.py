@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from importlib import import_module
@@ -9,7 +10,7 @@ from typing import Any
 
 from rclpy.serialization import deserialize_message
 
-from mini_diffuser_ros.data.bags.definitions import SEPARATOR, fields_of, same_layout
+from mini_diffuser_ros.data.bags.definitions import SEPARATOR, added_fields, fields_of
 from mini_diffuser_ros.data.bags.mcap import Channel
 from mini_diffuser_ros.data.bags.reader import BagMessage
 from mini_diffuser_ros.data.errors import DataError
@@ -19,6 +20,7 @@ _BY_IDL = {"double": "float64", "float": "float32", "boolean": "bool", "octet": 
 _SEQUENCE = re.compile(r"sequence<(?P<of>[^,]+?)(, (?P<most>\d+))?>")
 _ARRAY = re.compile(r"(?P<of>.+)\[(?P<size>\d+)\]")
 _NAME = re.compile(r"(\w+)/msg/(\w+)")
+_MOST_BYTES = 16  # of a number or a length, with those before it up to where it may begin
 _STRING = re.compile(r"(?P<of>w?string)<(?P<most>\d+)>")
 
 
@@ -47,20 +49,27 @@ def definition_of(kind: Any) -> str:
 def message_of(message: BagMessage) -> Any:
     """The ROS message in a message of a bag.
 
+    Fields that its type has got at its end since it was recorded are NaN if they are real numbers, else 0 or empty.
+
     Raises:
         DataError: its type is not installed, has other fields in the bag than here, or the bytes are none of it.
     """
-    kind = _class_of(message.channel)
+    kind, added = _class_of(message.channel)
     try:
-        return deserialize_message(message.data, kind)
+        # Zeros are read as zeros, and as lengths of what is empty.
+        made = deserialize_message(message.data + bytes(_MOST_BYTES * len(added)), kind)
     except Exception as error:  # each implementation of rclpy has its own
         name = message.channel.type_name
         raise DataError(f"{message.channel.topic}: holds bytes that are no {name}: {one_line(error)}") from error
+    for name in added:
+        if isinstance(getattr(made, name), float):
+            setattr(made, name, math.nan)
+    return made
 
 
 @cache
-def _class_of(channel: Channel) -> Any:
-    """The class of a channel's messages.
+def _class_of(channel: Channel) -> tuple[Any, tuple[str, ...]]:
+    """The class of a channel's messages, and those of its fields that came after they were recorded.
 
     Raises:
         DataError: there is none, or it is another than the one that was recorded.
@@ -74,9 +83,9 @@ def _class_of(channel: Channel) -> Any:
         recorded = fields_of(channel.definition, name)
     except ValueError as error:
         raise DataError(f"{channel.topic}: its definition of {name} is not understood: {one_line(error)}") from error
-    if not same_layout(recorded, fields_of(definition_of(kind), name), name):
+    if (added := added_fields(recorded, fields_of(definition_of(kind), name), name)) is None:
         raise DataError(f"{channel.topic}: {name} had other fields when it was recorded than it has here")
-    return kind
+    return kind, added
 
 
 def _fields(kind: Any) -> str:

@@ -16,6 +16,9 @@ NAMES = (
     "ALREADY",
     "PLANNED",
     "NO_PROGRESS",
+    "UNFAMILIAR",
+    "NOT_FOUND",
+    "NOT_CONFIRMED",
 )
 
 

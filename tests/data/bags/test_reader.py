@@ -15,7 +15,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import String
 
-from mini_diffuser_ros.data.bags.definitions import fields_of, same_layout
+from mini_diffuser_ros.data.bags.definitions import added_fields, fields_of, same_layout
 from mini_diffuser_ros.data.bags.mcap import Channel
 from mini_diffuser_ros.data.bags.reader import MOST_BYTES, BagMessage, about_bag, bag_files, bags_in, read_bag
 from mini_diffuser_ros.data.bags.writer import BagWriter
@@ -235,6 +235,27 @@ def test_definitions_are_compared_by_what_they_lay_out() -> None:
     assert same_layout(fields_of(FOREIGN, name), ours, name)
     for old, new in (("uint32 offset", "uint64 offset"), ("bool is_dense\n", ""), ("int32 sec", "uint32 sec")):
         assert not same_layout(fields_of(FOREIGN.replace(old, new), name), ours, name)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "here", "added"),
+    [
+        ("int8 a\nT b\n", "int8 a\nT b\nfloat32 c\nT[] d\nuint8[<=3] e\n", ("c", "d", "e")),
+        ("int8 a\n", "int8 a\n", ()),
+        ("int8 a\n", "float32 b\nint8 a\n", None),
+        ("int8 a\n", "int8 a\nstring b\n", None),
+        ("int8 a\n", "int8 a\nfloat32[2] b\n", None),
+        ("int8 a\n", "int8 a\nT b\n", None),
+        ("int8 a\nint8 b\n", "int8 a\n", None),
+        ("", "int8 a\n", None),  # what has no field takes a byte all the same
+        ("T a\n", "T a\nint8 b\nSECOND", None),
+    ],
+)
+def test_fields_may_have_come_at_the_end_since(recorded: str, here: str, added: tuple[str, ...] | None) -> None:
+    inner = f"{'=' * 80}\nMSG: p/T\nint8 x\n"
+    grown = f"{'=' * 80}\nMSG: p/T\nint8 x\nint8 y\n"
+    now = here.replace("SECOND", grown) if "SECOND" in here else here + inner
+    assert added_fields(fields_of(recorded + inner, "p/msg/A"), fields_of(now, "p/msg/A"), "p/msg/A") == added
 
 
 @pytest.mark.parametrize(
