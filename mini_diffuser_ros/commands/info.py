@@ -25,6 +25,7 @@ from mini_diffuser_ros.data.summary import (
     summarise_tasks,
 )
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
+from mini_diffuser_ros.policy.knowledge.facts import ignorance
 from mini_diffuser_ros.records import Episode, Provenance
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
     )
     values = parser.parse_args(arguments)
     if (values.path / CONFIG_FILE).is_file():
-        sys.stdout.write(_policy_report(read_checkpoint(values.path), values.show))
+        sys.stdout.write(_policy_report(read_checkpoint(values.path), values.show, str(values.path)))
         return 0
     opened = open_episodes(values.path, sentences=values.sentences)
     if values.plot is not None:
@@ -91,7 +92,7 @@ def _report(episodes: Sequence[Episode], sentences: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _policy_report(checkpoint: Checkpoint, sentences: int) -> str:
+def _policy_report(checkpoint: Checkpoint, sentences: int, path: str) -> str:
     fusion = checkpoint.fusion
     box = "clouds of unknown making" if fusion is None else f"clouds in {fusion.workspace}, {fusion.frame}"
     lines = [
@@ -100,8 +101,19 @@ def _policy_report(checkpoint: Checkpoint, sentences: int) -> str:
         box,
     ]
     for task, known in checkpoint.tasks.items():
-        lines += [f"{task}: {len(known)} sentences", *(f"    {sentence}" for sentence in known[:sentences])]
-    return "\n".join(lines) + "\n"
+        lines += [f"{task}: {len(known)} sentences", *(f"    {sentence}" for sentence in spread(known, sentences))]
+    return "\n".join([*lines, *knowledge_lines(checkpoint, path)]) + "\n"
+
+
+def knowledge_lines(checkpoint: Checkpoint, path: str) -> list[str]:
+    """What a policy knows about itself, with what each threshold refuses, and what it does not know."""
+    facts = checkpoint.knowledge
+    lines = []
+    for name, part in facts.parts.items() if facts is not None else ():
+        lines += [f"knows its {name}, {part.learned_from}"]
+        lines += [f"    {what}: below {threshold}" for what, threshold in part.thresholds.items()]
+    missing = ignorance(facts, path)
+    return [*lines, missing] if missing else lines
 
 
 def _task_lines(name: str, task: TaskSummary, sentences: int) -> list[str]:

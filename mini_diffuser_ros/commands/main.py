@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("mini_diffuser_ros.commands.export", "write demonstrations in a format of others: LeRobotDataset v3"),
     "check": ("mini_diffuser_ros.commands.check", "read every episode and name every fault"),
     "train": ("mini_diffuser_ros.commands.train", "train a policy on recorded episodes"),
+    "assess": (
+        "mini_diffuser_ros.commands.assess",
+        "teach a policy what it knows about itself: sentences, scenes, ends",
+    ),
     "eval": ("mini_diffuser_ros.commands.eval", "success rates of a checkpoint in a world"),
     "bench": ("mini_diffuser_ros.commands.bench", "time and memory of the network, parity with the published one"),
     "import-official": ("mini_diffuser_ros.commands.import_official", "published weights into a policy directory"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.support.drawing import OTHER_COLORS, GripperGlyph, draw_cloud
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 _PANEL = (1280, 560)  # pixels of one keyframe's picture
 _FAR = 1000.0  # metres
@@ -80,9 +82,9 @@ def summarise_clouds(episodes: Sequence[Episode], count: int) -> CloudSummary:
     return CloudSummary(len(sizes), np.quantile(sizes, (0.0, 0.5, 1.0)), extent.min(axis=0), extent.max(axis=0))
 
 
-def spread(episodes: Sequence[Episode], count: int) -> list[Episode]:
-    """At most ``count`` episodes at even distances."""
-    return [episodes[int(index)] for index in evenly_spread(len(episodes), count)]
+def spread(several: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` of them at even distances."""
+    return [several[int(index)] for index in evenly_spread(len(several), count)]
 
 
 def draw_episode(episode: Episode) -> Image.Image:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
+from mini_diffuser_ros.policy.knowledge.facts import KnowledgeFacts
 from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
@@ -31,7 +32,7 @@ _WITHOUT_WORLD = 2  # version of the second format
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What config.json holds: every field, none of which has a default.
+    """What config.json holds: every field, none of which has a default but the block that came later.
 
     Attributes:
         format_version: of this layout.
@@ -40,6 +41,7 @@ class Checkpoint:
         fusion: how images became the clouds that it was trained on; None where its source held no images.
         tasks: task to the sentences it was taught.
         world: in which worlds its demonstrations were made; empty where that was not said.
+        knowledge: what it knows about itself; None, and not in the file, where nobody has taught it.
     """
 
     format_version: Literal[3]
@@ -48,19 +50,29 @@ class Checkpoint:
     fusion: FusionConfig | None
     tasks: dict[str, tuple[str, ...]]
     world: Provenance
+    knowledge: KnowledgeFacts | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         if len(self.weights_sha256) != _DIGEST_LENGTH or set(self.weights_sha256) - set("0123456789abcdef"):
             raise not_expected("weights_sha256", self.weights_sha256, f"{_DIGEST_LENGTH} hexadecimal digits")
+        if self.knowledge is not None and self.knowledge.weights_sha256 != self.weights_sha256:
+            raise SettingsError(
+                "knowledge.weights_sha256",
+                "is that of another policy's weights; learn anew with 'mini-diffuser assess'",
+            )
 
     def digest(self) -> str:
-        """Of all that it says, its weights' digest included: the one by which config.json is sealed."""
-        return seal_of(to_mapping(self))
+        """Of all that its modes come from, its weights' digest included; what it knows about itself changes none."""
+        return seal_of(_fields(replace(self, knowledge=None)))
 
 
-def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(directory: str | os.PathLike[str], *, with_knowledge: bool = True) -> Checkpoint:
     """What config.json of a checkpoint directory says; the weights are not looked at.
+
+    Args:
+        directory: that holds config.json.
+        with_knowledge: off, what it says of its knowledge is passed over, be it right or wrong.
 
     Raises:
         CheckpointError: there is none, it is damaged or of an earlier format, or a field is missing, unknown or out of
@@ -74,8 +86,17 @@ def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(
             f"{folder / CONFIG_FILE}: of the {old} format; bring it over with 'mini-diffuser upgrade {folder}'"
         )
+    return checkpoint_of(values if with_knowledge else {**values, "knowledge": None}, str(folder / CONFIG_FILE))
+
+
+def checkpoint_of(values: Mapping[str, Any], source: str) -> Checkpoint:
+    """The checkpoint that the fields of a config.json say.
+
+    Raises:
+        CheckpointError: a field is missing, unknown or out of range; one line names it.
+    """
     try:
-        return from_mapping(Checkpoint, values, str(folder / CONFIG_FILE), complete=True)
+        return from_mapping(Checkpoint, {"knowledge": None, **values}, source, complete=True)
     except SettingsError as error:
         raise CheckpointError(str(error)) from error
 
@@ -91,8 +112,13 @@ def read_fusion(directory: str | os.PathLike[str]) -> FusionConfig | None:
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
     """Write config.json; it appears whole or not at all."""
-    values = sealed(to_mapping(checkpoint))
+    values = sealed(_fields(checkpoint))
     write_whole(directory / CONFIG_FILE, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def _fields(checkpoint: Checkpoint) -> dict[str, Any]:
+    """As config.json has them: no word of knowledge where there is none."""
+    return {name: value for name, value in to_mapping(checkpoint).items() if name != "knowledge" or value is not None}
 
 
 def read_config_file(folder: Path) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.encoding import sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
@@ -32,6 +33,7 @@ class Policy:
         text: gives a sentence's token states (L, D); by default the encoder that the model's configuration names.
         fusion: how images became the clouds that it was trained on; None where its source held no images.
         tasks: task to the sentences it was taught.
+        knowledge: what it knows about itself; by default nothing.
 
     Raises:
         ValueError: an unknown device.
@@ -45,12 +47,14 @@ class Policy:
         text: Callable[[str], Tensor] | None = None,
         fusion: FusionConfig | None = None,
         tasks: Mapping[str, tuple[str, ...]] | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
         self.device = checked_device(device)
         self.model = model.eval().to(self.device)
         self.text = sentence_encoder(model.config) if text is None else text
         self.fusion = fusion
         self.tasks: Mapping[str, tuple[str, ...]] = dict(tasks or {})
+        self.knowledge = knowledge or Knowledge()
 
     @property
     def config(self) -> MiniDiffuserConfig:

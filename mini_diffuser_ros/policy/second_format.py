@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_card, read_config_file
-from mini_diffuser_ros.policy.errors import CheckpointError
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, checkpoint_of, read_card, read_config_file
 from mini_diffuser_ros.policy.storage import store
 from mini_diffuser_ros.policy.weights import read_content
 from mini_diffuser_ros.records import Provenance
-from mini_diffuser_ros.support.settings import SettingsError, from_mapping, to_mapping
+from mini_diffuser_ros.support.settings import to_mapping
 
 
 def with_world(source: str | os.PathLike[str], destination: str | os.PathLike[str], world: Provenance) -> None:
@@ -27,9 +26,6 @@ def with_world(source: str | os.PathLike[str], destination: str | os.PathLike[st
     """
     folder = Path(source)
     values = {**read_config_file(folder), "format_version": 3, "world": to_mapping(world)}
-    try:
-        checkpoint = from_mapping(Checkpoint, values, str(folder / CONFIG_FILE), complete=True)
-    except SettingsError as error:
-        raise CheckpointError(str(error)) from error
+    checkpoint = checkpoint_of(values, str(folder / CONFIG_FILE))
     content = read_content(folder, checkpoint.weights_sha256)
     store(Path(destination), content, checkpoint.network, checkpoint.fusion, checkpoint.tasks, world, read_card(folder))

@@ -17,6 +17,7 @@ from mini_diffuser_ros.policy.checkpoint import (
     write_checkpoint,
 )
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.knowledge.knowledge import KNOWLEDGE_FILE, read_knowledge
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.policy import Policy, checked_device
 from mini_diffuser_ros.policy.weights import (
@@ -82,10 +83,15 @@ def store(
     write_whole(folder / CARD_FILE, card)
     write_checkpoint(checkpoint, folder)
     settle_weights(folder, digest)
+    (folder / KNOWLEDGE_FILE).unlink(missing_ok=True)  # of the policy that was there
 
 
 def load_policy(
-    directory: str | os.PathLike[str], device: str | torch.device = "cpu", text: Callable[[str], Tensor] | None = None
+    directory: str | os.PathLike[str],
+    device: str | torch.device = "cpu",
+    text: Callable[[str], Tensor] | None = None,
+    *,
+    with_knowledge: bool = True,
 ) -> Policy:
     """Read a checkpoint directory.
 
@@ -93,14 +99,17 @@ def load_policy(
         directory: as :func:`save_policy` wrote it.
         device: where decisions are computed.
         text: gives a sentence's token states (L, D), instead of the encoder that the configuration names.
+        with_knowledge: off, the policy knows nothing about itself, be what lies there right or wrong.
 
     Raises:
         CheckpointError: a file is missing or damaged, or a field or tensor does not fit; one line names it.
         ValueError: an unknown device.
     """
     target = checked_device(device)
-    checkpoint = read_checkpoint(directory)
-    return Policy(_model(Path(directory), checkpoint), target, text, checkpoint.fusion, checkpoint.tasks)
+    folder = Path(directory)
+    checkpoint = read_checkpoint(folder, with_knowledge=with_knowledge)
+    knowledge = read_knowledge(folder, checkpoint)
+    return Policy(_model(folder, checkpoint), target, text, checkpoint.fusion, checkpoint.tasks, knowledge)
 
 
 def load_model(directory: str | os.PathLike[str]) -> MiniDiffuser:

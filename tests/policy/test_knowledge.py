@@ -1,0 +1,181 @@
+"""What a policy knows about itself, beside its weights: stored, read back, and refused where it is damaged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mini_diffuser_ros.commands.main import main
+from mini_diffuser_ros.policy import (
+    CheckpointError,
+    MiniDiffuser,
+    MiniDiffuserConfig,
+    load_policy,
+    read_checkpoint,
+    save_policy,
+)
+from mini_diffuser_ros.policy.encoding import SentenceEncoder, sentence_encoder
+from mini_diffuser_ros.policy.knowledge.facts import Threshold
+from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity, FamiliaritySettings, pooled
+from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.knowledge import KNOWLEDGE_FILE, Knowledge, write_knowledge
+from mini_diffuser_ros.support.sealing import sealed
+
+EXAMPLES = {"press": ("press the red button",), "stack": ("red on blue", "put red on blue")}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SentenceEncoder:
+    return sentence_encoder(MiniDiffuserConfig.small())
+
+
+@pytest.fixture(scope="module")
+def familiarity(encoder: SentenceEncoder) -> Familiarity:
+    torch.manual_seed(0)
+    states = torch.stack([pooled(encoder(sentence)) for known in EXAMPLES.values() for sentence in known])
+    judges = [Judge(encoder.width, 8) for _ in range(2)]
+    counts = {"press": 7, "red": 100}
+    return Familiarity(
+        judges, states, FamiliaritySettings(2, 8, counts, EXAMPLES), Threshold(0.5, 0.01, 200, 0.99), "by hand"
+    )
+
+
+@pytest.fixture
+def folder(model: MiniDiffuser, familiarity: Familiarity, tmp_path: Path) -> Path:
+    save_policy(model, tmp_path / "checkpoint", tasks=EXAMPLES)
+    write_knowledge(Knowledge(familiarity), tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(sentence=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20))
+def test_it_comes_back_as_it_was(
+    sentence: str, familiarity: Familiarity, encoder: SentenceEncoder, folder: Path
+) -> None:
+    restored = load_policy(folder).knowledge.familiarity
+    assert restored is not None
+    before, after = familiarity.read(sentence, encoder), restored.read(sentence, encoder)
+    assert after.score == pytest.approx(before.score, abs=2e-3)  # stored in half precision
+    assert after.threshold == before.threshold
+    assert restored.facts == familiarity.facts
+
+
+def test_it_names_the_nearest_sentence_of_each_task_the_nearest_first(
+    familiarity: Familiarity, encoder: SentenceEncoder
+) -> None:
+    assert familiarity.read("press the blue button", encoder).nearest[0] == "press the red button"
+    assert familiarity.read("put blue on red", encoder).nearest == ("put red on blue", "press the red button")
+
+
+def test_a_checkpoint_keeps_its_digest_and_its_modes_when_it_gets_to_know_itself(
+    model: MiniDiffuser, familiarity: Familiarity, tmp_path: Path
+) -> None:
+    save_policy(model, tmp_path, tasks=EXAMPLES)
+    before = read_checkpoint(tmp_path)
+    assert before.knowledge is None
+    assert load_policy(tmp_path).knowledge.parts() == {}
+    write_knowledge(Knowledge(familiarity), tmp_path)
+    after = read_checkpoint(tmp_path)
+    assert after.digest() == before.digest()
+    assert replace(after, knowledge=None) == before
+
+
+def test_another_policy_saved_in_its_place_knows_nothing(model: MiniDiffuser, folder: Path) -> None:
+    save_policy(model, folder, tasks=EXAMPLES)
+    assert read_checkpoint(folder).knowledge is None
+    assert not (folder / KNOWLEDGE_FILE).exists()
+
+
+def test_info_says_what_it_knows_and_what_not(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "knows its familiarity, by hand" in said
+    assert "below 0.500 refuses 1.0% of 200 good cases held out; 99.0% of the made-up bad ones" in said
+    assert f"nothing of its presence, completion; teach it with 'mini-diffuser assess {folder}" in said
+
+
+def _refused(folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load_policy(folder)
+    assert "\n" not in str(caught.value)
+    assert load_policy(folder, with_knowledge=False).knowledge.parts() == {}
+    return str(caught.value)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(position=st.floats(0.0, 1.0, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_of_its_tensors_is_refused(folder: Path, position: float, bit: int) -> None:
+    path = folder / KNOWLEDGE_FILE
+    good = path.read_bytes()
+    bad = bytearray(good)
+    bad[int(position * len(bad))] ^= 1 << bit
+    path.write_bytes(bad)
+    try:
+        assert f"{path}: damaged" in _refused(folder)
+    finally:
+        path.write_bytes(good)
+
+
+def test_missing_tensors_are_refused(folder: Path) -> None:
+    (folder / KNOWLEDGE_FILE).unlink()
+    assert f"{folder / KNOWLEDGE_FILE}: missing" in _refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        (("thresholds", "sentence", "value"), 1.5, "thresholds.sentence.value is 1.5, expected a number in [0, 1]"),
+        (("thresholds", "sentence", "value"), -0.1, "thresholds.sentence.value is -0.1, expected a number in [0, 1]"),
+        (("thresholds", "sentence", "refuses"), 2.0, "refuses is 2.0, expected a number in [0, 1]"),
+        (("thresholds", "sentence", "catches"), "most", "catches is 'most', expected a number"),
+        (("thresholds", "sentence", "cases"), -1, "cases is -1, expected a number in [0, 1e+09]"),
+        (("thresholds",), {}, "familiarity has thresholds [], expected one of 'sentence'"),
+        (("settings", "judges"), 0, "has judges 0"),
+        (("settings", "judges"), 3, "judge2"),
+        (("settings", "channels"), 12, "judge0"),
+        (("settings", "examples"), {}, "has no example"),
+        (("settings", "examples"), {"press": ["press the red button"]}, "states of its 1 examples"),
+        (("settings", "counts"), {"press": "often"}, "settings.counts.press is 'often', expected a whole number"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_refused(folder: Path, field: tuple[str, ...], value: Any, said: str) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    part = values["knowledge"]["parts"]["familiarity"]
+    for name in field[:-1]:
+        part = part[name]
+    part[field[-1]] = value
+    _write(folder, values)
+    assert said in _refused(folder)
+
+
+@pytest.mark.parametrize("name", ["tensors_sha256", "weights_sha256", "parts"])
+def test_a_block_without_a_field_is_refused(folder: Path, name: str) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    del values["knowledge"][name]
+    _write(folder, values)
+    assert f"knowledge.{name} is missing" in _refused(folder)
+
+
+def test_knowledge_of_other_weights_is_refused(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["knowledge"]["weights_sha256"] = "0" * 64
+    _write(folder, values)
+    assert "knowledge.weights_sha256 is that of another policy's weights" in _refused(folder)
+
+
+def test_an_unknown_part_is_refused(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["knowledge"]["parts"]["familarity"] = values["knowledge"]["parts"].pop("familiarity")
+    _write(folder, values)
+    assert "did you mean 'familiarity'" in _refused(folder)
+
+
+def _write(folder: Path, values: dict[str, Any]) -> None:
+    (folder / "config.json").write_text(json.dumps(sealed({k: v for k, v in values.items() if k != "sha256"})))
