@@ -98,6 +98,7 @@ def _policy_report(checkpoint: Checkpoint, sentences: int, path: str) -> str:
     lines = [
         f"policy of format {checkpoint.format_version}, weights {checkpoint.weights_sha256[:12]}",
         f"trained in: {checkpoint.world}",
+        *([f"started from weights {checkpoint.started_from[:12]}"] if checkpoint.started_from else []),
         box,
     ]
     for task, known in checkpoint.tasks.items():

@@ -34,6 +34,8 @@ def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:
     parser.add_argument("--config", required=True, help="recipe, a YAML file such as config/train/tabletop.yaml")
     parser.add_argument("--data", help="directory of episodes (data.path)")
     parser.add_argument("--skip-bad", action="store_true", help="leave out faulty episodes, list them (data.skip_bad)")
+    parser.add_argument("--from", dest="start", metavar="POLICY", help="policy to go on from (start_from): fine-tuning")
+    parser.add_argument("--rehearse", metavar="DATA", help="old episodes to draw among the new ones (rehearsal.path)")
     parser.add_argument("--out", help="output directory (out)")
     parser.add_argument(
         "--continue-anyway",
@@ -43,6 +45,8 @@ def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:
     known, others = parser.parse_known_args(arguments)
     overrides = _overrides(others)
     overrides += [("data.path", known.data)] if known.data else []
+    overrides += [("start_from", known.start)] if known.start else []
+    overrides += [("rehearsal.path", known.rehearse)] if known.rehearse else []
     overrides += [("out", known.out)] if known.out else []
     overrides += [("data.skip_bad", "true")] if known.skip_bad else []
     return read_settings(TrainConfig, known.config, overrides), known.continue_anyway

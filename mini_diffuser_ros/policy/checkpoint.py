@@ -27,12 +27,16 @@ CARD_FILE = "README.md"
 
 _DIGEST_LENGTH = 64
 _MAX_CONFIG_BYTES = 16 * 2**20  # a hundred thousand sentences; of a longer file the rest is missing
+_LATER: Mapping[str, None] = {
+    "started_from": None,
+    "knowledge": None,
+}  # fields that earlier files of this format do not have
 _WITHOUT_WORLD = 2  # version of the second format
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What config.json holds: every field, none of which has a default but the block that came later.
+    """What config.json holds: every field, none of which has a default but those that came later.
 
     Attributes:
         format_version: of this layout.
@@ -41,6 +45,7 @@ class Checkpoint:
         fusion: how images became the clouds that it was trained on; None where its source held no images.
         tasks: task to the sentences it was taught.
         world: in which worlds its demonstrations were made; empty where that was not said.
+        started_from: digest of the weights that its training started from; None, and not in the file, for random ones.
         knowledge: what it knows about itself; None, and not in the file, where nobody has taught it.
     """
 
@@ -50,12 +55,14 @@ class Checkpoint:
     fusion: FusionConfig | None
     tasks: dict[str, tuple[str, ...]]
     world: Provenance
+    started_from: str | None = None
     knowledge: KnowledgeFacts | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if len(self.weights_sha256) != _DIGEST_LENGTH or set(self.weights_sha256) - set("0123456789abcdef"):
-            raise not_expected("weights_sha256", self.weights_sha256, f"{_DIGEST_LENGTH} hexadecimal digits")
+        for name, digest in (("weights_sha256", self.weights_sha256), ("started_from", self.started_from)):
+            if digest is not None and (len(digest) != _DIGEST_LENGTH or set(digest) - set("0123456789abcdef")):
+                raise not_expected(name, digest, f"{_DIGEST_LENGTH} hexadecimal digits")
         if self.knowledge is not None and self.knowledge.weights_sha256 != self.weights_sha256:
             raise SettingsError(
                 "knowledge.weights_sha256",
@@ -96,7 +103,7 @@ def checkpoint_of(values: Mapping[str, Any], source: str) -> Checkpoint:
         CheckpointError: a field is missing, unknown or out of range; one line names it.
     """
     try:
-        return from_mapping(Checkpoint, {"knowledge": None, **values}, source, complete=True)
+        return from_mapping(Checkpoint, {**_LATER, **values}, source, complete=True)
     except SettingsError as error:
         raise CheckpointError(str(error)) from error
 
@@ -117,8 +124,8 @@ def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
 
 
 def _fields(checkpoint: Checkpoint) -> dict[str, Any]:
-    """As config.json has them: no word of knowledge where there is none."""
-    return {name: value for name, value in to_mapping(checkpoint).items() if name != "knowledge" or value is not None}
+    """As config.json has them: of what came later no word where there is nothing to say."""
+    return {name: value for name, value in to_mapping(checkpoint).items() if name not in _LATER or value is not None}
 
 
 def read_config_file(folder: Path) -> Mapping[str, Any]:

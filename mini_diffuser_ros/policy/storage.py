@@ -39,6 +39,7 @@ def save_policy(
     fusion: FusionConfig | None = None,
     tasks: Mapping[str, Sequence[str]] | None = None,
     world: Provenance | None = None,
+    started_from: str | None = None,
 ) -> None:
     """Write a checkpoint directory.
 
@@ -50,6 +51,7 @@ def save_policy(
         fusion: how images became the clouds that it was trained on, None where its source held no images.
         tasks: task to the sentences it was taught.
         world: in which worlds its demonstrations were made, None where that is not known.
+        started_from: digest of the weights that its training started from, None for random ones.
 
     Raises:
         CheckpointError: weights that are not finite or cannot be those of a trained network.
@@ -59,7 +61,7 @@ def save_policy(
     content = pack_weights(model.state_dict(), str(folder / WEIGHTS_FILE))
     parameters = sum(value.numel() for value in model.parameters())
     text = card if card is not None else f"# Mini Diffuser\n\n{parameters} parameters.\n"
-    store(folder, content, model.config, fusion, tasks or {}, world or Provenance(), text)
+    store(folder, content, model.config, fusion, tasks or {}, world or Provenance(), text, started_from)
 
 
 def store(
@@ -70,6 +72,7 @@ def store(
     tasks: Mapping[str, Sequence[str]],
     world: Provenance,
     card: str,
+    started_from: str | None = None,
 ) -> None:
     """Write the files of a checkpoint, of which ``weights`` is the content of model.safetensors.
 
@@ -77,7 +80,8 @@ def store(
     own; then config.json, with their digest, takes the place of the old one; then they get their usual name.
     """
     digest = digest_of(weights)
-    checkpoint = Checkpoint(3, digest, network, fusion, {task: tuple(known) for task, known in tasks.items()}, world)
+    taught = {task: tuple(known) for task, known in tasks.items()}
+    checkpoint = Checkpoint(3, digest, network, fusion, taught, world, started_from)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(pending_file(folder, digest), weights)
     write_whole(folder / CARD_FILE, card)

@@ -217,6 +217,14 @@ def _refuse_multiplied(root: yaml.Node, source: str) -> None:
         raise SettingsError(source, f"holds {values:.0e} values by its references (&, *); write out what is meant")
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of plain mappings as values by dotted names; a mapping without entries has none."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
 def write_settings(settings: Any, path: Path) -> None:
     """Write settings as YAML that :func:`read_settings` reads back to equal ones."""
     write_whole(path, yaml.safe_dump(to_mapping(settings), sort_keys=False))

@@ -18,6 +18,7 @@ from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.identity import Stage
 from mini_diffuser_ros.training.report import Report, as_table
+from mini_diffuser_ros.training.start import Start
 
 
 def model_card(
@@ -28,6 +29,7 @@ def model_card(
     report: Report,
     parameters: int,
     device: torch.device,
+    rows: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Markdown card, every number of which comes from the run itself.
 
@@ -39,6 +41,7 @@ def model_card(
         report: validation of the exported weights on the held-out demonstrations, empty if there are none.
         parameters: number of weights of the network.
         device: where it was trained.
+        rows: more rows of the table: what it is about and what is said.
     """
     return "\n".join(
         [
@@ -49,9 +52,10 @@ def model_card(
             "",
             "| | |",
             "|---|---|",
-            f"| network | {config.model.preset}, {parameters:,} parameters |",
+            f"| network | {_network(config)}, {parameters:,} parameters |",
             f"| demonstrations | {_counts(training)}; held out: {_counts(held_out)} |",
             f"| data | {_data(progress.stages)} |",
+            *(f"| {name} | {said} |" for name, said in rows),
             f"| training | {progress.step:,} steps of {config.batch.scenes} scenes with "
             f"{config.batch.level2} noised actions each, {progress.step * config.batch.scenes:,} scenes in all |",
             f"| time | {_times(progress)} |",
@@ -72,6 +76,46 @@ def model_card(
             "",
         ]
     )
+
+
+def start_rows(
+    config: TrainConfig,
+    start: Start | None,
+    neglected: Sequence[str],
+    rehearsed: Sequence[Demonstration],
+    held_out: Sequence[Demonstration],
+) -> list[tuple[str, str]]:
+    """What the card says of the policy that a training started from, and of what that knew.
+
+    Args:
+        config: the recipe.
+        start: the policy, None if there was none.
+        neglected: tasks of it that were not rehearsed.
+        rehearsed: old demonstrations that were drawn among the others.
+        held_out: old demonstrations only measured on; the policy may have been trained on them before.
+    """
+    rows = []
+    if start is not None:
+        rows.append(("started from", f"{start.name}, weights {start.digest}"))
+    if rehearsed or held_out:
+        share = config.rehearsal.share if rehearsed else 0.0
+        drawn = f"{_counts(rehearsed)}, in {share:.0%} of the scenes"
+        rows.append(("rehearsed", f"{drawn}; held out here, as `(old)` below: {_counts(held_out)}"))
+    if neglected:
+        rows.append(("not rehearsed", f"{', '.join(neglected)}: known before, and may have been forgotten"))
+    return rows
+
+
+def skipped_rows(skipped: Sequence[str]) -> list[tuple[str, str]]:
+    """What the card says of demonstrations that could not be trained on."""
+    episodes = "1 episode" if len(skipped) == 1 else f"{len(skipped)} episodes"
+    return [("left out", f"{episodes} that cannot be read or trained on")] if skipped else []
+
+
+def _network(config: TrainConfig) -> str:
+    if config.model.preset != "auto":
+        return config.model.preset
+    return "that of the policy started from" if config.start_from else "small"
 
 
 def _data(stages: Sequence[Stage]) -> str:
@@ -148,4 +192,6 @@ def _processor() -> str:
 def _without_places(config: TrainConfig) -> TrainConfig:
     """The recipe without directories, which belong to one machine."""
     data = replace(config.data, path=Path(config.data.path).name, cache="")
-    return replace(config, data=data, out=Path(config.out).name, policy="")
+    rehearsal = replace(config.rehearsal, path=Path(config.rehearsal.path).name)
+    start = Path(config.start_from).name
+    return replace(config, data=data, rehearsal=rehearsal, start_from=start, out=Path(config.out).name, policy="")

@@ -20,6 +20,8 @@ class DataConfig:
         cell: file of the cell that they are of, whose workspace and table hold for clouds and network; empty: none.
         fusion: fields of ``FusionConfig`` to change against those that the source itself goes by, by name.
         tasks: only these tasks; empty means all that the path holds.
+        per_task: so many demonstrations of each task, drawn with ``seed``, of which fewer are part of more; a task that
+            has not so many is refused. 0 means all.
         validation_share: share of each task's episodes held out for validation, at least one; in [0, 0.5].
         cache: directory of the preprocessed clouds; empty means ``cache`` in the output directory.
         workers: processes that fuse images into clouds before the first step.
@@ -32,6 +34,7 @@ class DataConfig:
     cell: str = ""
     fusion: dict[str, Any] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    per_task: int = bounded(0, 0, 10**9)
     validation_share: float = bounded(0.07, 0.0, 0.5)
     cache: str = ""
     workers: int = bounded(2, 1, 256)
@@ -42,15 +45,35 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class RehearsalConfig:
+    """Old demonstrations that are drawn among the new ones, so that what they taught is not forgotten.
+
+    Attributes:
+        path: as ``data.path``; empty: nothing is rehearsed. ``--rehearse`` for short.
+        tasks: only these tasks; empty means all that the path holds.
+        per_task: so many demonstrations of each task, as ``data.per_task``; 0 means all.
+        share: of each step's scenes that is drawn from them; with 0 they are only measured on.
+    """
+
+    path: str = ""
+    tasks: tuple[str, ...] = ()
+    per_task: int = bounded(0, 0, 10**9)
+    share: float = bounded(0.5, 0.0, 0.95)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Which network.
 
     Attributes:
-        preset: ``MiniDiffuserConfig`` to start from.
+        preset: ``MiniDiffuserConfig`` to start from; ``auto`` is ``small``, or the network of ``start_from``.
         overrides: fields of that configuration to change: by dotted name, or parts as mappings of theirs.
     """
 
-    preset: Literal["small", "base"] = "small"
+    preset: Literal["auto", "small", "base"] = "auto"
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
@@ -200,6 +223,10 @@ class TrainConfig:
 
     Attributes:
         data: which demonstrations.
+        start_from: directory of a policy to go on from (fine-tuning): its weights, its network's configuration and the
+            fusion of its clouds are taken, what the recipe says otherwise is refused; empty starts with random weights.
+            ``--from`` for short.
+        rehearsal: old demonstrations that are drawn among the new ones.
         model: which network.
         batch: what one step sees.
         augment: random changes of the samples.
@@ -225,6 +252,8 @@ class TrainConfig:
     """
 
     data: DataConfig = field(default_factory=DataConfig)
+    start_from: str = ""
+    rehearsal: RehearsalConfig = field(default_factory=RehearsalConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

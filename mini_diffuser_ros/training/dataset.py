@@ -88,6 +88,11 @@ def frames_of(demonstrations: Sequence[Demonstration]) -> list[Frame]:
     ]
 
 
+def as_old(frame: Frame) -> Frame:
+    """A held-out frame that what was learned before is measured on, under a task of its own."""
+    return replace(frame, task=f"{frame.task} (old)")
+
+
 def without_empty_scenes(
     demonstrations: Sequence[Demonstration], model: MiniDiffuserConfig, skip_bad: bool
 ) -> tuple[list[Demonstration], list[str]]:
@@ -146,7 +151,8 @@ def split(
 class DrawnSamples(Dataset[Sample]):
     """Samples by (step, slot) of the training run.
 
-    The first slots of a step draw from decision frames, the next ones from grasp frames, the others from all frames.
+    The first slots of a step draw from decision frames, the next ones from grasp frames, the others from all frames. Of
+    each of the three the last slots draw from the rehearsed frames, where there are any.
     """
 
     def __init__(
@@ -157,7 +163,10 @@ class DrawnSamples(Dataset[Sample]):
         batch: BatchConfig,
         augmentation: AugmentConfig,
         seed: int,
+        rehearsed: Sequence[Frame] = (),
+        rehearsed_share: float = 0.0,
     ) -> None:
+        frames = [*frames, *rehearsed]
         self._frames = frames
         self._voxelised = augmentation.voxels == "before"
         if self._voxelised:
@@ -165,13 +174,12 @@ class DrawnSamples(Dataset[Sample]):
         weights = np.array([batch.task_weights.get(frame.task, 1.0) for frame in frames])
         decisions = np.array([frame.kind.decides_object for frame in frames])
         grasps = np.array([frame.kind is FrameKind.GRASP for frame in frames])
+        rehearses = np.arange(len(frames)) >= len(frames) - len(rehearsed)
         first_grasp = round(batch.decision_share * batch.scenes)
         first_any = round((batch.decision_share + batch.grasp_share) * batch.scenes)
-        # End of each group's slots, and the running sums of its frames' weights; an empty group draws from all frames.
-        self._groups = tuple(
-            (end, np.cumsum(weights * (chosen if chosen.any() else True)))
-            for end, chosen in ((first_grasp, decisions), (first_any, grasps), (batch.scenes, decisions | True))
-        )
+        kinds = ((first_grasp, decisions), (first_any, grasps), (batch.scenes, decisions | True))
+        share = rehearsed_share if len(rehearsed) else 0.0
+        self._groups = tuple(_groups(kinds, weights, rehearses, share))
         self._tokens = tokens
         self._model = model
         workspace = model.scene.workspace
@@ -193,6 +201,30 @@ class DrawnSamples(Dataset[Sample]):
         except ValueError:
             # Turned, its last points may leave the workspace; as it was recorded it has some.
             return make_sample(frame, tokens, self._model, self._voxelised)
+
+
+def _groups(
+    kinds: Sequence[tuple[int, NDArray[np.bool_]]],
+    weights: NDArray[np.float64],
+    rehearses: NDArray[np.bool_],
+    share: float,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """End of each group's slots, and the running sums of its frames' weights.
+
+    Args:
+        kinds: end of the slots that draw one kind of frames, and which frames are of it (F,).
+        weights: of the frames (F,).
+        rehearses: which frames are old ones (F,).
+        share: of the slots, which draws those.
+    """
+    start = 0
+    for end, chosen in kinds:
+        # Rounded at the ends of the kinds, so that all of them together have the share.
+        old = round(share * end) - round(share * start)
+        for stop, source in ((end - old, ~rehearses), (end, rehearses)):
+            pool = chosen & source
+            yield stop, np.cumsum(weights * (pool if pool.any() else source))
+        start = end
 
 
 class StepSlots:

@@ -150,16 +150,17 @@ def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True)
     return fuse_demonstrations(survey_demonstrations(data), data, cache, progress)
 
 
-def survey_demonstrations(data: DataConfig) -> Survey:
+def survey_demonstrations(data: DataConfig, seed: int = 0) -> Survey:
     """The episodes of a recipe's data set by the digests of their content, with nothing fused.
 
     Args:
         data: which data set, what of it, and what to do about episodes that cannot be read.
+        seed: draws those of each task where not all are wanted.
 
     Raises:
         DataError: if there is no data set.
-        DatasetError: if there are no episodes, a task is unknown, or episodes are unreadable and ``data.skip_bad`` is
-            off.
+        DatasetError: if there are no episodes, a task is unknown or has too few, or episodes are unreadable and
+            ``data.skip_bad`` is off.
     """
     episodes = _open(data)
     surveyed, unreadable = _survey(episodes, data.skip_bad)
@@ -170,7 +171,23 @@ def survey_demonstrations(data: DataConfig) -> Survey:
         if task not in known:
             raise DatasetError(f"{data.path}: no task {task!r}; it holds {', '.join(known)}")
     wanted = tuple(episode for episode in surveyed if not data.tasks or episode.task in data.tasks)
+    if data.per_task:
+        wanted = _drawn(wanted, data, seed)
     return Survey(wanted, tuple(unreadable), episodes.fusion)
+
+
+def _drawn(episodes: Sequence[SurveyedEpisode], data: DataConfig, seed: int) -> tuple[SurveyedEpisode, ...]:
+    """``data.per_task`` of each task, in their order."""
+    chosen: set[int] = set()
+    for task in sorted({episode.task for episode in episodes}):
+        mine = [index for index, episode in enumerate(episodes) if episode.task == task]
+        if len(mine) < data.per_task:
+            raise DatasetError(
+                f"{data.path}: task {task!r} has {len(mine)} demonstrations, {data.per_task} are asked for; record "
+                "more, or lower per_task"
+            )
+        chosen.update(np.random.default_rng(seed).permutation(mine)[: data.per_task].tolist())
+    return tuple(episodes[index] for index in sorted(chosen))
 
 
 def fuse_demonstrations(survey: Survey, data: DataConfig, cache: Path, progress: bool = True) -> Collection:
@@ -188,7 +205,7 @@ def fuse_demonstrations(survey: Survey, data: DataConfig, cache: Path, progress:
     wanted = survey.episodes
     chosen = Episodes([episode.stored for episode in wanted], survey.fusion)
     faults: list[str] = []
-    if not _holds_clouds(chosen):
+    if not holds_clouds(chosen):
         folder = cache / f"clouds-{_fingerprint(wanted, survey.fusion)}"
         _remove_damaged(folder)
         if not _is_whole(folder, wanted):
@@ -237,7 +254,8 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], 
     return surveyed, unreadable
 
 
-def _holds_clouds(episodes: Episodes) -> bool:
+def holds_clouds(episodes: Episodes) -> bool:
+    """Whether the data set has its clouds stored, which are then read as they are."""
     first = episodes.stored[0]
     return isinstance(first, DatabaseEpisode) and read_about(first.folder).contents is Contents.CLOUDS
 

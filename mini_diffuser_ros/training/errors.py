@@ -13,6 +13,10 @@ class DatasetError(TrainingError):
     """The episodes cannot be trained on; names the path or the episode."""
 
 
+class StartError(TrainingError):
+    """A policy cannot be gone on from with this recipe or these data; names what does not go together."""
+
+
 class TrainingCheckpointError(TrainingError):
     """An output directory or checkpoint cannot be resumed from; names the file."""
 

@@ -31,6 +31,7 @@ def check_training(
     encoder: SentenceEncoder,
     device: torch.device,
     processes: Processes,
+    rehearsed: Survey | None = None,
 ) -> None:
     """Refuse a training that cannot reach its end, as far as data and recipe tell.
 
@@ -41,6 +42,7 @@ def check_training(
         encoder: of the network.
         device: where it would train.
         processes: of the training.
+        rehearsed: survey of the old demonstrations, None without any.
 
     Raises:
         TrainingError: with everything that will not work.
@@ -48,6 +50,7 @@ def check_training(
     faults = [
         *_of_sentences(survey, encoder),
         *_of_episodes(survey, config.data.validation_share),
+        *(_of_rehearsal(survey, rehearsed, encoder, config.data.validation_share) if rehearsed is not None else ()),
         *_of_recipe(config, network, survey, processes),
         *_of_room(config, network, device),
     ]
@@ -73,6 +76,18 @@ def _of_episodes(survey: Survey, validation_share: float) -> Iterator[str]:
     counts = Counter(one.task for one in survey.episodes)
     if validation_share:
         yield from (single_demonstration(task) for task, count in sorted(counts.items()) if count == 1)
+
+
+def _of_rehearsal(survey: Survey, rehearsed: Survey, encoder: SentenceEncoder, share: float) -> Iterator[str]:
+    yield from _of_sentences(rehearsed, encoder)
+    yield from _of_episodes(rehearsed, share)
+    both = {episode.digest for episode in survey.episodes} & {episode.digest for episode in rehearsed.episodes}
+    if both:
+        one = next(episode.stored.source for episode in rehearsed.episodes if episode.digest in both)
+        yield (
+            f"{len(both)} episodes are in data.path and in rehearsal.path, e.g. {one}, and would be held out and "
+            "trained on; rehearse others"
+        )
 
 
 def _of_recipe(config: TrainConfig, network: MiniDiffuserConfig, survey: Survey, processes: Processes) -> Iterator[str]:

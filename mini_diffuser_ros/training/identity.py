@@ -13,12 +13,14 @@ import torch
 
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig
-from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.settings import flat, to_mapping
 from mini_diffuser_ros.training.config import TrainConfig
 
 _PLACES_AND_PACE = frozenset(
     (
         "data",
+        "start_from",
+        "rehearsal",
         "model",
         "budget",
         "validate",
@@ -121,6 +123,8 @@ def identity_of(
     fusion: FusionConfig | None,
     encoder: str,
     precision: torch.dtype,
+    start: str = "",
+    rehearsed: Sequence[bytes] = (),
 ) -> Identity:
     """The identity of a training.
 
@@ -131,6 +135,8 @@ def identity_of(
         fusion: how their images become clouds, None for clouds of unknown making.
         encoder: digest of the sentence encoder.
         precision: of the network's matrix products.
+        start: digest of the weights that it starts with; empty for random ones.
+        rehearsed: digests of the old episodes that are drawn among the others, in the order of their data set.
     """
     recipe = {name: value for name, value in to_mapping(config).items() if name not in _PLACES_AND_PACE}
     settings = {
@@ -141,16 +147,13 @@ def identity_of(
         "network": to_mapping(network),
         "sentence encoder": encoder,
     }
+    if start:
+        settings["start_from"] = start
+    if rehearsed:
+        digest = hashlib.sha256(b"".join(rehearsed)).hexdigest()
+        settings["rehearsal"] = {"episodes": digest, "share": config.rehearsal.share}
     # Through JSON, so that it compares with what was read from a checkpoint.
-    return Identity(tuple(episode.hex() for episode in episodes), json.loads(json.dumps(_flat(settings))))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted names; a mapping without entries has none."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
+    return Identity(tuple(episode.hex() for episode in episodes), json.loads(json.dumps(flat(settings))))
 
 
 def _other_settings(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:

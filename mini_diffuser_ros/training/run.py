@@ -19,17 +19,25 @@ from mini_diffuser_ros.records import Provenance
 from mini_diffuser_ros.support.files import expect_output, make_writable
 from mini_diffuser_ros.support.holding import Hold
 from mini_diffuser_ros.support.settings import SettingsError, to_mapping, with_values, write_settings
-from mini_diffuser_ros.training.card import model_card
+from mini_diffuser_ros.training.card import model_card, skipped_rows, start_rows
 from mini_diffuser_ros.training.checkpoints import CheckpointStore
-from mini_diffuser_ros.training.config import TrainConfig
-from mini_diffuser_ros.training.dataset import frames_of, split, without_empty_scenes
-from mini_diffuser_ros.training.demonstrations import Demonstration, fuse_demonstrations, survey_demonstrations
+from mini_diffuser_ros.training.config import DataConfig, TrainConfig
+from mini_diffuser_ros.training.dataset import as_old, frames_of, split, without_empty_scenes
+from mini_diffuser_ros.training.demonstrations import Collection, Demonstration, Survey, fuse_demonstrations
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.foresight import check_training
 from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
 from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences, together
+from mini_diffuser_ros.training.start import (
+    Start,
+    not_rehearsed,
+    read_start,
+    rehearsed_data,
+    survey_rehearsed,
+    survey_started,
+)
 from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome, precision_of
 
 log = logging.getLogger(__name__)
@@ -63,22 +71,40 @@ def train(config: TrainConfig, continue_anyway: bool = False) -> TrainingOutcome
 def _train_joined(
     config: TrainConfig, device: torch.device, processes: Processes, continue_anyway: bool
 ) -> TrainingOutcome:
-    model_config = model_configuration(config)
-    prepared = _prepare(config, model_config, device, processes, continue_anyway)
+    start = read_start(config)
+    model_config = model_configuration(config) if start is None else start.checkpoint.network
+    prepared = _prepare(config, model_config, start, device, processes, continue_anyway)
     training, held_out = split(prepared.demonstrations, config.data.validation_share, config.seed)
+    old, old_held_out = split(prepared.rehearsed, config.data.validation_share, config.seed)
     if processes.leads:
         write_settings(config, Path(config.out) / RECIPE)
         log.info("recipe:\n%s", yaml.safe_dump(to_mapping(config), sort_keys=False).rstrip())
         log.info("%d demonstrations to train on, %d held out", len(training), len(held_out))
+        if old:
+            log.info("%d old ones to rehearse, %d held out", len(old), len(old_held_out))
         for line in prepared.skipped:
             log.warning("skipped %s", line)
-    frames, measured = frames_of(training), frames_of(held_out)
-    trainer = Trainer(config, model_config, frames, measured, prepared.tokens, device, processes)
+    rehearsed = old if config.rehearsal.share else []
+    tasks_before = {} if start is None else start.checkpoint.tasks
+    neglected = not_rehearsed(tasks_before, rehearsed)
+    if processes.leads and neglected:
+        log.warning("not rehearsed, so that they may be forgotten: %s; --rehearse their episodes", ", ".join(neglected))
+    trainer = Trainer(
+        config,
+        model_config,
+        frames_of(training),
+        [*frames_of(held_out), *map(as_old, frames_of(old_held_out))],
+        prepared.tokens,
+        device,
+        processes,
+        frames_of(rehearsed),
+        None if start is None else start.weights,
+    )
     if trainer.progress.stages != prepared.stages:
         trainer.progress.forget_best()  # it was measured on other demonstrations, or of another recipe
     trainer.progress.stages = prepared.stages
-    before = trainer.progress.taught
-    trainer.progress.taught = together(before, taught_sentences(training))
+    before = trainer.progress.taught or tasks_before
+    trainer.progress.taught = together(before, taught_sentences([*training, *rehearsed]))
     trainer.progress.fusing += prepared.fusing
     trainer.progress.encoding += prepared.encoding
     outcome = trainer.run()
@@ -86,10 +112,13 @@ def _train_joined(
         log.info("stopped after step %d; the same command goes on from there", outcome.progress.step)
     elif processes.leads:
         parameters = sum(parameter.numel() for parameter in outcome.model.parameters())
-        card = model_card(config, training, held_out, outcome.progress, outcome.report, parameters, device)
+        rows = [*start_rows(config, start, neglected, rehearsed, old_held_out), *skipped_rows(prepared.skipped)]
+        card = model_card(config, training, held_out, outcome.progress, outcome.report, parameters, device, rows)
         learned = outcome.progress.step > prepared.stages[-1].start
         taught = outcome.progress.taught if learned or not before else before
-        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, taught, prepared.world)
+        world = prepared.world if start is None else prepared.world | start.checkpoint.world
+        digest = None if start is None else start.digest
+        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, taught, world, digest)
         phases = outcome.progress.phases().items()
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)
@@ -103,6 +132,7 @@ class _Prepared:
     """What a run trains on, and the seconds that preparing it took."""
 
     demonstrations: list[Demonstration]
+    rehearsed: list[Demonstration]
     skipped: tuple[str, ...]
     fusion: FusionConfig | None
     world: Provenance
@@ -113,36 +143,65 @@ class _Prepared:
 
 
 def _prepare(
-    config: TrainConfig, model: MiniDiffuserConfig, device: torch.device, processes: Processes, continue_anyway: bool
+    config: TrainConfig,
+    model: MiniDiffuserConfig,
+    start: Start | None,
+    device: torch.device,
+    processes: Processes,
+    continue_anyway: bool,
 ) -> _Prepared:
     """Fuse and encode in the leading process, which caches both; the others then read its caches."""
     if not processes.leads:
         processes.wait()
     data, cache = config.data, config.cache_directory
     started = time.perf_counter()
-    survey = survey_demonstrations(data)
-    digests = [episode.digest for episode in survey.episodes]
+    survey = survey_started(data, start, config.seed)
+    old_survey = survey_rehearsed(config, survey.fusion)
     encoder = sentence_encoder(model)
-    identity = identity_of(config, model, digests, survey.fusion, encoder.digest(), precision_of(config, device))
+    identity = identity_of(
+        config,
+        model,
+        _digests(survey),
+        survey.fusion,
+        encoder.digest(),
+        precision_of(config, device),
+        "" if start is None else start.digest,
+        [] if old_survey is None else _digests(old_survey),
+    )
     stages = _stages(config, identity, continue_anyway)
-    check_training(config, model, survey, encoder, device, processes)
-    collection = fuse_demonstrations(survey, data, cache, progress=processes.leads)
-    usable, empty = without_empty_scenes(collection.demonstrations, model, data.skip_bad)
+    check_training(config, model, survey, encoder, device, processes, old_survey)
+    new = _usable(survey, data, model, cache, processes.leads)
+    old = None
+    if old_survey is not None:
+        old = _usable(old_survey, rehearsed_data(data, config.rehearsal), model, cache, processes.leads)
     fused = time.perf_counter()
-    tokens = encode_sentences(usable, model, cache, progress=processes.leads)
+    rehearsed = [] if old is None else old.demonstrations
+    tokens = encode_sentences([*new.demonstrations, *rehearsed], model, cache, progress=processes.leads)
     encoded = time.perf_counter()
     if processes.leads:
         processes.wait()
     return _Prepared(
-        demonstrations=usable,
-        skipped=(*collection.skipped, *empty),
-        fusion=collection.fusion,
-        world=collection.world,
+        demonstrations=new.demonstrations,
+        rehearsed=rehearsed,
+        skipped=new.skipped if old is None else (*new.skipped, *old.skipped),
+        fusion=new.fusion,
+        world=new.world if old is None else new.world | old.world,
         tokens=tokens,
         stages=stages,
         fusing=fused - started,
         encoding=encoded - fused,
     )
+
+
+def _usable(survey: Survey, data: DataConfig, model: MiniDiffuserConfig, cache: Path, progress: bool) -> Collection:
+    """The surveyed demonstrations that the network can be trained on, fused."""
+    collection = fuse_demonstrations(survey, data, cache, progress)
+    usable, empty = without_empty_scenes(collection.demonstrations, model, data.skip_bad)
+    return replace(collection, demonstrations=usable, skipped=(*collection.skipped, *empty))
+
+
+def _digests(survey: Survey) -> list[bytes]:
+    return [episode.digest for episode in survey.episodes]
 
 
 def _stages(config: TrainConfig, identity: Identity, continue_anyway: bool) -> tuple[Stage, ...]:
@@ -169,12 +228,13 @@ def _stages(config: TrainConfig, identity: Identity, continue_anyway: bool) -> t
 
 
 def model_configuration(config: TrainConfig) -> MiniDiffuserConfig:
-    """The network's configuration: the preset with the recipe's overrides.
+    """The configuration of a network with random weights: the preset with the recipe's overrides.
 
     Raises:
         SettingsError: if an override is no field of it or ill-typed.
     """
-    preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, config.model.preset)()
+    name = "small" if config.model.preset == "auto" else config.model.preset
+    preset: MiniDiffuserConfig = getattr(MiniDiffuserConfig, name)()
     if config.data.cell:
         cell = read_cell(config.data.cell)
         scene = replace(preset.scene, workspace=cell.workspace, table_height=cell.table.height)

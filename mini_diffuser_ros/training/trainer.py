@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from mini_diffuser_ros.geometry import evenly_spread
@@ -63,6 +63,8 @@ class Trainer:
         tokens: TokenStates,
         device: torch.device,
         processes: Processes | None = None,
+        rehearsed: Sequence[Frame] = (),
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Build the network, or restore it from the latest checkpoint.
 
@@ -74,6 +76,8 @@ class Trainer:
             tokens: token states of every sentence of both.
             device: where to train.
             processes: this process among those of the run; alone by default.
+            rehearsed: old frames, of which each step draws the recipe's share.
+            start: weights to begin with; random ones by default.
 
         Raises:
             TrainingCheckpointError: if the output directory's checkpoint is damaged or of another network.
@@ -85,9 +89,14 @@ class Trainer:
         self._device = device
         self._processes = processes or Processes()
         self._slots = self._processes.slots(config.batch.scenes)
-        self._samples = DrawnSamples(training, tokens, model_config, config.batch, config.augment, config.seed)
+        share = config.rehearsal.share
+        self._samples = DrawnSamples(
+            training, tokens, model_config, config.batch, config.augment, config.seed, rehearsed, share
+        )
         torch.manual_seed(config.seed)
         self._model = MiniDiffuser(model_config).to(device)
+        if start is not None:
+            self._model.load_state_dict(start)
         average = WeightAverage(self._model, config.ema)
         self._trainee = Trainee(self._model, average, make_optimizer(self._model, config.optim))
         self._store = CheckpointStore(Path(config.out), config.checkpoint.keep)

@@ -110,6 +110,33 @@ def test_weighted_tasks_are_drawn_more_often(demonstrations: list[Demonstration]
     assert 0.7 < np.mean(drawn) < 0.9
 
 
+@pytest.mark.parametrize("scenes", [10, 7, 3])
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9])
+def test_each_step_rehearses_its_share_and_the_kinds_of_frames_stay_as_they_are(
+    demonstrations: list[Demonstration], scenes: int, share: float
+) -> None:
+    old = [replace(d, task="old", sentences=("only this",)) for d in demonstrations[3:]]
+    tokens = tokens_of(demonstrations)
+    tokens["only this"] = torch.full((1, 8), -1.0)
+    frames = frames_of(demonstrations[:3])
+    batch = BatchConfig(scenes=scenes)
+    samples = DrawnSamples(frames, tokens, MODEL, batch, AugmentConfig(), 0, frames_of(old), share)
+    grasps = range(round(0.6 * scenes), round(0.7 * scenes))
+    for step in range(5):
+        drawn = [samples[step, slot] for slot in range(scenes)]
+        assert sum(bool(sample.tokens[0, 0] == -1.0) for sample in drawn) == round(share * scenes)
+        assert not any(drawn[slot].gripper_open for slot in grasps)
+
+
+def test_without_old_frames_the_draws_are_those_of_a_training_that_rehearses_nothing(
+    demonstrations: list[Demonstration],
+) -> None:
+    frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
+    samples = DrawnSamples(frames, tokens, MODEL, BatchConfig(scenes=10), AugmentConfig(), 0, [], 0.5)
+    for slot in range(10):
+        torch.testing.assert_close(samples[3, slot].target, draws(demonstrations)[3, slot].target, rtol=0, atol=0)
+
+
 def test_samples_that_a_turn_would_empty_are_left_as_recorded(demonstrations: list[Demonstration]) -> None:
     far = Cloud(np.array([[0.7, 0.35, 0.05]], np.float32), np.zeros((1, 3), np.uint8), "base")
     frames = [replace(frame, cloud=far) for frame in frames_of(demonstrations[:1])]
