@@ -110,6 +110,12 @@ ARGUMENTS = (
         choices=YES_OR_NO,
         description="Decide, plan and show, never move: the controllers get no goals.",
     ),
+    DeclareLaunchArgument(
+        "sensor",
+        default_value="",
+        description="Kind of the simulated cameras: perfect, or with the errors of a real one, as d435, or "
+        "'d435 scale=2'; empty: perfect.",
+    ),
     DeclareLaunchArgument("seed", default_value="0", description="Of the simulated layout and the policy's noise."),
     DeclareLaunchArgument("runs", default_value="runs", description="Folder for the run folders."),
     DeclareLaunchArgument(

@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.support.settings import bounded, check_fields, not_expected
+from mini_diffuser_ros.support.settings import bounded, check_fields, later, not_expected
 
 FloatArray = NDArray[np.floating]
 ByteArray = NDArray[np.uint8]
@@ -230,12 +230,15 @@ class Provenance:
         robots: names of robot descriptions.
         cells: digests of the cells, as ``cell_digest`` makes them.
         cameras: names.
+        sensors: kinds of simulated cameras with errors of their own, as ``simulation.sensor`` tells them; cameras of
+            real worlds, and exact ones, are none of them.
     """
 
     worlds: tuple[str, ...] = ()
     robots: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
+    sensors: tuple[str, ...] = later(())
 
     def __or__(self, other: Provenance) -> Provenance:
         """Of both together."""
@@ -250,7 +253,12 @@ class Provenance:
 
     def __str__(self) -> str:
         parts = [", ".join(self.worlds) or "not said"]
-        for what, names in (("robot", self.robots), ("digest", self.cells), ("cameras", self.cameras)):
+        for what, names in (
+            ("robot", self.robots),
+            ("digest", self.cells),
+            ("cameras", self.cameras),
+            ("sensors", self.sensors),
+        ):
             parts += [f"{what} {', '.join(names)}"] if names else []
         return "; ".join(parts)
 

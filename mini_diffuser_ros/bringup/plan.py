@@ -138,7 +138,7 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
         "guard_node": {},
     }
     if simulated:
-        overrides["sim_node"] = {"instruction": instruction, "seed": seed}
+        overrides["sim_node"] = {"instruction": instruction, "seed": seed, "sensor": _sensor(arguments["sensor"])}
     if arguments["camera_driver"] == "realsense":
         _check_serials(cameras, cell)
         overrides["realsense_node"] = dict(shown)
@@ -225,6 +225,8 @@ def _check_togetherness(arguments: Mapping[str, str], simulated: bool, instructi
     """Arguments that contradict each other."""
     if arguments["exit_on_done"] == "true" and not instruction:
         raise BringupError("exit_on_done:=true needs an instruction, e.g. instruction:='press the blue button'")
+    if arguments["sensor"] and not simulated:
+        raise BringupError("sensor is that of simulated cameras, robot:=sim: leave it out")
     if simulated and arguments["camera_driver"] != "none":
         raise BringupError("robot:=sim brings its own cameras: leave out camera_driver")
     if arguments["composed"] == "true" and arguments["respawn"] == "true" and instruction:
@@ -246,6 +248,18 @@ def _speed(text: str) -> float:
     if not 0.01 <= speed <= 1.0:
         raise BringupError(f"speed:={text} is no fraction of the profile's velocities, from 0.01 to 1")
     return speed
+
+
+def _sensor(text: str) -> str:
+    if not text:
+        return "perfect"
+    # Simulation takes time to import, which a launch without this argument need not wait for.
+    from mini_diffuser_ros.simulation.sensor import sensor_of
+
+    try:
+        return str(sensor_of(text))
+    except SettingsError as error:
+        raise BringupError(f"sensor:={text}: {error}") from error
 
 
 def _profile(text: str) -> str:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.commands.arguments import number_of, whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
 from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials, run_rlbench_trial
@@ -27,8 +28,8 @@ from mini_diffuser_ros.support.workers import map_in_workers
 
 WORLDS: Mapping[str, type[EvaluationProtocol]] = {"tabletop": TabletopProtocol, "rlbench": RlbenchProtocol}
 OWN_OPTIONS = {
-    "tabletop": ("renderer", "settle_time"),
-    "rlbench": ("demonstrations", "cameras", "image_size"),
+    "tabletop": ("renderer", "settle_time", "sensor"),
+    "rlbench": ("demonstrations", "image_size"),
 }
 LOOPS = {"deployed": LoopSettings(), "published": LoopSettings.published_rlbench()}
 """What ``--protocol`` names: the loop of policy_node, and RLBench's."""
@@ -37,6 +38,7 @@ LOOPS = {"deployed": LoopSettings(), "published": LoopSettings.published_rlbench
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
     options = _parser().parse_args(arguments)
+    options.sensor = sensor_of_arguments(options)
     protocol = _protocol(options)
     with output_file(options.json, "--json") as out:
         load_policy(options.checkpoint)
@@ -76,11 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--demonstrations", metavar="DIR", help="rlbench: stored test demonstrations to take layouts of"
     )
-    parser.add_argument("--cameras", help=f"rlbench: names separated by commas (default: {','.join(rlbench.cameras)})")
+    parser.add_argument(
+        "--cameras",
+        help=f"names separated by commas (default: tabletop {','.join(table.cameras)}, rlbench "
+        f"{','.join(rlbench.cameras)})",
+    )
     parser.add_argument(
         "--image-size", type=whole_number_from(16, 4096), help=f"rlbench: pixels (default: {rlbench.image_size})"
     )
     _add_loop(parser)
+    add_sensor_arguments(parser)
     return parser
 
 
@@ -108,7 +115,8 @@ def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
         for name in names:
             if world != options.world and getattr(options, name) is not None:
                 raise EvaluationError(f"--{name.replace('_', '-')} is an option of --world {world} alone")
-    names = ("episodes", "seed", "sentences", "tasks", "renderer", "demonstrations", "cameras", "image_size")
+    names = ("episodes", "seed", "sentences", "tasks", "renderer", "sensor")
+    names += ("demonstrations", "cameras", "image_size")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.tasks == "all":
         del given["tasks"]

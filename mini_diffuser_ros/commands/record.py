@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.commands.arguments import whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
 from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
 from mini_diffuser_ros.simulation.tasks import TASKS
 from mini_diffuser_ros.support.errors import UserError
@@ -100,11 +101,13 @@ def _settings(arguments: list[str]) -> RecordSettings:
         metavar="PIXELS",
         help="width and height of the images",
     )
+    add_sensor_arguments(parser)
     values = parser.parse_args(arguments)
+    sensor = sensor_of_arguments(values) or "perfect"
     tasks = tuple(TASKS) if values.tasks == ["all"] else tuple(dict.fromkeys(values.tasks))
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
         raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
     return RecordSettings(
-        values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size
+        values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size, sensor
     )

@@ -13,8 +13,12 @@ from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
 from mini_diffuser_ros.evaluation.tabletop_cell import TabletopCell
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
-from mini_diffuser_ros.simulation import TASKS, TabletopWorld
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.simulation import TASKS, SimulationError, TabletopWorld
+from mini_diffuser_ros.simulation.cameras import cameras_named, tabletop_cameras
+from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
+from mini_diffuser_ros.support.settings import SettingsError
 
 Templates = Mapping[str, tuple[str, ...]]
 
@@ -26,12 +30,24 @@ class TabletopProtocol(EvaluationProtocol):
     Attributes:
         sentences: ``held-out`` (templates never used in training), ``training``, or the name of a YAML file.
         renderer: ``rays`` or ``egl``.
+        sensor: what kind of cameras they are, a line as ``simulation.sensor.sensor_of`` reads it.
+        cameras: names of those that there are.
     """
 
     world: str = "tabletop"
     tasks: tuple[str, ...] = tuple(TASKS)
     sentences: str = "held-out"
     renderer: str = "rays"
+    sensor: str = "perfect"
+    cameras: tuple[str, ...] = tuple(mount.name for mount in tabletop_cameras(load_robot("panda")))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sensor_of(self.sensor)
+        try:
+            cameras_named(self.cameras, tabletop_cameras(load_robot("panda")))
+        except SimulationError as error:
+            raise SettingsError("cameras", f"is {','.join(self.cameras)!r}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -68,11 +84,12 @@ def tabletop_trials(checkpoint: str, protocol: TabletopProtocol) -> list[Tableto
 
 def run_tabletop_trial(trial: TabletopTrial) -> EpisodeResult:
     """Run one, with what this process keeps for all of its episodes."""
-    policy, cell = _bench(trial.checkpoint, trial.protocol.renderer)
+    protocol = trial.protocol
+    policy, cell = _bench(trial.checkpoint, protocol.renderer, protocol.sensor, protocol.cameras)
     goal = cell.world.reset(trial.task, trial.seed)
     sentence = fill(trial.template, goal.slots)
     course = ExpertCourse.of(cell.world, goal)
-    return roll_out(cell, policy, trial.task, sentence, trial.seed, trial.protocol.loop, course.judge)
+    return roll_out(cell, policy, trial.task, sentence, trial.seed, protocol.loop, course.judge)
 
 
 def _templates(protocol: TabletopProtocol) -> Templates:
@@ -101,8 +118,9 @@ def _trials(checkpoint: str, protocol: TabletopProtocol, templates: Templates) -
 
 
 @cache
-def _bench(checkpoint: str, renderer: str) -> tuple[Policy, TabletopCell]:
+def _bench(checkpoint: str, renderer: str, sensor: str, cameras: tuple[str, ...]) -> tuple[Policy, TabletopCell]:
     """What a worker process needs for every episode, made once."""
     tune_cpu(threads=1)
     policy = load_policy(checkpoint)
-    return policy, TabletopCell(TabletopWorld(renderer=renderer), policy.fusion or FusionConfig())
+    world = TabletopWorld(renderer, sensor=sensor_of(sensor), cameras=cameras)
+    return policy, TabletopCell(world, policy.fusion or FusionConfig())

@@ -39,6 +39,7 @@ from mini_diffuser_ros.simulation.realtime.sim_health import SimHealth
 from mini_diffuser_ros.simulation.realtime.table import Table
 from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 from mini_diffuser_ros.simulation.rendering import make_renderer
+from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.support.errors import UserError
 
 CLOSING_TIMEOUT = 2.5  # seconds for whoever moves the arm to bring it to rest
@@ -68,6 +69,9 @@ class SimNode(ManagedNode):
         renderer = parameters.text("renderer", "rays", "rays (no graphics library needed) or egl")
         size = parameters.integer("image_size", 256, "width and height of the camera images, pixels", 16, 2048)
         self._speed = parameters.number("real_time_factor", 1.0, "simulated seconds per second", 0.05, 20.0)
+        sensor = parameters.text(
+            "sensor", "perfect", "kind of cameras: perfect, or with a camera's errors, e.g. d435, or d435 scale=2"
+        )
         rate = parameters.number("joint_rate", 50.0, "joint states and TF per second", 10.0, 500.0)
         camera_rate = parameters.number("camera_rate", 5.0, "images of each camera per second", 0.1, 60.0)
         arm_action = parameters.text(
@@ -77,13 +81,15 @@ class SimNode(ManagedNode):
             "gripper_action", "panda_gripper/gripper_action", "GripperCommand action to serve"
         )
 
-        world = TabletopWorld(renderer=renderer, image_size=(size, size))
+        world = TabletopWorld(renderer, (size, size), sensor=sensor_of(sensor, "parameters"))
+        self._world = world
         self._cameras = world.cameras
         self._driver = WorldDriver(world)
         self._table = Table(world, task, seed)
         self._renderer = make_renderer(renderer)
         self._image_size = (size, size)
         self._noise = SensorNoise(seed)
+        self._static_tf = StaticTransformBroadcaster(self)
         self._arm = ArmActionServer(self, arm_action, self._driver)
         self._gripper = GripperActionServer(self, gripper_action, self._driver)
         self._moved = -float("inf")  # steady seconds, when the arm was last led
@@ -105,8 +111,6 @@ class SimNode(ManagedNode):
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
         self._tf = TransformBroadcaster(self)
-        self._static_tf = StaticTransformBroadcaster(self)
-        self._static_tf.sendTransform(self._fixed_frames())
         self._outputs = {camera.name: CameraOutput(self, camera) for camera in self._cameras}
 
         self.create_service(ResetWorld, "sim/reset", self._on_reset, callback_group=MutuallyExclusiveCallbackGroup())
@@ -182,6 +186,8 @@ class SimNode(ManagedNode):
         message, laid_anew = self._driver.change(change)
         if laid_anew:
             self._end_goals()
+            # With the table the errors of the cameras' calibrations are drawn anew.
+            self._static_tf.sendTransform(self._fixed_frames())
         self.get_logger().info(message)
         return message
 
@@ -227,7 +233,8 @@ class SimNode(ManagedNode):
             self._success.publish(Bool(data=succeeded))
 
     def _fixed_frames(self) -> list[TransformStamped]:
-        """Frames that never move in their parents: fixed joints and cameras."""
+        """Frames that never move in their parents: fixed joints and cameras, these where they are taken to be."""
+        sensors = self._driver.read(lambda: self._world.sensors)
         stamp = self.get_clock().now().to_msg()
         joints = [
             _transform(stamp, joint.parent, joint.child, joint.parent_from_joint)
@@ -235,7 +242,12 @@ class SimNode(ManagedNode):
             if joint.kind == "fixed"
         ]
         cameras = [
-            _transform(stamp, camera.parent, optical_frame(camera), camera.parent_from_camera)
+            _transform(
+                stamp,
+                camera.parent,
+                optical_frame(camera),
+                camera.parent_from_camera @ sensors.pose_error(camera.name),
+            )
             for camera in self._cameras
         ]
         return joints + cameras
@@ -247,8 +259,13 @@ class SimNode(ManagedNode):
         stamp = self.get_clock().now().to_msg()
         began = time.monotonic()
         model, data = self._driver.copy_scene()
+        sensors = self._driver.read(lambda: self._world.sensors)
         for camera in self._cameras:
-            color, depth = self._noise.add(*self._renderer.render(model, data, camera.name, *self._image_size))
+            if camera.name in sensors.missing:
+                continue
+            color, depth = self._renderer.render(model, data, camera.name, *self._image_size)
+            color, depth = sensors.pictures(camera.name, color, depth, camera.intrinsics(*self._image_size))
+            color, depth = self._noise.add(color, depth)
             self._outputs[camera.name].publish(stamp, color, depth)
         self._health.rendered(time.monotonic() - began)
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import inverse_transform, transform_points
 from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.simulation.errors import SimulationError
+from mini_diffuser_ros.support.settings import unknown_name
 
 Array = NDArray[np.float64]
 
@@ -53,6 +55,22 @@ def tabletop_cameras(robot: RobotDescription) -> tuple[CameraMount, ...]:
         _fixed_camera("left_shoulder", robot.base_frame, *_LEFT_SHOULDER),
         CameraMount("wrist", robot.hand_frame, look_at(*_WRIST, up=(1.0, 0.0, 0.0)), _WRIST_FOVY),
     )
+
+
+def cameras_named(names: Sequence[str] | None, mounts: Sequence[CameraMount]) -> tuple[CameraMount, ...]:
+    """Those of the mounts that are named, in their own order; all for None.
+
+    Raises:
+        SimulationError: there is no camera of a name, or none is named.
+    """
+    known = [mount.name for mount in mounts]
+    chosen = known if names is None else list(names)
+    for name in chosen:
+        if name not in known:
+            raise SimulationError(unknown_name(name, known, "camera"))
+    if not chosen:
+        raise SimulationError(f"all cameras are left out, expected at least one of {', '.join(known)}")
+    return tuple(mount for mount in mounts if mount.name in chosen)
 
 
 def look_at(position: Sequence[float], target: Sequence[float], up: Sequence[float] = (0, 0, 1)) -> Array:

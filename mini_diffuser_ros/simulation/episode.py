@@ -58,7 +58,8 @@ def demonstrate(world: TabletopWorld, planner: Planner, task: str, seed: int) ->
     keyframes += run_expert(world, planner)
     if not world.success():
         raise DemonstrationFailed(f"{task}, seed {seed}: the goal {dict(goal.slots)} was not reached")
-    source, made_in = f"tabletop seed {seed}", Provenance((TABLE,))
+    seen_by = () if world.sensor.exact else (str(world.sensor),)
+    source, made_in = f"tabletop seed {seed}", Provenance((TABLE,), sensors=seen_by)
     return Episode(task, goal.variation, goal.sentences, tuple(keyframes), source, made_in)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from mini_diffuser_ros.data import EpisodeStore
+from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.records import Episode, Keyframe
 from mini_diffuser_ros.simulation.episode import demonstrate
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed
+from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.simulation.world import TabletopWorld
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers
@@ -36,6 +37,7 @@ class RecordSettings:
         workers: processes.
         renderer: of the cameras' images, see :class:`TabletopWorld`.
         image_size: height and width of the images, pixels.
+        sensor: what kind of cameras they are, a line as :func:`sensor_of` reads it.
     """
 
     out: Path
@@ -45,6 +47,7 @@ class RecordSettings:
     workers: int = 2
     renderer: str = "rays"
     image_size: int = 256
+    sensor: str = "perfect"
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Recorder:
 
     Raises:
         DataError: if the directory cannot be made.
+        RecordingError: if episodes that are there were seen by another sensor.
 
     Attributes:
         plans: progress by task.
@@ -127,6 +131,7 @@ class Recorder:
     def __init__(self, settings: RecordSettings) -> None:
         store = EpisodeStore(settings.out, ROBOT)
         self._settings = settings
+        _refuse_other_sensor(store, settings)
         wanted = range(settings.seed, settings.seed + settings.episodes)
         self.plans = {task: SeedPlan(settings.episodes, settings.seed, store.seeds(task)) for task in settings.tasks}
         self.already = sum(len(plan.present.intersection(wanted)) for plan in self.plans.values())
@@ -165,6 +170,20 @@ class Recorder:
         return None
 
 
+def _refuse_other_sensor(store: EpisodeStore, settings: RecordSettings) -> None:
+    """Going on with other cameras would make one data set of two: one episode of each task tells which there were."""
+    sensor = sensor_of(settings.sensor)
+    wanted = () if sensor.exact else (str(sensor),)
+    for task in settings.tasks:
+        for seed in sorted(store.seeds(task))[:1]:
+            there = open_episodes(store.file_of(task, seed))[0].provenance.sensors
+            if there != wanted:
+                was, asked = (" ".join(sensors) or "perfect" for sensors in (there, wanted))
+                raise RecordingError(
+                    f"{settings.out} was recorded with --sensor {was}, not {asked}; choose another --out"
+                )
+
+
 @dataclass(frozen=True)
 class _Job:
     """One demonstration to be made."""
@@ -187,7 +206,8 @@ def _demonstrate(job: _Job) -> Outcome:
 @cache
 def _bench(settings: RecordSettings) -> tuple[TabletopWorld, MotionPlanner, EpisodeStore]:
     """What a process needs for all of its demonstrations, made once."""
-    world = TabletopWorld(settings.renderer, (settings.image_size, settings.image_size))
+    size = (settings.image_size, settings.image_size)
+    world = TabletopWorld(settings.renderer, size, sensor=sensor_of(settings.sensor))
     return world, MotionPlanner(world.robot, MotionConfig()), EpisodeStore(settings.out, ROBOT)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.records import CameraView, JointTrajectory
 from mini_diffuser_ros.robots import load_robot, robot_mjcf
-from mini_diffuser_ros.simulation.cameras import CameraMount, tabletop_cameras
+from mini_diffuser_ros.simulation.cameras import CameraMount, cameras_named, tabletop_cameras
 from mini_diffuser_ros.simulation.errors import SimulationError
 from mini_diffuser_ros.simulation.rendering import make_renderer
 from mini_diffuser_ros.simulation.scene import compile_scene
+from mini_diffuser_ros.simulation.sensor import PERFECT, SensorModel, Sensors
 from mini_diffuser_ros.simulation.start_pose import draw_start
 from mini_diffuser_ros.simulation.task import Goal, Slots, Task
 from mini_diffuser_ros.simulation.tasks import TASKS, task_named
@@ -57,9 +58,16 @@ class TabletopWorld:
         renderer: ``rays`` (needs nothing but MuJoCo) or ``egl`` (faster, needs libegl1 and libgl1).
         image_size: height and width of the camera images, pixels.
         tasks: what can be laid out, by name.
+        sensor: what kind of cameras they are; by default pictures are as they are rendered.
+        cameras: names of those that there are; all by default.
 
     Raises:
-        SimulationError: if the renderer is unknown or cannot start here.
+        SimulationError: if the renderer is unknown or cannot start here, or there is no camera of a name.
+
+    Attributes:
+        sensor: as given.
+        cameras: where they are mounted; as calibrated they may be elsewhere, see ``sensors``.
+        sensors: the cameras of this episode: which of them are missing, and how far off their calibrations are.
     """
 
     def __init__(
@@ -67,10 +75,14 @@ class TabletopWorld:
         renderer: str = "rays",
         image_size: tuple[int, int] = (256, 256),
         tasks: Mapping[str, Task] = TASKS,
+        sensor: SensorModel = PERFECT,
+        cameras: Sequence[str] | None = None,
     ) -> None:
         self.tasks = tasks
         self.robot = load_robot("panda")
-        self.cameras = tabletop_cameras(self.robot)
+        self.cameras = cameras_named(cameras, tabletop_cameras(self.robot))
+        self.sensor = sensor
+        self.sensors = self._draw_sensors(np.random.default_rng(0))
         self._image_size = image_size
         self._renderer = make_renderer(renderer)
         self._robot_document = robot_mjcf(self.robot)
@@ -101,6 +113,7 @@ class TabletopWorld:
         bodies = laid.layout(rng, goal.slots)
         model = compile_scene(self._robot_document, self.cameras, bodies)
         self._elapsed = self.time
+        self.sensors = self._draw_sensors(laid.generator(seed, "sensor"))
         self._load(model, draw_start(rng, self.robot, model), closed=bool(rng.random() < _STARTS_CLOSED))
         self.step(_SETTLE_OBJECTS_S)
         self._pursue(goal)
@@ -142,8 +155,8 @@ class TabletopWorld:
         return self._elapsed + float(self.data.time)
 
     def views(self) -> tuple[CameraView, ...]:
-        """RGB-D images of all cameras now; depth is planar, metres, 0 where nothing is seen."""
-        return tuple(self.view(camera.name) for camera in self.cameras)
+        """RGB-D images of all cameras that give any now; depth is planar, metres, 0 where nothing is seen."""
+        return tuple(self.view(camera.name) for camera in self.cameras if camera.name not in self.sensors.missing)
 
     def view(self, name: str) -> CameraView:
         """RGB-D image of one camera.
@@ -156,7 +169,7 @@ class TabletopWorld:
         mujoco.mj_camlight(self.model, self.data)
         height, width = self._image_size
         color, depth = self._renderer.render(self.model, self.data, name, height, width)
-        return CameraView(
+        rendered = CameraView(
             name=name,
             color=color,
             depth=depth,
@@ -164,6 +177,7 @@ class TabletopWorld:
             base_from_camera=self.body_pose(mount.parent) @ mount.parent_from_camera,
             stamp=self.time,
         )
+        return self.sensors.measured(rendered)
 
     def joint_positions(self) -> dict[str, float]:
         """Name to position of the seven arm joints (radians) and the two finger joints (metres)."""
@@ -289,6 +303,9 @@ class TabletopWorld:
     def close(self) -> None:
         """Gives the renderer's resources back."""
         self._renderer.close()
+
+    def _draw_sensors(self, random: np.random.Generator) -> Sensors:
+        return Sensors(self.sensor, [camera.name for camera in self.cameras], random)
 
     def _load(self, model: mujoco.MjModel, arm: Array, closed: bool) -> None:
         """Makes ``model`` the present one, with the arm at rest at ``arm``."""

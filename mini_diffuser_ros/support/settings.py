@@ -67,6 +67,16 @@ def bounded(default: Number, low: Number, high: Number) -> Number:
     return field(default=default, metadata={"bounds": (low, high)})
 
 
+def later(before: T) -> T:
+    """A field that was added after files with its dataclass had been written: in those it was, in effect, ``before``.
+
+    A complete mapping may lack it, and :func:`to_mapping` leaves it out while it is so: what is written, and digests of
+    it, stay the same until the field says something new.
+    """
+    value: T = field(default=before, metadata={"later": True})
+    return value
+
+
 def check_fields(settings: Any) -> None:
     """To be called in ``__post_init__`` of a settings dataclass: every value against its annotation and bounds.
 
@@ -109,7 +119,7 @@ def from_mapping(cls: type[T], values: object, source: str, prefix: str = "", *,
         arguments[key] = _convert(hints[key], value, source, name, complete=complete)
     for entry in entries:
         required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-        if entry.name not in arguments and (complete or required):
+        if entry.name not in arguments and (required or (complete and "later" not in entry.metadata)):
             raise SettingsError(f"{prefix}.{entry.name}" if prefix else entry.name, "is missing", source)
     try:
         return cls(**arguments)
@@ -122,7 +132,12 @@ def from_mapping(cls: type[T], values: object, source: str, prefix: str = "", *,
 
 def to_mapping(settings: Any) -> dict[str, Any]:
     """The plain mapping (dicts, lists, numbers, strings) of a dataclass tree; :func:`from_mapping` reads it back."""
-    return {entry.name: _plain(getattr(settings, entry.name)) for entry in dataclasses.fields(settings) if entry.init}
+    values = {entry: getattr(settings, entry.name) for entry in dataclasses.fields(settings) if entry.init}
+    return {
+        entry.name: _plain(value)
+        for entry, value in values.items()
+        if "later" not in entry.metadata or value != entry.default
+    }
 
 
 def read_settings(cls: type[T], path: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> T:

@@ -40,6 +40,7 @@ DEFAULTS = {
     "exit_on_done": "false",
     "confirm": "false",
     "dry_run": "false",
+    "sensor": "",
     "seed": "0",
     "record": "false",
     "composed": "false",
@@ -204,6 +205,12 @@ def test_nothing_is_made_for_a_launch_that_is_refused(arguments: dict[str, str],
     assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]
 
 
+def test_the_simulated_cameras_can_have_errors(arguments: dict[str, str]) -> None:
+    for line, meant in (("", "perfect"), ("d435 scale=2", "d435 scale=2.0")):
+        plan = plan_bringup({**arguments, "sensor": line}, SESSION, SHIPPED)
+        assert plan.overrides["sim_node"]["sensor"] == meant
+
+
 def test_the_simulation_has_these_cameras() -> None:
     assert tuple(camera.name for camera in tabletop_cameras(load_robot("panda"))) == SIMULATED_CAMERAS
 
@@ -221,6 +228,9 @@ CONSENTING = {"allow_simulated_policy": "true"}
         ({"cameras": "front,left-shoulder"}, "cameras:=front,left-shoulder: 'left-shoulder' cannot be part"),
         ({"seed": "x"}, "seed 'x' is no whole number"),
         ({"seed": str(2**31)}, "is no whole number"),
+        ({"sensor": "d345"}, "sensor:=d345: sensor is 'd345': unknown sensor 'd345'; did you mean 'd435'?"),
+        ({"sensor": "d435 scale=-1"}, "sensor.scale is -1"),
+        ({"sensor": "d435", "robot": "fr3", **CONSENTING}, "that of simulated cameras"),
         ({"params": "/nowhere.yaml"}, "params:=/nowhere.yaml is no file"),
         ({"record": "true", "recordings": "/dev/null/x"}, "recordings:=/dev/null/x cannot be written into"),
         ({"instruction": "wave", "runs": "/dev/null/x"}, "runs:=/dev/null/x cannot be written"),

@@ -13,6 +13,7 @@ from mini_diffuser_ros.support.settings import (
     bounded,
     check_fields,
     from_mapping,
+    later,
     leaves,
     read_settings,
     to_mapping,
@@ -103,6 +104,22 @@ def test_leaves_tell_what_a_parameter_needs() -> None:
     assert told["planner.names"].description == "of its joints, from the base outwards."
     assert told["planner.box.upper"].description == "(3,) metres, its corners."
     assert told["planner.box.lower"].default == (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A dataclass that files had been written of before it had its second field."""
+
+    old: int = 0
+    new: tuple[str, ...] = later(())
+
+
+def test_a_complete_mapping_may_lack_what_was_added_later() -> None:
+    assert from_mapping(Grown, {"old": 1}, "config.json", complete=True) == Grown(1)
+    assert to_mapping(Grown(1)) == {"old": 1}
+    assert to_mapping(Grown(1, ("a",))) == {"old": 1, "new": ["a"]}
+    with pytest.raises(SettingsError, match="old is missing"):
+        from_mapping(Grown, {"new": ["a"]}, "config.json", complete=True)
 
 
 @pytest.mark.parametrize("left_out", ["speed", "box", "note"])

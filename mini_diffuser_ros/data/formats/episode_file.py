@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -47,6 +47,7 @@ from mini_diffuser_ros.records import (
     Provenance,
 )
 from mini_diffuser_ros.robots import load_robot, robot_of_data
+from mini_diffuser_ros.support.settings import to_mapping
 
 FORMAT = "mini_diffuser_ros episode"
 IMAGES, CLOUDS, BENT_IMAGES = 1, 2, 3
@@ -202,7 +203,9 @@ def _read_provenance(fields: Fields) -> Provenance:
     """What an index says of its world; earlier ones say it by their source alone, if at all."""
     if fields.has("world"):
         said = fields.child("world")
-        return Provenance(said.names("worlds"), said.names("robots"), said.names("cells"), said.names("cameras"))
+        sensors = said.names("sensors") if said.has("sensors") else ()
+        worlds, robots, cells, cameras = map(said.names, ("worlds", "robots", "cells", "cameras"))
+        return Provenance(worlds, robots, cells, cameras, sensors)
     world = TABLE if SIMULATED_SOURCE.fullmatch(fields.text("source")) else UNKNOWN
     robot = fields.optional_text("robot") if fields.has("robot") else None
     return Provenance((world,), (Path(robot).name,) if robot else ())
@@ -359,7 +362,7 @@ def _write_index(
         "variation": int(episode.variation),
         "sentences": list(episode.sentences),
         "source": episode.source,
-        "world": asdict(episode.provenance),
+        "world": to_mapping(episode.provenance),
         **common,
         "keyframes": keyframes,
     }
