@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mini_diffuser_ros.commands.arguments import MOST, number_between, whole_number_from
@@ -13,7 +15,7 @@ from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge, read_knowledge, write_knowledge
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
-from mini_diffuser_ros.support.settings import unknown_name
+from mini_diffuser_ros.support.settings import SettingsError, from_mapping, read_yaml, unknown_name
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.dataset import split
 from mini_diffuser_ros.training.demonstrations import fuse_demonstrations, survey_demonstrations
@@ -47,7 +49,8 @@ def main(arguments: list[str]) -> int:
         return Demonstrations(*split(usable, values.validation_share, values.seed))
 
     tune_cpu(values.threads)
-    write_knowledge(learn(Lesson(policy, load, values.seed), names, known), folder)
+    further = _further(values.sentences, tuple(policy.tasks))
+    write_knowledge(learn(Lesson(policy, load, values.seed, further), names, known), folder)
     sys.stdout.write("\n".join(knowledge_lines(read_checkpoint(folder), str(folder))) + "\n")
     return 0
 
@@ -62,6 +65,12 @@ def _parser() -> CommandParser:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="policy directory; it gets the knowledge")
     parser.add_argument("--data", required=True, metavar="RECORDINGS", help="demonstrations that it was trained on")
     parser.add_argument("--parts", default="", help=f"which of {', '.join(LEARNERS)} (default: all)")
+    parser.add_argument(
+        "--sentences",
+        default="",
+        metavar="FILE",
+        help="YAML, a task to a list of more sentences that mean it and that the policy understands",
+    )
     parser.add_argument("--seed", type=whole_number_from(0), default=0, help="of the split and of all that is drawn")
     parser.add_argument(
         "--validation-share",
@@ -83,6 +92,28 @@ def _chosen(parts: str) -> list[str]:
         if name not in LEARNERS:
             raise UserError(f"--parts: {unknown_name(name, tuple(LEARNERS), 'part')}")
     return names
+
+
+def _further(file: str, tasks: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Task to more sentences, from a file; none without one.
+
+    Raises:
+        SettingsError: it is no such file, or of a task that the policy was not taught.
+    """
+    if not file:
+        return {}
+    found = from_mapping(_FurtherSentences, {"tasks": read_yaml(file)}, file).tasks
+    for task in found:
+        if task not in tasks:
+            raise SettingsError(task, f"is unknown: {unknown_name(task, tasks, 'task')}", file)
+    return found
+
+
+@dataclass(frozen=True)
+class _FurtherSentences:
+    """What a file of sentences holds."""
+
+    tasks: dict[str, tuple[str, ...]]
 
 
 def _known(folder: Path) -> Knowledge:

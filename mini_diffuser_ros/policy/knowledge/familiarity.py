@@ -15,11 +15,9 @@ from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
 from mini_diffuser_ros.policy.knowledge.judge import Judge
 from mini_diffuser_ros.policy.knowledge.part import Part
 from mini_diffuser_ros.policy.knowledge.words import token_levels
-from mini_diffuser_ros.sentences import tokenizer
+from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
+from mini_diffuser_ros.sentences import MAX_TOKENS, tokenizer
 from mini_diffuser_ros.support.settings import check_fields, from_mapping
-
-ENCODER = "minilm"
-"""The sentence encoder whose token states are judged, whichever the policy itself reads."""
 
 SENTENCE = "sentence"
 """Name of the threshold."""
@@ -114,7 +112,7 @@ class Familiarity(Part):
 
         Args:
             sentence: as somebody said it.
-            encoder: that of :data:`ENCODER`.
+            encoder: as :func:`familiarity_encoder` gives it.
 
         Raises:
             TextError: the sentence is empty or too long for the encoder.
@@ -181,3 +179,12 @@ def pooled(states: Tensor) -> Tensor:
     """(D,) the mean of a sentence's token states (L, D), of length 1."""
     mean = states.float().mean(0)
     return mean / mean.norm().clamp_min(1e-9)
+
+
+def familiarity_encoder(text: object) -> SentenceEncoder:
+    """The encoder that familiarity reads with: the policy's own where it is the same, else another.
+
+    Raises:
+        TextError: its weights are not installed.
+    """
+    return text if isinstance(text, MiniLMEncoder) else MiniLMEncoder(MAX_TOKENS)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.training.knowledge.familiarity import learn_familiarity
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 
 log = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 Learner = Callable[[Lesson], Part]
 """Learns one part, with its thresholds set on what was held out."""
 
-LEARNERS: Mapping[str, Learner] = {}
+LEARNERS: Mapping[str, Learner] = {"familiarity": learn_familiarity}
 """What learns each part, by its name."""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,12 +34,14 @@ class Lesson:
         policy: whose knowledge it is.
         load: gives the demonstrations; called when a part first asks for them, as fusing them takes minutes.
         seed: of everything that is drawn.
+        further: task to more sentences that mean it, which the policy understands though no demonstration has them.
         progress: shows bars.
     """
 
     policy: Policy
     load: Callable[[], Demonstrations]
     seed: int = 0
+    further: Mapping[str, Sequence[str]] = field(default_factory=dict)
     progress: bool = True
 
     @cached_property

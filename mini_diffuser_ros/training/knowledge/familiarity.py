@@ -1,0 +1,267 @@
+"""Learning which sentences mean a taught task, from the tasks' own sentences and from what everybody else says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mini_diffuser_ros.policy.encoding import SentenceEncoder
+from mini_diffuser_ros.policy.errors import TextError
+from mini_diffuser_ros.policy.knowledge.facts import Threshold
+from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity, FamiliaritySettings, familiarity_encoder, pooled
+from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.words import token_levels, words_of
+from mini_diffuser_ros.sentences import refusal, tokenizer
+from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, TaughtTask, taught_task
+from mini_diffuser_ros.training.knowledge.lesson import Lesson
+from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
+
+REFUSED = 0.01
+"""Share of the good sentences held out that the threshold refuses."""
+
+HELD_OUT = 8
+"""One of so many templates and wordings is held out, the words of a sentence with them."""
+
+_GOOD, _FOILS = 9000, 13000  # sentences to learn from
+_GOOD_CASES, _FOIL_CASES = 2, 1000  # sentences of each template held out; of wordings held out
+_JUDGES, _CHANNELS = 3, 96
+_EPOCHS, _BATCH, _RATE, _NOISE, _HIDDEN, _SMOOTH = 6, 64, 1e-3, 0.05, 0.05, 0.01
+_EXAMPLES = 40  # of a task, for refusals
+_FILLER = 1000  # templates that a word that fills a slot counts as
+_WEIGHTS = {
+    "talk": 7,
+    "other task": 6,
+    "other language": 5,
+    "other object": 14,
+    "other kind": 6,
+    "other verb": 6,
+    "other act": 17,
+    "negation": 14,
+    "question": 13,
+    "statement": 7,
+    "mixed tasks": 5,
+    "fragment": 1,
+    "salad": 5,
+}
+"""How often a foil of a family is drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadSentence:
+    """A sentence as judges read it.
+
+    Attributes:
+        states: (L, D) float16.
+        levels: (L,) int64.
+    """
+
+    states: Tensor
+    levels: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Sentences to learn familiarity from, each with the template that it was made of, empty for foils."""
+
+    good: tuple[tuple[str, str], ...]
+    foils: tuple[str, ...]
+    good_cases: tuple[str, ...]
+    foil_cases: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+def learn_familiarity(lesson: Lesson) -> Familiarity:
+    """Familiarity with the sentences of the policy's tasks.
+
+    Raises:
+        TextError: the sentence encoder is not installed, or no taught sentence can be read.
+    """
+    corpus = make_corpus(lesson.policy.tasks, lesson.further, Random(lesson.seed))
+    encoder = familiarity_encoder(lesson.policy.text)
+    read = read_corpus(corpus, encoder, lesson)
+    judges = [_learned_judge(read, lesson, number) for number in range(_JUDGES)]
+    examples, states = _examples(lesson.policy.tasks, encoder)
+    settings = FamiliaritySettings(_JUDGES, _CHANNELS, dict(corpus.counts), examples)
+    return _with_threshold(judges, states, settings, corpus, encoder)
+
+
+def make_corpus(tasks: Mapping[str, Sequence[str]], further: Mapping[str, Sequence[str]], random: Random) -> Corpus:
+    """Sentences that mean the tasks, and foils; some templates and wordings of each kind held out.
+
+    Args:
+        tasks: task to its taught sentences.
+        further: task to more sentences that mean it.
+        random: the source of all that is drawn.
+    """
+    whole = [taught_task(sentences, further.get(task, ())) for task, sentences in tasks.items()]
+    known, kept = zip(*(_divided(task, random) for task in whole), strict=True)
+    everything = {template for task in whole for template in task.templates}
+    seen, unseen = _divided_wordings(read_wordings())
+    maker = SentenceMaker(known, seen, random, everything)
+    share = _GOOD // len(known)
+    good = [
+        (maker.taught(task, template), template)
+        for task in known
+        for template in random.choices(task.templates, k=share)
+    ]
+    cases = SentenceMaker(whole, unseen, random, everything)
+    good_cases = [
+        cases.taught(task, template)
+        for task, templates in zip(whole, kept, strict=True)
+        for template in templates
+        for _ in range(_GOOD_CASES)
+    ]
+    return Corpus(
+        tuple(dict.fromkeys(pair for pair in good if not refusal(pair[0]))),
+        _foils(maker, _FOILS, random),
+        tuple(dict.fromkeys(sentence for sentence in good_cases if not refusal(sentence))),
+        _foils(cases, _FOIL_CASES, random),
+        _counts(known),
+    )
+
+
+def read_corpus(corpus: Corpus, encoder: SentenceEncoder, lesson: Lesson) -> tuple[list[ReadSentence], Tensor]:
+    """What is learned from: read sentences, and 1 for good ones, 0 for foils.
+
+    A word of a good sentence is only as well known as other templates make it: so judges learn what to think of a
+    paraphrase with words of its own.
+    """
+    sentences = [*(sentence for sentence, _ in corpus.good), *corpus.foils]
+    states = {}
+    with lesson.bar(len(sentences), "reading sentences") as bar:
+        for sentence, state in encoder.many(list(dict.fromkeys(sentences))):
+            states[sentence] = state.half()
+            bar.update()
+    known = tokenizer()
+    assert known is not None  # the encoder has it
+    read = []
+    for sentence, template in (*corpus.good, *((foil, "") for foil in corpus.foils)):
+        counts = Counter(corpus.counts)
+        counts.subtract(set(words_of(template)))
+        levels = token_levels(" ".join(sentence.split()), known, counts)
+        read.append(ReadSentence(states[sentence], torch.tensor(levels)))
+    return read, torch.tensor([1.0] * len(corpus.good) + [0.0] * len(corpus.foils))
+
+
+def _divided(task: TaughtTask, random: Random) -> tuple[TaughtTask, tuple[str, ...]]:
+    """The task without some of its templates, and those; none where there are few."""
+    templates = list(task.templates)
+    random.shuffle(templates)
+    kept = set(templates[: len(templates) // HELD_OUT])
+    known = replace(
+        task,
+        templates=tuple(template for template in task.templates if template not in kept),
+        commands=tuple(template for template in task.commands if template not in kept),
+    )
+    return known, tuple(sorted(kept))
+
+
+def _divided_wordings(wordings: Wordings) -> tuple[Wordings, Wordings]:
+    """Wordings without some of each list, and those."""
+    lists = {entry.name: getattr(wordings, entry.name) for entry in fields(Wordings)}
+    unseen = {name: lines[::HELD_OUT] for name, lines in lists.items()}
+    seen = {name: tuple(line for line in lines if line not in set(unseen[name])) for name, lines in lists.items()}
+    return Wordings(**seen), Wordings(**unseen)
+
+
+def _foils(maker: SentenceMaker, count: int, random: Random) -> tuple[str, ...]:
+    makes = maker.foils()
+    found: dict[str, None] = {}
+    for family in random.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count):
+        sentence = maker.foil(makes[family])
+        if sentence and not refusal(sentence):
+            found[sentence] = None
+    return tuple(found)
+
+
+def _counts(tasks: Sequence[TaughtTask]) -> dict[str, int]:
+    """Word to the number of templates that hold it."""
+    counts: Counter[str] = Counter()
+    for task in tasks:
+        for template in task.templates:
+            counts.update({word for word in words_of(template) if not word.isdigit()})
+        counts.update(
+            dict.fromkeys((w for fillers in task.slots.classes for one in fillers for w in words_of(one)), _FILLER)
+        )
+    return dict(sorted(counts.items()))
+
+
+def _learned_judge(read: tuple[list[ReadSentence], Tensor], lesson: Lesson, number: int) -> Judge:
+    sentences, wanted = read
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lesson.seed + number)
+        judge = Judge(sentences[0].states.shape[1], _CHANNELS)
+        optimizer = torch.optim.AdamW(judge.parameters(), _RATE, weight_decay=0.05)
+        batches_of_all = -(-len(sentences) // _BATCH)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, _RATE * 1.5, total_steps=_EPOCHS * (batches_of_all + 60), pct_start=0.15
+        )
+        with lesson.bar(_EPOCHS * len(sentences), f"judge {number + 1} of {_JUDGES}") as bar:
+            for _ in range(_EPOCHS):
+                for chosen in _batches(sentences):
+                    states, levels, present = _padded([sentences[index] for index in chosen])
+                    states = states + _NOISE * torch.randn_like(states)
+                    present = present & ((torch.rand(present.shape) > _HIDDEN) | (torch.arange(present.shape[1]) == 0))
+                    logits = judge(states, levels, present)
+                    target = wanted[chosen] * (1.0 - 2.0 * _SMOOTH) + _SMOOTH
+                    loss = F.binary_cross_entropy_with_logits(logits, target)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
+                    optimizer.step()
+                    schedule.step()
+                    bar.update(len(chosen))
+    return judge.eval()
+
+
+def _batches(sentences: Sequence[ReadSentence]) -> list[list[int]]:
+    """Numbers of sentences that are about equally long, in random order."""
+    lengths = torch.tensor([len(sentence.levels) for sentence in sentences]) + 2.0 * torch.rand(len(sentences))
+    order = lengths.argsort().tolist()
+    batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+    return [batches[int(number)] for number in torch.randperm(len(batches))]
+
+
+def _padded(sentences: Sequence[ReadSentence]) -> tuple[Tensor, Tensor, Tensor]:
+    """States (B, L, D) float32, levels (B, L) and which of them are there (B, L)."""
+    pad = torch.nn.utils.rnn.pad_sequence
+    states = pad([sentence.states.float() for sentence in sentences], batch_first=True)
+    levels = pad([sentence.levels for sentence in sentences], batch_first=True)
+    lengths = torch.tensor([len(sentence.levels) for sentence in sentences])
+    return states, levels, torch.arange(states.shape[1]) < lengths[:, None]
+
+
+def _examples(
+    tasks: Mapping[str, Sequence[str]], encoder: SentenceEncoder
+) -> tuple[dict[str, tuple[str, ...]], Tensor]:
+    """Some sentences of each task, and (S, D) the states of all of them."""
+    examples = {}
+    for task, sentences in tasks.items():
+        good = [sentence for sentence in sentences if not refusal(sentence)]
+        examples[task] = tuple(good[:: max(1, len(good) // _EXAMPLES)][:_EXAMPLES])
+    shown = [sentence for known in examples.values() for sentence in known]
+    if not shown:
+        raise TextError("none of the sentences that the policy was taught can be read")
+    return examples, torch.stack([pooled(encoder(sentence)) for sentence in shown])
+
+
+def _with_threshold(
+    judges: Sequence[Judge], states: Tensor, settings: FamiliaritySettings, corpus: Corpus, encoder: SentenceEncoder
+) -> Familiarity:
+    """The familiarity whose threshold refuses :data:`REFUSED` of the good cases; 0.5 where there are none."""
+    kinds = f"{len(corpus.good)} sentences of {len(settings.examples)} tasks and {len(corpus.foils)} others"
+    learned_from = f"learned from {kinds}"
+    undecided = Familiarity(judges, states, settings, Threshold(0.5, 0.0, 0), learned_from)
+    good = torch.tensor([undecided.read(sentence, encoder).score for sentence in corpus.good_cases]).double()
+    foils = torch.tensor([undecided.read(sentence, encoder).score for sentence in corpus.foil_cases]).double()
+    value = float(good.sort().values[int(REFUSED * len(good))]) if len(good) else 0.5
+    value = min(max(round(value - 5e-7, 6), 0.0), 1.0)
+    refuses = float((good < value).double().mean()) if len(good) else 0.0
+    catches = float((foils < value).double().mean()) if len(foils) else None
+    return Familiarity(judges, states, settings, Threshold(value, refuses, len(good), catches), learned_from)
