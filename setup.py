@@ -50,9 +50,7 @@ setup(
     maintainer_email=MANIFEST.find("maintainer").get("email"),
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={
-        PACKAGE: ["py.typed", "**/*.yaml", "**/*.npz", "viewing/page/*", "training/knowledge/wordings/*.txt"]
-    },
+    package_data={PACKAGE: ["py.typed", "**/*.yaml", "**/*.npz", "viewing/page/*", "**/wordings/*.txt"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from mini_diffuser_ros.training.knowledge.templates import FUNCTION_WORDS, Slots, find_slots
-from mini_diffuser_ros.training.knowledge.wordings import Wordings, did, doing, worded
+from mini_diffuser_ros.training.knowledge.templates import Slots, find_slots
+from mini_diffuser_ros.training.knowledge.wordings import FUNCTION_WORDS, Wordings, did, doing, worded
 
 _COMMAND_WORDS = 9  # at most, of a sentence that another is built around
 _TRIES = 20

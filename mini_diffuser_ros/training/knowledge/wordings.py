@@ -71,10 +71,8 @@ def doing(command: str) -> str:
     """``putting it down`` for ``put it down``."""
     verb, space, rest = command.partition(" ")
     if verb.endswith("e") and not verb.endswith("ee"):
-        stem = verb[:-1]
-    else:
-        stem = verb + verb[-1] if _doubles(verb) else verb
-    return f"{stem}ing{space}{rest}"
+        return f"{verb[:-1]}ing{space}{rest}"
+    return f"{verb + verb[-1] if _doubles(verb) else verb}ing{space}{rest}"
 
 
 def did(command: str) -> str:
@@ -99,3 +97,7 @@ def _doubles(verb: str) -> bool:
 def _lines(name: str) -> tuple[str, ...]:
     lines = (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+FUNCTION_WORDS = frozenset(_lines("function_words"))
+"""Words that name neither a thing nor what is done with it."""
