@@ -76,6 +76,12 @@ ARGUMENTS = (
         description="Let a policy that knows the simulated table alone drive a real arm.",
     ),
     DeclareLaunchArgument(
+        "accept_unfamiliar",
+        default_value="false",
+        choices=YES_OR_NO,
+        description="Obey sentences that are unlike all that the policy was taught, too.",
+    ),
+    DeclareLaunchArgument(
         "profile",
         default_value="",
         description="Limits of motion: simulation, collaborative (0.25 m/s at the tool), fast, or a file of your own; "

@@ -133,6 +133,7 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
             "device": device,
             "seed": seed,
             CONSENT: simulated or arguments[CONSENT] == "true",
+            "accept_unfamiliar": arguments["accept_unfamiliar"] == "true",
         },
         "motion_node": motion,
         "guard_node": {},

@@ -85,9 +85,18 @@ def namespace(text: str) -> str:
     return text
 
 
+def truth(text: str) -> bool:
+    """``true`` or ``false``, as a reader."""
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} is neither true nor false")
+    return text == "true"
+
+
 def number_of(leaf: Leaf) -> Reader:
-    """Reader of a value of settings: a number within its bounds; other values are left to the settings."""
-    if leaf.bounds is None or isinstance(leaf.default, bool):
+    """Reader of a value of settings: true or false, or a number within its bounds; others are left to the settings."""
+    if isinstance(leaf.default, bool):
+        return truth
+    if leaf.bounds is None:
         return type(leaf.default)
     low, high = leaf.bounds
     return number_between(low, high) if isinstance(leaf.default, float) else whole_number_from(int(low), int(high))

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "parity": "how far the official behaviour is from the published network",
     "sampling-steps": "position errors of decisions against the number of sampling steps",
     "ablations": "each correction of the network switched off alone, trained and compared",
+    "familiarity": "which sentences a policy refuses: those that mean a task, and those that mean none",
     "two-goals": "whether two equally good targets are both kept",
     "compare-losses": "how far the losses of two training runs are apart",
     "kill-training": "kill -9 at random moments of training: is anything lost?",

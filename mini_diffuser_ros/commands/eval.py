@@ -31,7 +31,7 @@ OWN_OPTIONS = {
     "tabletop": ("renderer", "settle_time", "sensor"),
     "rlbench": ("demonstrations", "image_size"),
 }
-LOOPS = {"deployed": LoopSettings(), "published": LoopSettings.published_rlbench()}
+LOOPS = {"deployed": LoopSettings(accept_unfamiliar=True), "published": LoopSettings.published_rlbench()}
 """What ``--protocol`` names: the loop of policy_node, and RLBench's."""
 
 
@@ -161,6 +161,10 @@ def _table(report: Mapping[str, Any]) -> str:
             f"{_percent(choice['right_object']):>12} {_millimetres(others['median_mm']):>13}"
         )
     lines.append(f"{'mean':<20} {100 * report['mean_success']:7.1f}%")
+    known = [figures["unfamiliar"] for figures in report["tasks"].values() if figures["unfamiliar"] is not None]
+    if known:
+        would = "were" if not report["protocol"]["loop"]["accept_unfamiliar"] else "would be"
+        lines.append(f"{sum(known)} of {len(report['episodes'])} sentences {would} refused as unfamiliar")
     return "\n".join(lines) + "\n"
 
 

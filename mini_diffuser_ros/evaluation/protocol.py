@@ -23,7 +23,7 @@ class EvaluationProtocol:
         episodes: episodes of each task.
         seed: episode i of every task is laid out with seed ``seed + i``, which is that of its decisions' noise, too.
         sentences: what the policy is told; each world says what can be named here.
-        loop: how a sentence is obeyed.
+        loop: how a sentence is obeyed; by default also one that the policy was not taught, which is what is measured.
     """
 
     world: str = ""
@@ -31,7 +31,7 @@ class EvaluationProtocol:
     episodes: int = bounded(50, 1, 1_000_000)
     seed: int = bounded(0, 0, 2**31 - 1)
     sentences: str = ""
-    loop: LoopSettings = field(default_factory=LoopSettings)
+    loop: LoopSettings = field(default_factory=lambda: LoopSettings(accept_unfamiliar=True))
 
     def __post_init__(self) -> None:
         check_fields(self)

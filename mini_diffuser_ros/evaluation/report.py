@@ -54,7 +54,14 @@ def _task_figures(results: Sequence[EpisodeResult]) -> dict[str, Any]:
         "decision_frames": _decision_figures([decision for decision in decisions if decision.chooses_object]),
         "other_frames": _decision_figures([decision for decision in decisions if not decision.chooses_object]),
         "seconds_per_decision": float(np.median(seconds)) if seconds else None,
+        "unfamiliar": _unfamiliar(results),
     }
+
+
+def _unfamiliar(results: Sequence[EpisodeResult]) -> int | None:
+    """Episodes whose sentence policy_node would have refused; None where the policy does not know."""
+    known = [result.unfamiliar for result in results if result.unfamiliar is not None]
+    return sum(known) if known else None
 
 
 def _decision_figures(decisions: Sequence[JudgedDecision]) -> dict[str, Any]:
@@ -78,6 +85,7 @@ def _episode(result: EpisodeResult) -> dict[str, Any]:
         "sentence": result.sentence,
         "success": result.success,
         "outcome": result.outcome,
+        "unfamiliar": result.unfamiliar,
         "keyframes": result.keyframes,
         "decisions": [_decision(decision.made) for decision in result.decisions],
     }

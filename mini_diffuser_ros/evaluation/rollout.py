@@ -15,6 +15,7 @@ from mini_diffuser_ros.running import (
     World,
     run_instruction,
 )
+from mini_diffuser_ros.running.deciding import familiarity_of
 
 
 class JudgedWorld(World, Protocol):
@@ -53,6 +54,7 @@ class EpisodeResult:
         success: what the world says at the end.
         outcome: how the run ended; where it failed, why.
         decisions: in order, those included that motion refused.
+        unfamiliar: whether policy_node would have refused the sentence; None where the policy does not know.
     """
 
     task: str
@@ -61,6 +63,7 @@ class EpisodeResult:
     success: bool
     outcome: str
     decisions: tuple[JudgedDecision, ...]
+    unfamiliar: bool | None = None
 
     @property
     def keyframes(self) -> int:
@@ -98,7 +101,10 @@ def roll_out(
         judge: see :data:`Judge`.
     """
     result = run_instruction(world, policy, sentence, loop, seed=seed)
-    return EpisodeResult(task, seed, sentence, world.success(), _outcome(result), judge(result.decisions))
+    judged = judge(result.decisions)
+    familiarity = familiarity_of(policy, sentence)
+    refused = None if familiarity is None else not familiarity.is_familiar
+    return EpisodeResult(task, seed, sentence, world.success(), _outcome(result), judged, refused)
 
 
 def _outcome(result: RunResult) -> str:

@@ -34,6 +34,7 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.policy.arithmetic import arithmetic_of
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
+from mini_diffuser_ros.policy.knowledge.facts import ignorance
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
 from mini_diffuser_ros.running.deciding import Decider
@@ -53,6 +54,7 @@ OUTCOMES = {
     Ending.REWARDED: Result.TERMINATED,
     Ending.KEYFRAME_LIMIT: Result.KEYFRAME_LIMIT,
     Ending.NO_PROGRESS: Result.NO_PROGRESS,
+    Ending.UNFAMILIAR: Result.UNFAMILIAR,
     Ending.FAILED: Result.FAILED,
 }
 
@@ -107,6 +109,8 @@ class PolicyNode(ManagedNode):
         self._arithmetic = arithmetic_of(policy.device)
         decider = Decider(policy, self._loop)
         self.get_logger().info(f"warmed up in {decider.warm_up():.1f} s")
+        if unknown := ignorance(read_checkpoint(checkpoint).knowledge, checkpoint):
+            self.get_logger().warning(unknown)
         return decider
 
     def _make_topics(self) -> None:
@@ -229,7 +233,10 @@ class PolicyNode(ManagedNode):
                 self._check_unique(token)
                 if objection := self._objection(token):
                     return Result.REFUSED, objection, -1
-                return *self._obey(goal.request.instruction.strip(), run), -1
+                sentence = goal.request.instruction.strip()
+                if unfamiliar := self._decider.refusal(sentence, token):
+                    return Result.UNFAMILIAR, unfamiliar, -1
+                return *self._obey(sentence, run), -1
         except MotionEndedError as end:
             return end.outcome, str(end), end.motion_outcome
         except InterruptionError as interruption:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.encoding import sentence_encoder
+from mini_diffuser_ros.policy.encoding import SentenceEncoder, sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
+from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
+from mini_diffuser_ros.policy.knowledge.familiarity import familiarity_encoder
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
@@ -60,6 +63,19 @@ class Policy:
     def config(self) -> MiniDiffuserConfig:
         """Configuration of the network."""
         return self.model.config
+
+    def familiarity(self, sentence: str) -> SentenceFamiliarity | None:
+        """How familiar a sentence is; None where the policy does not know what it was taught.
+
+        Raises:
+            TextError: the sentence is empty or too long.
+        """
+        known = self.knowledge.familiarity
+        return None if known is None else known.read(sentence, self._familiarity_encoder)
+
+    @cached_property
+    def _familiarity_encoder(self) -> SentenceEncoder:
+        return familiarity_encoder(self.text)
 
     def fuse(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import RecentValues
+
+if TYPE_CHECKING:
+    from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
 
 LONGEST = 600.0  # seconds; a decision that takes longer hangs
 WINDOW = 600.0  # seconds that latencies look back; decisions are rare
@@ -43,6 +46,41 @@ def decide(
         return policy.decide(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
     except ValueError as error:
         raise DecisionError(f"the policy cannot decide: {error}") from error
+
+
+@runtime_checkable
+class KnowingPolicy(Protocol):
+    """A policy that may know which sentences it was taught."""
+
+    def familiarity(self, sentence: str) -> SentenceFamiliarity | None:
+        """See :meth:`mini_diffuser_ros.policy.Policy.familiarity`."""
+        ...
+
+
+def familiarity_of(policy: object, sentence: str) -> SentenceFamiliarity | None:
+    """How familiar a sentence is to a policy; None where it does not know.
+
+    Raises:
+        DecisionError: it cannot read the sentence.
+    """
+    if not isinstance(policy, KnowingPolicy):
+        return None
+    try:
+        return policy.familiarity(sentence)
+    except ValueError as error:
+        raise DecisionError(f"the policy cannot decide: {error}") from error
+
+
+def unfamiliar(policy: object, sentence: str, settings: LoopSettings) -> str:
+    """One line on why a policy does not obey a sentence; empty if it does, or does not know better.
+
+    Raises:
+        DecisionError: it cannot read the sentence.
+    """
+    if settings.accept_unfamiliar:
+        return ""
+    found = familiarity_of(policy, sentence)
+    return "" if found is None else found.refusal
 
 
 class Decider:
@@ -89,6 +127,16 @@ class Decider:
         except TimeoutError:
             raise DecisionError(f"the policy did not decide within {LONGEST:.0f} s") from None
         return modes
+
+    def refusal(self, sentence: str, token: CancellationToken) -> str:
+        """One line on why the policy does not obey a sentence; empty if it does, or does not know better.
+
+        Raises:
+            DecisionError: the policy cannot read the sentence.
+            InterruptionError: when the token is interrupted.
+        """
+        found: str = token.result_of(self._worker.submit(unfamiliar, self._policy, sentence, self._settings), LONGEST)
+        return found
 
     def latencies(self) -> dict[str, float | str]:
         """Figures for diagnostics."""

@@ -74,6 +74,7 @@ class Ending(Enum):
     REWARDED = "rewarded"
     KEYFRAME_LIMIT = "keyframe limit"
     NO_PROGRESS = "no progress"
+    UNFAMILIAR = "unfamiliar"
     FAILED = "failed"
 
 

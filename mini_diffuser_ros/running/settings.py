@@ -27,6 +27,7 @@ class LoopSettings:
         unchanged_share: share of the points that may be elsewhere all the same, as no camera is without noise.
         settle_time: seconds after a sentence or a motion from which on images show the scene at rest.
         max_tries: moves to the same keyframe, as long as a world says that the arm ended short of it.
+        accept_unfamiliar: obey a sentence that is unlike all that the policy was taught, too.
         ends_on: ``termination``, the policy's own signal, or ``reward``, the world's judgement, whatever the policy
             says.
     """
@@ -41,6 +42,7 @@ class LoopSettings:
     unchanged_share: float = bounded(0.03, 0.0, 1.0)
     settle_time: float = bounded(0.35, 0.0, 10.0)
     max_tries: int = bounded(1, 1, 100)
+    accept_unfamiliar: bool = False
     ends_on: Literal["termination", "reward"] = "termination"
 
     def __post_init__(self) -> None:
@@ -51,7 +53,7 @@ class LoopSettings:
         """RLBench's published protocol.
 
         Only the most probable keyframe counts, the move to it is repeated while it is missed, a refusal ends the
-        episode, and so does a reward at any time. Nothing ends it for want of progress.
+        episode, and so does a reward at any time. No sentence is refused, and nothing ends it for want of progress.
         """
         return cls(
             candidates=1,
@@ -60,5 +62,6 @@ class LoopSettings:
             fruitless_keyframes=0,
             settle_time=0.0,
             max_tries=10,
+            accept_unfamiliar=True,
             ends_on="reward",
         )

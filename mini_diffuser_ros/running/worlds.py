@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.running.deciding import DecidingPolicy, decide
+from mini_diffuser_ros.running.deciding import DecidingPolicy, decide, unfamiliar
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport, RunResult, Tell
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.errors import UserError, one_line
@@ -63,6 +63,8 @@ def run_instruction(
         seed,
     )
     try:
+        if refusal := unfamiliar(policy, sentence, settings):
+            return run.result(Ending.UNFAMILIAR, refusal)
         return run.obey()
     except UserError as error:
         return run.result(Ending.FAILED, one_line(error))

@@ -33,6 +33,7 @@ DEFAULTS = {
     "camera_driver": "none",
     "checkpoint": "",
     "allow_simulated_policy": "false",
+    "accept_unfamiliar": "false",
     "device": "cpu",
     "profile": "",
     "speed": "",
@@ -153,6 +154,7 @@ PLACES = ("..", "../../..", "/", "~", "~/cups", "/proc/self/none", "/dev/null/x"
 CODE = ("$(true)", "%s", "{0}", "[", "- x", "!!python/object:os.system", "cuda:7", "tpu")
 CHOSEN = {
     "allow_simulated_policy",
+    "accept_unfamiliar",
     "camera_driver",
     "exit_on_done",
     "confirm",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, LoopSettings, MotionReport, run_instruction
 from mini_diffuser_ros.support.errors import UserError
@@ -68,6 +69,25 @@ def test_a_motion_that_fails_and_a_policy_that_cannot_decide_end_the_sentence_wi
     undecided = run_instruction(Line(goal=0.3), Follower(), "sing")
     assert (undecided.ending, undecided.decisions) == (Ending.FAILED, ())
     assert undecided.message == "the policy cannot decide: nothing to go to"
+
+
+class Choosy(Follower):
+    """Knows one sentence."""
+
+    def familiarity(self, sentence: str) -> SentenceFamiliarity | None:
+        return SentenceFamiliarity(1.0 if sentence == "go there" else 0.25, 0.5, ("go there",))
+
+
+def test_a_sentence_that_the_policy_was_not_taught_moves_nothing_unless_it_is_accepted_all_the_same() -> None:
+    world = Line(goal=0.3)
+    assert run_instruction(world, Choosy(), "go there").ending is Ending.TERMINATED
+    world = Line(goal=0.3)
+    refused = run_instruction(world, Choosy(), "dance")
+    assert (refused.ending, refused.decisions, world.hand) == (Ending.UNFAMILIAR, (), 0.0)
+    assert "familiarity 0.250" in refused.message
+    assert "nearest that it knows: 'go there'" in refused.message
+    accepted = run_instruction(world, Choosy(), "dance", LoopSettings(accept_unfamiliar=True))
+    assert accepted.ending is Ending.TERMINATED
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,37 @@ class KnowledgeFacts:
                 raise SettingsError(f"parts.{name}", f"is unknown: {unknown_name(name, PARTS, 'part')}")
 
 
+@dataclass(frozen=True)
+class SentenceFamiliarity:
+    """How familiar a sentence is.
+
+    Attributes:
+        score: in [0, 1]; 1 is certainly taught.
+        threshold: below which it is unfamiliar.
+        nearest: sentences that the policy was taught, the nearest first, each of another task.
+    """
+
+    score: float
+    threshold: float
+    nearest: tuple[str, ...]
+
+    @property
+    def is_familiar(self) -> bool:
+        """Whether the sentence means what the policy was taught, as far as it can tell."""
+        return self.score >= self.threshold
+
+    @property
+    def refusal(self) -> str:
+        """One line on why the sentence is not obeyed; empty if it is familiar."""
+        if self.is_familiar:
+            return ""
+        known = ", ".join(f"'{sentence}'" for sentence in self.nearest)
+        return (
+            f"the policy was not taught what this sentence means (familiarity {self.score:.3f}, taught ones have "
+            f"{self.threshold:.3f} and more); nearest that it knows: {known}"
+        )
+
+
 def ignorance(facts: KnowledgeFacts | None, checkpoint: str) -> str:
     """One line that says what of itself a policy does not know, and the command that teaches it; empty if nothing."""
     missing = [name for name in PARTS if facts is None or name not in facts.parts]

@@ -11,7 +11,7 @@ from torch import Tensor
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
-from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
+from mini_diffuser_ros.policy.knowledge.facts import PartFacts, SentenceFamiliarity, Threshold
 from mini_diffuser_ros.policy.knowledge.judge import Judge
 from mini_diffuser_ros.policy.knowledge.part import Part
 from mini_diffuser_ros.policy.knowledge.words import token_levels
@@ -24,37 +24,6 @@ SENTENCE = "sentence"
 
 SHOWN = 3
 """Nearest sentences that a refusal names."""
-
-
-@dataclass(frozen=True)
-class SentenceFamiliarity:
-    """How familiar a sentence is.
-
-    Attributes:
-        score: in [0, 1]; 1 is certainly taught.
-        threshold: below which it is unfamiliar.
-        nearest: sentences that the policy was taught, the nearest first, each of another task.
-    """
-
-    score: float
-    threshold: float
-    nearest: tuple[str, ...]
-
-    @property
-    def is_familiar(self) -> bool:
-        """Whether the sentence means what the policy was taught, as far as it can tell."""
-        return self.score >= self.threshold
-
-    @property
-    def refusal(self) -> str:
-        """One line on why the sentence is not obeyed; empty if it is familiar."""
-        if self.is_familiar:
-            return ""
-        known = ", ".join(f"'{sentence}'" for sentence in self.nearest)
-        return (
-            f"the policy was not taught what this sentence means (familiarity {self.score:.3f}, taught ones have "
-            f"{self.threshold:.3f} and more); nearest that it knows: {known}"
-        )
 
 
 @dataclass(frozen=True)
