@@ -28,10 +28,10 @@ REFUSED = 0.01
 HELD_OUT = 8
 """One of so many templates and wordings is held out, the words of a sentence with them."""
 
-_GOOD, _FOILS = 9000, 13000  # sentences to learn from
-_GOOD_CASES, _FOIL_CASES = 2, 1000  # sentences of each template held out; of wordings held out
-_JUDGES, _CHANNELS = 3, 96
-_EPOCHS, _BATCH, _RATE, _NOISE, _HIDDEN, _SMOOTH = 6, 128, 1.5e-3, 0.05, 0.05, 0.01
+_GOOD_CASES = 2  # sentences of each template held out
+_CHANNELS = 96  # of a judge
+_ROUNDED = 1e-7  # of a score
+_BATCH, _RATE, _NOISE, _HIDDEN, _SMOOTH = 128, 1.5e-3, 0.05, 0.05, 0.01
 _EXAMPLES = 40  # of a task, for refusals
 _FILLER = 1000  # templates that a word that fills a slot counts as
 _WEIGHTS = {
@@ -50,6 +50,25 @@ _WEIGHTS = {
     "salad": 5,
 }
 """How often a foil of a family is drawn."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is learned from, and for how long.
+
+    Attributes:
+        good: sentences that mean a task.
+        foils: that mean none.
+        foil_cases: foils of wordings held out, to measure with.
+        judges: networks that vote.
+        epochs: passes over all sentences.
+    """
+
+    good: int = 9000
+    foils: int = 13000
+    foil_cases: int = 1000
+    judges: int = 3
+    epochs: int = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,27 +95,34 @@ class Corpus:
     counts: Mapping[str, int]
 
 
-def learn_familiarity(lesson: Lesson) -> Familiarity:
+def learn_familiarity(lesson: Lesson, effort: Effort = Effort()) -> Familiarity:
     """Familiarity with the sentences of the policy's tasks.
+
+    Args:
+        lesson: the policy, and further sentences that mean its tasks.
+        effort: how much of it.
 
     Raises:
         TextError: the sentence encoder is not installed, or no taught sentence can be read.
     """
-    corpus = make_corpus(lesson.policy.tasks, lesson.further, Random(lesson.seed))
+    corpus = make_corpus(lesson.policy.tasks, lesson.further, effort, Random(lesson.seed))
     encoder = familiarity_encoder(lesson.policy.text)
     read = read_corpus(corpus, encoder, lesson)
-    judges = [_learned_judge(read, lesson, number) for number in range(_JUDGES)]
+    judges = [_learned_judge(read, lesson, effort, number) for number in range(effort.judges)]
     examples, states = _examples(lesson.policy.tasks, encoder)
-    settings = FamiliaritySettings(_JUDGES, _CHANNELS, dict(corpus.counts), examples)
+    settings = FamiliaritySettings(len(judges), _CHANNELS, dict(corpus.counts), examples)
     return _with_threshold(judges, states, settings, corpus, encoder)
 
 
-def make_corpus(tasks: Mapping[str, Sequence[str]], further: Mapping[str, Sequence[str]], random: Random) -> Corpus:
+def make_corpus(
+    tasks: Mapping[str, Sequence[str]], further: Mapping[str, Sequence[str]], effort: Effort, random: Random
+) -> Corpus:
     """Sentences that mean the tasks, and foils; some templates and wordings of each kind held out.
 
     Args:
         tasks: task to its taught sentences.
         further: task to more sentences that mean it.
+        effort: how many of them.
         random: the source of all that is drawn.
     """
     whole = [taught_task(sentences, further.get(task, ())) for task, sentences in tasks.items()]
@@ -104,7 +130,7 @@ def make_corpus(tasks: Mapping[str, Sequence[str]], further: Mapping[str, Sequen
     everything = {template for task in whole for template in task.templates}
     seen, unseen = _divided_wordings(read_wordings())
     maker = SentenceMaker(known, seen, random, everything)
-    share = _GOOD // len(known)
+    share = effort.good // len(known)
     good = [
         (maker.taught(task, template), template)
         for task in known
@@ -119,9 +145,9 @@ def make_corpus(tasks: Mapping[str, Sequence[str]], further: Mapping[str, Sequen
     ]
     return Corpus(
         tuple(dict.fromkeys(pair for pair in good if not refusal(pair[0]))),
-        _foils(maker, _FOILS, random),
+        _foils(maker, effort.foils, random),
         tuple(dict.fromkeys(sentence for sentence in good_cases if not refusal(sentence))),
-        _foils(cases, _FOIL_CASES, random),
+        _foils(cases, effort.foil_cases, random),
         _counts(known),
     )
 
@@ -192,7 +218,7 @@ def _counts(tasks: Sequence[TaughtTask]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _learned_judge(read: tuple[list[ReadSentence], Tensor], lesson: Lesson, number: int) -> Judge:
+def _learned_judge(read: tuple[list[ReadSentence], Tensor], lesson: Lesson, effort: Effort, number: int) -> Judge:
     sentences, wanted = read
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed + number)
@@ -200,10 +226,10 @@ def _learned_judge(read: tuple[list[ReadSentence], Tensor], lesson: Lesson, numb
         optimizer = torch.optim.AdamW(judge.parameters(), _RATE, weight_decay=0.05)
         batches_of_all = -(-len(sentences) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, _RATE * 1.5, total_steps=_EPOCHS * (batches_of_all + 60), pct_start=0.15
+            optimizer, _RATE * 1.5, total_steps=effort.epochs * (batches_of_all + 60), pct_start=0.15
         )
-        with lesson.bar(_EPOCHS * len(sentences), f"judge {number + 1} of {_JUDGES}") as bar:
-            for _ in range(_EPOCHS):
+        with lesson.bar(effort.epochs * len(sentences), f"judge {number + 1} of {effort.judges}") as bar:
+            for _ in range(effort.epochs):
                 for chosen in _batches(sentences):
                     states, levels, present = _padded([sentences[index] for index in chosen])
                     states = states + _NOISE * torch.randn_like(states)
@@ -260,8 +286,9 @@ def _with_threshold(
     undecided = Familiarity(judges, states, settings, Threshold(0.5, 0.0, 0), learned_from)
     good = torch.tensor([undecided.read(sentence, encoder).score for sentence in corpus.good_cases]).double()
     foils = torch.tensor([undecided.read(sentence, encoder).score for sentence in corpus.foil_cases]).double()
-    value = float(good.sort().values[int(REFUSED * len(good))]) if len(good) else 0.5
-    value = min(max(round(value - 5e-7, 6), 0.0), 1.0)
+    value = 0.5
+    if len(good):
+        value = max(0.0, float(good.sort().values[int(REFUSED * len(good))]) - _ROUNDED)  # which itself is not refused
     refuses = float((good < value).double().mean()) if len(good) else 0.0
     catches = float((foils < value).double().mean()) if len(foils) else None
     return Familiarity(judges, states, settings, Threshold(value, refuses, len(good), catches), learned_from)
