@@ -344,6 +344,23 @@ class DecisionNumbers:
 
 
 @dataclass(frozen=True, eq=False)
+class Assessment:
+    """A decision with what the policy knows of it.
+
+    Attributes:
+        modes: ranked, the most probable first.
+        numbers: that its objections follow from.
+        not_found: one line on why nothing in the scene fits what the sentence names; empty if something may.
+        unsure: one line on why no mode is worth a move; empty if one is.
+    """
+
+    modes: Sequence[KeyframeMode]
+    numbers: DecisionNumbers = DecisionNumbers()
+    not_found: str = ""
+    unsure: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class JointTrajectory:
     """A timed joint-space path, densely sampled.
 

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "decide": "a decision, from the cloud to ranked modes",
     "encode": "encoding scenes, once a decision",
     "loader": "augmented training samples a second and core",
+    "presence": "scenes with and without what a sentence names: is it told which?",
     "parity": "how far the official behaviour is from the published network",
     "sampling-steps": "position errors of decisions against the number of sampling steps",
     "ablations": "each correction of the network switched off alone, trained and compared",

@@ -26,7 +26,7 @@ from mini_diffuser_ros.nodes.ros.action_goal import poll
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.goal_tokens import end_goal
 from mini_diffuser_ros.nodes.ros.heartbeat import LOOKING, Heart
-from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_seconds
+from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_seconds, sureness_to_message
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
@@ -35,9 +35,9 @@ from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.policy.arithmetic import arithmetic_of
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.policy.knowledge.facts import ignorance
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
-from mini_diffuser_ros.running.deciding import Decider
+from mini_diffuser_ros.running.deciding import Decider, doubt_about
 from mini_diffuser_ros.running.policy_world import CONSENT, other_robots, simulated_by
 from mini_diffuser_ros.running.recorded_decision import cloud_digest
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
@@ -55,6 +55,7 @@ OUTCOMES = {
     Ending.KEYFRAME_LIMIT: Result.KEYFRAME_LIMIT,
     Ending.NO_PROGRESS: Result.NO_PROGRESS,
     Ending.UNFAMILIAR: Result.UNFAMILIAR,
+    Ending.NOT_FOUND: Result.NOT_FOUND,
     Ending.FAILED: Result.FAILED,
 }
 
@@ -287,6 +288,7 @@ class PolicyNode(ManagedNode):
         sentence = goal.request.instruction.strip()
         number = 1
         held = 0.0
+        latest = Assessment(())
 
         def tell(phase: str, keyframe: int, message: str) -> None:
             nonlocal number
@@ -299,10 +301,14 @@ class PolicyNode(ManagedNode):
             return self._cloud.await_newer(token, settle_time)
 
         def decide(cloud: Cloud, seed: int) -> Sequence[KeyframeMode]:
+            nonlocal latest
             start = time.monotonic()
-            modes = self._decider.decide(cloud, sentence, seed, token)
-            self._publish(modes, cloud, sentence, seed, time.monotonic() - start)
-            return modes
+            latest = self._decider.decide(cloud, sentence, seed, token)
+            self._publish(latest, cloud, sentence, seed, time.monotonic() - start)
+            return latest.modes
+
+        def doubt(untouched: bool) -> str:
+            return doubt_about(latest, untouched, self._loop)
 
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
             nonlocal held
@@ -310,9 +316,10 @@ class PolicyNode(ManagedNode):
             held = held if report.chosen is None else report.held
             return report
 
-        return InstructionRun(look, decide, move, tell, self._loop, self._seed)
+        return InstructionRun(look, decide, move, tell, self._loop, self._seed, doubt)
 
-    def _publish(self, modes: Sequence[KeyframeMode], cloud: Cloud, sentence: str, seed: int, took: float) -> None:
+    def _publish(self, assessment: Assessment, cloud: Cloud, sentence: str, seed: int, took: float) -> None:
+        modes, numbers = assessment.modes, assessment.numbers
         header = Header(frame_id=cloud.frame, stamp=stamp_from_seconds(cloud.stamp))
         self._modes.publish(
             KeyframeModes(
@@ -327,6 +334,10 @@ class PolicyNode(ManagedNode):
                 device=self._arithmetic.device,
                 threads=self._arithmetic.threads,
                 library=self._arithmetic.library,
+                familiarity=numbers.familiarity,
+                presence=numbers.presence,
+                completion=numbers.completion,
+                sureness=[sureness_to_message(each) for each in numbers.modes],
             )
         )
         self._markers.publish(mode_markers(modes, header))

@@ -63,7 +63,7 @@ def rank_modes(hypotheses: Hypotheses, symmetric: bool) -> list[KeyframeMode]:
         raise ValueError("hypotheses is empty, expected at least one")
     hypotheses = _in_canonical_order(hypotheses)
     distance = np.linalg.norm(hypotheses.positions[:, None] - hypotheses.positions[None], axis=2)
-    angle = _angles(hypotheses.quaternions, symmetric)
+    angle = angles_between(hypotheses.quaternions, hypotheses.quaternions, symmetric)
     same_gripper = hypotheses.gripper_open[:, None] == hypotheses.gripper_open[None]
     alike = same_gripper & (angle <= ROTATION_RADIUS)
     near = alike & (distance <= POSITION_RADIUS)
@@ -103,10 +103,16 @@ def _mode(hypotheses: Hypotheses, representative: int, members: NDArray[np.bool_
     )
 
 
-def _angles(quaternions: NDArray[np.float64], symmetric: bool) -> NDArray[np.float64]:
-    """Angles (K, K) between rotations, radians."""
-    cosine = np.abs(quaternions @ quaternions.T)
+def angles_between(first: NDArray[np.floating], second: NDArray[np.floating], symmetric: bool) -> NDArray[np.floating]:
+    """Angles (A, B) between rotations (A, 4) and (B, 4), radians.
+
+    Args:
+        first: unit quaternions xyzw.
+        second: likewise.
+        symmetric: rotations by 180 degrees about the approach axis count as equal.
+    """
+    cosine = np.abs(first @ second.T)
     if symmetric:
-        x, y, z, w = quaternions.T
-        cosine = np.maximum(cosine, np.abs(quaternions @ np.stack([y, -x, w, -z])))
+        x, y, z, w = second.T
+        cosine = np.maximum(cosine, np.abs(first @ np.stack([y, -x, w, -z])))
     return 2 * np.arccos(np.clip(cosine, 0.0, 1.0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -17,11 +19,22 @@ from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
 from mini_diffuser_ros.policy.knowledge.familiarity import familiarity_encoder
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
+from mini_diffuser_ros.policy.knowledge.sureness import said_of
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.modes import Hypotheses, rank_modes
+from mini_diffuser_ros.policy.network.heads import ActionLogits
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
+from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
-from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, KeyframeMode
+from mini_diffuser_ros.records import (
+    Assessment,
+    CameraView,
+    Cloud,
+    DecisionNumbers,
+    FusionConfig,
+    KeyframeMode,
+    ModeSureness,
+)
 from mini_diffuser_ros.robots import RobotDescription
 
 _LOWEST_TARGET = 0.005  # metres above the table: the published floor under a decided position
@@ -112,6 +125,37 @@ class Policy:
             TextError: the sentence is empty or too long.
             ValueError: no finite point in the workspace, or ``samples`` or ``steps`` out of range.
         """
+        return self._draw(cloud, sentence, samples, steps, seed).modes
+
+    def assess(self, cloud: Cloud, sentence: str, samples: int = 64, steps: int = 20, seed: int = 0) -> Assessment:
+        """The same modes as :meth:`decide`, with what the policy knows of sentence and scene.
+
+        Args and errors are those of :meth:`decide`. What nobody has taught it is NaN, and it objects to nothing then.
+        """
+        drawn = self._draw(cloud, sentence, samples, steps, seed)
+        familiar = self.familiarity(sentence)
+        presence, sureness = math.nan, tuple[ModeSureness, ...]()
+        not_found = unsure = ""
+        if known := self.knowledge.presence:
+            presence = known.read(drawn.scene, drawn.points, drawn.words)
+            not_found = known.objection(presence, sentence)
+        if sure := self.knowledge.sureness:
+            said = said_of(drawn.modes, drawn.hypotheses, drawn.logits, self.config.heads.gripper_symmetry)
+            sureness = tuple(map(sure.calibrated, said))
+            unsure = sure.objection(sureness)
+        familiarity = math.nan if familiar is None else familiar.score
+        numbers = DecisionNumbers(familiarity, presence, modes=sureness)
+        return Assessment(drawn.modes, numbers, not_found, unsure)
+
+    def claims(
+        self, cloud: Cloud, sentence: str, samples: int = 64, steps: int = 20, seed: int = 0
+    ) -> list[tuple[KeyframeMode, ModeSureness]]:
+        """The modes of :meth:`decide` with what the network itself says of each, which calibration makes true."""
+        drawn = self._draw(cloud, sentence, samples, steps, seed)
+        said = said_of(drawn.modes, drawn.hypotheses, drawn.logits, self.config.heads.gripper_symmetry)
+        return list(zip(drawn.modes, said, strict=True))
+
+    def _draw(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> _Drawn:
         words = self.text(sentence)
         scene = scene_points(cloud, self.config)
         generator = torch.Generator().manual_seed(seed)
@@ -131,7 +175,20 @@ class Policy:
             (logits.gripper > 0).cpu().numpy(),
             (logits.termination > 0).cpu().numpy(),
         )
-        return rank_modes(hypotheses, self.config.heads.gripper_symmetry)
+        modes = rank_modes(hypotheses, self.config.heads.gripper_symmetry)
+        return _Drawn(encoded, points, words, hypotheses, logits, modes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A decision with all that it comes from."""
+
+    scene: EncodedScene
+    points: Tensor
+    words: Tensor
+    hypotheses: Hypotheses
+    logits: ActionLogits
+    modes: list[KeyframeMode]
 
 
 def checked_device(device: str | torch.device) -> torch.device:

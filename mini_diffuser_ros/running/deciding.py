@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
@@ -34,6 +34,15 @@ class DecidingPolicy(Protocol):
         ...
 
 
+@runtime_checkable
+class AssessingPolicy(DecidingPolicy, Protocol):
+    """One that knows something of itself."""
+
+    def assess(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> Assessment:
+        """See :meth:`mini_diffuser_ros.policy.Policy.assess`."""
+        ...
+
+
 def decide(
     policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSettings, seed: int
 ) -> Sequence[KeyframeMode]:
@@ -46,6 +55,33 @@ def decide(
         return policy.decide(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
     except ValueError as error:
         raise DecisionError(f"the policy cannot decide: {error}") from error
+
+
+def assess(policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSettings, seed: int) -> Assessment:
+    """The same modes, with what the policy knows of them; one that cannot assess itself knows nothing.
+
+    Raises:
+        DecisionError: it cannot decide on this cloud or sentence.
+    """
+    if not isinstance(policy, AssessingPolicy):
+        return Assessment(decide(policy, cloud, sentence, settings, seed))
+    try:
+        return policy.assess(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
+    except ValueError as error:
+        raise DecisionError(f"the policy cannot decide: {error}") from error
+
+
+def doubt_about(assessment: Assessment, untouched: bool, settings: LoopSettings) -> str:
+    """One line on why a decision is not worth a move; empty if it is.
+
+    Args:
+        assessment: of the decision.
+        untouched: nothing has been grasped yet. Afterwards the hand hides what it holds, and nothing is missed.
+        settings: of the loop.
+    """
+    if settings.accept_unfamiliar:
+        return ""
+    return (assessment.not_found if untouched else "") or assessment.unsure
 
 
 @runtime_checkable
@@ -105,8 +141,8 @@ class Decider:
         decide(self._policy, cloud, "warm up", self._settings, seed=0)
         return time.monotonic() - start
 
-    def decide(self, cloud: Cloud, sentence: str, seed: int, token: CancellationToken) -> Sequence[KeyframeMode]:
-        """Modes, the most probable first.
+    def decide(self, cloud: Cloud, sentence: str, seed: int, token: CancellationToken) -> Assessment:
+        """Modes, the most probable first, and what the policy knows of them.
 
         Args:
             cloud: what is seen.
@@ -120,13 +156,13 @@ class Decider:
         """
         decision = self._worker.submit(self._decide, cloud, sentence, seed)
         try:
-            modes: Sequence[KeyframeMode] = token.result_of(decision, LONGEST)
+            assessment: Assessment = token.result_of(decision, LONGEST)
         except InterruptionError:
             decision.cancel()  # if it has not begun
             raise
         except TimeoutError:
             raise DecisionError(f"the policy did not decide within {LONGEST:.0f} s") from None
-        return modes
+        return assessment
 
     def refusal(self, sentence: str, token: CancellationToken) -> str:
         """One line on why the policy does not obey a sentence; empty if it does, or does not know better.
@@ -146,8 +182,8 @@ class Decider:
         """Begin no more decisions."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _decide(self, cloud: Cloud, sentence: str, seed: int) -> Sequence[KeyframeMode]:
+    def _decide(self, cloud: Cloud, sentence: str, seed: int) -> Assessment:
         start = time.monotonic()
-        modes = decide(self._policy, cloud, sentence, self._settings, seed)
+        assessment = assess(self._policy, cloud, sentence, self._settings, seed)
         self._latencies.add(1e3 * (time.monotonic() - start))
-        return modes
+        return assessment

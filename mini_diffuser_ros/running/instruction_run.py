@@ -16,6 +16,8 @@ Look = Callable[[float], Cloud]
 """Takes the settle time, seconds, and returns a cloud that shows the scene from then on."""
 Decide = Callable[[Cloud, int], Sequence[KeyframeMode]]
 """Takes a cloud and the seed of the noise, and returns ranked modes."""
+Doubt = Callable[[bool], str]
+"""Takes whether nothing has been grasped yet, and says in one line why the decision made last is not worth a move."""
 Move = Callable[[Sequence[KeyframeMode], Cloud], "MotionReport"]
 """Tries the candidates, decided on that cloud, in order and executes the first that motion accepts."""
 Tell = Callable[[str, int, str], None]
@@ -53,6 +55,7 @@ class Decision:
         seconds: that the policy took.
         modes: ranked, the most probable first.
         report: of motion; where motion failed, with the reason and without a chosen candidate.
+        doubt: why the policy itself would not move, which motion was not asked to then; empty if it would.
     """
 
     keyframe: int
@@ -60,6 +63,7 @@ class Decision:
     seconds: float
     modes: tuple[KeyframeMode, ...]
     report: MotionReport
+    doubt: str = ""
 
     @property
     def executed(self) -> KeyframeMode | None:
@@ -75,6 +79,7 @@ class Ending(Enum):
     KEYFRAME_LIMIT = "keyframe limit"
     NO_PROGRESS = "no progress"
     UNFAMILIAR = "unfamiliar"
+    NOT_FOUND = "not found"
     FAILED = "failed"
 
 
@@ -120,6 +125,7 @@ class InstructionRun:
         tell: see :data:`Tell`.
         settings: how often, how many, how long.
         seed: of the decisions' noise.
+        doubt: see :data:`Doubt`; by default there is none.
 
     Attributes:
         keyframes: reached so far.
@@ -127,7 +133,14 @@ class InstructionRun:
     """
 
     def __init__(
-        self, look: Look, decide: Decide, move: Move, tell: Tell, settings: LoopSettings, seed: int = 0
+        self,
+        look: Look,
+        decide: Decide,
+        move: Move,
+        tell: Tell,
+        settings: LoopSettings,
+        seed: int = 0,
+        doubt: Doubt = lambda _: "",
     ) -> None:
         self._look = look
         self._decide = decide
@@ -135,6 +148,7 @@ class InstructionRun:
         self._tell = tell
         self._settings = settings
         self._seed = seed
+        self._doubt = doubt
         self._progress = ProgressWatch(settings)
         self.keyframes = 0
         self.decisions: list[Decision] = []
@@ -148,7 +162,7 @@ class InstructionRun:
             decision = self._next_keyframe(cloud)
             mode = decision.executed
             if mode is None:
-                return self.result(Ending.FAILED, decision.report.message)
+                return self.result(Ending.NOT_FOUND if decision.doubt else Ending.FAILED, decision.report.message)
             self.keyframes += 1
             if self._settings.ends_on == "reward" and decision.report.rewarded:
                 return self.result(Ending.REWARDED, "the world rewards the task")
@@ -185,6 +199,9 @@ class InstructionRun:
         began = time.monotonic()
         modes = tuple(self._decide(cloud, seed))
         seconds = time.monotonic() - began
+        if doubt := self._doubt(self._is_untouched()):
+            self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, doubt), doubt))
+            return self.decisions[-1]
         try:
             report = self._move_with_retries(modes[: self._settings.candidates], cloud)
         except UserError as error:
@@ -192,6 +209,10 @@ class InstructionRun:
             raise
         self.decisions.append(Decision(number, seed, seconds, modes, report))
         return self.decisions[-1]
+
+    def _is_untouched(self) -> bool:
+        """Whether no keyframe has closed the gripper."""
+        return all(mode is None or mode.gripper_open for mode in (decision.executed for decision in self.decisions))
 
     def _move_with_retries(self, candidates: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
         if not candidates:

@@ -27,7 +27,8 @@ class LoopSettings:
         unchanged_share: share of the points that may be elsewhere all the same, as no camera is without noise.
         settle_time: seconds after a sentence or a motion from which on images show the scene at rest.
         max_tries: moves to the same keyframe, as long as a world says that the arm ended short of it.
-        accept_unfamiliar: obey a sentence that is unlike all that the policy was taught, too.
+        accept_unfamiliar: obey a sentence that is unlike all that the policy was taught, too, and go on where nothing
+            in the scene fits what it names or the policy is sure of no keyframe.
         ends_on: ``termination``, the policy's own signal, or ``reward``, the world's judgement, whatever the policy
             says.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.running.deciding import DecidingPolicy, decide, unfamiliar
+from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
+from mini_diffuser_ros.running.deciding import DecidingPolicy, assess, doubt_about, unfamiliar
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport, RunResult, Tell
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.errors import UserError, one_line
@@ -54,13 +54,21 @@ def run_instruction(
         How it ended, with every decision. What a person can mend, such as a motion that failed, is a FAILED run.
     """
     settings = settings or LoopSettings()
+    latest = Assessment(())
+
+    def decide(cloud: Cloud, noise: int) -> Sequence[KeyframeMode]:
+        nonlocal latest
+        latest = assess(policy, cloud, sentence, settings, noise)
+        return latest.modes
+
     run = InstructionRun(
         world.look,
-        lambda cloud, noise: decide(policy, cloud, sentence, settings, noise),
+        decide,
         lambda candidates, _: world.move(candidates),
         tell,
         settings,
         seed,
+        lambda untouched: doubt_about(latest, untouched, settings),
     )
     try:
         if refusal := unfamiliar(policy, sentence, settings):

@@ -98,7 +98,7 @@ def test_info_says_what_it_knows_and_what_not(folder: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "knows its familiarity, by hand" in said
     assert "below 0.500 refuses 1.0% of 200 good cases held out; 99.0% of the made-up bad ones" in said
-    assert f"nothing of its presence, completion; teach it with 'mini-diffuser assess {folder}" in said
+    assert f"nothing of its presence, sureness, completion; teach it with 'mini-diffuser assess {folder}" in said
 
 
 def _refused(folder: Path) -> str:

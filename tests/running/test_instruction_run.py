@@ -165,3 +165,36 @@ def test_sentences_that_are_none_are_refused(sentence: str) -> None:
 @pytest.mark.parametrize("sentence", ["press the blue button", " stack ", "x" * 200, "drücke den blauen Knopf"])
 def test_other_sentences_are_not(sentence: str) -> None:
     assert refusal_of(sentence, 200) is None
+
+
+def doubting(script: Script, doubts: Sequence[str], asked: list[bool]) -> InstructionRun:
+    left = list(doubts)
+
+    def doubt(untouched: bool) -> str:
+        asked.append(untouched)
+        return left.pop(0)
+
+    return InstructionRun(
+        script.look, script.decide, script.move, lambda *_: None, LoopSettings(keyframe_limit=3), doubt=doubt
+    )
+
+
+def test_a_policy_that_doubts_looks_once_more_and_gives_up_without_a_move() -> None:
+    script = Script([[mode()]] * 2, [])
+    result = doubting(script, ["nothing fits", "nothing fits still"], []).obey()
+    assert (result.ending, result.message, result.keyframes) == (Ending.NOT_FOUND, "nothing fits still", 0)
+    assert script.log == ["look", "decide"] * 2
+    assert [decision.executed for decision in result.decisions] == [None, None]
+
+
+def test_a_doubt_that_goes_away_at_the_second_look_costs_nothing_more() -> None:
+    script = Script([[mode()], [mode(terminate=True)]], [0])
+    result = doubting(script, ["nothing fits", ""], []).obey()
+    assert (result.ending, script.log) == (Ending.TERMINATED, ["look", "decide", "look", "decide", "move"])
+
+
+def test_it_is_said_whether_anything_was_grasped() -> None:
+    closing = KeyframeMode(mode().pose, False, False, 1.0, 0.0)
+    asked: list[bool] = []
+    doubting(Script([[mode()], [closing], [mode()]], [0, 0, 0]), [""] * 3, asked).obey()
+    assert asked == [True, True, False]

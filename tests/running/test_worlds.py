@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
 from mini_diffuser_ros.running import Ending, LoopSettings, MotionReport, run_instruction
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import SettingsError
@@ -97,3 +97,18 @@ def test_a_sentence_that_the_policy_was_not_taught_moves_nothing_unless_it_is_ac
 def test_settings_out_of_range_are_refused_by_name(settings: dict, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         LoopSettings(**settings)
+
+
+class Doubter(Follower):
+    """One that knows that what 'dance' names is not there."""
+
+    def assess(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> Assessment:
+        modes = self.decide(cloud, sentence, samples, steps, seed)
+        return Assessment(modes, not_found="nobody to dance with" if sentence == "dance" else "")
+
+
+def test_what_nothing_fits_is_given_up_without_a_move() -> None:
+    world = Line(goal=0.4)
+    result = run_instruction(world, Doubter(), "dance")
+    assert (result.ending, result.message, world.hand) == (Ending.NOT_FOUND, "nobody to dance with", 0.0)
+    assert run_instruction(world, Doubter(), "go there").ending is Ending.TERMINATED

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Vector3
 from mini_diffuser_msgs.msg import KeyframeMode as KeyframeModeMessage
+from mini_diffuser_msgs.msg import ModeSureness as ModeSurenessMessage
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
@@ -17,7 +19,7 @@ from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix
-from mini_diffuser_ros.records import Cloud, Distortion, JointTrajectory, KeyframeMode
+from mini_diffuser_ros.records import Cloud, Distortion, JointTrajectory, KeyframeMode, ModeSureness
 from mini_diffuser_ros.support.errors import UserError
 
 Array = NDArray[np.float64]
@@ -287,6 +289,11 @@ def mode_to_message(mode: KeyframeMode) -> KeyframeModeMessage:
         share=float(mode.share),
         spread=float(mode.spread),
     )
+
+
+def sureness_to_message(sureness: ModeSureness) -> ModeSurenessMessage:
+    """Message of how sure the policy is of a mode."""
+    return ModeSurenessMessage(**asdict(sureness))
 
 
 def mode_from_message(message: KeyframeModeMessage) -> KeyframeMode:

@@ -7,8 +7,9 @@ from typing import Any
 
 from mini_diffuser_ros.support.settings import SettingsError, check_fields, not_expected, unknown_name
 
-PARTS = ("familiarity", "presence", "completion")
-"""Of knowledge, each optional: is the sentence one it was taught, is what it names in the scene, is the task done."""
+PARTS = ("familiarity", "presence", "sureness", "completion")
+"""Of knowledge, each optional: is the sentence one it was taught, is what it names in the scene, how sure is it of a
+mode, is the task done."""
 
 _SHARE = {"bounds": (0.0, 1.0)}
 _COUNT = {"bounds": (0, 10**9)}

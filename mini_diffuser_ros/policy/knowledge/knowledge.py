@@ -16,13 +16,15 @@ from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.knowledge.facts import KnowledgeFacts
 from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity
 from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.policy.knowledge.presence import Presence
+from mini_diffuser_ros.policy.knowledge.sureness import Sureness
 from mini_diffuser_ros.policy.weights import digest_of, pack_weights, pending_file, read_content, settle_weights
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
 
 KNOWLEDGE_FILE = "knowledge.safetensors"
 
-KINDS: Mapping[str, type[Part]] = {"familiarity": Familiarity}
+KINDS: Mapping[str, type[Part]] = {"familiarity": Familiarity, "presence": Presence, "sureness": Sureness}
 """The class of each part that there is."""
 
 
@@ -32,9 +34,13 @@ class Knowledge:
 
     Attributes:
         familiarity: is a sentence one it was taught.
+        presence: is what a sentence names in the scene.
+        sureness: how sure it is of a mode.
     """
 
     familiarity: Familiarity | None = None
+    presence: Presence | None = None
+    sureness: Sureness | None = None
 
     def parts(self) -> dict[str, Part]:
         """Those that it has, by name."""

@@ -10,13 +10,19 @@ from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.knowledge.part import Part
 from mini_diffuser_ros.training.knowledge.familiarity import learn_familiarity
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
+from mini_diffuser_ros.training.knowledge.presence import learn_presence
+from mini_diffuser_ros.training.knowledge.sureness import learn_sureness
 
 log = logging.getLogger(__name__)
 
 Learner = Callable[[Lesson], Part]
 """Learns one part, with its thresholds set on what was held out."""
 
-LEARNERS: Mapping[str, Learner] = {"familiarity": learn_familiarity}
+LEARNERS: Mapping[str, Learner] = {
+    "familiarity": learn_familiarity,
+    "presence": learn_presence,
+    "sureness": learn_sureness,
+}
 """What learns each part, by its name."""
 
 
