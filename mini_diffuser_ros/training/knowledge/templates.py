@@ -52,7 +52,7 @@ def find_slots(sentences: Sequence[str]) -> Slots:
     """The slots of a task: words of which most sentences are there with each of the others in their place, too.
 
     The class that explains most sentences is taken out first, and what is left is looked at again: verbs that are
-    there with every colour are no slot once the colours are one.
+    there with every colour are no slot once the colours are one. Of two that explain as much, it is the larger one.
 
     Args:
         sentences: of one task.
@@ -72,7 +72,9 @@ def find_slots(sentences: Sequence[str]) -> Slots:
         classes = _classes(shared, uses)
         if not classes:
             return slots
-        slots = Slots((*slots.classes, max(classes, key=lambda fillers: sum(uses[filler] for filler in fillers))))
+        slots = Slots(
+            (*slots.classes, max(classes, key=lambda fillers: (sum(uses[filler] for filler in fillers), len(fillers))))
+        )
 
 
 def _gaps(words: Sequence[str]) -> Iterator[tuple[str, str]]:
