@@ -25,6 +25,8 @@ BENCHMARKS = {
     "sampling-steps": "position errors of decisions against the number of sampling steps",
     "ablations": "each correction of the network switched off alone, trained and compared",
     "familiarity": "which sentences a policy refuses: those that mean a task, and those that mean none",
+    "few": "success over the number of demonstrations, and what makes few go far",
+    "new-things": "a colour and a thing taught by five demonstrations: are they learned, what is forgotten?",
     "two-goals": "whether two equally good targets are both kept",
     "compare-losses": "how far the losses of two training runs are apart",
     "kill-training": "kill -9 at random moments of training: is anything lost?",

@@ -203,7 +203,9 @@ class Task(ABC):
 
     @classmethod
     def _file(cls) -> Path:
-        return Path(str(sys.modules[cls.__module__].__file__))
+        # Of the class that gives the name: one derived from it, with other things on the table, has its sentences.
+        named = next(one for one in cls.__mro__ if "name" in vars(one))
+        return Path(str(sys.modules[named.__module__].__file__))
 
 
 def _distinct(values: tuple[str, ...]) -> bool:

@@ -121,6 +121,8 @@ class AugmentConfig:
         color_gain: each colour channel is scaled by a factor uniform in 1 +- color_gain.
         voxels: whether one point a voxel is left ``after`` the cloud was changed, as for decisions, or ``before``, as
             published and in half the time: turning then brings some points into a common voxel.
+        moved_share: share of the decision frames in which what the action goes to is moved alone, with the target, to
+            another free place on the table: few demonstrations are otherwise learned by their layouts.
     """
 
     yaw: float = bounded(math.radians(45.0), 0.0, math.pi)
@@ -132,6 +134,7 @@ class AugmentConfig:
     jitter_shape: Literal["normal", "uniform"] = "normal"
     color_gain: float = bounded(0.1, 0.0, 0.9)
     voxels: Literal["after", "before"] = "after"
+    moved_share: float = bounded(0.0, 0.0, 1.0)
 
     def __post_init__(self) -> None:
         check_fields(self)

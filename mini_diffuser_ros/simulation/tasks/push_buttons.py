@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 from xml.etree import ElementTree
 
 import numpy as np
 
 from mini_diffuser_ros.simulation import objects
-from mini_diffuser_ros.simulation.palette import COLORS
+from mini_diffuser_ros.simulation.palette import COLORS, Rgb
 from mini_diffuser_ros.simulation.placing import scatter, top_down
 from mini_diffuser_ros.simulation.task import Scene, Slots, Task, Waypoint
 from mini_diffuser_ros.simulation.templates import named
@@ -26,9 +27,14 @@ _PRESSED: Final = -objects.BUTTON_TRAVEL / 2.0
 
 
 class PushButtons(Task):
-    """``push_buttons``, slot ``color``."""
+    """``push_buttons``, slot ``color``.
+
+    Attributes:
+        colors: of the caps.
+    """
 
     name = "push_buttons"
+    colors: ClassVar[Mapping[str, Rgb]] = COLORS
 
     slots = MappingProxyType({"color": tuple(COLORS)})
     cues = r"buttons?|press|push|hit|tap|click|poke|touch|depress|activate|trigger|switch"
@@ -40,10 +46,11 @@ class PushButtons(Task):
 
     def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
         """The named button and two of other colours."""
-        others = [color for color in COLORS if color != slots["color"]]
+        others = [color for color in self.colors if color != slots["color"]]
         colors = [slots["color"], *map(str, rng.choice(others, _COUNT - 1, replace=False))]
         places = scatter(rng, _COUNT, _APART)
-        return [objects.button(_body(color), COLORS[color], place) for color, place in zip(colors, places, strict=True)]
+        named = zip(colors, places, strict=True)
+        return [objects.button(_body(color), self.colors[color], place) for color, place in named]
 
     def required_bodies(self, slots: Slots) -> tuple[str, ...]:
         """The named button."""

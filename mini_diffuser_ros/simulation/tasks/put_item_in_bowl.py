@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 from xml.etree import ElementTree
 
 import numpy as np
@@ -44,9 +45,14 @@ _INSIDE_HEIGHT: Final = objects.BOWL_HEIGHT + 0.01
 
 
 class PutItemInBowl(Task):
-    """``put_item_in_bowl``, slot ``item``."""
+    """``put_item_in_bowl``, slot ``item``.
+
+    Attributes:
+        items: what there is to put.
+    """
 
     name = "put_item_in_bowl"
+    items: ClassVar[Mapping[str, ItemShape]] = ITEMS
 
     slots = MappingProxyType({"item": tuple(ITEMS)})
     cues = r"bowl|dish|basin|container|in|into|inside"
@@ -58,12 +64,12 @@ class PutItemInBowl(Task):
 
     def layout(self, rng: np.random.Generator, slots: Slots) -> list[ElementTree.Element]:
         """The bowl, the named item and two others."""
-        others = [item for item in ITEMS if item != slots["item"]]
+        others = [item for item in self.items if item != slots["item"]]
         items = [slots["item"], *map(str, rng.choice(others, _COUNT - 1, replace=False))]
         places = scatter(rng, 1 + _COUNT, lambda first, second: _ITEMS_APART if first else _BOWL_APART)
         yaws = rng.uniform(-np.pi / 2.0, np.pi / 2.0, _COUNT)
         bodies = [
-            objects.item(_body(item), ITEMS[item], place, float(yaw))
+            objects.item(_body(item), self.items[item], place, float(yaw))
             for item, place, yaw in zip(items, places[1:], yaws, strict=True)
         ]
         return [objects.bowl(BOWL, places[0]), *bodies]
@@ -86,7 +92,7 @@ class PutItemInBowl(Task):
 
     def expert(self, scene: Scene, slots: Slots) -> list[Waypoint]:
         """Above, grasp, lift, above the bowl, release, retreat."""
-        (x, y, z), yaw = _grasp(scene, slots["item"])
+        (x, y, z), yaw = _grasp(scene, slots["item"], self.items)
         to_x, to_y = scene.body_pose(BOWL)[:2, 3]
         return [
             top_down(x, y, ABOVE, yaw, True),
@@ -99,7 +105,7 @@ class PutItemInBowl(Task):
 
     def mishap(self, scene: Scene, slots: Slots, rng: np.random.Generator) -> list[Waypoint]:
         """A grasp that closes on air."""
-        target, yaw = _grasp(scene, slots["item"])
+        target, yaw = _grasp(scene, slots["item"], self.items)
         return grasp_air(target, yaw, ABOVE, rng)
 
 
@@ -107,12 +113,12 @@ def _body(item: str) -> str:
     return f"item_{item.replace(' ', '_')}"
 
 
-def _grasp(scene: Scene, item: str) -> tuple[Array, float]:
+def _grasp(scene: Scene, item: str, items: Mapping[str, ItemShape]) -> tuple[Array, float]:
     """Centre of the grasp (3,) and its yaw: the fingers close across the long axis."""
     base_from_item = scene.body_pose(_body(item))
     centre = base_from_item[:3, 3].copy()
     centre[2] = max(centre[2], LOWEST_GRASP)
-    yaw = 0.0 if ITEMS[item].is_round else smallest_yaw(yaw_of(base_from_item), np.pi)
+    yaw = 0.0 if items[item].is_round else smallest_yaw(yaw_of(base_from_item), np.pi)
     return centre, yaw
 
 

@@ -1,0 +1,234 @@
+"""What few demonstrations are good for: trainings with 5, 10, 25 and more of each task, measured on unseen layouts.
+
+    mini-diffuser record --world tabletop --episodes 450 --seed 1000 --out recordings/tabletop
+    mini-diffuser record --world tabletop --episodes 30 --seed 200000 --out recordings/held_out
+    mini-diffuser bench few --data recordings/tabletop --held-out recordings/held_out --out few --picture few.png
+
+Trains what is missing in the output directory, measures what is there and gives a row for each variant and number of
+demonstrations, over its seeds: mean, lowest and highest. A seed draws other demonstrations, too; fewer are part of
+more. Decisions are asked with sentences that nobody was taught. ``shown`` are those of goals that were demonstrated:
+nothing but a demonstration tells what a word is the name of. ``--closed-loop N`` runs N episodes of each task besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from mini_diffuser_ros.bench.ablations import over_seeds
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
+from mini_diffuser_ros.bench.errors import BenchError
+from mini_diffuser_ros.bench.plotting import pyplot
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
+from mini_diffuser_ros.policy import read_checkpoint, sentence_encoder
+from mini_diffuser_ros.policy.storage import load_model
+from mini_diffuser_ros.simulation import TASKS
+from mini_diffuser_ros.simulation.task import Task
+from mini_diffuser_ros.simulation.templates import fill
+from mini_diffuser_ros.support.settings import read_settings
+from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig
+from mini_diffuser_ros.training.dataset import Frame, frames_of
+from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
+from mini_diffuser_ros.training.processes import Processes
+from mini_diffuser_ros.training.report import FrameError
+from mini_diffuser_ros.training.run import train
+from mini_diffuser_ros.training.validation import validate
+
+NEAR = 0.03
+"""Metres; a decision that is nearer to the demonstrator's goes to the right thing."""
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "recipe": {},
+    "nothing moved": {"augment.moved_share": 0.0},
+    "half moved": {"augment.moved_share": 0.5},
+    "nothing turned or shifted": {"augment.moved_share": 0.0, "augment.yaw": 0.0, "augment.shift_xy": 0.0},
+    "no colour": {"augment.color_gain": 0.0},
+}
+"""What a variant changes in the recipe."""
+
+
+def _variant(text: str) -> str:
+    if text not in VARIANTS:
+        raise ValueError(f"{text!r} is no variant; expected {', '.join(VARIANTS)}")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewSetting:
+    """Which runs to train and measure.
+
+    Attributes:
+        data: demonstrations to train on.
+        held_out: demonstrations of other seeds to measure on.
+        out: directory of the runs.
+        recipe: of the trainings, a YAML file.
+        counts: demonstrations of each task.
+        seeds: of the trainings, and of which demonstrations are drawn.
+        variants: of the recipe.
+        steps: training steps of each run, 0 for those of the recipe.
+        scenes: of each step, 0 for those of the recipe.
+        voxel_size: of the network, metres; 0 for that of the recipe.
+        episodes: held-out demonstrations a task, 0 for all.
+        closed_loop: episodes of each task to run, 0 for none.
+        picture: file of a plot of the decisions that are right, empty for none.
+    """
+
+    data: str
+    held_out: str
+    out: Path
+    recipe: Path = Path("config/train/own_demos.yaml")
+    counts: tuple[int, ...] = (5, 10, 25, 50, 100, 400)
+    seeds: tuple[int, ...] = (1, 2, 3)
+    variants: tuple[str, ...] = read_by(_variant, ("recipe",))
+    steps: int = at_least(0, 0)
+    scenes: int = at_least(0, 0)
+    voxel_size: float = 0.0
+    episodes: int = at_least(0, 0)
+    closed_loop: int = at_least(0, 0)
+    picture: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A decision to be made, and whether its goal was demonstrated."""
+
+    frame: Frame
+    shown: bool
+
+
+def measure_few(settings: Sequence[FewSetting]) -> Iterator[dict[str, Any]]:
+    """Train what is missing, then a row for each variant and number of demonstrations."""
+    torch.set_num_threads(1)
+    for setting in settings:
+        rows = []
+        for row in _rows(setting):
+            rows.append(row)
+            yield row
+        if setting.picture:
+            _draw(rows, setting.picture)
+
+
+def _rows(setting: FewSetting) -> Iterator[dict[str, Any]]:
+    held_out = first_of_each_task(load_demonstrations(setting.held_out, setting.out / "cache"), setting.episodes)
+    for count in setting.counts:
+        for variant in setting.variants:
+            found = [_figures(setting, variant, count, seed, held_out) for seed in setting.seeds]
+            cells = {name: over_seeds([run[name] for run in found]) for name in found[0]}
+            yield {"variant": variant, "demonstrations": count, "seeds": len(found), **cells}
+
+
+def _figures(
+    setting: FewSetting, variant: str, count: int, seed: int, held_out: Sequence[Demonstration]
+) -> dict[str, float]:
+    out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
+    if not (out / "policy" / "model.safetensors").exists():
+        train(_recipe(setting, variant, count, seed, out))
+    taught = {sentence for known in read_checkpoint(out / "policy").tasks.values() for sentence in known}
+    questions = questions_of(held_out, TASKS, taught)
+    figures = decision_figures(ask(out / "policy", questions), questions)
+    if setting.closed_loop:
+        protocol = TabletopProtocol(episodes=setting.closed_loop)
+        trials = tabletop_trials(str(out / "policy"), protocol)
+        figures["success, %"] = 100 * float(np.mean([run_tabletop_trial(trial).success for trial in trials]))
+    return figures
+
+
+def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path) -> TrainConfig:
+    changes: dict[str, Any] = {
+        "data.path": setting.data,
+        "data.cache": str(setting.out / "cache"),
+        "data.per_task": count,
+        "data.validation_share": 0.0,
+        "seed": seed,
+        "shards": 1,
+        "out": str(out),
+        **VARIANTS[variant],
+    }
+    changes |= {"budget.steps": setting.steps} if setting.steps else {}
+    changes |= {"batch.scenes": setting.scenes} if setting.scenes else {}
+    if setting.voxel_size:
+        changes["model.overrides"] = {"scene": {"voxel_size": setting.voxel_size}, "losses": {"heatmap_level": 0}}
+    return read_settings(
+        TrainConfig, setting.recipe, [(name, yaml.safe_dump(value)) for name, value in changes.items()]
+    )
+
+
+def questions_of(
+    demonstrations: Sequence[Demonstration], tasks: Mapping[str, Task], taught: set[str], seed: int = 0
+) -> list[Question]:
+    """All frames of the demonstrations, each with a held-out sentence of its goal.
+
+    Args:
+        demonstrations: of the simulated table.
+        tasks: that they are of, by name.
+        taught: sentences of the demonstrations that were trained on.
+        seed: of the sentences.
+
+    Raises:
+        BenchError: a demonstration's sentences are none of its task.
+    """
+    random = np.random.default_rng(seed)
+    questions = []
+    for demonstration in demonstrations:
+        task = tasks[demonstration.task]
+        meant = task.match(demonstration.sentences[0])
+        if meant is None:
+            raise BenchError(f"{demonstration.source}: {demonstration.sentences[0]!r} is no sentence of {task.name}")
+        templates = task.templates.held_out
+        for frame in frames_of([demonstration]):
+            sentence = fill(templates[random.integers(len(templates))], meant.slots)
+            questions.append(Question(replace(frame, sentences=(sentence,)), demonstration.sentences[0] in taught))
+    return questions
+
+
+def ask(policy: Path | str, questions: Sequence[Question]) -> list[FrameError]:
+    """Errors of one decision a question: 16 hypotheses, 5 sampling steps, the densest mode."""
+    model = load_model(policy).eval()
+    tokens = dict(sentence_encoder(model.config).many(sorted({one.frame.sentences[0] for one in questions})))
+    frames = [one.frame for one in questions]
+    return validate(model, frames, tokens, ValidateConfig(), seed=0, processes=Processes())
+
+
+def decision_figures(errors: Sequence[FrameError], questions: Sequence[Question]) -> dict[str, float]:
+    """Shares of right decisions, of all and of the goals that were demonstrated; of each task; the rest in mm."""
+    right: dict[str, list[bool]] = {"decisions right, %": [], "shown, %": []}
+    rest = []
+    for error, question in zip(errors, questions, strict=True):
+        if not error.kind.decides_object:
+            rest.append(1000 * error.position)
+            continue
+        is_right = error.position < NEAR
+        for name in ("decisions right, %", f"{error.task}, %", *(("shown, %",) if question.shown else ())):
+            right.setdefault(name, []).append(is_right)
+    shares = {name: 100 * float(np.mean(values)) if values else float("nan") for name, values in right.items()}
+    return {**shares, "rest, median mm": float(np.median(rest))}
+
+
+def first_of_each_task(demonstrations: Sequence[Demonstration], count: int) -> list[Demonstration]:
+    """The first ``count`` of each task, 0 for all."""
+    tasks = sorted({demonstration.task for demonstration in demonstrations})
+    by_task = [[each for each in demonstrations if each.task == task] for task in tasks]
+    return [demonstration for mine in by_task for demonstration in mine[: count or None]]
+
+
+def _draw(rows: Sequence[Mapping[str, Any]], file: str) -> None:
+    plot = pyplot()
+    figure, axes = plot.subplots()
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        mine = [row for row in rows if row["variant"] == variant]
+        counts = [row["demonstrations"] for row in mine]
+        cells = [row["decisions right, %"] for row in mine]
+        axes.plot(counts, [cell["value"] for cell in cells], marker="o", label=variant)
+        axes.fill_between(counts, [cell["low"] for cell in cells], [cell["high"] for cell in cells], alpha=0.2)
+    axes.set(xscale="log", xlabel="demonstrations of each task", ylabel="decisions right, %", ylim=(0, 101))
+    axes.legend()
+    figure.savefig(file)
+
+
+BENCHMARK = Benchmark(FewSetting, measure_few, __doc__)

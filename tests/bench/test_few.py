@@ -1,0 +1,62 @@
+"""The benchmarks of few demonstrations: what they ask, and the new things on the table."""
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.bench.errors import BenchError
+from mini_diffuser_ros.bench.few import decision_figures, questions_of
+from mini_diffuser_ros.bench.new_things import NEW
+from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.simulation import TASKS
+from mini_diffuser_ros.simulation.task import Task
+from mini_diffuser_ros.training.demonstrations import Demonstration
+from mini_diffuser_ros.training.report import FrameError
+
+
+def pressed(*sentences: str) -> Demonstration:
+    """Above a button, pressed, away."""
+    poses = np.array([[0.4, 0.0, z, 1.0, 0.0, 0.0, 0.0] for z in (0.4, 0.13, 0.035, 0.13)])
+    cloud = Cloud(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), "base")
+    return Demonstration("push_buttons", sentences, "here", poses, np.zeros(4, bool), (cloud,) * 4)
+
+
+def test_decisions_are_asked_with_held_out_sentences_of_their_goal() -> None:
+    questions = questions_of([pressed("press the red button"), pressed("press blue")], TASKS, {"press blue"})
+    held_out = {template.format(color="red") for template in TASKS["push_buttons"].templates.held_out}
+    assert len(questions) == 6
+    assert all(question.frame.sentences[0] in held_out for question in questions[:3])
+    assert [question.shown for question in questions] == [False] * 3 + [True] * 3
+    with pytest.raises(BenchError, match="'sing' is no sentence of push_buttons"):
+        questions_of([pressed("sing")], TASKS, set())
+
+
+def test_figures_count_decision_frames_by_task_and_by_what_was_shown() -> None:
+    questions = questions_of([pressed("press red"), pressed("press blue")], TASKS, {"press blue"})
+    away = [0.2, 0.004, 0.006, 0.01, 0.008, 0.010]
+    errors = [
+        FrameError("push_buttons", question.frame.kind, position, 0.0, True, True)
+        for question, position in zip(questions, away, strict=True)
+    ]
+    assert decision_figures(errors, questions) == {
+        "decisions right, %": 50.0,
+        "push_buttons, %": 50.0,
+        "shown, %": 100.0,
+        "rest, median mm": pytest.approx(7.0),
+    }
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_new_thing_is_always_on_the_table_and_asked_for_in_the_words_of_its_task(name: str) -> None:
+    task, old = NEW[name], TASKS[name]
+    assert task.templates == old.templates
+    (goal,) = (task.goal(slots) for slots in task.variations)
+    assert old.match(goal.sentences[0]) is None
+    for seed in range(5):
+        bodies = {body.get("name") for body in task.layout(np.random.default_rng(seed), goal.slots)}
+        assert bodies.issuperset(task.required_bodies(goal.slots))
+        assert len(bodies & _names(old)) == len(bodies) - 1
+
+
+def _names(task: Task) -> set[str]:
+    ((slot, values),) = task.slots.items()
+    return {name for value in values for name in task.required_bodies({slot: value})}
