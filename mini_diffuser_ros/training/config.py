@@ -252,6 +252,7 @@ class TrainConfig:
         wandb: project on Weights & Biases, used where ``wandb`` is installed; empty leaves it alone.
         out: output directory; training goes on from the latest checkpoint in it if its data and recipe are the same.
         policy: directory of the exported policy; empty means ``policy`` in the output directory.
+        knowledge: learn at the end what the policy knows about itself, as ``mini-diffuser assess`` does: some minutes.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -275,6 +276,7 @@ class TrainConfig:
     wandb: str = "mini-diffuser"
     out: str = "training_runs/latest"
     policy: str = ""
+    knowledge: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

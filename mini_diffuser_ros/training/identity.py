@@ -34,6 +34,7 @@ _PLACES_AND_PACE = frozenset(
         "wandb",
         "out",
         "policy",
+        "knowledge",
     )
 )
 """Fields of the recipe that do not say what is learned, or that are in the identity by their content."""

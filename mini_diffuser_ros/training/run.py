@@ -14,7 +14,8 @@ from torch import Tensor
 
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import MiniDiffuserConfig, save_policy, sentence_encoder, tune_cpu
+from mini_diffuser_ros.policy import MiniDiffuserConfig, load_policy, save_policy, sentence_encoder, tune_cpu
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge, write_knowledge
 from mini_diffuser_ros.records import Provenance
 from mini_diffuser_ros.support.files import expect_output, make_writable
 from mini_diffuser_ros.support.holding import Hold
@@ -27,6 +28,8 @@ from mini_diffuser_ros.training.demonstrations import Collection, Demonstration,
 from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.foresight import check_training
 from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
+from mini_diffuser_ros.training.knowledge.learning import LEARNERS, learn
+from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
 from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences, together
@@ -122,9 +125,18 @@ def _train_joined(
         phases = outcome.progress.phases().items()
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)
+        if config.knowledge:
+            _teach(config, Demonstrations(training, held_out))
         if prepared.skipped:
             log.warning("%d episodes were skipped, see above", len(prepared.skipped))
     return outcome
+
+
+def _teach(config: TrainConfig, demonstrations: Demonstrations) -> None:
+    """Teach the exported policy what it knows about itself."""
+    folder = config.policy_directory
+    lesson = Lesson(load_policy(folder), lambda: demonstrations, config.seed)
+    write_knowledge(learn(lesson, tuple(LEARNERS), Knowledge()), folder)
 
 
 @dataclass(frozen=True)
