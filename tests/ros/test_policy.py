@@ -81,6 +81,27 @@ def test_sentences_that_are_none_are_refused(peer: Peer, sentence: str, reason: 
     assert reason in result.message
 
 
+@pytest.mark.skipif(not (SHIPPED / "knowledge.safetensors").is_file(), reason="a policy that knows nothing of itself")
+def test_a_sentence_that_was_not_taught_is_refused_unless_it_is_accepted_all_the_same(
+    peer: Peer, start: Callable[..., Process], checkpoint: Path
+) -> None:
+    strange = "appuie sur le bouton bleu"
+    refused = peer.execute(ExecuteInstruction, EXECUTE, instruction=strange)
+    assert (refused.outcome, refused.keyframes) == (Result.UNFAMILIAR, 0)
+    assert re.search(r"was not taught .*; nearest that it knows: '.+', '.+', '.+'$", refused.message)
+    # Taught, in words that no demonstration has: it waits for a cloud, which nobody sends.
+    taught = peer.execute(ExecuteInstruction, EXECUTE, instruction="would you kindly press that blue button, please")
+    assert taught.outcome == Result.FAILED
+    assert "no cloud" in taught.message
+    easy = start(
+        "policy_node", namespace="/easy", checkpoint=checkpoint, cloud_timeout=0.5, accept_unfamiliar=True, **CONSENT
+    )
+    accepted = peer.execute(ExecuteInstruction, "/easy/mini_diffuser/execute", instruction=strange)
+    assert accepted.outcome == Result.FAILED
+    assert "no cloud" in accepted.message
+    easy.end()
+
+
 def test_a_policy_of_simulations_drives_no_other_arm_unasked(
     peer: Peer, start: Callable[..., Process], checkpoint: Path
 ) -> None:
