@@ -21,6 +21,7 @@ BENCHMARKS = {
     "encode": "encoding scenes, once a decision",
     "loader": "augmented training samples a second and core",
     "presence": "scenes with and without what a sentence names: is it told which?",
+    "sureness": "what the policy says of its modes, against what is true",
     "parity": "how far the official behaviour is from the published network",
     "sampling-steps": "position errors of decisions against the number of sampling steps",
     "ablations": "each correction of the network switched off alone, trained and compared",

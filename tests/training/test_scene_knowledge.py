@@ -72,7 +72,7 @@ def test_things_are_told_apart_by_free_table_and_compared_by_colour_and_length()
     points, colors = block(RED, SPOTS[0], side=0.09)
     (longer,) = things_of(Cloud(points, colors, "base"))
     assert likeness(one, longer) == "different"
-    assert thing_at(cloud, np.array([0.8, 0.0, 0.02])) is None
+    assert thing_at(cloud, things_of(cloud), np.array([0.8, 0.0, 0.02])) is None
 
 
 def asked(number: int, kind: str, seed: int = 0) -> Question:

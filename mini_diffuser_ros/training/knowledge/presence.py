@@ -21,7 +21,7 @@ from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.questions import KINDS, UNSURE, Question, Questions
 
-QUESTIONS = 7500
+QUESTIONS = 6000
 """To learn from, in all; and of one demonstration at most :data:`MOST`."""
 
 MOST = 60

@@ -65,11 +65,12 @@ class Questions:
     def __init__(self, demonstrations: Sequence[Demonstration]) -> None:
         self._demonstrations: list[tuple[Demonstration, Places]] = []
         self._acted_on: list[Pair] = []
+        self._seen: dict[tuple[int, int], tuple[list[Thing], Pair | None]] = {}
         for demonstration in demonstrations:
             places = places_of(demonstration)
-            if things := _at(demonstration.clouds[0], places):
+            if acted_on := _at(demonstration.clouds[0], things_of(demonstration.clouds[0]), places):
                 self._demonstrations.append((demonstration, places))
-                self._acted_on.append(things)
+                self._acted_on.append(acted_on)
 
     def __len__(self) -> int:
         """Demonstrations that are left."""
@@ -78,28 +79,36 @@ class Questions:
     def ask(self, number: int, kind: str, random: np.random.Generator) -> Question | None:
         """A question on the scene of a demonstration; None where none of this kind can be made of it."""
         demonstration, places = self._demonstrations[number]
-        cloud = demonstration.clouds[int(random.integers(places.untouched))]
+        frame = int(random.integers(places.untouched))
+        cloud, (things, named) = demonstration.clouds[frame], self._look(number, frame)
         if kind in ("sentence", "foreign sentence"):
             lender = self._lender(number, kind, random)
             if lender is None:
                 return None
             sentences = self._demonstrations[lender][0].sentences
-            return _question(kind, cloud, sentences, self._acted_on[lender], (False, False), None, random)
-        named = _at(cloud, places)
+            return _question(kind, cloud, things, sentences, self._acted_on[lender], (False, False), None, random)
         if named is None:
             return None
         there, gone = (True, True), None
         if kind == "other cut":
-            others = [
-                thing for thing in things_of(cloud) if not any((thing.members & it.members).any() for it in named)
-            ]
+            taken = named[0].members | named[1].members
+            others = [thing for thing in things if not (thing.members & taken).any()]
             if not others:
                 return None
             gone = _one_of(others, random).members
         elif kind == "named cut":
             there = _left(named, random)
             gone = np.any([thing.members for thing, left in zip(named, there, strict=True) if not left], axis=0)
-        return _question(kind, cloud, demonstration.sentences, named, there, gone, random)
+        return _question(kind, cloud, things, demonstration.sentences, named, there, gone, random)
+
+    def _look(self, number: int, frame: int) -> tuple[list[Thing], Pair | None]:
+        """The things that a frame shows, and those of them that the demonstration acts on."""
+        if (number, frame) not in self._seen:
+            demonstration, places = self._demonstrations[number]
+            cloud = demonstration.clouds[frame]
+            things = things_of(cloud)
+            self._seen[number, frame] = things, _at(cloud, things, places)
+        return self._seen[number, frame]
 
     def _lender(self, number: int, kind: str, random: np.random.Generator) -> int | None:
         """Another demonstration, of the same task or of another one; None if there is hardly any."""
@@ -112,9 +121,9 @@ class Questions:
         return None
 
 
-def _at(cloud: Cloud, places: Places) -> Pair | None:
+def _at(cloud: Cloud, things: Sequence[Thing], places: Places) -> Pair | None:
     """What lies where a demonstration acts first and last; None where nothing does."""
-    first, last = thing_at(cloud, places.first), thing_at(cloud, places.last)
+    first, last = (thing_at(cloud, things, place) for place in (places.first, places.last))
     return None if first is None or last is None else (first, last)
 
 
@@ -129,6 +138,7 @@ def _left(named: Pair, random: np.random.Generator) -> tuple[bool, bool]:
 def _question(
     kind: str,
     cloud: Cloud,
+    things: Sequence[Thing],
     sentences: tuple[str, ...],
     looks: Pair,
     there: tuple[bool, bool],
@@ -140,6 +150,7 @@ def _question(
     Args:
         kind: of the question.
         cloud: of the scene.
+        things: in it.
         sentences: that name it; one is asked.
         looks: of what it names.
         there: which of them are those things themselves, and stay.
@@ -148,9 +159,9 @@ def _question(
     """
     kept = np.ones(len(cloud), bool) if gone is None else ~gone
     named, present = np.zeros((len(cloud), ROLES), np.int8), np.zeros(ROLES, np.int8)
-    things = [thing for thing in things_of(cloud) if kept[thing.members].any()]
+    left = [thing for thing in things if kept[thing.members].any()]
     for role, (look, stays) in enumerate(zip(looks, there, strict=True)):
-        for thing in things:
+        for thing in left:
             if likeness(look, thing) != "different":
                 named[thing.members, role] = present[role] = UNSURE
         if stays:

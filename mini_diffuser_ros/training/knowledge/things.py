@@ -6,6 +6,7 @@ what lies where it comes lowest. Things are groups of points with free table bet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -81,11 +82,11 @@ def things_of(cloud: Cloud) -> list[Thing]:
     return [_thing(cloud, members) for members in groups if members.sum() >= FEWEST]
 
 
-def thing_at(cloud: Cloud, place: Array) -> Thing | None:
-    """What lies at a place (3,), as far as it may belong to one thing; None if nothing does."""
+def thing_at(cloud: Cloud, things: Sequence[Thing], place: Array) -> Thing | None:
+    """Which of the things of a cloud lies at a place (3,), as far as it may be one; None if nothing does."""
     away = np.linalg.norm(cloud.points[:, :2] - place[:2], axis=1)
     at_place = (away < SEED) & (cloud.points[:, 2] < place[2] + SEED)
-    for thing in things_of(cloud):
+    for thing in things:
         if (thing.members & at_place).any():
             members = thing.members & (away < REACH)
             return _thing(cloud, members) if members.sum() >= FEWEST else None
