@@ -28,6 +28,7 @@ POINTS = 4
 """Points whose mean logit speaks for a scene: fewer than any thing has, and more than one that is off by chance."""
 
 _WIDTH = 96
+_DROPOUT = 0.1  # while it learns
 _OWN = 4  # of a point: its colour and its height
 _WAVES = 3  # of its colour, so that shades of it lie apart
 
@@ -46,7 +47,12 @@ class PresenceHead(nn.Module):
         self.words = nn.Linear(config.text.width, ROLES * _WIDTH)
         self.points = nn.Linear(features + _OWN + 6 * _WAVES, _WIDTH)
         self.between = nn.Sequential(
-            nn.LayerNorm(_WIDTH), nn.GELU(), nn.Linear(_WIDTH, _WIDTH), nn.GELU(), nn.Linear(_WIDTH, 1)
+            nn.LayerNorm(_WIDTH),
+            nn.GELU(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(_WIDTH, _WIDTH),
+            nn.GELU(),
+            nn.Linear(_WIDTH, 1),
         )
 
     def forward(self, features: Tensor, batch: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:

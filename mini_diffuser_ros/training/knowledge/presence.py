@@ -19,14 +19,14 @@ from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
-from mini_diffuser_ros.training.knowledge.questions import KINDS, UNSURE, Question, Questions
+from mini_diffuser_ros.training.knowledge.questions import TURNS, UNSURE, Question, Questions
 
-QUESTIONS = 6000
+QUESTIONS = 5000
 """To learn from, in all; and of one demonstration at most :data:`MOST`."""
 
 MOST = 60
-HELD_OUT = 3  # questions of each kind and demonstration by which the threshold is set
-STEPS = 1200
+HELD_OUT = 10  # questions of each demonstration by which the threshold is set
+STEPS = 900
 BATCH = 48  # questions a step
 LEARNING_RATE, WEIGHT_DECAY, CLIP = 2e-3, 0.02, 2.0
 NAMED_WEIGHT = 4.0  # of a point of what is named against another one, of which there are many
@@ -64,7 +64,7 @@ def learn_presence(lesson: Lesson) -> Presence:
     training, held_out = lesson.demonstrations.training, lesson.demonstrations.held_out
     random = np.random.default_rng([lesson.seed, 1])
     asked = _ask_all(training, random, _each(len(training)))
-    checked = _ask_all(held_out, random, HELD_OUT * len(KINDS))
+    checked = _ask_all(held_out, random, HELD_OUT)
     if not asked or not checked:
         raise DatasetError("too few demonstrations that act on something to learn from, or none held out")
     tokens = _token_states(lesson.policy, [*asked, *checked])
@@ -152,7 +152,7 @@ def _ask_all(demonstrations: Sequence[Demonstration], random: np.random.Generato
     """So many questions of each demonstration, of all kinds in turn."""
     questions = Questions(demonstrations)
     asked = [
-        questions.ask(number, KINDS[(number * each + turn) % len(KINDS)], random)
+        questions.ask(number, TURNS[(number * each + turn) % len(TURNS)], random)
         for number in range(len(questions))
         for turn in range(each)
     ]

@@ -24,6 +24,9 @@ T = TypeVar("T")
 KINDS = ("own", "other cut", "named cut", "sentence", "foreign sentence")
 """How a question is made; the last two of a sentence of the same task and of another one."""
 
+TURNS = ("own", "sentence", "other cut", "named cut", "own", "sentence", "named cut", "foreign sentence")
+"""How questions are made, in turn: other sentences of the same task are the hardest."""
+
 UNSURE = -1
 """For what looks like what is named, and may be it."""
 
