@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.records import Cloud, KeyframeMode, ModeSureness
 from mini_diffuser_ros.training.dataset import Frame
 from mini_diffuser_ros.training.demonstrations import Demonstration
+from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.frames import FrameKind
+from mini_diffuser_ros.training.knowledge.learning import learn
+from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
+from mini_diffuser_ros.training.knowledge.presence import learn_presence
 from mini_diffuser_ros.training.knowledge.questions import KINDS, UNSURE, Question, Questions
-from mini_diffuser_ros.training.knowledge.sureness import Claim, fitted, truth
+from mini_diffuser_ros.training.knowledge.sureness import Claim, fitted, learn_sureness, truth
 from mini_diffuser_ros.training.knowledge.things import likeness, places_of, thing_at, things_of
 
 RED, GREEN, BLUE, GREY = (220, 20, 20), (20, 160, 30), (20, 40, 220), (115, 115, 120)
@@ -157,3 +164,31 @@ def test_a_mode_is_right_if_place_rotation_and_gripper_are() -> None:
     assert truth(KeyframeMode(half_a_turn, True, True, 1.0, 0.0), frame, False) == ModeSureness(0, 1, 0, 1, 0)
     away = KeyframeMode(pose + np.array([0.04, 0, 0, 0, 0, 0, 0]), False, False, 1.0, 0.0)
     assert truth(away, frame, True) == ModeSureness(0, 0, 1, 0, 1)
+
+
+def lesson(training: list[Demonstration], held_out: list[Demonstration]) -> Lesson:
+    torch.manual_seed(0)
+    policy = Policy(MiniDiffuser(MiniDiffuserConfig.small()), text=lambda sentence: torch.zeros(1, 384))
+    return Lesson(policy, lambda: Demonstrations(training, held_out), progress=False)
+
+
+def test_a_little_learning_tells_a_scene_without_what_is_named() -> None:
+    others = [pressing(RED, 1, (GREY, RED, BLUE), "press red"), pressing(GREEN, 2, (RED, GREY, GREEN), "press green")]
+    known = learn_presence(lesson([RED_ON_GREEN, BLUE_ON_GREEN, PRESS_BLUE, *others], [PRESS_BLUE, *others]), 100, 30)
+    threshold = known.facts.thresholds["things"]
+    assert threshold.cases > 0
+    assert threshold.refuses <= 0.01
+    assert threshold.catches is not None
+    assert threshold.catches > 0.3
+
+
+def test_without_held_out_demonstrations_nothing_is_learned_and_it_is_said() -> None:
+    with pytest.raises(DatasetError, match="none held out"):
+        learn(lesson([RED_ON_GREEN, BLUE_ON_GREEN], []), ("presence", "sureness"), Knowledge())
+
+
+def test_how_sure_a_policy_is_is_learned_from_what_is_held_out() -> None:
+    known = learn_sureness(lesson([], [PRESS_BLUE])).facts
+    assert known.thresholds["share"].value <= 0.3
+    assert known.learned_from.endswith("3 frames held out")
+    assert set(known.settings) == {"share", "place", "rotation", "gripper", "end"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.familiarity import learn_familiarity
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.presence import learn_presence
@@ -35,11 +36,19 @@ def learn(lesson: Lesson, names: Sequence[str], known: Knowledge) -> Knowledge:
         known: until now.
 
     Raises:
-        UserError: a part cannot be learned from this; one line says why.
+        UserError: none of the parts can be learned from this; one line says why. Of others it is logged.
     """
     parts: dict[str, Part] = {}
+    refused: list[DatasetError] = []
     for name in names:
-        parts[name] = LEARNERS[name](lesson)
+        try:
+            parts[name] = LEARNERS[name](lesson)
+        except DatasetError as error:
+            log.warning("%s is not learned: %s", name, error)
+            refused.append(error)
+            continue
         for what, threshold in parts[name].facts.thresholds.items():
             log.info("%s of %s: %s", name, what, threshold)
+    if refused and not parts:
+        raise refused[0]
     return replace(known, **parts)  # type: ignore[arg-type]  # each of its own class

@@ -22,8 +22,6 @@ from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.questions import TURNS, UNSURE, Question, Questions
 
 QUESTIONS = 5000
-"""To learn from, in all; and of one demonstration at most :data:`MOST`."""
-
 MOST = 60
 HELD_OUT = 10  # questions of each demonstration by which the threshold is set
 STEPS = 900
@@ -55,24 +53,29 @@ class Answered:
     paraphrases: tuple[str, ...]
 
 
-def learn_presence(lesson: Lesson) -> Presence:
+def learn_presence(lesson: Lesson, questions: int = QUESTIONS, steps: int = STEPS) -> Presence:
     """The head with its threshold.
+
+    Args:
+        lesson: what to learn from.
+        questions: to learn from, in all; of one demonstration at most :data:`MOST`.
+        steps: of learning.
 
     Raises:
         DatasetError: no demonstration acts on anything that its clouds show, or none is held out.
     """
     training, held_out = lesson.demonstrations.training, lesson.demonstrations.held_out
     random = np.random.default_rng([lesson.seed, 1])
-    asked = _ask_all(training, random, _each(len(training)))
+    asked = _ask_all(training, random, min(MOST, max(1, questions // max(1, len(training)))))
     checked = _ask_all(held_out, random, HELD_OUT)
     if not asked or not checked:
         raise DatasetError("too few demonstrations that act on something to learn from, or none held out")
     tokens = _token_states(lesson.policy, [*asked, *checked])
-    with lesson.bar(len(asked) + len(checked) + STEPS, "learning what is there") as bar:
+    with lesson.bar(len(asked) + len(checked) + steps, "learning what is there") as bar:
         answered, held = (answer(lesson.policy, tokens, several, bar.update) for several in (asked, checked))
         torch.manual_seed(lesson.seed)
         head = PresenceHead(lesson.policy.config)
-        for loss in losses(head, answered, tokens, random):
+        for loss in losses(head, answered, tokens, random, steps):
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
     learned_from = f"{len(asked)} questions on {len(training)} demonstrations"
@@ -101,13 +104,17 @@ def answer(
 
 
 def losses(
-    head: PresenceHead, answered: Sequence[Answered], tokens: Mapping[str, Tensor], random: np.random.Generator
+    head: PresenceHead,
+    answered: Sequence[Answered],
+    tokens: Mapping[str, Tensor],
+    random: np.random.Generator,
+    steps: int,
 ) -> Iterator[float]:
     """Train the head, a loss a step; it is in evaluation mode afterwards."""
     optimiser = torch.optim.AdamW(head.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     head.train()
-    for _ in range(STEPS):
+    for _ in range(steps):
         drawn = [answered[number] for number in random.integers(len(answered), size=BATCH)]
         loss = _loss(head, [_paraphrased(one, random) for one in drawn], tokens)
         optimiser.zero_grad()
@@ -141,11 +148,6 @@ def threshold_of(scores: NDArray[np.float64], answered: Sequence[Answered]) -> T
     allowed = np.array([(good < value).mean() <= REFUSED for value in candidates])
     value = float(candidates[np.where(allowed, wrong, np.inf).argmin()])
     return Threshold(value, float((good < value).mean()), len(good), float((bad < value).mean()) if len(bad) else None)
-
-
-def _each(demonstrations: int) -> int:
-    """Questions of one of so many demonstrations."""
-    return min(MOST, max(1, QUESTIONS // max(1, demonstrations)))
 
 
 def _ask_all(demonstrations: Sequence[Demonstration], random: np.random.Generator, each: int) -> list[Question]:
