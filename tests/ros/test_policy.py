@@ -259,9 +259,8 @@ def test_a_sentence_that_gets_nowhere_ends_before_the_keyframe_limit(peer: Peer,
     )
     try:
         with published(peer, "/vain/mini_diffuser/cloud", table):
-            start(
-                "policy_node", namespace="/vain", checkpoint=SHIPPED, fruitless_keyframes=3, settle_time=0.0, **CONSENT
-            )
+            settings = {"fruitless_keyframes": 3, "settle_time": 0.0, "accept_unfamiliar": True, **CONSENT}
+            start("policy_node", namespace="/vain", checkpoint=SHIPPED, **settings)
             result = peer.execute(
                 ExecuteInstruction, "/vain/mini_diffuser/execute", instruction="press the blue button"
             )
@@ -270,3 +269,39 @@ def test_a_sentence_that_gets_nowhere_ends_before_the_keyframe_limit(peer: Peer,
     assert result.outcome == Result.NO_PROGRESS, result.message
     assert "no progress: the last 3 keyframes led to nothing new" in result.message
     assert result.keyframes < 15
+
+
+@pytest.mark.skipif(not (SHIPPED / "knowledge.safetensors").is_file(), reason="a policy has to know what it sees")
+def test_what_is_not_there_is_given_up_without_a_move_and_what_is_there_is_done(
+    peer: Peer, start: Callable[..., Process]
+) -> None:
+    world = TabletopWorld(renderer="rays", image_size=(96, 96))
+    world.reset("push_buttons", 3)  # orange, yellow, green
+    table = fuse_views(world.views(), FusionConfig(), world.robot, world.joint_positions())
+    moves: list[Any] = []
+    decided = peer.collect(KeyframeModes, "/there/mini_diffuser/modes")
+
+    def move(goal: Any) -> Any:
+        moves.append(goal.request)
+        goal.abort()
+        return MoveToKeyframe.Result(success=False, outcome=MoveToKeyframe.Result.STOPPED, message="enough seen")
+
+    action = "/there/mini_diffuser/move_to_keyframe"
+    server = ActionServer(peer.node, MoveToKeyframe, action, move, callback_group=ReentrantCallbackGroup())
+    try:
+        with published(peer, "/there/mini_diffuser/cloud", table):
+            start("policy_node", namespace="/there", checkpoint=SHIPPED, settle_time=0.0, **CONSENT)
+            execute = "/there/mini_diffuser/execute"
+            missing = peer.execute(ExecuteInstruction, execute, instruction="press the blue button")
+            moved = list(moves)
+            present = peer.execute(ExecuteInstruction, execute, instruction="press the orange button")
+    finally:
+        server.destroy()
+    assert missing.outcome == Result.NOT_FOUND, missing.message
+    assert missing.message.startswith("nothing in the scene fits what 'press the blue button' names")
+    assert (missing.keyframes, moved) == (0, [])
+    assert present.outcome == Result.STOPPED, present.message
+    assert len(moves) == 1
+    first, again, found = (modes.presence for modes in decided)
+    assert max(first, again) < found
+    assert [len(modes.sureness) for modes in decided] == [len(modes.modes) for modes in decided]

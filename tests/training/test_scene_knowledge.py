@@ -126,6 +126,15 @@ def test_a_sentence_of_another_scene_is_answered_by_what_looks_so(seed: int) -> 
     assert asked(0, "foreign sentence", seed).present.tolist() == [0, 0]
 
 
+def test_a_free_place_that_something_is_put_down_on_names_nothing() -> None:
+    poses = RED_ON_GREEN.poses.copy()
+    poses[3:, :2] = (0.7, -0.3)
+    put = Demonstration("put", ("put red away",), "put", poses, RED_ON_GREEN.gripper_open, RED_ON_GREEN.clouds)
+    question = Questions([put]).ask(0, "own", np.random.default_rng(0))
+    assert question is not None
+    assert [seen_colors(question, role, 1) for role in range(2)] == [{"r"}, {"r"}]
+
+
 def test_demonstrations_that_act_on_nothing_seen_are_left_out() -> None:
     empty = Demonstration(
         "stack", ("x",), "x", RED_ON_GREEN.poses + np.array([0.3, 0, 0, 0, 0, 0, 0]), RED_ON_GREEN.gripper_open,

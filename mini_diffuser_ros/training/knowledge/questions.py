@@ -125,9 +125,9 @@ class Questions:
 
 
 def _at(cloud: Cloud, things: Sequence[Thing], places: Places) -> Pair | None:
-    """What lies where a demonstration acts first and last; None where nothing does."""
+    """What lies where a demonstration acts first and last, a free place not counting; None where nothing does."""
     first, last = (thing_at(cloud, things, place) for place in (places.first, places.last))
-    return None if first is None or last is None else (first, last)
+    return None if first is None else (first, first if last is None else last)
 
 
 def _left(named: Pair, random: np.random.Generator) -> tuple[bool, bool]:
