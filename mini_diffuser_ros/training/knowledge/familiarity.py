@@ -68,7 +68,7 @@ class Effort:
     foils: int = 13000
     foil_cases: int = 1000
     judges: int = 3
-    epochs: int = 6
+    epochs: int = 4
 
 
 @dataclass(frozen=True, eq=False)
