@@ -95,7 +95,7 @@ class FewSetting:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class AskedFrame:
     """A decision to be made, and whether its goal was demonstrated."""
 
     frame: Frame
@@ -161,7 +161,7 @@ def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path)
 
 def questions_of(
     demonstrations: Sequence[Demonstration], tasks: Mapping[str, Task], taught: set[str], seed: int = 0
-) -> list[Question]:
+) -> list[AskedFrame]:
     """All frames of the demonstrations, each with a held-out sentence of its goal.
 
     Args:
@@ -183,11 +183,11 @@ def questions_of(
         templates = task.templates.held_out
         for frame in frames_of([demonstration]):
             sentence = fill(templates[random.integers(len(templates))], meant.slots)
-            questions.append(Question(replace(frame, sentences=(sentence,)), demonstration.sentences[0] in taught))
+            questions.append(AskedFrame(replace(frame, sentences=(sentence,)), demonstration.sentences[0] in taught))
     return questions
 
 
-def ask(policy: Path | str, questions: Sequence[Question]) -> list[FrameError]:
+def ask(policy: Path | str, questions: Sequence[AskedFrame]) -> list[FrameError]:
     """Errors of one decision a question: 16 hypotheses, 5 sampling steps, the densest mode."""
     model = load_model(policy).eval()
     tokens = dict(sentence_encoder(model.config).many(sorted({one.frame.sentences[0] for one in questions})))
@@ -195,7 +195,7 @@ def ask(policy: Path | str, questions: Sequence[Question]) -> list[FrameError]:
     return validate(model, frames, tokens, ValidateConfig(), seed=0, processes=Processes())
 
 
-def decision_figures(errors: Sequence[FrameError], questions: Sequence[Question]) -> dict[str, float]:
+def decision_figures(errors: Sequence[FrameError], questions: Sequence[AskedFrame]) -> dict[str, float]:
     """Shares of right decisions, of all and of the goals that were demonstrated; of each task; the rest in mm."""
     right: dict[str, list[bool]] = {"decisions right, %": [], "shown, %": []}
     rest = []
