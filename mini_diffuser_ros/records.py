@@ -307,6 +307,48 @@ class KeyframeMode:
     spread: float
 
 
+@dataclass(frozen=True, eq=False)
+class SeenEnd:
+    """What there is to judge by whether a task is done.
+
+    Attributes:
+        cloud: what is seen once the arm rests at its last keyframe, base frame.
+        deed: (7,) xyz + xyzw, measured where the hand was at the keyframe before the last: there it did what it then left.
+        rest: (7,) measured where the hand is now.
+        deed_open: gripper after the keyframe before the last.
+        rest_open: gripper now.
+    """
+
+    cloud: Cloud
+    deed: FloatArray
+    rest: FloatArray
+    deed_open: bool
+    rest_open: bool
+
+
+@dataclass(frozen=True)
+class EndJudgement:
+    """Whether a task is done, as far as its policy can tell.
+
+    Attributes:
+        score: in [0, 1]; 1 is certainly done.
+        threshold: below which an end is doubted.
+    """
+
+    score: float
+    threshold: float
+
+    @property
+    def is_done(self) -> bool:
+        """Whether what is seen looks like the ends that the policy was taught."""
+        return self.score >= self.threshold
+
+    def __str__(self) -> str:
+        if self.is_done:
+            return f"what is seen looks done ({self.score:.3f}, good ends have {self.threshold:.3f} and more)"
+        return f"what is seen does not look done ({self.score:.3f}, good ends have {self.threshold:.3f} and more)"
+
+
 @dataclass(frozen=True)
 class ModeSureness:
     """How sure the policy is of one mode: probabilities, calibrated on demonstrations that it was not trained on.

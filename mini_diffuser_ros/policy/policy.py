@@ -31,9 +31,11 @@ from mini_diffuser_ros.records import (
     CameraView,
     Cloud,
     DecisionNumbers,
+    EndJudgement,
     FusionConfig,
     KeyframeMode,
     ModeSureness,
+    SeenEnd,
 )
 from mini_diffuser_ros.robots import RobotDescription
 
@@ -89,6 +91,16 @@ class Policy:
     @cached_property
     def _familiarity_encoder(self) -> SentenceEncoder:
         return familiarity_encoder(self.text)
+
+    def completion(self, sentence: str, end: SeenEnd) -> EndJudgement | None:
+        """Whether what a sentence asks for is done; None where the policy does not know how its tasks end.
+
+        Raises:
+            TextError: the sentence is empty or too long.
+            ValueError: no finite point in the workspace.
+        """
+        known = self.knowledge.completion
+        return None if known is None else known.read(self.model, end, self.text(sentence))
 
     def fuse(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint, write_checkpoint
 from mini_diffuser_ros.policy.errors import CheckpointError
+from mini_diffuser_ros.policy.knowledge.completion import Completion
 from mini_diffuser_ros.policy.knowledge.facts import KnowledgeFacts
 from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity
 from mini_diffuser_ros.policy.knowledge.part import Part
@@ -24,7 +25,12 @@ from mini_diffuser_ros.support.files import write_whole
 
 KNOWLEDGE_FILE = "knowledge.safetensors"
 
-KINDS: Mapping[str, type[Part]] = {"familiarity": Familiarity, "presence": Presence, "sureness": Sureness}
+KINDS: Mapping[str, type[Part]] = {
+    "familiarity": Familiarity,
+    "presence": Presence,
+    "sureness": Sureness,
+    "completion": Completion,
+}
 """The class of each part that there is."""
 
 
@@ -36,11 +42,13 @@ class Knowledge:
         familiarity: is a sentence one it was taught.
         presence: is what a sentence names in the scene.
         sureness: how sure it is of a mode.
+        completion: is a task done.
     """
 
     familiarity: Familiarity | None = None
     presence: Presence | None = None
     sureness: Sureness | None = None
+    completion: Completion | None = None
 
     def parts(self) -> dict[str, Part]:
         """Those that it has, by name."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.knowledge.part import Part
 from mini_diffuser_ros.training.errors import DatasetError
+from mini_diffuser_ros.training.knowledge.completion import learn_completion
 from mini_diffuser_ros.training.knowledge.familiarity import learn_familiarity
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.presence import learn_presence
@@ -23,6 +24,7 @@ LEARNERS: Mapping[str, Learner] = {
     "familiarity": learn_familiarity,
     "presence": learn_presence,
     "sureness": learn_sureness,
+    "completion": learn_completion,
 }
 """What learns each part, by its name."""
 
