@@ -313,7 +313,7 @@ class SeenEnd:
 
     Attributes:
         cloud: what is seen once the arm rests at its last keyframe, base frame.
-        deed: (7,) xyz + xyzw, measured where the hand was at the keyframe before the last: there it did what it then left.
+        deed: (7,) xyz + xyzw, where the hand was measured at the keyframe before the last, which it then left.
         rest: (7,) measured where the hand is now.
         deed_open: gripper after the keyframe before the last.
         rest_open: gripper now.

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "step": "a training step: forward, loss, backward, update",
     "saving": "two-level against one-level minibatches at equal noised actions",
     "decide": "a decision, from the cloud to ranked modes",
+    "endings": "does a policy know when it is done, also where something has gone wrong?",
     "encode": "encoding scenes, once a decision",
     "loader": "augmented training samples a second and core",
     "presence": "scenes with and without what a sentence names: is it told which?",

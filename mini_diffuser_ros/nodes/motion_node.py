@@ -333,7 +333,8 @@ class MotionNode(ManagedNode):
                 self._planner.check_poses(candidates)
             with self._turn_of(token), self._watchdog.watching(token, progress, client):
                 report = self._carried_out(request, candidates, token, progress)
-            return MotionOutcome(Result.REACHED, report.message, report.chosen or 0, report.refusals, report.held)
+            chosen = report.chosen or 0
+            return MotionOutcome(Result.REACHED, report.message, chosen, report.refusals, report.held, report.reached)
         except InterruptionError as interruption:
             return MotionOutcome(interruption.outcome, str(interruption))
         except PlannedOnlyError as end:

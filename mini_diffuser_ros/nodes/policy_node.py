@@ -35,7 +35,7 @@ from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.policy.arithmetic import arithmetic_of
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.policy.knowledge.facts import ignorance
-from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
+from mini_diffuser_ros.records import Assessment, Cloud, EndJudgement, KeyframeMode, SeenEnd
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
 from mini_diffuser_ros.running.deciding import Decider, doubt_about
 from mini_diffuser_ros.running.policy_world import CONSENT, other_robots, simulated_by
@@ -56,6 +56,7 @@ OUTCOMES = {
     Ending.NO_PROGRESS: Result.NO_PROGRESS,
     Ending.UNFAMILIAR: Result.UNFAMILIAR,
     Ending.NOT_FOUND: Result.NOT_FOUND,
+    Ending.NOT_CONFIRMED: Result.NOT_CONFIRMED,
     Ending.FAILED: Result.FAILED,
 }
 
@@ -310,13 +311,16 @@ class PolicyNode(ManagedNode):
         def doubt(untouched: bool) -> str:
             return doubt_about(latest, untouched, self._loop)
 
+        def confirm_end(end: SeenEnd) -> EndJudgement | None:
+            return self._decider.judge_end(sentence, end, token)
+
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
             nonlocal held
             report = self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done), held)
             held = held if report.chosen is None else report.held
             return report
 
-        return InstructionRun(look, decide, move, tell, self._loop, self._seed, doubt)
+        return InstructionRun(look, decide, move, tell, self._loop, self._seed, doubt, confirm_end)
 
     def _publish(self, assessment: Assessment, cloud: Cloud, sentence: str, seed: int, took: float) -> None:
         modes, numbers = assessment.modes, assessment.numbers

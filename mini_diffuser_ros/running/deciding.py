@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
+from mini_diffuser_ros.records import Assessment, Cloud, EndJudgement, KeyframeMode, SeenEnd
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
@@ -119,6 +119,29 @@ def unfamiliar(policy: object, sentence: str, settings: LoopSettings) -> str:
     return "" if found is None else found.refusal
 
 
+@runtime_checkable
+class EndKnowingPolicy(Protocol):
+    """A policy that may know how its tasks end."""
+
+    def completion(self, sentence: str, end: SeenEnd) -> EndJudgement | None:
+        """See :meth:`mini_diffuser_ros.policy.Policy.completion`."""
+        ...
+
+
+def judge_end(policy: object, sentence: str, end: SeenEnd) -> EndJudgement | None:
+    """Whether what a sentence asks for is done; None where the policy does not know.
+
+    Raises:
+        DecisionError: it cannot judge what is seen.
+    """
+    if not isinstance(policy, EndKnowingPolicy):
+        return None
+    try:
+        return policy.completion(sentence, end)
+    except ValueError as error:
+        raise DecisionError(f"the policy cannot judge the end of its task: {error}") from error
+
+
 class Decider:
     """Makes one decision at a time. One that is interrupted is left to end by itself, and its modes are dropped.
 
@@ -173,6 +196,17 @@ class Decider:
         """
         found: str = token.result_of(self._worker.submit(unfamiliar, self._policy, sentence, self._settings), LONGEST)
         return found
+
+    def judge_end(self, sentence: str, end: SeenEnd, token: CancellationToken) -> EndJudgement | None:
+        """Whether what a sentence asks for is done; None where the policy does not know.
+
+        Raises:
+            DecisionError: it cannot judge what is seen.
+            InterruptionError: when the token is interrupted.
+        """
+        judging = self._worker.submit(judge_end, self._policy, sentence, end)
+        judged: EndJudgement | None = token.result_of(judging, LONGEST)
+        return judged
 
     def latencies(self) -> dict[str, float | str]:
         """Figures for diagnostics."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import Cloud, EndJudgement, FloatArray, KeyframeMode, SeenEnd
 from mini_diffuser_ros.running.progress import ProgressWatch
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.errors import UserError
@@ -23,6 +23,9 @@ Move = Callable[[Sequence[KeyframeMode], Cloud], "MotionReport"]
 Tell = Callable[[str, int, str], None]
 """Takes phase, number of the keyframe (1 for the first) and a line of text."""
 
+ConfirmEnd = Callable[[SeenEnd], "EndJudgement | None"]
+"""Takes what is seen of an end, and judges whether the task is done; None where the policy does not know."""
+
 
 @dataclass(frozen=True)
 class MotionReport:
@@ -35,6 +38,8 @@ class MotionReport:
         missed: the arm ended short of the candidate's pose, and may be sent there again.
         rewarded: the world judges that the task is done; False where nobody judges.
         held: metres that what the gripper holds now is wide, 0.0 for nothing.
+        reached: (7,) xyz + xyzw of the tool centre point as measured when the arm had come to rest; None where nobody
+            measures it.
     """
 
     chosen: int | None
@@ -43,6 +48,7 @@ class MotionReport:
     missed: bool = False
     rewarded: bool = False
     held: float = 0.0
+    reached: FloatArray | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,7 @@ class Ending(Enum):
     KEYFRAME_LIMIT = "keyframe limit"
     NO_PROGRESS = "no progress"
     UNFAMILIAR = "unfamiliar"
+    NOT_CONFIRMED = "not confirmed"
     NOT_FOUND = "not found"
     FAILED = "failed"
 
@@ -113,7 +120,10 @@ def refusal_of(instruction: str, max_length: int) -> str | None:
 
 
 class InstructionRun:
-    """The loop over keyframes. Waits, services and messages stay outside, behind four functions.
+    """The loop over keyframes. Waits, services and messages stay outside, behind functions.
+
+    Where ends can be judged, the policy's signal alone ends nothing: it is looked once more whether the task is done.
+    If not, the policy goes on from there, as often as the settings allow; what it has lost it may grasp again.
 
     Decision number k of a sentence that is made for the first time for a keyframe has the noise of ``seed`` + k, its
     repetitions that of seeds beyond all of those.
@@ -126,6 +136,7 @@ class InstructionRun:
         settings: how often, how many, how long.
         seed: of the decisions' noise.
         doubt: see :data:`Doubt`; by default there is none.
+        confirm_end: see :data:`ConfirmEnd`; by default the policy's signal is believed.
 
     Attributes:
         keyframes: reached so far.
@@ -141,6 +152,7 @@ class InstructionRun:
         settings: LoopSettings,
         seed: int = 0,
         doubt: Doubt = lambda _: "",
+        confirm_end: ConfirmEnd | None = None,
     ) -> None:
         self._look = look
         self._decide = decide
@@ -149,6 +161,8 @@ class InstructionRun:
         self._settings = settings
         self._seed = seed
         self._doubt = doubt
+        self._confirm_end = confirm_end if settings.confirm_end else None
+        self._doubted_ends = 0
         self._progress = ProgressWatch(settings)
         self.keyframes = 0
         self.decisions: list[Decision] = []
@@ -162,17 +176,48 @@ class InstructionRun:
             decision = self._next_keyframe(cloud)
             mode = decision.executed
             if mode is None:
-                return self.result(Ending.NOT_FOUND if decision.doubt else Ending.FAILED, decision.report.message)
+                return self._without_move(decision)
             self.keyframes += 1
             if self._settings.ends_on == "reward" and decision.report.rewarded:
                 return self.result(Ending.REWARDED, "the world rewards the task")
-            if self._settings.ends_on == "termination" and mode.terminate:
-                return self.result(Ending.TERMINATED, "the policy ended its task")
+            if self._settings.ends_on == "termination" and mode.terminate and (end := self._end()):
+                return end
         return self.result(Ending.KEYFRAME_LIMIT, f"{self.keyframes} keyframes without the policy's end signal")
 
     def result(self, ending: Ending, message: str) -> RunResult:
         """How it ended, with what was done until now."""
         return RunResult(ending, message, self.keyframes, tuple(self.decisions))
+
+    def _without_move(self, decision: Decision) -> RunResult:
+        """The end of a sentence whose last decision moved nothing."""
+        if decision.doubt and self._doubted_ends:
+            return self.result(
+                Ending.NOT_CONFIRMED, f"the end of the task was doubted, and then: {decision.report.message}"
+            )
+        return self.result(Ending.NOT_FOUND if decision.doubt else Ending.FAILED, decision.report.message)
+
+    def _end(self) -> RunResult | None:
+        """What the policy's end signal comes to; None if the policy is to go on."""
+        judged = None if self._confirm_end is None else self._confirm_end(self._seen_end())
+        if judged is None:
+            return self.result(Ending.TERMINATED, "the policy ended its task")
+        if judged.is_done:
+            return self.result(Ending.TERMINATED, f"the policy ended its task, and {judged}")
+        self._doubted_ends += 1
+        if self._doubted_ends > self._settings.further_rounds:
+            return self.result(Ending.NOT_CONFIRMED, f"the policy ended its task, but {judged}")
+        self._tell("deciding", self.keyframes + 1, f"the policy would end its task, but {judged}: it goes on")
+        return None
+
+    def _seen_end(self) -> SeenEnd:
+        cloud = self._look(self._settings.settle_time)
+        reached = [
+            (mode, mode.pose if decision.report.reached is None else decision.report.reached)
+            for decision in self.decisions
+            if (mode := decision.executed) is not None
+        ]
+        (rest, now), (deed, then) = reached[-1], reached[-2:][0]
+        return SeenEnd(cloud, then, now, deed.gripper_open, rest.gripper_open)
 
     def _no_progress(self, cloud: Cloud) -> str:
         """Why the keyframes until now lead nowhere; empty while they may."""

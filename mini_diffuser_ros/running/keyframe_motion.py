@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.motion import AllRefused, MotionPlanner, MotionRefused
 from mini_diffuser_ros.motion.collision import NOTHING
 from mini_diffuser_ros.motion.surroundings import Surroundings
@@ -177,11 +178,13 @@ class KeyframeMotion:
         target = f"candidate {planned.index + 1} of {len(candidates)}"
         motion = PlannedMotion(target, planned.trajectory, mode.gripper_open)
         self._move(motion, token, tell, planned.refusals)
+        reached = pose_from_matrix(self._planner.robot.tcp_pose(self._measured.await_rest(token)))
         if self._gripper.has_to_act(mode.gripper_open):
             tell("gripper", 0.0)
             held = self._gripper.take_state(mode.gripper_open, token)
             self._tell_watch(held, seen, planned.trajectory)
-        return MotionReport(planned.index, f"reached {target}", tuple(map(str, planned.refusals)), held=held)
+        refusals = tuple(map(str, planned.refusals))
+        return MotionReport(planned.index, f"reached {target}", refusals, held=held, reached=reached)
 
     def go_home(
         self, token: CancellationToken, tell: TellProgress = lambda *_: None, held: float = 0.0

@@ -29,6 +29,9 @@ class LoopSettings:
         max_tries: moves to the same keyframe, as long as a world says that the arm ended short of it.
         accept_unfamiliar: obey a sentence that is unlike all that the policy was taught, too, and go on where nothing
             in the scene fits what it names or the policy is sure of no keyframe.
+        confirm_end: before a sentence counts as done, look once more whether it is, where the policy knows that.
+        further_rounds: ends that may be doubted, each of which the policy decides anew after, before the sentence ends
+            without being confirmed.
         ends_on: ``termination``, the policy's own signal, or ``reward``, the world's judgement, whatever the policy
             says.
     """
@@ -44,6 +47,8 @@ class LoopSettings:
     settle_time: float = bounded(0.35, 0.0, 10.0)
     max_tries: int = bounded(1, 1, 100)
     accept_unfamiliar: bool = False
+    confirm_end: bool = True
+    further_rounds: int = bounded(2, 0, 20)
     ends_on: Literal["termination", "reward"] = "termination"
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
-from mini_diffuser_ros.running.deciding import DecidingPolicy, assess, doubt_about, unfamiliar
+from mini_diffuser_ros.running.deciding import DecidingPolicy, assess, doubt_about, judge_end, unfamiliar
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport, RunResult, Tell
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.errors import UserError, one_line
@@ -69,6 +69,7 @@ def run_instruction(
         settings,
         seed,
         lambda untouched: doubt_about(latest, untouched, settings),
+        lambda end: judge_end(policy, sentence, end),
     )
     try:
         if refusal := unfamiliar(policy, sentence, settings):

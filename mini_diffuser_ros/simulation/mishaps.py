@@ -5,7 +5,6 @@ Whoever says that a task is done is tried here: the arm has gone through all of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Final
@@ -15,15 +14,14 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation.placing import REGION
-from mini_diffuser_ros.simulation.task import Goal, Task
-from mini_diffuser_ros.simulation.tasks import TASKS
+from mini_diffuser_ros.simulation.task import Goal
 from mini_diffuser_ros.simulation.world import TabletopWorld
 
 Array = NDArray[np.float64]
 
 _HELD_M: Final = 0.004
 _PRESS_BELOW_M: Final = 0.06  # a closed gripper that comes down to less presses
-_SHORT_M: Final = (0.012, 0.022)  # a cap gives way at its top; this far from its stop it is not touched, or hardly
+_SHORT_M: Final = (0.007, 0.016)  # before a cap's stop; it counts as pressed from 5 mm before it on
 _ASIDE_M: Final = (0.08, 0.13)
 _APART_M: Final = 0.10
 
@@ -45,22 +43,15 @@ class UnluckyWorld(TabletopWorld):
     With LANDS_BESIDE what is put down rolls aside before the gripper retreats, with TAKEN_AWAY afterwards.
 
     Args:
-        renderer: as of :class:`TabletopWorld`.
-        image_size: likewise.
-        tasks: likewise.
+        renderer: as of :class:`TabletopWorld`; everything else is as its defaults are.
 
     Attributes:
         mishap: what is going to befall; may be set at any time before it has.
         has_befallen: whether it has.
     """
 
-    def __init__(
-        self,
-        renderer: str = "rays",
-        image_size: tuple[int, int] = (256, 256),
-        tasks: Mapping[str, Task] = TASKS,
-    ) -> None:
-        super().__init__(renderer, image_size, tasks)
+    def __init__(self, renderer: str = "rays") -> None:
+        super().__init__(renderer)
         self.mishap = Mishap.NONE
         self.has_befallen = False
         self._rng = np.random.default_rng(0)

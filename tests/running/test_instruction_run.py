@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport
+from mini_diffuser_ros.records import Cloud, EndJudgement, KeyframeMode, SeenEnd
+from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport, RunResult
 from mini_diffuser_ros.running.instruction_run import refusal_of
 from mini_diffuser_ros.support.errors import UserError
 
@@ -198,3 +199,88 @@ def test_it_is_said_whether_anything_was_grasped() -> None:
     asked: list[bool] = []
     doubting(Script([[mode()], [closing], [mode()]], [0, 0, 0]), [""] * 3, asked).obey()
     assert asked == [True, True, False]
+
+
+GOOD, BAD = EndJudgement(0.9, 0.5), EndJudgement(0.1, 0.5)
+
+
+def ends(script: Script, judgements: Sequence[EndJudgement | None], **changed: Any) -> tuple[RunResult, list[SeenEnd]]:
+    """The result of a run whose ends are judged so, one after another, and what was shown of them."""
+    seen: list[SeenEnd] = []
+
+    def confirm(end: SeenEnd) -> EndJudgement | None:
+        seen.append(end)
+        return judgements[len(seen) - 1]
+
+    settings = LoopSettings(**changed)
+    run = InstructionRun(script.look, script.decide, script.move, lambda *_: None, settings, confirm_end=confirm)
+    return run.obey(), seen
+
+
+def test_an_end_counts_after_one_more_look_that_confirms_it() -> None:
+    script = Script([[mode()], [mode(terminate=True)]], [0, 0])
+    result, seen = ends(script, [GOOD])
+    assert (result.ending, result.keyframes) == (Ending.TERMINATED, 2)
+    assert script.log == ["look", "decide", "move"] * 2 + ["look"]
+    assert "0.900" in result.message
+    assert len(seen) == 1
+
+
+def test_after_an_end_that_is_doubted_the_policy_goes_on_with_a_new_look() -> None:
+    script = Script([[mode(terminate=True)]] * 2, [0, 0])
+    result, _ = ends(script, [BAD, GOOD])
+    assert (result.ending, result.keyframes) == (Ending.TERMINATED, 2)
+    assert script.log == ["look", "decide", "move", "look"] * 2
+    assert len(set(script.seeds)) == 2
+
+
+@pytest.mark.parametrize("rounds", [0, 2])
+def test_ends_that_stay_doubted_are_not_confirmed(rounds: int) -> None:
+    script = Script([[mode(terminate=True)]] * 5, [0] * 5)
+    result, seen = ends(script, [BAD] * 5, further_rounds=rounds)
+    assert (result.ending, result.keyframes) == (Ending.NOT_CONFIRMED, rounds + 1)
+    assert len(seen) == rounds + 1
+    assert "does not look done (0.100, good ends have 0.500 and more)" in result.message
+
+
+def test_a_policy_that_does_not_know_ends_is_believed() -> None:
+    result, _ = ends(Script([[mode(terminate=True)]], [0]), [None])
+    assert result.ending is Ending.TERMINATED
+
+
+def test_ends_are_believed_where_nobody_wants_them_confirmed() -> None:
+    result, seen = ends(Script([[mode(terminate=True)]], [0]), [BAD], confirm_end=False)
+    assert (result.ending, seen) == (Ending.TERMINATED, [])
+
+
+def test_an_end_is_judged_by_where_the_hand_was_measured() -> None:
+    deed, rest = np.arange(7.0), np.arange(7.0) + 10
+    reached = [MotionReport(0, "reached", reached=pose) for pose in (np.zeros(7), deed, rest)]
+    _, (seen,) = ends(Script([[mode()], [mode()], [mode(terminate=True)]], reached), [GOOD])
+    np.testing.assert_array_equal(seen.deed, deed)
+    np.testing.assert_array_equal(seen.rest, rest)
+    assert seen.cloud is CLOUD
+
+
+def test_where_nobody_measures_a_decided_pose_stands_for_it() -> None:
+    only = mode(terminate=True)
+    _, (seen,) = ends(Script([[only]], [0]), [GOOD])
+    np.testing.assert_array_equal(seen.deed, only.pose)
+    np.testing.assert_array_equal(seen.rest, only.pose)
+
+
+def test_a_doubted_end_after_which_nothing_is_found_is_not_confirmed() -> None:
+    script = Script([[mode(terminate=True)]] * 2, [0])
+    doubts = iter(["", "nothing fits", "nothing fits"])
+    run = InstructionRun(
+        script.look,
+        lambda *_: [mode(terminate=True)],
+        script.move,
+        lambda *_: None,
+        LoopSettings(decisions_per_keyframe=1),
+        doubt=lambda _: next(doubts),
+        confirm_end=lambda _: BAD,
+    )
+    result = run.obey()
+    assert result.ending is Ending.NOT_CONFIRMED
+    assert "nothing fits" in result.message

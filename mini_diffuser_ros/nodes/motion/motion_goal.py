@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import Pose
 from mini_diffuser_msgs.action import MoveToKeyframe
 
 from mini_diffuser_ros.motion.refusals import (
@@ -21,7 +22,9 @@ from mini_diffuser_ros.motion.refusals import (
     Unreachable,
 )
 from mini_diffuser_ros.nodes.ros.action_goal import ActionRejectedError, ActionUnavailableError
+from mini_diffuser_ros.nodes.ros.messages import pose_to_message
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.records import FloatArray
 from mini_diffuser_ros.running.obstacle_watch import StaleCloudError
 from mini_diffuser_ros.sensing.errors import (
     ContradictoryJointsError,
@@ -97,6 +100,7 @@ class MotionOutcome:
     chosen: int = -1
     refusals: tuple[str, ...] = ()
     held: float = 0.0
+    reached: FloatArray | None = field(default=None, compare=False)
 
     def result(self) -> MoveToKeyframe.Result:
         """The action's result."""
@@ -107,6 +111,7 @@ class MotionOutcome:
             chosen=self.chosen,
             refusals=list(self.refusals),
             held=self.held,
+            reached=Pose() if self.reached is None else pose_to_message(self.reached),
         )
 
 

@@ -14,7 +14,7 @@ from unique_identifier_msgs.msg import UUID
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.motion_goal import REFUSALS
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, carry_out
-from mini_diffuser_ros.nodes.ros.messages import mode_to_message
+from mini_diffuser_ros.nodes.ros.messages import mode_to_message, pose_from_message
 from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
@@ -110,7 +110,8 @@ def _shown(progress: float) -> str:
 
 def _report(result: MoveToKeyframe.Result) -> MotionReport:
     if result.outcome == result.REACHED:
-        return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held)
+        reached = pose_from_message(result.reached)
+        return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held, reached=reached)
     if result.outcome in REFUSALS:
         return MotionReport(None, result.message, tuple(result.refusals))
     ended = ExecuteInstruction.Result

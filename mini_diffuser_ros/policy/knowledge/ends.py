@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mini_diffuser_ros.policy.model import MiniDiffuser
-from mini_diffuser_ros.policy.network.pyramid import Level
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.records import SeenEnd
@@ -43,23 +42,22 @@ def end_features(model: MiniDiffuser, ends: Sequence[SeenEnd], tokens: Sequence[
     batch = torch.repeat_interleave(torch.arange(len(ends)), counts).to(device)
     lengths = torch.tensor([len(states) for states in tokens], device=device)
     encoded = model.encode(points, batch, torch.cat(list(tokens)).to(device), lengths)
-    hands = [
-        np.stack([end.deed[:3], end.rest[:3]]) - scene.centre for end, scene in zip(ends, scenes, strict=True)
-    ]
+    hands = [np.stack([end.deed[:3], end.rest[:3]]) - scene.centre for end, scene in zip(ends, scenes, strict=True)]
     places = torch.from_numpy(np.stack(hands).astype(np.float32)).to(device)  # (B, 2, 3)
-    level = encoded.levels[0]
+    number = model.config.losses.heatmap_level
+    level = encoded.levels[number]
     members, there = level.padded.members, level.padded.valid
-    heat = model.act_proj_head.heatmap(encoded.features[model.config.losses.heatmap_level])
+    heat = model.act_proj_head.heatmap(encoded.features[number])
     shares = heat[members].masked_fill(~there, -torch.inf).softmax(1)  # (B, P)
     xyz = level.coordinates[members]  # (B, P, 3)
     peak = xyz.gather(1, shares.argmax(1)[:, None, None].expand(-1, 1, 3))
     mean = (shares[..., None] * xyz).sum(1, keepdim=True)
-    local = encoded.features[0][members]  # (B, P, C)
+    local = encoded.features[number][members]  # (B, P, C)
     asked = torch.cat([places, peak], 1)
     found = [
         (shares[..., None] * local).sum(1),
         *_read(model, encoded, asked),
-        _heights(level, places, asked, points, batch, counts),
+        _heights(places, asked, points, counts),
         _where(places, peak, mean, shares, xyz),
         torch.tensor([[end.deed_open, end.rest_open] for end in ends], device=device, dtype=torch.float32),
     ]
@@ -78,9 +76,7 @@ def _read(model: MiniDiffuser, encoded: EncodedScene, asked: Tensor) -> list[Ten
     return read
 
 
-def _heights(
-    level: Level, hands: Tensor, asked: Tensor, points: Tensor, batch: Tensor, counts: Tensor
-) -> Tensor:
+def _heights(hands: Tensor, asked: Tensor, points: Tensor, counts: Tensor) -> Tensor:
     """How high hands (B, 2, 3) are above what lies below them, and how many points each band of height has around
     places (B, K, 3)."""
     rows = [scene[:, :3] for scene in points.split(counts.tolist())]

@@ -65,7 +65,9 @@ def learn_completion(lesson: Lesson) -> Completion:
     tests = cases_of(held_out, random)
     features = _features(lesson, cases, "looking at ends")
     judges, mean, deviation = _learned(lesson, features, cases)
-    words = f"learned from the ends of {len(shown)} demonstrations and {sum(not c.done for c in cases)} made-up failures"
+    words = (
+        f"learned from the ends of {len(shown)} demonstrations and {sum(not c.done for c in cases)} made-up failures"
+    )
     undecided = Completion(judges, mean, deviation, Threshold(0.5, 0.0, 0), words)
     scores = undecided.scores(_features(lesson, tests, "looking at others"))
     done = torch.tensor([case.done for case in tests])
@@ -106,7 +108,7 @@ def _some(demonstrations: Sequence[Demonstration], most: int, random: np.random.
 
 
 def _drawn(sentences: Sequence[str], random: np.random.Generator) -> str:
-    return sentences[random.integers(len(sentences))]
+    return sentences[int(random.integers(len(sentences)))]
 
 
 def _turned(end: SeenEnd, augmentation: AugmentConfig, random: np.random.Generator) -> SeenEnd:
@@ -165,7 +167,9 @@ def _learned(lesson: Lesson, features: Tensor, cases: Sequence[Case]) -> tuple[l
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
             for _ in range(_EPOCHS):
                 for chosen in torch.randperm(len(x)).split(_BATCH):
-                    losses = F.binary_cross_entropy_with_logits(judge(x[chosen])[:, 0], wanted[chosen], reduction="none")
+                    losses = F.binary_cross_entropy_with_logits(
+                        judge(x[chosen])[:, 0], wanted[chosen], reduction="none"
+                    )
                     optimizer.zero_grad()
                     (losses * weights[chosen]).mean().backward()
                     optimizer.step()

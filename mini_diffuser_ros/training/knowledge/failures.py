@@ -67,7 +67,7 @@ def made_up(demonstration: Demonstration, random: np.random.Generator, each: int
 
 
 def moved_points(demonstration: Demonstration) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which points of the first cloud are gone in the last, and which of the last were not there; hands do not count."""
+    """Points of the first cloud that are gone in the last, and of the last that are new; hands do not count."""
     first, last = demonstration.clouds[0], demonstration.clouds[-1]
     hands = demonstration.poses[0], demonstration.poses[-1]
     return _missing(first, last, hands), _missing(last, first, hands)
@@ -99,9 +99,7 @@ def _short(end: SeenEnd, random: np.random.Generator) -> SeenEnd:
     return replace(end, deed=np.concatenate([end.deed[:3] - back, end.deed[3:]]))
 
 
-def _beside(
-    thing: Cloud, put: NDArray[np.floating], left: Cloud, random: np.random.Generator
-) -> Cloud | None:
+def _beside(thing: Cloud, put: NDArray[np.floating], left: Cloud, random: np.random.Generator) -> Cloud | None:
     """What was moved, turned and shifted to beside where it was put, as clear of all else as it can be."""
     middle = np.median(thing.points[:, :2], axis=0)
     tree = cKDTree(left.points[:, :2])
