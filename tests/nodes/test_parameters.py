@@ -122,6 +122,9 @@ def test_settings_without_a_prefix_are_parameters_by_their_own_names() -> None:
         "unchanged_distance",
         "unchanged_share",
         "settle_time",
+        "accept_unfamiliar",
+        "confirm_end",
+        "further_rounds",
     ]
     (bounds,) = node.declared["settle_time"].floating_point_range
     assert (bounds.from_value, bounds.to_value) == (0.0, 10.0)
