@@ -83,6 +83,19 @@ class FusionConfig:
         outlier_neighbors: number of neighbours for Open3D's statistical outlier removal; 0 turns it off.
         outlier_std_ratio: points farther from their neighbours than the mean plus this many standard deviations
             are outliers.
+        table_height: metres, z of the table's top, for what follows.
+        level_reach: metres; each view is turned and lifted such that the table lies level at its height, what seems to
+            lie within this distance of it being the table's. For cameras whose calibration is a little off; 0 leaves
+            their poses as they are.
+        table_spreads: points that may be the table's by the noise of their view are dropped: those less than so many
+            standard deviations above it. A levelled view's noise is measured on the table; 0 drops none.
+        silhouette_jump: metres; pixels around which depths differ by more are dropped, as stereo cameras mix near and
+            far there, two pixels wide; 0 drops none. Surfaces seen at grazing angles step as well.
+        least_neighbors: points with fewer others within ``neighbor_radius`` are dropped: they hang in the air; 0 drops
+            none. The fingers that ``draw_fingers`` draws do not count.
+        neighbor_radius: metres.
+        draw_fingers: of the fingers' points take those that the joints tell each camera to see instead of those that it
+            measures.
     """
 
     frame: str = "panda_link0"
@@ -98,6 +111,13 @@ class FusionConfig:
     keep_fingers: bool = True
     outlier_neighbors: int = bounded(0, 0, 1000)
     outlier_std_ratio: float = bounded(2.0, 0.01, 100.0)
+    table_height: float = later(0.0, (-100.0, 100.0))
+    level_reach: float = later(0.0, (0.0, 1.0))
+    table_spreads: float = later(0.0, (0.0, 100.0))
+    silhouette_jump: float = later(0.0, (0.0, 10.0))
+    least_neighbors: int = later(0, (0, 1000))
+    neighbor_radius: float = later(0.012, (1e-4, 1.0))
+    draw_fingers: bool = later(False)
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -28,7 +28,7 @@ from mini_diffuser_ros.support.workers import map_in_workers
 
 WORLDS: Mapping[str, type[EvaluationProtocol]] = {"tabletop": TabletopProtocol, "rlbench": RlbenchProtocol}
 OWN_OPTIONS = {
-    "tabletop": ("renderer", "settle_time", "sensor"),
+    "tabletop": ("renderer", "settle_time", "sensor", "fusion"),
     "rlbench": ("demonstrations", "image_size"),
 }
 LOOPS = {"deployed": LoopSettings(accept_unfamiliar=True), "published": LoopSettings.published_rlbench()}
@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-size", type=whole_number_from(16, 4096), help=f"rlbench: pixels (default: {rlbench.image_size})"
     )
+    parser.add_argument(
+        "--fusion",
+        metavar="'FIELD=VALUE ...'",
+        help="tabletop: changes of the fusion that the policy was trained with, as 'level_reach=0.06 table_spreads=3'",
+    )
     _add_loop(parser)
     add_sensor_arguments(parser)
     return parser
@@ -115,7 +120,7 @@ def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
         for name in names:
             if world != options.world and getattr(options, name) is not None:
                 raise EvaluationError(f"--{name.replace('_', '-')} is an option of --world {world} alone")
-    names = ("episodes", "seed", "sentences", "tasks", "renderer", "sensor")
+    names = ("episodes", "seed", "sentences", "tasks", "renderer", "sensor", "fusion")
     names += ("demonstrations", "cameras", "image_size")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.tasks == "all":

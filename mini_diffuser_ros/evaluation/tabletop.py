@@ -18,7 +18,7 @@ from mini_diffuser_ros.simulation import TASKS, SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.cameras import cameras_named, tabletop_cameras
 from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.simulation.sentences import fill, load_templates, read_templates
-from mini_diffuser_ros.support.settings import SettingsError
+from mini_diffuser_ros.support.settings import SettingsError, with_words
 
 Templates = Mapping[str, tuple[str, ...]]
 
@@ -32,6 +32,8 @@ class TabletopProtocol(EvaluationProtocol):
         renderer: ``rays`` or ``egl``.
         sensor: what kind of cameras they are, a line as ``simulation.sensor.sensor_of`` reads it.
         cameras: names of those that there are.
+        fusion: fields of ``FusionConfig`` to change against those that the policy was trained with, as
+            ``level_reach=0.06 table_spreads=3``; empty changes none.
     """
 
     world: str = "tabletop"
@@ -40,10 +42,12 @@ class TabletopProtocol(EvaluationProtocol):
     renderer: str = "rays"
     sensor: str = "perfect"
     cameras: tuple[str, ...] = tuple(mount.name for mount in tabletop_cameras(load_robot("panda")))
+    fusion: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         sensor_of(self.sensor)
+        with_words(FusionConfig(), self.fusion.split(), "", "fusion")
         try:
             cameras_named(self.cameras, tabletop_cameras(load_robot("panda")))
         except SimulationError as error:
@@ -85,7 +89,7 @@ def tabletop_trials(checkpoint: str, protocol: TabletopProtocol) -> list[Tableto
 def run_tabletop_trial(trial: TabletopTrial) -> EpisodeResult:
     """Run one, with what this process keeps for all of its episodes."""
     protocol = trial.protocol
-    policy, cell = _bench(trial.checkpoint, protocol.renderer, protocol.sensor, protocol.cameras)
+    policy, cell = _bench(trial.checkpoint, protocol.renderer, protocol.sensor, protocol.cameras, protocol.fusion)
     goal = cell.world.reset(trial.task, trial.seed)
     sentence = fill(trial.template, goal.slots)
     course = ExpertCourse.of(cell.world, goal)
@@ -118,9 +122,12 @@ def _trials(checkpoint: str, protocol: TabletopProtocol, templates: Templates) -
 
 
 @cache
-def _bench(checkpoint: str, renderer: str, sensor: str, cameras: tuple[str, ...]) -> tuple[Policy, TabletopCell]:
+def _bench(
+    checkpoint: str, renderer: str, sensor: str, cameras: tuple[str, ...], fusion: str
+) -> tuple[Policy, TabletopCell]:
     """What a worker process needs for every episode, made once."""
     tune_cpu(threads=1)
     policy = load_policy(checkpoint)
     world = TabletopWorld(renderer, sensor=sensor_of(sensor), cameras=cameras)
-    return policy, TabletopCell(world, policy.fusion or FusionConfig())
+    fused = with_words(policy.fusion or FusionConfig(), fusion.split(), "", "fusion")
+    return policy, TabletopCell(world, fused)

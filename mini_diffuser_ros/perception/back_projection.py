@@ -91,11 +91,17 @@ def check_view(view: CameraView) -> None:
         raise InvalidViewError(view.name, f"the last row of base_from_camera is {pose[3].tolist()}, expected 0 0 0 1")
 
 
-def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats, NDArray[np.uint8]]:
+def points_in_workspace(view: CameraView, config: FusionConfig, noise: float = 0.0) -> tuple[Floats, NDArray[np.uint8]]:
     """Back-project the pixels that land in the workspace, and only those.
 
     The height test comes first and on the whole image, because it throws out the table, which is most of what a camera
     sees; everything after it works on the survivors.
+
+    Args:
+        view: one camera's images.
+        config: what to keep.
+        noise: metres, standard deviation of the depth of what is a metre away; with ``table_spreads`` it tells what may
+            be the table's.
 
     Returns:
         points (3, N) float32 in the base frame, one row an axis, and colours (N, 3) uint8.
@@ -110,9 +116,10 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     rays = _rays(view)
     z = rays.upwards()
     with np.errstate(invalid="ignore"):  # inf times a zero ray
+        least = _least_height(z, depth, low[2], config, noise)
         z *= depth
         z += origin[2]
-    pixels = np.flatnonzero((z > low[2]) & (z < high[2]))
+    pixels = np.flatnonzero((z > least) & (z < high[2]))
     distance = depth.reshape(-1).take(pixels)
     xy = rays.sideways(pixels)
     with np.errstate(over="ignore"):  # distances that are no measurements
@@ -130,6 +137,18 @@ def points_in_workspace(view: CameraView, config: FusionConfig) -> tuple[Floats,
     xy.compress(inside, axis=1, out=points[:2])
     z.reshape(-1).take(pixels, out=points[2])
     return points, _pixels_of(view.color, pixels)
+
+
+def _least_height(
+    upwards: Floats, depth: Floats, lowest: np.float32, config: FusionConfig, noise: float
+) -> Floats | np.float32:
+    """Height above which a pixel is kept: what noise of its depth may have lifted from the table is not."""
+    if not noise or not config.table_spreads:
+        return lowest
+    heights = np.abs(upwards) * np.square(depth)
+    heights *= np.float32(config.table_spreads * noise)
+    heights += np.float32(config.table_height)
+    return np.maximum(heights, lowest, out=heights)
 
 
 def _rays(view: CameraView) -> _PinholeRays | _BentRays:

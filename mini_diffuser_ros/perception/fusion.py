@@ -7,14 +7,19 @@ never sees other clouds in service than in training.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import voxel_downsample
-from mini_diffuser_ros.perception.back_projection import points_in_workspace
+from mini_diffuser_ros.perception.back_projection import check_view, points_in_workspace
 from mini_diffuser_ros.perception.errors import PerceptionError
-from mini_diffuser_ros.perception.outliers import keep_inliers
+from mini_diffuser_ros.perception.known_fingers import COLOR, finger_points
+from mini_diffuser_ros.perception.levelling import level_view
+from mini_diffuser_ros.perception.outliers import keep_accompanied, keep_inliers
 from mini_diffuser_ros.perception.self_filter import keep_foreign
+from mini_diffuser_ros.perception.silhouettes import at_silhouettes
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig
 from mini_diffuser_ros.robots import RobotDescription
 
@@ -47,7 +52,7 @@ def fuse_views(
         raise PerceptionError(f"{len(joint_positions)} joint_positions for {len(views)} views, expected one for each")
     if robot is not None and joint_positions is None:
         raise PerceptionError(f"joint_positions are missing, expected those of robot {robot.name!r}")
-    cropped = [points_in_workspace(view, config) for view in views]
+    cropped = [_points_of(view, config) for view in views]
     points = np.concatenate([part for part, _ in cropped], axis=1)
     colors = np.concatenate([part for _, part in cropped])
     if robot is not None and joint_positions is not None:
@@ -57,6 +62,15 @@ def fuse_views(
             parts = zip(cropped, joint_positions, strict=True)
             keep = np.concatenate([keep_foreign(part, robot, at, config) for (part, _), at in parts])
         points, colors = points.compress(keep, axis=1), colors.compress(keep, axis=0)
+    if config.least_neighbors:
+        keep = keep_accompanied(points.T, config.least_neighbors, config.neighbor_radius)
+        points, colors = points.compress(keep, axis=1), colors.compress(keep, axis=0)
+    if config.draw_fingers and robot is not None and joint_positions is not None:
+        every = [joint_positions] * len(views) if isinstance(joint_positions, Mapping) else joint_positions
+        drawn = [finger_points(view, robot, at, config) for view, at in zip(views, every, strict=True)]
+        points = np.concatenate([points, *drawn], axis=1)
+        shades = np.full((points.shape[1] - len(colors), 3), COLOR, np.uint8)
+        colors = np.concatenate([colors, shades])
     points = np.ascontiguousarray(points.T)
     if config.voxel_size > 0.0:
         points, colors = voxel_downsample(points, colors, config.voxel_size)
@@ -65,3 +79,17 @@ def fuse_views(
         points, colors = points[keep], colors[keep]
     frame = config.frame if robot is None else robot.base_frame
     return Cloud(points, colors, frame, min(view.stamp for view in views))
+
+
+def _points_of(view: CameraView, config: FusionConfig) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Points (3, N) of a view in the workspace, and their colours (N, 3)."""
+    check_view(view)
+    noise = 0.0
+    if config.level_reach:
+        levelled = level_view(view, config)
+        view, noise = levelled.view, levelled.noise
+    if config.silhouette_jump:
+        depth = np.array(view.depth, np.float32)
+        depth[at_silhouettes(depth, config.silhouette_jump)] = 0.0
+        view = replace(view, depth=depth)
+    return points_in_workspace(view, config, noise)

@@ -1,4 +1,4 @@
-"""Statistical outlier removal, for noisy cameras; needs Open3D."""
+"""Removal of single points, for noisy cameras; the statistical one needs Open3D."""
 
 from __future__ import annotations
 
@@ -6,9 +6,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mini_diffuser_ros.perception.errors import PerceptionError
 from mini_diffuser_ros.perception.libusb import provide_libusb
+
+
+def keep_accompanied(points: NDArray[np.floating], least: int, radius: float) -> NDArray[np.bool_]:
+    """Which points have at least so many others around them.
+
+    Args:
+        points: (N, 3), metres.
+        least: how many others.
+        radius: metres.
+
+    Returns:
+        (N,) bool, True for the points to keep.
+    """
+    if len(points) <= least:
+        return np.zeros(len(points), np.bool_)
+    # The farthest of the wanted neighbours is near enough; the point itself is the nearest.
+    distances, _ = cKDTree(points).query(points, k=[least + 1], distance_upper_bound=radius)
+    return np.asarray(np.isfinite(distances[:, 0]))
 
 
 def keep_inliers(points: NDArray[np.floating], neighbors: int, std_ratio: float) -> NDArray[np.bool_]:

@@ -88,7 +88,7 @@ def _filtered_geoms(
     margins = {"arm": config.link_margin}
     if not config.keep_hand:
         margins["hand"] = config.hand_margin
-    if not config.keep_fingers:
+    if config.draw_fingers or not config.keep_fingers:
         margins["finger"] = config.hand_margin
     try:
         poses = robot.forward_kinematics(joint_positions)

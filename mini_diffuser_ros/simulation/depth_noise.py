@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from scipy.special import ndtr
 
+from mini_diffuser_ros.perception.silhouettes import extremes_around
 from mini_diffuser_ros.support.settings import bounded, check_fields
 
 DepthImage = NDArray[np.float32]
@@ -90,7 +90,7 @@ class StereoNoise:
         """
         known = depth > 0.0
         filled = np.where(known, depth, np.float32(_BEYOND)).astype(np.float32, copy=False)
-        near, far = minimum_filter(filled, 3, mode="nearest"), maximum_filter(filled, 3, mode="nearest")
+        near, far = extremes_around(filled, filled)
         edge = far - near > self.edge_jump
         lost = self._lost(filled, edge, color, intrinsics)
         measured = self._with_flying(filled, near, far, np.flatnonzero(edge), random)
@@ -155,10 +155,12 @@ class StereoNoise:
             darkness = 1.0 - brightest * np.float32(1.0 / (255.0 * self.dark))
             np.maximum(lost, np.float32(self.lost_when_dark) * darkness, out=lost)
         if intrinsics is not None and (self.lost_when_grazing or self.lost_when_shiny):
-            incidence = _incidence(depth, intrinsics)
-            flat = (incidence - np.float32(self.grazing)) * np.float32(1.0 / max(math.pi / 2 - self.grazing, 1e-6))
-            np.maximum(lost, np.float32(self.lost_when_grazing) * flat, out=lost)
-            mirrors = incidence < self.mirror
+            facing = _facing(depth, intrinsics)
+            flat = facing < math.cos(self.grazing)
+            beyond = np.arccos(facing[flat]) - np.float32(self.grazing)
+            share = np.float32(self.lost_when_grazing / max(math.pi / 2 - self.grazing, 1e-6))
+            lost[flat] = np.maximum(lost[flat], share * beyond)
+            mirrors = facing > math.cos(self.mirror)
             lost[mirrors] = np.maximum(lost[mirrors], np.float32(self.lost_when_shiny))
         # The slope at an edge is none of a surface.
         lost[edge] = self.lost_at_edges
@@ -168,17 +170,21 @@ class StereoNoise:
         return lost
 
 
-def _normal(shape: tuple[int, ...], alike: float, random: np.random.Generator) -> NDArray[np.float32]:
+def _normal(shape: tuple[int, int], alike: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Normal numbers of variance 1 that are alike over a Gaussian of ``alike`` pixels."""
-    noise = random.standard_normal(shape, dtype=np.float32)
-    if alike:
-        noise = gaussian_filter(noise, alike, truncate=3.0)
-        noise /= max(float(noise.std()), 1e-12)
+    reach = math.ceil(3.0 * alike)
+    # Drawn beyond the borders, so that those are like the middle.
+    noise = random.standard_normal((shape[0] + 2 * reach, shape[1] + 2 * reach), dtype=np.float32)
+    if reach:
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / alike) ** 2)
+        weights = (weights / np.sqrt(np.sum(weights**2))).astype(np.float32)
+        noise = sum(weight * noise[at : at + shape[0]] for at, weight in enumerate(weights))
+        noise = sum(weight * noise[:, at : at + shape[1]] for at, weight in enumerate(weights))
     return noise
 
 
-def _incidence(depth: DepthImage, intrinsics: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Radians (H, W) between each pixel's ray and the normal of the surface that it sees."""
+def _facing(depth: DepthImage, intrinsics: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Cosine (H, W) of the angle between each pixel's ray and the normal of the surface that it sees."""
     height, width = depth.shape
     along, down = intrinsics[0, 0], intrinsics[1, 1]
     x = ((np.arange(width) - intrinsics[0, 2]) / along).astype(np.float32)
@@ -189,7 +195,7 @@ def _incidence(depth: DepthImage, intrinsics: NDArray[np.floating]) -> NDArray[n
     # Of the surface depth * (x, y, 1) the normal is the cross product of its derivatives by column and row.
     inward = depth + x * slope_x + y * slope_y
     lengths = np.sqrt(slope_x**2 + slope_y**2 + inward**2) * np.sqrt(1.0 + x**2 + y**2)
-    return np.arccos(np.clip(depth / np.maximum(lengths, 1e-12), 0.0, 1.0))
+    return np.clip(depth / np.maximum(lengths, np.float32(1e-12)), 0.0, 1.0)
 
 
 def _in_shadow(depth: DepthImage, focal_times_baseline: float) -> NDArray[np.bool_]:

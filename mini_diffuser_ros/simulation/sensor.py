@@ -23,9 +23,9 @@ from mini_diffuser_ros.support.settings import (
     bounded,
     check_fields,
     leaves,
-    parsed_yaml,
     unknown_name,
     with_values,
+    with_words,
 )
 
 Pose = NDArray[np.float64]
@@ -52,7 +52,7 @@ class ColorNoise:
     Attributes:
         exposure: all channels are scaled by a factor uniform in 1 +- exposure, drawn for each camera and episode.
         balance: each channel is scaled by a factor uniform in 1 +- balance, drawn for each camera and episode.
-        grain: levels of 255, standard deviation of a pixel's channel.
+        grain: levels of 255, standard deviation of a pixel's brightness.
         shift: pixels, standard deviation of the offset of colour against depth along each axis, drawn for each camera
             and episode.
         rolling: pixels, standard deviation by which the lowest row is sideways of the uppermost, as of a rolling
@@ -153,13 +153,7 @@ def sensor_of(text: str, source: str = "") -> SensorModel:
     name, *changes = text.split() or [""]
     if name not in PRESETS:
         raise SettingsError("sensor", f"is {text[:60]!r}: {unknown_name(name[:60], list(PRESETS), 'sensor')}", source)
-    values = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise SettingsError("sensor", f"is {text[:60]!r}: expected field=value, not {change[:60]!r}", source)
-        values[key] = parsed_yaml(value, f"sensor.{key}")[1]
-    return with_values(PRESETS[name], values, source, "sensor")
+    return with_words(PRESETS[name], changes, source, "sensor")
 
 
 def _difference(name: str, preset: SensorModel, model: SensorModel) -> str:
@@ -183,15 +177,22 @@ class Sensors:
     Args:
         model: what kind of camera they are.
         names: of the cameras.
-        random: source of all draws, those of the pictures included.
+        random: source of all draws.
+        noise: source of the pictures' noise; by default ``random``, too.
 
     Attributes:
         missing: names of those that give no pictures.
     """
 
-    def __init__(self, model: SensorModel, names: Sequence[str], random: np.random.Generator) -> None:
+    def __init__(
+        self,
+        model: SensorModel,
+        names: Sequence[str],
+        random: np.random.Generator,
+        noise: np.random.Generator | None = None,
+    ) -> None:
         self._model = model.scaled()
-        self._random = random
+        self._random = random if noise is None else noise
         self._cameras = {name: _draw_camera(self._model, random) for name in names}
         absent = [name for name in names if self._model.missing and random.random() < self._model.missing]
         if names and len(absent) == len(names):
@@ -229,7 +230,7 @@ class Sensors:
             return color
         levels = color * camera.gains
         if noise.grain:
-            grain = self._random.standard_normal(color.shape, dtype=np.float32)
+            grain = self._random.standard_normal((*color.shape[:2], 1), dtype=np.float32)
             grain *= np.float32(noise.grain)
             levels += grain
         np.clip(levels, 0.0, 255.0, out=levels)

@@ -67,13 +67,13 @@ def bounded(default: Number, low: Number, high: Number) -> Number:
     return field(default=default, metadata={"bounds": (low, high)})
 
 
-def later(before: T) -> T:
+def later(before: T, bounds: tuple[float, float] | None = None) -> T:
     """A field that was added after files with its dataclass had been written: in those it was, in effect, ``before``.
 
     A complete mapping may lack it, and :func:`to_mapping` leaves it out while it is so: what is written, and digests of
-    it, stay the same until the field says something new.
+    it, stay the same until the field says something new. A number may have bounds, as in :func:`bounded`.
     """
-    value: T = field(default=before, metadata={"later": True})
+    value: T = field(default=before, metadata={"later": True, **({"bounds": bounds} if bounds else {})})
     return value
 
 
@@ -289,6 +289,21 @@ def with_values(settings: T, values: Mapping[str, Any], source: str, prefix: str
     for dotted, value in _changes(settings, values):
         _override(merged, dotted, _plain(value))
     return from_mapping(type(settings), merged, source, prefix)
+
+
+def with_words(settings: T, words: Sequence[str], source: str, prefix: str) -> T:
+    """:func:`with_values` of words such as ``depth.unit=0.001``, values being YAML.
+
+    Raises:
+        SettingsError: a word is not of this form, or as :func:`from_mapping`.
+    """
+    values = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise SettingsError(prefix, f"has {word[:60]!r}, expected field=value", source)
+        values[key] = parsed_yaml(value, f"{prefix}.{key[:60]}")[1]
+    return with_values(settings, values, source, prefix)
 
 
 def attribute_descriptions(kind: type) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields, not_expected
+from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields, later, not_expected
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,9 @@ class AugmentConfig:
             published and in half the time: turning then brings some points into a common voxel.
         moved_share: share of the decision frames in which what the action goes to is moved alone, with the target, to
             another free place on the table: few demonstrations are otherwise learned by their layouts.
+        sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
+            again, into clouds that are trained on besides; empty: none. Those of real cameras have errors of their own.
+        sensor_copies: how often each demonstration is fused with them, each time with errors drawn anew.
     """
 
     yaw: float = bounded(math.radians(45.0), 0.0, math.pi)
@@ -135,6 +138,8 @@ class AugmentConfig:
     color_gain: float = bounded(0.1, 0.0, 0.9)
     voxels: Literal["after", "before"] = "after"
     moved_share: float = bounded(0.0, 0.0, 1.0)
+    sensor: str = later("")
+    sensor_copies: int = later(1, (1, 1000))
 
     def __post_init__(self) -> None:
         check_fields(self)

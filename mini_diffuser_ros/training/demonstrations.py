@@ -319,7 +319,9 @@ def _nothing_left(path: str, faults: Sequence[str]) -> str:
 
 def _fingerprint(episodes: Sequence[SurveyedEpisode], fusion: FusionConfig | None) -> str:
     """Name of a converted set: the episodes in it and how their clouds are fused."""
-    whole = hashlib.sha256(f"{fusion and asdict(fusion)}".encode())
+    # Named as ever where nothing is said by fields that were added since.
+    said = None if fusion is None else {k: v for k, v in asdict(fusion).items() if k in to_mapping(fusion)}
+    whole = hashlib.sha256(f"{said}".encode())
     for episode in episodes:
         whole.update(f"{episode.stored.source}\n".encode() + episode.digest)
     return whole.hexdigest()[:16]

@@ -32,6 +32,7 @@ from mini_diffuser_ros.training.knowledge.learning import LEARNERS, learn
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
 from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
+from mini_diffuser_ros.training.sensor_copies import SensorCopies, check_sensor, fuse_copies
 from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences, together
 from mini_diffuser_ros.training.start import (
     Start,
@@ -95,8 +96,8 @@ def _train_joined(
     trainer = Trainer(
         config,
         model_config,
-        frames_of(training),
-        [*frames_of(held_out), *map(as_old, frames_of(old_held_out))],
+        frames_of(prepared.copies.of(training)),
+        [*frames_of(prepared.copies.of(held_out)), *map(as_old, frames_of(old_held_out))],
         prepared.tokens,
         device,
         processes,
@@ -145,6 +146,7 @@ class _Prepared:
 
     demonstrations: list[Demonstration]
     rehearsed: list[Demonstration]
+    copies: SensorCopies
     skipped: tuple[str, ...]
     fusion: FusionConfig | None
     world: Provenance
@@ -163,6 +165,7 @@ def _prepare(
     continue_anyway: bool,
 ) -> _Prepared:
     """Fuse and encode in the leading process, which caches both; the others then read its caches."""
+    check_sensor(config.augment)
     if not processes.leads:
         processes.wait()
     data, cache = config.data, config.cache_directory
@@ -183,6 +186,7 @@ def _prepare(
     stages = _stages(config, identity, continue_anyway)
     check_training(config, model, survey, encoder, device, processes, old_survey)
     new = _usable(survey, data, model, cache, processes.leads)
+    copies = fuse_copies(survey, config.augment, data, cache, processes.leads)
     old = None
     if old_survey is not None:
         old = _usable(old_survey, rehearsed_data(data, config.rehearsal), model, cache, processes.leads)
@@ -195,9 +199,10 @@ def _prepare(
     return _Prepared(
         demonstrations=new.demonstrations,
         rehearsed=rehearsed,
+        copies=copies,
         skipped=new.skipped if old is None else (*new.skipped, *old.skipped),
         fusion=new.fusion,
-        world=new.world if old is None else new.world | old.world,
+        world=Provenance.of_all([new.world, copies.world, *([] if old is None else [old.world])]),
         tokens=tokens,
         stages=stages,
         fusing=fused - started,

@@ -12,12 +12,29 @@ from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import Checkpoint, MiniDiffuserConfig, load_model, read_checkpoint
-from mini_diffuser_ros.support.settings import flat, to_mapping, with_values
+from mini_diffuser_ros.support.settings import flat, leaves, to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig, RehearsalConfig, TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration, Survey, holds_clouds, survey_demonstrations
 from mini_diffuser_ros.training.errors import StartError, all_of
 
 _SIZES = ("text", "layers", "backbone", "neck", "heads")  # parts of a network that a preset decides for good
+
+
+OF_CAMERAS = frozenset(
+    {
+        "link_margin",
+        "hand_margin",
+        "table_height",
+        "level_reach",
+        "table_spreads",
+        "silhouette_jump",
+        "least_neighbors",
+        "neighbor_radius",
+        "draw_fingers",
+    }
+)
+"""Fields of the fusion that a recipe may change when it goes on from a policy: with them the clouds of cameras with
+errors look like those that it knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +75,8 @@ def read_start(config: TrainConfig) -> Start | None:
 
 
 def survey_started(data: DataConfig, start: Start | None, seed: int) -> Survey:
-    """The survey of a recipe's data set, its images to be fused as those that the policy was trained on.
+    """The survey of a recipe's data set, its images to be fused as those that the policy was trained on, but for what
+    the recipe says of the errors of its cameras.
 
     Raises:
         StartError: if its clouds cannot be made so.
@@ -66,7 +84,8 @@ def survey_started(data: DataConfig, start: Start | None, seed: int) -> Survey:
     """
     if start is None or start.checkpoint.fusion is None:
         return survey_demonstrations(data, seed)
-    return survey_demonstrations(_fused_as(data, start.checkpoint.fusion, start.name), seed)
+    fusion = with_values(start.checkpoint.fusion, data.fusion, "recipe", "data.fusion")
+    return survey_demonstrations(_fused_as(data, fusion, start.name), seed)
 
 
 def survey_rehearsed(config: TrainConfig, fusion: FusionConfig | None) -> Survey | None:
@@ -126,7 +145,8 @@ def _other_clouds(data: DataConfig, checkpoint: Checkpoint) -> Iterator[str]:
         if cell.table.height != scene.table_height:
             yield f"its table is at {scene.table_height} m, that of data.cell {data.cell} at {cell.table.height} m"
     if checkpoint.fusion is not None and data.fusion:
-        yield from _differences(checkpoint.fusion, with_values(checkpoint.fusion, data.fusion, "recipe", "data.fusion"))
+        own = {name: value for name, value in data.fusion.items() if name not in OF_CAMERAS}
+        yield from _differences(checkpoint.fusion, with_values(checkpoint.fusion, own, "recipe", "data.fusion"))
 
 
 def _fused_as(data: DataConfig, fusion: FusionConfig, whose: str) -> DataConfig:
@@ -149,10 +169,10 @@ def _fused_as(data: DataConfig, fusion: FusionConfig, whose: str) -> DataConfig:
 
 
 def _differences(theirs: FusionConfig, ours: FusionConfig) -> Iterator[str]:
-    before, now = flat(to_mapping(theirs)), flat(to_mapping(ours))
-    for name, value in now.items():
-        if value != before[name]:
-            yield f"fusion.{name} is {before[name]}, not {value}"
+    before = {leaf.name: leaf.default for leaf in leaves(theirs)}
+    for leaf in leaves(ours):
+        if leaf.default != before[leaf.name]:
+            yield f"fusion.{leaf.name} is {before[leaf.name]}, not {leaf.default}"
 
 
 def not_rehearsed(before: Iterable[str], rehearsed: Sequence[Demonstration]) -> list[str]:

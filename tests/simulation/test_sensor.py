@@ -228,7 +228,7 @@ def test_negative_values_are_refused_by_name(leaf) -> None:
     [
         ("", "unknown sensor ''; known are perfect, d435"),
         ("d345", "did you mean 'd435'?"),
-        ("d435 scale", "expected field=value, not 'scale'"),
+        ("d435 scale", "sensor has 'scale', expected field=value"),
         ("d435 scale=two", "sensor.scale is 'two', expected a number"),
         ("d435 scale=nan", "sensor.scale"),
         ("d435 depth.noise=1", "unknown field 'noise'"),

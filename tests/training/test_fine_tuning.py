@@ -15,7 +15,7 @@ from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import load_model, read_checkpoint
-from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.records import TABLE, Episode, Provenance
 
 from .test_command import RECIPE
 
@@ -81,6 +81,24 @@ def test_before_the_first_step_it_is_the_policy_that_it_started_from(
     assert started.tasks == known.tasks  # no step was made on the new ones
     assert known.started_from is None
     assert "started_from" not in json.loads((policy / "config.json").read_text())
+
+
+def test_what_concerns_the_errors_of_cameras_may_be_otherwise(
+    train: Train, policy: Path, tmp_path: Path, make_episode: EpisodeMaker
+) -> None:
+    store = EpisodeStore(tmp_path / "exact")
+    for seed in range(3):
+        store.write(replace(make_episode(seed), provenance=Provenance((TABLE,))), seed)
+    sensor = "perfect depth.subpixel=0.02"
+    filters = ("--data.fusion.least_neighbors", "1", "--data.fusion.neighbor_radius", "0.05")
+    assert train("out", store.path, "--from", str(policy), *filters, "--augment.sensor", sensor) == (0, "")
+    known, after = read_checkpoint(policy), read_checkpoint(tmp_path / "out" / "policy")
+    assert known.fusion is not None
+    assert after.fusion == replace(known.fusion, least_neighbors=1, neighbor_radius=0.05)
+    assert after.world.sensors == (sensor,)
+    again = train("again", store.path, "--from", str(tmp_path / "out" / "policy"), *NO_STEP)
+    assert again == (0, "")
+    assert read_checkpoint(tmp_path / "again" / "policy").fusion == after.fusion
 
 
 def test_steps_add_tasks_and_the_card_says_where_from_and_what_may_be_forgotten(
