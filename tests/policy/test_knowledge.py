@@ -40,10 +40,14 @@ def encoder() -> SentenceEncoder:
 def familiarity(encoder: SentenceEncoder) -> Familiarity:
     torch.manual_seed(0)
     states = torch.stack([pooled(encoder(sentence)) for known in EXAMPLES.values() for sentence in known])
-    judges = [Judge(encoder.width, 8) for _ in range(2)]
+    judges = [Judge(encoder.width, 2, 8) for _ in range(2)]
     counts = {"press": 7, "red": 100}
     return Familiarity(
-        judges, states, FamiliaritySettings(2, 8, counts, EXAMPLES), Threshold(0.5, 0.01, 200, 0.99), "by hand"
+        judges,
+        states,
+        FamiliaritySettings(2, 8, counts, ("press", "red"), EXAMPLES, ()),
+        Threshold(0.5, 0.01, 200, 0.99),
+        "by hand",
     )
 
 
@@ -72,6 +76,19 @@ def test_it_names_the_nearest_sentence_of_each_task_the_nearest_first(
 ) -> None:
     assert familiarity.read("press the blue button", encoder).nearest[0] == "press the red button"
     assert familiarity.read("put blue on red", encoder).nearest == ("put red on blue", "press the red button")
+
+
+def test_a_sentence_that_says_no_name_of_those_that_all_say_is_not_familiar(encoder: SentenceEncoder) -> None:
+    torch.manual_seed(0)
+    states = torch.stack([pooled(encoder("press the red button"))])
+    settings = FamiliaritySettings(
+        1, 8, {}, ("press", "red"), {"press": ("press the red button",)}, ("golf ball", "red")
+    )
+    known = Familiarity([Judge(encoder.width, 2, 8)], states, settings, Threshold(0.001, 0.0, 0), "by hand")
+    for sentence in ("Press the RED button!", "fetch the golf-ball"):
+        assert known.read(sentence, encoder).score > 0.0
+    for sentence in ("press the button", "a golf club and a ball", "hundred"):
+        assert known.read(sentence, encoder).score == 0.0
 
 
 def test_a_checkpoint_keeps_its_digest_and_its_modes_when_it_gets_to_know_itself(

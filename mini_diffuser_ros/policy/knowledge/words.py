@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mini_diffuser_ros.policy.knowledge.judge import LEVELS, NO_WORD
@@ -23,13 +23,12 @@ def level(count: int) -> int:
     return bisect_right(LEVELS, count) - 1
 
 
-def token_levels(sentence: str, tokenizer: Tokenizer, counts: Mapping[str, int]) -> list[int]:
-    """The level of the word that each token belongs to, those that mark start and end included.
+def token_words(sentence: str, tokenizer: Tokenizer) -> list[str]:
+    """The word in lower case that each token belongs to, those that mark start and end included; empty for no word.
 
     Args:
         sentence: single-spaced.
         tokenizer: of the sentence encoder.
-        counts: word to the number of taught templates that hold it.
     """
     encoding = tokenizer.encode(sentence)
     starts: dict[int, int] = {}
@@ -38,8 +37,15 @@ def token_levels(sentence: str, tokenizer: Tokenizer, counts: Mapping[str, int])
         if word is not None:
             starts.setdefault(word, start)
             ends[word] = end
-    levels = []
-    for word in encoding.word_ids:
-        text = "" if word is None else sentence[starts[word] : ends[word]].lower()
-        levels.append(level(counts.get(text, 0)) if text.isalnum() else NO_WORD)
-    return levels
+    texts = ["" if word is None else sentence[starts[word] : ends[word]].lower() for word in encoding.word_ids]
+    return [text if text.isalnum() else "" for text in texts]
+
+
+def levels_of(words: Sequence[str], counts: Mapping[str, int]) -> list[int]:
+    """How well each word is known that :func:`token_words` gave, by the number of taught templates that hold it."""
+    return [level(counts.get(word, 0)) if word else NO_WORD for word in words]
+
+
+def numbers_of(words: Sequence[str], vocabulary: Mapping[str, int]) -> list[int]:
+    """The number of each word, 0 for one that has none."""
+    return [vocabulary.get(word, 0) for word in words]

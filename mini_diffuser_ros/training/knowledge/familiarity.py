@@ -14,9 +14,16 @@ from torch import Tensor
 from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
-from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity, FamiliaritySettings, familiarity_encoder, pooled
+from mini_diffuser_ros.policy.knowledge.familiarity import (
+    Familiarity,
+    FamiliaritySettings,
+    familiarity_encoder,
+    numbered,
+    pooled,
+    says_one,
+)
 from mini_diffuser_ros.policy.knowledge.judge import Judge
-from mini_diffuser_ros.policy.knowledge.words import token_levels, words_of
+from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
 from mini_diffuser_ros.sentences import refusal, tokenizer
 from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, TaughtTask, taught_task
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
@@ -30,8 +37,9 @@ HELD_OUT = 8
 
 _GOOD_CASES = 2  # sentences of each template held out
 _CHANNELS = 96  # of a judge
+_SEVERAL = 8  # sentences that hold a word before it has a number
 _ROUNDED = 1e-7  # of a score
-_BATCH, _RATE, _NOISE, _HIDDEN, _SMOOTH = 128, 1.5e-3, 0.05, 0.05, 0.01
+_BATCH, _RATE, _NOISE, _HIDDEN, _UNREAD, _SMOOTH = 128, 1.5e-3, 0.05, 0.05, 0.15, 0.01
 _EXAMPLES = 40  # of a task, for refusals
 _FILLER = 1000  # templates that a word that fills a slot counts as
 _WEIGHTS = {
@@ -78,21 +86,35 @@ class ReadSentence:
     Attributes:
         states: (L, D) float16.
         levels: (L,) int64.
+        words: (L,) int64, their numbers.
     """
 
     states: Tensor
     levels: Tensor
+    words: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Sentences to learn familiarity from, each with the template that it was made of, empty for foils."""
+    """Sentences to learn familiarity from, and what is known of their words.
+
+    Attributes:
+        good: that mean a task, each with the template that it was made of.
+        foils: that mean none.
+        good_cases: made of what was held out.
+        foil_cases: likewise.
+        counts: word to the number of taught templates that hold it.
+        vocabulary: words that several sentences hold.
+        names: one of which every taught sentence says.
+    """
 
     good: tuple[tuple[str, str], ...]
     foils: tuple[str, ...]
     good_cases: tuple[str, ...]
     foil_cases: tuple[str, ...]
     counts: Mapping[str, int]
+    vocabulary: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def learn_familiarity(lesson: Lesson, effort: Effort = Effort()) -> Familiarity:
@@ -108,9 +130,11 @@ def learn_familiarity(lesson: Lesson, effort: Effort = Effort()) -> Familiarity:
     corpus = make_corpus(lesson.policy.tasks, lesson.further, effort, Random(lesson.seed))
     encoder = familiarity_encoder(lesson.policy.text)
     read = read_corpus(corpus, encoder, lesson)
-    judges = [_learned_judge(read, lesson, effort, number) for number in range(effort.judges)]
+    judges = [_learned_judge(read, len(corpus.vocabulary), lesson, effort, number) for number in range(effort.judges)]
     examples, states = _examples(lesson.policy.tasks, encoder)
-    settings = FamiliaritySettings(len(judges), _CHANNELS, dict(corpus.counts), examples)
+    settings = FamiliaritySettings(
+        len(judges), _CHANNELS, dict(corpus.counts), corpus.vocabulary, examples, corpus.names
+    )
     return _with_threshold(judges, states, settings, corpus, encoder)
 
 
@@ -143,12 +167,17 @@ def make_corpus(
         for template in templates
         for _ in range(_GOOD_CASES)
     ]
+    names = _names(whole)
+    good = [pair for pair in dict.fromkeys(good) if not refusal(pair[0])]
+    foils = _foils(maker, effort.foils, names, random)
     return Corpus(
-        tuple(dict.fromkeys(pair for pair in good if not refusal(pair[0]))),
-        _foils(maker, effort.foils, random),
+        tuple(good),
+        foils,
         tuple(dict.fromkeys(sentence for sentence in good_cases if not refusal(sentence))),
-        _foils(cases, effort.foil_cases, random),
+        _foils(cases, effort.foil_cases, (), random),
         _counts(known),
+        _vocabulary([*(sentence for sentence, _ in good), *foils]),
+        names,
     )
 
 
@@ -166,12 +195,14 @@ def read_corpus(corpus: Corpus, encoder: SentenceEncoder, lesson: Lesson) -> tup
             bar.update()
     known = tokenizer()
     assert known is not None  # the encoder has it
+    numbers = numbered(corpus.vocabulary)
     read = []
     for sentence, template in (*corpus.good, *((foil, "") for foil in corpus.foils)):
         counts = Counter(corpus.counts)
         counts.subtract(set(words_of(template)))
-        levels = token_levels(" ".join(sentence.split()), known, counts)
-        read.append(ReadSentence(states[sentence], torch.tensor(levels)))
+        words = token_words(" ".join(sentence.split()), known)
+        levels, own = torch.tensor(levels_of(words, counts)), torch.tensor(numbers_of(words, numbers))
+        read.append(ReadSentence(states[sentence], levels, own))
     return read, torch.tensor([1.0] * len(corpus.good) + [0.0] * len(corpus.foils))
 
 
@@ -196,12 +227,13 @@ def _divided_wordings(wordings: Wordings) -> tuple[Wordings, Wordings]:
     return Wordings(**seen), Wordings(**unseen)
 
 
-def _foils(maker: SentenceMaker, count: int, random: Random) -> tuple[str, ...]:
+def _foils(maker: SentenceMaker, count: int, names: Sequence[str], random: Random) -> tuple[str, ...]:
+    """Foils of all families; of names, if there are any, only those that say one: the others need no judge."""
     makes = maker.foils()
     found: dict[str, None] = {}
     for family in random.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count):
         sentence = maker.foil(makes[family])
-        if sentence and not refusal(sentence):
+        if sentence and not refusal(sentence) and says_one(sentence, names):
             found[sentence] = None
     return tuple(found)
 
@@ -218,11 +250,27 @@ def _counts(tasks: Sequence[TaughtTask]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _learned_judge(read: tuple[list[ReadSentence], Tensor], lesson: Lesson, effort: Effort, number: int) -> Judge:
+def _vocabulary(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Words that several sentences hold."""
+    counts = Counter(word for sentence in sentences for word in set(words_of(sentence)))
+    return tuple(sorted(word for word, count in counts.items() if count >= _SEVERAL))
+
+
+def _names(tasks: Sequence[TaughtTask]) -> tuple[str, ...]:
+    """What fills slots, where there is no taught sentence without."""
+    if not all("{" in template for task in tasks for template in task.templates):
+        return ()
+    fillers = {filler for task in tasks for several in task.slots.classes for filler in several}
+    return tuple(sorted(" ".join(words_of(filler)) for filler in fillers))
+
+
+def _learned_judge(
+    read: tuple[list[ReadSentence], Tensor], vocabulary: int, lesson: Lesson, effort: Effort, number: int
+) -> Judge:
     sentences, wanted = read
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed + number)
-        judge = Judge(sentences[0].states.shape[1], _CHANNELS)
+        judge = Judge(sentences[0].states.shape[1], vocabulary, _CHANNELS)
         optimizer = torch.optim.AdamW(judge.parameters(), _RATE, weight_decay=0.05)
         batches_of_all = -(-len(sentences) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -231,10 +279,11 @@ def _learned_judge(read: tuple[list[ReadSentence], Tensor], lesson: Lesson, effo
         with lesson.bar(effort.epochs * len(sentences), f"judge {number + 1} of {effort.judges}") as bar:
             for _ in range(effort.epochs):
                 for chosen in _batches(sentences):
-                    states, levels, present = _padded([sentences[index] for index in chosen])
+                    states, levels, words, present = _padded([sentences[index] for index in chosen])
                     states = states + _NOISE * torch.randn_like(states)
                     present = present & ((torch.rand(present.shape) > _HIDDEN) | (torch.arange(present.shape[1]) == 0))
-                    logits = judge(states, levels, present)
+                    words = words * (torch.rand(words.shape) > _UNREAD)
+                    logits = judge(states, levels, words, present)
                     target = wanted[chosen] * (1.0 - 2.0 * _SMOOTH) + _SMOOTH
                     loss = F.binary_cross_entropy_with_logits(logits, target)
                     optimizer.zero_grad()
@@ -254,13 +303,14 @@ def _batches(sentences: Sequence[ReadSentence]) -> list[list[int]]:
     return [batches[int(number)] for number in torch.randperm(len(batches))]
 
 
-def _padded(sentences: Sequence[ReadSentence]) -> tuple[Tensor, Tensor, Tensor]:
-    """States (B, L, D) float32, levels (B, L) and which of them are there (B, L)."""
+def _padded(sentences: Sequence[ReadSentence]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States (B, L, D) float32, levels (B, L), numbers of words (B, L) and which of them are there (B, L)."""
     pad = torch.nn.utils.rnn.pad_sequence
     states = pad([sentence.states.float() for sentence in sentences], batch_first=True)
     levels = pad([sentence.levels for sentence in sentences], batch_first=True)
+    words = pad([sentence.words for sentence in sentences], batch_first=True)
     lengths = torch.tensor([len(sentence.levels) for sentence in sentences])
-    return states, levels, torch.arange(states.shape[1]) < lengths[:, None]
+    return states, levels, words, torch.arange(states.shape[1]) < lengths[:, None]
 
 
 def _examples(

@@ -99,7 +99,10 @@ class SentenceMaker:
         sentence = task.slots.filled(template, self._random)
         if template in task.commands and self._chance(2 * _FRAME):
             sentence = self._framed(sentence)
-        return self._slipped(self._with_asides(sentence))
+        sentence = self._with_asides(sentence)
+        typed = self._slipped(sentence)
+        same = len({len(re.findall(r"\{\d+\}", task.slots.template(one))) for one in (sentence, typed)}) == 1
+        return typed if same else sentence
 
     def foils(self) -> Mapping[str, Callable[[], str | None]]:
         """What makes a sentence that nobody taught, by its family; None where the tasks offer nothing for it."""
