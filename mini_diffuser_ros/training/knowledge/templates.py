@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from random import Random
 
@@ -31,20 +32,21 @@ class Slots:
 
     def template(self, sentence: str) -> str:
         """The sentence in lower case, each filler replaced by ``{k}`` of its class k; single-spaced."""
-        return self._pattern().sub(
-            lambda match: f"{{{self._class_of()[match.group()]}}}", " ".join(sentence.lower().split())
-        )
+        number_of = self._class_of
+        return self._pattern.sub(lambda match: f"{{{number_of[match.group()]}}}", " ".join(sentence.lower().split()))
 
     def filled(self, template: str, random: Random) -> str:
         """A sentence of a template; two fillers of one class differ, where it has as many."""
         chosen = {number: iter(random.sample(fillers, len(fillers)) * 4) for number, fillers in enumerate(self.classes)}
         return re.sub(r"\{(\d+)\}", lambda match: next(chosen[int(match.group(1))], ""), template)
 
+    @cached_property
     def _class_of(self) -> Mapping[str, int]:
         return {filler: number for number, fillers in enumerate(self.classes) for filler in fillers}
 
+    @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        fillers = sorted(self._class_of(), key=len, reverse=True)
+        fillers = sorted(self._class_of, key=len, reverse=True)
         return re.compile(rf"\b(?:{'|'.join(map(re.escape, fillers))})\b" if fillers else r"(?!)")
 
 
