@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 _HELD_M: Final = 0.004
 _PRESS_BELOW_M: Final = 0.06  # a closed gripper that comes down to less presses
 _SHORT_M: Final = (0.007, 0.016)  # before a cap's stop; it counts as pressed from 5 mm before it on
-_ASIDE_M: Final = (0.08, 0.13)
-_APART_M: Final = 0.10
+_ASIDE_M: Final = (0.12, 0.20)
+_APART_M: Final = 0.14  # a gripper has room between them
 
 
 class Mishap(Enum):
