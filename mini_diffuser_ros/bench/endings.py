@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -103,20 +102,13 @@ class RunEnded:
     keyframes: int
 
 
-def ended_runs(setting: EndingsSetting) -> Iterator[RunEnded]:
-    """Make the runs; those that a mishap cannot befall are left out."""
+def ended_runs(setting: EndingsSetting, mishap: Mishap) -> Iterator[RunEnded]:
+    """Make the runs; tasks that a mishap cannot befall are left out."""
     loop = LoopSettings(confirm_end=bool(setting.confirm), accept_unfamiliar=True)
     protocol = TabletopProtocol(episodes=setting.episodes, seed=setting.seed, loop=loop)
     trials = tabletop_trials(str(setting.checkpoint), protocol)
-    runs = [
-        _Run(setting, mishap, trial)
-        for mishap in setting.mishaps
-        for trial in trials
-        if mishap in (Mishap.NONE, *BEFALLS[trial.task])
-    ]
-    for number, ended in enumerate(map_in_workers(_run, runs, setting.workers), 1):
-        sys.stderr.write(f"\r{number}/{len(runs)}" if sys.stderr.isatty() else "")
-        yield ended
+    runs = [_Run(setting, mishap, trial) for trial in trials if mishap in (Mishap.NONE, *BEFALLS[trial.task])]
+    yield from map_in_workers(_run, runs, setting.workers)
 
 
 _OF_CARRYING = (Mishap.SLIP_AT_LIFT, Mishap.SLIP_ON_THE_WAY, Mishap.LANDS_BESIDE, Mishap.TAKEN_AWAY)
@@ -151,14 +143,13 @@ def summarised(ended: Sequence[RunEnded], mishap: str, task: str) -> EndingsRow:
 def measure_endings(settings: Sequence[EndingsSetting]) -> Iterator[EndingsRow]:
     """The lines of all settings."""
     for setting in settings:
-        ended = list(ended_runs(setting))
         for mishap in setting.mishaps:
-            of_it = [run for run in ended if run.mishap is mishap]
-            tasks = sorted({run.task for run in of_it})
+            ended = list(ended_runs(setting, mishap))
+            tasks = sorted({run.task for run in ended})
             for task in tasks:
-                yield summarised([run for run in of_it if run.task == task], mishap.value, task)
+                yield summarised([run for run in ended if run.task == task], mishap.value, task)
             if len(tasks) > 1:
-                yield summarised(of_it, mishap.value, "all")
+                yield summarised(ended, mishap.value, "all")
 
 
 def _run(run: _Run) -> RunEnded:

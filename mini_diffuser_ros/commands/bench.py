@@ -50,6 +50,7 @@ BENCHMARKS = {
     "ros-stops": "stops in the middle of motions: how soon does the arm rest?",
     "stop-times": "stops by guard_node or motion_node alone, on a stand-in for a Franka: when is the command zero?",
     "live-speed": "another speed in the middle of motions, on a stand-in for a Franka: when does it hold?",
+    "ros-endings": "sentences to a running stack: does the world confirm what the policy says of their ends?",
     "ros-composed": "the stack in one process and in one a node: readiness, memory, CPU",
 }
 """Name of each benchmark, and its one line; the module of its name says what it takes and gives."""

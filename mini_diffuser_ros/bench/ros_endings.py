@@ -1,0 +1,114 @@
+"""``mini-diffuser bench ros-endings``: does the policy of a running stack know when it is done?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mini_diffuser_msgs.action import ExecuteInstruction
+from mini_diffuser_msgs.srv import ResetWorld
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from std_msgs.msg import Bool
+
+from mini_diffuser_ros.bench.arm_requests import result_of, until
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, TabletopTrial, tabletop_trials
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.running.world_verdict import SUCCESS
+from mini_diffuser_ros.simulation import TASKS
+from mini_diffuser_ros.simulation.sentences import fill
+from mini_diffuser_ros.support.cancellation import CancellationToken
+
+DESCRIPTION = """Needs sim_node, perception_node, motion_node and policy_node. For each run the table is laid for a
+held-out sentence, the sentence is sent, and when it has ended the world says whether its task is done. Exit code 1 if a
+run was TERMINATED and the world does not confirm it."""
+
+LONGEST = 300.0  # seconds of a run
+SETTLING = 2.0  # seconds in which the world's judgement may come after a run's end
+
+
+@dataclass(frozen=True, kw_only=True)
+class RosEndingsSetting:
+    """How often.
+
+    Attributes:
+        episodes: runs of each task.
+        seed: of the first layout; each next run has the next.
+    """
+
+    episodes: int = at_least(1, 10)
+    seed: int = at_least(0, 0)
+
+
+@dataclass(frozen=True)
+class RosEndingsRow:
+    """A run."""
+
+    task: str
+    seed: int
+    outcome: str
+    success: bool
+    keyframes: int
+    seconds: float
+
+
+class SentenceSender:
+    """Lays tables, sends sentences and hears what becomes of them."""
+
+    def __init__(self, node: Node) -> None:
+        self._done: bool | None = None
+        self._reset = node.create_client(ResetWorld, "sim/reset")
+        self._goals = ActionClient(node, ExecuteInstruction, "mini_diffuser/execute")
+        node.create_subscription(Bool, SUCCESS, self._on_success, LATCHED)
+
+    def run(self, trial: TabletopTrial) -> RosEndingsRow:
+        """One run."""
+        until(self._reset.service_is_ready, "nobody serves sim/reset")
+        until(self._goals.server_is_ready, "nobody serves mini_diffuser/execute")
+        task = TASKS[trial.task]
+        sentence = fill(trial.template, task.draw_slots(task.generator(trial.seed, "layout")))
+        laid = result_of(
+            self._reset.call_async(ResetWorld.Request(task=trial.task, instruction=sentence, seed=trial.seed))
+        )
+        if not laid.success:
+            raise RuntimeError(laid.message)
+        until(lambda: self._done is False, "the world does not say that its task is to be done")
+        ended = self._obeyed(sentence)
+        done_by = time.monotonic() + SETTLING
+        while not self._done and time.monotonic() < done_by:
+            time.sleep(0.02)
+        outcome = outcome_name(ended.outcome)
+        return RosEndingsRow(
+            trial.task, trial.seed, outcome, bool(self._done), ended.keyframes, round(ended.seconds, 1)
+        )
+
+    def _obeyed(self, sentence: str) -> Any:
+        handle = result_of(self._goals.send_goal_async(ExecuteInstruction.Goal(instruction=sentence)))
+        if not handle.accepted:
+            raise RuntimeError(f"policy_node does not accept '{sentence}'")
+        return CancellationToken().result_of(handle.get_result_async(), LONGEST).result
+
+    def _on_success(self, message: Bool) -> None:
+        self._done = message.data
+
+
+def measure_ros_endings(settings: Sequence[RosEndingsSetting]) -> Iterator[RosEndingsRow]:
+    """A row for each run."""
+    with client_node("bench") as node:
+        sender = SentenceSender(node)
+        for setting in settings:
+            protocol = TabletopProtocol(episodes=setting.episodes, seed=setting.seed)
+            yield from map(sender.run, tabletop_trials("", protocol))
+
+
+def confirmed(row: RosEndingsRow) -> bool:
+    """Whether the world confirms what the policy says of the end."""
+    return row.outcome != "TERMINATED" or row.success
+
+
+BENCHMARK = Benchmark(RosEndingsSetting, measure_ros_endings, DESCRIPTION, confirmed)
