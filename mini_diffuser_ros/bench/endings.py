@@ -26,18 +26,17 @@ policy says that it is done, and it is not. befell counts the runs in which the 
 over the tasks."""
 
 
-def read_mishaps(text: str) -> tuple[Mishap, ...]:
-    """Mishaps from their names with commas between them.
+def read_mishap(text: str) -> Mishap:
+    """A mishap by its name.
 
     Raises:
-        ValueError: there is none of a name.
+        ValueError: there is none of that name.
     """
-    known = {mishap.value: mishap for mishap in Mishap}
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in known:
-            raise ValueError(f"no mishap '{name}', there are: {', '.join(known)}")
-    return tuple(known[name] for name in names)
+    try:
+        return Mishap(text.strip())
+    except ValueError:
+        known = ", ".join(mishap.value for mishap in Mishap)
+        raise ValueError(f"no mishap '{text.strip()}', there are: {known}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class EndingsSetting:
     """
 
     checkpoint: Path = Path("models/tabletop")
-    mishaps: tuple[Mishap, ...] = read_by(read_mishaps, tuple(Mishap))
+    mishaps: tuple[Mishap, ...] = read_by(read_mishap, tuple(Mishap))
     episodes: int = at_least(1, 50)
     seed: int = at_least(0, 0)
     confirm: int = at_least(0, 1)

@@ -36,6 +36,9 @@ class Mishap(Enum):
     TAKEN_AWAY = "taken away"
     SHORT_PRESS = "short press"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 class UnluckyWorld(TabletopWorld):
     """A :class:`TabletopWorld` in which one mishap befalls each layout.

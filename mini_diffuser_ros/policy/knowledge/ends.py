@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mini_diffuser_ros.geometry import matrix_from_quaternion
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
-from mini_diffuser_ros.records import SeenEnd
+from mini_diffuser_ros.records import Cloud, SeenEnd
 
 _COLUMN = 0.022  # metres around the vertical through a place that belong to what lies there
 _AROUND = 0.05
+_HAND, _TIP = 0.15, 0.012  # metres around the axis of the tool, and along it from its centre point
 _BANDS = (0.0, 0.02, 0.04, 0.06, 0.08, 0.10, 0.14)  # metres above the table
 _DEPTH = 0.02  # metres; the unit of heights
 
@@ -36,7 +39,7 @@ def end_features(model: MiniDiffuser, ends: Sequence[SeenEnd], tokens: Sequence[
         ValueError: a cloud without a finite point in the workspace.
     """
     device = model.device
-    scenes = [scene_points(end.cloud, model.config) for end in ends]
+    scenes = [scene_points(without_hand(end), model.config) for end in ends]
     counts = torch.tensor([len(scene.points) for scene in scenes])
     points = torch.from_numpy(np.concatenate([scene.points for scene in scenes])).to(device)
     batch = torch.repeat_interleave(torch.arange(len(ends)), counts).to(device)
@@ -62,6 +65,18 @@ def end_features(model: MiniDiffuser, ends: Sequence[SeenEnd], tokens: Sequence[
         torch.tensor([[end.deed_open, end.rest_open] for end in ends], device=device, dtype=torch.float32),
     ]
     return torch.cat([part.flatten(1) for part in found], 1).float().cpu()
+
+
+def without_hand(end: SeenEnd) -> Cloud:
+    """What is seen but the hand and what is above it, which look other with every robot, driver and camera.
+
+    Where the hand is has been measured; a cloud that shows nothing else stays as it is.
+    """
+    local = (end.cloud.points - end.rest[:3]) @ matrix_from_quaternion(end.rest[3:])
+    kept = (local[:, 2] > _TIP) | (np.linalg.norm(local[:, :2], axis=1) > _HAND)
+    if not kept.any():
+        return end.cloud
+    return replace(end.cloud, points=end.cloud.points[kept], colors=end.cloud.colors[kept])
 
 
 def _read(model: MiniDiffuser, encoded: EncodedScene, asked: Tensor) -> list[Tensor]:

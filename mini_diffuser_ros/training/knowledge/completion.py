@@ -26,7 +26,7 @@ from mini_diffuser_ros.training.knowledge.lesson import Lesson
 DOUBTED = 0.01
 """Share of the good ends held out that the threshold doubts."""
 
-MOST = 450
+MOST = 300
 """Demonstrations that are learned from; more cost minutes and tell little."""
 
 MISSES = 0.002
