@@ -128,7 +128,7 @@ def _figures(
 ) -> dict[str, float]:
     out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
     if not (out / "policy" / "model.safetensors").exists():
-        train(_recipe(setting, variant, count, seed, out))
+        train_whole(_recipe(setting, variant, count, seed, out))
     taught = {sentence for known in read_checkpoint(out / "policy").tasks.values() for sentence in known}
     questions = questions_of(held_out, TASKS, taught)
     figures = decision_figures(ask(out / "policy", questions), questions)
@@ -157,6 +157,16 @@ def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path)
     return read_settings(
         TrainConfig, setting.recipe, [(name, yaml.safe_dump(value)) for name, value in changes.items()]
     )
+
+
+def train_whole(config: TrainConfig) -> None:
+    """Train, or go on with it, to the end.
+
+    Raises:
+        BenchError: if the training was interrupted, of which nothing can be measured.
+    """
+    if train(config).interrupted:
+        raise BenchError(f"{config.out}: interrupted; the same command goes on from there")
 
 
 def questions_of(

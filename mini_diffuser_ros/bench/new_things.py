@@ -21,7 +21,7 @@ import torch
 import yaml
 
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
-from mini_diffuser_ros.bench.few import ask, decision_figures, first_of_each_task, questions_of
+from mini_diffuser_ros.bench.few import ask, decision_figures, first_of_each_task, questions_of, train_whole
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.evaluation.rollout import roll_out
 from mini_diffuser_ros.evaluation.tabletop_cell import TabletopCell
@@ -42,7 +42,6 @@ from mini_diffuser_ros.simulation.templates import fill
 from mini_diffuser_ros.support.settings import read_settings
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
-from mini_diffuser_ros.training.run import train
 
 
 class PushBrownButton(PushButtons):
@@ -149,13 +148,14 @@ def _taught(setting: NewThingsSetting, share: float, seed: int) -> str:
             "rehearsal.share": share,
             "batch.scenes": setting.scenes,
             "optim.lr": setting.rate,
+            "optim.warmup": setting.steps // 10,
             "budget.steps": setting.steps,
             "seed": seed,
             "shards": 1,
             "out": str(out),
         }
         words = [(name, yaml.safe_dump(value)) for name, value in changes.items()]
-        train(read_settings(TrainConfig, setting.recipe, words))
+        train_whole(read_settings(TrainConfig, setting.recipe, words))
     return str(out / "policy")
 
 
