@@ -147,6 +147,7 @@ def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path)
         "data.validation_share": 0.0,
         "seed": seed,
         "shards": 1,
+        "knowledge": False,
         "out": str(out),
         **VARIANTS[variant],
     }

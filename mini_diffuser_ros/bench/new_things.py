@@ -152,6 +152,7 @@ def _taught(setting: NewThingsSetting, share: float, seed: int) -> str:
             "budget.steps": setting.steps,
             "seed": seed,
             "shards": 1,
+            "knowledge": False,
             "out": str(out),
         }
         words = [(name, yaml.safe_dump(value)) for name, value in changes.items()]

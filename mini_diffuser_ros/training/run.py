@@ -127,7 +127,7 @@ def _train_joined(
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)
         if config.knowledge:
-            _teach(config, Demonstrations(training, held_out))
+            _teach(config, Demonstrations([*training, *rehearsed], [*held_out, *old_held_out]))
         if prepared.skipped:
             log.warning("%d episodes were skipped, see above", len(prepared.skipped))
     return outcome

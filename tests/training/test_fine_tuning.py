@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import load_model, read_checkpoint
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.records import TABLE, Episode, Provenance
+from mini_diffuser_ros.training import run
+from mini_diffuser_ros.training.knowledge.lesson import Lesson
 
 from .test_command import RECIPE
 
@@ -157,6 +161,23 @@ def test_rehearsed_episodes_keep_their_tasks_and_are_measured_apart(
     assert train("none", new, "--from", str(policy), "--rehearse", str(recordings), *share) == (0, "")
     assert "| not rehearsed | stack_blobs: " in card(tmp_path / "none")
     assert "stack_blobs (old)" in card(tmp_path / "none")
+
+
+def test_it_learns_about_itself_from_old_and_new_demonstrations(
+    train: Train, policy: Path, new: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+
+    def listen(lesson: Lesson, names: Sequence[str], known: Knowledge) -> Knowledge:
+        parts = (lesson.demonstrations.training, lesson.demonstrations.held_out)
+        heard.append(([Counter(one.task for one in part) for part in parts], set(lesson.policy.tasks)))
+        return known
+
+    monkeypatch.setattr(run, "learn", listen)
+    words = ("--from", str(policy), "--rehearse", str(recordings), "--knowledge", "true")
+    assert train("out", new, *words) == (0, "")
+    both = {"swap_blobs": 1, "stack_blobs": 1}
+    assert heard == [([{"swap_blobs": 2, "stack_blobs": 2}, both], {"swap_blobs", "stack_blobs"})]
 
 
 def test_the_same_episode_is_not_both_new_and_rehearsed(train: Train, policy: Path, recordings: Path) -> None:
