@@ -23,6 +23,7 @@ from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.heartbeat import Heart, Listener
 from mini_diffuser_ros.nodes.ros.joint_states import subscribe_joint_states
+from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
@@ -152,7 +153,8 @@ class GuardNode(ManagedNode):
     def _on_feedback(self, message: Any) -> None:
         said = message.feedback
         desired, actual = said.desired, said.actual
-        self._watch.hear(said.joint_names, desired.positions, desired.velocities, actual.positions, time.monotonic())
+        now, stamp = time.monotonic(), seconds(said.header.stamp)
+        self._watch.hear(said.joint_names, desired.positions, desired.velocities, actual.positions, now, stamp)
 
     def _on_joints(self, *state: Any) -> None:
         self._joints.take(*state)

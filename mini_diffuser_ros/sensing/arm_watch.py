@@ -28,6 +28,7 @@ KEPT = 5.0  # seconds of what it said
 HEARD_WITHIN = 0.25  # seconds for which a word counts; controllers speak ten times a second and more often
 FROZEN_TRAVEL = 0.03  # radians that a controller may go on while joint states stay the same to the last bit
 FROZEN_STATES = 3  # joint states that have to say so
+LATEST = 0.5  # seconds that a word may have been under way longer than joint states
 AHEAD = 0.1  # seconds by which the arm may be ahead of what was heard of its controller last
 STEPS = 5  # between two words of the controller
 EXPLAINED = 0.3  # of the whole miss, that the other joints may have where one joint explains it
@@ -56,9 +57,10 @@ class WatchConfig:
 
 @dataclass(frozen=True, eq=False)
 class _Word:
-    """What the controller said of itself: steady seconds, then (J,) radians and rad/s."""
+    """What the controller said of itself: steady seconds, those of its stamp, then (J,) radians and rad/s."""
 
     received: float
+    stamp: float
     desired: Array
     velocities: Array
     actual: Array | None
@@ -98,6 +100,7 @@ class ArmWatch:
         velocities: Sequence[float],
         actual: Sequence[float],
         received: float,
+        stamp: float = 0.0,
     ) -> None:
         """Feedback of the controller, radians and rad/s; what is not about every joint of the arm is ignored.
 
@@ -106,6 +109,7 @@ class ArmWatch:
             desired, velocities: where it wants them, and how fast; velocities may be empty.
             actual: where it says that they are; may be empty.
             received: seconds of the steady clock.
+            stamp: seconds, by the controller's own clock; 0 where it gives none.
         """
         wanted = self._joints.robot.arm_joint_names
         order = [names.index(name) for name in wanted if name in names]
@@ -115,7 +119,7 @@ class ArmWatch:
             np.array(velocities, dtype=np.float64)[order] if len(velocities) == len(names) else np.zeros(len(order))
         )
         measured = np.array(actual, dtype=np.float64)[order] if len(actual) == len(names) else None
-        word = _Word(received, np.array(desired, dtype=np.float64)[order], speeds, measured)
+        word = _Word(received, stamp, np.array(desired, dtype=np.float64)[order], speeds, measured)
         if not np.isfinite(word.desired).all():
             return
         with self._lock:
@@ -171,7 +175,20 @@ class ArmWatch:
         # A joint state that is late is compared with what was said when it was new.
         oldest = words[-1].received - self._config.lag - age
         words = [word for word in words if word.received >= oldest]
-        robot, late = self._joints.robot, max(0.0, now - age - words[-1].received)
+        late = max(0.0, now - age - words[-1].received)
+        try:
+            self._compare(words, measured, late)
+        except (ContradictoryJointsError, DeviationError):
+            # On a busy machine words wait longer than joint states do. By its stamp the newest may be of a while ago:
+            # then it is held against where the arm was at that time.
+            earlier = self._joints.arm_at(words[-1].stamp, LATEST)
+            if earlier is None:
+                raise
+            self._compare(words, earlier, 0.0)
+
+    def _compare(self, words: Sequence[_Word], measured: Array, late: float) -> None:
+        """Hold where the arm is measured, (J,) radians, against words of which the newest is so many seconds old."""
+        robot = self._joints.robot
         names, ahead = robot.arm_joint_names, AHEAD + late
         # Since it spoke last the controller is taken to keep its velocity, and may have changed it.
         allowed = self._config.deviation + 0.5 * robot.acceleration_limits * late**2

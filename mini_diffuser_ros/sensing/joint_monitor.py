@@ -152,6 +152,23 @@ class JointStateMonitor:
         """Seconds since the arm's oldest joint was heard of, None if one never was."""
         return self._history.age(self.robot.arm_joint_names, self._now())
 
+    def arm_at(self, stamp: float, latest: float) -> Array | None:
+        """(J,) radians, where the arm was at a time, seconds by the stamps of the joint states.
+
+        Args:
+            stamp: that time.
+            latest: seconds before the newest joint state that it may be; None is returned for any other.
+        """
+        names = self.robot.arm_joint_names
+        motions = self._history.motions(names)
+        if len(motions) < len(names) or not 0.0 < min(m.stamp for m in motions.values()) - stamp <= latest:
+            return None
+        try:
+            positions = self._history.positions_at(stamp, names, self.max_age)
+        except StaleJointsError:
+            return None
+        return np.array([positions[name] for name in names])
+
     def rests(self) -> bool:
         """Whether the arm is known to be at rest now."""
         try:

@@ -37,12 +37,12 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
     """Has an arm watched while its controller moves it, and returns the seconds; what the watch says is raised.
 
     Takes where the joint states and the controller's feedback say that the arm is, None for not at all, and the
-    seconds between two of each.
+    seconds between two of each, and by how many the feedback is late.
     """
     shown = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: shown[0])
 
-    def watch(published: At, actual: At, *, states: float = 0.01, words: float = 0.05) -> float:
+    def watch(published: At, actual: At, *, states: float = 0.01, words: float = 0.05, late: float = 0.0) -> float:
         joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: time.monotonic())
         watch = ArmWatch(joints, WatchConfig())
         began, next_state, next_word = shown[0], 0.0, 0.0
@@ -54,9 +54,12 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
                     joints.take(NAMES, positions, [], moment, shown[0])
             if moment >= next_word:
                 next_word += words
-                said = actual(moment)
+                when = moment - late  # of what is heard now
+                if when < 0.0:
+                    continue
+                said = actual(when)
                 place = [] if said is None else said[::-1]
-                watch.hear(NAMES[::-1], wanted(moment)[::-1], SPEED[::-1], place, shown[0])
+                watch.hear(NAMES[::-1], wanted(when)[::-1], SPEED[::-1], place, shown[0], when)
             watch.check()
         return SECONDS
 
@@ -81,6 +84,24 @@ def test_an_arm_that_follows_is_left_alone(watched: Watched, lag: float, states:
 
 def test_a_controller_that_does_not_say_where_the_arm_is_can_be_watched_as_well(watched: Watched) -> None:
     assert watched(lagging(0.05), lambda _: None) == SECONDS
+
+
+@pytest.mark.parametrize("late", [0.05, 0.25, 0.45])
+def test_a_controller_whose_words_wait_is_held_against_where_the_arm_was_then(watched: Watched, late: float) -> None:
+    assert watched(lagging(0.02), lagging(0.02), late=late) == SECONDS
+
+
+@pytest.mark.parametrize("late", [0.25, 0.45])
+def test_an_arm_that_is_held_is_noticed_though_words_wait(watched: Watched, late: float) -> None:
+    with pytest.raises(DeviationError, match="blocked"):
+        watched(held(0.4), held(0.4), late=late)
+    with pytest.raises(ContradictoryJointsError):
+        watched(held(0.4), lagging(0.0), late=late)
+
+
+def test_words_from_long_ago_are_no_excuse(watched: Watched) -> None:
+    with pytest.raises((ContradictoryJointsError, DeviationError)):
+        watched(lagging(0.0), lagging(0.0), late=0.8)
 
 
 def test_a_controller_that_falls_silent_in_a_turn_is_not_contradicted(monkeypatch: pytest.MonkeyPatch) -> None:

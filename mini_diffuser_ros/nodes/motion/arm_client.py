@@ -30,7 +30,7 @@ from mini_diffuser_ros.nodes.ros.action_goal import (
     cancel_on_acceptance,
     send_goal,
 )
-from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, in_order, trajectory_to_message
+from mini_diffuser_ros.nodes.ros.messages import duration_from_seconds, in_order, seconds, trajectory_to_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.running.keyframe_motion import TellProgress, missed_joint
@@ -305,7 +305,8 @@ class ArmClient(ControllerClient):
     def _hear(self, feedback: Any, goal: PacedGoal, token: CancellationToken) -> None:
         """Take the controller's word, and interrupt the motion if it follows something else."""
         now, desired, actual = time.monotonic(), feedback.desired, feedback.actual
-        self.watch.hear(feedback.joint_names, desired.positions, desired.velocities, actual.positions, now)
+        stamp = seconds(feedback.header.stamp)
+        self.watch.hear(feedback.joint_names, desired.positions, desired.velocities, actual.positions, now, stamp)
         if ahead := goal.ahead(in_order(feedback.joint_names, desired.positions, goal.paced.planned.joint_names), now):
             token.interrupt(Result.OVERRIDDEN, f"{self.name} plays its trajectory too fast: {ahead}")
         name, miss = goal.hear(feedback, now)

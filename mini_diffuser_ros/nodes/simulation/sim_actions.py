@@ -177,9 +177,10 @@ class ArmActionServer(_Serving):
         self._node.get_logger().warning(f"the arm did not come to rest within {BRAKE_TIMEOUT} s")
 
     def _publish_feedback(self, goal: Any) -> None:
-        state = self._driver.arm_state()
+        # The stamp is of that very moment: whoever is watching compares with joint states of the same time.
+        stamp, state = self._driver.read(lambda: (self._node.get_clock().now(), self._driver.arm_state()))
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joint_names))
-        feedback.header.stamp = self._node.get_clock().now().to_msg()
+        feedback.header.stamp = stamp.to_msg()
         feedback.desired.positions = state.wanted.tolist()
         feedback.desired.velocities = state.wanted_velocities.tolist()
         feedback.desired.time_from_start = duration_from_seconds(state.elapsed)

@@ -113,10 +113,11 @@ class Arm:
         with self._lock:
             self._motion = motion
         while self._newest is goal and (self.follows or self.frozen) and not goal.is_cancel_requested:
-            elapsed = seconds(self._state()[0]) - began
+            now = self._state()[0]
+            elapsed = seconds(now) - began
             if elapsed - told > FEEDBACK_PERIOD:
                 told = elapsed
-                self._feedback(goal, *motion.at(min(elapsed, motion.duration)), elapsed)
+                self._feedback(goal, now, *motion.at(min(elapsed, motion.duration)), elapsed)
             if elapsed >= motion.duration:
                 self._rest(motion)
                 goal.succeed()
@@ -157,9 +158,9 @@ class Arm:
             time.sleep(0.005)
         self._rest(motion)
 
-    def _feedback(self, goal: Any, positions: np.ndarray, velocities: np.ndarray, elapsed: float) -> None:
+    def _feedback(self, goal: Any, now: Time, positions: np.ndarray, velocities: np.ndarray, elapsed: float) -> None:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._names))
-        feedback.header.stamp = self._node.get_clock().now().to_msg()
+        feedback.header.stamp = now.to_msg()
         for part in (feedback.desired, feedback.actual):
             part.positions, part.velocities = positions.tolist(), velocities.tolist()
             part.time_from_start = duration_from_seconds(elapsed)
