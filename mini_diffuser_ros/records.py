@@ -89,6 +89,9 @@ class FusionConfig:
             their poses as they are.
         table_spreads: points that may be the table's by the noise of their view are dropped: those less than so many
             standard deviations above it. A levelled view's noise is measured on the table; 0 drops none.
+        smooth_reach: pixels; each depth becomes the mean of those up to so far away, along rows and columns, that are
+            of the same surface; 0 leaves depths as they are. It is done before all else.
+        smooth_jump: metres; depths that differ by more from a pixel's own are of another surface.
         silhouette_jump: metres; pixels around which depths differ by more are dropped, as stereo cameras mix near and
             far there, two pixels wide; 0 drops none. Surfaces seen at grazing angles step as well.
         least_neighbors: points with fewer others within ``neighbor_radius`` are dropped: they hang in the air; 0 drops
@@ -114,6 +117,8 @@ class FusionConfig:
     table_height: float = later(0.0, (-100.0, 100.0))
     level_reach: float = later(0.0, (0.0, 1.0))
     table_spreads: float = later(0.0, (0.0, 100.0))
+    smooth_reach: int = later(0, (0, 100))
+    smooth_jump: float = later(0.02, (1e-4, 10.0))
     silhouette_jump: float = later(0.0, (0.0, 10.0))
     least_neighbors: int = later(0, (0, 1000))
     neighbor_radius: float = later(0.012, (1e-4, 1.0))

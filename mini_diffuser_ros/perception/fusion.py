@@ -20,6 +20,7 @@ from mini_diffuser_ros.perception.levelling import level_view
 from mini_diffuser_ros.perception.outliers import keep_accompanied, keep_inliers
 from mini_diffuser_ros.perception.self_filter import keep_foreign
 from mini_diffuser_ros.perception.silhouettes import at_silhouettes
+from mini_diffuser_ros.perception.smoothing import smoothed
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig
 from mini_diffuser_ros.robots import RobotDescription
 
@@ -84,12 +85,16 @@ def fuse_views(
 def _points_of(view: CameraView, config: FusionConfig) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Points (3, N) of a view in the workspace, and their colours (N, 3)."""
     check_view(view)
-    noise = 0.0
+    noise, edges = 0.0, None
+    if config.silhouette_jump:
+        edges = at_silhouettes(np.asarray(view.depth, np.float32), config.silhouette_jump)
+    if config.smooth_reach:
+        view = replace(
+            view, depth=smoothed(np.asarray(view.depth, np.float32), config.smooth_reach, config.smooth_jump)
+        )
     if config.level_reach:
         levelled = level_view(view, config)
         view, noise = levelled.view, levelled.noise
-    if config.silhouette_jump:
-        depth = np.array(view.depth, np.float32)
-        depth[at_silhouettes(depth, config.silhouette_jump)] = 0.0
-        view = replace(view, depth=depth)
+    if edges is not None:
+        view = replace(view, depth=np.where(edges, np.float32(0.0), view.depth))
     return points_in_workspace(view, config, noise)

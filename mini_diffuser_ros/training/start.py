@@ -27,6 +27,8 @@ OF_CAMERAS = frozenset(
         "table_height",
         "level_reach",
         "table_spreads",
+        "smooth_reach",
+        "smooth_jump",
         "silhouette_jump",
         "least_neighbors",
         "neighbor_radius",

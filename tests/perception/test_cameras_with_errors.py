@@ -15,6 +15,7 @@ from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_vie
 from mini_diffuser_ros.perception.known_fingers import COLOR, HIDING, finger_points
 from mini_diffuser_ros.perception.outliers import keep_accompanied
 from mini_diffuser_ros.perception.silhouettes import at_silhouettes
+from mini_diffuser_ros.perception.smoothing import smoothed
 from mini_diffuser_ros.records import CameraView
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.simulation import TabletopWorld
@@ -118,6 +119,34 @@ def test_points_of_two_depths_at_a_silhouette_do_not_hang_in_the_air(scene: Scen
 
     assert stray(replace(PLAIN, drop_flying_points=False)) > 50
     assert stray(clean) <= 0.2 * stray(PLAIN)
+
+
+@given(st.integers(1, 4), st.integers(0, 100))
+def test_smoothing_takes_noise_away_and_keeps_surfaces_apart(reach: int, seed: int) -> None:
+    true = np.full((64, 64), 1.0, np.float32)
+    true[20:44, 20:44] = 0.9
+    noise = np.random.default_rng(seed).normal(0.0, 0.003, true.shape)
+    noisy = (true + noise).astype(np.float32)
+    noisy[:5, :5] = 0.0
+    result = smoothed(noisy, reach, 0.03)
+    assert np.array_equal(result == 0.0, noisy == 0.0)
+    error = (result - true)[result > 0.0]
+    assert error.std() < 1.3 * 0.003 / (2 * reach + 1)
+    assert np.abs(error).max() < 0.02
+
+
+@given(st.floats(-0.003, 0.003), st.floats(-0.003, 0.003))
+def test_smoothing_leaves_planes_and_what_is_not_measured(across: float, down: float) -> None:
+    rows, columns = np.mgrid[:32, :32]
+    plane = (1.0 + across * columns + down * rows).astype(np.float32)
+    plane[10, 10], plane[11, 20] = np.nan, np.inf
+    result = smoothed(plane, 3, 0.05)
+    assert np.isnan(result[10, 10])
+    assert np.isinf(result[11, 20])
+    inner = np.zeros_like(plane, bool)
+    inner[3:-3, 3:-3] = True
+    inner[7:15, 7:24] = False
+    assert result[inner] == pytest.approx(plane[inner], abs=1e-5)
 
 
 @given(st.integers(1, 8), st.integers(0, 100))
