@@ -110,7 +110,8 @@ def _shown(progress: float) -> str:
 
 def _report(result: MoveToKeyframe.Result) -> MotionReport:
     if result.outcome == result.REACHED:
-        reached = pose_from_message(result.reached)
+        measured = pose_from_message(result.reached)
+        reached = measured if measured[:3].any() else None  # a server of an earlier version measures nothing
         return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held, reached=reached)
     if result.outcome in REFUSALS:
         return MotionReport(None, result.message, tuple(result.refusals))
