@@ -25,6 +25,7 @@ BENCHMARKS = {
     "sureness": "what the policy says of its modes, against what is true",
     "parity": "how far the official behaviour is from the published network",
     "sampling-steps": "position errors of decisions against the number of sampling steps",
+    "sensor-decisions": "single decisions from what cameras with errors see: a quick look before 'sensor'",
     "sensor": "success against errors of the cameras, and with some of them missing",
     "ablations": "each correction of the network switched off alone, trained and compared",
     "familiarity": "which sentences a policy refuses: those that mean a task, and those that mean none",
