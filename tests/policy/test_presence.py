@@ -74,7 +74,8 @@ def test_presence_and_sureness_come_back_as_they_were(
     restored = load_policy(tmp_path)
     before = Policy(model, knowledge=known).assess(block_cloud(), SENTENCE, samples=4, steps=1)
     after = restored.assess(block_cloud(), SENTENCE, samples=4, steps=1)
-    assert after.numbers == before.numbers
+    assert after.numbers.presence == pytest.approx(before.numbers.presence, abs=2e-3)  # stored in half precision
+    assert after.numbers.modes == before.numbers.modes
     assert {name: part.facts for name, part in restored.knowledge.parts().items()} == {
         "presence": known.presence.facts if known.presence else None,
         "sureness": known.sureness.facts if known.sureness else None,

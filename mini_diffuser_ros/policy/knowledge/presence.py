@@ -150,7 +150,7 @@ class Presence(Part):
 
     def tensors(self) -> dict[str, Tensor]:
         """See :class:`Part`."""
-        return dict(self._head.state_dict())
+        return {name: value.half() for name, value in self._head.state_dict().items()}
 
     @classmethod
     def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Presence:
