@@ -126,7 +126,7 @@ def calibration_error(said: Array, true: Array) -> float:
 def _ask(policy: Policy, setting: SurenessSetting) -> Iterator[_Asked]:
     random = np.random.default_rng(setting.seed)
     for frame, sentence in _frames(setting, random):
-        for claim in claims_on(policy, frame, frame.cloud, random):
+        for claim in claims_on(policy, frame, random):
             yield _Asked(claim, sentence)
 
 

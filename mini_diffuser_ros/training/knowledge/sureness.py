@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
 from mini_diffuser_ros.policy.knowledge.sureness import Calibration, Calibrations, Sureness
 from mini_diffuser_ros.policy.modes import POSITION_RADIUS, ROTATION_RADIUS, angles_between
-from mini_diffuser_ros.records import Cloud, KeyframeMode, ModeSureness
+from mini_diffuser_ros.records import KeyframeMode, ModeSureness
 from mini_diffuser_ros.training.dataset import Frame, frames_of
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
@@ -23,9 +23,6 @@ Array = NDArray[np.float64]
 
 EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0)
 """Between the groups of claims of which each makes a knot of a curve at most."""
-
-THINNED = 0.7
-"""Share of the points that a scene loses at most where a decision is to be harder than the demonstrations are."""
 
 HIGHEST = 0.3
 """Threshold at most: a keyframe that is as likely right as this is tried, as long as motion finds it safe."""
@@ -62,18 +59,16 @@ def learn_sureness(lesson: Lesson) -> Sureness:
     random = np.random.default_rng(lesson.seed)
     with lesson.bar(len(frames), "asking how sure it is") as bar:
         for frame in frames:
-            claims += claims_on(lesson.policy, frame, frame.cloud, random)
-            if frame.kind.decides_object:
-                claims += claims_on(lesson.policy, frame, _thinned(frame.cloud, random), random)
+            claims += claims_on(lesson.policy, frame, random)
             bar.update()
     curves = Calibrations(**{name: fitted(claims, name) for name in names()})
     return Sureness(curves, _threshold(claims, curves), f"{len(claims)} modes on {len(frames)} frames held out")
 
 
-def claims_on(policy: Policy, frame: Frame, cloud: Cloud, random: np.random.Generator) -> Iterator[Claim]:
+def claims_on(policy: Policy, frame: Frame, random: np.random.Generator) -> Iterator[Claim]:
     """What a policy says of its modes on a frame, asked with one of its sentences."""
     sentence = frame.sentences[int(random.integers(len(frame.sentences)))]
-    modes = policy.claims(cloud, sentence, seed=int(random.integers(2**31)))
+    modes = policy.claims(frame.cloud, sentence, seed=int(random.integers(2**31)))
     for number, (mode, said) in enumerate(modes):
         true = truth(mode, frame, policy.config.heads.gripper_symmetry)
         yield Claim(said, true, number == 0, frame.kind.decides_object)
@@ -142,10 +137,3 @@ def _threshold(claims: Sequence[Claim], curves: Calibrations) -> Threshold:
     value = min(HIGHEST, float(good.min())) if len(good) else 0.0
     refused = float((good < value).mean()) if len(good) else 0.0
     return Threshold(value, refused, len(good), float((bad < value).mean()) if len(bad) else None)
-
-
-def _thinned(cloud: Cloud, random: np.random.Generator) -> Cloud:
-    """A cloud that has lost points, but not all."""
-    kept = random.random(len(cloud)) >= random.uniform(0.0, THINNED)
-    kept[int(random.integers(len(cloud)))] = True
-    return replace(cloud, points=cloud.points[kept], colors=cloud.colors[kept])
