@@ -25,6 +25,7 @@ from std_msgs.msg import Bool, String
 
 from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.simulation import TabletopWorld
 
@@ -35,6 +36,14 @@ SLOW = "/slow/mini_diffuser"
 CONSENT = {"allow_simulated_policy": True}  # nobody simulates here
 BAD_GOALS = [sys.executable, "-m", "mini_diffuser_ros", "bench", "ros-bad-goals", "--json"]
 Result = ExecuteInstruction.Result
+
+
+def known_of_itself() -> frozenset[str]:
+    """The parts of knowledge of the shipped policy; none where it is not installed."""
+    if not (SHIPPED / "model.safetensors").is_file():
+        return frozenset()
+    knowledge = read_checkpoint(SHIPPED).knowledge
+    return frozenset() if knowledge is None else frozenset(knowledge.parts)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +90,7 @@ def test_sentences_that_are_none_are_refused(peer: Peer, sentence: str, reason: 
     assert reason in result.message
 
 
-@pytest.mark.skipif(not (SHIPPED / "knowledge.safetensors").is_file(), reason="a policy that knows nothing of itself")
+@pytest.mark.skipif("familiarity" not in known_of_itself(), reason="a policy that knows no sentence from another")
 def test_a_sentence_that_was_not_taught_is_refused_unless_it_is_accepted_all_the_same(
     peer: Peer, start: Callable[..., Process], checkpoint: Path
 ) -> None:
@@ -271,7 +280,7 @@ def test_a_sentence_that_gets_nowhere_ends_before_the_keyframe_limit(peer: Peer,
     assert result.keyframes < 15
 
 
-@pytest.mark.skipif(not (SHIPPED / "knowledge.safetensors").is_file(), reason="a policy has to know what it sees")
+@pytest.mark.skipif("presence" not in known_of_itself(), reason="a policy that cannot tell what is in the scene")
 def test_what_is_not_there_is_given_up_without_a_move_and_what_is_there_is_done(
     peer: Peer, start: Callable[..., Process]
 ) -> None:
