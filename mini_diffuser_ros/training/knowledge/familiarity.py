@@ -29,8 +29,8 @@ from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, TaughtTask
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
 
-REFUSED = 0.01
-"""Share of the good sentences held out that the threshold refuses."""
+REFUSED = 0.05
+"""Share of the good sentences held out that the threshold refuses: wordings held out are odder than what people say."""
 
 HELD_OUT = 8
 """One of so many templates and wordings is held out, the words of a sentence with them."""
@@ -75,7 +75,7 @@ class Effort:
     good: int = 9000
     foils: int = 13000
     foil_cases: int = 1000
-    judges: int = 3
+    judges: int = 2
     epochs: int = 4
 
 
