@@ -317,7 +317,7 @@ class PolicyNode(ManagedNode):
         def move(modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
             nonlocal held
             report = self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done), held)
-            held = held if report.chosen is None else report.held
+            held = held if report.chosen is None and not report.lost else report.held
             return report
 
         return InstructionRun(look, decide, move, tell, self._loop, self._seed, doubt, confirm_end)

@@ -38,6 +38,7 @@ class MotionReport:
         missed: the arm ended short of the candidate's pose, and may be sent there again.
         rewarded: the world judges that the task is done; False where nobody judges.
         held: metres that what the gripper holds now is wide, 0.0 for nothing.
+        lost: what was held is not any more, or not as it was; nothing was executed, and a new look may find it.
         reached: (7,) xyz + xyzw of the tool centre point as measured when the arm had come to rest; None where nobody
             measures it.
     """
@@ -48,6 +49,7 @@ class MotionReport:
     missed: bool = False
     rewarded: bool = False
     held: float = 0.0
+    lost: bool = False
     reached: FloatArray | None = field(default=None, compare=False)
 
 

@@ -314,3 +314,37 @@ def test_what_is_not_there_is_given_up_without_a_move_and_what_is_there_is_done(
     first, again, found = (modes.presence for modes in decided)
     assert max(first, again) < found
     assert [len(modes.sureness) for modes in decided] == [len(modes.modes) for modes in decided]
+
+
+@pytest.mark.skipif(not (SHIPPED / "model.safetensors").is_file(), reason="an untrained policy goes anywhere")
+def test_what_is_lost_on_the_way_is_decided_on_anew(peer: Peer, start: Callable[..., Process]) -> None:
+    world = TabletopWorld(renderer="rays", image_size=(96, 96))
+    world.reset("stack_blocks", 3)
+    table = fuse_views(world.views(), FusionConfig(), world.robot, world.joint_positions())
+    outcome = MoveToKeyframe.Result
+    ends = iter(
+        [
+            outcome(success=True, outcome=outcome.REACHED, chosen=0, held=0.04),
+            outcome(outcome=outcome.OBJECT_LOST, message="lost on the way"),
+            outcome(outcome=outcome.STOPPED, message="enough seen"),
+        ]
+    )
+    held: list[float] = []
+
+    def move(goal: Any) -> Any:
+        held.append(goal.request.held)
+        goal.succeed()
+        return next(ends)
+
+    action = "/lost/mini_diffuser/move_to_keyframe"
+    server = ActionServer(peer.node, MoveToKeyframe, action, move, callback_group=ReentrantCallbackGroup())
+    try:
+        with published(peer, "/lost/mini_diffuser/cloud", table):
+            settings = {"settle_time": 0.0, "accept_unfamiliar": True, **CONSENT}
+            start("policy_node", namespace="/lost", checkpoint=SHIPPED, **settings)
+            sentence = world.goal.sentences[0]
+            result = peer.execute(ExecuteInstruction, "/lost/mini_diffuser/execute", instruction=sentence)
+    finally:
+        server.destroy()
+    assert result.outcome == Result.STOPPED, result.message
+    assert held == [0.0, pytest.approx(0.04), 0.0]

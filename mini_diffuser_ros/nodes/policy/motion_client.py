@@ -75,8 +75,8 @@ class MotionClient(ControllerClient):
 
         Raises:
             InterruptionError: when the token is interrupted.
-            MotionEndedError: if motion ended the keyframe for another reason than that it refuses every candidate or
-                that something came into the way, or is absent or falls silent.
+            MotionEndedError: if motion ended the keyframe for another reason than that it refuses every candidate,
+                that something came into the way or that what was held is lost, or is absent or falls silent.
         """
         goal = MoveToKeyframe.Goal(header=Header(frame_id=frame, stamp=self._clock.now().to_msg()), with_heartbeat=True)
         goal.candidates = [mode_to_message(mode) for mode in modes]
@@ -113,6 +113,8 @@ def _report(result: MoveToKeyframe.Result) -> MotionReport:
         measured = pose_from_message(result.reached)
         reached = measured if measured[:3].any() else None  # a server of an earlier version measures nothing
         return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held, reached=reached)
+    if result.outcome in (result.OBJECT_LOST, result.OBJECT_SLIPPED):
+        return MotionReport(None, result.message, lost=True)
     if result.outcome in REFUSALS:
         return MotionReport(None, result.message, tuple(result.refusals))
     ended = ExecuteInstruction.Result
