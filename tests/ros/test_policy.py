@@ -313,7 +313,7 @@ def test_what_is_not_there_is_given_up_without_a_move_and_what_is_there_is_done(
     assert len(moves) == 1
     first, again, found = (modes.presence for modes in decided)
     assert max(first, again) < found
-    assert [len(modes.sureness) for modes in decided] == [len(modes.modes) for modes in decided]
+    assert all(len(modes.sureness) in (0, len(modes.modes)) for modes in decided)
 
 
 @pytest.mark.skipif(not (SHIPPED / "model.safetensors").is_file(), reason="an untrained policy goes anywhere")
