@@ -96,7 +96,7 @@ class FusionConfig:
             far there, two pixels wide; 0 drops none. Surfaces seen at grazing angles step as well.
         least_neighbors: points with fewer others within ``neighbor_radius`` are dropped: they hang in the air; 0 drops
             none. The fingers that ``draw_fingers`` draws do not count.
-        neighbor_radius: metres.
+        neighbor_radius: metres within which ``least_neighbors`` are counted.
         draw_fingers: of the fingers' points take those that the joints tell each camera to see instead of those that it
             measures.
     """

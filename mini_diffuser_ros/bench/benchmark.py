@@ -6,6 +6,7 @@ them in one manner.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,6 +61,21 @@ def read_by(read: Callable[[str], object], default: T) -> T:
     """A field read by a function, of a tuple each element; it raises ValueError with what is wrong."""
     value: T = field(default=default, metadata={READ: read})
     return value
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Reader of a finite number in [low, high], for :func:`read_by`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ValueError(f"{text[:40]!r} is not a number from {low:g} to {high:g}")
+        return value
+
+    return read
 
 
 def positional(read: Callable[[str], Any] = str) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import yaml
 
-from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, between, read_by
 from mini_diffuser_ros.bench.few import ask, decision_figures, first_of_each_task, questions_of, train_whole
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.evaluation.rollout import roll_out
@@ -92,7 +92,7 @@ class NewThingsSetting:
     start: str = "models/tabletop"
     recipe: Path = Path("config/train/own_demos.yaml")
     demonstrations: int = at_least(1, 5)
-    shares: tuple[float, ...] = read_by(float, (0.0, 0.5))
+    shares: tuple[float, ...] = read_by(between(0.0, 0.95), (0.0, 0.5))
     per_task: int = at_least(0, 0)
     steps: int = at_least(1, 300)
     scenes: int = at_least(1, 32)

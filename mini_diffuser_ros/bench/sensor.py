@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, positional, read_by
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, between, positional, read_by
 from mini_diffuser_ros.bench.plotting import pyplot
 from mini_diffuser_ros.evaluation import EpisodeResult, wilson_interval
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
@@ -27,10 +27,6 @@ from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.workers import map_in_workers
 
 ALL = TabletopProtocol().cameras
-
-
-def _scale(text: str) -> float:
-    return sensor_of(f"d435 scale={text}").scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +51,9 @@ class SensorSetting:
     checkpoint: str = positional()
     label: str = ""
     sensor: str = "d435"
-    scales: tuple[float, ...] = read_by(_scale, (0.0, 1.0, 2.0, 3.0))
+    scales: tuple[float, ...] = read_by(between(0.0, 100.0), (0.0, 1.0, 2.0, 3.0))
     subsets: bool = False
-    subset_scale: float = read_by(_scale, 1.0)
+    subset_scale: float = read_by(between(0.0, 100.0), 1.0)
     fusion: str = ""
     episodes: int = at_least(1, 20)
     seed: int = at_least(0, 300000)

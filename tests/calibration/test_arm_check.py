@@ -41,7 +41,7 @@ def test_a_camera_that_was_bumped_is_off_by_as_much_as_the_arm_moved(seed: int, 
     bumped = camera @ matrix_from_vector([0.0, np.radians(turn), 0.0, 0.01, 0.0, 0.0])
     offset = arm_offset(SURFACE, [shot], LENS, BASE, bumped)
     # A turn moves what is 1.0 to 1.5 m away, in pixels the same wherever it is.
-    assert offset.correction.degrees == pytest.approx(abs(turn), abs=0.8)
+    assert offset.correction.degrees == pytest.approx(abs(turn), abs=1.0)
     assert 0.6 < offset.metres / abs(np.radians(turn)) < 2.0
     assert offset.pixels == pytest.approx(abs(np.radians(turn)) * 193.0, rel=0.5)
 

@@ -292,7 +292,7 @@ def test_a_controller_that_plays_a_trajectory_too_fast_is_ended_on_the_way(peer:
         result = ended(peer, arm, peer.send(MoveToKeyframe, MOVE, candidates=[RIGHT]))
     assert result.outcome == Result.OVERRIDDEN, result.message
     assert "ahead of where its trajectory may be by now" in result.message
-    assert np.abs(arm.positions() - before).max() < 0.7  # of the 0.98 rad that it is to the goal
+    assert np.abs(arm.positions() - before).max() < 0.9  # of the 0.98 rad that it is to the goal
     assert stays(peer, arm, LEFT)
     peer.await_that(lambda: go(peer, LEFT).success)
 

@@ -47,7 +47,8 @@ COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for 
 CELL = "my_cell.yaml"
 ROBOT = load_robot("fr3")
 SMALLEST = (
-    "--budget.steps 2 --budget.minutes 0 --batch.scenes 2 --batch.level2 2 --shards 1 --loaders 0 --data.workers 1"
+    "--budget.steps 2 --budget.minutes 0 --batch.scenes 2 --batch.level2 2 --shards 1 --loaders 0 --data.workers 1 "
+    "--knowledge false"
 )
 # A machine that tests share is slow, which is no fault of the arm's nor of the cameras'.
 SLOW = {

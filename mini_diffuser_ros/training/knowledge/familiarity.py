@@ -29,8 +29,9 @@ from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, TaughtTask
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
 
-REFUSED = 0.05
-"""Share of the good sentences held out that the threshold refuses: wordings held out are odder than what people say."""
+REFUSED = 0.08
+"""Share of the good sentences held out that the threshold refuses. Their wordings are odder than what people say, of
+which it refuses about one in a hundred."""
 
 HELD_OUT = 8
 """One of so many templates and wordings is held out, the words of a sentence with them."""
@@ -48,7 +49,8 @@ _WEIGHTS = {
     "other language": 5,
     "other object": 14,
     "other kind": 6,
-    "other verb": 6,
+    "other verb": 7,
+    "other relation": 9,
     "other act": 17,
     "negation": 14,
     "question": 13,
@@ -72,11 +74,11 @@ class Effort:
         epochs: passes over all sentences.
     """
 
-    good: int = 9000
-    foils: int = 13000
+    good: int = 10000
+    foils: int = 20000
     foil_cases: int = 1000
-    judges: int = 2
-    epochs: int = 4
+    judges: int = 3
+    epochs: int = 5
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,10 @@ _TRIES = 20
 _ASIDE = 0.15
 _FRAME = 0.15
 _SLIP = 0.1
+_IN_OR_ON = re.compile(
+    r"\b(?:(?:on|to) (?:the )?top of|atop|onto|into|inside|upon|over to|over|above|on|in|to)\b"
+    r"(?= (?:the|a|this|that|\{))"
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class SentenceMaker:
             "other object": self._other_object,
             "other kind": self._other_kind,
             "other verb": self._other_verb,
+            "other relation": self._other_relation,
             "other act": lambda: self._about(words.other_acts),
             "negation": lambda: self._about(words.negations),
             "question": lambda: self._about(words.questions),
@@ -190,6 +195,17 @@ class SentenceMaker:
         act = f"{self._random.choice(self._wordings.verbs)} the {parts['thing']}"
         return self._framed(act) if self._chance(0.4) else act
 
+    def _other_relation(self) -> str | None:
+        """Things are brought somewhere else than into or onto one another."""
+        task = self._task()
+        template = self._random.choice(task.templates)
+        found = list(_IN_OR_ON.finditer(template))
+        if not found:
+            return None
+        start, end = self._random.choice(found).span()
+        sentence = f"{template[:start]}{self._random.choice(self._wordings.relations)}{template[end:]}"
+        return task.slots.filled(sentence, self._random)
+
     def _mixed(self) -> str | None:
         """The slots of one task in the words of another."""
         if len(self._tasks) < 2:
@@ -219,7 +235,8 @@ class SentenceMaker:
         if self._chance(0.5):
             words += self._random.choice(self._wordings.general).split()
         if self._chance(0.3):
-            words = [self._random.choice(words)] * self._random.randint(2, 6)
+            some = [self._random.choice(words) for _ in range(self._random.randint(1, 2))]
+            words = some * self._random.randint(2, 4)
         self._random.shuffle(words)
         return " ".join(words[: self._random.randint(3, 10)])
 

@@ -33,6 +33,7 @@ class Wordings:
         objects: names of things.
         kinds: adjectives of things.
         verbs: imperatives, that take an object.
+        relations: of things to one another, that no task means with words for being in or on something.
         other_acts: with things that were taught.
         negations: of commands.
         questions: about commands.
@@ -48,6 +49,7 @@ class Wordings:
     objects: tuple[str, ...]
     kinds: tuple[str, ...]
     verbs: tuple[str, ...]
+    relations: tuple[str, ...]
     other_acts: tuple[str, ...]
     negations: tuple[str, ...]
     questions: tuple[str, ...]
