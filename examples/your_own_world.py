@@ -26,15 +26,14 @@ class BlocksWithoutPhysics:
 
     def __init__(self) -> None:
         self.planner = MotionPlanner(load_robot("panda"))
-        self.joints = self.planner.robot.home
+        self.joints, self.held = self.planner.robot.home, ""
         self.blocks = {"red": np.array([0.45, -0.15, 0.02]), "green": np.array([0.55, 0.1, 0.02])}
         self.mode = KeyframeMode(np.array([0.45, 0.0, 0.3, *top_down_quaternion(0.0)]), True, False, 1.0, 0.0)
-        self.held = ""
 
     def look(self, settle_time: float) -> Cloud:
         """Points of blocks and fingers; a world of cameras would wait, take images and fuse them."""
-        opening = [0.0, 0.045 if self.mode.gripper_open else 0.025, 0.0]
-        fingers = [CUBE * [0.5, 0.25, 0.5] + self.mode.pose[:3] + side for side in (opening, np.negative(opening))]
+        sides = np.outer([1, -1], [0.0, 0.045 if self.mode.gripper_open else 0.025, 0.0])
+        fingers = [CUBE * [0.5, 0.25, 0.5] + self.mode.pose[:3] + side for side in sides]
         points = np.concatenate([*(CUBE + center for center in self.blocks.values()), *fingers])
         colors = np.repeat([COLORS[name] for name in (*self.blocks, "finger", "finger")], len(CUBE), axis=0)
         return Cloud(points.astype(np.float32), colors.astype(np.uint8), "panda_link0")
@@ -55,8 +54,7 @@ class BlocksWithoutPhysics:
 
 
 # Without what it knows of itself: it would find this world too unlike the scenes that it was taught in.
-world = BlocksWithoutPhysics()
-policy = load_policy(Path(__file__).parents[1] / "models" / "tabletop", with_knowledge=False)
+world, policy = BlocksWithoutPhysics(), load_policy(Path(__file__).parents[1] / "models/tabletop", with_knowledge=False)
 result = run_instruction(world, policy, " ".join(sys.argv[1:]) or "stack the red block on the green block")
 print(f"{result.ending.value} after {result.keyframes} keyframes: {result.message}")
 print({name: center.round(3).tolist() for name, center in world.blocks.items()})

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,10 +26,12 @@ from mini_diffuser_ros.data.store.database import DatabaseEpisode
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.records import RLBENCH, TABLE, Cloud, Episode, Keyframe, Provenance
 from mini_diffuser_ros.robots import robot_of_data
-from mini_diffuser_ros.simulation.sensor import Sensors, sensor_of
 from mini_diffuser_ros.training.config import AugmentConfig, DataConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration, Survey, SurveyedEpisode, fuse_demonstrations
 from mini_diffuser_ros.training.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mini_diffuser_ros.simulation.sensor import SensorModel
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +77,20 @@ class SensedEpisode:
         return replace(episode, keyframes=keyframes, source=self.source, provenance=seen_by)
 
 
+def _sensor(line: str) -> SensorModel:
+    # Imported by those alone who ask for errors: with the simulation comes its physics engine.
+    from mini_diffuser_ros.simulation.sensor import sensor_of
+
+    return sensor_of(line, "augment")
+
+
 def _sensed(episode: SensedEpisode, keyframe: Keyframe, robot: str | None, seed: Sequence[int], place: int) -> Cloud:
+    from mini_diffuser_ros.simulation.sensor import Sensors
+
     views = keyframe.views
     names = sorted(view.name for view in views)
     drawn, noise = np.random.default_rng([*seed]), np.random.default_rng([*seed, place])
-    sensors = Sensors(sensor_of(episode.sensor), names, drawn, noise)
+    sensors = Sensors(_sensor(episode.sensor), names, drawn, noise)
     seen = [sensors.measured(view) for view in views if view.name not in sensors.missing]
     try:
         description = None if robot is None else robot_of_data(robot)
@@ -111,7 +123,7 @@ def check_sensor(augment: AugmentConfig) -> None:
         SettingsError: naming it.
     """
     if augment.sensor:
-        sensor_of(augment.sensor, "augment")
+        _sensor(augment.sensor)
 
 
 def fuse_copies(survey: Survey, augment: AugmentConfig, data: DataConfig, cache: Path, progress: bool) -> SensorCopies:
@@ -128,9 +140,9 @@ def fuse_copies(survey: Survey, augment: AugmentConfig, data: DataConfig, cache:
         SettingsError: there is no such sensor.
         DatasetError: the demonstrations have no images, or none is of exact cameras.
     """
-    if not augment.sensor or sensor_of(augment.sensor, "augment").exact:
+    if not augment.sensor or _sensor(augment.sensor).exact:
         return SensorCopies({}, Provenance())
-    sensor = str(sensor_of(augment.sensor, "augment"))
+    sensor = str(_sensor(augment.sensor))
     exact = [episode for episode in survey.episodes if _is_exact(episode.world)]
     if left := len(survey.episodes) - len(exact):
         log.info("%d demonstrations were seen by cameras with errors of their own and get none by augment.sensor", left)
