@@ -24,7 +24,9 @@ from mini_diffuser_ros.training.knowledge.failures import end_of, made_up
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 
 DOUBTED = 0.01
-"""Share of the good ends held out that the threshold doubts."""
+"""Share of the good ends held out that three times the threshold would doubt."""
+
+_MARGIN = 1.0 / 3.0  # asked for in words that were never taught, a good end scores as little as this share of the least
 
 MOST = 300
 """Demonstrations that are learned from; more cost minutes and tell little."""
@@ -180,8 +182,8 @@ def _learned(lesson: Lesson, features: Tensor, cases: Sequence[Case]) -> tuple[l
 
 
 def _threshold(good: Tensor, bad: Tensor) -> Threshold:
-    """The score that doubts :data:`DOUBTED` of good ends held out."""
-    value = float(good.sort().values[int(DOUBTED * len(good))])
+    """A third of the score that doubts :data:`DOUBTED` of good ends held out: to go on from a good end may spoil it."""
+    value = _MARGIN * float(good.sort().values[int(DOUBTED * len(good))])
     value = min(max(round(value - 5e-7, 6), 0.0), 1.0)
     refuses, catches = float((good < value).double().mean()), float((bad < value).double().mean())
     return Threshold(value, refuses, len(good), catches)
