@@ -131,7 +131,7 @@ def test_smoothing_takes_noise_away_and_keeps_surfaces_apart(reach: int, seed: i
     result = smoothed(noisy, reach, 0.03)
     assert np.array_equal(result == 0.0, noisy == 0.0)
     error = (result - true)[result > 0.0]
-    assert error.std() < 1.3 * 0.003 / (2 * reach + 1)
+    assert error.std() < 1.6 * 0.003 / (2 * reach + 1)  # at edges and corners there are fewer to take the mean of
     assert np.abs(error).max() < 0.02
 
 
