@@ -19,7 +19,14 @@ from mini_diffuser_ros.records import FusionConfig, Provenance
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.sealing import seal_of, sealed, unsealed
-from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, to_mapping
+from mini_diffuser_ros.support.settings import (
+    SettingsError,
+    check_fields,
+    from_mapping,
+    later,
+    not_expected,
+    to_mapping,
+)
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -27,10 +34,6 @@ CARD_FILE = "README.md"
 
 _DIGEST_LENGTH = 64
 _MAX_CONFIG_BYTES = 16 * 2**20  # a hundred thousand sentences; of a longer file the rest is missing
-_LATER: Mapping[str, None] = {
-    "started_from": None,
-    "knowledge": None,
-}  # fields that earlier files of this format do not have
 _WITHOUT_WORLD = 2  # version of the second format
 
 
@@ -55,8 +58,8 @@ class Checkpoint:
     fusion: FusionConfig | None
     tasks: dict[str, tuple[str, ...]]
     world: Provenance
-    started_from: str | None = None
-    knowledge: KnowledgeFacts | None = None
+    started_from: str | None = later(None)
+    knowledge: KnowledgeFacts | None = later(None)  # noqa: RUF009 it makes a field
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -71,7 +74,7 @@ class Checkpoint:
 
     def digest(self) -> str:
         """Of all that its modes come from, its weights' digest included; what it knows about itself changes none."""
-        return seal_of(_fields(replace(self, knowledge=None)))
+        return seal_of(to_mapping(replace(self, knowledge=None)))
 
 
 def read_checkpoint(directory: str | os.PathLike[str], *, with_knowledge: bool = True) -> Checkpoint:
@@ -103,7 +106,7 @@ def checkpoint_of(values: Mapping[str, Any], source: str) -> Checkpoint:
         CheckpointError: a field is missing, unknown or out of range; one line names it.
     """
     try:
-        return from_mapping(Checkpoint, {**_LATER, **values}, source, complete=True)
+        return from_mapping(Checkpoint, values, source, complete=True)
     except SettingsError as error:
         raise CheckpointError(str(error)) from error
 
@@ -119,13 +122,8 @@ def read_fusion(directory: str | os.PathLike[str]) -> FusionConfig | None:
 
 def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
     """Write config.json; it appears whole or not at all."""
-    values = sealed(_fields(checkpoint))
+    values = sealed(to_mapping(checkpoint))
     write_whole(directory / CONFIG_FILE, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-
-
-def _fields(checkpoint: Checkpoint) -> dict[str, Any]:
-    """As config.json has them: of what came later no word where there is nothing to say."""
-    return {name: value for name, value in to_mapping(checkpoint).items() if name not in _LATER or value is not None}
 
 
 def read_config_file(folder: Path) -> Mapping[str, Any]:

@@ -177,7 +177,7 @@ def test_a_mode_is_right_if_place_rotation_and_gripper_are() -> None:
 
 def lesson(training: list[Demonstration], held_out: list[Demonstration]) -> Lesson:
     torch.manual_seed(0)
-    policy = Policy(MiniDiffuser(MiniDiffuserConfig.small()), text=lambda sentence: torch.zeros(1, 384))
+    policy = Policy(MiniDiffuser(MiniDiffuserConfig.small()))
     return Lesson(policy, lambda: Demonstrations(training, held_out), progress=False)
 
 

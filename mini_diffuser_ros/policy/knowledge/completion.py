@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.knowledge.ends import end_features
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
-from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.policy.knowledge.part import Part, checked_tensor, only_threshold, packed, unpack
 from mini_diffuser_ros.policy.model import MiniDiffuser
 from mini_diffuser_ros.records import EndJudgement, SeenEnd
 from mini_diffuser_ros.support.settings import check_fields, from_mapping
@@ -118,34 +118,25 @@ class Completion(Part):
         """See :class:`Part`."""
         found = {"mean": self._mean.float(), "deviation": self._deviation.float()}
         for number, judge in enumerate(self._judges):
-            found |= {f"judge{number}.{name}": value.half() for name, value in judge.state_dict().items()}
+            found |= packed(judge, f"judge{number}.")
         return found
 
     @classmethod
     def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Completion:
         """See :class:`Part`."""
-        if set(facts.thresholds) != {END}:
-            raise ValueError(f"has thresholds {sorted(facts.thresholds)}, expected one of '{END}'")
+        threshold = only_threshold(facts, END)
         settings = from_mapping(CompletionSettings, facts.settings, "", "settings", complete=True)
-        mean, deviation = (_checked(tensors, name, (settings.width,)) for name in ("mean", "deviation"))
+        mean, deviation = (checked_tensor(tensors, name, (settings.width,)) for name in ("mean", "deviation"))
         if not bool((deviation > 0).all()):
             raise ValueError("has a deviation that is not positive")
         judges = []
         for number in range(settings.judges):
             judge = EndJudge(settings.width, settings.channels)
-            state = judge.state_dict()
-            judge.load_state_dict({n: _checked(tensors, f"judge{number}.{n}", tuple(state[n].shape)) for n in state})
+            unpack(judge, tensors, f"judge{number}.")
             judges.append(judge)
-        return cls(judges, mean, deviation, facts.thresholds[END], facts.learned_from)
+        return cls(judges, mean, deviation, threshold, facts.learned_from)
 
 
 def standardised(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """Numbers (B, F) as judges read them."""
     return ((features - mean) / deviation).clamp(-_FAR, _FAR)
-
-
-def _checked(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    value = tensors.get(name)
-    if value is None or tuple(value.shape) != shape or not bool(torch.isfinite(value).all()):
-        raise ValueError(f"has no {name} of shape {shape}, finite throughout")
-    return value.float()

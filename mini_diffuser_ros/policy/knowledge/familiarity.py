@@ -13,7 +13,7 @@ from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, SentenceFamiliarity, Threshold
 from mini_diffuser_ros.policy.knowledge.judge import Judge
-from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold, packed, unpack
 from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.sentences import MAX_TOKENS, tokenizer
@@ -130,14 +130,13 @@ class Familiarity(Part):
         """See :class:`Part`."""
         found = {"examples": self._states.half()}
         for number, judge in enumerate(self._judges):
-            found |= {f"judge{number}.{name}": value.half() for name, value in judge.state_dict().items()}
+            found |= packed(judge, f"judge{number}.")
         return found
 
     @classmethod
     def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Familiarity:
         """See :class:`Part`."""
-        if set(facts.thresholds) != {SENTENCE}:
-            raise ValueError(f"has thresholds {sorted(facts.thresholds)}, expected one of '{SENTENCE}'")
+        threshold = only_threshold(facts, SENTENCE)
         settings = from_mapping(FamiliaritySettings, facts.settings, "", "settings", complete=True)
         examples = tensors.get("examples")
         count = sum(map(len, settings.examples.values()))
@@ -146,14 +145,9 @@ class Familiarity(Part):
         judges = []
         for number in range(settings.judges):
             judge = Judge(examples.shape[1], len(settings.vocabulary), settings.channels)
-            own = {name: tensors.get(f"judge{number}.{name}") for name in judge.state_dict()}
-            for name, expected in judge.state_dict().items():
-                value = own[name]
-                if value is None or value.shape != expected.shape or not bool(torch.isfinite(value).all()):
-                    raise ValueError(f"has no judge{number}.{name} of shape {tuple(expected.shape)}, finite throughout")
-            judge.load_state_dict({name: value.float() for name, value in own.items() if value is not None})
+            unpack(judge, tensors, f"judge{number}.")
             judges.append(judge)
-        return cls(judges, examples, settings, facts.thresholds[SENTENCE], facts.learned_from)
+        return cls(judges, examples, settings, threshold, facts.learned_from)
 
 
 def says_one(sentence: str, names: Sequence[str]) -> bool:

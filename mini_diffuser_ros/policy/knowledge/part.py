@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.knowledge.facts import PartFacts
+from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
 
 
 class Part(ABC):
@@ -36,3 +37,41 @@ class Part(ABC):
         Raises:
             ValueError: facts or tensors do not fit, in words that follow the part's name.
         """
+
+
+def only_threshold(facts: PartFacts, name: str) -> Threshold:
+    """The one threshold of a part.
+
+    Raises:
+        ValueError: it has another one, or none.
+    """
+    if set(facts.thresholds) != {name}:
+        raise ValueError(f"has thresholds {sorted(facts.thresholds)}, expected one of '{name}'")
+    return facts.thresholds[name]
+
+
+def checked_tensor(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int]) -> Tensor:
+    """A tensor of a part, in single precision.
+
+    Raises:
+        ValueError: it is missing, of another shape, or not finite.
+    """
+    value = tensors.get(name)
+    if value is None or tuple(value.shape) != tuple(shape) or not bool(torch.isfinite(value).all()):
+        raise ValueError(f"has no {name} of shape {tuple(shape)}, finite throughout")
+    return value.float()
+
+
+def packed(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    """The tensors of a network as they are stored, in half precision."""
+    return {f"{prefix}{name}": value.half() for name, value in module.state_dict().items()}
+
+
+def unpack(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str = "") -> None:
+    """Give a network the tensors that :func:`packed` gave.
+
+    Raises:
+        ValueError: as :func:`checked_tensor`.
+    """
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    module.load_state_dict({name: checked_tensor(tensors, f"{prefix}{name}", shape) for name, shape in shapes.items()})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
-from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold, packed, unpack
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 ROLES = 2
@@ -150,17 +150,14 @@ class Presence(Part):
 
     def tensors(self) -> dict[str, Tensor]:
         """See :class:`Part`."""
-        return {name: value.half() for name, value in self._head.state_dict().items()}
+        return packed(self._head)
 
     @classmethod
     def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Presence:
         """See :class:`Part`."""
-        if set(facts.thresholds) != {THINGS} or facts.settings:
-            raise ValueError(f"has thresholds {sorted(facts.thresholds)}, expected one of '{THINGS}' and no settings")
+        threshold = only_threshold(facts, THINGS)
+        if facts.settings:
+            raise ValueError(f"has settings {sorted(facts.settings)}, expected none")
         head = PresenceHead(network)
-        for name, expected in head.state_dict().items():
-            value = tensors.get(name)
-            if value is None or value.shape != expected.shape or not bool(torch.isfinite(value).all()):
-                raise ValueError(f"has no {name} of shape {tuple(expected.shape)}, finite throughout")
-        head.load_state_dict({name: tensors[name].float() for name in head.state_dict()})
-        return cls(head, facts.thresholds[THINGS], facts.learned_from)
+        unpack(head, tensors)
+        return cls(head, threshold, facts.learned_from)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, Threshold
-from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold
 from mini_diffuser_ros.policy.modes import POSITION_RADIUS, ROTATION_RADIUS, Hypotheses, angles_between
 from mini_diffuser_ros.policy.network.heads import ActionLogits
 from mini_diffuser_ros.policy.network.rotation import BIN_DEGREES, BINS
@@ -102,10 +102,9 @@ class Sureness(Part):
     @classmethod
     def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Sureness:
         """See :class:`Part`."""
-        if set(facts.thresholds) != {SHARE}:
-            raise ValueError(f"has thresholds {sorted(facts.thresholds)}, expected one of '{SHARE}'")
+        threshold = only_threshold(facts, SHARE)
         curves = from_mapping(Calibrations, facts.settings, "", "settings", complete=True)
-        return cls(curves, facts.thresholds[SHARE], facts.learned_from)
+        return cls(curves, threshold, facts.learned_from)
 
 
 def said_of(

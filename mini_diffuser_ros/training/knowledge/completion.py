@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.policy.knowledge.completion import Completion, EndJudge, standardised
 from mini_diffuser_ros.policy.knowledge.ends import end_features
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
@@ -22,6 +21,7 @@ from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.failures import end_of, made_up
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
+from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 
 DOUBTED = 0.01
 """Share of the good ends held out that three times the threshold would doubt."""
@@ -141,15 +141,13 @@ def _near(pose: NDArray[np.floating], random: np.random.Generator) -> NDArray[np
 
 def _features(lesson: Lesson, cases: Sequence[Case], description: str) -> Tensor:
     """(N, F) numbers of the cases."""
-    policy: Policy = lesson.policy
-    words: dict[str, Tensor] = {}
     found = []
     with lesson.bar(len(cases), description) as bar:
-        words.update(policy.text.many(sorted({case.sentence for case in cases})))  # type: ignore[attr-defined]
+        words = lesson.token_states(case.sentence for case in cases)
         for start in range(0, len(cases), _AT_ONCE):
             chunk = cases[start : start + _AT_ONCE]
             tokens = [words[case.sentence] for case in chunk]
-            found.append(end_features(policy.model, [case.end for case in chunk], tokens))
+            found.append(end_features(lesson.policy.model, [case.end for case in chunk], tokens))
             bar.update(len(chunk))
     return torch.cat(found)
 
@@ -184,6 +182,4 @@ def _learned(lesson: Lesson, features: Tensor, cases: Sequence[Case]) -> tuple[l
 def _threshold(good: Tensor, bad: Tensor) -> Threshold:
     """A third of the score that doubts :data:`DOUBTED` of good ends held out: to go on from a good end may spoil it."""
     value = _MARGIN * float(good.sort().values[int(DOUBTED * len(good))])
-    value = min(max(round(value - 5e-7, 6), 0.0), 1.0)
-    refuses, catches = float((good < value).double().mean()), float((bad < value).double().mean())
-    return Threshold(value, refuses, len(good), catches)
+    return measured_threshold(min(max(round(value - 5e-7, 6), 0.0), 1.0), good, bad)

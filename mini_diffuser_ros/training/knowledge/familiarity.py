@@ -27,6 +27,7 @@ from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, toke
 from mini_diffuser_ros.sentences import refusal, tokenizer
 from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, TaughtTask, taught_task
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
+from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
 
 REFUSED = 0.08
@@ -341,6 +342,4 @@ def _with_threshold(
     value = 0.5
     if len(good):
         value = max(0.0, float(good.sort().values[int(REFUSED * len(good))]) - _ROUNDED)  # which itself is not refused
-    refuses = float((good < value).double().mean()) if len(good) else 0.0
-    catches = float((foils < value).double().mean()) if len(foils) else None
-    return Familiarity(judges, states, settings, Threshold(value, refuses, len(good), catches), learned_from)
+    return Familiarity(judges, states, settings, measured_threshold(value, good, foils), learned_from)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 from mini_diffuser_ros.policy import Policy
+from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.training.demonstrations import Demonstration
 
 
@@ -48,6 +50,13 @@ class Lesson:
     def demonstrations(self) -> Demonstrations:
         """Loaded once for all parts."""
         return self.load()
+
+    def token_states(self, sentences: Iterable[str]) -> dict[str, Tensor]:
+        """(L, D) states of the tokens of each sentence, by the encoder that the policy has."""
+        encoder, wanted = self.policy.text, sorted(set(sentences))
+        if isinstance(encoder, SentenceEncoder):
+            return dict(encoder.many(wanted))
+        return {sentence: encoder(sentence) for sentence in wanted}
 
     def bar(self, total: int, description: str) -> tqdm[Any]:
         """A progress bar of ``total`` updates, to be used as a context."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from mini_diffuser_ros.policy import Policy, sentence_encoder
+from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
 from mini_diffuser_ros.policy.knowledge.presence import Presence, PresenceHead, point_features, scene_logits
 from mini_diffuser_ros.policy.scene import scene_points
@@ -20,6 +20,7 @@ from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.questions import TURNS, UNSURE, Question, Questions
+from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 
 QUESTIONS = 5000
 MOST = 60
@@ -70,7 +71,7 @@ def learn_presence(lesson: Lesson, questions: int = QUESTIONS, steps: int = STEP
     checked = _ask_all(held_out, random, HELD_OUT)
     if not asked or not checked:
         raise DatasetError("too few demonstrations that act on something to learn from, or none held out")
-    tokens = _token_states(lesson.policy, [*asked, *checked])
+    tokens = lesson.token_states(sentence for question in (*asked, *checked) for sentence in question.paraphrases)
     with lesson.bar(len(asked) + len(checked) + steps, "learning what is there") as bar:
         answered, held = (answer(lesson.policy, tokens, several, bar.update) for several in (asked, checked))
         torch.manual_seed(lesson.seed)
@@ -146,8 +147,7 @@ def threshold_of(scores: NDArray[np.float64], answered: Sequence[Answered]) -> T
     candidates = np.unique(scores)
     wrong = np.array([(good < value).mean() + (bad >= value).mean() for value in candidates])
     allowed = np.array([(good < value).mean() <= REFUSED for value in candidates])
-    value = float(candidates[np.where(allowed, wrong, np.inf).argmin()])
-    return Threshold(value, float((good < value).mean()), len(good), float((bad < value).mean()) if len(bad) else None)
+    return measured_threshold(float(candidates[np.where(allowed, wrong, np.inf).argmin()]), good, bad)
 
 
 def _ask_all(demonstrations: Sequence[Demonstration], random: np.random.Generator, each: int) -> list[Question]:
@@ -159,11 +159,6 @@ def _ask_all(demonstrations: Sequence[Demonstration], random: np.random.Generato
         for turn in range(each)
     ]
     return [question for question in asked if question is not None]
-
-
-def _token_states(policy: Policy, questions: Sequence[Question]) -> dict[str, Tensor]:
-    sentences = sorted({sentence for question in questions for sentence in question.paraphrases})
-    return dict(sentence_encoder(policy.config).many(sentences))
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from mini_diffuser_ros.records import KeyframeMode, ModeSureness
 from mini_diffuser_ros.training.dataset import Frame, frames_of
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
+from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 
 Array = NDArray[np.float64]
 
@@ -135,5 +136,4 @@ def _threshold(claims: Sequence[Claim], curves: Calibrations) -> Threshold:
     first = [(curves.share(one.said.share), one.true.share == 1.0) for one in claims if one.first]
     good, bad = (np.array([share for share, right in first if right == wanted]) for wanted in (True, False))
     value = min(HIGHEST, float(good.min())) if len(good) else 0.0
-    refused = float((good < value).mean()) if len(good) else 0.0
-    return Threshold(value, refused, len(good), float((bad < value).mean()) if len(bad) else None)
+    return measured_threshold(value, good, bad)
