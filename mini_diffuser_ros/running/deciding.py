@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from mini_diffuser_ros.support.health import RecentValues
 
 if TYPE_CHECKING:
     from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LONGEST = 600.0  # seconds; a decision that takes longer hangs
 WINDOW = 600.0  # seconds that latencies look back; decisions are rare
@@ -43,6 +47,15 @@ class AssessingPolicy(DecidingPolicy, Protocol):
         ...
 
 
+@contextmanager
+def _deciding(what: str = "decide") -> Iterator[None]:
+    """Around asking a policy: a cloud or sentence that it refuses is no bug of anybody's."""
+    try:
+        yield
+    except ValueError as error:
+        raise DecisionError(f"the policy cannot {what}: {error}") from error
+
+
 def decide(
     policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSettings, seed: int
 ) -> Sequence[KeyframeMode]:
@@ -51,10 +64,8 @@ def decide(
     Raises:
         DecisionError: it cannot decide on this cloud or sentence.
     """
-    try:
+    with _deciding():
         return policy.decide(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
-    except ValueError as error:
-        raise DecisionError(f"the policy cannot decide: {error}") from error
 
 
 def assess(policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSettings, seed: int) -> Assessment:
@@ -65,10 +76,8 @@ def assess(policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSe
     """
     if not isinstance(policy, AssessingPolicy):
         return Assessment(decide(policy, cloud, sentence, settings, seed))
-    try:
+    with _deciding():
         return policy.assess(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
-    except ValueError as error:
-        raise DecisionError(f"the policy cannot decide: {error}") from error
 
 
 def doubt_about(assessment: Assessment, untouched: bool, settings: LoopSettings) -> str:
@@ -101,10 +110,8 @@ def familiarity_of(policy: object, sentence: str) -> SentenceFamiliarity | None:
     """
     if not isinstance(policy, KnowingPolicy):
         return None
-    try:
+    with _deciding():
         return policy.familiarity(sentence)
-    except ValueError as error:
-        raise DecisionError(f"the policy cannot decide: {error}") from error
 
 
 def unfamiliar(policy: object, sentence: str, settings: LoopSettings) -> str:
@@ -136,10 +143,8 @@ def judge_end(policy: object, sentence: str, end: SeenEnd) -> EndJudgement | Non
     """
     if not isinstance(policy, EndKnowingPolicy):
         return None
-    try:
+    with _deciding("judge the end of its task"):
         return policy.completion(sentence, end)
-    except ValueError as error:
-        raise DecisionError(f"the policy cannot judge the end of its task: {error}") from error
 
 
 class Decider:
@@ -177,15 +182,7 @@ class Decider:
             DecisionError: the policy cannot decide on this cloud or sentence.
             InterruptionError: when the token is interrupted.
         """
-        decision = self._worker.submit(self._decide, cloud, sentence, seed)
-        try:
-            assessment: Assessment = token.result_of(decision, LONGEST)
-        except InterruptionError:
-            decision.cancel()  # if it has not begun
-            raise
-        except TimeoutError:
-            raise DecisionError(f"the policy did not decide within {LONGEST:.0f} s") from None
-        return assessment
+        return self._in_turn(token, self._decide, cloud, sentence, seed)
 
     def refusal(self, sentence: str, token: CancellationToken) -> str:
         """One line on why the policy does not obey a sentence; empty if it does, or does not know better.
@@ -194,8 +191,7 @@ class Decider:
             DecisionError: the policy cannot read the sentence.
             InterruptionError: when the token is interrupted.
         """
-        found: str = token.result_of(self._worker.submit(unfamiliar, self._policy, sentence, self._settings), LONGEST)
-        return found
+        return self._in_turn(token, unfamiliar, self._policy, sentence, self._settings)
 
     def judge_end(self, sentence: str, end: SeenEnd, token: CancellationToken) -> EndJudgement | None:
         """Whether what a sentence asks for is done; None where the policy does not know.
@@ -204,9 +200,7 @@ class Decider:
             DecisionError: it cannot judge what is seen.
             InterruptionError: when the token is interrupted.
         """
-        judging = self._worker.submit(judge_end, self._policy, sentence, end)
-        judged: EndJudgement | None = token.result_of(judging, LONGEST)
-        return judged
+        return self._in_turn(token, judge_end, self._policy, sentence, end)
 
     def latencies(self) -> dict[str, float | str]:
         """Figures for diagnostics."""
@@ -215,6 +209,18 @@ class Decider:
     def close(self) -> None:
         """Begin no more decisions."""
         self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _in_turn(self, token: CancellationToken, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the policy answers; what interrupts takes it out of the queue if it has not begun."""
+        asked = self._worker.submit(ask, *args, **kwargs)
+        try:
+            answer: T = token.result_of(asked, LONGEST)
+        except InterruptionError:
+            asked.cancel()
+            raise
+        except TimeoutError:
+            raise DecisionError(f"the policy did not decide within {LONGEST:.0f} s") from None
+        return answer
 
     def _decide(self, cloud: Cloud, sentence: str, seed: int) -> Assessment:
         start = time.monotonic()
