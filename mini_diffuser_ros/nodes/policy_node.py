@@ -101,6 +101,8 @@ class PolicyNode(ManagedNode):
         self._motion = MotionClient(self, ReentrantCallbackGroup(), motion_silence)
         self._make_topics()
         self._decider = self._load(checkpoint, device, threads)
+        if unknown := ignorance(known.knowledge, checkpoint):
+            self.get_logger().warning(unknown)
         self._start()
         self.get_logger().info("ready for instructions")
 
@@ -111,8 +113,6 @@ class PolicyNode(ManagedNode):
         self._arithmetic = arithmetic_of(policy.device)
         decider = Decider(policy, self._loop)
         self.get_logger().info(f"warmed up in {decider.warm_up():.1f} s")
-        if unknown := ignorance(read_checkpoint(checkpoint).knowledge, checkpoint):
-            self.get_logger().warning(unknown)
         return decider
 
     def _make_topics(self) -> None:
@@ -289,7 +289,6 @@ class PolicyNode(ManagedNode):
         sentence = goal.request.instruction.strip()
         number = 1
         held = 0.0
-        latest = Assessment(())
 
         def tell(phase: str, keyframe: int, message: str) -> None:
             nonlocal number
@@ -301,15 +300,14 @@ class PolicyNode(ManagedNode):
                 tell("waiting", number, "no cloud yet")
             return self._cloud.await_newer(token, settle_time)
 
-        def decide(cloud: Cloud, seed: int) -> Sequence[KeyframeMode]:
-            nonlocal latest
+        def decide(cloud: Cloud, seed: int) -> Assessment:
             start = time.monotonic()
-            latest = self._decider.decide(cloud, sentence, seed, token)
-            self._publish(latest, cloud, sentence, seed, time.monotonic() - start)
-            return latest.modes
+            assessment = self._decider.decide(cloud, sentence, seed, token)
+            self._publish(assessment, cloud, sentence, seed, time.monotonic() - start)
+            return assessment
 
-        def doubt(untouched: bool) -> str:
-            return doubt_about(latest, untouched, self._loop)
+        def doubt(assessment: Assessment, untouched: bool) -> str:
+            return doubt_about(assessment, untouched, self._loop)
 
         def confirm_end(end: SeenEnd) -> EndJudgement | None:
             return self._decider.judge_end(sentence, end, token)

@@ -152,8 +152,7 @@ class Policy:
             presence = known.read(drawn.scene, drawn.points, drawn.words)
             not_found = known.objection(presence, sentence)
         if sure := self.knowledge.sureness:
-            said = said_of(drawn.modes, drawn.hypotheses, drawn.logits, self.config.heads.gripper_symmetry)
-            sureness = tuple(map(sure.calibrated, said))
+            sureness = tuple(map(sure.calibrated, self._said(drawn)))
             unsure = sure.objection(sureness)
         familiarity = math.nan if familiar is None else familiar.score
         numbers = DecisionNumbers(familiarity, presence, modes=sureness)
@@ -164,8 +163,10 @@ class Policy:
     ) -> list[tuple[KeyframeMode, ModeSureness]]:
         """The modes of :meth:`decide` with what the network itself says of each, which calibration makes true."""
         drawn = self._draw(cloud, sentence, samples, steps, seed)
-        said = said_of(drawn.modes, drawn.hypotheses, drawn.logits, self.config.heads.gripper_symmetry)
-        return list(zip(drawn.modes, said, strict=True))
+        return list(zip(drawn.modes, self._said(drawn), strict=True))
+
+    def _said(self, drawn: _Drawn) -> list[ModeSureness]:
+        return said_of(drawn.modes, drawn.hypotheses, drawn.logits, self.config.heads.gripper_symmetry)
 
     def _draw(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> _Drawn:
         words = self.text(sentence)

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from mini_diffuser_ros.records import Cloud, EndJudgement, FloatArray, KeyframeMode, SeenEnd
+from mini_diffuser_ros.records import Assessment, Cloud, EndJudgement, FloatArray, KeyframeMode, SeenEnd
 from mini_diffuser_ros.running.progress import ProgressWatch
 from mini_diffuser_ros.running.settings import LoopSettings
 from mini_diffuser_ros.support.errors import UserError
 
 Look = Callable[[float], Cloud]
 """Takes the settle time, seconds, and returns a cloud that shows the scene from then on."""
-Decide = Callable[[Cloud, int], Sequence[KeyframeMode]]
-"""Takes a cloud and the seed of the noise, and returns ranked modes."""
-Doubt = Callable[[bool], str]
-"""Takes whether nothing has been grasped yet, and says in one line why the decision made last is not worth a move."""
+Decide = Callable[[Cloud, int], Assessment]
+"""Takes a cloud and the seed of the noise, and returns ranked modes with what the policy knows of them."""
+Doubt = Callable[[Assessment, bool], str]
+"""Takes a decision and whether nothing has been grasped yet, and says in one line why it is not worth a move."""
 Move = Callable[[Sequence[KeyframeMode], Cloud], "MotionReport"]
 """Tries the candidates, decided on that cloud, in order and executes the first that motion accepts."""
 Tell = Callable[[str, int, str], None]
@@ -153,7 +153,7 @@ class InstructionRun:
         tell: Tell,
         settings: LoopSettings,
         seed: int = 0,
-        doubt: Doubt = lambda _: "",
+        doubt: Doubt = lambda *_: "",
         confirm_end: ConfirmEnd | None = None,
     ) -> None:
         self._look = look
@@ -244,9 +244,9 @@ class InstructionRun:
         self._tell("deciding", number, f"{len(cloud)} points")
         seed = self._seed + self.keyframes + attempt * self._settings.keyframe_limit
         began = time.monotonic()
-        modes = tuple(self._decide(cloud, seed))
-        seconds = time.monotonic() - began
-        if doubt := self._doubt(self._is_untouched()):
+        assessment = self._decide(cloud, seed)
+        seconds, modes = time.monotonic() - began, tuple(assessment.modes)
+        if doubt := self._doubt(assessment, self._is_untouched()):
             self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, doubt), doubt))
             return self.decisions[-1]
         try:

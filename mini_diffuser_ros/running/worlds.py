@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from mini_diffuser_ros.records import Assessment, Cloud, KeyframeMode
+from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running.deciding import DecidingPolicy, assess, doubt_about, judge_end, unfamiliar
 from mini_diffuser_ros.running.instruction_run import Ending, InstructionRun, MotionReport, RunResult, Tell
 from mini_diffuser_ros.running.settings import LoopSettings
@@ -54,21 +54,14 @@ def run_instruction(
         How it ended, with every decision. What a person can mend, such as a motion that failed, is a FAILED run.
     """
     settings = settings or LoopSettings()
-    latest = Assessment(())
-
-    def decide(cloud: Cloud, noise: int) -> Sequence[KeyframeMode]:
-        nonlocal latest
-        latest = assess(policy, cloud, sentence, settings, noise)
-        return latest.modes
-
     run = InstructionRun(
         world.look,
-        decide,
+        lambda cloud, noise: assess(policy, cloud, sentence, settings, noise),
         lambda candidates, _: world.move(candidates),
         tell,
         settings,
         seed,
-        lambda untouched: doubt_about(latest, untouched, settings),
+        lambda assessment, untouched: doubt_about(assessment, untouched, settings),
         lambda end: judge_end(policy, sentence, end),
     )
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.records import Cloud, EndJudgement, KeyframeMode, SeenEnd
+from mini_diffuser_ros.records import Assessment, Cloud, EndJudgement, KeyframeMode, SeenEnd
 from mini_diffuser_ros.running import Ending, InstructionRun, LoopSettings, MotionReport, RunResult
 from mini_diffuser_ros.running.instruction_run import refusal_of
 from mini_diffuser_ros.support.errors import UserError
@@ -38,10 +38,10 @@ class Script:
         self.settled.append(settle_time)
         return CLOUD
 
-    def decide(self, cloud: Cloud, seed: int) -> Sequence[KeyframeMode]:
+    def decide(self, cloud: Cloud, seed: int) -> Assessment:
         self.log.append("decide")
         self.seeds.append(seed)
-        return self.decisions.pop(0)
+        return Assessment(self.decisions.pop(0))
 
     def move(self, modes: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
         self.log.append("move")
@@ -171,7 +171,7 @@ def test_other_sentences_are_not(sentence: str) -> None:
 def doubting(script: Script, doubts: Sequence[str], asked: list[bool]) -> InstructionRun:
     left = list(doubts)
 
-    def doubt(untouched: bool) -> str:
+    def doubt(_: Assessment, untouched: bool) -> str:
         asked.append(untouched)
         return left.pop(0)
 
@@ -274,11 +274,11 @@ def test_a_doubted_end_after_which_nothing_is_found_is_not_confirmed() -> None:
     doubts = iter(["", "nothing fits", "nothing fits"])
     run = InstructionRun(
         script.look,
-        lambda *_: [mode(terminate=True)],
+        lambda *_: Assessment([mode(terminate=True)]),
         script.move,
         lambda *_: None,
         LoopSettings(decisions_per_keyframe=1),
-        doubt=lambda _: next(doubts),
+        doubt=lambda *_: next(doubts),
         confirm_end=lambda _: BAD,
     )
     result = run.obey()
