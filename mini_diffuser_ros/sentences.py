@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mini_diffuser_ros.support.settings import from_mapping, read_yaml
+
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
@@ -51,6 +53,22 @@ def tokenizer() -> Tokenizer | None:
     found.no_truncation()
     found.no_padding()
     return found
+
+
+@dataclass(frozen=True)
+class _SentenceFile:
+    """What a file of sentences holds."""
+
+    tasks: dict[str, tuple[str, ...]]
+
+
+def read_sentences(file: str | Path) -> dict[str, tuple[str, ...]]:
+    """Lists of sentences, each by the task, or the family of foils, that they are of; from a YAML file.
+
+    Raises:
+        SettingsError: there is no such file, or it holds something else; one line names it.
+    """
+    return from_mapping(_SentenceFile, {"tasks": read_yaml(file)}, str(file)).tasks
 
 
 def refusal(sentence: str, max_tokens: int = MAX_TOKENS) -> str:

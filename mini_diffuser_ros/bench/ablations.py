@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import yaml
 
-from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, one_of, read_by
 from mini_diffuser_ros.bench.held_out import HeldOutFrame, held_out_frames, token_states
 from mini_diffuser_ros.policy import MiniDiffuserConfig
 from mini_diffuser_ros.policy.storage import load_model
@@ -43,12 +43,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no rotation map": {"losses.rotation_map_weight": 0.0},
     "text in all heads": {"heads.head_text": True},
 }
-
-
-def _variant(text: str) -> str:
-    if text not in (*VARIANTS, "none"):
-        raise ValueError(f"{text!r} is no variant; expected {', '.join(VARIANTS)} or none")
-    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +67,7 @@ class AblationSetting:
     seeds: tuple[int, ...] = (1, 2, 3)
     steps: int = at_least(1, 450)
     episodes: int = at_least(0, 0)
-    only: tuple[str, ...] = read_by(_variant, tuple(VARIANTS))
+    only: tuple[str, ...] = read_by(one_of((*VARIANTS, "none"), "variant"), tuple(VARIANTS))
 
 
 def run_directory(out: Path, variant: str, seed: int) -> Path:

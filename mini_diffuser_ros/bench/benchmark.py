@@ -78,6 +78,17 @@ def between(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
+def one_of(known: Sequence[str], what: str) -> Callable[[str], str]:
+    """Reader of one of some names, for :func:`read_by`; ``what`` says what another one is not, as 'variant'."""
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"{text[:60]!r} is no {what}; expected {', '.join(known)}")
+        return text
+
+    return read
+
+
 def positional(read: Callable[[str], Any] = str) -> Any:
     """A field that is given by its place; a tuple takes what is left."""
     return field(metadata={POSITIONAL: True, READ: read})

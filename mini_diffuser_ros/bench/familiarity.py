@@ -12,7 +12,7 @@ from pathlib import Path
 from mini_diffuser_ros.bench.benchmark import Benchmark, positional
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.policy import Policy, TextError, load_policy
-from mini_diffuser_ros.support.settings import from_mapping, read_yaml
+from mini_diffuser_ros.sentences import read_sentences
 
 _ALL = "all"
 
@@ -63,7 +63,7 @@ def run(settings: Sequence[FamiliaritySetting]) -> Iterator[FamiliarityRow]:
         policy = load_policy(setting.checkpoint)
         mistakes: list[str] = []
         for should, file in (("obey", setting.good), ("refuse", setting.bad)):
-            yield from _rows(policy, should, _sentences(file), mistakes)
+            yield from _rows(policy, should, read_sentences(file), mistakes)
         if setting.wrong is not None:
             setting.wrong.write_text("\n".join(mistakes) + "\n", encoding="utf-8")
 
@@ -93,17 +93,6 @@ def _asked(policy: Policy, sentence: str) -> tuple[bool, float]:
     if found is None:
         raise BenchError("the policy does not know which sentences it was taught; 'mini-diffuser assess' teaches it")
     return not found.is_familiar, found.score
-
-
-@dataclass(frozen=True)
-class _Families:
-    """What a file of sentences holds."""
-
-    families: dict[str, tuple[str, ...]]
-
-
-def _sentences(file: Path) -> Mapping[str, tuple[str, ...]]:
-    return from_mapping(_Families, {"families": read_yaml(file)}, str(file)).families
 
 
 BENCHMARK = Benchmark(FamiliaritySetting, run, __doc__)

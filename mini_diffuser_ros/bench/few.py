@@ -22,7 +22,7 @@ import torch
 import yaml
 
 from mini_diffuser_ros.bench.ablations import over_seeds
-from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, one_of, read_by
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.bench.plotting import pyplot
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
@@ -53,12 +53,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 """What a variant changes in the recipe."""
 
 
-def _variant(text: str) -> str:
-    if text not in VARIANTS:
-        raise ValueError(f"{text!r} is no variant; expected {', '.join(VARIANTS)}")
-    return text
-
-
 @dataclass(frozen=True, kw_only=True)
 class FewSetting:
     """Which runs to train and measure.
@@ -85,7 +79,7 @@ class FewSetting:
     recipe: Path = Path("config/train/own_demos.yaml")
     counts: tuple[int, ...] = (5, 10, 25, 50, 100, 400)
     seeds: tuple[int, ...] = (1, 2, 3)
-    variants: tuple[str, ...] = read_by(_variant, ("recipe",))
+    variants: tuple[str, ...] = read_by(one_of(tuple(VARIANTS), "variant"), ("recipe",))
     steps: int = at_least(0, 0)
     scenes: int = at_least(0, 0)
     voxel_size: float = 0.0

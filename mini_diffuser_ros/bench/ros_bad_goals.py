@@ -17,7 +17,7 @@ from mini_diffuser_msgs.msg import KeyframeMode
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
-from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, read_by
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, one_of, read_by
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
@@ -234,11 +234,7 @@ def measure(node: Node, target: GoalTarget, count: int, seed: int) -> dict[str, 
     }
 
 
-def _node(text: str) -> str:
-    known = [target.node for target in TARGETS]
-    if text not in known:
-        raise ValueError(f"{text!r} is no node with goals; expected {', '.join(known)}")
-    return text
+_NODES = tuple(target.node for target in TARGETS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +249,7 @@ class BadGoalsSetting:
 
     count: int = at_least(1, 10000)
     seed: int = at_least(0, 0)
-    node: tuple[str, ...] = read_by(_node, tuple(target.node for target in TARGETS))
+    node: tuple[str, ...] = read_by(one_of(_NODES, "node with goals"), _NODES)
 
 
 def measure_bad_goals(settings: Sequence[BadGoalsSetting]) -> Iterator[dict[str, Any]]:

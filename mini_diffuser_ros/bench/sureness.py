@@ -118,9 +118,13 @@ _GROUPS: dict[str, Callable[[_Asked], bool]] = {
 
 def calibration_error(said: Array, true: Array) -> float:
     """Expected calibration error of claims (C,) in [0, 1] that were true (1) or not (0)."""
+    return sum(abs(float((said[inside] - true[inside]).sum())) for inside in _filled_bins(said)) / len(said)
+
+
+def _filled_bins(said: Array) -> list[NDArray[np.bool_]]:
+    """Which claims (C,) each bin holds, of those that hold any."""
     bins = np.minimum((said * BINS).astype(int), BINS - 1)
-    gaps = [abs(float((said[bins == number] - true[bins == number]).sum())) for number in range(BINS)]
-    return sum(gaps) / len(said)
+    return [bins == number for number in np.unique(bins)]
 
 
 def _ask(policy: Policy, setting: SurenessSetting) -> Iterator[_Asked]:
@@ -156,8 +160,7 @@ def _draw(plain: Sequence[_Asked], calibrated: Sequence[_Asked], path: Path) -> 
         axis.plot([0, 1], [0, 1], color="0.8")
         for label, asked in (("plain", plain), ("calibrated", calibrated)):
             said, true, _ = columns([each.claim for each in asked], number)
-            bins = np.minimum((said * BINS).astype(int), BINS - 1)
-            filled = [bins == one for one in range(BINS) if (bins == one).any()]
+            filled = _filled_bins(said)
             sizes = [8 + 60 * float(inside.mean()) for inside in filled]
             means = [[float(several[inside].mean()) for inside in filled] for several in (said, true)]
             axis.scatter(*means, s=sizes, label=f"{label}, error {calibration_error(said, true):.3f}")

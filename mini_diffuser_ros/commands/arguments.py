@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import typing
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
-from mini_diffuser_ros.bench.benchmark import LEAST, POSITIONAL, READ, SEVERAL
+from mini_diffuser_ros.bench.benchmark import LEAST, POSITIONAL, READ, SEVERAL, between
 from mini_diffuser_ros.cell import NAMESPACE, NAMESPACE_FORM
 from mini_diffuser_ros.support.settings import Leaf, attribute_descriptions
 
@@ -66,16 +65,7 @@ def whole_number_from(least: int, most: int = MOST) -> Reader:
 def number_between(low: float, high: float) -> Reader:
     """Reader of a finite number in [low, high]."""
 
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from {low:g} to {high:g}")
-        return value
-
-    return read
+    return _telling(between(low, high))
 
 
 def namespace(text: str) -> str:
@@ -159,13 +149,19 @@ def _reader(entry: Field[Any], kind: Any) -> Reader:
     if (read := entry.metadata.get(READ)) is None:
         return {int: whole_number_from(0), float: number_between(0.0, 1e9)}.get(kind, kind)
 
-    def checked(text: str) -> Any:
+    return _telling(read)
+
+
+def _telling(read: Reader) -> Reader:
+    """A reader whose ValueErrors reach whoever typed the argument."""
+
+    def telling(text: str) -> Any:
         try:
             return read(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
-    return checked
+    return telling
 
 
 def _separated(read: Reader) -> Callable[[str], tuple[Any, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mini_diffuser_ros.commands.arguments import MOST, number_between, whole_number_from
@@ -13,9 +12,10 @@ from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.policy import load_policy, read_checkpoint, tune_cpu
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge, read_knowledge, write_knowledge
+from mini_diffuser_ros.sentences import read_sentences
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
-from mini_diffuser_ros.support.settings import SettingsError, from_mapping, read_yaml, unknown_name
+from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.dataset import split
 from mini_diffuser_ros.training.demonstrations import fuse_demonstrations, survey_demonstrations
@@ -102,18 +102,11 @@ def _further(file: str, tasks: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """
     if not file:
         return {}
-    found = from_mapping(_FurtherSentences, {"tasks": read_yaml(file)}, file).tasks
+    found = read_sentences(file)
     for task in found:
         if task not in tasks:
             raise SettingsError(task, f"is unknown: {unknown_name(task, tasks, 'task')}", file)
     return found
-
-
-@dataclass(frozen=True)
-class _FurtherSentences:
-    """What a file of sentences holds."""
-
-    tasks: dict[str, tuple[str, ...]]
 
 
 def _known(folder: Path) -> Knowledge:

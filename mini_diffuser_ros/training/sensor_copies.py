@@ -140,9 +140,10 @@ def fuse_copies(survey: Survey, augment: AugmentConfig, data: DataConfig, cache:
         SettingsError: there is no such sensor.
         DatasetError: the demonstrations have no images, or none is of exact cameras.
     """
-    if not augment.sensor or _sensor(augment.sensor).exact:
+    model = _sensor(augment.sensor) if augment.sensor else None
+    if model is None or model.exact:
         return SensorCopies({}, Provenance())
-    sensor = str(_sensor(augment.sensor))
+    sensor = str(model)
     exact = [episode for episode in survey.episodes if _is_exact(episode.world)]
     if left := len(survey.episodes) - len(exact):
         log.info("%d demonstrations were seen by cameras with errors of their own and get none by augment.sensor", left)
