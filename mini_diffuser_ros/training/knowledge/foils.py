@@ -42,11 +42,6 @@ class TaughtTask:
     places: tuple[str, ...]
     nouns: tuple[str, ...]
 
-    @property
-    def verbs(self) -> tuple[str, ...]:
-        """With which its commands begin."""
-        return tuple(dict.fromkeys(command.split()[0] for command in self.commands))
-
 
 def taught_task(sentences: Sequence[str], further: Sequence[str] = ()) -> TaughtTask:
     """What the sentences of a task have in common.
