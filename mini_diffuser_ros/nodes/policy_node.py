@@ -217,6 +217,8 @@ class PolicyNode(ManagedNode):
         with self._sentences.of(goal) as token:
             run = self._make_run(goal, token)
             outcome, message, motion_outcome = self._attempt(goal, run, token)
+        if misspelt := self._decider.misspelt(goal.request.instruction):
+            message = f"{message} ({misspelt})"
         self.get_logger().info(f"'{goal.request.instruction.strip()[:80]}': {message} ({run.keyframes} keyframes)")
         end_goal(goal, succeeded=outcome == Result.TERMINATED, canceled=outcome == Result.CANCELED)
         return Result(

@@ -26,6 +26,7 @@ from mini_diffuser_ros.policy.network.heads import ActionLogits
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
+from mini_diffuser_ros.policy.spelling import Reading, Spelling
 from mini_diffuser_ros.records import (
     Assessment,
     CameraView,
@@ -86,7 +87,15 @@ class Policy:
             TextError: the sentence is empty or too long.
         """
         known = self.knowledge.familiarity
-        return None if known is None else known.read(sentence, self._familiarity_encoder)
+        return None if known is None else known.read(self.reading(sentence).sentence, self._familiarity_encoder)
+
+    def reading(self, sentence: str) -> Reading:
+        """A sentence as the policy reads it: misspelt words as the ones that it was taught."""
+        return self._spelling.read(sentence)
+
+    @cached_property
+    def _spelling(self) -> Spelling:
+        return Spelling(sentence for known in self.tasks.values() for sentence in known)
 
     @cached_property
     def _familiarity_encoder(self) -> SentenceEncoder:
@@ -100,7 +109,7 @@ class Policy:
             ValueError: no finite point in the workspace.
         """
         known = self.knowledge.completion
-        return None if known is None else known.read(self.model, end, self.text(sentence))
+        return None if known is None else known.read(self.model, end, self._words(sentence))
 
     def fuse(
         self,
@@ -165,11 +174,15 @@ class Policy:
         drawn = self._draw(cloud, sentence, samples, steps, seed)
         return list(zip(drawn.modes, self._said(drawn), strict=True))
 
+    def _words(self, sentence: str) -> Tensor:
+        """(L, D) states of the tokens of a sentence as it is read."""
+        return self.text(self.reading(sentence).sentence)
+
     def _said(self, drawn: _Drawn) -> list[ModeSureness]:
         return said_of(drawn.modes, drawn.hypotheses, drawn.logits, self.config.heads.gripper_symmetry)
 
     def _draw(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> _Drawn:
-        words = self.text(sentence)
+        words = self._words(sentence)
         scene = scene_points(cloud, self.config)
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():

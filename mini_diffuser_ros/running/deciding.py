@@ -18,6 +18,7 @@ from mini_diffuser_ros.support.health import RecentValues
 
 if TYPE_CHECKING:
     from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
+    from mini_diffuser_ros.policy.spelling import Reading
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -127,6 +128,20 @@ def unfamiliar(policy: object, sentence: str, settings: LoopSettings) -> str:
 
 
 @runtime_checkable
+class ReadingPolicy(Protocol):
+    """A policy that may read a sentence otherwise than it is written."""
+
+    def reading(self, sentence: str) -> Reading:
+        """See :meth:`mini_diffuser_ros.policy.Policy.reading`."""
+        ...
+
+
+def misspelt(policy: object, sentence: str) -> str:
+    """What a policy reads as what in a sentence, in words; empty if it reads it as it is."""
+    return str(policy.reading(sentence)) if isinstance(policy, ReadingPolicy) else ""
+
+
+@runtime_checkable
 class EndKnowingPolicy(Protocol):
     """A policy that may know how its tasks end."""
 
@@ -192,6 +207,10 @@ class Decider:
             InterruptionError: when the token is interrupted.
         """
         return self._in_turn(token, unfamiliar, self._policy, sentence, self._settings)
+
+    def misspelt(self, sentence: str) -> str:
+        """What the policy reads as what in a sentence, in words; empty if it reads it as it is."""
+        return misspelt(self._policy, sentence)
 
     def judge_end(self, sentence: str, end: SeenEnd, token: CancellationToken) -> EndJudgement | None:
         """Whether what a sentence asks for is done; None where the policy does not know.

