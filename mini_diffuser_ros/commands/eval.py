@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from tqdm import tqdm
 from mini_diffuser_ros.commands.arguments import number_of, whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
+from mini_diffuser_ros.evaluation.episode_log import episode_log
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
-from mini_diffuser_ros.evaluation.report import evaluation_report
-from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials, run_rlbench_trial
-from mini_diffuser_ros.evaluation.rollout import EpisodeResult
+from mini_diffuser_ros.evaluation.report import evaluation_report, report_of_records
+from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials
+from mini_diffuser_ros.evaluation.rlbench_run import evaluate_in_rlbench, records_of, what_is_evaluated
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
@@ -31,8 +33,12 @@ OWN_OPTIONS = {
     "tabletop": ("renderer", "settle_time", "sensor", "fusion"),
     "rlbench": ("demonstrations", "image_size"),
 }
-LOOPS = {"deployed": LoopSettings(accept_unfamiliar=True), "published": LoopSettings.published_rlbench()}
-"""What ``--protocol`` names: the loop of policy_node, and RLBench's."""
+LOOPS = {
+    "deployed": LoopSettings(accept_unfamiliar=True),
+    "published": LoopSettings.published_rlbench(),
+    "mini_diffuser": LoopSettings.published_rlbench(),
+}
+"""What ``--protocol`` names: the loop of policy_node, RLBench's, and RLBench's with all else that results depend on."""
 
 
 def main(arguments: list[str]) -> int:
@@ -42,8 +48,10 @@ def main(arguments: list[str]) -> int:
     protocol = _protocol(options)
     with output_file(options.json, "--json") as out:
         load_policy(options.checkpoint)
-        results = _evaluate(options.checkpoint, protocol, options.workers)
-        report = evaluation_report(options.checkpoint, protocol, results)
+        if isinstance(protocol, RlbenchProtocol):
+            report = _evaluate_in_rlbench(options.checkpoint, protocol, options.workers, options.json)
+        else:
+            report = _evaluate_on_the_table(options.checkpoint, protocol, options.workers)
         if out is not None:
             out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(_table(report))
@@ -102,8 +110,8 @@ def _add_loop(parser: argparse.ArgumentParser) -> None:
     )
     loop.add_argument(
         "--protocol",
-        help="deployed, as policy_node does, or published, as RLBench's results are made (default: tabletop deployed, "
-        "rlbench published)",
+        help="deployed, as policy_node does; published, the loop of RLBench's results; or mini_diffuser, all that its "
+        "results on RLBench were made with, says what that needs (default: tabletop deployed, rlbench published)",
     )
     published = {leaf.name: leaf.default for leaf in leaves(LOOPS["published"])}
     for leaf in leaves(LOOPS["deployed"]):
@@ -125,8 +133,14 @@ def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.tasks == "all":
         del given["tasks"]
+    # Split here, so that a name that is missing behind a comma is seen.
+    given |= {name: given[name].split(",") for name in ("tasks", "cameras") if name in given}
+    if options.protocol == "mini_diffuser":
+        if options.world != "rlbench":
+            raise EvaluationError("--protocol mini_diffuser is a protocol of --world rlbench alone")
+        given = {"mini_diffuser": True, "episodes": 0, **given}
     protocol = WORLDS[options.world]()
-    protocol = replace(protocol, loop=_loop(options, protocol.loop))
+    given["loop"] = _loop(options, protocol.loop)
     return with_values(protocol, given, "command line")
 
 
@@ -143,29 +157,52 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
     return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
 
 
-def _evaluate(checkpoint: str, protocol: EvaluationProtocol, workers: int) -> list[EpisodeResult]:
-    """The results of all episodes, in order, with a progress bar."""
-    results: Iterator[EpisodeResult]
-    if isinstance(protocol, RlbenchProtocol):
-        rlbench = rlbench_trials(checkpoint, protocol)
-        results, count = map_in_workers(run_rlbench_trial, rlbench, workers), len(rlbench)
-    elif isinstance(protocol, TabletopProtocol):
-        tabletop = tabletop_trials(checkpoint, protocol)
-        results, count = map_in_workers(run_tabletop_trial, tabletop, workers), len(tabletop)
-    return list(tqdm(results, total=count, desc="episodes", unit="episode"))
+def _evaluate_on_the_table(checkpoint: str, protocol: EvaluationProtocol, workers: int) -> dict[str, Any]:
+    """The report of all episodes, with a progress bar."""
+    assert isinstance(protocol, TabletopProtocol)
+    trials = tabletop_trials(checkpoint, protocol)
+    done = map_in_workers(run_tabletop_trial, trials, workers)
+    results = list(tqdm(done, total=len(trials), desc="episodes", unit="episode"))
+    return evaluation_report(checkpoint, protocol, results)
+
+
+def _evaluate_in_rlbench(
+    checkpoint: str, protocol: RlbenchProtocol, workers: int, json_file: str | None
+) -> dict[str, Any]:
+    """The report of all episodes, those included that an earlier call left beside the file for the report."""
+    trials = rlbench_trials(checkpoint, protocol)
+    path = None if json_file is None else Path(f"{json_file}.episodes")
+    with episode_log(path, what_is_evaluated(checkpoint, protocol)) as log:
+        before = len(records_of(trials, log))
+        bar = tqdm(total=len(trials), initial=before, desc="episodes", unit="episode")
+        with bar:
+            for _ in evaluate_in_rlbench(trials, workers, log):
+                bar.update()
+        report = report_of_records(checkpoint, protocol, records_of(trials, log))
+        if not any(figures["failures"] for figures in report["tasks"].values()):
+            log.remove()
+    return report
 
 
 def _table(report: Mapping[str, Any]) -> str:
     lines = [f"{'task':<20} {'success':>8}   95 % interval   {'right object':>12} {'other frames':>13}"]
+    failures = {task: figures["failures"] for task, figures in report["tasks"].items() if figures["failures"]}
     for task, figures in report["tasks"].items():
         low, high = figures["interval"]
         choice = figures["decision_frames"]
         others = figures["other_frames"]
         lines.append(
-            f"{task:<20} {100 * figures['success_rate']:7.1f}%   {100 * low:5.1f} - {100 * high:5.1f}   "
+            f"{task:<20} {_percent(figures['success_rate']):>8}   {100 * low:5.1f} - {100 * high:5.1f}   "
             f"{_percent(choice['right_object']):>12} {_millimetres(others['median_mm']):>13}"
         )
-    lines.append(f"{'mean':<20} {100 * report['mean_success']:7.1f}%")
+    lines.append(f"{'mean':<20} {_percent(report['mean_success']):>8}")
+    if failures:
+        counted = ", ".join(f"{count} of {task}" for task, count in failures.items())
+        lines.append(f"not counted, as the simulator failed: {counted}; the same command with --json runs them again")
+    if report["protocol"].get("demonstrations") == "":
+        lines.append(
+            "layouts of seeds, not the stored test episodes of published results: see --protocol mini_diffuser"
+        )
     known = [figures["unfamiliar"] for figures in report["tasks"].values() if figures["unfamiliar"] is not None]
     if known:
         would = "were" if not report["protocol"]["loop"]["accept_unfamiliar"] else "would be"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.support.settings import bounded, check_fields
+from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields
 
 
 class EvaluationError(UserError, ValueError):
@@ -35,3 +36,15 @@ class EvaluationProtocol:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_names("tasks", self.tasks)
+
+
+def check_names(field: str, names: Sequence[str]) -> None:
+    """Names of which each is to be there once.
+
+    Raises:
+        SettingsError: naming the field and the name that is empty or there twice.
+    """
+    for index, name in enumerate(names):
+        if not name.strip() or name in names[:index]:
+            raise SettingsError(field, f"has {name!r} {'twice' if name.strip() else 'as a name'}: {','.join(names)!r}")

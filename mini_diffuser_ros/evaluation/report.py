@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, JudgedDecision
-from mini_diffuser_ros.running import Decision
 from mini_diffuser_ros.support.settings import to_mapping
 
 RIGHT_OBJECT = 0.03
@@ -34,39 +33,65 @@ def evaluation_report(
     checkpoint: str, protocol: EvaluationProtocol, results: Sequence[EpisodeResult]
 ) -> dict[str, Any]:
     """The JSON document that ``mini-diffuser eval`` writes; its keys are a public contract."""
-    tasks = {task: _task_figures([result for result in results if result.task == task]) for task in protocol.tasks}
+    return report_of_records(checkpoint, protocol, [episode_record(result) for result in results])
+
+
+def report_of_records(
+    checkpoint: str, protocol: EvaluationProtocol, records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """:func:`evaluation_report` of episodes of which records were kept, see :func:`episode_record`."""
+    tasks = {task: _task_figures([record for record in records if record["task"] == task]) for task in protocol.tasks}
+    rates = [figures["success_rate"] for figures in tasks.values() if figures["success_rate"] is not None]
     return {
-        "mean_success": float(np.mean([figures["success_rate"] for figures in tasks.values()])),
+        "mean_success": float(np.mean(rates)) if rates else None,
         "tasks": tasks,
         "protocol": {"checkpoint": checkpoint, **to_mapping(protocol)},
-        "episodes": [_episode(result) for result in results],
+        "episodes": list(records),
     }
 
 
-def _task_figures(results: Sequence[EpisodeResult]) -> dict[str, Any]:
-    successes = sum(result.success for result in results)
-    decisions = [decision for result in results for decision in result.decisions]
-    seconds = [decision.made.seconds for decision in decisions]
+def episode_record(result: EpisodeResult) -> dict[str, Any]:
+    """An episode as the report has it, in the values of JSON alone."""
     return {
-        "success_rate": successes / len(results) if results else 0.0,
-        "episodes": len(results),
-        "interval": list(wilson_interval(successes, len(results))),
-        "decision_frames": _decision_figures([decision for decision in decisions if decision.chooses_object]),
-        "other_frames": _decision_figures([decision for decision in decisions if not decision.chooses_object]),
-        "seconds_per_decision": float(np.median(seconds)) if seconds else None,
-        "unfamiliar": _unfamiliar(results),
+        "task": result.task,
+        "seed": result.seed,
+        "sentence": result.sentence,
+        "success": result.success,
+        "outcome": result.outcome,
+        "failure": result.failure,
+        "unfamiliar": result.unfamiliar,
+        "keyframes": result.keyframes,
+        "decisions": [_decision(decision) for decision in result.decisions],
     }
 
 
-def _unfamiliar(results: Sequence[EpisodeResult]) -> int | None:
+def _task_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the episodes in which nothing but the policy can have failed, and how many others there were."""
+    judged = [record for record in records if not record["failure"]]
+    successes = sum(record["success"] for record in judged)
+    decisions = [decision for record in judged for decision in record["decisions"]]
+    seconds = [decision["seconds"] for decision in decisions]
+    return {
+        "success_rate": successes / len(judged) if judged else None,
+        "episodes": len(judged),
+        "failures": len(records) - len(judged),
+        "interval": list(wilson_interval(successes, len(judged))),
+        "decision_frames": _decision_figures([decision for decision in decisions if decision["chooses_object"]]),
+        "other_frames": _decision_figures([decision for decision in decisions if not decision["chooses_object"]]),
+        "seconds_per_decision": float(np.median(seconds)) if seconds else None,
+        "unfamiliar": _unfamiliar(judged),
+    }
+
+
+def _unfamiliar(records: Sequence[Mapping[str, Any]]) -> int | None:
     """Episodes whose sentence policy_node would have refused; None where the policy does not know."""
-    known = [result.unfamiliar for result in results if result.unfamiliar is not None]
+    known = [record["unfamiliar"] for record in records if record["unfamiliar"] is not None]
     return sum(known) if known else None
 
 
-def _decision_figures(decisions: Sequence[JudgedDecision]) -> dict[str, Any]:
+def _decision_figures(decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Distances to the expert's keyframe, over the decisions made while the episode ran as the expert's."""
-    distances = np.array([decision.distance for decision in decisions if decision.distance is not None])
+    distances = np.array([decision["distance"] for decision in decisions if decision["distance"] is not None])
     if not len(distances):
         return {"frames": 0, "right_object": None, "interval": None, "median_mm": None}
     right = int((distances < RIGHT_OBJECT).sum())
@@ -78,26 +103,16 @@ def _decision_figures(decisions: Sequence[JudgedDecision]) -> dict[str, Any]:
     }
 
 
-def _episode(result: EpisodeResult) -> dict[str, Any]:
-    return {
-        "task": result.task,
-        "seed": result.seed,
-        "sentence": result.sentence,
-        "success": result.success,
-        "outcome": result.outcome,
-        "unfamiliar": result.unfamiliar,
-        "keyframes": result.keyframes,
-        "decisions": [_decision(decision.made) for decision in result.decisions],
-    }
-
-
-def _decision(decision: Decision) -> dict[str, Any]:
+def _decision(judged: JudgedDecision) -> dict[str, Any]:
     """What was decided for a keyframe and what became of it, for whoever looks at an episode that failed."""
+    decision = judged.made
     mode = decision.executed
     return {
         "keyframe": decision.keyframe,
         "seed": decision.seed,
         "seconds": round(decision.seconds, 3),
+        "chooses_object": judged.chooses_object,
+        "distance": None if judged.distance is None else round(judged.distance, 5),
         "modes": len(decision.modes),
         "chosen": decision.report.chosen,
         "pose": None if mode is None else [round(float(value), 4) for value in mode.pose],

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import atexit
-import json
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from mini_diffuser_ros.data import RLBENCH_FUSION
-from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
-from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, check_installed, stored_layouts
+from mini_diffuser_ros.data import RLBENCH_FUSION, DataError, read_sentences
+from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol, check_names
+from mini_diffuser_ros.evaluation.rlbench_install import VARIANT, check_installed, find_tasks
+from mini_diffuser_ros.evaluation.rlbench_layouts import Layout, folder_names, stored_layouts
+from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, SimulatorError
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
 from mini_diffuser_ros.running import LoopSettings
@@ -41,35 +43,66 @@ PERACT_TASKS = (
 """The 18 tasks of the published results."""
 
 
+ENVIRONMENT = "environment"
+"""The sentences that are RLBench's own."""
+
+
 @dataclass(frozen=True)
 class RlbenchProtocol(EvaluationProtocol):
-    """Everything besides the checkpoint that a success rate depends on; the defaults are the published ones.
+    """Everything besides the checkpoint that a success rate depends on.
+
+    The loop is that of Mini Diffuser's results, and so are cameras and tasks. Layouts are drawn from seeds, though,
+    while published results are of stored test demonstrations, see ``mini_diffuser``.
 
     Attributes:
-        seed: episode i of every task is laid out with seed ``seed + i`` and has variation i, modulo their number; of
-            decisions' noise too.
+        episodes: of each task, at most as many as there are demonstrations where such are given; 0 for all of those.
+        seed: episode i of every task is laid out with seed ``seed + i``, and the variations are spread over all that
+            it has; of decisions' noise too.
         sentences: ``environment``, RLBench's own first one, or the name of a JSON file: task+variation to sentences.
         loop: how a sentence is obeyed; its settle time is 0, as the simulator stands between moves.
-        demonstrations: directory of stored test demonstrations, raw RLBench layout, whose layouts are used instead.
+        demonstrations: directory of stored test demonstrations, raw or PerAct layout, whose layouts are used instead.
         cameras: names of the cameras.
         image_size: width and height of their images, pixels.
+        mini_diffuser: refuse whatever Mini Diffuser's published results were not made with, as far as it can be known.
     """
 
     world: str = "rlbench"
     tasks: tuple[str, ...] = PERACT_TASKS
-    episodes: int = bounded(25, 1, 1_000_000)
-    sentences: str = "environment"
+    episodes: int = bounded(25, 0, 1_000_000)
+    sentences: str = ENVIRONMENT
     loop: LoopSettings = field(default_factory=LoopSettings.published_rlbench)
     demonstrations: str = ""
     cameras: tuple[str, ...] = ("left_shoulder", "right_shoulder", "wrist", "front")
     image_size: int = bounded(256, 16, 4096)
+    mini_diffuser: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_names("cameras", self.cameras)
         if self.loop.settle_time:
             raise EvaluationError(
                 f"loop.settle_time is {self.loop.settle_time}, expected 0: RLBench's simulator stands between moves"
             )
+        if not self.episodes and not self.demonstrations:
+            raise EvaluationError("episodes is 0, all that are stored, but there are no demonstrations; name them")
+        if self.mini_diffuser and (lacking := self._unlike_published()):
+            raise EvaluationError(f"--protocol mini_diffuser needs {'; '.join(lacking)}")
+
+    def _unlike_published(self) -> list[str]:
+        """What the results of Mini Diffuser were made with and this is not."""
+        published = RlbenchProtocol()
+        loop = replace(published.loop, samples=self.loop.samples, steps=self.loop.steps)
+        needs = {
+            "--demonstrations DIR, the stored test episodes (microsteps/<task>_peract/variation<N>/episodes)": bool(
+                self.demonstrations
+            ),
+            "--sentences FILE, the JSON of task+variation to sentences that was trained with": self.sentences
+            != ENVIRONMENT,
+            f"--cameras {','.join(published.cameras)}": self.cameras == published.cameras,
+            f"--image-size {published.image_size}": self.image_size == published.image_size,
+            "no other option of the loop than --samples and --steps": self.loop == loop,
+        }
+        return [need for need, is_so in needs.items() if not is_so]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,34 +113,76 @@ class RlbenchTrial:
         checkpoint: directory of the policy.
         protocol: of the evaluation.
         task: its task.
+        file: name of the task's file in the RLBench that is installed.
         number: among the episodes of the task.
-        layout: variation and generator state of a stored demonstration; None for one of the seed's.
+        layout: of a stored demonstration; None for one of the seed's.
+        sentences: of the task's variations, the first of each; None for RLBench's own.
     """
 
     checkpoint: str
     protocol: RlbenchProtocol
     task: str
+    file: str
     number: int
-    layout: tuple[int, tuple[Any, ...]] | None
+    layout: Layout | None
+    sentences: Mapping[int, str] | None
+
+    @property
+    def seed(self) -> int:
+        """Of layout and noise; no two episodes of a task have the same."""
+        return self.protocol.seed + self.number
+
+    @property
+    def digest(self) -> str:
+        """Of all that is the episode's own: task, layout and sentences."""
+        layout = self.layout and (self.layout.variation, self.layout.attempts, _numbers(self.layout))
+        return hashlib.sha256(repr((self.task, self.file, self.number, layout, self.sentences)).encode()).hexdigest()
+
+    def laid_out(self, variations: int) -> Layout:
+        """Its layout in a task of so many variations. Episodes of one variation come after each other."""
+        return self.layout or Layout(self.number * variations // self.protocol.episodes, self.seed)
+
+    def sentence(self, variation: int, offered: tuple[str, ...]) -> str:
+        """The first sentence of a variation, from the one source that the protocol names.
+
+        Raises:
+            EvaluationError: the source has none.
+        """
+        if self.sentences is None:
+            return offered[0]
+        if variation not in self.sentences:
+            raise EvaluationError(f"{self.protocol.sentences}: has no sentences for {self.task}+{variation}")
+        return self.sentences[variation]
+
+    def __repr__(self) -> str:
+        return f"{self.task}, episode {self.number}"
 
 
 def rlbench_trials(checkpoint: str, protocol: RlbenchProtocol) -> list[RlbenchTrial]:
-    """The episodes of an evaluation, task by task, as loading one into the simulator takes long.
+    """The episodes of an evaluation, by task and variation, as loading one into the simulator takes long.
 
     Raises:
-        EvaluationError: if RLBench is not installed, or demonstrations or sentences cannot be read.
+        EvaluationError: if RLBench is not installed or lacks a task, or demonstrations or sentences cannot be read.
     """
     check_installed()
-    if protocol.sentences != "environment":
-        _sentences(protocol.sentences)
+    files = find_tasks(protocol.tasks)
+    if protocol.mini_diffuser and (plain := [task for task, file in files.items() if not file.endswith(VARIANT)]):
+        raise EvaluationError(
+            f"--protocol mini_diffuser needs the tasks of rjgpinel/RLBench or its like, which has {plain[0]}{VARIANT}; "
+            "what is installed has not"
+        )
     trials = []
-    for task in protocol.tasks:
-        stored = stored_layouts(Path(protocol.demonstrations), task) if protocol.demonstrations else []
-        count = min(protocol.episodes, len(stored)) if stored else protocol.episodes
-        for number in range(count):
-            # Spread over all variations where there are more than enough.
-            layout = stored[number * len(stored) // count] if stored else None
-            trials.append(RlbenchTrial(checkpoint, protocol, task, number, layout))
+    for task, file in files.items():
+        sentences = _sentences(protocol, task, file)
+        if not protocol.demonstrations:
+            layouts: list[Layout | None] = [None] * protocol.episodes
+        else:
+            folders = folder_names(task, file)
+            layouts = [*stored_layouts(Path(protocol.demonstrations), folders, protocol.episodes)]
+        for number, layout in enumerate(layouts):
+            trials.append(RlbenchTrial(checkpoint, protocol, task, file, number, layout, sentences))
+            if layout is not None:
+                trials[-1].sentence(layout.variation, ("",))
     return trials
 
 
@@ -116,46 +191,76 @@ def run_rlbench_trial(trial: RlbenchTrial) -> EpisodeResult:
 
     Raises:
         EvaluationError: an unknown task or camera, or no sentence for a variation.
+        SimulatorError: the simulator failed; the next episode of this process has another.
     """
-    protocol, seed = trial.protocol, trial.protocol.seed + trial.number
-    policy, world = _bench(trial.checkpoint, protocol)
-    variations = world.choose(trial.task)
-    variation, state = trial.layout or (trial.number % variations, seed)
-    offered = world.reset(variation, state)
-    sentence = offered[0] if protocol.sentences == "environment" else _sentence(protocol, trial.task, variation)
-    return roll_out(world, policy, trial.task, sentence, seed, protocol.loop)
-
-
-@cache
-def _bench(checkpoint: str, protocol: RlbenchProtocol) -> tuple[Policy, RlbenchWorld]:
-    """What a worker process needs for every episode, made once."""
-    tune_cpu(threads=1)
-    policy = load_policy(checkpoint)
-    world = RlbenchWorld(protocol.cameras, protocol.image_size, policy.fusion or RLBENCH_FUSION)
-    atexit.register(world.close)
-    return policy, world
-
-
-def _sentence(protocol: RlbenchProtocol, task: str, variation: int) -> str:
-    """The first sentence of a variation, as published."""
-    sentences = _sentences(protocol.sentences)
-    for key in (f"{task}_peract+{variation}", f"{task}+{variation}"):
-        if key in sentences:
-            return sentences[key][0]
-    raise EvaluationError(f"{protocol.sentences}: has no sentences for {task}+{variation}")
-
-
-@cache
-def _sentences(file: str) -> Mapping[str, tuple[str, ...]]:
+    protocol = trial.protocol
+    policy, world = _policy(trial.checkpoint), _world(trial.checkpoint, protocol.cameras, protocol.image_size)
     try:
-        values = json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EvaluationError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise EvaluationError(f"{file}: not JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise EvaluationError(f"{file}: holds a {type(values).__name__}, expected task+variation to sentences")
-    for key, listed in values.items():
-        if not isinstance(listed, list) or not listed or not all(isinstance(one, str) and one for one in listed):
-            raise EvaluationError(f"{file}: {key} is {listed!r:.40}, expected a list of at least one sentence")
-    return {key: tuple(listed) for key, listed in values.items()}
+        layout = trial.laid_out(world.choose(trial.file))
+        sentence = trial.sentence(layout.variation, world.reset(layout))
+        return roll_out(world, policy, trial.task, sentence, trial.seed, protocol.loop)
+    except SimulatorError:
+        _world.cache_clear()
+        atexit.unregister(world.close)
+        with suppress(Exception):  # of a simulator that has failed; nothing is wanted of it any more
+            world.close()
+        raise
+
+
+@cache
+def _policy(checkpoint: str) -> Policy:
+    tune_cpu(threads=1)
+    return load_policy(checkpoint)
+
+
+@cache
+def _world(checkpoint: str, cameras: tuple[str, ...], image_size: int) -> RlbenchWorld:
+    """The simulator of this process, made once."""
+    world = RlbenchWorld(cameras, image_size, _policy(checkpoint).fusion or RLBENCH_FUSION)
+    atexit.register(world.close)
+    return world
+
+
+def _sentences(protocol: RlbenchProtocol, task: str, file: str) -> Mapping[int, str] | None:
+    """Variation to its first sentence in the protocol's file.
+
+    Where a task has a variant for the published results, that of the plain name is another one.
+
+    Raises:
+        EvaluationError: if it cannot be read, or has none of the task.
+    """
+    if protocol.sentences == ENVIRONMENT:
+        return None
+    plain = task.removesuffix(VARIANT)
+    names = (plain + VARIANT,) if file.endswith(VARIANT) else (plain + VARIANT, plain)
+    table = _table(protocol.sentences)
+    for name in names:
+        found = {
+            int(number): listed[0]
+            for key, listed in table.items()
+            for known, _, number in [key.rpartition("+")]
+            if known == name and number.isdecimal()
+        }
+        if found:
+            return found
+    raise EvaluationError(f"{protocol.sentences}: has no sentences for {' or '.join(names)}, expected {names[0]}+0 ...")
+
+
+@cache
+def _table(file: str) -> Mapping[str, tuple[str, ...]]:
+    try:
+        table = read_sentences(Path(file))
+    except DataError as error:
+        raise EvaluationError(str(error)) from error
+    for key, listed in table.items():
+        if not listed:
+            raise EvaluationError(f"{file}: {key} has no sentence, expected at least one")
+    return table
+
+
+def _numbers(layout: Layout) -> str:
+    """The generator's state as a text that says all of it."""
+    state = layout.state
+    if isinstance(state, int):
+        return str(state)
+    return repr([part.tolist() if hasattr(part, "tolist") else part for part in state])

@@ -1,23 +1,21 @@
-"""RLBench as a world to run sentences in: its simulator in this process, what it is told and what it shows.
-
-RLBench and PyRep are imported when a world is made and nowhere else: everything but this evaluation works without them.
-"""
+"""RLBench as a world to run sentences in: its simulator in this process, what it is told and what it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.data import DataError, arm_boxes, camera_view, rlbench_cloud
-from mini_diffuser_ros.data.formats.restricted_pickle import read_pickle
+from mini_diffuser_ros.data import ArmPosture, arm_boxes, camera_view, rlbench_cloud
 from mini_diffuser_ros.evaluation.protocol import EvaluationError
+from mini_diffuser_ros.evaluation.rlbench_install import member, task_class
+from mini_diffuser_ros.evaluation.rlbench_layouts import Layout
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import MotionReport
@@ -31,15 +29,20 @@ NEAR_TO_GRIP = 0.02
 
 CAMERAS = ("left_shoulder", "right_shoulder", "overhead", "wrist", "front")
 
-_INSTALL = (
-    "RLBench evaluates in CoppeliaSim 4.1 through PyRep: install those, then `pip install "
-    "git+https://github.com/stepjam/PyRep.git git+https://github.com/stepjam/RLBench.git`; RLBench is not on PyPI, and "
-    "PyPI's pyrep is an unrelated package"
-)
-
 
 class RefusedMoveError(UserError, RuntimeError):
     """The simulator cannot carry out an action: no inverse kinematics, no path, or an action it does not accept."""
+
+
+class SimulatorError(RuntimeError):
+    """The simulator failed, which says nothing about the policy. Its process is not to be used any further.
+
+    It is none of a user's errors, which end a sentence as the policy's failure.
+    """
+
+
+class LaunchError(SimulatorError):
+    """The simulator could not be started."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class Sight:
     Attributes:
         cloud: the scene without the arm's links, world frame.
         pose: (7,) xyz + xyzw of the gripper, world frame.
-        gripper_open: True if it is open.
+        gripper_open: True if it is measured as open, which RLBench also says of one that holds something off centre.
         reward: 1 once the task is done.
     """
 
@@ -72,6 +75,7 @@ class RlbenchWorld:
 
     Raises:
         EvaluationError: if RLBench is not installed, or it has no such camera.
+        LaunchError: if its simulator does not start.
     """
 
     sight: Sight
@@ -83,45 +87,55 @@ class RlbenchWorld:
         self._cameras = tuple(cameras)
         self._fusion = fusion
         self._task: Any = None
+        self._name = ""
+        self._variation: int | None = None
+        self._commanded_open = True
         self._refusals = (
-            _member("pyrep.errors", "IKError"),
-            _member("pyrep.errors", "ConfigurationPathError"),
-            _member("rlbench.backend.exceptions", "InvalidActionError"),
+            member("pyrep.errors", "IKError"),
+            member("pyrep.errors", "ConfigurationPathError"),
+            member("rlbench.backend.exceptions", "InvalidActionError"),
         )
-        self._environment = _member("rlbench.environment", "Environment")(
-            action_mode=_action_mode(), obs_config=_observation_config(self._cameras, image_size), headless=True
-        )
-        self._environment.launch()
+        arm, mode = _action_mode()
+        self._ending = _ending_of_actions(arm)
+        configuration = _observation_config(self._cameras, image_size)
+        environment = member("rlbench.environment", "Environment")
+        try:
+            self._environment = environment(action_mode=mode, obs_config=configuration, headless=True)
+            self._environment.launch()
+        except Exception as error:
+            raise LaunchError(f"the simulator does not start: {one_line(error)}") from error
 
     def choose(self, task: str) -> int:
-        """Load a task by its file's name, e.g. ``close_jar``; returns the number of its variations.
+        """Load a task by its file's name, e.g. ``close_jar``, unless it is; returns the number of its variations.
 
         Raises:
             EvaluationError: if RLBench has no such task.
+            SimulatorError: if it cannot be loaded.
         """
-        find = _member("rlbench.backend.utils", "task_file_to_task_class")
-        try:
-            task_class = find(task)
-        except (ImportError, AttributeError) as error:
-            raise EvaluationError(f"unknown task '{task}': rlbench has no file tasks/{task}.py") from error
-        self._task = self._environment.get_task(task_class)
+        if task != self._name:
+            self._load(task)
         return int(self._task.variation_count())
 
-    def reset(self, variation: int, state: int | tuple[Any, ...]) -> tuple[str, ...]:
-        """Lay out the chosen task; returns RLBench's own sentences for it.
+    def reset(self, layout: Layout) -> tuple[str, ...]:
+        """Lay out the chosen task, loaded anew for each variation; returns RLBench's own sentences for it.
 
-        Args:
-            variation: number of the variation.
-            state: seed of the layout, or the state of numpy's generator that a demonstration was recorded from.
+        Raises:
+            SimulatorError: if the task cannot be placed, or the simulator fails.
         """
-        # RLBench draws layouts from numpy's global generator and knows no other.
-        if isinstance(state, int):
-            np.random.seed(state)
-        else:
-            np.random.set_state(state)
-        self._task.set_variation(variation)
-        sentences, observation = self._task.reset()
-        self.sight = self._sight(observation, 0.0)
+        if self._variation not in (None, layout.variation):
+            self._load(self._name)
+        self._variation = layout.variation
+        with self._simulating(f"{self._name}, variation {layout.variation}, cannot be laid out"):
+            # RLBench draws layouts from numpy's global generator and knows no other.
+            if isinstance(layout.state, int):
+                np.random.seed(layout.state)
+            else:
+                np.random.set_state(layout.state)
+            self._task.set_variation(layout.variation)
+            sentences, observation = self._task.reset(*_placed_as(layout, self._task.reset))
+            self.sight = self._sight(observation, 0.0)
+        # Nothing is between the fingers yet, so that what is measured is what they are.
+        self._commanded_open = self.sight.gripper_open
         return tuple(sentences)
 
     def look(self, settle_time: float) -> Cloud:
@@ -150,8 +164,12 @@ class RlbenchWorld:
         return self.sight.reward == 1.0
 
     def _move_to(self, mode: KeyframeMode) -> bool:
-        """Whether the gripper got there, where it changes unless the move alone was rewarded."""
-        held = self.sight.gripper_open
+        """Whether the gripper got there, where it changes unless the move alone was rewarded.
+
+        On the way it is held as it was last told to be. What is measured may say open of a gripper that holds
+        something, and telling it so would let go.
+        """
+        held = self._commanded_open
         near = NEAR if mode.gripper_open == held else NEAR_TO_GRIP
         self.step(mode.pose, held)
         arrived = float(np.linalg.norm(self.sight.pose[:3] - mode.pose[:3])) < near
@@ -164,19 +182,45 @@ class RlbenchWorld:
 
         Raises:
             RefusedMoveError: if the simulator cannot.
+            SimulatorError: if the simulator fails.
         """
-        action = np.array([*pose[:3], *(pose[3:] / np.linalg.norm(pose[3:])), float(gripper_open)])
-        try:
-            observation, reward, _ = self._task.step(action)
-        except self._refusals as error:
-            raise RefusedMoveError(one_line(error)) from error
-        self.sight = self._sight(observation, float(reward))
+        action = np.array([*pose[:3], *(pose[3:] / np.linalg.norm(pose[3:])), float(gripper_open), *self._ending])
+        with self._simulating(f"{self._name}: the simulator failed in a move"):
+            try:
+                observation, reward, _ = self._task.step(action)
+            except self._refusals as error:
+                raise RefusedMoveError(one_line(error)) from error
+            self._commanded_open = gripper_open
+            self.sight = self._sight(observation, float(reward))
 
     def close(self) -> None:
         """End the simulator."""
         self._environment.shutdown()
 
+    def _load(self, task: str) -> None:
+        found = task_class(task)
+        self._name, self._variation = "", None
+        with self._simulating(f"{task} cannot be loaded"):
+            self._task = self._environment.get_task(found)
+        self._name = task
+
+    @contextmanager
+    def _simulating(self, what: str) -> Iterator[None]:
+        """Whatever RLBench raises in the block, and does not call a refusal, is a failure of the simulator."""
+        try:
+            yield
+        except (RefusedMoveError, SimulatorError):
+            raise
+        except Exception as error:
+            raise SimulatorError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+
     def _sight(self, observation: Any, reward: float) -> Sight:
+        pose = np.asarray(observation.gripper_pose, dtype=np.float64)
+        if pose.shape != (7,) or not np.isfinite(pose).all():
+            raise SimulatorError(
+                f"{self._name}: the gripper's pose is {pose.tolist()}; stepjam/PyRep divides by zero on a path without "
+                "length, cshizhe/PyRep does not"
+            )
         views = [
             camera_view(
                 camera,
@@ -187,75 +231,48 @@ class RlbenchWorld:
             )
             for camera in self._cameras
         ]
+        joints = getattr(observation, "joint_positions", None)
+        posture = None if joints is None else ArmPosture(np.asarray(joints, dtype=np.float64), pose)
         return Sight(
-            cloud=rlbench_cloud(views, arm_boxes(observation.misc), self._fusion),
-            pose=np.asarray(observation.gripper_pose, dtype=np.float64),
+            cloud=rlbench_cloud(views, arm_boxes(observation.misc), self._fusion, posture),
+            pose=pose,
             gripper_open=bool(observation.gripper_open > 0.5),
             reward=reward,
         )
 
 
-def check_installed() -> None:
-    """Say at once, before a simulator is started, if there is none.
+def _action_mode() -> tuple[Any, Any]:
+    """The arm's, and that of arm and gripper."""
+    arm = member("rlbench.action_modes.arm_action_modes", "EndEffectorPoseViaPlanning")(collision_checking=False)
+    gripper = member("rlbench.action_modes.gripper_action_modes", "Discrete")()
+    return arm, member("rlbench.action_modes.action_mode", "MoveArmThenGripper")(arm, gripper)
 
-    Raises:
-        EvaluationError: if RLBench or PyRep are not installed.
+
+def _ending_of_actions(arm: Any) -> tuple[float, ...]:
+    """What an action has after pose and gripper.
+
+    PerAct's RLBench plans around things unless a ninth number says not to, and others refuse nine. They differ in what
+    the arm's part of an action takes.
     """
-    _module("pyrep.errors")
-    _module("rlbench.environment")
+    action = getattr(arm, "action", None)
+    return (1.0,) if action is not None and "ignore_collisions" in inspect.signature(action).parameters else ()
 
 
-def stored_layouts(root: Path, task: str) -> list[tuple[int, tuple[Any, ...]]]:
-    """Variation and generator state of each demonstration of a task in the raw RLBench layout, in natural order.
-
-    Raises:
-        EvaluationError: if there are none, or one cannot be read.
-    """
-    folders = [
-        (int(file.parents[2].name.removeprefix("variation")), int(file.parent.name.removeprefix("episode")), file)
-        for file in (root / task).glob("variation*/episodes/episode*/low_dim_obs.pkl")
-    ]
-    if not folders:
-        raise EvaluationError(f"{root / task}: holds no variation<N>/episodes/episode<M>/low_dim_obs.pkl")
-    return [(variation, _generator_state(file)) for variation, _, file in sorted(folders)]
-
-
-def _generator_state(file: Path) -> tuple[Any, ...]:
-    try:
-        state: Any = getattr(read_pickle(file), "random_seed", None)
-        np.random.RandomState().set_state(state)
-    except DataError as error:
-        raise EvaluationError(str(error)) from error
-    except (TypeError, ValueError) as error:
-        raise EvaluationError(f"{file}: random_seed is no state of numpy's generator ({error})") from error
-    return tuple(state)
-
-
-def _action_mode() -> Any:
-    arm = _member("rlbench.action_modes.arm_action_modes", "EndEffectorPoseViaPlanning")(collision_checking=False)
-    gripper = _member("rlbench.action_modes.gripper_action_modes", "Discrete")()
-    return _member("rlbench.action_modes.action_mode", "MoveArmThenGripper")(arm, gripper)
+def _placed_as(layout: Layout, reset: Any) -> tuple[Any, ...]:
+    """What ``reset`` has to be given so that it places things as often as a demonstration did, where it can."""
+    if layout.attempts is None or "demo" not in inspect.signature(reset).parameters:
+        return ()
+    return (SimpleNamespace(num_reset_attempts=layout.attempts),)
 
 
 def _observation_config(cameras: Sequence[str], image_size: int) -> Any:
-    """Colour and metric depth of the cameras, and the gripper; nothing else."""
-    config = _member("rlbench.observation_config", "ObservationConfig")()
+    """Colour and metric depth of the cameras, the gripper, and the joints; nothing else."""
+    config = member("rlbench.observation_config", "ObservationConfig")()
     config.set_all(False)
     for camera in cameras:
         settings = getattr(config, f"{camera}_camera")
         settings.rgb = settings.depth = settings.depth_in_meters = True
         settings.image_size = (image_size, image_size)
-        settings.render_mode = _member("pyrep.const", "RenderMode").OPENGL
-    config.gripper_pose = config.gripper_open = True
+        settings.render_mode = member("pyrep.const", "RenderMode").OPENGL
+    config.gripper_pose = config.gripper_open = config.joint_positions = True
     return config
-
-
-def _member(module: str, name: str) -> Any:
-    return getattr(_module(module), name)
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise EvaluationError(f"--world rlbench: cannot import {name} ({error}). {_INSTALL}") from error

@@ -55,6 +55,8 @@ class EpisodeResult:
         outcome: how the run ended; where it failed, why.
         decisions: in order, those included that motion refused.
         unfamiliar: whether policy_node would have refused the sentence; None where the policy does not know.
+        failure: what failed that is neither policy nor task, such as the simulator; empty where nothing did. Such an
+            episode counts for no success rate.
     """
 
     task: str
@@ -64,6 +66,7 @@ class EpisodeResult:
     outcome: str
     decisions: tuple[JudgedDecision, ...]
     unfamiliar: bool | None = None
+    failure: str = ""
 
     @property
     def keyframes(self) -> int:

@@ -9,14 +9,17 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from mini_diffuser_ros.support.errors import UserError
 
@@ -59,12 +62,93 @@ def map_in_workers(function: Callable[[Item], Result], items: Iterable[Item], wo
                 try:
                     value = result.result()
                 except BrokenProcessPool as error:
-                    what = reprlib.repr(item)
-                    raise WorkerDiedError(f"a worker process died (killed, or out of memory?) at {what}") from error
+                    raise _died_at(item) from error
                 yield value
         finally:
             for _, result in pending:
                 result.cancel()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome(Generic[Item, Result]):
+    """What came of an item.
+
+    Attributes:
+        item: as it was given.
+        result: None where there is an error.
+        error: what the function raised, or a :class:`WorkerDiedError`; None where it returned.
+    """
+
+    item: Item
+    result: Result | None
+    error: Exception | None
+
+
+def outcomes_in_workers(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Outcome[Item, Result]]:
+    """What comes of each item, as it comes; for work whose failures and crashes are not to end the rest.
+
+    A process that dies costs the one item that it was at, and another takes its place; so it does where the function
+    raises something, as what the process keeps may be broken then.
+
+    Args:
+        function, items, workers: as for :func:`map_in_workers`; with 1 worker nothing is replaced, and a crash is that
+            of this process.
+    """
+    if workers <= 1:
+        for item in items:
+            yield _outcome(item, partial(function, item))
+        return
+    waiting = iter(items)
+    pools = [_one_process() for _ in range(workers)]
+    running: dict[Future[Result], tuple[int, Item]] = {}
+    try:
+        for place in range(workers):
+            for item in islice(waiting, 1):
+                running[_submit(pools, place, function, item)] = place, item
+        while running:
+            for future in wait_for(running, return_when=FIRST_COMPLETED).done:
+                place, item = running.pop(future)
+                outcome = _outcome(item, future.result)
+                if outcome.error is not None:
+                    pools[place].shutdown(wait=False)
+                    pools[place] = _one_process()
+                for following in islice(waiting, 1):
+                    running[_submit(pools, place, function, following)] = place, following
+                yield outcome
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(item: Item, result: Callable[[], Result]) -> Outcome[Item, Result]:
+    try:
+        return Outcome(item, result(), None)
+    except BrokenProcessPool:
+        return Outcome(item, None, _died_at(item))
+    except Exception as error:
+        return Outcome(item, None, error)
+
+
+def _one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=spawning(), initializer=end_with_parent)
+
+
+def _submit(
+    pools: list[ProcessPoolExecutor], place: int, function: Callable[[Item], Result], item: Item
+) -> Future[Result]:
+    """Give a process an item; one that has died with nothing to do is replaced before."""
+    with _leaving_interrupts_here():
+        try:
+            return pools[place].submit(function, item)
+        except BrokenProcessPool:
+            pools[place] = _one_process()
+            return pools[place].submit(function, item)
+
+
+def _died_at(item: object) -> WorkerDiedError:
+    return WorkerDiedError(f"a worker process died (killed, or out of memory?) at {reprlib.repr(item)}")
 
 
 def spawning() -> SpawnContext:

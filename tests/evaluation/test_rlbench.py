@@ -1,23 +1,16 @@
 """The RLBench evaluation keeps the published protocol, against a double of the simulator's interface."""
 
-import json
-import pickle
-import sys
 from dataclasses import replace
-from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import RLBENCH_FUSION
-from mini_diffuser_ros.evaluation import EpisodeResult, EvaluationError, evaluation_report, roll_out
+from mini_diffuser_ros.evaluation import EpisodeResult, roll_out
 from mini_diffuser_ros.evaluation.rlbench import PERACT_TASKS, RlbenchProtocol
-from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, stored_layouts
-from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol
-from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
-from mini_diffuser_ros.records import Cloud, KeyframeMode, Workspace
+from mini_diffuser_ros.evaluation.rlbench_layouts import Layout
+from mini_diffuser_ros.evaluation.rlbench_world import LaunchError, RlbenchWorld, SimulatorError
+from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import LoopSettings
 
 from . import rlbench_double as double
@@ -43,13 +36,17 @@ class Finder:
         return [KeyframeMode(pose, bool(above), terminate=False, share=1.0, spread=0.0)]
 
 
-@pytest.fixture
-def behaviour(monkeypatch: pytest.MonkeyPatch) -> double.Behaviour:
-    return double.install(monkeypatch)
+@pytest.fixture(params=["S", "P", "G"])
+def behaviour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> double.Behaviour:
+    return double.install(monkeypatch, distribution=request.param)
 
 
 @pytest.fixture
 def world(behaviour: double.Behaviour) -> RlbenchWorld:
+    return start()
+
+
+def start() -> RlbenchWorld:
     made = RlbenchWorld(PROTOCOL.cameras, PROTOCOL.image_size, RLBENCH_FUSION)
     made.choose("touch_ball")
     return made
@@ -58,7 +55,7 @@ def world(behaviour: double.Behaviour) -> RlbenchWorld:
 def run(
     world: RlbenchWorld, seed: int = 0, policy: Finder | None = None, loop: LoopSettings | None = None
 ) -> EpisodeResult:
-    sentences = world.reset(0, seed)
+    sentences = world.reset(Layout(0, seed))
     return roll_out(world, policy or Finder(), "touch_ball", sentences[0], seed, loop or PROTOCOL.loop)
 
 
@@ -73,7 +70,7 @@ def test_defaults_are_the_published_protocol() -> None:
 def test_the_simulator_is_asked_for_metric_depth_and_planned_absolute_poses(
     behaviour: double.Behaviour, world: RlbenchWorld
 ) -> None:
-    assert behaviour.calls[:2] == [("environment", (("planned", False), "discrete"), True), ("launch",)]
+    assert behaviour.calls[:2] == [("environment", False, True), ("launch",)]
     front, wrist = behaviour.configuration.front_camera, behaviour.configuration.wrist_camera
     assert all((front.rgb, front.depth, front.depth_in_meters))
     assert not any((front.mask, front.point_cloud, wrist.rgb, wrist.depth))
@@ -81,7 +78,7 @@ def test_the_simulator_is_asked_for_metric_depth_and_planned_absolute_poses(
 
 
 def test_the_cloud_lies_where_the_ball_is(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
-    world.reset(0, 5)
+    world.reset(Layout(0, 5))
     cloud = world.look(0.0)
     red = cloud.points[cloud.colors[:, 0] > 150]
     np.testing.assert_allclose(red.mean(axis=0), behaviour.calls[-1][2], atol=0.01)
@@ -93,7 +90,9 @@ def test_a_reward_at_any_step_is_success(behaviour: double.Behaviour, world: Rlb
     assert result.success
     assert result.outcome == "rewarded"
     assert len(result.decisions) == 2
-    assert all(action.shape == (8,) for action in behaviour.actions)
+    # PerAct's RLBench alone takes a ninth number, which says that nothing is to be avoided.
+    endings = {tuple(action[8:]) for action in behaviour.actions}
+    assert endings == ({(1.0,)} if behaviour.distribution == "P" else {()})
     # Above the ball; down with the gripper as it was; closed there.
     assert [action[7] for action in behaviour.actions] == [1.0, 1.0, 0.0]
     np.testing.assert_allclose([action[3:7] for action in behaviour.actions], [[1, 0, 0, 0]] * 3)
@@ -125,7 +124,7 @@ def test_a_refusal_of_the_simulator_fails_the_episode(behaviour: double.Behaviou
 
 
 def test_nothing_to_decide_on_fails_the_episode(world: RlbenchWorld) -> None:
-    world.reset(0, 0)
+    world.reset(Layout(0, 0))
     nothing = Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "world")
     world.sight = replace(world.sight, cloud=nothing)
     result = roll_out(world, Finder(), "touch_ball", "touch the ball", 0, PROTOCOL.loop)
@@ -148,88 +147,76 @@ def test_in_the_loop_of_the_nodes_a_refused_candidate_gives_way_to_the_next(
     assert "IK" in result.decisions[1].made.report.refusals[0]
 
 
-def test_seeds_and_stored_states_lay_out_alike(
-    behaviour: double.Behaviour, world: RlbenchWorld, tmp_path: Path
+def test_a_gripper_that_holds_something_off_centre_is_kept_closed(
+    behaviour: double.Behaviour, world: RlbenchWorld
 ) -> None:
-    for seed in (3, 4, 3):
-        world.reset(0, seed)
-    first, second, third = (call[2] for call in behaviour.calls[-3:])
-    assert first == third != second
-    folder = tmp_path / "touch_ball" / "variation2" / "episodes" / "episode0"
-    folder.mkdir(parents=True)
-    (folder / "low_dim_obs.pkl").write_bytes(_demo_pickle(np.random.RandomState(3).get_state()))
-    ((variation, state),) = stored_layouts(tmp_path, "touch_ball")
-    world.reset(variation, state)
-    assert behaviour.calls[-1] == ("reset", 2, first)
-    with pytest.raises(EvaluationError, match="close_jar"):
-        stored_layouts(tmp_path, "close_jar")
+    behaviour.handle = True
+    world.reset(Layout(0, 0))
+    at_ball = np.array([*behaviour.calls[-1][2], 1.0, 0.0, 0.0, 0.0])
+    above = at_ball + np.array([0.0, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
+    world.move([KeyframeMode(at_ball, False, terminate=False, share=1.0, spread=0.0)])
+    assert world.sight.gripper_open, "the double measures the finger that hardly closed"
+    world.move([KeyframeMode(above, False, terminate=False, share=1.0, spread=0.0)])
+    assert not behaviour.released
+    world.move([KeyframeMode(above, True, terminate=False, share=1.0, spread=0.0)])
+    assert behaviour.released, "told to open, it lets go"
 
 
-def _demo_pickle(state: tuple) -> bytes:
-    """A pickled rlbench.demo.Demo that holds nothing but its generator's state."""
-    module = type(sys)("rlbench.demo")
-    demo = type("Demo", (), {"__module__": "rlbench.demo"})
-    module.Demo = demo  # type: ignore[attr-defined]
-    stored = demo()
-    stored.random_seed = state
-    stored._observations = []
-    with patch.dict(sys.modules, {"rlbench.demo": module}):
-        return pickle.dumps(stored, protocol=4)
+def test_the_next_episode_begins_with_the_gripper_that_it_has(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    assert run(world).success
+    run(world, policy=Finder())
+    assert [action[7] for action in behaviour.actions] == [1.0, 1.0, 0.0] * 2
 
 
-def test_the_command_writes_the_same_report_as_for_the_table_top(
-    behaviour: double.Behaviour, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_arm_is_taken_out_with_boxes_or_without(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    behaviour.arm_in_sight = True
+    world.reset(Layout(0, 0))
+    cloud = world.look(0.0)
+    assert not (cloud.colors[:, 2] > 150).any()
+    assert (cloud.colors[:, 0] > 150).sum() > 3, "the ball is still there"
+
+
+def test_a_task_is_loaded_once_for_each_variation(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    for variation in (0, 0, 1, 1, 1):
+        assert world.choose("touch_ball") == 3
+        world.reset(Layout(variation, 0))
+    assert behaviour.calls.count(("load", "touch_ball")) == 2
+
+
+def test_only_stepjams_reset_can_repeat_a_demonstrations_placements(
+    behaviour: double.Behaviour, world: RlbenchWorld
 ) -> None:
-    checkpoint = tmp_path / "policy"
-    workspace = Workspace((-0.5, -1.0, 0.7505), (1.5, 1.0, 2.0))
-    scene = {"workspace": workspace, "table_height": 0.7505, "voxel_size": 0.02}
-    config = MiniDiffuserConfig.small(scene=scene, losses={"heatmap_level": 0})
-    save_policy(MiniDiffuser(config), checkpoint, fusion=RLBENCH_FUSION)
-    words = ["--world", "rlbench", "--tasks", "touch_ball", "--episodes", "2", "--cameras", "front", "--workers", "1"]
-    words += ["--image-size", "64", "--samples", "2", "--steps", "1", "--max-keyframes", "2", "--seed", "7"]
-    assert main(["eval", str(checkpoint), *words, "--json", str(tmp_path / "report.json")]) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
-    like = evaluation_report("c", TabletopProtocol(tasks=("t",)), [EpisodeResult("t", 0, "s", True, "o", ())])
-    assert report.keys() == like.keys()
-    assert report["tasks"]["touch_ball"].keys() == like["tasks"]["t"].keys()
-    assert report["episodes"][0].keys() == like["episodes"][0].keys()
-    assert report["tasks"]["touch_ball"]["episodes"] == 2
-    assert report["protocol"]["loop"]["keyframe_limit"] == 2
-    assert [episode["sentence"] for episode in report["episodes"]] == [
-        "touch the ball, variation 0",
-        "touch the ball, variation 1",
-    ]
-    assert "touch_ball" in capsys.readouterr().out
-    for extra, named in (
-        (["--cameras", "rear"], "rear"),
-        (["--tasks", "juggle"], "juggle"),
-        (["--sentences", "absent.json"], "absent.json"),
-        (["--demonstrations", str(tmp_path)], "touch_ball"),
-        (["--renderer", "rays"], "renderer"),
-        (["--settle-time", "0.1"], "settle-time"),
-        (["--protocol", "mine"], "known: deployed, published"),
-        (["--json", str(tmp_path / "absent" / "report.json")], "absent/report.json: cannot be written"),
-        (["--json", str(tmp_path)], "is a directory"),
-    ):
-        assert main(["eval", str(checkpoint), *words, *extra]) == 2
-        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser eval:")]
-        assert named in line
-    with pytest.raises(SystemExit):
-        main(["eval", str(checkpoint), *words, "--candidates", "0"])
-    assert "argument --candidates: '0' is not a whole number of at least 1" in capsys.readouterr().err
+    placed = []
+    for attempts in (None, 1, 3):
+        world.reset(Layout(0, 5, attempts))
+        placed.append(behaviour.calls[-1][2])
+    assert placed[0] == placed[1]
+    assert (placed[2] != placed[0]) == (behaviour.distribution == "S")
 
 
-def test_without_rlbench_one_line_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ("unplaceable", "cannot be laid out: TaskEnvironmentError: Could not place"),
+        ("broken", "failed in a move: RuntimeError: The call failed"),
+    ],
+)
+def test_a_failure_of_the_simulator_is_none_of_the_policy(
+    behaviour: double.Behaviour, world: RlbenchWorld, fault: str, named: str
 ) -> None:
-    # None in sys.modules makes the import fail whether or not it is installed.
-    monkeypatch.setitem(sys.modules, "rlbench", None)
-    monkeypatch.setitem(sys.modules, "pyrep", None)
-    save_policy(
-        MiniDiffuser(MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})), tmp_path
-    )
-    assert main(["eval", str(tmp_path), "--world", "rlbench"]) == 2
-    error = capsys.readouterr().err
-    assert len(error.splitlines()) == 1
-    for part in ("CoppeliaSim", "stepjam/RLBench", "not on PyPI", "unrelated"):
-        assert part in error
+    setattr(behaviour, fault, (0,))
+    with pytest.raises(SimulatorError, match=named):
+        run(world)
+
+
+def test_an_arm_that_is_nowhere_is_a_failure_of_the_simulator(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
+    behaviour.short_by = [float("nan")]
+    with pytest.raises(SimulatorError, match="path without length, cshizhe/PyRep"):
+        run(world)
+
+
+def test_a_launch_that_fails_says_so(behaviour: double.Behaviour) -> None:
+    behaviour.unlaunched = 1
+    with pytest.raises(LaunchError, match="COPPELIASIM_ROOT not defined"):
+        start()
+    assert start() is not None

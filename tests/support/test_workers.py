@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers
+from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers, outcomes_in_workers
 
 DEADLINE = 60.0  # seconds, on a busy machine
 
@@ -44,6 +44,26 @@ def test_items_are_read_only_a_little_ahead() -> None:
 def test_a_worker_that_dies_is_named_with_its_item() -> None:
     with pytest.raises(WorkerDiedError, match=r"died .* at 9$"):
         list(map_in_workers(os._exit, [9], 2))
+
+
+@pytest.mark.process
+def test_a_worker_that_dies_costs_its_item_alone_and_another_takes_its_place() -> None:
+    harmless, deadly = (signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG), (signal.SIGKILL, signal.SIGTERM)
+    signals = [harmless[0], deadly[0], harmless[1], deadly[1], harmless[2]]
+    outcomes = {outcome.item: outcome for outcome in outcomes_in_workers(signal.raise_signal, signals, 2)}
+    assert {number for number, outcome in outcomes.items() if outcome.error is None} == set(harmless)
+    for number in deadly:
+        assert isinstance(outcomes[number].error, WorkerDiedError)
+        assert repr(number) in str(outcomes[number].error)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_function_raises_ends_nothing(workers: int) -> None:
+    outcomes = {outcome.item: outcome for outcome in outcomes_in_workers(math.factorial, (3, -1, 4), workers)}
+    assert (outcomes[3].result, outcomes[-1].result, outcomes[4].result) == (6, None, 24)
+    assert isinstance(outcomes[-1].error, ValueError)
+    assert outcomes[3].error is None
 
 
 @pytest.mark.process

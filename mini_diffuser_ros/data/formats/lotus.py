@@ -125,7 +125,7 @@ def _find_keysteps(root: Path, sentences: Path | None) -> list[LotusEpisode]:
     if not found:
         return []
     files = _sentence_files(root) if sentences is None else [sentences]
-    tables = [(file, _read_sentences(file)) for file in files]
+    tables = [(file, read_sentences(file)) for file in files]
     episodes = []
     for folder, match in found:
         name = folder.absolute().name
@@ -157,7 +157,12 @@ def _sentence_files(root: Path) -> list[Path]:
     return files
 
 
-def _read_sentences(file: Path) -> dict[str, tuple[str, ...]]:
+def read_sentences(file: Path) -> dict[str, tuple[str, ...]]:
+    """Task+variation to its sentences, from a JSON file.
+
+    Raises:
+        EpisodeFileError: if it cannot be read, or holds anything else.
+    """
     table = parse_json(file, read_bounded(file, MAX_JSON_BYTES))
     if not isinstance(table, dict):
         raise EpisodeFileError(file, f"holds {table!r:.40}, expected an object of lists of sentences")

@@ -89,6 +89,10 @@ class _Array(np.ndarray[Any, Any]):
         # numpy's own annotation wants its bool, the function itself a Python one.
         super().__setstate__((1, shape, element, bool(fortran), content))  # type: ignore[arg-type]
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # What was read may go on to another process, which knows numpy's own arrays alone.
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
 
 def _new_array(*_: object) -> NDArray[Any]:
     """Instead of numpy's ``_reconstruct``, which allocates whatever shape it is told."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, without_arm
+from mini_diffuser_ros.data.formats.described_arm import ArmPosture, without_described_arm
 from mini_diffuser_ros.data.formats.images import decode_color
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, Workspace
@@ -79,7 +80,10 @@ def camera_view(
 
 
 def rlbench_cloud(
-    views: Sequence[CameraView], boxes: tuple[ArmBox, ...] = (), fusion: FusionConfig = RLBENCH_FUSION
+    views: Sequence[CameraView],
+    boxes: tuple[ArmBox, ...] = (),
+    fusion: FusionConfig = RLBENCH_FUSION,
+    posture: ArmPosture | None = None,
 ) -> Cloud:
     """The cloud of a keyframe in RLBench's world frame: fused, then the arm's links taken out.
 
@@ -88,13 +92,15 @@ def rlbench_cloud(
 
     Args:
         views: of one or more cameras, see :func:`camera_view`.
-        boxes: around the arm's links, see :func:`arm_boxes`; without them the arm stays in.
+        boxes: around the arm's links, see :func:`arm_boxes`.
         fusion: what to keep.
+        posture: of the arm, by which its links are found where there are no boxes; without either they stay in.
 
     Raises:
         PerceptionError: if a view is malformed.
     """
-    return without_arm(fuse_views(views, fusion), boxes)
+    cloud = fuse_views(views, fusion)
+    return without_described_arm(cloud, posture) if posture is not None and not boxes else without_arm(cloud, boxes)
 
 
 def decode_rgb_depth(data: bytes, near: float, far: float) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.data.errors import EpisodeFileError
 from mini_diffuser_ros.data.fields import read_bounded
 from mini_diffuser_ros.data.formats.arm_boxes import ArmBox, arm_boxes
+from mini_diffuser_ros.data.formats.described_arm import JOINTS, ArmPosture
 from mini_diffuser_ros.data.formats.images import MAX_BYTES, decode_color
 from mini_diffuser_ros.data.formats.restricted_pickle import MAX_FILE_BYTES, Attributes, read_pickle
 from mini_diffuser_ros.data.formats.rlbench_camera import camera_view, decode_mask, decode_rgb_depth, rlbench_cloud
@@ -29,7 +30,6 @@ SECONDS_PER_FRAME = 0.05
 """The simulator's step; demonstrations carry no time of their own."""
 
 _DEMO = "low_dim_obs.pkl"
-_JOINTS = tuple(f"panda_joint{number}" for number in range(1, 8))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class RlbenchEpisode:
             for frame in frames
         }
         about = [self.task, self._read_variation(), _read_sentences(self.sentences_file), measured, images]
-        return hashlib.sha256(json.dumps(["RLBench 1", *about]).encode()).digest()
+        return hashlib.sha256(json.dumps(["RLBench 2", *about]).encode()).digest()
 
     def read(self) -> Episode:
         """Read the pickle and find the keyframes; images are read when a keyframe's views or cloud are asked for.
@@ -124,13 +124,18 @@ class RlbenchEpisode:
             boxes = arm_boxes(information)
         except ValueError as error:
             raise EpisodeFileError(file, f"observation {frame}: {error}") from error
+        pose, joints = (
+            _array(file, frame, observation, "gripper_pose", (7,)),
+            _joint_positions(file, frame, observation),
+        )
+        posture = ArmPosture(np.array([*joints.values()]), pose) if joints else None
         return Keyframe(
-            pose=_array(file, frame, observation, "gripper_pose", (7,)),
+            pose=pose,
             gripper_open=bool(_array(file, frame, observation, "gripper_open", ()) > 0.5),
             stamp=frame * SECONDS_PER_FRAME,
-            load_cloud=partial(_load_cloud, self.folder, frame, stored, boxes, self.fusion),
+            load_cloud=partial(_load_cloud, self.folder, frame, stored, boxes, self.fusion, posture),
             load_views=partial(_load_views, self.folder, frame, stored),
-            joint_positions=_joint_positions(file, frame, observation),
+            joint_positions=joints,
         )
 
 
@@ -192,7 +197,7 @@ def _joint_positions(file: Path, frame: int, observation: Attributes) -> dict[st
     if getattr(observation, "joint_positions", None) is None:
         return {}
     arm = _array(file, frame, observation, "joint_positions", (7,))
-    return dict(zip(_JOINTS, arm.tolist(), strict=True))
+    return dict(zip(JOINTS, arm.tolist(), strict=True))
 
 
 def _attribute(file: Path, frame: int, observation: Attributes, name: str) -> Any:
@@ -233,10 +238,15 @@ def _load_view(folder: Path, frame: int, camera: _StoredCamera) -> CameraView:
 
 
 def _load_cloud(
-    folder: Path, frame: int, cameras: tuple[_StoredCamera, ...], boxes: tuple[ArmBox, ...], fusion: FusionConfig
+    folder: Path,
+    frame: int,
+    cameras: tuple[_StoredCamera, ...],
+    boxes: tuple[ArmBox, ...],
+    fusion: FusionConfig,
+    posture: ArmPosture | None,
 ) -> Cloud:
     try:
-        return rlbench_cloud(_load_views(folder, frame, cameras), boxes, fusion)
+        return rlbench_cloud(_load_views(folder, frame, cameras), boxes, fusion, posture)
     except EpisodeFileError:
         raise
     except ValueError as error:
