@@ -34,7 +34,7 @@ def test_links_go_and_hand_fingers_and_scene_stay(seed: int) -> None:
             inside = (poses[link.name] @ geom.link_from_geom)[:3, 3] + BASE
             (links if link.role == "arm" else others).append(inside)
     tip = poses[robot.tcp_frame][:3, 3] + BASE
-    others += [tip + (0.0, 0.0, -0.05), tip + (0.2, 0.3, 0.0)]
+    others += [tip + np.array([0.0, 0.0, -0.05]), tip + np.array([0.2, 0.3, 0.0])]
     kept = without_described_arm(_cloud_of(np.array([*links, *others])), _posture(joints))
     np.testing.assert_allclose(kept.points[-2:], others[-2:], atol=1e-6)
     for link_point in links:
@@ -51,5 +51,5 @@ def test_the_base_is_measured_and_an_arm_of_another_kind_is_left_alone() -> None
         ArmPosture(joints, np.zeros(7)),
     ):
         assert strange.base is None
-        cloud = _cloud_of(BASE[None] + (0.0, 0.0, 0.1))
+        cloud = _cloud_of(BASE[None] + np.array([0.0, 0.0, 0.1]))
         assert without_described_arm(cloud, strange) is cloud
