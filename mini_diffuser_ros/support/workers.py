@@ -70,7 +70,7 @@ def map_in_workers(function: Callable[[Item], Result], items: Iterable[Item], wo
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome(Generic[Item, Result]):
+class ItemOutcome(Generic[Item, Result]):
     """What came of an item.
 
     Attributes:
@@ -86,7 +86,7 @@ class Outcome(Generic[Item, Result]):
 
 def outcomes_in_workers(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Outcome[Item, Result]]:
+) -> Iterator[ItemOutcome[Item, Result]]:
     """What comes of each item, as it comes; for work whose failures and crashes are not to end the rest.
 
     A process that dies costs the one item that it was at, and another takes its place; so it does where the function
@@ -122,13 +122,13 @@ def outcomes_in_workers(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(item: Item, result: Callable[[], Result]) -> Outcome[Item, Result]:
+def _outcome(item: Item, result: Callable[[], Result]) -> ItemOutcome[Item, Result]:
     try:
-        return Outcome(item, result(), None)
+        return ItemOutcome(item, result(), None)
     except BrokenProcessPool:
-        return Outcome(item, None, _died_at(item))
+        return ItemOutcome(item, None, _died_at(item))
     except Exception as error:
-        return Outcome(item, None, error)
+        return ItemOutcome(item, None, error)
 
 
 def _one_process() -> ProcessPoolExecutor:
