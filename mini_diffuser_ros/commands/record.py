@@ -101,6 +101,7 @@ def _settings(arguments: list[str]) -> RecordSettings:
         metavar="PIXELS",
         help="width and height of the images",
     )
+    parser.add_argument("--cameras", nargs="+", default=[], metavar="NAME", help="those that there are (default: all)")
     add_sensor_arguments(parser)
     values = parser.parse_args(arguments)
     sensor = sensor_of_arguments(values) or "perfect"
@@ -109,5 +110,13 @@ def _settings(arguments: list[str]) -> RecordSettings:
     if unknown:
         raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
     return RecordSettings(
-        values.out, tasks, values.episodes, values.seed, values.workers, values.renderer, values.image_size, sensor
+        out=values.out,
+        tasks=tasks,
+        episodes=values.episodes,
+        seed=values.seed,
+        workers=values.workers,
+        renderer=values.renderer,
+        image_size=values.image_size,
+        sensor=sensor,
+        cameras=tuple(values.cameras),
     )

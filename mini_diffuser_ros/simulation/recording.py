@@ -10,6 +10,8 @@ from pathlib import Path
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.records import Episode, Keyframe
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.simulation.cameras import cameras_named, tabletop_cameras
 from mini_diffuser_ros.simulation.episode import demonstrate
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.sensor import sensor_of
@@ -38,6 +40,7 @@ class RecordSettings:
         renderer: of the cameras' images, see :class:`TabletopWorld`.
         image_size: height and width of the images, pixels.
         sensor: what kind of cameras they are, a line as :func:`sensor_of` reads it.
+        cameras: names of those that there are; all of the world's where none is named.
     """
 
     out: Path
@@ -48,6 +51,7 @@ class RecordSettings:
     renderer: str = "rays"
     image_size: int = 256
     sensor: str = "perfect"
+    cameras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,8 @@ class Recorder:
 
     Raises:
         DataError: if the directory cannot be made.
-        RecordingError: if episodes that are there were seen by another sensor.
+        RecordingError: if episodes that are there were seen by another sensor, or other cameras.
+        SimulationError: if the world has no camera of a name.
 
     Attributes:
         plans: progress by task.
@@ -131,7 +136,7 @@ class Recorder:
     def __init__(self, settings: RecordSettings) -> None:
         store = EpisodeStore(settings.out, ROBOT)
         self._settings = settings
-        _refuse_other_sensor(store, settings)
+        _refuse_other_cameras(store, settings)
         wanted = range(settings.seed, settings.seed + settings.episodes)
         self.plans = {task: SeedPlan(settings.episodes, settings.seed, store.seeds(task)) for task in settings.tasks}
         self.already = sum(len(plan.present.intersection(wanted)) for plan in self.plans.values())
@@ -170,17 +175,26 @@ class Recorder:
         return None
 
 
-def _refuse_other_sensor(store: EpisodeStore, settings: RecordSettings) -> None:
+def _refuse_other_cameras(store: EpisodeStore, settings: RecordSettings) -> None:
     """Going on with other cameras would make one data set of two: one episode of each task tells which there were."""
     sensor = sensor_of(settings.sensor)
     wanted = () if sensor.exact else (str(sensor),)
+    mounts = cameras_named(settings.cameras or None, tabletop_cameras(load_robot(ROBOT)))
+    names = {mount.name for mount in mounts}
     for task in settings.tasks:
         for seed in sorted(store.seeds(task))[:1]:
-            there = open_episodes(store.file_of(task, seed))[0].provenance.sensors
+            episode = open_episodes(store.file_of(task, seed))[0]
+            there = episode.provenance.sensors
             if there != wanted:
                 was, asked = (" ".join(sensors) or "perfect" for sensors in (there, wanted))
                 raise RecordingError(
                     f"{settings.out} was recorded with --sensor {was}, not {asked}; choose another --out"
+                )
+            seen_by = {view.name for view in episode.keyframes[0].views}
+            if seen_by != names:
+                was, asked = (",".join(sorted(each)) for each in (seen_by, names))
+                raise RecordingError(
+                    f"{settings.out} was recorded with --cameras {was}, not {asked}; choose another --out"
                 )
 
 
@@ -207,7 +221,8 @@ def _demonstrate(job: _Job) -> Outcome:
 def _bench(settings: RecordSettings) -> tuple[TabletopWorld, MotionPlanner, EpisodeStore]:
     """What a process needs for all of its demonstrations, made once."""
     size = (settings.image_size, settings.image_size)
-    world = TabletopWorld(settings.renderer, size, sensor=sensor_of(settings.sensor))
+    sensor, cameras = sensor_of(settings.sensor), settings.cameras or None
+    world = TabletopWorld(settings.renderer, size, sensor=sensor, cameras=cameras)
     return world, MotionPlanner(world.robot, MotionConfig()), EpisodeStore(settings.out, ROBOT)
 
 

@@ -123,6 +123,8 @@ class AugmentConfig:
             published and in half the time: turning then brings some points into a common voxel.
         moved_share: share of the decision frames in which what the action goes to is moved alone, with the target, to
             another free place on the table: few demonstrations are otherwise learned by their layouts.
+        recolored: so many versions of each demonstration with colours exchanged in clouds and sentences are trained on
+            besides, where its sentences name any.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
             again, into clouds that are trained on besides; empty: none. Those of real cameras have errors of their own.
         sensor_copies: how often each demonstration is fused with them, each time with errors drawn anew.
@@ -138,6 +140,7 @@ class AugmentConfig:
     color_gain: float = bounded(0.1, 0.0, 0.9)
     voxels: Literal["after", "before"] = "after"
     moved_share: float = bounded(0.0, 0.0, 1.0)
+    recolored: int = later(0, (0, 1000))
     sensor: str = later("")
     sensor_copies: int = later(1, (1, 1000))
 
@@ -147,9 +150,12 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """AdamW with linear warm-up and cosine decay; norms, biases and other vectors are not decayed.
+    """Linear warm-up and cosine decay; norms, biases and other vectors are not decayed.
 
     Attributes:
+        method: ``adamw``; or ``muon`` (Jordan et al. 2024), which makes the updates of matrices orthogonal and leaves
+            what is no matrix to AdamW.
+        matrix_pace: learning rate of muon's matrices over ``lr``; 1 has updates of about the size of AdamW's.
         lr: learning rate after warm-up.
         final_lr: share of ``lr`` that the cosine ends at.
         betas: Adam's two decay rates.
@@ -158,6 +164,8 @@ class OptimConfig:
         clip: largest norm of the gradient, larger ones are scaled down to it.
     """
 
+    method: Literal["adamw", "muon"] = later("adamw")
+    matrix_pace: float = later(4.0, (1e-3, 1e3))
     lr: float = bounded(1e-3, 1e-9, 10.0)
     final_lr: float = bounded(0.01, 0.0, 1.0)
     betas: tuple[float, float] = (0.9, 0.98)

@@ -1,23 +1,43 @@
-"""AdamW with the right things decayed, the learning-rate schedule, and the running average of the weights."""
+"""The optimiser with the right things decayed, the learning-rate schedule, and the running average of the weights."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mini_diffuser_ros.training.config import BudgetConfig, OptimConfig
+from mini_diffuser_ros.training.muon import MuonWithAdamW
+
+_MUON_MOMENTUM = 0.95
+_LEAST_SIDE = 16  # what is narrower, such as a head's last layer, is left to AdamW
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over the parameters of the model; matrices are decayed, vectors (norms, biases, gains) are not."""
+    """Over the parameters of the model; matrices are decayed, vectors (norms, biases, gains) are not.
+
+    Each group says by ``pace`` how many times the learning rate its own is.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+    by_muon = {id(p) for p in trained if config.method == "muon" and _is_wide(p)}
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.ndim >= 2 and id(p) not in by_muon], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-8, fused=True)
+    groups = [{**group, "pace": 1.0, "matrices": False} for group in groups]
+    if config.method == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-8, fused=True)
+    matrices = [p for p in trained if id(p) in by_muon]
+    decay = config.weight_decay / config.matrix_pace
+    groups.append({"params": matrices, "weight_decay": decay, "pace": config.matrix_pace, "matrices": True})
+    return MuonWithAdamW(groups, lr=config.lr, betas=config.betas, momentum=_MUON_MOMENTUM)
+
+
+def _is_wide(parameter: nn.Parameter) -> bool:
+    """Whether a parameter is a matrix, or a convolution that is one with its inputs side by side."""
+    return parameter.ndim >= 2 and min(parameter.shape[0], parameter[0].numel()) >= _LEAST_SIDE
 
 
 def budget_spent(config: BudgetConfig, step: int, seconds: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from mini_diffuser_ros.training.knowledge.learning import LEARNERS, learn
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
 from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
+from mini_diffuser_ros.training.recoloring import recolored_versions
 from mini_diffuser_ros.training.sensor_copies import SensorCopies, check_sensor, fuse_copies
 from mini_diffuser_ros.training.sentences import encode_sentences, taught_sentences, together
 from mini_diffuser_ros.training.start import (
@@ -79,6 +81,7 @@ def _train_joined(
     model_config = model_configuration(config) if start is None else start.checkpoint.network
     prepared = _prepare(config, model_config, start, device, processes, continue_anyway)
     training, held_out = split(prepared.demonstrations, config.data.validation_share, config.seed)
+    recolored = [version for each in training for version in prepared.recolored.get(each.source, ())]
     old, old_held_out = split(prepared.rehearsed, config.data.validation_share, config.seed)
     if processes.leads:
         write_settings(config, Path(config.out) / RECIPE)
@@ -96,7 +99,7 @@ def _train_joined(
     trainer = Trainer(
         config,
         model_config,
-        frames_of(prepared.copies.of(training)),
+        frames_of([*prepared.copies.of(training), *recolored]),
         [*frames_of(prepared.copies.of(held_out)), *map(as_old, frames_of(old_held_out))],
         prepared.tokens,
         device,
@@ -108,7 +111,7 @@ def _train_joined(
         trainer.progress.forget_best()  # it was measured on other demonstrations, or of another recipe
     trainer.progress.stages = prepared.stages
     before = trainer.progress.taught or tasks_before
-    trainer.progress.taught = together(before, taught_sentences([*training, *rehearsed]))
+    trainer.progress.taught = together(before, taught_sentences([*training, *recolored, *rehearsed]))
     trainer.progress.fusing += prepared.fusing
     trainer.progress.encoding += prepared.encoding
     outcome = trainer.run()
@@ -147,6 +150,7 @@ class _Prepared:
     demonstrations: list[Demonstration]
     rehearsed: list[Demonstration]
     copies: SensorCopies
+    recolored: Mapping[str, Sequence[Demonstration]]
     skipped: tuple[str, ...]
     fusion: FusionConfig | None
     world: Provenance
@@ -192,7 +196,9 @@ def _prepare(
         old = _usable(old_survey, rehearsed_data(data, config.rehearsal), model, cache, processes.leads)
     fused = time.perf_counter()
     rehearsed = [] if old is None else old.demonstrations
-    tokens = encode_sentences([*new.demonstrations, *rehearsed], model, cache, progress=processes.leads)
+    recolored = recolored_versions(new.demonstrations, config.augment.recolored, config.seed)
+    versions = [version for each in recolored.values() for version in each]
+    tokens = encode_sentences([*new.demonstrations, *versions, *rehearsed], model, cache, progress=processes.leads)
     encoded = time.perf_counter()
     if processes.leads:
         processes.wait()
@@ -200,6 +206,7 @@ def _prepare(
         demonstrations=new.demonstrations,
         rehearsed=rehearsed,
         copies=copies,
+        recolored=recolored,
         skipped=new.skipped if old is None else (*new.skipped, *old.skipped),
         fusion=new.fusion,
         world=Provenance.of_all([new.world, copies.world, *([] if old is None else [old.world])]),

@@ -191,7 +191,7 @@ class Trainer:
         step, optimizer = self.progress.step, self._trainee.optimizer
         rate = learning_rate(self._config.optim, step, spent)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["pace"]
         self._model.train()
         losses = gradients.compute(step)
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._config.optim.clip)

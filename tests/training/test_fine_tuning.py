@@ -23,6 +23,9 @@ from mini_diffuser_ros.training.knowledge.lesson import Lesson
 
 from .test_command import RECIPE
 
+# Imported for the first time it starts a process, which tests of this module may not.
+pytest.importorskip("mujoco")
+
 EpisodeMaker = Callable[[int], Episode]
 Train = Callable[..., tuple[int, str]]
 NO_STEP = ("--budget.steps", "0", "--budget.minutes", "1e-9")
