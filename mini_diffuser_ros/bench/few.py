@@ -12,6 +12,7 @@ nothing but a demonstration tells what a word is the name of. ``--closed-loop N`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from mini_diffuser_ros.policy.storage import load_model
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.task import Task
 from mini_diffuser_ros.simulation.templates import fill
+from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.settings import read_settings
 from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig
 from mini_diffuser_ros.training.dataset import Frame, frames_of
@@ -45,12 +47,15 @@ NEAR = 0.03
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "recipe": {},
-    "nothing moved": {"augment.moved_share": 0.0},
-    "half moved": {"augment.moved_share": 0.5},
-    "nothing turned or shifted": {"augment.moved_share": 0.0, "augment.yaw": 0.0, "augment.shift_xy": 0.0},
-    "no colour": {"augment.color_gain": 0.0},
+    "no colours exchanged": {"augment.recolored": 0},
+    "nothing turned or shifted": {"augment.yaw": 0.0, "augment.shift_xy": 0.0},
+    "AdamW": {"optim.method": "adamw"},
 }
 """What a variant changes in the recipe."""
+
+
+FIGURES = "figures.json"
+"""In each run's directory: what was measured of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,9 @@ class FewSetting:
         voxel_size: of the network, metres; 0 for that of the recipe.
         episodes: held-out demonstrations a task, 0 for all.
         closed_loop: episodes of each task to run, 0 for none.
-        picture: file of a plot of the decisions that are right, empty for none.
+        layouts: seed of the first of those.
+        cameras: that those are seen by; all by default.
+        picture: file of a plot of success and of the decisions that are right, empty for none.
     """
 
     data: str
@@ -85,6 +92,8 @@ class FewSetting:
     voxel_size: float = 0.0
     episodes: int = at_least(0, 0)
     closed_loop: int = at_least(0, 0)
+    layouts: int = at_least(0, 310000)
+    cameras: tuple[str, ...] = ()
     picture: str = ""
 
 
@@ -121,13 +130,27 @@ def _figures(
     setting: FewSetting, variant: str, count: int, seed: int, held_out: Sequence[Demonstration]
 ) -> dict[str, float]:
     out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
+    asked = {"held_out": setting.held_out, "episodes": setting.episodes, "closed_loop": setting.closed_loop}
+    known = out / FIGURES
+    if known.exists():
+        found = json.loads(known.read_text(encoding="utf-8"))
+        if found["asked"] == asked:
+            return dict(found["figures"])
+    figures = _measured(setting, _recipe(setting, variant, count, seed, out), held_out)
+    write_whole(known, json.dumps({"asked": asked, "figures": figures}, indent=1) + "\n")
+    return figures
+
+
+def _measured(setting: FewSetting, recipe: TrainConfig, held_out: Sequence[Demonstration]) -> dict[str, float]:
+    out = Path(recipe.out)
     if not (out / "policy" / "model.safetensors").exists():
-        train_whole(_recipe(setting, variant, count, seed, out))
+        train_whole(recipe)
     taught = {sentence for known in read_checkpoint(out / "policy").tasks.values() for sentence in known}
     questions = questions_of(held_out, TASKS, taught)
     figures = decision_figures(ask(out / "policy", questions), questions)
     if setting.closed_loop:
-        protocol = TabletopProtocol(episodes=setting.closed_loop)
+        cameras = setting.cameras or TabletopProtocol().cameras
+        protocol = TabletopProtocol(episodes=setting.closed_loop, seed=setting.layouts, cameras=cameras)
         trials = tabletop_trials(str(out / "policy"), protocol)
         figures["success, %"] = 100 * float(np.mean([run_tabletop_trial(trial).success for trial in trials]))
     return figures
@@ -223,17 +246,22 @@ def first_of_each_task(demonstrations: Sequence[Demonstration], count: int) -> l
 
 
 def _draw(rows: Sequence[Mapping[str, Any]], file: str) -> None:
-    plot = pyplot()
-    figure, axes = plot.subplots()
-    for variant in dict.fromkeys(row["variant"] for row in rows):
-        mine = [row for row in rows if row["variant"] == variant]
-        counts = [row["demonstrations"] for row in mine]
-        cells = [row["decisions right, %"] for row in mine]
-        axes.plot(counts, [cell["value"] for cell in cells], marker="o", label=variant)
-        axes.fill_between(counts, [cell["low"] for cell in cells], [cell["high"] for cell in cells], alpha=0.2)
-    axes.set(xscale="log", xlabel="demonstrations of each task", ylabel="decisions right, %", ylim=(0, 101))
-    axes.legend()
-    figure.savefig(file)
+    names = [name for name in ("success, %", "decisions right, %") if name in rows[0]]
+    figure, all_axes = pyplot().subplots(
+        1, len(names), figsize=(5 * len(names), 4), squeeze=False, layout="constrained"
+    )
+    for name, axes in zip(names, all_axes[0], strict=True):
+        for variant in dict.fromkeys(row["variant"] for row in rows):
+            mine = [row for row in rows if row["variant"] == variant]
+            counts = [row["demonstrations"] for row in mine]
+            cells = [row[name] for row in mine]
+            axes.plot(counts, [cell["value"] for cell in cells], marker="o", label=variant)
+            axes.fill_between(counts, [cell["low"] for cell in cells], [cell["high"] for cell in cells], alpha=0.2)
+        axes.set(xscale="log", xlabel="demonstrations of each task", ylabel=name, ylim=(0, 101))
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(file, dpi=100)
 
 
 BENCHMARK = Benchmark(FewSetting, measure_few, __doc__)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from mini_diffuser_ros.records import Cloud, Workspace
+from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.training.config import AugmentConfig
 
 Pose = NDArray[np.float64]
@@ -19,18 +18,6 @@ MARGIN = 0.02
 
 MOTION_DRAWS = 20
 """Motions tried for one sample before it is left where it is."""
-
-CELL = 0.01
-"""Metres; edge of the cells seen from above in which things are told apart."""
-
-THING_HEIGHT = 0.10
-"""Metres above the table, up to which points belong to what stands on it."""
-
-UNDER = 0.03
-"""Metres; how far from the target's vertical the nearest point of what stands under it may be."""
-
-CLEARANCE = 2
-"""Cells that stay free between a thing that was moved and the others."""
 
 
 @dataclass(frozen=True)
@@ -126,52 +113,6 @@ def augment(
         np.rint(shades, out=shades)
         colors = shades.astype(np.uint8)
     return replace(cloud, points=points, colors=colors.T), motion.of_pose(pose)
-
-
-def move_target(
-    cloud: Cloud,
-    pose: NDArray[np.floating],
-    workspace: Workspace,
-    table_height: float,
-    random: np.random.Generator,
-) -> tuple[Cloud, Pose]:
-    """What stands under the target, shifted with it to a free place on the table; unchanged where nothing stands there.
-
-    A thing is what is connected on a grid of :data:`CELL` seen from above, up to :data:`THING_HEIGHT` over the table.
-    It is not turned: how a gripper is turned need not follow from how the thing lies.
-
-    Args:
-        cloud: points of the scene, base frame.
-        pose: target (7,), base frame, above a thing.
-        workspace: that the thing stays in.
-        table_height: metres.
-        random: source of all draws.
-    """
-    lower, upper = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
-    cells = np.floor((cloud.points[:, :2] - lower) / CELL).astype(int)
-    shape = np.floor((upper - lower) / CELL + 1e-6).astype(int)
-    low = (cloud.points[:, 2] - table_height < THING_HEIGHT) & ((cells >= 0) & (cells < shape)).all(axis=1)
-    occupied = np.zeros(shape, bool)
-    occupied[tuple(cells[low].T)] = True
-    things, _ = ndimage.label(occupied, structure=np.ones((3, 3)))
-    under = np.linalg.norm(cloud.points[low, :2] - pose[:2], axis=1)
-    if not len(under) or under.min() > UNDER:
-        return cloud, np.asarray(pose, np.float64)
-    thing = things == things[tuple(cells[low][under.argmin()])]
-    mine = np.flatnonzero(low)[thing[tuple(cells[low].T)]]
-    own, taken = np.argwhere(thing), ndimage.binary_dilation(occupied & ~thing, np.ones((3, 3)), iterations=CLEARANCE)
-    least, most = -own.min(axis=0), shape - 1 - own.max(axis=0)
-    for _ in range(MOTION_DRAWS):
-        step = random.integers(least, most + 1)
-        if taken[tuple((own + step).T)].any():
-            continue
-        moved = np.array(pose, np.float64)
-        moved[:2] += step * CELL
-        if _inside(moved, tuple(zip(workspace.lower, workspace.upper, strict=True))):
-            points = cloud.points.copy()
-            points[mine, :2] += (step * CELL).astype(points.dtype)
-            return replace(cloud, points=points), moved
-    return cloud, np.asarray(pose, np.float64)
 
 
 def _noise(shape: tuple[int, ...], config: AugmentConfig, random: np.random.Generator) -> NDArray[np.float32]:

@@ -121,10 +121,8 @@ class AugmentConfig:
         color_gain: each colour channel is scaled by a factor uniform in 1 +- color_gain.
         voxels: whether one point a voxel is left ``after`` the cloud was changed, as for decisions, or ``before``, as
             published and in half the time: turning then brings some points into a common voxel.
-        moved_share: share of the decision frames in which what the action goes to is moved alone, with the target, to
-            another free place on the table: few demonstrations are otherwise learned by their layouts.
-        recolored: so many versions of each demonstration with colours exchanged in clouds and sentences are trained on
-            besides, where its sentences name any.
+        recolored: a task of fewer demonstrations is brought to so many by versions of them, in which colours that the
+            sentences name are exchanged for others, in clouds and sentences; 0: none.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
             again, into clouds that are trained on besides; empty: none. Those of real cameras have errors of their own.
         sensor_copies: how often each demonstration is fused with them, each time with errors drawn anew.
@@ -139,8 +137,7 @@ class AugmentConfig:
     jitter_shape: Literal["normal", "uniform"] = "normal"
     color_gain: float = bounded(0.1, 0.0, 0.9)
     voxels: Literal["after", "before"] = "after"
-    moved_share: float = bounded(0.0, 0.0, 1.0)
-    recolored: int = later(0, (0, 1000))
+    recolored: int = later(0, (0, 10**6))
     sensor: str = later("")
     sensor_copies: int = later(1, (1, 1000))
 

@@ -9,8 +9,10 @@ well. What is grey, brown or beige stays: tables, and what nobody calls by a col
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from types import MappingProxyType
 from typing import Final
 
@@ -53,30 +55,33 @@ _SHADES: Final = (0.45, 1.1)
 _WORDS: Final = re.compile(rf"\b({'|'.join(NAMED)})\b", re.IGNORECASE)
 
 
-_PARAPHRASES: Final = 16
+_PARAPHRASES: Final = 8
 """Sentences that a version keeps, at most: each has to be encoded."""
 
 
 def recolored_versions(
-    demonstrations: Sequence[Demonstration], count: int, seed: int
+    demonstrations: Sequence[Demonstration], wanted: int, seed: int
 ) -> dict[str, list[Demonstration]]:
-    """``count`` versions of each demonstration whose sentences name a colour, by its source.
+    """Versions of the demonstrations by their sources, with which each task comes to at least ``wanted``.
 
     Args:
         demonstrations: any.
-        count: of versions of each.
+        wanted: of each task; of one that has as many there are no versions.
         seed: of the draws, which differ from one demonstration to the next.
     """
-    if not count:
-        return {}
+    there = Counter(demonstration.task for demonstration in demonstrations)
     return {
-        demonstration.source: recolored(demonstration, count, np.random.default_rng([seed, number]))
+        demonstration.source: recolored(
+            demonstration, max(0, ceil(wanted / there[demonstration.task]) - 1), np.random.default_rng([seed, number])
+        )
         for number, demonstration in enumerate(demonstrations)
     }
 
 
 def recolored(demonstration: Demonstration, count: int, random: np.random.Generator) -> list[Demonstration]:
-    """``count`` versions with other colours; none of a demonstration that no sentence of which names a colour.
+    """``count`` versions with other colours.
+
+    What names none is repeated as it is: all demonstrations stay as many.
 
     Args:
         demonstration: any.
@@ -85,7 +90,7 @@ def recolored(demonstration: Demonstration, count: int, random: np.random.Genera
     """
     named = sorted({word.lower() for sentence in demonstration.sentences for word in _WORDS.findall(sentence)})
     if not named:
-        return []
+        return [demonstration] * count
     classes = [_classes(cloud.colors) for cloud in demonstration.clouds]
     versions = []
     for number in range(count):

@@ -75,6 +75,19 @@ def test_record_keeps_what_is_there_and_adds_what_is_missing(
     assert episode.keyframes[-1].stamp > 1.0
 
 
+@pytest.mark.process
+def test_cameras_that_are_not_wanted_are_not_recorded_and_others_do_not_come_among_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = ["record", *RECORD, "--out", str(tmp_path), "--workers", "1"]
+    assert main([*record, "--episodes", "1", "--cameras", "wrist", "front"]) == 0
+    assert [view.name for view in open_episodes(tmp_path)[0].keyframes[0].views] == ["front", "wrist"]
+    assert main([*record, "--episodes", "2", "--cameras", "front"]) == 2
+    assert "was recorded with --cameras front,wrist, not front" in capsys.readouterr().err
+    assert main([*record, "--episodes", "2", "--cameras", "frnt"]) == 2
+    assert "unknown camera 'frnt'; did you mean 'front'?" in capsys.readouterr().err
+
+
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():

@@ -137,19 +137,6 @@ def test_without_old_frames_the_draws_are_those_of_a_training_that_rehearses_not
         torch.testing.assert_close(samples[3, slot].target, draws(demonstrations)[3, slot].target, rtol=0, atol=0)
 
 
-def test_decision_frames_alone_have_their_things_moved(demonstrations: list[Demonstration]) -> None:
-    frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
-    still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
-    batch = BatchConfig(scenes=10)
-    recorded = {tuple(make_sample(frame, tokens[frame.sentences[0]], MODEL).target.tolist()) for frame in frames}
-    for share, least, most in ((0.0, 0, 0), (0.5, 10, 50), (1.0, 59, 60)):
-        samples = DrawnSamples(frames, tokens, MODEL, batch, replace(still, moved_share=share), 0)
-        decisions = [tuple(samples[step, slot].target.tolist()) for step in range(10) for slot in range(6)]
-        assert least <= sum(target not in recorded for target in decisions) <= most
-        grasps = [tuple(samples[step, 6].target.tolist()) for step in range(10)]
-        assert all(target in recorded for target in grasps)
-
-
 def test_samples_that_a_turn_would_empty_are_left_as_recorded(demonstrations: list[Demonstration]) -> None:
     far = Cloud(np.array([[0.7, 0.35, 0.05]], np.float32), np.zeros((1, 3), np.uint8), "base")
     frames = [replace(frame, cloud=far) for frame in frames_of(demonstrations[:1])]

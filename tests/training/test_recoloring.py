@@ -1,5 +1,7 @@
 """Colours exchanged in clouds and sentences: what is said stays what is seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,15 +65,31 @@ def test_words_keep_their_capitals_and_words_that_only_contain_a_colour_stay():
 
 
 @pytest.mark.parametrize("sentence", ["put the lime into the bowl", "press the black button"])
-def test_what_names_no_colour_to_exchange_has_no_other_versions(sentence):
-    assert recolored(demonstration(["green"], sentence), 3, np.random.default_rng(0)) == []
+def test_what_names_no_colour_to_exchange_is_repeated_so_that_all_are_drawn_as_often(sentence):
+    original = demonstration(["green"], sentence)
+    assert recolored(original, 3, np.random.default_rng(0)) == [original] * 3
 
 
 def test_versions_follow_from_the_seed_and_leave_the_original_alone():
     original = demonstration(["red", "green"], "red on green")
     kept = original.clouds[0].colors.copy()
-    once, again, other = (recolored_versions([original], 4, seed)["one"] for seed in (1, 1, 2))
+    once, again, other = (recolored_versions([original], 5, seed)["one"] for seed in (1, 1, 2))
+    assert len(once) == 4
     assert [one.sentences for one in once] == [one.sentences for one in again]
     assert [one.sentences for one in once] != [one.sentences for one in other]
     assert np.array_equal(original.clouds[0].colors, kept)
-    assert recolored_versions([original], 0, 1) == {}
+
+
+@given(wanted=st.integers(0, 20), tasks=st.lists(st.integers(1, 6), min_size=1, max_size=3))
+def test_each_task_comes_to_as_many_as_are_wanted_with_equally_many_versions_of_each(wanted, tasks):
+    demonstrations = [
+        replace(demonstration(["red"], "press red"), task=f"task {number}", source=f"{number}, {index}")
+        for number, count in enumerate(tasks)
+        for index in range(count)
+    ]
+    versions = recolored_versions(demonstrations, wanted, 0)
+    for number, count in enumerate(tasks):
+        made = [len(versions[f"{number}, {index}"]) for index in range(count)]
+        assert len(set(made)) == 1
+        assert count + sum(made) >= wanted
+        assert made[0] == 0 or count * made[0] < wanted
