@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.encoding import SentenceEncoder, sentence_encoder
+from mini_diffuser_ros.policy.encoding import sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
 from mini_diffuser_ros.policy.knowledge.familiarity import familiarity_encoder
@@ -27,6 +27,7 @@ from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.policy.spelling import Reading, Spelling
+from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.records import (
     Assessment,
     CameraView,
@@ -98,7 +99,7 @@ class Policy:
         return Spelling(sentence for known in self.tasks.values() for sentence in known)
 
     @cached_property
-    def _familiarity_encoder(self) -> SentenceEncoder:
+    def _familiarity_encoder(self) -> MiniLMEncoder:
         return familiarity_encoder(self.text)
 
     def completion(self, sentence: str, end: SeenEnd) -> EndJudgement | None:

@@ -21,23 +21,29 @@ from mini_diffuser_ros.policy import (
     read_checkpoint,
     save_policy,
 )
-from mini_diffuser_ros.policy.encoding import SentenceEncoder, sentence_encoder
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
-from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity, FamiliaritySettings, pooled
+from mini_diffuser_ros.policy.knowledge.familiarity import (
+    Familiarity,
+    FamiliaritySettings,
+    familiarity_encoder,
+    pooled,
+)
 from mini_diffuser_ros.policy.knowledge.judge import Judge
 from mini_diffuser_ros.policy.knowledge.knowledge import KNOWLEDGE_FILE, Knowledge, write_knowledge
+from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns, merged
+from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.support.sealing import sealed
 
 EXAMPLES = {"press": ("press the red button",), "stack": ("red on blue", "put red on blue")}
 
 
 @pytest.fixture(scope="module")
-def encoder() -> SentenceEncoder:
-    return sentence_encoder(MiniDiffuserConfig.small())
+def encoder() -> MiniLMEncoder:
+    return familiarity_encoder(None)
 
 
 @pytest.fixture(scope="module")
-def familiarity(encoder: SentenceEncoder) -> Familiarity:
+def familiarity(encoder: MiniLMEncoder) -> Familiarity:
     torch.manual_seed(0)
     states = torch.stack([pooled(encoder(sentence)) for known in EXAMPLES.values() for sentence in known])
     judges = [Judge(encoder.width, 2, 8) for _ in range(2)]
@@ -60,9 +66,7 @@ def folder(model: MiniDiffuser, familiarity: Familiarity, tmp_path: Path) -> Pat
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(sentence=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20))
-def test_it_comes_back_as_it_was(
-    sentence: str, familiarity: Familiarity, encoder: SentenceEncoder, folder: Path
-) -> None:
+def test_it_comes_back_as_it_was(sentence: str, familiarity: Familiarity, encoder: MiniLMEncoder, folder: Path) -> None:
     restored = load_policy(folder).knowledge.familiarity
     assert restored is not None
     before, after = familiarity.read(sentence, encoder), restored.read(sentence, encoder)
@@ -72,13 +76,13 @@ def test_it_comes_back_as_it_was(
 
 
 def test_it_names_the_nearest_sentence_of_each_task_the_nearest_first(
-    familiarity: Familiarity, encoder: SentenceEncoder
+    familiarity: Familiarity, encoder: MiniLMEncoder
 ) -> None:
     assert familiarity.read("press the blue button", encoder).nearest[0] == "press the red button"
     assert familiarity.read("put blue on red", encoder).nearest == ("put red on blue", "press the red button")
 
 
-def test_a_sentence_that_says_no_name_of_those_that_all_say_is_not_familiar(encoder: SentenceEncoder) -> None:
+def test_a_sentence_that_says_no_name_of_those_that_all_say_is_not_familiar(encoder: MiniLMEncoder) -> None:
     torch.manual_seed(0)
     states = torch.stack([pooled(encoder("press the red button"))])
     settings = FamiliaritySettings(
@@ -89,6 +93,54 @@ def test_a_sentence_that_says_no_name_of_those_that_all_say_is_not_familiar(enco
         assert known.read(sentence, encoder).score > 0.0
     for sentence in ("press the button", "a golf club and a ball", "hundred"):
         assert known.read(sentence, encoder).score == 0.0
+
+
+COLORS = ("red", "green", "golf ball")
+
+
+@given(said=st.lists(st.sampled_from(COLORS), min_size=1, max_size=4), joined=st.sampled_from((" ", "-", "  ")))
+def test_which_name_is_said_makes_no_difference_but_which_are_the_same_does(said: list[str], joined: str) -> None:
+    read = StandIns([COLORS]).read(" on ".join(name.replace(" ", joined) for name in said))
+    order = list(dict.fromkeys(said))
+    assert read.split(" on ") == [COLORS[order.index(name)] for name in said]
+    other = dict(zip(COLORS, (*COLORS[1:], COLORS[0]), strict=True))
+    assert StandIns([COLORS]).read(" on ".join(other[name] for name in said)) == read
+
+
+def test_words_that_hold_a_name_are_none() -> None:
+    assert (
+        StandIns([COLORS]).read("Greenland is not GREEN, scared is not Red")
+        == "Greenland is not red, scared is not green"
+    )
+    assert StandIns([]).read("red") == "red"
+    assert merged([("a", "b"), ("x", "y"), ("b", "c")]) == (("a", "b", "c"), ("x", "y"))
+
+
+def test_a_judge_may_see_words_by_themselves(encoder: MiniLMEncoder) -> None:
+    torch.manual_seed(0)
+    states = torch.stack([pooled(encoder("press the red button"))])
+    settings = FamiliaritySettings(
+        1, 8, {}, ("press", "red"), {"press": ("press the red button",)}, (), (("blue", "red"),), True
+    )
+    known = Familiarity([Judge(2 * encoder.width, 2, 8)], states, settings, Threshold(0.5, 0.0, 0), "by hand")
+    scores = {known.read(sentence, encoder).score for sentence in ("press the red button", "press the  blue button")}
+    assert len(scores) == 1
+    assert known.read("press the red pedal", encoder).score not in scores
+    restored = Familiarity.restored(known.facts, known.tensors(), MiniDiffuserConfig.small())
+    assert restored.read("press the red button", encoder).score == pytest.approx(scores.pop(), abs=2e-3)
+
+
+def test_a_checkpoint_of_before_stand_ins_is_read(
+    folder: Path, familiarity: Familiarity, encoder: MiniLMEncoder
+) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    for name in ("classes", "lexical"):
+        del values["knowledge"]["parts"]["familiarity"]["settings"][name]
+    _write(folder, values)
+    restored = load_policy(folder).knowledge.familiarity
+    assert restored is not None
+    expected = familiarity.read("press the red button", encoder).score
+    assert restored.read("press the red button", encoder).score == pytest.approx(expected, abs=2e-3)
 
 
 def test_a_checkpoint_keeps_its_digest_and_its_modes_when_it_gets_to_know_itself(

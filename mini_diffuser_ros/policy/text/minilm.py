@@ -19,6 +19,8 @@ from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.sentences import FILES, encoder_folder, tokenizer
 from mini_diffuser_ros.support.sealing import file_digest
 
+_ALONE = 0.5  # spread of what a token is by itself, about that of a state
+
 
 class MiniLMEncoder(SentenceEncoder):
     """384-wide contextual token states."""
@@ -53,6 +55,14 @@ class MiniLMEncoder(SentenceEncoder):
         for number in range(self._settings["num_hidden_layers"]):
             x = self._layer(x, f"encoder.layer.{number}")
         return x
+
+    def alone(self, sentence: str) -> Tensor:
+        """(L, D) what each token of a sentence is by itself, whatever is around it; of mean 0.
+
+        States in their sentence tell what is said, but blur with which words.
+        """
+        words = self._weights["embeddings.word_embeddings.weight"][self.tokens(sentence)]
+        return _ALONE * F.layer_norm(words, words.shape[-1:])
 
     def _embed(self, tokens: Tensor) -> Tensor:
         table = {name: self._weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 
@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
 from mini_diffuser_ros.policy.knowledge.familiarity import (
@@ -21,44 +20,54 @@ from mini_diffuser_ros.policy.knowledge.familiarity import (
     numbered,
     pooled,
     says_one,
+    seen_states,
 )
 from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns, merged
 from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
+from mini_diffuser_ros.policy.spelling import Spelling
+from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.sentences import refusal, tokenizer
 from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, TaughtTask, taught_task
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
 
-REFUSED = 0.08
-"""Share of the good sentences held out that the threshold refuses. Their wordings are odder than what people say, of
-which it refuses about one in a hundred."""
+REFUSED = 0.05
+"""Share of the good sentences held out that the threshold refuses. Their wordings are odder than what people say, and
+each is scored by one judge that has not seen them, where later all of them vote."""
 
-HELD_OUT = 8
-"""One of so many templates and wordings is held out, the words of a sentence with them."""
+FOLDS = 4
+"""Templates and wordings are divided by so many. Each judge learns from all but one of them, which it is tried on."""
 
-_GOOD_CASES = 2  # sentences of each template held out
+_MOST_TEMPLATES = 10  # of a line that add to how often it is drawn
 _CHANNELS = 96  # of a judge
 _SEVERAL = 8  # sentences that hold a word before it has a number
 _ROUNDED = 1e-7  # of a score
-_BATCH, _RATE, _NOISE, _HIDDEN, _UNREAD, _SMOOTH = 128, 1.5e-3, 0.05, 0.05, 0.15, 0.01
+_BATCH, _RATE, _HIDDEN, _UNREAD, _SMOOTH = 128, 1.5e-3, 0.05, 0.15, 0.01
 _EXAMPLES = 40  # of a task, for refusals
 _FILLER = 1000  # templates that a word that fills a slot counts as
 _WEIGHTS = {
-    "talk": 7,
-    "other task": 6,
-    "other language": 5,
-    "other object": 14,
+    "talk": 2,
+    "everyday": 16,
+    "names": 6,
+    "other task": 2,
+    "other language": 4,
+    "other object": 16,
     "other kind": 6,
-    "other verb": 7,
-    "other relation": 9,
-    "other act": 17,
-    "negation": 14,
-    "question": 13,
-    "statement": 7,
+    "other verb": 14,
+    "other word": 10,
+    "other relation": 8,
+    "other act": 14,
+    "negation": 10,
+    "negated": 10,
+    "quantity": 4,
+    "two commands": 3,
+    "question": 12,
+    "statement": 8,
     "mixed tasks": 5,
     "fragment": 1,
-    "salad": 5,
+    "salad": 6,
 }
 """How often a foil of a family is drawn."""
 
@@ -70,16 +79,31 @@ class Effort:
     Attributes:
         good: sentences that mean a task.
         foils: that mean none.
-        foil_cases: foils of wordings held out, to measure with.
-        judges: networks that vote.
+        judges: networks that vote, at most :data:`FOLDS`.
         epochs: passes over all sentences.
     """
 
-    good: int = 10000
-    foils: int = 20000
-    foil_cases: int = 1000
+    good: int = 9000
+    foils: int = 16000
     judges: int = 3
-    epochs: int = 5
+    epochs: int = 4
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sentence to learn from.
+
+    Attributes:
+        sentence: as it is read, with stand-ins for names.
+        good: it means a task.
+        fold: that it was made of.
+        line: words of the line of taught sentences that it was made of.
+    """
+
+    sentence: str
+    good: bool
+    fold: int
+    line: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,21 +126,19 @@ class Corpus:
     """Sentences to learn familiarity from, and what is known of their words.
 
     Attributes:
-        good: that mean a task, each with the template that it was made of.
-        foils: that mean none.
-        good_cases: made of what was held out.
-        foil_cases: likewise.
-        counts: word to the number of taught templates that hold it.
+        samples: of both kinds.
+        held_out: whether the good ones of each fold are of templates that no other fold has.
+        counts: word to the number of taught lines that hold it.
         vocabulary: words that several sentences hold.
+        classes: of names that stand for each other.
         names: one of which every taught sentence says.
     """
 
-    good: tuple[tuple[str, str], ...]
-    foils: tuple[str, ...]
-    good_cases: tuple[str, ...]
-    foil_cases: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    held_out: bool
     counts: Mapping[str, int]
     vocabulary: tuple[str, ...]
+    classes: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
 
 
@@ -133,18 +155,21 @@ def learn_familiarity(lesson: Lesson, effort: Effort = Effort()) -> Familiarity:
     corpus = make_corpus(lesson.policy.tasks, lesson.further, effort, Random(lesson.seed))
     encoder = familiarity_encoder(lesson.policy.text)
     read = read_corpus(corpus, encoder, lesson)
-    judges = [_learned_judge(read, len(corpus.vocabulary), lesson, effort, number) for number in range(effort.judges)]
+    judges = [learned_judge(corpus, read, lesson, effort, number) for number in range(effort.judges)]
     examples, states = _examples(lesson.policy.tasks, encoder)
     settings = FamiliaritySettings(
-        len(judges), _CHANNELS, dict(corpus.counts), corpus.vocabulary, examples, corpus.names
+        len(judges), _CHANNELS, dict(corpus.counts), corpus.vocabulary, examples, corpus.names, corpus.classes, True
     )
-    return _with_threshold(judges, states, settings, corpus, encoder)
+    threshold = _threshold(judges, corpus, read)
+    good = sum(sample.good for sample in corpus.samples)
+    kinds = f"{good} sentences of {len(examples)} tasks and {len(corpus.samples) - good} others"
+    return Familiarity(judges, states, settings, threshold, f"learned from {kinds}")
 
 
 def make_corpus(
     tasks: Mapping[str, Sequence[str]], further: Mapping[str, Sequence[str]], effort: Effort, random: Random
 ) -> Corpus:
-    """Sentences that mean the tasks, and foils; some templates and wordings of each kind held out.
+    """Sentences that mean the tasks, and foils, each of templates and wordings of one fold.
 
     Args:
         tasks: task to its taught sentences.
@@ -153,81 +178,94 @@ def make_corpus(
         random: the source of all that is drawn.
     """
     whole = [taught_task(sentences, further.get(task, ())) for task, sentences in tasks.items()]
-    known, kept = zip(*(_divided(task, random) for task in whole), strict=True)
-    everything = {template for task in whole for template in task.templates}
-    seen, unseen = _divided_wordings(read_wordings())
-    maker = SentenceMaker(known, seen, random, everything)
-    share = effort.good // len(known)
-    good = [
-        (maker.taught(task, template), template)
-        for task in known
-        for template in random.choices(task.templates, k=share)
-    ]
-    cases = SentenceMaker(whole, unseen, random, everything)
-    good_cases = [
-        cases.taught(task, template)
-        for task, templates in zip(whole, kept, strict=True)
-        for template in templates
-        for _ in range(_GOOD_CASES)
-    ]
+    classes = merged([fillers for task in whole for fillers in task.slots.classes])
     names = _names(whole)
-    good = [pair for pair in dict.fromkeys(good) if not refusal(pair[0])]
-    foils = _foils(maker, effort.foils, names, random)
+    everything = {template for task in whole for template in task.templates}
+    spelling = Spelling(sentence for known in tasks.values() for sentence in known)
+    stand_ins = StandIns(classes)
+
+    def as_read(sentence: str) -> str:
+        return stand_ins.read(spelling.read(sentence).sentence)
+
+    divided = list(zip(*(_divided(task, random) for task in whole), strict=True))
+    good: dict[str, Sample] = {}
+    bad: dict[str, Sample] = {}
+    for fold, (own, wordings) in enumerate(zip(divided, _divided_wordings(read_wordings()), strict=True)):
+        maker = SentenceMaker(own, wordings, random, everything)
+        for sentence, line in _taught(maker, own, effort.good // FOLDS, random):
+            good.setdefault(as_read(sentence), Sample(as_read(sentence), True, fold, line))
+        for sentence in _foils(maker, effort.foils // FOLDS, names, random):
+            bad.setdefault(as_read(sentence), Sample(as_read(sentence), False, fold))
+    samples = [*good.values(), *(sample for sentence, sample in bad.items() if sentence not in good)]
     return Corpus(
-        tuple(good),
-        foils,
-        tuple(dict.fromkeys(sentence for sentence in good_cases if not refusal(sentence))),
-        _foils(cases, effort.foil_cases, (), random),
-        _counts(known),
-        _vocabulary([*(sentence for sentence, _ in good), *foils]),
+        tuple(samples),
+        all(own is not task for own, task in zip(divided[0], whole, strict=True)),
+        _counts(whole),
+        _vocabulary([sample.sentence for sample in samples]),
+        classes,
         names,
     )
 
 
-def read_corpus(corpus: Corpus, encoder: SentenceEncoder, lesson: Lesson) -> tuple[list[ReadSentence], Tensor]:
-    """What is learned from: read sentences, and 1 for good ones, 0 for foils.
+def read_corpus(corpus: Corpus, encoder: MiniLMEncoder, lesson: Lesson) -> list[ReadSentence]:
+    """What is learned from: the samples, read.
 
-    A word of a good sentence is only as well known as other templates make it: so judges learn what to think of a
+    A word of a good sentence is only as well known as other lines make it: so judges learn what to think of a
     paraphrase with words of its own.
     """
-    sentences = [*(sentence for sentence, _ in corpus.good), *corpus.foils]
     states = {}
-    with lesson.bar(len(sentences), "reading sentences") as bar:
-        for sentence, state in encoder.many(list(dict.fromkeys(sentences))):
-            states[sentence] = state.half()
+    with lesson.bar(len(corpus.samples), "reading sentences") as bar:
+        for sentence, state in encoder.many([sample.sentence for sample in corpus.samples]):
+            states[sentence] = seen_states(sentence, state, encoder).half()
             bar.update()
     known = tokenizer()
     assert known is not None  # the encoder has it
     numbers = numbered(corpus.vocabulary)
     read = []
-    for sentence, template in (*corpus.good, *((foil, "") for foil in corpus.foils)):
+    for sample in corpus.samples:
         counts = Counter(corpus.counts)
-        counts.subtract(set(words_of(template)))
-        words = token_words(" ".join(sentence.split()), known)
+        counts.subtract(sample.line)
+        words = token_words(" ".join(sample.sentence.split()), known)
         levels, own = torch.tensor(levels_of(words, counts)), torch.tensor(numbers_of(words, numbers))
-        read.append(ReadSentence(states[sentence], levels, own))
-    return read, torch.tensor([1.0] * len(corpus.good) + [0.0] * len(corpus.foils))
+        read.append(ReadSentence(states[sample.sentence], levels, own))
+    return read
 
 
-def _divided(task: TaughtTask, random: Random) -> tuple[TaughtTask, tuple[str, ...]]:
-    """The task without some of its templates, and those; none where there are few."""
-    templates = list(task.templates)
-    random.shuffle(templates)
-    kept = set(templates[: len(templates) // HELD_OUT])
-    known = replace(
-        task,
-        templates=tuple(template for template in task.templates if template not in kept),
-        commands=tuple(template for template in task.commands if template not in kept),
-    )
-    return known, tuple(sorted(kept))
+def _divided(task: TaughtTask, random: Random) -> list[TaughtTask]:
+    """The task with the lines of each fold; with all of them each time where there are few."""
+    lines = list(task.lines)
+    random.shuffle(lines)
+    if len(lines) < 2 * FOLDS:
+        return [task] * FOLDS
+    parts = []
+    for fold in range(FOLDS):
+        own = tuple(lines[fold::FOLDS])
+        held = {template for line in own for template in line}
+        commands = tuple(template for template in task.commands if template in held)
+        parts.append(replace(task, lines=own, commands=commands))
+    return parts
 
 
-def _divided_wordings(wordings: Wordings) -> tuple[Wordings, Wordings]:
-    """Wordings without some of each list, and those."""
+def _divided_wordings(wordings: Wordings) -> list[Wordings]:
+    """Wordings of each fold."""
     lists = {entry.name: getattr(wordings, entry.name) for entry in fields(Wordings)}
-    unseen = {name: lines[::HELD_OUT] for name, lines in lists.items()}
-    seen = {name: tuple(line for line in lines if line not in set(unseen[name])) for name, lines in lists.items()}
-    return Wordings(**seen), Wordings(**unseen)
+    return [Wordings(**{name: lines[fold::FOLDS] for name, lines in lists.items()}) for fold in range(FOLDS)]
+
+
+def _taught(
+    maker: SentenceMaker, tasks: Sequence[TaughtTask], count: int, random: Random
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Sentences of tasks, as many of each, with the words of the line that each was made of."""
+    for task in tasks:
+        weights = [min(_MOST_TEMPLATES, len(line)) for line in task.lines]
+        for line in random.choices(task.lines, weights, k=count // len(tasks)):
+            sentence = maker.taught(task, random.choice(line))
+            if not refusal(sentence):
+                yield sentence, _words_of_line(line)
+
+
+def _words_of_line(line: Sequence[str]) -> frozenset[str]:
+    return frozenset(word for template in line for word in words_of(template) if not word.isdigit())
 
 
 def _foils(maker: SentenceMaker, count: int, names: Sequence[str], random: Random) -> tuple[str, ...]:
@@ -242,11 +280,11 @@ def _foils(maker: SentenceMaker, count: int, names: Sequence[str], random: Rando
 
 
 def _counts(tasks: Sequence[TaughtTask]) -> dict[str, int]:
-    """Word to the number of templates that hold it."""
+    """Word to the number of lines that hold it."""
     counts: Counter[str] = Counter()
     for task in tasks:
-        for template in task.templates:
-            counts.update({word for word in words_of(template) if not word.isdigit()})
+        for line in task.lines:
+            counts.update(_words_of_line(line))
         counts.update(
             dict.fromkeys((w for fillers in task.slots.classes for one in fillers for w in words_of(one)), _FILLER)
         )
@@ -267,13 +305,14 @@ def _names(tasks: Sequence[TaughtTask]) -> tuple[str, ...]:
     return tuple(sorted(" ".join(words_of(filler)) for filler in fillers))
 
 
-def _learned_judge(
-    read: tuple[list[ReadSentence], Tensor], vocabulary: int, lesson: Lesson, effort: Effort, number: int
-) -> Judge:
-    sentences, wanted = read
+def learned_judge(corpus: Corpus, read: Sequence[ReadSentence], lesson: Lesson, effort: Effort, number: int) -> Judge:
+    """One judge, that has seen no sentence of the fold of its number."""
+    own = [n for n, sample in enumerate(corpus.samples) if sample.fold != number or not corpus.held_out]
+    sentences, wanted = [read[n] for n in own], torch.tensor([float(corpus.samples[n].good) for n in own])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed + number)
-        judge = Judge(sentences[0].states.shape[1], vocabulary, _CHANNELS)
+        judge = Judge(sentences[0].states.shape[1], len(corpus.vocabulary), _CHANNELS)
+        torch.nn.init.zeros_(judge.word.weight)  # a word that only the fold that is left out says shall say nothing
         optimizer = torch.optim.AdamW(judge.parameters(), _RATE, weight_decay=0.05)
         batches_of_all = -(-len(sentences) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -283,7 +322,6 @@ def _learned_judge(
             for _ in range(effort.epochs):
                 for chosen in _batches(sentences):
                     states, levels, words, present = _padded([sentences[index] for index in chosen])
-                    states = states + _NOISE * torch.randn_like(states)
                     present = present & ((torch.rand(present.shape) > _HIDDEN) | (torch.arange(present.shape[1]) == 0))
                     words = words * (torch.rand(words.shape) > _UNREAD)
                     logits = judge(states, levels, words, present)
@@ -316,9 +354,7 @@ def _padded(sentences: Sequence[ReadSentence]) -> tuple[Tensor, Tensor, Tensor, 
     return states, levels, words, torch.arange(states.shape[1]) < lengths[:, None]
 
 
-def _examples(
-    tasks: Mapping[str, Sequence[str]], encoder: SentenceEncoder
-) -> tuple[dict[str, tuple[str, ...]], Tensor]:
+def _examples(tasks: Mapping[str, Sequence[str]], encoder: MiniLMEncoder) -> tuple[dict[str, tuple[str, ...]], Tensor]:
     """Some sentences of each task, and (S, D) the states of all of them."""
     examples = {}
     for task, sentences in tasks.items():
@@ -330,16 +366,24 @@ def _examples(
     return examples, torch.stack([pooled(encoder(sentence)) for sentence in shown])
 
 
-def _with_threshold(
-    judges: Sequence[Judge], states: Tensor, settings: FamiliaritySettings, corpus: Corpus, encoder: SentenceEncoder
-) -> Familiarity:
-    """The familiarity whose threshold refuses :data:`REFUSED` of the good cases; 0.5 where there are none."""
-    kinds = f"{len(corpus.good)} sentences of {len(settings.examples)} tasks and {len(corpus.foils)} others"
-    learned_from = f"learned from {kinds}"
-    undecided = Familiarity(judges, states, settings, Threshold(0.5, 0.0, 0), learned_from)
-    good = torch.tensor([undecided.read(sentence, encoder).score for sentence in corpus.good_cases]).double()
-    foils = torch.tensor([undecided.read(sentence, encoder).score for sentence in corpus.foil_cases]).double()
-    value = 0.5
-    if len(good):
-        value = max(0.0, float(good.sort().values[int(REFUSED * len(good))]) - _ROUNDED)  # which itself is not refused
-    return Familiarity(judges, states, settings, measured_threshold(value, good, foils), learned_from)
+def scores_held_out(judges: Sequence[Judge], corpus: Corpus, read: Sequence[ReadSentence]) -> tuple[Tensor, Tensor]:
+    """Scores of good sentences and of foils, each by the judge that has not seen their fold."""
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for number, judge in enumerate(judges):
+        own = [n for n, sample in enumerate(corpus.samples) if sample.fold == number]
+        for start in range(0, len(own), _BATCH):
+            some = own[start : start + _BATCH]
+            with torch.inference_mode():
+                found = judge(*_padded([read[n] for n in some])).double().sigmoid().tolist()
+            for n, score in zip(some, found, strict=True):
+                scores[corpus.samples[n].good].append(score)
+    return torch.tensor(scores[True]).double(), torch.tensor(scores[False]).double()
+
+
+def _threshold(judges: Sequence[Judge], corpus: Corpus, read: Sequence[ReadSentence]) -> Threshold:
+    """What refuses :data:`REFUSED` of the good sentences held out; 0.5 where there are none."""
+    good, foils = scores_held_out(judges, corpus, read)
+    if not corpus.held_out or not len(good):
+        return measured_threshold(0.5, (), foils)
+    value = max(0.0, float(good.sort().values[int(REFUSED * len(good))]) - _ROUNDED)  # which itself is not refused
+    return measured_threshold(value, good, foils)

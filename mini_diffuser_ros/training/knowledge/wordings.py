@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from random import Random
 
 _FOLDER = Path(__file__).parent / "wordings"
 
 _PAST = {"put": "put", "set": "set", "hit": "hit", "take": "taken", "get": "got", "lay": "laid", "bring": "brought"}
 _PAST |= {"stick": "stuck", "throw": "thrown", "let": "let", "find": "found", "give": "given", "make": "made"}
 _PAST |= {"go": "gone", "build": "built", "hold": "held", "have": "had", "do": "done", "keep": "kept", "see": "seen"}
+_CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
 _VOWELS = "aeiou"
 _FLAT = {"position", "open", "gather", "lower", "cover", "deliver", "deposit", "transfer", "trigger", "hover"}
 
@@ -21,7 +23,8 @@ class Wordings:
     """Lists of wordings; the file of each has its name.
 
     In braces: ``command`` something that was taught, ``doing`` and ``did`` forms of it, ``verb``, ``thing`` and
-    ``place`` parts of it.
+    ``place`` parts of it, ``name`` what fills one of its slots; ``object``, ``kind`` and ``act`` a line of ``near`` or
+    ``objects``, of ``kinds`` and of ``verbs``. Of words in parentheses, with bars between them, one is said.
 
     Attributes:
         frames: around a command, which stays one.
@@ -31,6 +34,7 @@ class Wordings:
         commands: that ask for something else.
         foreign: in other languages.
         objects: names of things.
+        near: names of things that are much like what robots are taught to press, to stack and to fill.
         kinds: adjectives of things.
         verbs: imperatives, that take an object.
         relations: of things to one another, that no task means with words for being in or on something.
@@ -38,6 +42,8 @@ class Wordings:
         negations: of commands.
         questions: about commands.
         statements: about commands.
+        everyday: what has nothing to do with a robot, with names that were taught.
+        listed: names without a word on what to do with them.
     """
 
     frames: tuple[str, ...]
@@ -47,6 +53,7 @@ class Wordings:
     commands: tuple[str, ...]
     foreign: tuple[str, ...]
     objects: tuple[str, ...]
+    near: tuple[str, ...]
     kinds: tuple[str, ...]
     verbs: tuple[str, ...]
     relations: tuple[str, ...]
@@ -54,11 +61,40 @@ class Wordings:
     negations: tuple[str, ...]
     questions: tuple[str, ...]
     statements: tuple[str, ...]
+    everyday: tuple[str, ...]
+    listed: tuple[str, ...]
 
 
 def read_wordings() -> Wordings:
     """Those that are shipped."""
     return Wordings(**{entry.name: _lines(entry.name) for entry in fields(Wordings)})
+
+
+def one_of(line: str, random: Random) -> str:
+    """A line with one of the words in each of its parentheses, single-spaced."""
+    return _spaced(_CHOICE.sub(lambda match: random.choice(match.group(1).split("|")), line))
+
+
+def all_of(line: str, random: Random) -> tuple[str, ...]:
+    """As many sentences of a line as its longest parentheses hold words, so that each of its words is said."""
+    pieces = _CHOICE.split(line)  # every other one is between parentheses
+    choices = [piece.split("|") for piece in pieces[1::2]]
+    count = max(map(len, choices), default=1)
+    orders = [(random.sample(words, len(words)) * count)[:count] for words in choices]
+    found = []
+    for number in range(count):
+        pieces[1::2] = [order[number] for order in orders]
+        found.append(_spaced("".join(pieces)))
+    return tuple(dict.fromkeys(found))
+
+
+def choices_in(line: str) -> int:
+    """How many words the longest parentheses of a line hold; 1 where it has none."""
+    return max((match.group(1).count("|") + 1 for match in _CHOICE.finditer(line)), default=1)
+
+
+def _spaced(line: str) -> str:
+    return re.sub(r" +([,.?!])", r"\1", " ".join(line.split()))
 
 
 def worded(wording: str, values: Mapping[str, str]) -> str | None:
