@@ -12,6 +12,23 @@ _SHORTEST = 4  # letters of a word that may be a misspelt one; most of three are
 _LONG = 8  # letters from which on a word may have two slips
 _WORD = re.compile(r"[^\W\d_]+")
 
+_TURNING = (
+    "avoid",
+    "cannot",
+    "except",
+    "instead",
+    "neither",
+    "never",
+    "nobody",
+    "nothing",
+    "refrain",
+    "unless",
+    "without",
+)
+_DENIED = "ca could did do does had has have is must need should was were wo would"
+_SHORTENED = {f"{verb}nt": f"{ {'ca': 'can', 'wo': 'will'}.get(verb, verb) } not" for verb in _DENIED.split()}
+_REVERSING = ("un", "de", "dis", "mis", "non")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -35,6 +52,10 @@ class Spelling:
 
     A slip is a letter too many, one too few, another one, or two that changed places; a word of eight letters and
     more may have two. A word that the sentence encoder has a token for is never changed.
+
+    A slip may not turn a sentence round. Words that deny ("never", "dont") are known whatever was taught, a word that
+    is as near to one of them as to a taught one is read as denying, and what begins like the reverse of a taught word
+    ("unpress") stays as it is.
 
     Args:
         sentences: that were taught.
@@ -61,15 +82,27 @@ class Spelling:
 
     def _meant(self, word: str) -> str | None:
         """The one taught word that a word is a slip of; None if there is no such one, or the word needs none."""
-        if len(word) < _SHORTEST or word in self._taught or not _is_in_pieces(word):
+        if len(word) < _SHORTEST or word in self._taught or word in _TURNING:
             return None
+        if word in _SHORTENED:
+            return _SHORTENED[word]
+        if not _is_in_pieces(word):
+            return None
+        near = self._near(word)
+        if denying := next((each for each in (*_TURNING, *_SHORTENED) if each in near), None):
+            return _SHORTENED.get(denying, denying)
+        return near[0] if len(near) == 1 and not self._is_reverse(word) else None
+
+    def _near(self, word: str) -> list[str]:
+        """The known words that a word is the fewest slips from, of as many as it may have."""
         most = 2 if len(word) >= _LONG else 1
-        slips = {taught: slips_between(word, taught, most) for taught in self._taught}
-        for allowed in range(1, most + 1):
-            near = [taught for taught, count in slips.items() if count <= allowed]
-            if near:
-                return near[0] if len(near) == 1 else None
-        return None
+        slips = {known: slips_between(word, known, most) for known in (*self._taught, *_TURNING, *_SHORTENED)}
+        fewest = min(slips.values())
+        return [known for known, count in slips.items() if count == fewest] if fewest <= most else []
+
+    def _is_reverse(self, word: str) -> bool:
+        rests = [word[len(prefix) :] for prefix in _REVERSING if word.startswith(prefix)]
+        return any(self._near(rest) for rest in rests if len(rest) >= _SHORTEST)
 
 
 def slips_between(one: Sequence[str], other: Sequence[str], most: int) -> int:

@@ -55,7 +55,7 @@ _SHADES: Final = (0.45, 1.1)
 _WORDS: Final = re.compile(rf"\b({'|'.join(NAMED)})\b", re.IGNORECASE)
 
 
-_PARAPHRASES: Final = 8
+_PARAPHRASES: Final = 16
 """Sentences that a version keeps, at most: each has to be encoded."""
 
 

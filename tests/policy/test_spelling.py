@@ -60,6 +60,41 @@ def test_a_long_name_may_have_two(name: str, slips: tuple[tuple[str, int, str], 
     assert SPELLING.read(f"the {typed}!").sentence == f"the {name}!"
 
 
+DENIALS = (
+    "never",
+    "avoid",
+    "without",
+    "except",
+    "instead",
+    "refrain",
+    "cannot",
+    "dont",
+    "wont",
+    "shouldnt",
+    "cant",
+    "mustnt",
+)
+COMMANDS = Spelling([*TAUGHT, "over want does should must avid cant done won with expect press place button stacks"])
+
+
+@given(denial=st.sampled_from(DENIALS), slip=SLIPS)
+def test_what_denies_is_never_read_as_what_was_taught(denial: str, slip: tuple[str, int, str]) -> None:
+    typed = _slipped(denial, *slip)
+    assume(len(typed) >= 4 and (typed in DENIALS or not _is_whole(typed)))
+    changed = dict(COMMANDS.read(f"{typed} press the green button").changed)
+    meant = changed.get(typed, typed)
+    assert meant.endswith(" not") or meant in DENIALS
+
+
+@pytest.mark.parametrize("word", ["unpress", "unstacks", "displace", "misplaces", "depresss"])
+def test_the_reverse_of_a_taught_word_is_not_taken_for_a_slip_of_it(word: str) -> None:
+    assert COMMANDS.read(f"{word} the green button").sentence == f"{word} the green button"
+
+
+def test_denials_without_their_apostrophe_are_read_as_two_words() -> None:
+    assert COMMANDS.read("DONT press green, you shoudlnt").sentence == "do not press green, you should not"
+
+
 WHOLE = ("plus", "green", "lemon", "press", "range", "yell", "over", "thin", "bow", "sponsor", "bananas", "Orange")
 
 
@@ -74,7 +109,8 @@ def test_words_that_the_encoder_has_a_token_for_are_never_changed(words: list[st
 def test_of_any_text_only_misspelt_words_change(text: str) -> None:
     read = SPELLING.read(text)
     assert (read.sentence == text) == all(said == meant for said, meant in read.changed)
-    assert {meant for _, meant in read.changed} <= {word for sentence in TAUGHT for word in sentence.split()}
+    meant = {meant for _, meant in read.changed if not meant.endswith(" not") and meant not in DENIALS}
+    assert meant <= {word for sentence in TAUGHT for word in sentence.split()}
 
 
 def test_a_word_between_two_taught_ones_stays() -> None:

@@ -7,14 +7,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
 from mini_diffuser_ros.records import Episode
-from mini_diffuser_ros.training.config import BatchConfig, BudgetConfig, CheckpointConfig, TrainConfig, ValidateConfig
+from mini_diffuser_ros.training.config import (
+    BatchConfig,
+    BudgetConfig,
+    CheckpointConfig,
+    OptimConfig,
+    TrainConfig,
+    ValidateConfig,
+)
 from mini_diffuser_ros.training.dataset import frames_of, split
 from mini_diffuser_ros.training.demonstrations import fuse_episode
 from mini_diffuser_ros.training.errors import DivergedError, GpuMemoryError, TrainingCheckpointError
@@ -70,11 +77,12 @@ def losses(out: Path) -> list[tuple[int, float, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize(("shards", "method"), [(1, "adamw"), (2, "adamw"), (1, "muon")])
 def test_resuming_repeats_the_uninterrupted_run_exactly(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int, method: Literal["adamw", "muon"]
 ) -> None:
-    whole = run(tmp_path / "whole", 8, shards=shards)
+    optim = OptimConfig(method=method)
+    whole = run(tmp_path / "whole", 8, shards=shards, optim=optim)
     real_loss, calls = MiniDiffuser.loss, count()
 
     def dying(self: MiniDiffuser, *arguments: Any, **named: Any) -> dict[str, torch.Tensor]:
@@ -84,9 +92,9 @@ def test_resuming_repeats_the_uninterrupted_run_exactly(
 
     monkeypatch.setattr(MiniDiffuser, "loss", dying)
     with pytest.raises(MemoryError):
-        run(tmp_path / "killed", 8, shards=shards)
+        run(tmp_path / "killed", 8, shards=shards, optim=optim)
     monkeypatch.undo()
-    resumed = run(tmp_path / "killed", 8, shards=shards)
+    resumed = run(tmp_path / "killed", 8, shards=shards, optim=optim)
 
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
     assert len(losses(tmp_path / "whole")) == 8
