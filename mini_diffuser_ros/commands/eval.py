@@ -185,17 +185,18 @@ def _evaluate_in_rlbench(
 
 
 def _table(report: Mapping[str, Any]) -> str:
-    lines = [f"{'task':<20} {'success':>8}   95 % interval   {'right object':>12} {'other frames':>13}"]
+    width = max(20, *map(len, report["tasks"]))
+    lines = [f"{'task':<{width}} {'success':>8}   95 % interval   {'right object':>12} {'other frames':>13}"]
     failures = {task: figures["failures"] for task, figures in report["tasks"].items() if figures["failures"]}
     for task, figures in report["tasks"].items():
         low, high = figures["interval"]
         choice = figures["decision_frames"]
         others = figures["other_frames"]
         lines.append(
-            f"{task:<20} {_percent(figures['success_rate']):>8}   {100 * low:5.1f} - {100 * high:5.1f}   "
+            f"{task:<{width}} {_percent(figures['success_rate']):>8}   {100 * low:5.1f} - {100 * high:5.1f}   "
             f"{_percent(choice['right_object']):>12} {_millimetres(others['median_mm']):>13}"
         )
-    lines.append(f"{'mean':<20} {_percent(report['mean_success']):>8}")
+    lines.append(f"{'mean':<{width}} {_percent(report['mean_success']):>8}")
     if failures:
         counted = ", ".join(f"{count} of {task}" for task, count in failures.items())
         lines.append(f"not counted, as the simulator failed: {counted}; the same command with --json runs them again")
