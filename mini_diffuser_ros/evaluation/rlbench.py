@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Timer
 
 from mini_diffuser_ros.data import RLBENCH_FUSION, DataError, read_sentences
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol, check_names
@@ -42,6 +45,9 @@ PERACT_TASKS = (
 )
 """The 18 tasks of the published results."""
 
+
+EPISODE_LIMIT = 3600.0
+"""Seconds after which a worker's simulator counts as hanging; 25 keyframes of ten moves each take minutes."""
 
 ENVIRONMENT = "environment"
 """The sentences that are RLBench's own."""
@@ -189,10 +195,32 @@ def rlbench_trials(checkpoint: str, protocol: RlbenchProtocol) -> list[RlbenchTr
 def run_rlbench_trial(trial: RlbenchTrial) -> EpisodeResult:
     """Run one, with the simulator that this process keeps for all of its episodes.
 
+    A worker whose simulator hangs ends itself.
+
     Raises:
         EvaluationError: an unknown task or camera, or no sentence for a variation.
         SimulatorError: the simulator failed; the next episode of this process has another.
     """
+    with limited_to(EPISODE_LIMIT if parent_process() else None, partial(os._exit, 1)):
+        return _run(trial)
+
+
+@contextmanager
+def limited_to(seconds: float | None, end: Callable[[], object]) -> Iterator[None]:
+    """Call ``end`` in a thread of its own if the block takes longer than so many seconds; None for no limit."""
+    if seconds is None:
+        yield
+        return
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _run(trial: RlbenchTrial) -> EpisodeResult:
     protocol = trial.protocol
     policy, world = _policy(trial.checkpoint), _world(trial.checkpoint, protocol.cameras, protocol.image_size)
     try:
