@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import gripper_symmetric_pose, quaternion_angle
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.records import TABLE, CameraView, Cloud, Episode, JointTrajectory, Keyframe, Provenance
 from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.task import Waypoint
@@ -91,7 +92,10 @@ def _follow(world: TabletopWorld, planner: Planner, waypoints: Sequence[Waypoint
 
 
 def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe:
-    views = world.views()
+    # A camera on the hand may be nearer to the table than it measures.
+    views = tuple(view for view in world.views() if measures(view.depth, ContentConfig()))
+    if not views:
+        raise DemonstrationFailed(f"{world.goal.task}: no camera measures anything")
     joints = world.joint_positions()
     pose = world.tcp_pose()
     if waypoint is not None:

@@ -235,6 +235,32 @@ def test_what_cameras_cannot_have_seen_is_refused_by_name_and_the_truth_is_recor
             assert np.all(view.depth > 0.8)
 
 
+def test_a_camera_on_the_arm_that_is_too_near_to_measure_is_left_out_of_the_keyframe(
+    record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm, done: Callable[[], list[Episode]]
+) -> None:
+    recorder = record()
+    recorder.start()
+
+    def marked() -> int:
+        """Keyframes after another one of a place where the arm was not before."""
+        arm.move_by(0.1)
+        before = recorder.status.keyframes
+        peer.await_that(lambda: recorder.mark().keyframes > before)
+        return int(recorder.status.keyframes)
+
+    marked()
+    arm.lie("wrist", "depth")
+    try:
+        marked()  # a set from before may still be under way
+        last = marked()
+    finally:
+        arm.lie("wrist")
+    assert recorder.tell("end_episode").success
+    [episode] = done()
+    assert [view.name for view in episode.keyframes[0].views] == ["front", "wrist"]
+    assert [view.name for view in episode.keyframes[last - 1].views] == ["front"]
+
+
 def test_joint_states_that_never_changed_make_no_first_keyframe(
     record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm
 ) -> None:

@@ -199,7 +199,10 @@ class KeyframeMaker:
         views = tuple(self._view(camera, pair) for camera, pair in pairs.items())
         pose = pose_from_matrix(self._base_from_tool(newest.color.header.stamp, positions))
         gripper_open = self._joints.gripper_was_open(positions)
-        self._check_pictures(pairs, views, positions)
+        blind = self._watch.blind(views)
+        self._check_pictures(pairs, views, blind, positions)
+        # A camera on the arm may be nearer to what it looks at than it measures: its picture says nothing.
+        views = tuple(view for view in views if view.name not in blind)
         self._check_moved(positions, gripper_open)
         cloud = fuse_views(views, self._fusion, self._robot, positions)
         if not len(cloud):
@@ -213,13 +216,19 @@ class KeyframeMaker:
         return MadeKeyframe(keyframe, len(cloud), len(views))
 
     def _check_pictures(
-        self, pairs: Mapping[str, ImageFrame], views: Sequence[CameraView], positions: Mapping[str, float]
+        self,
+        pairs: Mapping[str, ImageFrame],
+        views: Sequence[CameraView],
+        blind: Mapping[str, str],
+        positions: Mapping[str, float],
     ) -> None:
-        """Refuse what cameras cannot have seen."""
+        """Refuse what cameras cannot have seen, and pictures none of which measures."""
         pictures = [Pictures(name, frame_of(pair), pair.color.data, pair.depth.data) for name, pair in pairs.items()]
         links = partial(self._robot.forward_kinematics, positions)
-        faults = self._watch.faults(pictures, views, self._watch.blind(views), links, self._steady())
+        faults = self._watch.faults(pictures, views, blind, links, self._steady())
         self._cameras.misleads = faults
+        if len(blind) == len(views):
+            faults = {**blind, **faults}
         if faults:
             raise NodeError("no keyframe: " + "; ".join(f"camera {name}: {fault}" for name, fault in faults.items()))
 
