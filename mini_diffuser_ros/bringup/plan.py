@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from mini_diffuser_ros.bringup.errors import BringupError
-from mini_diffuser_ros.bringup.policy_choice import chosen_policy
+from mini_diffuser_ros.bringup.policy_choice import chosen_policy, shipped_policy
 from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, NAMESPACE, NAMESPACE_FORM, Cell, read_cell
 from mini_diffuser_ros.data.bags.mcap import require_mcap
 from mini_diffuser_ros.running.policy_world import CONSENT
@@ -107,7 +107,9 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     _check_togetherness(arguments, simulated, instruction)
     _check_namespace(arguments["namespace"])
     cameras = _cameras(arguments["cameras"], simulated, cell)
-    checkpoint = chosen_policy(arguments["checkpoint"], robot, shipped, arguments[CONSENT] == "true")
+    sensor = _sensor(arguments["sensor"])
+    own = shipped_policy(shipped, sensor)
+    checkpoint = chosen_policy(arguments["checkpoint"], robot, own, arguments[CONSENT] == "true")
     seed = _seed(arguments["seed"])
     if arguments["params"] and not os.path.isfile(arguments["params"]):
         raise BringupError(f"params:={arguments['params']} is no file; name a ROS parameter file, or leave it out")
@@ -139,7 +141,7 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
         "guard_node": {},
     }
     if simulated:
-        overrides["sim_node"] = {"instruction": instruction, "seed": seed, "sensor": _sensor(arguments["sensor"])}
+        overrides["sim_node"] = {"instruction": instruction, "seed": seed, "sensor": sensor}
     if arguments["camera_driver"] == "realsense":
         _check_serials(cameras, cell)
         overrides["realsense_node"] = dict(shown)

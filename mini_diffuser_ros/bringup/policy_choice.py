@@ -10,6 +10,16 @@ from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, read_checkpoint
 from mini_diffuser_ros.running.policy_world import CONSENT, other_robots, simulated_by
 
 
+def shipped_policy(shipped: Path, sensor: str) -> Path:
+    """Of the checkpoints that are shipped, the one for simulated cameras of a kind.
+
+    Args:
+        shipped: that for exact cameras; that for cameras with errors lies beside it.
+        sensor: the cameras, as ``simulation.sensor.sensor_of`` says them.
+    """
+    return shipped if sensor == "perfect" else shipped.with_name(f"{shipped.name}_d435")
+
+
 def chosen_policy(text: str, robot: str, shipped: Path, allowed: bool) -> str:
     """The checkpoint directory that drives a robot.
 

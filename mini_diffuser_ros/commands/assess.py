@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mini_diffuser_ros.commands.arguments import MOST, number_between, whole_number_from
@@ -34,7 +35,12 @@ def main(arguments: list[str]) -> int:
     if not policy.tasks:
         raise UserError(f"{folder}: does not say which sentences it was taught, so there is nothing to learn from")
     known = Knowledge() if set(names) == set(LEARNERS) else _known(folder)
-    data = DataConfig(path=values.data, workers=values.workers, validation_share=values.validation_share)
+    data = DataConfig(
+        path=values.data,
+        fusion={} if policy.fusion is None else asdict(policy.fusion),
+        workers=values.workers,
+        validation_share=values.validation_share,
+    )
     survey = survey_demonstrations(data)
     if not {one.task for one in survey.episodes} & policy.tasks.keys():
         raise UserError(f"{values.data}: has none of the policy's tasks, which are {', '.join(policy.tasks)}")

@@ -81,6 +81,21 @@ def test_the_simulated_stack(arguments: dict[str, str]) -> None:
     assert plan.overrides["perception_node"]["checkpoint"] == str(SHIPPED)
 
 
+@pytest.mark.parametrize(
+    ("sensor", "policy"),
+    [("", "tabletop"), ("perfect", "tabletop"), ("d435", "tabletop_d435"), ("d435 scale=2", "tabletop_d435")],
+)
+def test_cameras_with_errors_get_the_policy_that_learned_with_them_unless_another_is_given(
+    arguments: dict[str, str], taught: Path, sensor: str, policy: str
+) -> None:
+    asked = {**arguments, "sensor": sensor}
+    overrides = plan_bringup(asked, SESSION, SHIPPED).overrides
+    for node in ("perception_node", "policy_node"):
+        assert overrides[node]["checkpoint"] == str(SHIPPED.parent / policy)
+    given = plan_bringup({**asked, "checkpoint": str(taught)}, SESSION, SHIPPED).overrides
+    assert given["policy_node"]["checkpoint"] == str(taught)
+
+
 def test_a_lab(arguments: dict[str, str], taught: Path) -> None:
     lab = {"cell": str(EXAMPLE), "camera_driver": "realsense", "checkpoint": str(taught), "record": "true"}
     plan = plan_bringup({**arguments, **lab}, SESSION, SHIPPED)

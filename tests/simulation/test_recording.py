@@ -91,7 +91,9 @@ def test_cameras_that_are_not_wanted_are_not_recorded_and_others_do_not_come_amo
 @pytest.mark.process
 def test_a_camera_that_is_too_near_to_measure_is_left_out_where_it_is(tmp_path: Path) -> None:
     sizes = ["--tasks", "put_item_in_bowl", "--image-size", "256", "--workers", "1"]
-    assert main(["record", *sizes, "--seed", "7000", "--episodes", "1", "--sensor", "d435", "--out", str(tmp_path)]) == 0
+    assert (
+        main(["record", *sizes, "--seed", "7000", "--episodes", "1", "--sensor", "d435", "--out", str(tmp_path)]) == 0
+    )
     seen = [keyframe.views for keyframe in open_episodes(tmp_path)[0].keyframes]
     assert [view.name for view in seen[0]] == ["front", "left_shoulder", "wrist"]
     # Where the fingers are about to close, the wrist's looks at the table from nearer than it measures.

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from mini_diffuser_ros.commands import assess
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.data.store.conversion import convert
+from mini_diffuser_ros.data.store.database import Contents
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, read_checkpoint, save_policy
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
 
 TASKS = {"stack_blobs": ("stack red on blue",)}
 
@@ -40,7 +45,9 @@ def test_what_cannot_be_learned_is_said_in_one_line(
     other = _policy(tmp_path / "other", {"dance": ("dance",)}, fusion)
     assert "has none of the policy's tasks, which are dance" in _said([other, *data], capsys)
     elsewhere = _policy(tmp_path / "elsewhere", TASKS, FusionConfig(voxel_size=0.02))
-    assert "fused in another way" in _said([elsewhere, *data], capsys)
+    stored = tmp_path / "stored"
+    list(convert(open_episodes(recordings), stored, Contents.CLOUDS, 1))
+    assert "fused" in _said([elsewhere, "--data", str(stored)], capsys)
     assert "no such directory" in _said([str(tmp_path / "nowhere"), *data], capsys)
     further = tmp_path / "further.yaml"
     further.write_text("stack_blob: [stack red upon blue]\n")
@@ -49,6 +56,26 @@ def test_what_cannot_be_learned_is_said_in_one_line(
     further.write_text("stack_blobs: 3\n")
     assert "tasks.stack_blobs is 3, expected a list" in _said([good, *data, "--sentences", str(further)], capsys)
     assert read_checkpoint(good).knowledge is None
+
+
+def test_images_are_fused_as_those_that_the_policy_was_trained_on(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fusion = FusionConfig(voxel_size=0.03)
+    coarse = _policy(tmp_path / "coarse", TASKS, fusion)
+    seen: list[Demonstrations] = []
+
+    def learn(lesson: Lesson, names: object, known: Knowledge) -> Knowledge:
+        seen.append(lesson.demonstrations)
+        return known
+
+    monkeypatch.setattr(assess, "learn", learn)
+    assert main(["assess", coarse, "--data", str(recordings)]) == 0
+    [demonstrations] = seen
+    found = {one.source: one.clouds for one in (*demonstrations.training, *demonstrations.held_out)}
+    for episode in open_episodes(recordings, fusion):
+        for keyframe, cloud in zip(episode.keyframes, found[episode.source], strict=True):
+            assert len(cloud) == len(keyframe.cloud)
 
 
 def test_parts_are_not_added_to_damaged_knowledge(
