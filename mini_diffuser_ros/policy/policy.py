@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
+from mini_diffuser_ros.policy.denials import Denials
 from mini_diffuser_ros.policy.encoding import sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
@@ -88,7 +89,12 @@ class Policy:
             TextError: the sentence is empty or too long.
         """
         known = self.knowledge.familiarity
-        return None if known is None else known.read(self.reading(sentence).sentence, self._familiarity_encoder)
+        if known is None:
+            return None
+        read = self.reading(sentence).sentence
+        found = known.read(read, self._familiarity_encoder)
+        denial = self._denials.first(read)
+        return replace(found, score=0.0, denial=denial) if denial else found
 
     def reading(self, sentence: str) -> Reading:
         """A sentence as the policy reads it: misspelt words as the ones that it was taught."""
@@ -97,6 +103,10 @@ class Policy:
     @cached_property
     def _spelling(self) -> Spelling:
         return Spelling(sentence for known in self.tasks.values() for sentence in known)
+
+    @cached_property
+    def _denials(self) -> Denials:
+        return Denials(sentence for known in self.tasks.values() for sentence in known)
 
     @cached_property
     def _familiarity_encoder(self) -> MiniLMEncoder:

@@ -90,16 +90,18 @@ class SentenceFamiliarity:
         score: in [0, 1]; 1 is certainly taught.
         threshold: below which it is unfamiliar.
         nearest: sentences that the policy was taught, the nearest first, each of another task.
+        denial: word in it that denies, with which nothing was taught; empty if there is none.
     """
 
     score: float
     threshold: float
     nearest: tuple[str, ...]
+    denial: str = ""
 
     @property
     def is_familiar(self) -> bool:
         """Whether the sentence means what the policy was taught, as far as it can tell."""
-        return self.score >= self.threshold
+        return not self.denial and self.score >= self.threshold
 
     @property
     def refusal(self) -> str:
@@ -107,6 +109,11 @@ class SentenceFamiliarity:
         if self.is_familiar:
             return ""
         known = ", ".join(f"'{sentence}'" for sentence in self.nearest)
+        if self.denial:
+            return (
+                f"'{self.denial}' denies what the sentence asks for, and the policy was taught nothing with that word: "
+                f"say what to do; nearest that it knows: {known}"
+            )
         return (
             f"the policy was not taught what this sentence means (familiarity {self.score:.3f}, taught ones have "
             f"{self.threshold:.3f} and more); nearest that it knows: {known}"

@@ -33,7 +33,7 @@ from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
 
-REFUSED = 0.05
+REFUSED = 0.08
 """Share of the good sentences held out that the threshold refuses. Their wordings are odder than what people say, and
 each is scored by one judge that has not seen them, where later all of them vote."""
 
@@ -83,9 +83,9 @@ class Effort:
         epochs: passes over all sentences.
     """
 
-    good: int = 9000
-    foils: int = 16000
-    judges: int = 3
+    good: int = 12000
+    foils: int = 24000
+    judges: int = 4
     epochs: int = 4
 
 
