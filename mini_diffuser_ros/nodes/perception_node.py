@@ -34,6 +34,7 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.perception import FusionConfig, PerceptionError, fuse_views, require_open3d
 from mini_diffuser_ros.perception.content import ContentConfig
+from mini_diffuser_ros.perception.levelling import levelled_within
 from mini_diffuser_ros.perception.seen_places import VOXEL, SeenPlaces
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import CameraView, Cloud, Provenance
@@ -114,7 +115,12 @@ class PerceptionNode(ManagedNode):
         )
         self._frames = FrameLookup(self, self._tf_timeout)
         self._watch = ContentWatch(
-            cameras, self._fusion.workspace, self._robot.base_frame, content, places=self._places(cell)
+            cameras,
+            self._fusion.workspace,
+            self._robot.base_frame,
+            content,
+            places=self._places(cell),
+            fused_as=partial(levelled_within, config=self._fusion, most=content.levelled_by),
         )
         self._time_watch = SetBackClock(lambda: ros_seconds(self))
         self._fusion_problem = ""

@@ -36,6 +36,8 @@ class ContentConfig:
         table_band: metres above and below the workspace's lower bound within which the table is looked for.
         table_step: metres by which two cameras may see the table at different heights.
         table_in_cloud: metres that the table may lie above the workspace's lower bound.
+        levelled_by: radians by which fusion may turn a view until its table is level (``fusion.level_reach``); one that
+            is turned by more is judged as it is calibrated.
         see_through: share of what one camera sees and another looks through, above which they disagree.
         see_through_depth: metres behind it that the other has to look.
         swapped_colors: correlation of red minus blue on what two cameras see below which one has them swapped; -1 for
@@ -57,6 +59,7 @@ class ContentConfig:
     table_band: float = bounded(0.12, 0.0, 1.0)
     table_step: float = bounded(0.02, 0.0, 1.0)
     table_in_cloud: float = bounded(0.01, 0.0, 1.0)
+    levelled_by: float = bounded(0.06, 0.0, 0.5)
     see_through: float = bounded(0.3, 0.0, 1.0)
     see_through_depth: float = bounded(0.05, 0.0, 1.0)
     swapped_colors: float = bounded(-0.5, -1.0, 0.0)

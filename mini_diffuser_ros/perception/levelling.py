@@ -69,6 +69,15 @@ def level_view(view: CameraView, config: FusionConfig) -> LevelledView:
     return LevelledView(replace(view, base_from_camera=pose), noise)
 
 
+def levelled_within(view: CameraView, config: FusionConfig, most: float) -> CameraView:
+    """The view as :func:`level_view` has it, or as it is where that turns it by more than ``most`` radians."""
+    if not config.level_reach:
+        return view
+    levelled = level_view(view, config).view
+    turn = np.asarray(levelled.base_from_camera)[:3, :3] @ np.asarray(view.base_from_camera)[:3, :3].T
+    return levelled if np.arccos(np.clip((np.trace(turn) - 1.0) / 2.0, -1.0, 1.0)) <= most else view
+
+
 def _near_table(view: CameraView, config: FusionConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Some of the view's points (N, 3), base frame, that seem to lie within reach of the table's top, and for each the
     metres by which noise of a metre at a metre would lift it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,7 @@ class ContentWatch:
         places: frame of a camera that is fixed to the base to where it was calibrated to be, (4, 4) base_from_camera.
         since: from when on a camera has to stay where it is, in words.
         anew: what to do once one that has moved is calibrated, in words.
+        fused_as: a view with the pose that fusion gives it, as that is what a cloud is made of; its own by default.
 
     Attributes:
         sees_workspace: whether the last survey found that fixed cameras see the workspace, empty or not, as it is.
@@ -58,7 +59,9 @@ class ContentWatch:
         since: str = SINCE,
         anew: str = ANEW,
         places: Mapping[str, Pose] | None = None,
+        fused_as: Callable[[CameraView], CameraView] = lambda view: view,
     ) -> None:
+        self._fused_as = fused_as
         self._places = places or {}
         self._workspace, self._base, self._config = workspace, base, config
         self._pictures = {(name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in KINDS}
@@ -124,7 +127,7 @@ class ContentWatch:
             return
         self._surveyed = True
         fixed = [view.name for view in views if self._mounts[view.name].is_fixed]
-        findings = survey(views, fixed, self._workspace, self._config)
+        findings = survey([self._fused_as(view) for view in views], fixed, self._workspace, self._config)
         # What passes by at speed is seen once; what is wrong stays.
         self.sees_workspace = bool(fixed) and not findings
         self._suspected = bool(findings) and not self._findings and not self._suspected

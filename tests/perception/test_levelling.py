@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.geometry import axis_angle_matrix, quaternion_angle, quaternion_from_matrix
 from mini_diffuser_ros.perception import FusionConfig, back_project, fuse_views
-from mini_diffuser_ros.perception.levelling import level_view
+from mini_diffuser_ros.perception.levelling import level_view, levelled_within
 from mini_diffuser_ros.records import CameraView
 
 SIZE = 160
@@ -114,3 +114,22 @@ def test_a_steep_plane_is_no_table() -> None:
     off[:3, :3] = axis_angle_matrix((1.0, 0.0, 0.0), np.radians(8.0))[:3, :3] @ true[:3, :3]
     kept = level_view(view(rendered(true), off), replace(LEVELLED, level_reach=0.5))
     assert kept.view.base_from_camera is off
+
+
+@given(axis=st.floats(-np.pi, np.pi), degrees=st.floats(0.2, 4.5), most=st.floats(0.5, 4.0))
+def test_a_view_is_levelled_as_far_as_its_calibration_may_be_off_and_no_farther(
+    axis: float, degrees: float, most: float
+) -> None:
+    assume(abs(degrees - most) > 0.1)
+    true = camera()
+    off = true.copy()
+    off[:3, :3] = axis_angle_matrix((np.cos(axis), np.sin(axis), 0.0), np.radians(degrees))[:3, :3] @ true[:3, :3]
+    wrong = view(rendered(true, block=0.0), off)
+    config = replace(LEVELLED, level_reach=0.2)
+    found = levelled_within(wrong, config, np.radians(most))
+    if degrees > most:
+        assert found is wrong
+    else:
+        tilted = np.asarray(found.base_from_camera)[:3, :3] @ true[:3, :3].T
+        assert np.degrees(np.arccos(tilted[2, 2])) < 0.05
+    assert levelled_within(wrong, replace(config, level_reach=0.0), np.radians(most)) is wrong

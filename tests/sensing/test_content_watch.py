@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -115,3 +115,23 @@ def test_a_camera_that_is_not_where_it_was_calibrated_is_named_from_the_start() 
     [(camera, fault)] = faults(other, [view("front", x=0.52), view("side", x=0.9)]).items()
     assert camera == "front"
     assert "is 0.020 m and 0.0 degrees from where the cell has it" in fault
+
+
+def test_cameras_are_compared_where_fusion_has_them() -> None:
+    """What fusion mends is no reason to refuse a cloud; what it leaves is one."""
+    flat = replace(view("front"), depth=np.full((24, 32), 0.5, np.float32))
+    low = WORKSPACE.lower[2]
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    pose[:3, 3] = (0.5, 0.0, low + 0.55)  # so that the table lies 5 cm inside the workspace
+    wrong = replace(flat, base_from_camera=pose)
+    lowered = pose.copy()
+    lowered[2, 3] -= 0.05
+
+    def found(fused_as: Callable[[CameraView], CameraView]) -> dict[str, str]:
+        watch = ContentWatch(("front",), WORKSPACE, "base", ContentConfig(), fused_as=fused_as)
+        for steady in range(4):
+            watch.survey([changed(wrong)], True, float(steady))
+        return watch.findings()
+
+    assert "above the lower bound of the workspace" in found(lambda one: one)["front"]
+    assert found(lambda one: replace(one, base_from_camera=lowered)) == {}

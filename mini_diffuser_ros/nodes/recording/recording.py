@@ -28,7 +28,15 @@ from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION, JointStateMon
 from mini_diffuser_ros.sensing.rest import RestConfig, RestDetector
 from mini_diffuser_ros.support.errors import UserError
 
-OF_SURVEYS = ("survey_period", "table_band", "table_step", "table_in_cloud", "see_through", "see_through_depth")
+OF_SURVEYS = (
+    "survey_period",
+    "table_band",
+    "table_step",
+    "table_in_cloud",
+    "levelled_by",
+    "see_through",
+    "see_through_depth",
+)
 
 
 @dataclass(frozen=True)
