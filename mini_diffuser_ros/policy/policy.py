@@ -27,7 +27,7 @@ from mini_diffuser_ros.policy.network.heads import ActionLogits
 from mini_diffuser_ros.policy.network.rotation import decode_rotation
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
-from mini_diffuser_ros.policy.spelling import Reading, Spelling
+from mini_diffuser_ros.policy.spelling import SpelledSentence, Spelling
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.records import (
     Assessment,
@@ -96,7 +96,7 @@ class Policy:
         denial = self._denials.first(read)
         return replace(found, score=0.0, denial=denial) if denial else found
 
-    def reading(self, sentence: str) -> Reading:
+    def reading(self, sentence: str) -> SpelledSentence:
         """A sentence as the policy reads it: misspelt words as the ones that it was taught."""
         return self._spelling.read(sentence)
 

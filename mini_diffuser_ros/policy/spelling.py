@@ -31,7 +31,7 @@ _REVERSING = ("un", "de", "dis", "mis", "non")
 
 
 @dataclass(frozen=True)
-class Reading:
+class SpelledSentence:
     """A sentence as it is read.
 
     Attributes:
@@ -65,7 +65,7 @@ class Spelling:
         words = {word for sentence in sentences for word in _WORD.findall(sentence.lower())}
         self._taught = frozenset(word for word in words if len(word) >= _SHORTEST - 1)
 
-    def read(self, sentence: str) -> Reading:
+    def read(self, sentence: str) -> SpelledSentence:
         """A sentence as it was meant; as it is where no word of it is misspelt, or the encoder is not installed."""
         changed: dict[str, str] = {}
 
@@ -78,7 +78,7 @@ class Spelling:
             return word
 
         read = _WORD.sub(meant, sentence)
-        return Reading(read, tuple(changed.items()))
+        return SpelledSentence(read, tuple(changed.items()))
 
     def _meant(self, word: str) -> str | None:
         """The one taught word that a word is a slip of; None if there is no such one, or the word needs none."""

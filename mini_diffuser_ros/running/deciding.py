@@ -18,7 +18,7 @@ from mini_diffuser_ros.support.health import RecentValues
 
 if TYPE_CHECKING:
     from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
-    from mini_diffuser_ros.policy.spelling import Reading
+    from mini_diffuser_ros.policy.spelling import SpelledSentence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -131,7 +131,7 @@ def unfamiliar(policy: object, sentence: str, settings: LoopSettings) -> str:
 class ReadingPolicy(Protocol):
     """A policy that may read a sentence otherwise than it is written."""
 
-    def reading(self, sentence: str) -> Reading:
+    def reading(self, sentence: str) -> SpelledSentence:
         """See :meth:`mini_diffuser_ros.policy.Policy.reading`."""
         ...
 

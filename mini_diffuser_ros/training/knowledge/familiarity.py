@@ -90,7 +90,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Sample:
+class JudgedSentence:
     """A sentence to learn from.
 
     Attributes:
@@ -134,7 +134,7 @@ class Corpus:
         names: one of which every taught sentence says.
     """
 
-    samples: tuple[Sample, ...]
+    samples: tuple[JudgedSentence, ...]
     held_out: bool
     counts: Mapping[str, int]
     vocabulary: tuple[str, ...]
@@ -188,14 +188,14 @@ def make_corpus(
         return stand_ins.read(spelling.read(sentence).sentence)
 
     divided = list(zip(*(_divided(task, random) for task in whole), strict=True))
-    good: dict[str, Sample] = {}
-    bad: dict[str, Sample] = {}
+    good: dict[str, JudgedSentence] = {}
+    bad: dict[str, JudgedSentence] = {}
     for fold, (own, wordings) in enumerate(zip(divided, _divided_wordings(read_wordings()), strict=True)):
         maker = SentenceMaker(own, wordings, random, everything)
         for sentence, line in _taught(maker, own, effort.good // FOLDS, random):
-            good.setdefault(as_read(sentence), Sample(as_read(sentence), True, fold, line))
+            good.setdefault(as_read(sentence), JudgedSentence(as_read(sentence), True, fold, line))
         for sentence in _foils(maker, effort.foils // FOLDS, names, random):
-            bad.setdefault(as_read(sentence), Sample(as_read(sentence), False, fold))
+            bad.setdefault(as_read(sentence), JudgedSentence(as_read(sentence), False, fold))
     samples = [*good.values(), *(sample for sentence, sample in bad.items() if sentence not in good)]
     return Corpus(
         tuple(samples),
