@@ -94,10 +94,14 @@ def test_sentences_that_are_none_are_refused(peer: Peer, sentence: str, reason: 
 def test_a_sentence_that_was_not_taught_is_refused_unless_it_is_accepted_all_the_same(
     peer: Peer, start: Callable[..., Process], checkpoint: Path
 ) -> None:
-    strange = "appuie sur le bouton bleu"
+    strange = "appuie sur le bouton jaune"
     refused = peer.execute(ExecuteInstruction, EXECUTE, instruction=strange)
     assert (refused.outcome, refused.keyframes) == (Result.UNFAMILIAR, 0)
     assert re.search(r"was not taught .*; nearest that it knows: '.+', '.+', '.+'$", refused.message)
+    denied = peer.execute(ExecuteInstruction, EXECUTE, instruction="dont press the bule button")
+    assert (denied.outcome, denied.keyframes) == (Result.UNFAMILIAR, 0)
+    assert denied.message.startswith("'not' denies what the sentence asks for")
+    assert denied.message.endswith("('dont' read as 'do not', 'bule' read as 'blue')")
     # Taught, in words that no demonstration has: it waits for a cloud, which nobody sends.
     taught = peer.execute(ExecuteInstruction, EXECUTE, instruction="would you kindly press that blue button, please")
     assert taught.outcome == Result.FAILED
