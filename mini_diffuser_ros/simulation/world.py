@@ -199,6 +199,10 @@ class TabletopWorld:
         """Metres between the finger pads."""
         return float(sum(self.data.qpos[self._finger_qpos]))
 
+    def gripper_set_point(self) -> float:
+        """Metres between the finger pads that the gripper is driven to now: behind a grip, inside of what is held."""
+        return 2.0 * float(self.data.ctrl[self._gripper_actuator])
+
     def gripper_is_open(self) -> bool:
         """Whether the gripper was last told to go to more than half its width."""
         return self._gripper_goal > self.robot.max_gripper_width / 4.0

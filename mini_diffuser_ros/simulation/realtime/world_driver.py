@@ -134,7 +134,9 @@ class WorldDriver:
     def move_fingers(self, position: float) -> float:
         """Have both fingers move to a position, metres; returns the world time of their arrival if nothing is there."""
         with self._lock:
-            travel = abs(self.finger_position() - position)
+            # Fingers that hold something are driven to where it ends first: they start when the set point is past it.
+            starts = (self.finger_position(), self._world.gripper_set_point() / 2.0)
+            travel = max(abs(start - position) for start in starts)
             self._world.set_gripper_target(2.0 * position)
             return self._world.time + travel / self.robot.finger_velocity_limit + 0.05
 

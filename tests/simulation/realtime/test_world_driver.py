@@ -67,6 +67,21 @@ def test_fingers_rest_where_they_were_sent(world: TabletopWorld) -> None:
         assert driver.finger_position() == pytest.approx(position, abs=2e-3)
 
 
+def test_fingers_that_hold_something_wide_have_let_go_of_it_when_they_are_said_to_rest(world: TabletopWorld) -> None:
+    seed = next(s for s in range(50) if "apple" in world.reset("put_item_in_bowl", seed=s).sentences[0])
+    goal, planner = world.reset("put_item_in_bowl", seed=seed), MotionPlanner(world.robot)
+    for waypoint in list(world.tasks[goal.task].expert(world, goal.slots))[:2]:
+        world.execute(planner.plan(world.arm_positions(), waypoint.pose))
+    driver = WorldDriver(world)
+    for position, least, most in ((0.0, 0.028, 0.032), (0.04, 0.036, 0.041)):
+        arrival = driver.move_fingers(position)
+        for _ in range(200):
+            driver.advance(PERIOD)
+            if driver.fingers_rest(position, arrival):
+                break
+        assert least < driver.finger_position() < most
+
+
 def test_a_held_up_process_does_not_run_ahead(world: TabletopWorld) -> None:
     driver = WorldDriver(world)
     before = world.time
