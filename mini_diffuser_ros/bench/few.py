@@ -130,7 +130,8 @@ def _figures(
     setting: FewSetting, variant: str, count: int, seed: int, held_out: Sequence[Demonstration]
 ) -> dict[str, float]:
     out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
-    asked = {"held_out": setting.held_out, "episodes": setting.episodes, "closed_loop": setting.closed_loop}
+    of = ("held_out", "episodes", "closed_loop", "layouts")
+    asked = {**{name: getattr(setting, name) for name in of}, "cameras": list(setting.cameras)}
     known = out / FIGURES
     if known.exists():
         found = json.loads(known.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.geometry import axis_angle_matrix, nearest_plane
+from mini_diffuser_ros.geometry import axis_angle_matrix, nearest_plane, quaternion_angle, quaternion_from_matrix
 from mini_diffuser_ros.perception.back_projection import back_project
 from mini_diffuser_ros.records import CameraView, FusionConfig
 
@@ -74,8 +74,8 @@ def levelled_within(view: CameraView, config: FusionConfig, most: float) -> Came
     if not config.level_reach:
         return view
     levelled = level_view(view, config).view
-    turn = np.asarray(levelled.base_from_camera)[:3, :3] @ np.asarray(view.base_from_camera)[:3, :3].T
-    return levelled if np.arccos(np.clip((np.trace(turn) - 1.0) / 2.0, -1.0, 1.0)) <= most else view
+    before, after = (quaternion_from_matrix(np.asarray(one.base_from_camera)) for one in (view, levelled))
+    return levelled if quaternion_angle(before, after) <= most else view
 
 
 def _near_table(view: CameraView, config: FusionConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
@@ -102,11 +103,14 @@ class Policy:
 
     @cached_property
     def _spelling(self) -> Spelling:
-        return Spelling(sentence for known in self.tasks.values() for sentence in known)
+        return Spelling(self._taught())
 
     @cached_property
     def _denials(self) -> Denials:
-        return Denials(sentence for known in self.tasks.values() for sentence in known)
+        return Denials(self._taught())
+
+    def _taught(self) -> Iterator[str]:
+        return chain.from_iterable(self.tasks.values())
 
     @cached_property
     def _familiarity_encoder(self) -> MiniLMEncoder:

@@ -184,18 +184,15 @@ def _refuse_other_cameras(store: EpisodeStore, settings: RecordSettings) -> None
     for task in settings.tasks:
         for seed in sorted(store.seeds(task))[:1]:
             episode = open_episodes(store.file_of(task, seed))[0]
-            there = episode.provenance.sensors
-            if there != wanted:
-                was, asked = (" ".join(sensors) or "perfect" for sensors in (there, wanted))
-                raise RecordingError(
-                    f"{settings.out} was recorded with --sensor {was}, not {asked}; choose another --out"
-                )
             seen_by = {view.name for view in episode.keyframes[0].views}
-            if seen_by != names:
-                was, asked = (",".join(sorted(each)) for each in (seen_by, names))
-                raise RecordingError(
-                    f"{settings.out} was recorded with --cameras {was}, not {asked}; choose another --out"
-                )
+            for option, there, asked in (
+                ("sensor", *(" ".join(sensors) or "perfect" for sensors in (episode.provenance.sensors, wanted))),
+                ("cameras", *(",".join(sorted(each)) for each in (seen_by, names))),
+            ):
+                if there != asked:
+                    raise RecordingError(
+                        f"{settings.out} was recorded with --{option} {there}, not {asked}; choose another --out"
+                    )
 
 
 @dataclass(frozen=True)

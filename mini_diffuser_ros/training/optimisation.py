@@ -21,15 +21,18 @@ def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     Each group says by ``pace`` how many times the learning rate its own is.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    by_muon = {id(p) for p in trained if config.method == "muon" and _is_wide(p)}
+
+    def by_muon(parameter: nn.Parameter) -> bool:
+        return config.method == "muon" and _is_wide(parameter)
+
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in trained if p.ndim >= 2 and id(p) not in by_muon], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim >= 2 and not by_muon(p)], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [{**group, "pace": 1.0, "matrices": False} for group in groups]
     if config.method == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-8, fused=True)
-    matrices = [p for p in trained if id(p) in by_muon]
+    matrices = [p for p in trained if by_muon(p)]
     decay = config.weight_decay / config.matrix_pace
     groups.append({"params": matrices, "weight_decay": decay, "pace": config.matrix_pace, "matrices": True})
     return MuonWithAdamW(groups, lr=config.lr, betas=config.betas, momentum=_MUON_MOMENTUM)
