@@ -29,9 +29,9 @@ from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
+from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld
 from mini_diffuser_ros.simulation.episode import demonstrate
-from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.objects import ItemShape
 from mini_diffuser_ros.simulation.palette import COLORS
 from mini_diffuser_ros.simulation.recording import ROBOT

@@ -23,9 +23,9 @@ from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.bench.plotting import pyplot
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.policy import Policy, load_policy
+from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld
 from mini_diffuser_ros.simulation.episode import demonstrate
-from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.sentences import fill
 from mini_diffuser_ros.training.dataset import Frame, frames_of
 from mini_diffuser_ros.training.demonstrations import fuse_episode

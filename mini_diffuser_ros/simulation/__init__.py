@@ -1,7 +1,8 @@
 """The table-top world: a simulated Franka arm, three RGB-D cameras, tasks, sentences and scripted experts."""
 
+from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation.episode import demonstrate, run_expert
-from mini_diffuser_ros.simulation.errors import DemonstrationFailed, SimulationError
+from mini_diffuser_ros.simulation.errors import SimulationError
 from mini_diffuser_ros.simulation.sentences import (
     Instruction,
     load_templates,

@@ -12,7 +12,7 @@ from mini_diffuser_ros.geometry import gripper_symmetric_pose, quaternion_angle
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.records import TABLE, CameraView, Cloud, Episode, JointTrajectory, Keyframe, Provenance
-from mini_diffuser_ros.simulation.errors import DemonstrationFailed
+from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation.task import Waypoint
 from mini_diffuser_ros.simulation.world import TabletopWorld
 

@@ -11,9 +11,9 @@ from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
 from mini_diffuser_ros.records import Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation.cameras import cameras_named, tabletop_cameras
 from mini_diffuser_ros.simulation.episode import demonstrate
-from mini_diffuser_ros.simulation.errors import DemonstrationFailed
 from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.simulation.world import TabletopWorld
 from mini_diffuser_ros.support.errors import UserError

@@ -1,0 +1,99 @@
+"""Worlds by name: a class of a module or of a file, and its settings from words."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Final, cast
+
+from mini_diffuser_ros.running.task_world import TaskWorld
+from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.settings import from_mapping
+
+SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
+"""Worlds of this package by what they are called on command lines."""
+
+_SETTINGS = "Settings"
+
+
+class WorldNameError(UserError, ValueError):
+    """There is no world of a name, or what has the name is none; one line that says what is missing."""
+
+
+def world_class(name: str) -> type[Any]:
+    """The class of a world.
+
+    Args:
+        name: one of :data:`SHORT_NAMES`, ``package.module:Class`` or ``path/to/file.py:Class``.
+
+    Raises:
+        WorldNameError: there is none, or it has no settings.
+    """
+    place, colon, kind = SHORT_NAMES.get(name, name).rpartition(":")
+    if not colon or not place or not kind:
+        known = "".join(f"{short}, " for short in SHORT_NAMES)
+        raise WorldNameError(f"unknown world {name!r}; known: {known}package.module:Class, file.py:Class")
+    found = getattr(_module(place, name), kind, None)
+    if not isinstance(found, type):
+        raise WorldNameError(f"{name}: {place} has no class {kind}")
+    if not hasattr(found, _SETTINGS):
+        raise WorldNameError(f"{name}: the class has no {_SETTINGS}, expected a frozen dataclass (docs/worlds.md)")
+    return found
+
+
+def make_world(name: str, options: Mapping[str, Any]) -> TaskWorld:
+    """A world with settings; nothing of it is started.
+
+    Args:
+        name: as for :func:`world_class`.
+        options: fields of its settings that differ from their defaults.
+
+    Raises:
+        WorldNameError: there is no such world, or it lacks something that all worlds have.
+        SettingsError: it has no such settings.
+    """
+    kind = world_class(name)
+    world = kind(from_mapping(settings_class(kind), options, "", "world options"))
+    if lacking := [member for member in _REQUIRED if not hasattr(world, member)]:
+        raise WorldNameError(f"{name}: has no {', '.join(lacking)}, which a world offers (docs/worlds.md)")
+    return cast(TaskWorld, world)
+
+
+def settings_class(kind: type[Any]) -> type[Any]:
+    """The dataclass of a world's settings."""
+    return cast("type[Any]", getattr(kind, _SETTINGS))
+
+
+_REQUIRED = tuple(name for name in vars(TaskWorld) if not name.startswith("_"))
+
+
+def _module(place: str, name: str) -> ModuleType:
+    try:
+        return _of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except Exception as error:  # whatever a module of somebody else's does when it is imported
+        raise WorldNameError(f"{name}: cannot be imported: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _of_file(path: Path) -> ModuleType:
+    """The module that a file holds, imported once; what lies beside it can be imported by it."""
+    known = f"world of {path.resolve()}"
+    if known in sys.modules:
+        return sys.modules[known]
+    spec = importlib.util.spec_from_file_location(known, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[known] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[known]
+        raise
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
