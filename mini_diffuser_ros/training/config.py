@@ -123,6 +123,8 @@ class AugmentConfig:
             published and in half the time: turning then brings some points into a common voxel.
         recolored: a task of fewer demonstrations is brought to so many by versions of them, in which colours that the
             sentences name are exchanged for others, in clouds and sentences; 0: none.
+        exchanged: share of the decision frames in which the things on the table take one another's places: few
+            demonstrations are otherwise learned by their layouts.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
             again, into clouds that are trained on besides; empty: none. Those of real cameras have errors of their own.
         sensor_copies: how often each demonstration is fused with them, each time with errors drawn anew.
@@ -138,6 +140,7 @@ class AugmentConfig:
     color_gain: float = bounded(0.1, 0.0, 0.9)
     voxels: Literal["after", "before"] = "after"
     recolored: int = later(0, (0, 10**6))
+    exchanged: float = later(0.0, (0.0, 1.0))
     sensor: str = later("")
     sensor_copies: int = later(1, (1, 1000))
 

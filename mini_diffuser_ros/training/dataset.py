@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from mini_diffuser_ros.geometry import voxel_downsample
 from mini_diffuser_ros.policy import MiniDiffuserConfig, TrainingBatch, scene_points
 from mini_diffuser_ros.records import Cloud
-from mini_diffuser_ros.training.augmentation import augment
+from mini_diffuser_ros.training.augmentation import augment, exchange_places, workspace_ranges
 from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
@@ -182,8 +182,7 @@ class DrawnSamples(Dataset[Sample]):
         self._groups = tuple(_groups(kinds, weights, rehearses, share))
         self._tokens = tokens
         self._model = model
-        workspace = model.scene.workspace
-        self._ranges = tuple(zip(workspace.lower, workspace.upper, strict=True))
+        self._ranges = workspace_ranges(model.scene.workspace)
         self._augmentation = augmentation
         self._seed = seed
 
@@ -194,7 +193,13 @@ class DrawnSamples(Dataset[Sample]):
         index = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
-        cloud, pose = augment(frame.cloud, frame.pose, self._ranges, self._augmentation, random)
+        cloud, pose = frame.cloud, frame.pose
+        exchanged = self._augmentation.exchanged
+        # Nothing is drawn where nothing is exchanged: the draws of other recipes stay what they were.
+        if exchanged and frame.kind.decides_object and random.random() < exchanged:
+            scene = self._model.scene
+            cloud, pose = exchange_places(cloud, pose, scene.workspace, scene.table_height, random)
+        cloud, pose = augment(cloud, pose, self._ranges, self._augmentation, random)
         tokens = self._tokens[sentence]
         try:
             return make_sample(replace(frame, cloud=cloud, pose=pose), tokens, self._model, self._voxelised)

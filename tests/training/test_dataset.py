@@ -137,6 +137,21 @@ def test_without_old_frames_the_draws_are_those_of_a_training_that_rehearses_not
         torch.testing.assert_close(samples[3, slot].target, draws(demonstrations)[3, slot].target, rtol=0, atol=0)
 
 
+def test_things_are_exchanged_in_decision_frames_alone(demonstrations: list[Demonstration]) -> None:
+    frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
+    still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
+    batch = BatchConfig(scenes=10)
+    recorded = {tuple(make_sample(frame, tokens[frame.sentences[0]], MODEL).target.tolist()) for frame in frames}
+    changed = {}
+    for share in (0.0, 0.5, 1.0):
+        samples = DrawnSamples(frames, tokens, MODEL, batch, replace(still, exchanged=share), 0)
+        decisions = [tuple(samples[step, slot].target.tolist()) for step in range(10) for slot in range(6)]
+        changed[share] = sum(target not in recorded for target in decisions)
+        grasps = [tuple(samples[step, 6].target.tolist()) for step in range(10)]
+        assert all(target in recorded for target in grasps)
+    assert changed[0.0] == 0 < changed[0.5] < changed[1.0] < 60
+
+
 def test_samples_that_a_turn_would_empty_are_left_as_recorded(demonstrations: list[Demonstration]) -> None:
     far = Cloud(np.array([[0.7, 0.35, 0.05]], np.float32), np.zeros((1, 3), np.uint8), "base")
     frames = [replace(frame, cloud=far) for frame in frames_of(demonstrations[:1])]
