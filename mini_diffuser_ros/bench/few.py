@@ -49,7 +49,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "recipe": {},
     "no colours exchanged": {"augment.recolored": 0},
     "no places exchanged": {"augment.exchanged": 0.0},
-    "places exchanged": {"augment.exchanged": 0.8},
     "nothing turned or shifted": {"augment.yaw": 0.0, "augment.shift_xy": 0.0},
     "AdamW": {"optim.method": "adamw"},
 }
