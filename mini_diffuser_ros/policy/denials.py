@@ -1,39 +1,305 @@
-"""Words that deny: with one of them a request is not to be done, or something else is.
+"""What a sentence denies: what it asks for, or something else, without which it is read.
 
-To a sentence encoder "do not press the red button" is nearly "press the red button". So these words are looked for.
+To a sentence encoder "do not press the red button" is nearly "press the red button", so words that deny are looked for.
+A denial belongs to its clause. Where that clause can only be about something else ("press red, not blue", "don't touch
+the others, press red"), what remains of the sentence is read; in doubt what the sentence asks for is denied.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+
+def _words_in(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_QUOTES = "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}`\u02bc\u2032\uff07"
+_APOSTROPHES = str.maketrans(dict.fromkeys(_QUOTES, "'") | dict.fromkeys("\u200c\u200d", ""))
+_VERBS = "do|does|did|ca|can|could|wo|would|should|sha|is|are|was|were|ai|has|have|had|must|need|might|ought|dare"
+_APART = re.compile(rf"\b({_VERBS})\s*(?:n\s*'\s*t|'\s*nt|n\s+t|\s*nt)\b", re.IGNORECASE)
 _DENYING = re.compile(
-    r"\b(?:\w+n't|not|never|cannot|nor|neither|nobody|without|instead|unless|forget|"
-    r"(?:avoid|refrain|cancel|quit|stop)\w*)\b"
+    r"\b(?:\w+n't|not|never|cannot|nor|neither|nobody|no one|nothing|none|nowhere|nope|without|instead of|unless|"
+    r"except|forget|rather than|hands off|no (?:longer|need|reason|point|way|use|chance)|no more(?= \w)|"
+    r"(?:any|every|all)(?:thing|one|body|where)? (?:but|besides|other than|apart from)|"
+    r"(?:keep|keeps|stay|stays|steer|leave|hold) (?:\w+ ){0,4}?(?:away|off|clear|out of)|(?:get|back) (?:away|off)|"
+    r"(?:under|on|in|by) no \w+|at no (?:time|point)|"
+    r"(?:leave|let) (?:\w+ ){1,4}?(?:alone|untouched|in peace)|"
+    r"(?:avoid|refrain|cancel|quit|stop|cease|desist|abort|forbid|prohibit|refus|ignor|skip)\w*)\b"
 )
+_HASTE = "hurry|rush|hurrying|rushing|delay|hesitation|hesitating|fuss|waiting|dawdling|dropping|spilling|stress|noise"
 _POLITE = re.compile(
-    r"\bwhy (?:don't|not)\b|\bdo(?:n't| not) (?:forget|mind)\b|"
-    r"\b(?:wo|ca|could|would)n't you\b|\b(?:will|can|could|would) not you\b|\band stop\W*$"
+    r"\bwhy (?:don't|not)\b|\bdo(?:n't| not) (?:you )?(?:forget|mind)\b|"
+    r"\bdo(?:n't| not) (?:just )?(?:sit|stand) there\b|"
+    r"\b(?:wo|ca|could|would)n't you\b|\b(?:will|can|could|would) not you\b|\bbet you (?:can't|cannot|couldn't)\b|"
+    r"\band (?:then )?stop(?: there| then| after that)?\W*$|"
+    rf"\bwithout (?:any |further |more |a )?(?:{_HASTE})\b|"
+    r"\b(?:nothing|none|nobody|no one) (?:else|more|fancy|special|but|other)\b|"
+    r"\b(?:do(?:n't| not) care|does(?:n't| not) matter) (?:how|when|which)\b|"
+    r"\b(?:i'm|i am|we're) not (?:asking|saying|telling \w+)(?: it| this)? (?:twice|again)\b|"
+    r"\b(?:i|we) (?:won't|will not) (?:ask|say|repeat)(?: it| this| you)?(?: twice| again)?\b|"
+    r"\bif it(?:'s not| is not| isn't) (?:too much |any |a )?(?:trouble|bother|hassle|problem)\b|"
+    r"\bso (?:that )?(?:i|we|it|they|nobody|no one) (?:(?:\w+n't|(?:do|does|will|can) not|cannot) )?"
+    r"(?:lose|forget|trip|trips|miss|roll|rolls|get|gets|fall|falls|slip|slips|have)\b|"
+    r"\b(?:i|we|he|she|my \w+|our \w+) (?:can't|cannot|can not|couldn't) (?:quite |really |even )?"
+    r"(?:reach|get|see|find|bend|stretch|lift|carry|manage)\b"
 )
 """Ways to ask for something that deny nothing."""
 
+_BREAK = re.compile(
+    r"[,;.!?:)\u2026\n]+(?:\s+|$)|\s*\(|\s+[-\u2013\u2014]+\s+|\s+(?=but\b)|"
+    r"\s+(?=(?:(?:and|but|or) )?(?:not|never|without|instead of|rather than)\b)|"
+    r"\s+(?=(?:and|but|or) (?:do not|don't|ignore|skip|leave|avoid|forget)\b)",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
+_LEADS = _words_in(
+    "do does did is are was were be am will would shall should can could may might must has have had need ought better "
+    "dare please rather certainly definitely absolutely just why or and but if i you we they it he she to of let "
+    "anything anyone everything everyone any every all nothing none nobody"
+)
+"""Words that belong to a ``not`` or a ``but`` after them, so that no clause begins with it."""
+
+_OTHER_WAY = re.compile(r"\W*(?:and |but )?not (?:the )?other way a?round\W*")
+_NOT_THAT = re.compile(r"\W*not (?:that|this) one\W*")
+_GOES_ON = _words_in("or nor either neither")
+_CONDITIONS = _words_in("if unless until till when whenever once")
+_POINTING = _words_in("it that this them those these so such what")
+_OTHERS = _words_in("other others else rest another remaining neighbour neighbours neighbor neighbors")
+_ELSEWHERE = _words_in("table floor ground edge side outside beside next under underneath behind near")
+_MANNER = _words_in(
+    "hurry rush hesitate hesitation hesitating wait waiting dawdle dawdling delay fuss fear worry worrying shy afraid "
+    "rough slow late lazy miss drop dropping spill spilling knock knocking squash squashing crush crushing damage "
+    "damaging break breaking scratch scratching stare staring talk talking mess messing noise stress"
+)
+_ABOUT_OTHERS = _words_in(
+    "a an the of to in on at by with from and any all two three ones one thing things stuff item items colour colours "
+    "color colors please just you your ever do does did be is are touch touching touched disturb disturbing move "
+    "moving mind bother bothering leave let alone keep away hands off forget ignore ignoring skip skipping avoid "
+    "avoiding instead rather than today now anything anyone anybody everything"
+)
+_ABOUT_MANNER = _words_in(
+    "a an the any please just do be so too very much you it them anything anyone over down need stop stopping there's "
+    "about around"
+)
+_ABOUT_ELSEWHERE = _words_in("and but on onto in into to the a of your my")
+_NO_VERBS = _words_in(
+    "the a an this that these those it its my your our his her their one in on onto into over under of off to at for "
+    "with from by and or but is are was were be been have has had would will could can should may i you we they he she "
+    "there here now only just please so then instead robot hey ok okay well always above below beneath upon up down "
+    "underneath top next among carefully gently"
+)
+_BEFORE_ACTS = re.compile(
+    r"^\W*(?:(?:please|just|only|simply|then|so|now|but|instead|rather|always|kindly|robot|ok|okay|and|"
+    r"(?:could|can|would|will) you|i (?:want|need) you to|i'd like you to|i would like you to|"
+    r"you (?:should|must|have to|need to))\b\W*)*"
+)
+
+
+@dataclass(frozen=True)
+class ReadDenial:
+    """A sentence without what it denies beside what it asks for.
+
+    Attributes:
+        rest: of the sentence; all of it where nothing is denied, or what it asks for is.
+        left_out: clauses that are not in the rest.
+        word: that denies what the sentence asks for, in lower case; empty if nothing does.
+    """
+
+    rest: str
+    left_out: tuple[str, ...] = ()
+    word: str = ""
+
+
+@dataclass(frozen=True)
+class _Clause:
+    """A part of a sentence.
+
+    Attributes:
+        text: of it, in lower case.
+        start: its place in the sentence.
+        end: where it ends.
+        word: that denies in it; empty if nothing does.
+    """
+
+    text: str
+    start: int
+    end: int
+    word: str
+
+    @property
+    def words(self) -> list[str]:
+        return re.findall(r"[\w']+", self.text)
+
 
 class Denials:
-    """Finds what denies in a sentence; words with which something was taught are none.
+    """Finds what denies in a sentence, and what of it is denied; words with which something was taught deny nothing.
+
+    A clause that denies is left out of a sentence if it can only be about something else than what remains: others
+    without a name, how something is done, another place, or other names. What remains has to name something, or to say
+    what to do where no names are known, and after a denial it has to begin anew with what to do.
 
     Args:
         sentences: that were taught.
+        names: of things, of which a sentence says which it means, in lower case.
     """
 
-    def __init__(self, sentences: Iterable[str]) -> None:
-        self._taught = frozenset(word for sentence in sentences for word in _denying(sentence))
+    def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
+        taught = [_plain(sentence).lower() for sentence in sentences]
+        known = sorted(names, key=len, reverse=True)
+        self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
+        self._has_names = bool(known)
+        words = [re.findall(r"[\w']+", sentence) for sentence in taught]
+        self._words = frozenset(word for sentence in words for word in sentence)
+        self._acts = frozenset(sentence[0] for sentence in words if sentence) - _NO_VERBS - set(known)
+        self._exempt = frozenset(word for sentence in taught for word in self._denying(sentence))
 
-    def first(self, sentence: str) -> str:
-        """The first word that denies, in lower case; empty if there is none."""
-        return next((word for word in _denying(sentence) if word not in self._taught), "")
+    def read(self, sentence: str) -> ReadDenial:
+        """A sentence without what it denies beside what it asks for."""
+        plain = _plain(sentence)
+        clauses = self._clauses(plain)
+        denied = [clause for clause in clauses if clause.word]
+        if not denied:
+            return ReadDenial(sentence)
+        kept = [clause for clause in clauses if not clause.word]
+        if doubtful := next((one for one in denied if not self._is_of_something_else(one, clauses, kept)), None):
+            return ReadDenial(sentence, word=doubtful.word)
+        return ReadDenial(_joined(plain, clauses), tuple(plain[one.start : one.end].strip() for one in denied))
+
+    def _denying(self, plain: str) -> list[str]:
+        """What denies in a sentence in lower case."""
+        found = _DENYING.findall(_POLITE.sub(" ", plain))
+        return [*found, *("no" for after in re.findall(r"\bno (\w+)(?: (\w+))?", plain) if self._is_none(after))]
+
+    def _is_none(self, after: Sequence[str]) -> bool:
+        """Whether a ``no`` with these words after it is not one of something that was taught."""
+        if after[0] in _OTHERS:
+            return False
+        return self._is_act(after[0]) or any(self._names.fullmatch(word) for word in after if word)
+
+    def _is_act(self, word: str) -> bool:
+        """Whether a word is a taught one, or a form of one."""
+        stem = word.removesuffix("ing")
+        return bool({word, stem, f"{stem}e", stem[:-1], word.removesuffix("s")} & (self._words - _NO_VERBS))
+
+    def _clauses(self, plain: str) -> list[_Clause]:
+        """Parts of a sentence, those that go on with a denial belonging to it."""
+        spans, start = [], 0
+        for match in _BREAK.finditer(plain):
+            before = re.findall(r"[\w']+", plain[start : match.start()].lower())
+            if match.group().strip() or (before and before[-1] not in _LEADS):
+                spans.append((start, match.start()))
+                start = match.end()
+        spans.append((start, len(plain)))
+        clauses = [self._clause(plain, *span) for span in spans if re.search(r"\w", plain[slice(*span)])]
+        found: list[_Clause] = []
+        for clause in clauses:
+            for part in self._parts(plain, clause):
+                found.append(self._going_on(found, part))
+        return found
+
+    def _clause(self, plain: str, start: int, end: int) -> _Clause:
+        text = plain[start:end].lower()
+        word = next((word for word in self._denying(text) if word not in self._exempt), "")
+        return _Clause(text, start, end, word)
+
+    def _parts(self, plain: str, clause: _Clause) -> Sequence[_Clause]:
+        """A clause; in two where it denies something else up to an ``and``."""
+        if clause.word:
+            for match in _AND.finditer(clause.text):
+                first, then = clause.start + match.start(), clause.start + match.end()
+                both = self._clause(plain, clause.start, first), self._clause(plain, then, clause.end)
+                if both[0].word and (self._is_of_others(both[0]) or _is_of_manner(both[0])):
+                    return both
+        return (clause,)
+
+    def _going_on(self, before: Sequence[_Clause], clause: _Clause) -> _Clause:
+        """A clause, which denies if it only goes on with the denial before it."""
+        if clause.word or not before or not before[-1].word:
+            return clause
+        named = any(not one.word and self._named(one.text) for one in before)
+        if clause.words[0] in _GOES_ON or (named and self._named(clause.text) and not self._asks(clause)):
+            return replace(clause, word=before[-1].word)
+        return clause
+
+    def _is_of_something_else(self, clause: _Clause, clauses: Sequence[_Clause], kept: Sequence[_Clause]) -> bool:
+        """Whether a clause can only deny something else than what the kept ones ask for."""
+        named = frozenset[str]().union(*(self._named(one.text) for one in kept))
+        comes_first = all(one.start > clause.start for one in kept if self._named(one.text) or self._asks(one))
+        if not kept or not (named or (not self._has_names and any(map(self._asks, kept)))):
+            return False
+        if _CONDITIONS & set(clause.words) or self._named(clause.text) & named:
+            return False
+        if self._is_of_others(clause) or _is_of_manner(clause):
+            return not comes_first or any(map(self._may_ask, kept))
+        if not comes_first:
+            return self._is_of_other_names(clause) or _is_elsewhere(clause)
+        if _NOT_THAT.fullmatch(clause.text):
+            return any(map(self._may_ask, kept))
+        pointing = any(_POINTING & set(one.words) for one in kept)
+        return self._is_of_other_names(clause) and any(map(self._asks, kept)) and not pointing
+
+    def _is_of_others(self, clause: _Clause) -> bool:
+        words = set(clause.words)
+        if not _OTHERS & words:
+            return False
+        if _OTHER_WAY.fullmatch(clause.text):
+            return True
+        about = words - set(clause.word.split()) - _OTHERS - _ABOUT_OTHERS
+        return not about & _POINTING and all({word, word.removesuffix("s")} & self._words for word in about)
+
+    def _is_of_other_names(self, clause: _Clause) -> bool:
+        without = self._names.sub("NAME", clause.text)
+        pointing = _POINTING & set(re.findall(r"[\w']+", re.sub(r"\b(?:that|this) (?:\w+ )?NAME", "NAME", without)))
+        return bool(self._named(clause.text)) and not pointing
+
+    def _named(self, text: str) -> frozenset[str]:
+        return frozenset(self._names.findall(text)) if self._has_names else frozenset()
+
+    def _asks(self, clause: _Clause) -> bool:
+        """Whether a clause begins with a taught word for doing something."""
+        return bool(set(_begun(clause)[:1]) & self._acts)
+
+    def _may_ask(self, clause: _Clause) -> bool:
+        """Whether a clause begins with what may be a word for doing something."""
+        words = _begun(clause)
+        return len(words) > 1 and words[0] not in _NO_VERBS and not self._names.fullmatch(words[0])
 
 
-def _denying(sentence: str) -> list[str]:
-    plain = sentence.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    return _DENYING.findall(_POLITE.sub(" ", plain))
+def _begun(clause: _Clause) -> list[str]:
+    """Words of a clause, without what is said before one for doing something."""
+    return re.findall(r"[\w']+", _BEFORE_ACTS.sub("", clause.text))
+
+
+def _is_of_manner(clause: _Clause) -> bool:
+    words = set(clause.words)
+    return bool(_MANNER & words) and not words - set(clause.word.split()) - _MANNER - _ABOUT_MANNER
+
+
+def _is_elsewhere(clause: _Clause) -> bool:
+    words = set(clause.words)
+    return bool(_ELSEWHERE & words) and not words - {clause.word} - _ELSEWHERE - _ABOUT_ELSEWHERE
+
+
+def _joined(plain: str, clauses: Sequence[_Clause]) -> str:
+    """The clauses that do not deny, with what stands between those that follow each other; a question stays one."""
+    runs: list[list[_Clause]] = []
+    for before, clause in pairwise((None, *clauses)):
+        if clause is None or clause.word:
+            continue
+        if before is None or before.word:
+            runs.append([])
+        runs[-1].append(clause)
+    rest = ", ".join(plain[run[0].start : run[-1].end].strip() for run in runs)
+    rest = re.sub(r", but\b", "", re.sub(r"^(?:but|and|so|or)\s+", "", rest, flags=re.IGNORECASE))
+    return f"{rest}?" if plain.rstrip().endswith("?") else rest
+
+
+def _plain(sentence: str) -> str:
+    """A sentence with plain letters, and with each contraction in one piece."""
+    letters = unicodedata.normalize("NFKD", sentence.translate(_APOSTROPHES))
+    return _APART.sub(r"\1n't", "".join(letter for letter in letters if not unicodedata.combining(letter)))

@@ -92,14 +92,19 @@ class Policy:
         known = self.knowledge.familiarity
         if known is None:
             return None
-        read = self.reading(sentence).sentence
-        found = known.read(read, self._familiarity_encoder)
-        denial = self._denials.first(read)
-        return replace(found, score=0.0, denial=denial) if denial else found
+        spelled = self._spelling.read(sentence).sentence
+        denial = self._denials.read(spelled)
+        found = known.read(denial.rest, self._familiarity_encoder)
+        return replace(found, score=0.0, denial=denial.word) if denial.word else found
 
     def reading(self, sentence: str) -> SpelledSentence:
-        """A sentence as the policy reads it: misspelt words as the ones that it was taught."""
-        return self._spelling.read(sentence)
+        """A sentence as the policy reads it: misspelt words as the ones that it was taught, and nothing that it denies.
+
+        Where what it asks for is denied, all of it is read.
+        """
+        spelled = self._spelling.read(sentence)
+        read = self._denials.read(spelled.sentence)
+        return replace(spelled, sentence=read.rest, left_out=read.left_out)
 
     @cached_property
     def _spelling(self) -> Spelling:
@@ -107,7 +112,8 @@ class Policy:
 
     @cached_property
     def _denials(self) -> Denials:
-        return Denials(self._taught())
+        familiarity = self.knowledge.familiarity
+        return Denials(self._taught(), () if familiarity is None else familiarity.names)
 
     def _taught(self) -> Iterator[str]:
         return chain.from_iterable(self.tasks.values())

@@ -11,6 +11,7 @@ from mini_diffuser_ros.sentences import tokenizer
 _SHORTEST = 4  # letters of a word that may be a misspelt one; most of three are other words
 _LONG = 8  # letters from which on a word may have two slips
 _WORD = re.compile(r"[^\W\d_]+")
+_JOINED = re.compile(r"\b[^\W\d_]+(?:_[^\W\d_]+)+\b")
 
 _TURNING = (
     "avoid",
@@ -25,8 +26,10 @@ _TURNING = (
     "unless",
     "without",
 )
-_DENIED = "ca could did do does had has have is must need should was were wo would"
-_SHORTENED = {f"{verb}nt": f"{ {'ca': 'can', 'wo': 'will'}.get(verb, verb) } not" for verb in _DENIED.split()}
+_DENIED = "ai are ca could did do does had has have is might must need ought sha should was were wo would"
+_WHOLE = {"ai": "is", "ca": "can", "sha": "shall", "wo": "will"}
+_SHORTENED = {f"{verb}nt": f"{_WHOLE.get(verb, verb)} not" for verb in _DENIED.split()} | {"donot": "do not"}
+_NOT = "not"
 _REVERSING = ("un", "de", "dis", "mis", "non")
 
 
@@ -37,21 +40,25 @@ class SpelledSentence:
     Attributes:
         sentence: with the words that were meant.
         changed: each word that was read as another, and that one.
+        left_out: clauses that were not read, as they deny something else than what is asked for.
     """
 
     sentence: str
     changed: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """What was read as what; empty if nothing was."""
-        return ", ".join(f"'{said}' read as '{meant}'" for said, meant in self.changed)
+        """What was read as what, and what was not; empty if all was read as it is."""
+        changed = [f"'{said}' read as '{meant}'" for said, meant in self.changed]
+        return ", ".join([*changed, *(f"without '{clause}'" for clause in self.left_out)])
 
 
 class Spelling:
     """Reads words that are no words of English as the taught ones that they are one slip away from.
 
     A slip is a letter too many, one too few, another one, or two that changed places; a word of eight letters and
-    more may have two. A word that the sentence encoder has a token for is never changed.
+    more may have two; of one of three letters, two may have changed places. A word that the sentence encoder has a
+    token for is never changed. Words that a low line joins, as in the name of a task, are read one by one.
 
     A slip may not turn a sentence round. Words that deny ("never", "dont") are known whatever was taught, a word that
     is as near to one of them as to a taught one is read as denying, and what begins like the reverse of a taught word
@@ -77,13 +84,19 @@ class Spelling:
             changed[said] = word
             return word
 
-        read = _WORD.sub(meant, sentence)
+        def apart(match: re.Match[str]) -> str:
+            changed[match.group()] = match.group().replace("_", " ")
+            return changed[match.group()]
+
+        read = _WORD.sub(meant, _JOINED.sub(apart, sentence))
         return SpelledSentence(read, tuple(changed.items()))
 
     def _meant(self, word: str) -> str | None:
         """The one taught word that a word is a slip of; None if there is no such one, or the word needs none."""
-        if len(word) < _SHORTEST or word in self._taught or word in _TURNING:
+        if len(word) < _SHORTEST - 1 or word in self._taught or word in _TURNING:
             return None
+        if len(word) < _SHORTEST:
+            return self._swapped(word)
         if word in _SHORTENED:
             return _SHORTENED[word]
         if not _is_in_pieces(word):
@@ -92,6 +105,14 @@ class Spelling:
         if denying := next((each for each in (*_TURNING, *_SHORTENED) if each in near), None):
             return _SHORTENED.get(denying, denying)
         return near[0] if len(near) == 1 and not self._is_reverse(word) else None
+
+    def _swapped(self, word: str) -> str | None:
+        """The one word of as many letters of which two neighbours changed places; "not" before all others."""
+        found = [f"{word[:n]}{word[n + 1]}{word[n]}{word[n + 2 :]}" for n in range(len(word) - 1)]
+        known = [other for other in found if other in self._taught or other == _NOT]
+        if not known or not _is_in_pieces(word):
+            return None
+        return _NOT if _NOT in known else known[0] if len(set(known)) == 1 else None
 
     def _near(self, word: str) -> list[str]:
         """The known words that a word is the fewest slips from, of as many as it may have."""

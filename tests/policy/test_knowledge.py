@@ -28,9 +28,10 @@ from mini_diffuser_ros.policy.knowledge.familiarity import (
     familiarity_encoder,
     pooled,
 )
-from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.judge import LEVELS_BY_TASK, Judge
 from mini_diffuser_ros.policy.knowledge.knowledge import KNOWLEDGE_FILE, Knowledge, write_knowledge
 from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns, merged
+from mini_diffuser_ros.policy.knowledge.words import levels_by_task
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.support.sealing import sealed
 
@@ -55,6 +56,22 @@ def familiarity(encoder: MiniLMEncoder) -> Familiarity:
         Threshold(0.5, 0.01, 200, 0.99),
         "by hand",
     )
+
+
+def test_a_word_is_known_as_well_as_the_task_that_a_sentence_sounds_like_makes_it(encoder: MiniLMEncoder) -> None:
+    by_task = {"press": {"press": 7, "red": 40, "button": 9}, "stack": {"stack": 7, "red": 40, "ball": 40}}
+    counts = {"press": 7, "red": 80, "button": 9, "stack": 7, "ball": 40}
+    button = levels_by_task(["", "press", "red", "button", ""], counts, by_task)
+    ball = levels_by_task(["", "press", "red", "ball", "button", ""], counts, by_task)
+    assert button == [ball[0], *ball[1:3], ball[4], ball[5]]
+    assert levels_by_task(["stack", "red", "ball"], counts, by_task)[2] != ball[3]
+    assert max(button) == button[0] == LEVELS_BY_TASK - 1
+    settings = FamiliaritySettings(1, 8, counts, ("press", "red"), EXAMPLES, (), by_task=by_task)
+    states = torch.stack([pooled(encoder(sentence)) for known in EXAMPLES.values() for sentence in known])
+    known = Familiarity([settings.judge(encoder.width)], states, settings, Threshold(0.5, 0.01, 200, 0.99), "by hand")
+    restored = Familiarity.restored(known.facts, known.tensors(), MiniDiffuserConfig.small())
+    before, after = known.read("press the red ball", encoder), restored.read("press the red ball", encoder)
+    assert after.score == pytest.approx(before.score, abs=2e-3)
 
 
 @pytest.fixture

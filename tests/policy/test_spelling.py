@@ -95,6 +95,26 @@ def test_denials_without_their_apostrophe_are_read_as_two_words() -> None:
     assert COMMANDS.read("DONT press green, you shoudlnt").sentence == "do not press green, you should not"
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("nto press grene", "not press green"),
+        ("press teh Grene", "press the green"),
+        ("arent, musnt", "are not, must not"),
+    ],
+)
+def test_short_words_are_read_where_two_letters_changed_places_denials_first(said: str, meant: str) -> None:
+    assert Spelling([*TAUGHT, "press the green ton"]).read(said).sentence == meant
+
+
+def test_words_that_a_low_line_joins_are_read_one_by_one() -> None:
+    read = SPELLING.read("put_thing_in_bowl yelow, not_now x_1 _a")
+    assert read.sentence == "put thing in bowl yellow, not now x_1 _a"
+    assert str(read) == (
+        "'put_thing_in_bowl' read as 'put thing in bowl', 'not_now' read as 'not now', 'yelow' read as 'yellow'"
+    )
+
+
 WHOLE = ("plus", "green", "lemon", "press", "range", "yell", "over", "thin", "bow", "sponsor", "bananas", "Orange")
 
 

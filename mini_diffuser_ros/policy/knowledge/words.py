@@ -46,6 +46,29 @@ def levels_of(words: Sequence[str], counts: Mapping[str, int]) -> list[int]:
     return [level(counts.get(word, 0)) if word else NO_WORD for word in words]
 
 
+def levels_by_task(
+    words: Sequence[str], counts: Mapping[str, int], by_task: Mapping[str, Mapping[str, int]]
+) -> list[int]:
+    """How well each word is known at all, and how well of the task whose sentences hold the words best, in one number.
+
+    A ball is no stranger where balls are put into bowls, but it is one in a sentence that otherwise stacks blocks.
+
+    Args:
+        words: as :func:`token_words` gives them.
+        counts: word to the number of taught templates that hold it.
+        by_task: the same of each task.
+
+    Returns:
+        Numbers from 0; ``len(LEVELS) ** 2`` for no word.
+    """
+    said = set(words) - {""}
+    own = max(by_task.values(), key=lambda task: sum(level(task.get(word, 0)) for word in said))
+    return [
+        len(LEVELS) * level(counts.get(word, 0)) + level(own.get(word, 0)) if word else len(LEVELS) ** 2
+        for word in words
+    ]
+
+
 def numbers_of(words: Sequence[str], vocabulary: Mapping[str, int]) -> list[int]:
     """The number of each word, 0 for one that has none."""
     return [vocabulary.get(word, 0) for word in words]
