@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy
-from mini_diffuser_ros.training.knowledge.familiarity import Effort, learn_familiarity
+from mini_diffuser_ros.policy.denials import Denials
+from mini_diffuser_ros.training.knowledge.familiarity import Effort, learn_familiarity, make_corpus
 from mini_diffuser_ros.training.knowledge.foils import SentenceMaker, taught_task
 from mini_diffuser_ros.training.knowledge.learning import LEARNERS
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
@@ -112,6 +113,27 @@ def test_sentences_of_one_line_are_one_line_of_the_task() -> None:
     task = taught_task(PRESS, ["(shove|ram|bop) the red button"])
     assert set(task.lines[-1]) == {f"{verb} the {{0}} button" for verb in ("shove", "ram", "bop")}
     assert set(task.lines[-1]) < set(task.templates)
+
+
+def test_the_name_of_a_task_before_its_shortest_sentences_is_one_more_line() -> None:
+    named = taught_task(PRESS, (), "press_button").lines[-1]
+    assert {"press button press the {0} button", "press button: {0}"} <= set(named)
+    assert all(template.startswith("press button") for template in named)
+    assert taught_task(PRESS, (), "press_button").commands == taught_task(PRESS).commands
+
+
+def test_judges_learn_from_what_is_read_of_sentences_and_not_from_denials() -> None:
+    further = {"press": ["don't touch the others, (shove|ram) the red button", "never (shove|ram) the red button"]}
+    corpus = make_corpus({"press": PRESS, "hang": HANG}, further, Effort(good=400, foils=2000), Random(1))
+    denials = Denials(PRESS + HANG, corpus.names)
+    assert all(denials.read(sample.sentence).rest == sample.sentence for sample in corpus.samples)
+    assert not any(denials.read(sample.sentence).word for sample in corpus.samples)
+    shoved = [sample for sample in corpus.samples if sample.good and {"shove", "never"} & set(sample.line)]
+    assert shoved
+    assert all(sample.task == "press" and "others" not in sample.sentence for sample in shoved)
+    assert set(corpus.counts) == {"press", "hang"}
+    assert "mug" in corpus.counts["hang"]
+    assert "mug" not in corpus.counts["press"]
 
 
 @given(st.integers(0, 2**31))

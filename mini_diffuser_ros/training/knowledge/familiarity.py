@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mini_diffuser_ros.policy.denials import Denials, ReadDenial
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
 from mini_diffuser_ros.policy.knowledge.familiarity import (
@@ -22,9 +23,9 @@ from mini_diffuser_ros.policy.knowledge.familiarity import (
     says_one,
     seen_states,
 )
-from mini_diffuser_ros.policy.knowledge.judge import Judge
+from mini_diffuser_ros.policy.knowledge.judge import LEVELS_BY_TASK, Judge
 from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns, merged
-from mini_diffuser_ros.policy.knowledge.words import levels_of, numbers_of, token_words, words_of
+from mini_diffuser_ros.policy.knowledge.words import levels_by_task, numbers_of, token_words, words_of
 from mini_diffuser_ros.policy.spelling import Spelling
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.sentences import refusal, tokenizer
@@ -48,23 +49,23 @@ _BATCH, _RATE, _HIDDEN, _UNREAD, _SMOOTH = 128, 1.5e-3, 0.05, 0.15, 0.01
 _EXAMPLES = 40  # of a task, for refusals
 _FILLER = 1000  # templates that a word that fills a slot counts as
 _WEIGHTS = {
-    "talk": 2,
+    "talk": 3,
     "everyday": 16,
     "names": 6,
     "other task": 2,
     "other language": 4,
-    "other object": 16,
+    "other object": 20,
     "other kind": 6,
-    "other verb": 14,
+    "other verb": 16,
     "other word": 10,
     "other relation": 8,
-    "other act": 14,
-    "negation": 10,
-    "negated": 10,
+    "other act": 20,
+    "negation": 4,
+    "negated": 3,
     "quantity": 4,
     "two commands": 3,
-    "question": 12,
-    "statement": 8,
+    "question": 20,
+    "statement": 10,
     "mixed tasks": 5,
     "fragment": 1,
     "salad": 6,
@@ -98,12 +99,14 @@ class JudgedSentence:
         good: it means a task.
         fold: that it was made of.
         line: words of the line of taught sentences that it was made of.
+        task: that the line is of.
     """
 
     sentence: str
     good: bool
     fold: int
     line: frozenset[str] = frozenset()
+    task: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,7 @@ class Corpus:
     Attributes:
         samples: of both kinds.
         held_out: whether the good ones of each fold are of templates that no other fold has.
-        counts: word to the number of taught lines that hold it.
+        counts: task to its words, each with the number of taught lines that hold it.
         vocabulary: words that several sentences hold.
         classes: of names that stand for each other.
         names: one of which every taught sentence says.
@@ -136,7 +139,7 @@ class Corpus:
 
     samples: tuple[JudgedSentence, ...]
     held_out: bool
-    counts: Mapping[str, int]
+    counts: Mapping[str, dict[str, int]]
     vocabulary: tuple[str, ...]
     classes: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
@@ -158,7 +161,15 @@ def learn_familiarity(lesson: Lesson, effort: Effort = Effort()) -> Familiarity:
     judges = [learned_judge(corpus, read, lesson, effort, number) for number in range(effort.judges)]
     examples, states = _examples(lesson.policy.tasks, encoder)
     settings = FamiliaritySettings(
-        len(judges), _CHANNELS, dict(corpus.counts), corpus.vocabulary, examples, corpus.names, corpus.classes, True
+        judges=len(judges),
+        channels=_CHANNELS,
+        counts=_summed(corpus.counts),
+        vocabulary=corpus.vocabulary,
+        examples=examples,
+        names=corpus.names,
+        classes=corpus.classes,
+        lexical=True,
+        by_task=dict(corpus.counts),
     )
     threshold = _threshold(judges, corpus, read)
     good = sum(sample.good for sample in corpus.samples)
@@ -177,30 +188,36 @@ def make_corpus(
         effort: how many of them.
         random: the source of all that is drawn.
     """
-    whole = [taught_task(sentences, further.get(task, ())) for task, sentences in tasks.items()]
+    whole = [taught_task(sentences, further.get(task, ()), task) for task, sentences in tasks.items()]
     classes = merged([fillers for task in whole for fillers in task.slots.classes])
     names = _names(whole)
     everything = {template for task in whole for template in task.templates}
-    spelling = Spelling(sentence for known in tasks.values() for sentence in known)
-    stand_ins = StandIns(classes)
+    sentences = [sentence for known in tasks.values() for sentence in known]
+    spelling, stand_ins = Spelling(sentences), StandIns(classes)
+    denials = Denials(sentences, [name for fillers in classes for name in fillers])
 
-    def as_read(sentence: str) -> str:
-        return stand_ins.read(spelling.read(sentence).sentence)
+    def as_read(sentence: str) -> ReadDenial:
+        read = denials.read(spelling.read(sentence).sentence)
+        return replace(read, rest=stand_ins.read(read.rest))
 
     divided = list(zip(*(_divided(task, random) for task in whole), strict=True))
     good: dict[str, JudgedSentence] = {}
     bad: dict[str, JudgedSentence] = {}
     for fold, (own, wordings) in enumerate(zip(divided, _divided_wordings(read_wordings()), strict=True)):
         maker = SentenceMaker(own, wordings, random, everything)
-        for sentence, line in _taught(maker, own, effort.good // FOLDS, random):
-            good.setdefault(as_read(sentence), JudgedSentence(as_read(sentence), True, fold, line))
+        for task, sentence, line in _taught(maker, dict(zip(tasks, own, strict=True)), effort.good // FOLDS, random):
+            read = as_read(sentence)
+            if not read.word:  # else it is refused without judges
+                good.setdefault(read.rest, JudgedSentence(read.rest, True, fold, line, task))
         for sentence in _foils(maker, effort.foils // FOLDS, names, random):
-            bad.setdefault(as_read(sentence), JudgedSentence(as_read(sentence), False, fold))
+            read = as_read(sentence)
+            if not read.word and not read.left_out:
+                bad.setdefault(read.rest, JudgedSentence(read.rest, False, fold))
     samples = [*good.values(), *(sample for sentence, sample in bad.items() if sentence not in good)]
     return Corpus(
         tuple(samples),
         all(own is not task for own, task in zip(divided[0], whole, strict=True)),
-        _counts(whole),
+        {task: _counts(known) for task, known in zip(tasks, whole, strict=True)},
         _vocabulary([sample.sentence for sample in samples]),
         classes,
         names,
@@ -221,14 +238,34 @@ def read_corpus(corpus: Corpus, encoder: MiniLMEncoder, lesson: Lesson) -> list[
     known = tokenizer()
     assert known is not None  # the encoder has it
     numbers = numbered(corpus.vocabulary)
-    read = []
+    read, counts = [], _summed(corpus.counts)
     for sample in corpus.samples:
-        counts = Counter(corpus.counts)
-        counts.subtract(sample.line)
         words = token_words(" ".join(sample.sentence.split()), known)
-        levels, own = torch.tensor(levels_of(words, counts)), torch.tensor(numbers_of(words, numbers))
-        read.append(ReadSentence(states[sample.sentence], levels, own))
+        levels = levels_by_task(words, *_without(sample, counts, corpus.counts))
+        own = torch.tensor(numbers_of(words, numbers))
+        read.append(ReadSentence(states[sample.sentence], torch.tensor(levels), own))
     return read
+
+
+def _without(
+    sample: JudgedSentence, counts: dict[str, int], by_task: Mapping[str, dict[str, int]]
+) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, int]]]:
+    """Counts of words at all and of each task as if there were no such line as the sample's."""
+    if not sample.line:
+        return counts, by_task
+    own = by_task[sample.task]
+    return (
+        ChainMap({word: counts[word] - 1 for word in sample.line}, counts),
+        {**by_task, sample.task: ChainMap({word: own[word] - 1 for word in sample.line}, own)},
+    )
+
+
+def _summed(by_task: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Word to its number in all tasks."""
+    counts: Counter[str] = Counter()
+    for own in by_task.values():
+        counts.update(own)
+    return dict(sorted(counts.items()))
 
 
 def _divided(task: TaughtTask, random: Random) -> list[TaughtTask]:
@@ -253,15 +290,15 @@ def _divided_wordings(wordings: Wordings) -> list[Wordings]:
 
 
 def _taught(
-    maker: SentenceMaker, tasks: Sequence[TaughtTask], count: int, random: Random
-) -> Iterator[tuple[str, frozenset[str]]]:
-    """Sentences of tasks, as many of each, with the words of the line that each was made of."""
-    for task in tasks:
+    maker: SentenceMaker, tasks: Mapping[str, TaughtTask], count: int, random: Random
+) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Sentences of tasks, as many of each, each with its task and the words of the line that it was made of."""
+    for name, task in tasks.items():
         weights = [min(_MOST_TEMPLATES, len(line)) for line in task.lines]
         for line in random.choices(task.lines, weights, k=count // len(tasks)):
             sentence = maker.taught(task, random.choice(line))
             if not refusal(sentence):
-                yield sentence, _words_of_line(line)
+                yield name, sentence, _words_of_line(line)
 
 
 def _words_of_line(line: Sequence[str]) -> frozenset[str]:
@@ -279,15 +316,14 @@ def _foils(maker: SentenceMaker, count: int, names: Sequence[str], random: Rando
     return tuple(found)
 
 
-def _counts(tasks: Sequence[TaughtTask]) -> dict[str, int]:
-    """Word to the number of lines that hold it."""
+def _counts(task: TaughtTask) -> dict[str, int]:
+    """Word to the number of lines of a task that hold it."""
     counts: Counter[str] = Counter()
-    for task in tasks:
-        for line in task.lines:
-            counts.update(_words_of_line(line))
-        counts.update(
-            dict.fromkeys((w for fillers in task.slots.classes for one in fillers for w in words_of(one)), _FILLER)
-        )
+    for line in task.lines:
+        counts.update(_words_of_line(line))
+    counts.update(
+        dict.fromkeys((w for fillers in task.slots.classes for one in fillers for w in words_of(one)), _FILLER)
+    )
     return dict(sorted(counts.items()))
 
 
@@ -311,7 +347,7 @@ def learned_judge(corpus: Corpus, read: Sequence[ReadSentence], lesson: Lesson, 
     sentences, wanted = [read[n] for n in own], torch.tensor([float(corpus.samples[n].good) for n in own])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed + number)
-        judge = Judge(sentences[0].states.shape[1], len(corpus.vocabulary), _CHANNELS)
+        judge = Judge(sentences[0].states.shape[1], len(corpus.vocabulary), _CHANNELS, levels=LEVELS_BY_TASK)
         torch.nn.init.zeros_(judge.word.weight)  # a word that only the fold that is left out says shall say nothing
         optimizer = torch.optim.AdamW(judge.parameters(), _RATE, weight_decay=0.05)
         batches_of_all = -(-len(sentences) // _BATCH)

@@ -27,6 +27,7 @@ _ASIDE = 0.15
 _FRAME = 0.15
 _SLIP = 0.1
 _OFTEN = 5  # templates
+_SHORTEST = 6  # templates that are said after the name of their task
 _BEFORE_THING = re.compile(r"(\w+) (?:\w+ )?(?:the |that |this )?\{")
 _MOST_CHOICES = 12  # words that add to how often a line is drawn
 _NEVER: tuple[str, ...] = (
@@ -130,13 +131,14 @@ class TaughtTask:
         return tuple(dict.fromkeys(template for line in self.lines for template in line))
 
 
-def taught_task(sentences: Sequence[str], further: Sequence[str] = ()) -> TaughtTask:
+def taught_task(sentences: Sequence[str], further: Sequence[str] = (), name: str = "") -> TaughtTask:
     """What the sentences of a task have in common.
 
     Args:
         sentences: that demonstrations carry.
         further: that mean the same; they have no part in finding the slots. Of words in parentheses, with bars between
             them, one is said.
+        name: of the task; to say it before what is meant is one more way to ask, and one more line.
     """
     slots = find_slots(sentences)
     taught = dict.fromkeys((slots.template(sentence),) for sentence in sentences)
@@ -163,7 +165,18 @@ def taught_task(sentences: Sequence[str], further: Sequence[str] = ()) -> Taught
     common_things = tuple(thing for thing, count in things.most_common() if count >= often)
     common_places = tuple(place for place, count in places.most_common() if count >= often)
     nouns = tuple(dict.fromkeys([*(thing.split()[-1] for thing in common_things), *common_places]))
+    if name:
+        lines.append(_after_name(name, [template for (template,) in taught]))
     return TaughtTask(slots, tuple(lines), commands, common_things, common_places, nouns)
+
+
+def _after_name(name: str, templates: Sequence[str]) -> tuple[str, ...]:
+    """The shortest templates after the name of their task, as somebody says it who has read it."""
+    said = " ".join(name.lower().replace("_", " ").split())
+    shortest = sorted(templates, key=lambda template: len(template.split()))[:_SHORTEST]
+    named = {tuple(re.findall(r"\{\d+\}", template)) for template in shortest}
+    shortest += [slot for slots in named for slot in slots if len(named) == len(slots) == 1]
+    return tuple(f"{said}{colon} {template}" for template in dict.fromkeys(shortest) for colon in ("", ":"))
 
 
 def _nouns(templates: Collection[str]) -> set[str]:
