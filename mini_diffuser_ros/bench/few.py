@@ -26,7 +26,8 @@ from mini_diffuser_ros.bench.ablations import over_seeds
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, one_of, read_by
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.bench.plotting import pyplot
-from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
+from mini_diffuser_ros.evaluation.world_episodes import run_world_trial
 from mini_diffuser_ros.policy import read_checkpoint, sentence_encoder
 from mini_diffuser_ros.policy.storage import load_model
 from mini_diffuser_ros.simulation import TASKS
@@ -154,7 +155,7 @@ def _measured(setting: FewSetting, recipe: TrainConfig, held_out: Sequence[Demon
         cameras = setting.cameras or TabletopProtocol().cameras
         protocol = TabletopProtocol(episodes=setting.closed_loop, seed=setting.layouts, cameras=cameras)
         trials = tabletop_trials(str(out / "policy"), protocol)
-        figures["success, %"] = 100 * float(np.mean([run_tabletop_trial(trial).success for trial in trials]))
+        figures["success, %"] = 100 * float(np.mean([run_world_trial(trial).success for trial in trials]))
     return figures
 
 

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, between, positional, read_by
 from mini_diffuser_ros.bench.plotting import pyplot
 from mini_diffuser_ros.evaluation import EpisodeResult, wilson_interval
-from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
+from mini_diffuser_ros.evaluation.world_episodes import run_world_trial
 from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.workers import map_in_workers
@@ -110,7 +111,7 @@ def _is_of(row: dict[str, Any], about: dict[str, Any], protocol: TabletopProtoco
 
 def _measured(setting: SensorSetting, protocol: TabletopProtocol) -> dict[str, Any]:
     trials = tabletop_trials(setting.checkpoint, protocol)
-    done = map_in_workers(run_tabletop_trial, trials, setting.workers)
+    done = map_in_workers(run_world_trial, trials, setting.workers)
     bar = tqdm(done, total=len(trials), desc=f"{protocol.sensor}, {len(protocol.cameras)} cameras", unit="episode")
     results = list(bar)
     return {**_rate(results), "tasks": {t: _rate([one for one in results if one.task == t]) for t in protocol.tasks}}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,40 @@ from tqdm import tqdm
 from mini_diffuser_ros.commands.arguments import number_of, whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
+from mini_diffuser_ros.commands.world_arguments import add_world_arguments
 from mini_diffuser_ros.evaluation.episode_log import episode_log
+from mini_diffuser_ros.evaluation.evaluating import AnyTrial, evaluate, records_of, what_is_evaluated
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
-from mini_diffuser_ros.evaluation.report import evaluation_report, report_of_records
-from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials
-from mini_diffuser_ros.evaluation.rlbench_run import evaluate_in_rlbench, records_of, what_is_evaluated
-from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, run_tabletop_trial, tabletop_trials
+from mini_diffuser_ros.evaluation.report import report_of_records
+from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials, run_rlbench_trial
+from mini_diffuser_ros.evaluation.rlbench_install import INSTALL
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
+from mini_diffuser_ros.evaluation.world_episodes import (
+    WorldProtocol,
+    run_world_trial,
+    tasks_per_process,
+    world_trials,
+)
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.support.files import output_file
 from mini_diffuser_ros.support.settings import leaves, with_values
-from mini_diffuser_ros.support.workers import map_in_workers
 
 WORLDS: Mapping[str, type[EvaluationProtocol]] = {"tabletop": TabletopProtocol, "rlbench": RlbenchProtocol}
+OTHERS = "package.module:Class"
 OWN_OPTIONS = {
-    "tabletop": ("renderer", "settle_time", "sensor", "fusion"),
-    "rlbench": ("demonstrations", "image_size"),
+    "renderer": ("tabletop",),
+    "sensor": ("tabletop",),
+    "settle_time": ("tabletop", OTHERS),
+    "fusion": ("tabletop", OTHERS),
+    "cameras": ("tabletop", "rlbench"),
+    "sentences": ("tabletop", "rlbench"),
+    "demonstrations": ("rlbench",),
+    "image_size": ("rlbench",),
+    "world_options": (OTHERS,),
 }
+"""Which worlds have an option; others say what they can be told in ``--world-options``."""
 LOOPS = {
     "deployed": LoopSettings(accept_unfamiliar=True),
     "published": LoopSettings.published_rlbench(),
@@ -48,10 +65,7 @@ def main(arguments: list[str]) -> int:
     protocol = _protocol(options)
     with output_file(options.json, "--json") as out:
         load_policy(options.checkpoint)
-        if isinstance(protocol, RlbenchProtocol):
-            report = _evaluate_in_rlbench(options.checkpoint, protocol, options.workers, options.json)
-        else:
-            report = _evaluate_on_the_table(options.checkpoint, protocol, options.workers)
+        report = _evaluated(options.checkpoint, protocol, options.workers, options.json)
         if out is not None:
             out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(_table(report))
@@ -62,12 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     table, rlbench = TabletopProtocol(), RlbenchProtocol()
     parser = CommandParser("eval", description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint directory, e.g. models/tabletop")
-    parser.add_argument("--world", default="tabletop", help=f"{' or '.join(WORLDS)} (default: %(default)s)")
+    add_world_arguments(parser, WORLDS)
     parser.add_argument("--tasks", default="all", help="'all' or names separated by commas (default: %(default)s)")
     parser.add_argument(
         "--episodes",
         type=whole_number_from(1, 1_000_000),
-        help=f"episodes of each task (tabletop: {table.episodes}, rlbench: {rlbench.episodes})",
+        help=f"episodes of each task (rlbench: {rlbench.episodes}, others: {table.episodes})",
     )
     parser.add_argument(
         "--seed", type=whole_number_from(0), default=table.seed, help="seed of the first layout (default: %(default)s)"
@@ -97,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fusion",
         metavar="'FIELD=VALUE ...'",
-        help="tabletop: changes of the fusion that the policy was trained with, as 'level_reach=0.06 table_spreads=3'",
+        help="not rlbench: changes of the fusion that the policy was trained with, 'level_reach=0.06 table_spreads=3'",
     )
     _add_loop(parser)
     add_sensor_arguments(parser)
@@ -111,7 +125,7 @@ def _add_loop(parser: argparse.ArgumentParser) -> None:
     loop.add_argument(
         "--protocol",
         help="deployed, as policy_node does; published, the loop of RLBench's results; or mini_diffuser, all that its "
-        "results on RLBench were made with, says what that needs (default: tabletop deployed, rlbench published)",
+        "results on RLBench were made with, says what that needs (default: rlbench published, others deployed)",
     )
     published = {leaf.name: leaf.default for leaf in leaves(LOOPS["published"])}
     for leaf in leaves(LOOPS["deployed"]):
@@ -122,14 +136,11 @@ def _add_loop(parser: argparse.ArgumentParser) -> None:
 
 
 def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
-    if options.world not in WORLDS:
-        raise EvaluationError(f"unknown world '{options.world}'; known: {', '.join(WORLDS)}")
-    for world, names in OWN_OPTIONS.items():
-        for name in names:
-            if world != options.world and getattr(options, name) is not None:
-                raise EvaluationError(f"--{name.replace('_', '-')} is an option of --world {world} alone")
-    names = ("episodes", "seed", "sentences", "tasks", "renderer", "sensor", "fusion")
-    names += ("demonstrations", "cameras", "image_size")
+    own = options.world if options.world in WORLDS else OTHERS
+    for name, worlds in OWN_OPTIONS.items():
+        if own not in worlds and getattr(options, name) not in (None, ()):
+            raise EvaluationError(f"--{name.replace('_', '-')} is an option of --world {' or '.join(worlds)} alone")
+    names = {"episodes", "seed", "tasks", *OWN_OPTIONS} - {"settle_time", "world_options"}
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.tasks == "all":
         del given["tasks"]
@@ -139,9 +150,12 @@ def _protocol(options: argparse.Namespace) -> EvaluationProtocol:
         if options.world != "rlbench":
             raise EvaluationError("--protocol mini_diffuser is a protocol of --world rlbench alone")
         given = {"mini_diffuser": True, "episodes": 0, **given}
-    protocol = WORLDS[options.world]()
+    protocol = WORLDS[own]() if own in WORLDS else WorldProtocol(world=options.world)
     given["loop"] = _loop(options, protocol.loop)
-    return with_values(protocol, given, "command line")
+    if own == OTHERS:
+        given["options"] = options.world_options or ()
+    protocol = with_values(protocol, given, "command line")
+    return protocol.with_tasks() if isinstance(protocol, WorldProtocol) else protocol
 
 
 def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
@@ -157,31 +171,42 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
     return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
 
 
-def _evaluate_on_the_table(checkpoint: str, protocol: EvaluationProtocol, workers: int) -> dict[str, Any]:
-    """The report of all episodes, with a progress bar."""
-    assert isinstance(protocol, TabletopProtocol)
-    trials = tabletop_trials(checkpoint, protocol)
-    done = map_in_workers(run_tabletop_trial, trials, workers)
-    results = list(tqdm(done, total=len(trials), desc="episodes", unit="episode"))
-    return evaluation_report(checkpoint, protocol, results)
-
-
-def _evaluate_in_rlbench(
-    checkpoint: str, protocol: RlbenchProtocol, workers: int, json_file: str | None
-) -> dict[str, Any]:
+def _evaluated(checkpoint: str, protocol: EvaluationProtocol, workers: int, json_file: str | None) -> dict[str, Any]:
     """The report of all episodes, those included that an earlier call left beside the file for the report."""
-    trials = rlbench_trials(checkpoint, protocol)
-    path = None if json_file is None else Path(f"{json_file}.episodes")
-    with episode_log(path, what_is_evaluated(checkpoint, protocol)) as log:
-        before = len(records_of(trials, log))
-        bar = tqdm(total=len(trials), initial=before, desc="episodes", unit="episode")
-        with bar:
-            for _ in evaluate_in_rlbench(trials, workers, log):
-                bar.update()
-        report = report_of_records(checkpoint, protocol, records_of(trials, log))
-        if not any(figures["failures"] for figures in report["tasks"].values()):
-            log.remove()
-    return report
+    evaluation = _Evaluation(checkpoint, protocol, workers, json_file)
+    if isinstance(protocol, RlbenchProtocol):
+        return evaluation.report(run_rlbench_trial, rlbench_trials(checkpoint, protocol), INSTALL)
+    if isinstance(protocol, TabletopProtocol):
+        return evaluation.report(run_world_trial, tabletop_trials(checkpoint, protocol))
+    assert isinstance(protocol, WorldProtocol)
+    return evaluation.report(run_world_trial, world_trials(checkpoint, protocol), "", tasks_per_process(protocol))
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    checkpoint: str
+    protocol: EvaluationProtocol
+    workers: int
+    json_file: str | None
+
+    def report(
+        self,
+        run: Callable[[AnyTrial], EpisodeResult],
+        trials: Sequence[AnyTrial],
+        remedy: str = "",
+        tasks_of_a_process: int = 0,
+    ) -> dict[str, Any]:
+        """Of all episodes, with a progress bar; arguments as of ``evaluate``."""
+        path = None if self.json_file is None else Path(f"{self.json_file}.episodes")
+        with episode_log(path, what_is_evaluated(self.checkpoint, self.protocol)) as log:
+            before = len(records_of(trials, log))
+            with tqdm(total=len(trials), initial=before, desc="episodes", unit="episode") as bar:
+                for _ in evaluate(run, trials, self.workers, log, remedy, tasks_of_a_process):
+                    bar.update()
+            report = report_of_records(self.checkpoint, self.protocol, records_of(trials, log))
+            if not any(figures["failures"] for figures in report["tasks"].values()):
+                log.remove()
+        return report
 
 
 def _table(report: Mapping[str, Any]) -> str:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from multiprocessing import parent_process
+from functools import cache
 from pathlib import Path
-from threading import Timer
 
 from mini_diffuser_ros.data import RLBENCH_FUSION, DataError, read_sentences
+from mini_diffuser_ros.evaluation.hanging import not_hanging
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol, check_names
 from mini_diffuser_ros.evaluation.rlbench_install import VARIANT, check_installed, find_tasks
 from mini_diffuser_ros.evaluation.rlbench_layouts import Layout, folder_names, stored_layouts
-from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld, SimulatorError
+from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
 from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
-from mini_diffuser_ros.running import LoopSettings
+from mini_diffuser_ros.running import LoopSettings, WorldError
 from mini_diffuser_ros.support.settings import bounded
 
 PERACT_TASKS = (
@@ -45,9 +43,6 @@ PERACT_TASKS = (
 )
 """The 18 tasks of the published results."""
 
-
-EPISODE_LIMIT = 3600.0
-"""Seconds after which a worker's simulator counts as hanging; 25 keyframes of ten moves each take minutes."""
 
 ENVIRONMENT = "environment"
 """The sentences that are RLBench's own."""
@@ -199,25 +194,10 @@ def run_rlbench_trial(trial: RlbenchTrial) -> EpisodeResult:
 
     Raises:
         EvaluationError: an unknown task or camera, or no sentence for a variation.
-        SimulatorError: the simulator failed; the next episode of this process has another.
+        WorldError: the simulator failed; the next episode of this process has another.
     """
-    with limited_to(EPISODE_LIMIT if parent_process() else None, partial(os._exit, 1)):
+    with not_hanging():
         return _run(trial)
-
-
-@contextmanager
-def limited_to(seconds: float | None, end: Callable[[], object]) -> Iterator[None]:
-    """Call ``end`` in a thread of its own if the block takes longer than so many seconds; None for no limit."""
-    if seconds is None:
-        yield
-        return
-    timer = Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _run(trial: RlbenchTrial) -> EpisodeResult:
@@ -227,7 +207,7 @@ def _run(trial: RlbenchTrial) -> EpisodeResult:
         layout = trial.laid_out(world.choose(trial.file))
         sentence = trial.sentence(layout.variation, world.reset(layout))
         return roll_out(world, policy, trial.task, sentence, trial.seed, protocol.loop)
-    except SimulatorError:
+    except WorldError:
         _world.cache_clear()
         atexit.unregister(world.close)
         with suppress(Exception):  # of a simulator that has failed; nothing is wanted of it any more

@@ -18,7 +18,7 @@ from mini_diffuser_ros.evaluation.rlbench_install import member, task_class
 from mini_diffuser_ros.evaluation.rlbench_layouts import Layout
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.running import MotionReport
+from mini_diffuser_ros.running import MotionReport, WorldError, WorldStartError
 from mini_diffuser_ros.support.errors import UserError, one_line
 
 NEAR = 0.05
@@ -32,17 +32,6 @@ CAMERAS = ("left_shoulder", "right_shoulder", "overhead", "wrist", "front")
 
 class RefusedMoveError(UserError, RuntimeError):
     """The simulator cannot carry out an action: no inverse kinematics, no path, or an action it does not accept."""
-
-
-class SimulatorError(RuntimeError):
-    """The simulator failed, which says nothing about the policy. Its process is not to be used any further.
-
-    It is none of a user's errors, which end a sentence as the policy's failure.
-    """
-
-
-class LaunchError(SimulatorError):
-    """The simulator could not be started."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +64,7 @@ class RlbenchWorld:
 
     Raises:
         EvaluationError: if RLBench is not installed, or it has no such camera.
-        LaunchError: if its simulator does not start.
+        WorldStartError: if its simulator does not start.
     """
 
     sight: Sight
@@ -103,14 +92,14 @@ class RlbenchWorld:
             self._environment = environment(action_mode=mode, obs_config=configuration, headless=True)
             self._environment.launch()
         except Exception as error:
-            raise LaunchError(f"the simulator does not start: {one_line(error)}") from error
+            raise WorldStartError(f"the simulator does not start: {one_line(error)}") from error
 
     def choose(self, task: str) -> int:
         """Load a task by its file's name, e.g. ``close_jar``, unless it is; returns the number of its variations.
 
         Raises:
             EvaluationError: if RLBench has no such task.
-            SimulatorError: if it cannot be loaded.
+            WorldError: if it cannot be loaded.
         """
         if task != self._name:
             self._load(task)
@@ -120,7 +109,7 @@ class RlbenchWorld:
         """Lay out the chosen task, loaded anew for each variation; returns RLBench's own sentences for it.
 
         Raises:
-            SimulatorError: if the task cannot be placed, or the simulator fails.
+            WorldError: if the task cannot be placed, or the simulator fails.
         """
         if self._variation not in (None, layout.variation):
             self._load(self._name)
@@ -182,7 +171,7 @@ class RlbenchWorld:
 
         Raises:
             RefusedMoveError: if the simulator cannot.
-            SimulatorError: if the simulator fails.
+            WorldError: if the simulator fails.
         """
         action = np.array([*pose[:3], *(pose[3:] / np.linalg.norm(pose[3:])), float(gripper_open), *self._ending])
         with self._simulating(f"{self._name}: the simulator failed in a move"):
@@ -209,15 +198,15 @@ class RlbenchWorld:
         """Whatever RLBench raises in the block, and does not call a refusal, is a failure of the simulator."""
         try:
             yield
-        except (RefusedMoveError, SimulatorError):
+        except (RefusedMoveError, WorldError):
             raise
         except Exception as error:
-            raise SimulatorError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
+            raise WorldError(f"{what}: {type(error).__name__}: {one_line(error)}") from error
 
     def _sight(self, observation: Any, reward: float) -> Sight:
         pose = np.asarray(observation.gripper_pose, dtype=np.float64)
         if pose.shape != (7,) or not np.isfinite(pose).all():
-            raise SimulatorError(
+            raise WorldError(
                 f"{self._name}: the gripper's pose is {pose.tolist()}; stepjam/PyRep divides by zero on a path without "
                 "length, cshizhe/PyRep does not"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mini_diffuser_ros.running import (
     DecidingPolicy,
@@ -76,6 +76,15 @@ class EpisodeResult:
 
 Judge = Callable[[Sequence[Decision]], tuple[JudgedDecision, ...]]
 """Compares the decisions of an episode with an expert's."""
+
+
+@runtime_checkable
+class JudgingWorld(Protocol):
+    """What a world of tasks offers besides if it has an expert to compare decisions with."""
+
+    def judge(self) -> Judge:
+        """Of the decisions on the layout as it is now, before the first of them."""
+        ...
 
 
 def no_expert(decisions: Sequence[Decision]) -> tuple[JudgedDecision, ...]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Final, cast
 
 from mini_diffuser_ros.running.task_world import TaskWorld
 from mini_diffuser_ros.support.errors import UserError, one_line
-from mini_diffuser_ros.support.settings import from_mapping
+from mini_diffuser_ros.support.settings import with_words
 
 SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 """Worlds of this package by what they are called on command lines."""
-
-_SETTINGS = "Settings"
 
 
 class WorldNameError(UserError, ValueError):
@@ -40,32 +39,27 @@ def world_class(name: str) -> type[Any]:
     found = getattr(_module(place, name), kind, None)
     if not isinstance(found, type):
         raise WorldNameError(f"{name}: {place} has no class {kind}")
-    if not hasattr(found, _SETTINGS):
-        raise WorldNameError(f"{name}: the class has no {_SETTINGS}, expected a frozen dataclass (docs/worlds.md)")
+    if not is_dataclass(getattr(found, "Settings", None)):
+        raise WorldNameError(f"{name}: the class has no Settings, expected a frozen dataclass (docs/worlds.md)")
     return found
 
 
-def make_world(name: str, options: Mapping[str, Any]) -> TaskWorld:
+def make_world(name: str, options: Sequence[str] = ()) -> TaskWorld:
     """A world with settings; nothing of it is started.
 
     Args:
         name: as for :func:`world_class`.
-        options: fields of its settings that differ from their defaults.
+        options: fields of its settings that differ from their defaults, as ``image_size=128``, values being YAML.
 
     Raises:
         WorldNameError: there is no such world, or it lacks something that all worlds have.
         SettingsError: it has no such settings.
     """
     kind = world_class(name)
-    world = kind(from_mapping(settings_class(kind), options, "", "world options"))
+    world = kind(with_words(kind.Settings(), options, "", "world options"))
     if lacking := [member for member in _REQUIRED if not hasattr(world, member)]:
         raise WorldNameError(f"{name}: has no {', '.join(lacking)}, which a world offers (docs/worlds.md)")
     return cast(TaskWorld, world)
-
-
-def settings_class(kind: type[Any]) -> type[Any]:
-    """The dataclass of a world's settings."""
-    return cast("type[Any]", getattr(kind, _SETTINGS))
 
 
 _REQUIRED = tuple(name for name in vars(TaskWorld) if not name.startswith("_"))

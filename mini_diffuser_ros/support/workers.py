@@ -8,7 +8,7 @@ import reprlib
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
@@ -84,6 +84,10 @@ class ItemOutcome(Generic[Item, Result]):
     error: Exception | None
 
 
+Take = Callable[[int], "Item | None"]
+"""Takes the number of a worker that is free, from 0, and gives its next item; None if there is none for it any more."""
+
+
 def outcomes_in_workers(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[ItemOutcome[Item, Result]]:
@@ -96,30 +100,123 @@ def outcomes_in_workers(
         function, items, workers: as for :func:`map_in_workers`; with 1 worker nothing is replaced, and a crash is that
             of this process.
     """
+    waiting = iter(items)
     if workers <= 1:
-        for item in items:
+        for item in waiting:
             yield _outcome(item, partial(function, item))
         return
-    waiting = iter(items)
-    pools = [_one_process() for _ in range(workers)]
+    yield from _outcomes_of_processes(function, lambda _: next(waiting, None), workers, lambda item: None, 0)
+
+
+def outcomes_by_group(
+    function: Callable[[Item], Result],
+    take: Take[Item],
+    workers: int,
+    group: Callable[[Item], Hashable],
+    groups_per_process: int,
+) -> Iterator[ItemOutcome[Item, Result]]:
+    """:func:`outcomes_in_workers` of items in groups, which cost a process much to begin, or memory for good.
+
+    Args:
+        function, workers: likewise; also a single worker is a process of its own.
+        take: see :data:`Take`; :class:`GroupQueue` has one.
+        group: of an item.
+        groups_per_process: that a process begins before another takes its place.
+    """
+    yield from _outcomes_of_processes(function, take, max(workers, 1), group, groups_per_process)
+
+
+class GroupQueue(Generic[Item]):
+    """A worker is given all items of a group before it begins another; who finds none helps where most are left.
+
+    Args:
+        items: in groups that are begun in the order of their first items.
+        group: of an item.
+    """
+
+    def __init__(self, items: Iterable[Item], group: Callable[[Item], Hashable]) -> None:
+        self._left: dict[Hashable, deque[Item]] = {}
+        for item in items:
+            self._left.setdefault(group(item), deque()).append(item)
+        self._untouched = deque(self._left)
+        self._at: dict[int, Hashable] = {}
+
+    def take(self, worker: int) -> Item | None:
+        """The next item of a worker."""
+        own = self._at.get(worker)
+        if not self._left.get(own):
+            most_left = max(self._left, key=lambda one: len(self._left[one]), default=None)
+            own = self._untouched.popleft() if self._untouched else most_left
+        self._at[worker] = own
+        items = self._left.get(own)
+        return items.popleft() if items else None
+
+
+def _outcomes_of_processes(
+    function: Callable[[Item], Result],
+    take: Take[Item],
+    workers: int,
+    group: Callable[[Item], Hashable],
+    groups_per_process: int,
+) -> Iterator[ItemOutcome[Item, Result]]:
+    processes = [_Process(group, groups_per_process) for _ in range(workers)]
     running: dict[Future[Result], tuple[int, Item]] = {}
+
+    def go_on(place: int) -> None:
+        if (item := take(place)) is not None:
+            running[processes[place].submit(function, item)] = place, item
+
     try:
         for place in range(workers):
-            for item in islice(waiting, 1):
-                running[_submit(pools, place, function, item)] = place, item
+            go_on(place)
         while running:
             for future in wait_for(running, return_when=FIRST_COMPLETED).done:
                 place, item = running.pop(future)
                 outcome = _outcome(item, future.result)
                 if outcome.error is not None:
-                    pools[place].shutdown(wait=False)
-                    pools[place] = _one_process()
-                for following in islice(waiting, 1):
-                    running[_submit(pools, place, function, following)] = place, following
+                    processes[place].replace()
+                go_on(place)
                 yield outcome
     finally:
-        for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.end()
+
+
+class _Process(Generic[Item]):
+    """One process at a time.
+
+    Args:
+        group: of an item.
+        most: groups that a process begins; 0 for any number.
+    """
+
+    def __init__(self, group: Callable[[Item], Hashable], most: int) -> None:
+        self._group, self._most = group, most
+        self._pool = _one_process()
+        self._begun: list[Hashable] = []
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Give it an item; one that is worn, or has died with nothing to do, is replaced before."""
+        group = self._group(item)
+        if self._most and group not in self._begun[-1:]:
+            if len(self._begun) >= self._most:
+                self.replace()
+            self._begun.append(group)
+        with _leaving_interrupts_here():
+            try:
+                return self._pool.submit(function, item)
+            except BrokenProcessPool:
+                self._pool = _one_process()
+                return self._pool.submit(function, item)
+
+    def replace(self) -> None:
+        """Take another process for the items to come."""
+        self._pool.shutdown(wait=False)
+        self._pool, self._begun = _one_process(), []
+
+    def end(self) -> None:
+        """End it once it has nothing to do."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _outcome(item: Item, result: Callable[[], Result]) -> ItemOutcome[Item, Result]:
@@ -133,18 +230,6 @@ def _outcome(item: Item, result: Callable[[], Result]) -> ItemOutcome[Item, Resu
 
 def _one_process() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=spawning(), initializer=end_with_parent)
-
-
-def _submit(
-    pools: list[ProcessPoolExecutor], place: int, function: Callable[[Item], Result], item: Item
-) -> Future[Result]:
-    """Give a process an item; one that has died with nothing to do is replaced before."""
-    with _leaving_interrupts_here():
-        try:
-            return pools[place].submit(function, item)
-        except BrokenProcessPool:
-            pools[place] = _one_process()
-            return pools[place].submit(function, item)
 
 
 def _died_at(item: object) -> WorkerDiedError:

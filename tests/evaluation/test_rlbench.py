@@ -9,9 +9,9 @@ from mini_diffuser_ros.data import RLBENCH_FUSION
 from mini_diffuser_ros.evaluation import EpisodeResult, roll_out
 from mini_diffuser_ros.evaluation.rlbench import PERACT_TASKS, RlbenchProtocol
 from mini_diffuser_ros.evaluation.rlbench_layouts import Layout
-from mini_diffuser_ros.evaluation.rlbench_world import LaunchError, RlbenchWorld, SimulatorError
+from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.running import LoopSettings
+from mini_diffuser_ros.running import LoopSettings, WorldError, WorldStartError
 
 from . import rlbench_double as double
 
@@ -205,18 +205,18 @@ def test_a_failure_of_the_simulator_is_none_of_the_policy(
     behaviour: double.Behaviour, world: RlbenchWorld, fault: str, named: str
 ) -> None:
     setattr(behaviour, fault, (0,))
-    with pytest.raises(SimulatorError, match=named):
+    with pytest.raises(WorldError, match=named):
         run(world)
 
 
 def test_an_arm_that_is_nowhere_is_a_failure_of_the_simulator(behaviour: double.Behaviour, world: RlbenchWorld) -> None:
     behaviour.short_by = [float("nan")]
-    with pytest.raises(SimulatorError, match="path without length, cshizhe/PyRep"):
+    with pytest.raises(WorldError, match="path without length, cshizhe/PyRep"):
         run(world)
 
 
 def test_a_launch_that_fails_says_so(behaviour: double.Behaviour) -> None:
     behaviour.unlaunched = 1
-    with pytest.raises(LaunchError, match="COPPELIASIM_ROOT not defined"):
+    with pytest.raises(WorldStartError, match="COPPELIASIM_ROOT not defined"):
         start()
     assert start() is not None

@@ -10,7 +10,8 @@ import pytest
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import RLBENCH_FUSION
 from mini_diffuser_ros.evaluation import EpisodeResult, evaluation_report
-from mini_diffuser_ros.evaluation.rlbench import _policy, _world, limited_to
+from mini_diffuser_ros.evaluation.hanging import limited_to
+from mini_diffuser_ros.evaluation.rlbench import _policy, _world
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 from mini_diffuser_ros.records import Workspace

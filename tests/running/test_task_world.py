@@ -37,7 +37,7 @@ class Expert:
 
 @pytest.fixture
 def world() -> TaskWorld:
-    made = make_world(BLOCKS, {"image_size": 48})
+    made = make_world(BLOCKS, ["image_size=48"])
     made.lay_out(TASK, 3)
     return made
 
@@ -83,7 +83,7 @@ def test_a_sentence_is_obeyed_and_judged(world: TaskWorld) -> None:
 )
 def test_what_is_no_world_is_told_in_a_line(name: str, said: str) -> None:
     with pytest.raises(WorldNameError, match=said) as error:
-        make_world(name, {})
+        make_world(name)
     assert "\n" not in str(error.value)
 
 
@@ -97,6 +97,6 @@ def test_a_class_that_lacks_what_a_world_offers_is_told_what(tmp_path: Path) -> 
         "    def views(self):\n        return []\n"
     )
     with pytest.raises(WorldNameError, match=r"has no lay_out, settle, joint_positions, .*success, close, which"):
-        make_world(f"{file}:Half", {"size": 2})
+        make_world(f"{file}:Half", ["size=2"])
     with pytest.raises(SettingsError, match=r"sise is unknown: .*did you mean 'size'"):
-        make_world(f"{file}:Half", {"sise": 2})
+        make_world(f"{file}:Half", ["sise=2"])

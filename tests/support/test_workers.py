@@ -7,11 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mini_diffuser_ros.support.workers import WorkerDiedError, map_in_workers, outcomes_in_workers
+from mini_diffuser_ros.support.workers import (
+    GroupQueue,
+    WorkerDiedError,
+    map_in_workers,
+    outcomes_by_group,
+    outcomes_in_workers,
+)
 
 DEADLINE = 60.0  # seconds, on a busy machine
 
@@ -64,6 +73,42 @@ def test_what_a_function_raises_ends_nothing(workers: int) -> None:
     assert (outcomes[3].result, outcomes[-1].result, outcomes[4].result) == (6, None, 24)
     assert isinstance(outcomes[-1].error, ValueError)
     assert outcomes[3].error is None
+
+
+@given(sizes=st.lists(st.integers(1, 6), max_size=6), order=st.lists(st.integers(0, 2), min_size=60, max_size=60))
+def test_a_worker_stays_with_its_group_until_nothing_is_left_of_it(sizes: list[int], order: list[int]) -> None:
+    items = [(group, number) for group, size in enumerate(sizes) for number in range(size)]
+    queue, at = GroupQueue(items, itemgetter(0)), dict[int, int]()
+    given_out = list[tuple[int, int]]()
+    for worker in order:
+        item = queue.take(worker)
+        if item is None:
+            break
+        left = [one for one in items if one not in given_out]
+        if any(group == at.get(worker) for group, _ in left):
+            assert item[0] == at[worker]
+        elif untouched := {group for group, _ in left} - {group for group, _ in given_out}:
+            assert item[0] in untouched
+        at[worker] = item[0]
+        given_out.append(item)
+    assert len(given_out) == len(set(given_out)) == len(items)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("per_process", "processes"), [(1, 4), (2, 2), (9, 1)])
+def test_a_process_is_replaced_after_so_many_groups(per_process: int, processes: int) -> None:
+    items = [f"__import__('os').getpid()  # {group} {number}" for group in range(4) for number in range(3)]
+    queue = GroupQueue(items, group_of)
+    outcomes = list(outcomes_by_group(eval, queue.take, 1, group_of, per_process))
+    assert [outcome.item for outcome in outcomes] == items
+    done_by = [outcome.result for outcome in outcomes]
+    assert len(set(done_by)) == processes
+    assert os.getpid() not in done_by
+    assert len(set(done_by[:3])) == 1
+
+
+def group_of(text: str) -> str:
+    return text.split()[-2]
 
 
 @pytest.mark.process

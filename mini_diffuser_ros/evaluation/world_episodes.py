@@ -1,0 +1,210 @@
+"""Episodes in any world of tasks: which ones an evaluation has, and one of them in a worker process."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from traceback import extract_tb
+from typing import Protocol
+
+from mini_diffuser_ros.evaluation.hanging import not_hanging
+from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult, Judge, JudgingWorld, no_expert, roll_out
+from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
+from mini_diffuser_ros.running import HeavyWorld, LoopSettings, SeenWorld, TaskWorld, WorldError, WorldStartError
+from mini_diffuser_ros.running.world_names import make_world
+from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.settings import unknown_name, with_words
+
+
+class WorldEvaluation(Protocol):
+    """What the episodes in a world of tasks need of their protocol, see :class:`EvaluationProtocol`."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        ...
+
+    @property
+    def episodes(self) -> int:
+        """Of each task."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the first episode of each task."""
+        ...
+
+    @property
+    def loop(self) -> LoopSettings:
+        """How a sentence is obeyed."""
+        ...
+
+    def __hash__(self) -> int:
+        """A process keeps the world of an evaluation."""
+        ...
+
+    def make(self) -> TaskWorld:
+        """The world, of which nothing is started."""
+        ...
+
+    def fusion_for(self, trained: FusionConfig | None) -> FusionConfig:
+        """How images become a cloud, for a policy by how it was trained; None where that is not known."""
+        ...
+
+
+@dataclass(frozen=True)
+class WorldProtocol(EvaluationProtocol):
+    """Everything besides the checkpoint that a success rate in a world of one's own depends on.
+
+    Attributes:
+        world: as ``running.world_names.world_class`` takes it.
+        tasks: names of the tasks; all of the world's where none is named.
+        options: of the world's settings those that are not its defaults, as ``image_size=128``.
+        fusion: fields of ``FusionConfig`` to change against those that the policy was trained with, as
+            ``voxel_size=0.01 table_spreads=3``; empty changes none.
+    """
+
+    options: tuple[str, ...] = ()
+    fusion: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fusion_for(None)
+
+    def make(self) -> TaskWorld:
+        """The world, of which nothing is started.
+
+        Raises:
+            WorldNameError, SettingsError: as ``make_world``.
+        """
+        return make_world(self.world, self.options)
+
+    def fusion_for(self, trained: FusionConfig | None) -> FusionConfig:
+        """That of the policy with the changes."""
+        return changed_fusion(trained, self.fusion)
+
+    def with_tasks(self) -> WorldProtocol:
+        """The same with the names of all tasks that it means.
+
+        Raises:
+            EvaluationError: the world has no such task, or none at all.
+            WorldNameError, SettingsError: as ``make_world``.
+        """
+        known = list(self.make().tasks)
+        for task in self.tasks:
+            if task not in known:
+                raise EvaluationError(f"{self.world}: {unknown_name(task, known, 'task')}")
+        if not known:
+            raise EvaluationError(f"{self.world}: has no tasks")
+        return replace(self, tasks=self.tasks or tuple(known))
+
+
+def changed_fusion(trained: FusionConfig | None, changes: str) -> FusionConfig:
+    """The fusion that a policy was trained with, or the default one, with fields changed as ``voxel_size=0.01 ...``.
+
+    Raises:
+        SettingsError: there is no such field, or a value is out of range.
+    """
+    return with_words(trained or FusionConfig(), changes.split(), "", "fusion")
+
+
+@dataclass(frozen=True)
+class WorldTrial:
+    """One episode to be run.
+
+    Attributes:
+        checkpoint: directory of the policy.
+        protocol: of the evaluation.
+        task: its task.
+        seed: of layout and noise.
+    """
+
+    checkpoint: str
+    protocol: WorldEvaluation
+    task: str
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """Of task and seed; all else is the evaluation's."""
+        return hashlib.sha256(repr((self.task, self.seed)).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"{self.task}, seed {self.seed}"
+
+
+def world_trials(checkpoint: str, protocol: WorldEvaluation) -> list[WorldTrial]:
+    """The episodes of an evaluation: tasks in turn, so that the first minutes already say something about each."""
+    seeds = range(protocol.seed, protocol.seed + protocol.episodes)
+    return [WorldTrial(checkpoint, protocol, task, seed) for seed in seeds for task in protocol.tasks]
+
+
+def tasks_per_process(protocol: WorldEvaluation) -> int:
+    """After how many tasks a process is replaced, 0 for never."""
+    world = protocol.make()
+    return max(1, world.tasks_per_process) if isinstance(world, HeavyWorld) else 0
+
+
+def run_world_trial(trial: WorldTrial) -> EpisodeResult:
+    """Run one, in the world that this process keeps for all of its episodes. A worker whose world hangs ends itself.
+
+    Raises:
+        LayoutError: the world cannot lay it out.
+        WorldError: the world failed; the next episode of this process has another.
+        UserError: a mistake of the user's, such as something that is not installed.
+    """
+    held = _held(trial.checkpoint, trial.protocol)
+    try:
+        with not_hanging():
+            result = held.run(trial)
+    except UserError:
+        raise
+    except Exception as error:
+        _held.cache_clear()
+        held.close()
+        if isinstance(error, WorldError):
+            raise
+        kind = WorldError if held.has_worked else WorldStartError
+        raise kind(f"{trial}: {type(error).__name__}: {one_line(error)} ({_place(error)})") from error
+    held.has_worked = True
+    return result
+
+
+class _Held:
+    """What a process needs for every episode, made once."""
+
+    def __init__(self, checkpoint: str, protocol: WorldEvaluation) -> None:
+        tune_cpu(threads=1)
+        self._policy: Policy = load_policy(checkpoint)
+        self._world = protocol.make()
+        self._seen = SeenWorld(self._world, protocol.fusion_for(self._policy.fusion))
+        self.has_worked = False
+        atexit.register(self.close)
+
+    def run(self, trial: WorldTrial) -> EpisodeResult:
+        laid = self._world.lay_out(trial.task, trial.seed)
+        judge: Judge = self._world.judge() if isinstance(self._world, JudgingWorld) else no_expert
+        sentence, loop = laid.sentences[0], trial.protocol.loop
+        return roll_out(self._seen, self._policy, trial.task, sentence, trial.seed, loop, judge)
+
+    def close(self) -> None:
+        atexit.unregister(self.close)
+        with suppress(Exception):  # of a world that may have failed; nothing is wanted of it any more
+            self._world.close()
+
+
+@cache
+def _held(checkpoint: str, protocol: WorldEvaluation) -> _Held:
+    return _Held(checkpoint, protocol)
+
+
+def _place(error: Exception) -> str:
+    """File and line that an error comes from, for whoever wrote the world."""
+    *_, last = extract_tb(error.__traceback__)
+    return f"{Path(last.filename).name}, line {last.lineno}"

@@ -1,0 +1,60 @@
+"""The example's world with faults at the seeds that its settings name, for tests of what becomes of them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.running import LaidTask, LayoutError, WorldError, WorldStartError
+from mini_diffuser_ros.running.world_names import world_class
+
+Blocks = world_class(f"{Path(__file__).parents[2] / 'examples' / 'your_own_world.py'}:Blocks")
+
+
+@dataclass(frozen=True)
+class FaultySettings:
+    """Seeds at which something fails; ``log`` is a file for what was laid out, by which process."""
+
+    image_size: int = 32
+    impossible: tuple[int, ...] = ()
+    broken: tuple[int, ...] = ()
+    deadly: tuple[int, ...] = ()
+    mistaken: tuple[int, ...] = ()
+    never_starts: bool = False
+    log: str = ""
+
+
+class Faulty(Blocks):
+    """Not to be relied on."""
+
+    Settings = FaultySettings
+
+    def __init__(self, settings: FaultySettings) -> None:
+        super().__init__(settings)
+        self.settings, self.seed = settings, -1
+
+    def lay_out(self, task: str, seed: int) -> LaidTask:
+        self.seed = seed
+        if self.settings.log:
+            with Path(self.settings.log).open("a") as file:
+                file.write(f"{os.getpid()} {task} {seed}\n")
+        if self.settings.never_starts:
+            raise WorldStartError("no power")
+        if seed in self.settings.impossible:
+            raise LayoutError(f"{task}: no room with seed {seed}")
+        if seed in self.settings.deadly:
+            os._exit(1)
+        return super().lay_out(task, seed)
+
+    def views(self) -> list[CameraView]:
+        if self.seed in self.settings.broken:
+            raise WorldError("the cameras fell silent")
+        if self.seed in self.settings.mistaken:
+            raise ZeroDivisionError("a mistake in views")
+        return super().views()
+
+
+class Heavy(Faulty):
+    """One whose memory is not given back."""
+
+    tasks_per_process = 1

@@ -1,0 +1,123 @@
+"""``eval --world file.py:Class``: any world of tasks is evaluated, whatever it does, and gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mini_diffuser_ros.commands.main import main
+from mini_diffuser_ros.perception import FusionConfig
+from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
+from mini_diffuser_ros.running.world_names import world_class
+
+WORLDS = Path(__file__).with_name("faulty_world.py")
+QUICK = ["--samples", "2", "--steps", "1", "--keyframe-limit", "1", "--workers", "1", "--tasks", "red_on_green"]
+world_class(f"{WORLDS}:Faulty")  # here, as MuJoCo starts a process when it is imported first
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("policy")
+    config = MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})
+    save_policy(MiniDiffuser(config), folder, fusion=FusionConfig())
+    return folder
+
+
+def evaluate(checkpoint: Path, report: Path, *words: str, world: str = "Faulty", options: tuple[str, ...] = ()) -> int:
+    named = ["--world", f"{WORLDS}:{world}", *(["--world-options", *options] if options else [])]
+    return main(["eval", str(checkpoint), *QUICK, "--json", str(report), *named, *words])
+
+
+def report_of(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text())
+
+
+def test_the_report_is_as_for_the_worlds_of_the_package(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "report.json"
+    assert evaluate(checkpoint, file, "--episodes", "2", "--seed", "5", "--tasks", "all") == 0
+    report = report_of(file)
+    told = [(episode["task"], episode["seed"], episode["sentence"]) for episode in report["episodes"]]
+    assert told == [
+        (task, seed, f"stack the {task.split('_')[0]} block on the {task.split('_')[2]} block")
+        for seed in (5, 6)
+        for task in ("red_on_green", "green_on_red")
+    ]
+    assert report["protocol"]["tasks"] == ["red_on_green", "green_on_red"]
+    assert report["protocol"]["world"] == f"{WORLDS}:Faulty"
+    assert all(episode["decisions"][0]["modes"] for episode in report["episodes"])
+    assert report["tasks"]["green_on_red"]["interval"][1] < 1.0
+    assert "green_on_red" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_what_fails_that_is_not_the_policy_is_counted_apart_and_run_again(checkpoint: Path, tmp_path: Path) -> None:
+    file, log = tmp_path / "report.json", tmp_path / "laid"
+    broken = ("impossible=[1]", "broken=[2]", "mistaken=[3]")
+    assert evaluate(checkpoint, file, "--episodes", "5", options=broken) == 0
+    report = report_of(file)
+    assert (report["tasks"]["red_on_green"]["episodes"], report["tasks"]["red_on_green"]["failures"]) == (2, 3)
+    failures = [episode["failure"] for episode in report["episodes"]]
+    assert failures[0] == failures[4] == ""
+    assert failures[1] == "red_on_green: no room with seed 1"
+    assert failures[2] == "the cameras fell silent"
+    assert failures[3].startswith("red_on_green, seed 3: ZeroDivisionError: a mistake in views (faulty_world.py, line ")
+    assert evaluate(checkpoint, file, "--episodes", "5", options=(*broken, f"log={log}")) == 2, "other settings"
+    assert not log.exists()
+
+
+def test_an_evaluation_goes_on_where_it_was_ended(checkpoint: Path, tmp_path: Path) -> None:
+    file, laid = tmp_path / "report.json", tmp_path / "laid"
+    words, options = ("--episodes", "3"), ("broken=[1]", f"log={laid}")
+    assert evaluate(checkpoint, file, *words, options=options) == 0
+    assert [line.split()[2] for line in laid.read_text().splitlines()] == ["0", "1", "2"]
+    before = report_of(file)
+    assert evaluate(checkpoint, file, *words, options=options) == 0
+    assert [line.split()[2] for line in laid.read_text().splitlines()] == ["0", "1", "2", "1"]
+    assert report_of(file)["episodes"] == before["episodes"]
+
+
+def test_a_world_that_never_starts_ends_the_evaluation(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laid = tmp_path / "laid"
+    assert evaluate(checkpoint, tmp_path / "r.json", options=("never_starts=true", f"log={laid}")) == 2
+    assert "no power (3 times in a row)" in capsys.readouterr().err
+    assert len(laid.read_text().splitlines()) == 3
+
+
+@pytest.mark.process
+def test_a_process_does_one_task_of_a_heavy_world_and_one_that_dies_costs_its_episode(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    file, laid = tmp_path / "report.json", tmp_path / "laid"
+    options = ("deadly=[1]", f"log={laid}")
+    assert evaluate(checkpoint, file, "--episodes", "3", "--tasks", "all", world="Heavy", options=options) == 0
+    lines = [line.split() for line in laid.read_text().splitlines()]
+    assert [(task, seed) for _, task, seed in lines] == [
+        (task, seed) for task in ("red_on_green", "green_on_red") for seed in "012"
+    ]
+    assert len({process for process, _, _ in lines}) == 4, "one that died was replaced in each task"
+    failures = [bool(episode["failure"]) for episode in report_of(file)["episodes"]]
+    assert failures == [False, False, True, True, False, False]
+
+
+def test_mistakes_are_told_in_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "report.json"
+    for words, options, said in (
+        (["--tasks", "blue_on_red"], (), "unknown task 'blue_on_red'"),
+        ([], ("sise=3",), "sise is unknown"),
+        ([], ("image_size=large",), "image_size is 'large', expected a whole number"),
+        (["--renderer", "rays"], (), "--renderer is an option of --world tabletop alone"),
+        (["--fusion", "voxel=1"], (), "fusion.voxel is unknown"),
+    ):
+        assert evaluate(checkpoint, file, *words, options=options) == 2
+        assert said in capsys.readouterr().err
+    assert main(["eval", str(checkpoint), "--world", "moon"]) == 2
+    assert "unknown world 'moon'; known: " in capsys.readouterr().err
+    assert main(["eval", str(checkpoint), "--world-options", "image_size=3"]) == 2
+    assert "--world-options is an option of --world package.module:Class alone" in capsys.readouterr().err
