@@ -4,13 +4,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LIBERO := .venv-libero
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --hypothesis-profile reproducible
 INSTRUCTION ?= stack the red block on the green block
 SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: bringup test test-fast lint install clean
+.PHONY: bringup test test-fast test-libero lint install libero clean
 
 bringup: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" ros2 launch mini_diffuser_ros bringup.launch.py \
@@ -46,5 +47,21 @@ $(VENV)/.shared: $(VENV)/.installed $(SHARED)
 	$(BIN)/python setup.py --quiet install_data --install-dir $(VENV)
 	touch $@
 
+# LIBERO in an environment of its own, since it needs MuJoCo 3: 2.6 GB. Its wheels ask for a windowed OpenCV and for test
+# tools that nothing imports, hence --no-deps and the list of what they do import.
+libero: $(LIBERO)/.installed
+
+$(LIBERO)/.installed: setup.py constraints.txt config/libero/packages.txt config/libero/wheels.txt
+	$(PYTHON) -m venv $(LIBERO)
+	sed 's/^mujoco==.*/mujoco<4/' constraints.txt > $(LIBERO)/constraints.txt
+	$(LIBERO)/bin/python -m pip install --quiet --constraint $(LIBERO)/constraints.txt "setuptools>=77" wheel torch
+	$(LIBERO)/bin/python -m pip install --quiet --constraint $(LIBERO)/constraints.txt --no-build-isolation \
+		--editable . --requirement config/libero/packages.txt
+	$(LIBERO)/bin/python -m pip install --quiet --no-deps --requirement config/libero/wheels.txt
+	touch $@
+
+test-libero: libero
+	$(LIBERO)/bin/python -m pytest -m libero tests/libero
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(LIBERO) build *.egg-info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final, Protocol
 
@@ -9,6 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mini_diffuser_ros.records import CameraView
 from mini_diffuser_ros.simulation.errors import SimulationError
 
 ByteImage = NDArray[np.uint8]
@@ -25,6 +27,8 @@ BACKGROUND: Final = (0.0, 0.0, 0.0)
 _SHADES: Final = 256
 _FARTHEST: Final = 100.0
 _NEAR: Final = 1e-3
+_UNCOLORED: Final = (0.5, 0.5, 0.5, 1.0)
+"""What MuJoCo gives to geoms that say no colour; those of a material take its own then."""
 
 # The corners of a box of half extent 1 and the pairs of them that its edges join.
 _CORNERS: Final = np.array(list(product((-1.0, 1.0), repeat=3)))
@@ -45,28 +49,76 @@ class Renderer(Protocol):
         ...
 
 
-def make_renderer(name: str) -> Renderer:
+def make_renderer(name: str, groups: Sequence[int] | None = None) -> Renderer:
     """A renderer by name.
+
+    Args:
+        name: one of :data:`RENDERERS`.
+        groups: of geoms that are drawn, and nothing else then. Models made elsewhere have shapes for collision alone in
+            a group of their own. By default rays see all, and EGL draws what MuJoCo's viewer does.
 
     Raises:
         SimulationError: if the name is unknown or EGL cannot be opened on this machine.
     """
     if name == "rays":
-        return RayRenderer()
+        return RayRenderer(groups)
     if name == "egl":
-        return EglRenderer()
+        return EglRenderer(groups)
     raise SimulationError(f"unknown renderer '{name}'; valid: {', '.join(RENDERERS)}")
+
+
+def rendered_view(
+    renderer: Renderer,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    camera: str,
+    size: tuple[int, int],
+    base_from_world: Vector,
+    stamp: float = 0.0,
+) -> CameraView:
+    """What a named camera of any MuJoCo model sees, with its calibration.
+
+    Args:
+        renderer: draws it.
+        model: has the camera.
+        data: positions of bodies and cameras are those of the last ``mj_forward``.
+        camera: its name in the model, and in the view.
+        size: height and width, pixels.
+        base_from_world: (4, 4) pose of MuJoCo's world in the arm's base frame.
+        stamp: seconds.
+    """
+    color, depth = renderer.render(model, data, camera, *size)
+    index, (height, width) = model.camera(camera).id, size
+    focal = height / 2.0 / np.tan(np.radians(model.cam_fovy[index]) / 2.0)
+    world_from_camera = np.eye(4)
+    # MuJoCo's cameras look along -z with y up, optical frames along z with y down.
+    world_from_camera[:3, :3] = data.cam_xmat[index].reshape(3, 3) * (1.0, -1.0, -1.0)
+    world_from_camera[:3, 3] = data.cam_xpos[index]
+    return CameraView(
+        name=camera,
+        color=color,
+        depth=depth,
+        intrinsics=np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]]),
+        base_from_camera=base_from_world @ world_from_camera,
+        stamp=stamp,
+    )
 
 
 class RayRenderer:
     """Casts one ray a pixel through its centre.
 
     Rays are cast only where a geom's bounding box can show; the planes behind them are intersected directly, which
-    saves two thirds of the time. Buffers are reused: fresh pages of memory cost as much as their rays.
+    saves two thirds of the time. Buffers are reused: fresh pages of memory cost as much as their rays. A texture shows
+    as its mean colour.
+
+    Args:
+        groups: of geoms that are seen; all by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, groups: Sequence[int] | None = None) -> None:
+        self._groups = None if groups is None else np.array([group in groups for group in range(mujoco.mjNGROUP)])
         self._buffers: dict[tuple[int, int, float], _RayBuffers] = {}
+        self._painted: tuple[mujoco.MjModel, Vector] | None = None
 
     def render(
         self, model: mujoco.MjModel, data: mujoco.MjData, camera: str, height: int, width: int
@@ -78,16 +130,28 @@ class RayRenderer:
         np.matmul(buffers.camera_rays, rotation.T, out=buffers.rays)
         buffers.geoms.fill(-1)
         buffers.distances.fill(np.inf)
-        for geom in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
+        seen = np.ones(model.ngeom, np.bool_) if self._groups is None else self._groups[model.geom_group]
+        flat = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+        for geom in np.flatnonzero(flat & seen):
             _hit_plane(model, data, int(geom), origin, buffers)
-        covered = _covered_pixels(model, data, origin, rotation, buffers.focal, height, width)
-        _cast(model, data, origin, np.flatnonzero(covered), buffers)
+        covered = _covered_pixels(
+            model, data, np.flatnonzero(~flat & seen), origin, rotation, buffers.focal, height, width
+        )
+        _cast(model, data, self._groups, origin, np.flatnonzero(covered), buffers)
         # The rays reach one metre forward, so that a distance in rays is a depth in metres.
         depth = np.where(buffers.geoms < 0, 0.0, buffers.distances).astype(np.float32)
-        return _shade(model, buffers).reshape(height, width, 3), depth.reshape(height, width)
+        return _shade(self._colors(model), buffers).reshape(height, width, 3), depth.reshape(height, width)
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _colors(self, model: mujoco.MjModel) -> Vector:
+        """(G, 3) of all geoms; textures are looked through once a model."""
+        if not model.nmat:
+            return np.asarray(model.geom_rgba[:, :3])
+        if self._painted is None or self._painted[0] is not model:
+            self._painted = model, _surface_colors(model)
+        return self._painted[1]
 
     def _buffers_for(self, height: int, width: int, fovy: float) -> _RayBuffers:
         key = (height, width, fovy)
@@ -122,7 +186,12 @@ class _RayBuffers:
 
 
 def _cast(
-    model: mujoco.MjModel, data: mujoco.MjData, origin: Vector, pixels: NDArray[np.intp], buffers: _RayBuffers
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    groups: NDArray[np.bool_] | None,
+    origin: Vector,
+    pixels: NDArray[np.intp],
+    buffers: _RayBuffers,
 ) -> None:
     """Writes what the rays of ``pixels`` hit into the buffers."""
     count = len(pixels)
@@ -130,7 +199,8 @@ def _cast(
         return
     geoms, distances, normals = np.empty(count, np.int32), np.empty(count), np.empty(3 * count)
     rays = buffers.rays[pixels].reshape(-1)
-    mujoco.mj_multiRay(model, data, origin, rays, None, 1, -1, geoms, distances, normals, count, _FARTHEST)
+    shown = None if groups is None else groups.astype(np.uint8)
+    mujoco.mj_multiRay(model, data, origin, rays, shown, 1, -1, geoms, distances, normals, count, _FARTHEST)
     buffers.geoms[pixels] = geoms
     buffers.distances[pixels] = distances
     buffers.normals[pixels] = normals.reshape(-1, 3)
@@ -155,14 +225,14 @@ def _hit_plane(model: mujoco.MjModel, data: mujoco.MjData, geom: int, origin: Ve
 def _covered_pixels(
     model: mujoco.MjModel,
     data: mujoco.MjData,
+    solid: NDArray[np.intp],
     origin: Vector,
     rotation: Vector,
     focal: float,
     height: int,
     width: int,
 ) -> NDArray[np.bool_]:
-    """(H, W) True where the bounding box of a geom that is no plane may show."""
-    solid = np.flatnonzero(model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
+    """(H, W) True where the bounding box of a geom that is no plane, one of ``solid``, may show."""
     axes = data.geom_xmat[solid].reshape(-1, 3, 3)
     corners = model.geom_aabb[solid, None, :3] + _CORNERS * model.geom_aabb[solid, None, 3:]
     world = np.einsum("gij,gkj->gki", axes, corners) + data.geom_xpos[solid, None]
@@ -200,30 +270,59 @@ def _bounds(
     )
 
 
-def _shade(model: mujoco.MjModel, buffers: _RayBuffers) -> ByteImage:
-    """Colours (H * W, 3) of the surfaces hit, lit by the one lamp."""
+def _surface_colors(model: mujoco.MjModel) -> Vector:
+    """(G, 3) what the geoms look like in the mean: colour of geom or material, times that of its texture."""
+    colors = np.array(model.geom_rgba[:, :3])
+    for geom in np.flatnonzero(model.geom_matid >= 0):
+        material = int(model.geom_matid[geom])
+        if np.array_equal(model.geom_rgba[geom], np.float32(_UNCOLORED)):
+            colors[geom] = model.mat_rgba[material, :3]
+        texture = int(model.mat_texid[material, mujoco.mjtTextureRole.mjTEXROLE_RGB])
+        if texture >= 0:
+            colors[geom] *= _mean_color(model, texture)
+    return colors
+
+
+def _mean_color(model: mujoco.MjModel, texture: int) -> Vector:
+    """(3,) in [0, 1]."""
+    channels = int(model.tex_nchannel[texture])
+    size = int(model.tex_height[texture]) * int(model.tex_width[texture]) * channels
+    start = int(model.tex_adr[texture])
+    pixels = np.asarray(model.tex_data[start : start + size]).reshape(-1, channels)
+    return np.broadcast_to(pixels.mean(axis=0)[:3] / 255.0, 3)
+
+
+def _shade(colors: Vector, buffers: _RayBuffers) -> ByteImage:
+    """Colours (H * W, 3) of the surfaces hit, lit by the one lamp, which looks white on geoms of ``colors`` (G, 3)."""
     lamp = -np.asarray(LIGHT_DIRECTION) / np.linalg.norm(LIGHT_DIRECTION)
     # Looked up in a table of colour by geom and brightness, as fine as the image itself.
     brightness = AMBIENT + DIFFUSE * np.linspace(0.0, 1.0, _SHADES)
-    shades = np.empty((model.ngeom + 1, _SHADES, 3))
-    shades[:-1] = model.geom_rgba[:, None, :3] * brightness[:, None]
+    shades = np.empty((len(colors) + 1, _SHADES, 3))
+    shades[:-1] = colors[:, None] * brightness[:, None]
     # Index -1, no hit, is the last row.
     shades[-1] = BACKGROUND
     table = np.rint(255.0 * np.clip(shades, 0.0, 1.0)).astype(np.uint8).reshape(-1, 3)
     facing = buffers.normals @ ((_SHADES - 1.0) * lamp)
     rows = np.clip(facing, 0.0, _SHADES - 1.0).astype(np.int32)
-    rows += np.where(buffers.geoms < 0, model.ngeom, buffers.geoms) * _SHADES
+    rows += np.where(buffers.geoms < 0, len(colors), buffers.geoms) * _SHADES
     return np.take(table, rows, axis=0)
 
 
 class EglRenderer:
     """Draws with OpenGL, off screen. Needs libegl1 and libgl1; several times faster than rays.
 
+    Args:
+        groups: of geoms that are drawn, without sites then; by default what MuJoCo's viewer draws.
+
     Raises:
         SimulationError: if no EGL context can be made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, groups: Sequence[int] | None = None) -> None:
+        self._option = mujoco.MjvOption()
+        if groups is not None:
+            self._option.geomgroup[:] = [group in groups for group in range(mujoco.mjNGROUP)]
+            self._option.sitegroup[:] = 0
         self._context = _egl_context()
         self._model: mujoco.MjModel | None = None
         self._scene: mujoco.MjvScene | None = None
@@ -238,9 +337,7 @@ class EglRenderer:
         view = mujoco.MjvCamera()
         view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         view.fixedcamid = model.camera(camera).id
-        mujoco.mjv_updateScene(
-            model, data, mujoco.MjvOption(), mujoco.MjvPerturb(), view, mujoco.mjtCatBit.mjCAT_ALL, scene
-        )
+        mujoco.mjv_updateScene(model, data, self._option, mujoco.MjvPerturb(), view, mujoco.mjtCatBit.mjCAT_ALL, scene)
         rectangle = mujoco.MjrRect(0, 0, width, height)
         color = np.empty((height, width, 3), np.uint8)
         raw = np.empty((height, width), np.float32)
@@ -264,7 +361,7 @@ class EglRenderer:
         if self._gpu is None or self._scene is None or self._model is not model:
             if self._gpu is not None:
                 self._gpu.free()
-            self._scene = mujoco.MjvScene(model, maxgeom=200)
+            self._scene = mujoco.MjvScene(model, maxgeom=200 + model.ngeom + model.nsite)
             self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
             self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
             self._gpu = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)

@@ -1,0 +1,270 @@
+"""One task of LIBERO in MuJoCo: how it is laid out, what is where, and whether it is done.
+
+Layouts, predicates and physics are LIBERO's own; between layouts it is MuJoCo that is stepped and not robosuite, which
+computes observations that nobody looks at and takes three times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import inverse_transform, pose_from_matrix, transform_points
+from mini_diffuser_ros.libero.errors import InvalidLayoutError, LiberoError
+from mini_diffuser_ros.libero.installed import libero_module, quiet
+from mini_diffuser_ros.libero.suites import LiberoTask
+from mini_diffuser_ros.support.errors import one_line
+
+Array = NDArray[np.float64]
+Predicate = tuple[str, ...]
+"""What a BDDL file says of the world: a relation and the things between which it holds, e.g. ``on, plate_1, table``."""
+
+BASE = "robot0_base"
+VISUAL = 1
+"""Group of the geoms that are seen; those of group 0 are shapes for collision alone."""
+_CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
+TILTED = 0.2
+"""Radians; things that turn away from upright by more while a layout comes to rest have fallen over or lie on others."""
+STRAYED, RAISED = 0.05, 0.02
+"""Metres; things that are to stand on the table and are farther from where they were put, or higher above it, are not
+where their task has them. Regions of tables are two centimetres wide, and everything is dropped from seven."""
+
+
+class LiberoEnvironment:
+    """A task, to be laid out. It takes seconds to make, and a gigabyte that is not given back when it is dropped.
+
+    Args:
+        task: which one.
+
+    Raises:
+        LiberoError: if LIBERO is not installed, or cannot make it.
+
+    Attributes:
+        task: as given.
+        sentence: LIBERO's own, from the BDDL file.
+        model, data: MuJoCo's.
+        base_from_world: (4, 4) pose of MuJoCo's world in the arm's base frame.
+        support_height: metres, top of table or floor in the base frame.
+        movable: names of the things that can be moved.
+        fixtures: names of cabinets, stoves and the like, which stand at another place in each layout.
+        initial, goal: what holds at the start, and is to hold at the end.
+    """
+
+    def __init__(self, task: LiberoTask) -> None:
+        wrapper = libero_module("libero.libero.envs.env_wrapper").ControlEnv
+        try:
+            with quiet(), _seeded(0):
+                wrapped = wrapper(
+                    bddl_file_name=str(task.bddl_file),
+                    has_renderer=False,
+                    has_offscreen_renderer=False,
+                    use_camera_obs=False,
+                    hard_reset=False,
+                    ignore_done=True,
+                )
+        # Whatever is wrong with a file of a task, LIBERO says it by any error.
+        except Exception as error:
+            raise LiberoError(
+                f"{task.suite}, {task.name}: LIBERO cannot make it: {type(error).__name__}: {one_line(error)}"
+            ) from error
+        self.task = task
+        self.sentence = str(wrapped.language_instruction)
+        # Its ``reset`` tries until one succeeds, whatever the error, Ctrl-C included: hence what it wraps.
+        self._libero: Any = wrapped.env
+        self._wrapped = wrapped  # owns it
+        self.model: mujoco.MjModel = self._libero.sim.model._model
+        self.data: mujoco.MjData = self._libero.sim.data._data
+        self.movable = tuple(self._libero.objects_dict)
+        problem: Mapping[str, Any] = self._libero.parsed_problem
+        self.initial = tuple(map(tuple, problem["initial_state"]))
+        self.goal = tuple(map(tuple, problem["goal_state"]))
+        placed = {thing for relation, thing, *_ in self.initial if relation == "on"}
+        self.fixtures = tuple(name for name in self._libero.fixtures_dict if name in placed)
+        self.base_from_world = inverse_transform(self._world_from_body(BASE))
+        regions: Mapping[str, Any] = problem["regions"]
+        self._on_support = {
+            name for name, region in regions.items() if region["target"] not in (*self.movable, *self.fixtures)
+        }
+        self.support_height = self._height_of_support(regions)
+        self._usual_tilts: dict[str, float] = {}
+        self._placed: dict[str, Array] = {}
+
+    def draw_layout(self, seed: int) -> None:
+        """Draw a layout from the regions of the BDDL file; the same seed gives the same. Things hang in the air then.
+
+        Raises:
+            InvalidLayoutError: if LIBERO finds no place for something.
+        """
+        self._replace_fixtures()
+        refused = libero_module("robosuite.utils.errors").RandomizationError
+        try:
+            with quiet(), _seeded(seed):
+                self._libero.reset()
+        except refused as error:
+            raise InvalidLayoutError(f"{self.task.name}, seed {seed}: {one_line(error)}") from error
+        self._laid_out()
+
+    def take_state(self, state: Array, seed: int) -> None:
+        """Lay out by an official start state, (1 + nq + nv,); fixtures, which states do not say, come from the seed."""
+        self.draw_layout(seed)
+        size = 1 + self.model.nq + self.model.nv
+        if state.shape != (size,):
+            raise LiberoError(
+                f"{self.task.suite}, {self.task.name}: a start state has {len(state)} numbers, this MuJoCo model has "
+                f"{size}: it is of another version of the benchmark"
+            )
+        self._libero.sim.set_state_from_flattened(state)
+        self._laid_out()
+
+    def _laid_out(self) -> None:
+        self.data.time = 0.0
+        mujoco.mj_forward(self.model, self.data)
+        self.refresh()
+        self._placed = {name: self._world_from_body(self.root_body(name)) for name in self.movable}
+
+    def invalid(self) -> str:
+        """Why what lies there, once it is at rest, is no layout of this task, in words that follow one; empty if it is.
+
+        LIBERO's official start states were chosen by such a test, layouts that it draws are not.
+        """
+        for name, angle in self._tilts().items():
+            if abs(angle - self._usual_tilts.get(name, 0.0)) > TILTED:
+                return f"{name} has tilted by {np.degrees(angle):.0f} degrees"
+        for relation, name, *where in self.initial:
+            if name in self.fixtures or (where and where[0] in self._on_support and self._stands_there(name)):
+                continue
+            if not self.holds((relation, name, *where)):
+                return f"'{' '.join((relation, name, *where))}' does not hold"
+        return ""
+
+    def take_as_usual(self) -> None:
+        """Call layouts valid in which things are tilted as they are now, at rest after an official start state.
+
+        A bowl on a ramekin tips in each of them.
+        """
+        self._usual_tilts = self._tilts()
+
+    def _tilts(self) -> dict[str, float]:
+        """Radians by which the vertical of each thing has turned since it was put there."""
+        verticals = {
+            name: float(before[2, :3] @ self._world_from_body(self.root_body(name))[2, :3])
+            for name, before in self._placed.items()
+        }
+        return {name: float(np.arccos(np.clip(cosine, -1.0, 1.0))) for name, cosine in verticals.items()}
+
+    def _stands_there(self, name: str) -> bool:
+        """Whether a thing that was put onto table or floor is still where it was put."""
+        now = self._world_from_body(self.root_body(name))
+        strayed = np.linalg.norm(now[:2, 3] - self._placed[name][:2, 3])
+        return bool(strayed < STRAYED and self.box(name)[0][2] < self.support_height + RAISED)
+
+    def holds(self, predicate: Predicate) -> bool:
+        """Whether a predicate of the BDDL file holds now."""
+        return bool(self._libero._eval_predicate(list(predicate)))
+
+    def success(self) -> bool:
+        """Whether the goal is reached, by LIBERO's own test."""
+        return bool(self._libero._check_success())
+
+    def refresh(self) -> None:
+        """Have what is looked at follow what has happened, such as the light of a stove."""
+        self._libero._post_process()
+
+    def pose(self, name: str) -> Array:
+        """(7,) xyz + xyzw of a thing or fixture in the arm's base frame.
+
+        Raises:
+            LiberoError: if there is none of that name.
+        """
+        known = {**self._libero.objects_dict, **self._libero.fixtures_dict}
+        if name not in known:
+            raise LiberoError(f"{self.task.name}: nothing is called '{name}'; there are {', '.join(known)}")
+        return pose_from_matrix(self.base_from_world @ self._world_from_body(known[name].root_body))
+
+    def body_pose(self, body: str) -> Array:
+        """(4, 4) ``base_from_body`` of a body of the MuJoCo model."""
+        return self.base_from_world @ self._world_from_body(body)
+
+    def box(self, name: str) -> tuple[Array, Array]:
+        """Lower and upper corner (3,) of the axis-aligned box in the base frame around what is seen of a thing."""
+        root = self.model.body(self.root_body(name)).id
+        seen = (self.model.body_rootid[self.model.geom_bodyid] == root) & (self.model.geom_group == VISUAL)
+        corners = np.concatenate([self._corners(int(geom)) for geom in np.flatnonzero(seen)])
+        return corners.min(axis=0), corners.max(axis=0)
+
+    def _corners(self, geom: int) -> Array:
+        """(N, 3) points in the base frame within whose hull a geom lies: its mesh's, or those of its bounding box."""
+        model = self.model
+        if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
+            start, mesh = int(model.mesh_vertadr[model.geom_dataid[geom]]), int(model.geom_dataid[geom])
+            local = np.asarray(model.mesh_vert[start : start + int(model.mesh_vertnum[mesh])], dtype=np.float64)
+        else:
+            local = model.geom_aabb[geom, :3] + _CORNERS * model.geom_aabb[geom, 3:]
+        world = local @ self.data.geom_xmat[geom].reshape(3, 3).T + self.data.geom_xpos[geom]
+        return transform_points(self.base_from_world, world)
+
+    def root_body(self, name: str) -> str:
+        """The body of the MuJoCo model that is a thing or fixture."""
+        return str({**self._libero.objects_dict, **self._libero.fixtures_dict}[name].root_body)
+
+    def close(self) -> None:
+        """End it; MuJoCo's part of its memory stays in use."""
+        self._wrapped.close()
+
+    def _height_of_support(self, regions: Mapping[str, Any]) -> float:
+        """Metres in the base frame: the highest that is fixed to the world in the middle of the regions of the table."""
+        heights = []
+        placed = {self.model.body(self.root_body(name)).id for name in (*self.movable, *self.fixtures)}
+        for name in self._on_support:
+            for x0, y0, x1, y1 in regions[name]["ranges"]:
+                middle = self._libero.workspace_offset + np.array([(x0 + x1) / 2.0, (y0 + y1) / 2.0, 0.0])
+                heights.append(self._height_at(middle, placed))
+        return float(np.median(heights)) + float(self.base_from_world[2, 3])
+
+    def _height_at(self, place: Array, ignored: set[int]) -> float:
+        """Metres in the world: where a ray down at a place (3,) meets something that is not one of the bodies."""
+        start, geom = place + (0.0, 0.0, 1.0), np.zeros(1, np.int32)
+        while True:
+            down = np.array([0.0, 0.0, -1.0])
+            distance = mujoco.mj_ray(self.model, self.data, start, down, None, 1, -1, geom)
+            if geom[0] < 0:
+                return float(place[2])
+            start = start + distance * down
+            if self.model.body_rootid[self.model.geom_bodyid[geom[0]]] not in ignored:
+                return float(start[2])
+            start = start + 1e-4 * down
+
+    def _world_from_body(self, body: str) -> Array:
+        index = self.model.body(body).id
+        pose = np.eye(4)
+        pose[:3, :3] = self.data.xmat[index].reshape(3, 3)
+        pose[:3, 3] = self.data.xpos[index]
+        return pose
+
+    def _replace_fixtures(self) -> None:
+        """Fixtures to where the model has them before anything is placed.
+
+        A layout of LIBERO places things relative to a fixture where it stands and moves both then: a second layout
+        would move them twice.
+        """
+        for name in self.fixtures:
+            index = self.model.body(self._libero.fixtures_dict[name].root_body).id
+            self.model.body_pos[index], self.model.body_quat[index] = 0.0, (1.0, 0.0, 0.0, 0.0)
+        mujoco.mj_forward(self.model, self.data)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """LIBERO draws from numpy's global generator and knows no other; it is left as it was."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
