@@ -109,6 +109,16 @@ def gripper_symmetric_pose(pose: ArrayLike) -> Array:
     return np.array([x, y, z, qy, -qx, qw, -qz])
 
 
+def same_grasp(pose: ArrayLike, wanted: ArrayLike) -> Array:
+    """Of the two turns of a parallel gripper that grasp alike, the one closer to ``wanted`` (7,), in its sign."""
+    here, goal = np.asarray(pose, dtype=np.float64), np.asarray(wanted, dtype=np.float64)
+    turned = gripper_symmetric_pose(here)
+    near = quaternion_angle(here[3:], goal[3:]) <= quaternion_angle(turned[3:], goal[3:])
+    same = here if near else turned
+    sign = 1.0 if np.dot(same[3:], goal[3:]) >= 0.0 else -1.0
+    return np.concatenate([same[:3], sign * same[3:]])
+
+
 def voxel_downsample(
     points: NDArray[np.floating], colors: NDArray[np.uint8], voxel_size: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

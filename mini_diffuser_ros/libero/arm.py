@@ -25,7 +25,7 @@ STIFFNESS = 400.0
 GRIPPER_RATE = 2.5
 """1/s: share of its range by which the gripper's set point moves, as robosuite's."""
 
-_ARRIVED_RAD, _RESTING_RAD_S = 1e-3, 5e-3
+_ARRIVED_RAD, _RESTING_RAD_S, _BLOCKED_RAD = 1e-3, 5e-3, 0.02
 _SETTLE_ARM_S = 0.5
 _GRIPPER_TIMEOUT_S, _FINGER_RESTING_M_S, _GRASP_S = 1.5, 1e-3, 0.1
 
@@ -63,6 +63,11 @@ class LiberoArm:
         self.commanded_open = gripper_open
         self._opening = float(np.clip(self.width() / self._open.sum(), 0.0, 1.0))
 
+    def start_at(self, positions: Array) -> None:
+        """Be at rest at positions (J,), radians, before anything has happened in a layout."""
+        self._data.qpos[self._qpos], self._data.qvel[self._dofs] = positions, 0.0
+        mujoco.mj_forward(self._model, self._data)
+
     def positions(self) -> Array:
         """(J,) radians."""
         return self._data.qpos[self._qpos].copy()
@@ -99,8 +104,10 @@ class LiberoArm:
         for _ in range(int(_SETTLE_ARM_S / period)):
             off = np.max(np.abs(self._target - self._data.qpos[self._qpos]))
             if off < _ARRIVED_RAD and np.max(np.abs(self._data.qvel[self._dofs])) < _RESTING_RAD_S:
-                break
+                return
             self._advance()
+        if np.max(np.abs(self._target - self._data.qpos[self._qpos])) > _BLOCKED_RAD:
+            self._target = self.positions()  # where something is in the way, it is not pressed against for ever
 
     def take_gripper(self, gripper_open: bool) -> None:
         """Open or close the gripper, and wait until the fingers rest, in the air or at what they hold."""

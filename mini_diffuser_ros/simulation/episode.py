@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.geometry import gripper_symmetric_pose, quaternion_angle
+from mini_diffuser_ros.geometry import same_grasp
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.records import TABLE, CameraView, Cloud, Episode, JointTrajectory, Keyframe, Provenance
@@ -99,7 +99,7 @@ def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe
     joints = world.joint_positions()
     pose = world.tcp_pose()
     if waypoint is not None:
-        pose = _same_grasp(pose, waypoint.pose)
+        pose = same_grasp(pose, waypoint.pose)
 
     def load_cloud(views: tuple[CameraView, ...] = views) -> Cloud:
         return fuse_views(views, FusionConfig(), world.robot, joints)
@@ -112,12 +112,3 @@ def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe
         load_views=lambda: views,
         joint_positions=joints,
     )
-
-
-def _same_grasp(pose: Array, wanted: Array) -> Array:
-    """Of the two turns of a parallel gripper that grasp alike, the one closer to ``wanted`` (7,), in its sign."""
-    turned = gripper_symmetric_pose(pose)
-    near = quaternion_angle(pose[3:], wanted[3:]) <= quaternion_angle(turned[3:], wanted[3:])
-    same = pose if near else turned
-    sign = 1.0 if np.dot(same[3:], wanted[3:]) >= 0.0 else -1.0
-    return np.concatenate([same[:3], sign * same[3:]])

@@ -275,7 +275,7 @@ def _surface_colors(model: mujoco.MjModel) -> Vector:
     colors = np.array(model.geom_rgba[:, :3])
     for geom in np.flatnonzero(model.geom_matid >= 0):
         material = int(model.geom_matid[geom])
-        if np.array_equal(model.geom_rgba[geom], np.float32(_UNCOLORED)):
+        if np.array_equal(model.geom_rgba[geom], np.array(_UNCOLORED, np.float32)):
             colors[geom] = model.mat_rgba[material, :3]
         texture = int(model.mat_texid[material, mujoco.mjtTextureRole.mjTEXROLE_RGB])
         if texture >= 0:
@@ -293,7 +293,7 @@ def _mean_color(model: mujoco.MjModel, texture: int) -> Vector:
 
 
 def _shade(colors: Vector, buffers: _RayBuffers) -> ByteImage:
-    """Colours (H * W, 3) of the surfaces hit, lit by the one lamp, which looks white on geoms of ``colors`` (G, 3)."""
+    """Colours (H * W, 3) of the surfaces hit, by those of the geoms (G, 3), lit by the one lamp."""
     lamp = -np.asarray(LIGHT_DIRECTION) / np.linalg.norm(LIGHT_DIRECTION)
     # Looked up in a table of colour by geom and brightness, as fine as the image itself.
     brightness = AMBIENT + DIFFUSE * np.linspace(0.0, 1.0, _SHADES)
@@ -364,13 +364,23 @@ class EglRenderer:
             self._scene = mujoco.MjvScene(model, maxgeom=200 + model.ngeom + model.nsite)
             self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
             self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
-            self._gpu = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+            self._gpu = _context_of_single_samples(model)
             self._gpu.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
             self._model = model
         if (self._gpu.offHeight, self._gpu.offWidth) != (height, width):
             mujoco.mjr_resizeOffscreen(width, height, self._gpu)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._gpu)
         return self._scene, self._gpu
+
+
+def _context_of_single_samples(model: mujoco.MjModel) -> mujoco.MjrContext:
+    """GPU buffers in which a pixel is what its centre sees: of several samples depth would be that of another place."""
+    several = int(model.vis.quality.offsamples)
+    model.vis.quality.offsamples = 0
+    try:
+        return mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    finally:
+        model.vis.quality.offsamples = several
 
 
 def _egl_context() -> Any:

@@ -12,7 +12,7 @@ PACKAGE = Path(mini_diffuser_ros.__file__).parent
 FLOORS = (
     {"geometry", "records", "sentences", "support", "robots", "cell"},
     {"perception", "sensing", "policy", "motion", "data"},
-    {"running", "training", "simulation", "calibration", "doctor"},
+    {"running", "training", "simulation", "libero", "calibration", "doctor"},
     {"evaluation", "viewing"},
     {"nodes"},
     {"bench"},
