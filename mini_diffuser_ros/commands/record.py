@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import time
@@ -13,35 +14,40 @@ from tqdm import tqdm
 from mini_diffuser_ros.commands.arguments import whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
-from mini_diffuser_ros.simulation.recording import Outcome, Recorder, RecordSettings
-from mini_diffuser_ros.simulation.tasks import TASKS
+from mini_diffuser_ros.commands.world_arguments import add_world_arguments
+from mini_diffuser_ros.running.recording import DemonstrationSource, Outcome, Recorder, WorldSource
+from mini_diffuser_ros.simulation.recording import TabletopSource
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
+
+WORLD = "tabletop"
+OWN_OPTIONS = ("renderer", "image_size", "sensor", "cameras")
+"""Options of the table-top alone; others say what they can be told in ``--world-options``."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
-    settings = _settings(arguments)
-    make_writable(settings.out, "--out")
-    recorder = Recorder(settings)
+    options = _parser().parse_args(arguments)
+    source = _source(options)
+    make_writable(options.out, "--out")
+    recorder = Recorder(source, options.out, _tasks(options, source), options.episodes, options.seed, options.workers)
     started = time.monotonic()
     try:
-        outcomes = _run(recorder, settings)
+        outcomes = _run(recorder)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"run the same command again to go on in {settings.out}") from None
-    sys.stdout.write(_report(recorder, outcomes, settings, time.monotonic() - started))
+        raise KeyboardInterrupt(f"run the same command again to go on in {options.out}") from None
+    sys.stdout.write(_report(recorder, outcomes, options.out, time.monotonic() - started))
     return 0
 
 
-def _run(recorder: Recorder, settings: RecordSettings) -> list[Outcome]:
+def _run(recorder: Recorder) -> list[Outcome]:
     """Record with a progress bar."""
     outcomes = []
-    total = settings.episodes * len(settings.tasks)
     # Into a log file the bar writes a line now and then instead of ten a second.
     interval = 0.1 if sys.stderr.isatty() else 15.0
     failures = 0
     with tqdm(
-        total=total,
+        total=sum(plan.wanted for plan in recorder.plans.values()),
         initial=recorder.already,
         unit="demo",
         desc="recording",
@@ -58,7 +64,7 @@ def _run(recorder: Recorder, settings: RecordSettings) -> list[Outcome]:
     return outcomes
 
 
-def _report(recorder: Recorder, outcomes: list[Outcome], settings: RecordSettings, seconds: float) -> str:
+def _report(recorder: Recorder, outcomes: list[Outcome], out: Path, seconds: float) -> str:
     lines = []
     for task, plan in recorder.plans.items():
         failed = f", {len(plan.failures)} failed and were replaced" if plan.failures else ""
@@ -66,19 +72,53 @@ def _report(recorder: Recorder, outcomes: list[Outcome], settings: RecordSetting
         # The same reason with other numbers is the same reason.
         reasons = Counter(re.sub(r"-?\d+(\.\d+)?", "#", reason) for reason in plan.failures)
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
-    megabytes = sum(file.stat().st_size for file in settings.out.glob("*.zip")) / 1e6
+    megabytes = sum(file.stat().st_size for file in out.glob("*.zip")) / 1e6
     made = sum(outcome.failure is None for outcome in outcomes)
-    lines.append(f"{made} recorded in {seconds:.0f} s, {settings.out} holds {megabytes:.0f} MB")
+    lines.append(f"{made} recorded in {seconds:.0f} s, {out} holds {megabytes:.0f} MB")
     return "\n".join(lines) + "\n"
 
 
-def _settings(arguments: list[str]) -> RecordSettings:
+def _source(options: argparse.Namespace) -> DemonstrationSource:
+    """Where the demonstrations come from.
+
+    Raises:
+        UserError: there is no such world, or an option that is another world's.
+    """
+    if options.world == WORLD:
+        if options.world_options:
+            raise UserError(f"--world-options are for worlds that have no options here, not {WORLD}")
+        given = {name: value for name in OWN_OPTIONS if (value := getattr(options, name)) is not None}
+        given |= {"sensor": sensor_of_arguments(options) or "perfect", "cameras": tuple(options.cameras or ())}
+        return TabletopSource(**given)
+    options.sensor = sensor_of_arguments(options)
+    for name in OWN_OPTIONS:
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name.replace('_', '-')} is an option of --world {WORLD} alone; see --world-options")
+    return WorldSource(options.world, tuple(options.world_options or ()))
+
+
+def _tasks(options: argparse.Namespace, source: DemonstrationSource) -> tuple[str, ...]:
+    """The names of the tasks that are meant.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    known = tuple(source.tasks)
+    tasks = known if options.tasks == ["all"] else tuple(dict.fromkeys(options.tasks))
+    unknown = [task for task in tasks if task not in known]
+    if unknown:
+        raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(known)}")
+    return tasks
+
+
+def _parser() -> argparse.ArgumentParser:
+    own = TabletopSource()
     parser = CommandParser(
         "record",
         description="Record demonstrations of the scripted expert. Run again after an interruption, it goes on.",
     )
-    parser.add_argument("--world", choices=("tabletop",), default="tabletop", help="where to record")
-    parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK", help=f"all, or of {', '.join(TASKS)}")
+    add_world_arguments(parser, (WORLD,))
+    parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK", help="all, or names of the world's")
     parser.add_argument(
         "--episodes", type=whole_number_from(1), required=True, metavar="N", help="episodes of EACH task"
     )
@@ -93,30 +133,19 @@ def _settings(arguments: list[str]) -> RecordSettings:
         metavar="S",
         help="of the first layout of each task; episode i has seed S + i",
     )
-    parser.add_argument("--renderer", choices=("rays", "egl"), default="rays", help="rays needs nothing, egl is faster")
+    parser.add_argument(
+        "--renderer",
+        choices=("rays", "egl"),
+        help=f"{WORLD}: rays needs nothing, egl is faster (default: {own.renderer})",
+    )
     parser.add_argument(
         "--image-size",
         type=whole_number_from(16, 4096),
-        default=256,
         metavar="PIXELS",
-        help="width and height of the images",
+        help=f"{WORLD}: width and height of the images (default: {own.image_size})",
     )
-    parser.add_argument("--cameras", nargs="+", default=[], metavar="NAME", help="those that there are (default: all)")
+    parser.add_argument(
+        "--cameras", nargs="+", type=str, metavar="NAME", help=f"{WORLD}: those that there are (default: all)"
+    )
     add_sensor_arguments(parser)
-    values = parser.parse_args(arguments)
-    sensor = sensor_of_arguments(values) or "perfect"
-    tasks = tuple(TASKS) if values.tasks == ["all"] else tuple(dict.fromkeys(values.tasks))
-    unknown = [task for task in tasks if task not in TASKS]
-    if unknown:
-        raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(TASKS)}")
-    return RecordSettings(
-        out=values.out,
-        tasks=tasks,
-        episodes=values.episodes,
-        seed=values.seed,
-        workers=values.workers,
-        renderer=values.renderer,
-        image_size=values.image_size,
-        sensor=sensor,
-        cameras=tuple(values.cameras),
-    )
+    return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mini_diffuser_ros.policy.checkpoint import Checkpoint
-from mini_diffuser_ros.records import LAB, RLBENCH, TABLE
+from mini_diffuser_ros.records import LAB, UNKNOWN
 
 CONSENT = "allow_simulated_policy"
 """Argument of the launch and parameter of policy_node by which a policy of simulations may drive a real arm."""
@@ -20,7 +20,7 @@ def simulated_by(checkpoint: Checkpoint) -> str:
     worlds = set(checkpoint.world.worlds)
     if LAB in worlds:
         return ""
-    if worlds and not worlds - {TABLE, RLBENCH}:
+    if worlds and UNKNOWN not in worlds:
         return f"was trained in simulation alone ({', '.join(sorted(worlds))})"
     from mini_diffuser_ros.simulation import match_sentence  # MuJoCo and all, which a launch in simulation loads later
 

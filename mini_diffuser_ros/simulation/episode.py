@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import same_grasp
-from mini_diffuser_ros.perception import FusionConfig, fuse_views
+from mini_diffuser_ros.perception import keyframe_from_views
 from mini_diffuser_ros.perception.content import ContentConfig, measures
-from mini_diffuser_ros.records import TABLE, CameraView, Cloud, Episode, JointTrajectory, Keyframe, Provenance
+from mini_diffuser_ros.records import TABLE, Episode, JointTrajectory, Keyframe, Provenance
 from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation.task import Waypoint
 from mini_diffuser_ros.simulation.world import TabletopWorld
@@ -101,14 +101,4 @@ def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe
     if waypoint is not None:
         pose = same_grasp(pose, waypoint.pose)
 
-    def load_cloud(views: tuple[CameraView, ...] = views) -> Cloud:
-        return fuse_views(views, FusionConfig(), world.robot, joints)
-
-    return Keyframe(
-        pose=pose,
-        gripper_open=world.gripper_is_open(),
-        stamp=world.time,
-        load_cloud=load_cloud,
-        load_views=lambda: views,
-        joint_positions=joints,
-    )
+    return keyframe_from_views(views, pose, world.gripper_is_open(), world.time, joints, world.robot)

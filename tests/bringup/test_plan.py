@@ -133,11 +133,11 @@ def test_a_real_arm_is_driven_by_a_policy_of_the_simulated_table_with_consent_al
     renamed = policy(tmp_path / "my_lab", {"push_buttons": sentences})
     silent = policy(tmp_path / "silent", {})
     waving = {"wave": ["wave at me"]}
-    simulated = policy(tmp_path / "simulated", waving, Provenance((RLBENCH, TABLE), ("panda",)))
+    simulated = policy(tmp_path / "simulated", waving, Provenance((RLBENCH, TABLE, "another"), ("panda",)))
     for checkpoint, reason in (
         ("", "robot:=fr3 needs checkpoint:=DIR"),
         (str(SHIPPED), "was trained in simulation alone (simulated table)"),
-        (str(simulated), "was trained in simulation alone (RLBench, simulated table)"),
+        (str(simulated), "was trained in simulation alone (RLBench, another, simulated table)"),
         (str(renamed), "was taught the simulated table's sentences alone (push_buttons)"),
         (str(silent), "does not say what it was taught"),
     ):

@@ -58,3 +58,9 @@ class Heavy(Faulty):
     """One whose memory is not given back."""
 
     tasks_per_process = 1
+
+
+class Unattended(Faulty):
+    """One that has nobody to show how."""
+
+    expert = None

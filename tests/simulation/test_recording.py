@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.running.recording import RecordingError, SeedPlan
 from mini_diffuser_ros.simulation import TASKS
-from mini_diffuser_ros.simulation.recording import RecordingError, SeedPlan
 
 RECORD = ["--tasks", "push_buttons", "--seed", "7", "--image-size", "32"]
 

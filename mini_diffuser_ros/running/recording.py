@@ -1,0 +1,352 @@
+"""Recording demonstrations in several processes: which seeds are wanted, and the workers that make them."""
+
+from __future__ import annotations
+
+import atexit
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from mini_diffuser_ros.data import EpisodeStore
+from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.running.demonstrating import demonstrate_in
+from mini_diffuser_ros.running.task_world import (
+    DemonstrationFailed,
+    ExpertWorld,
+    HeavyWorld,
+    LayoutError,
+    TaskWorld,
+    WorldError,
+)
+from mini_diffuser_ros.running.world_names import make_world
+from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.files import write_whole
+from mini_diffuser_ros.support.settings import unknown_name
+from mini_diffuser_ros.support.workers import ItemOutcome, WorkerDiedError, outcomes_by_group, outcomes_in_workers
+
+Demonstrate = Callable[[str, int], Episode]
+"""Takes task and seed, and raises DemonstrationFailed or LayoutError where nothing is to be recorded of that seed."""
+
+_MADE_IN = ".world"  # file beside the episodes: which world they are of
+
+
+class RecordingError(UserError, RuntimeError):
+    """Recording cannot go on; what was recorded so far is kept."""
+
+
+class DemonstrationSource(Protocol):
+    """Where demonstrations come from, as it is sent to a process."""
+
+    @property
+    def robot(self) -> str | None:
+        """Name of the arm's description."""
+        ...
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Names of all tasks."""
+        ...
+
+    @property
+    def tasks_per_process(self) -> int:
+        """As ``HeavyWorld`` says; 0 for any number, in any order."""
+        ...
+
+    def __hash__(self) -> int:
+        """A process keeps what it demonstrates with."""
+        ...
+
+    def refuse_others(self, store: EpisodeStore, tasks: Sequence[str]) -> None:
+        """Refuse to go on in a directory that holds episodes of another source, which would make one set of two.
+
+        Raises:
+            RecordingError: naming what they differ in.
+        """
+        ...
+
+    def demonstrator(self) -> tuple[Demonstrate, Callable[[], None]]:
+        """What makes demonstrations in this process, and what gives back what it holds."""
+        ...
+
+
+@dataclass(frozen=True)
+class WorldSource:
+    """The scripted expert of a world of tasks.
+
+    Attributes:
+        world: as ``world_class`` takes it.
+        options: of the world's settings those that are not its defaults, as ``image_size=128``.
+    """
+
+    world: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def robot(self) -> str | None:
+        """Name of the arm's description."""
+        return self._made().robot
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of all tasks."""
+        return tuple(self._made().tasks)
+
+    @property
+    def tasks_per_process(self) -> int:
+        """Tasks after which a process is replaced, 0 for any number."""
+        world = self._made()
+        return max(1, world.tasks_per_process) if isinstance(world, HeavyWorld) else 0
+
+    def refuse_others(self, store: EpisodeStore, tasks: Sequence[str]) -> None:
+        """Known by a file beside the episodes, which is written where there is none."""
+        file, own = store.path / _MADE_IN, {"world": self.world, "options": list(self.options)}
+        if not file.exists():
+            write_whole(file, json.dumps(own) + "\n")
+            return
+        try:
+            there = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            there = None
+        if there != own:
+            raise RecordingError(f"{store.path} was recorded with {there}, not {own}; choose another --out")
+
+    def demonstrator(self) -> tuple[Demonstrate, Callable[[], None]]:
+        """The world's expert."""
+        world = self._made()
+        return lambda task, seed: demonstrate_in(world, task, seed), world.close
+
+    def _made(self) -> TaskWorld:
+        """The world, of which nothing is started.
+
+        Raises:
+            WorldNameError, SettingsError: as ``make_world``.
+            RecordingError: it has no expert.
+        """
+        world = make_world(self.world, self.options)
+        if not isinstance(world, ExpertWorld):
+            raise RecordingError(f"{self.world}: has no expert, whose demonstrations could be recorded")
+        return world
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a demonstration ended.
+
+    Attributes:
+        task, seed: which one.
+        failure: why it was not recorded; None if it was.
+    """
+
+    task: str
+    seed: int
+    failure: str | None = None
+
+
+@dataclass
+class SeedPlan:
+    """Which seeds of one task are still to be demonstrated.
+
+    The seeds are tried in order, one more for each that fails, so that the recorded ones are always the first that
+    succeed, however many processes run and however often recording is interrupted.
+
+    Attributes:
+        wanted: how many episodes.
+        next_seed: the first seed not yet looked at.
+        present: seeds that are recorded already.
+        recorded: episodes there are.
+        running: demonstrations being made.
+        failures: reasons, one a failed demonstration.
+    """
+
+    wanted: int
+    next_seed: int
+    present: frozenset[int] = frozenset()
+    recorded: int = 0
+    running: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def take(self) -> int | None:
+        """A seed to demonstrate now, or None if no more are needed as far as one can tell."""
+        while self.recorded + self.running < self.wanted:
+            seed = self.next_seed
+            self.next_seed += 1
+            if seed not in self.present:
+                self.running += 1
+                return seed
+            self.recorded += 1
+        return None
+
+    def finish(self, failure: str | None) -> None:
+        """Take note of a demonstration's end.
+
+        Raises:
+            RecordingError: if so many failed that something must be wrong.
+        """
+        self.running -= 1
+        if failure is None:
+            self.recorded += 1
+            return
+        self.failures.append(failure)
+        if len(self.failures) > 10 + self.wanted // 2:
+            raise RecordingError(f"{len(self.failures)} demonstrations failed, {self.recorded} worked; last: {failure}")
+
+
+class Recorder:
+    """Records until every task has its episodes; those that are there already are counted and kept.
+
+    Args:
+        source: of the demonstrations.
+        out: directory of the episodes.
+        tasks: names of tasks.
+        episodes: how many of each task.
+        seed: of the first layout; each next episode takes the next seed, as does a replacement for a failed one.
+        workers: processes; 1 works in this one, unless tasks wear out a process.
+
+    Raises:
+        DataError: if the directory cannot be made.
+        RecordingError: if it holds episodes of another source, or there is no such task.
+
+    Attributes:
+        plans: progress by task.
+        already: episodes that were there before.
+    """
+
+    def __init__(
+        self, source: DemonstrationSource, out: Path, tasks: Sequence[str], episodes: int, seed: int, workers: int
+    ) -> None:
+        known = list(source.tasks)
+        for task in tasks:
+            if task not in known:
+                raise RecordingError(unknown_name(task, known, "task"))
+        store = EpisodeStore(out, source.robot)
+        source.refuse_others(store, tasks)
+        self._source, self._out, self._workers = source, out, workers
+        wanted = range(seed, seed + episodes)
+        self.plans = {task: SeedPlan(episodes, seed, store.seeds(task)) for task in tasks}
+        self.already = sum(len(plan.present.intersection(wanted)) for plan in self.plans.values())
+
+    def run(self) -> Iterator[Outcome]:
+        """Make the missing demonstrations.
+
+        What fails that is not the expert, as a world or a worker's process, costs its seed as well.
+
+        Yields:
+            one outcome a demonstration, as they end. Closing the iterator ends the workers.
+
+        Raises:
+            RecordingError: if hardly any demonstration succeeds.
+            UserError: a mistake of the user's.
+        """
+        while (first := self._next_job()) is not None:
+            # What failed at the end of a round is replaced in the next.
+            for result in self._round(first):
+                outcome = _outcome_of(result)
+                self.plans[outcome.task].finish(outcome.failure)
+                yield outcome
+
+    def _round(self, first: _Job) -> Iterator[ItemOutcome[_Job, Outcome]]:
+        most = self._source.tasks_per_process
+        if not most:
+            return outcomes_in_workers(_demonstrate, self._jobs(first), self._workers)
+        at: dict[int, str] = {}
+        waiting = [first]
+
+        def take(worker: int) -> _Job | None:
+            job = waiting.pop() if waiting else self._next_job(at.get(worker), at.values())
+            if job is not None:
+                at[worker] = job.task
+            return job
+
+        return outcomes_by_group(_demonstrate, take, self._workers, _task_of, most)
+
+    def _jobs(self, first: _Job) -> Iterator[_Job]:
+        job: _Job | None = first
+        while job is not None:
+            yield job
+            job = self._next_job()
+
+    def _next_job(self, own: str | None = None, others: Collection[str] = ()) -> _Job | None:
+        """The next demonstration.
+
+        Args:
+            own: task that a worker is at, which it is to go on with.
+            others: tasks that workers are at, which it is to keep away from as long as there are more.
+        """
+        # The tasks advance together, so that an interrupted recording is balanced.
+        for task, plan in sorted(
+            self.plans.items(),
+            key=lambda item: (item[0] != own, item[0] in others, item[1].recorded + item[1].running),
+        ):
+            seed = plan.take()
+            if seed is not None:
+                return _Job(self._source, self._out, task, seed)
+        return None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One demonstration to be made."""
+
+    source: DemonstrationSource
+    out: Path
+    task: str
+    seed: int
+
+    def __repr__(self) -> str:
+        return f"{self.task}, seed {self.seed}"
+
+
+def _task_of(job: _Job) -> str:
+    return job.task
+
+
+def _outcome_of(result: ItemOutcome[_Job, Outcome]) -> Outcome:
+    """How a demonstration ended whose process may have ended with it."""
+    if result.error is None:
+        assert result.result is not None
+        return result.result
+    if isinstance(result.error, (WorldError, WorkerDiedError)):
+        return Outcome(result.item.task, result.item.seed, one_line(result.error))
+    raise result.error
+
+
+def _demonstrate(job: _Job) -> Outcome:
+    """Make one, with what this process keeps for all of its demonstrations.
+
+    Raises:
+        WorldError: the world failed; the next demonstration of this process has another.
+        UserError: a mistake of the user's.
+    """
+    demonstrate, store, close = _bench(job.source, job.out)
+    try:
+        episode = demonstrate(job.task, job.seed)
+    except (DemonstrationFailed, LayoutError) as failure:
+        return Outcome(job.task, job.seed, one_line(failure))
+    except UserError:
+        raise
+    except Exception as error:
+        _bench.cache_clear()
+        close()
+        if isinstance(error, WorldError):
+            raise
+        raise WorldError(f"{job}: {type(error).__name__}: {one_line(error)}") from error
+    store.write(episode, job.seed)
+    return Outcome(job.task, job.seed)
+
+
+@cache
+def _bench(source: DemonstrationSource, out: Path) -> tuple[Demonstrate, EpisodeStore, Callable[[], None]]:
+    """What a process needs for all of its demonstrations, made once."""
+    demonstrate, give_back = source.demonstrator()
+
+    def close() -> None:
+        atexit.unregister(close)
+        with suppress(Exception):  # of a world that may have failed; nothing is wanted of it any more
+            give_back()
+
+    atexit.register(close)
+    return demonstrate, EpisodeStore(out, source.robot), close

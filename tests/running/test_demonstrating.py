@@ -1,0 +1,184 @@
+"""Demonstrations of a world's expert: what is recorded of them, and ``record --world file.py:Class``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mini_diffuser_ros.commands.main import main
+from mini_diffuser_ros.data import EpisodeStore, open_episodes
+from mini_diffuser_ros.records import CameraView, KeyframeMode
+from mini_diffuser_ros.running import DemonstrationFailed, KeyframeAction, MotionReport
+from mini_diffuser_ros.running.demonstrating import demonstrate_in
+from mini_diffuser_ros.running.world_names import world_class
+from mini_diffuser_ros.support.errors import UserError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "your_own_world.py"
+BLOCKS = f"{EXAMPLE}:Blocks"
+TASK = "red_on_green"
+Blocks = world_class(BLOCKS)
+
+
+def blocks(kind: type = Blocks) -> Blocks:
+    return kind(Blocks.Settings(image_size=48))
+
+
+def test_an_episode_has_what_was_seen_before_and_after_each_action(tmp_path: Path) -> None:
+    world = blocks()
+    episode = demonstrate_in(world, TASK, 2)
+    world.lay_out(TASK, 2)
+    actions = list(world.expert())
+    assert (episode.task, episode.sentences) == (TASK, ("stack the red block on the green block",))
+    assert len(episode.keyframes) == len(actions) + 1
+    for keyframe, action in zip(episode.keyframes[1:], actions, strict=True):
+        assert keyframe.pose == pytest.approx(action.pose, abs=2e-3)
+        assert keyframe.gripper_open == action.gripper_open
+    stamps = [keyframe.stamp for keyframe in episode.keyframes]
+    assert stamps == sorted(set(stamps))
+    assert stamps[0] == 0.0
+    EpisodeStore(tmp_path, "panda").write(episode, 2)
+    (stored,) = open_episodes(tmp_path)
+    assert stored.provenance.worlds == ("blocks",)
+    assert len(stored.keyframes[0].cloud) > 10
+
+
+class Clumsy(Blocks):
+    """Its expert grasps beside the block first."""
+
+    def expert(self) -> Iterator[KeyframeAction]:
+        first, *others = super().expert()
+        beside = first.pose - [0.06, 0.0, 0.1, 0, 0, 0, 0]
+        yield KeyframeAction(beside, True)
+        yield KeyframeAction(beside, False)
+        assert not self.held
+        yield replace(first, begins=True)
+        yield from others
+
+
+def test_an_attempt_that_failed_is_not_recorded_but_what_it_left_is() -> None:
+    episode, plain = demonstrate_in(blocks(Clumsy), TASK, 2), demonstrate_in(blocks(), TASK, 2)
+    assert len(episode.keyframes) == len(plain.keyframes)
+    assert not episode.keyframes[0].gripper_open
+    assert plain.keyframes[0].gripper_open
+    assert episode.keyframes[0].pose[:3] != pytest.approx(plain.keyframes[0].pose[:3], abs=0.05)
+    assert episode.keyframes[1].pose == pytest.approx(plain.keyframes[1].pose, abs=2e-3)
+
+
+class Measured(Blocks):
+    """One whose motions end a little above, which only their report says, and whose second camera sees nothing."""
+
+    def move(self, candidates: list[KeyframeMode]) -> MotionReport:
+        report = super().move(candidates)
+        return replace(report, reached=np.add(report.reached, [0, 0, 0.004, 0, 0, 0, 0]))
+
+    def views(self) -> list[CameraView]:
+        front, left = super().views()
+        return [front, replace(left, depth=np.zeros_like(left.depth))]
+
+
+def test_the_pose_is_the_reports_and_what_measures_nothing_is_left_out() -> None:
+    episode, plain = demonstrate_in(blocks(Measured), TASK, 2), demonstrate_in(blocks(), TASK, 2)
+    above = [one.pose[2] - other.pose[2] for one, other in zip(episode.keyframes, plain.keyframes, strict=True)]
+    assert above == pytest.approx([0.0] + [0.004] * (len(above) - 1), abs=1e-6)
+    assert {view.name for keyframe in episode.keyframes for view in keyframe.views} == {"front"}
+
+
+class Stuck(Blocks):
+    def move(self, candidates: list[KeyframeMode]) -> MotionReport:
+        raise UserError("the arm is blocked")
+
+
+class Short(Blocks):
+    def move(self, candidates: list[KeyframeMode]) -> MotionReport:
+        return replace(super().move(candidates), missed=True)
+
+
+class Lost(Blocks):
+    def expert(self) -> Iterator[KeyframeAction]:
+        yield KeyframeAction(np.array([9.0, 0, 0, 1, 0, 0, 0]), True)
+
+
+class Idle(Blocks):
+    def expert(self) -> Iterator[KeyframeAction]:
+        yield KeyframeAction(self.tcp_pose(), True)
+
+
+class Endless(Blocks):
+    def expert(self) -> Iterator[KeyframeAction]:
+        while True:
+            yield KeyframeAction(self.tcp_pose(), True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (Stuck, "the arm is blocked"),
+        (Short, "short of where it was sent"),
+        (Lost, "workspace"),
+        (Idle, "not done at the end"),
+        (Endless, "has not come to an end"),
+    ],
+)
+def test_what_does_not_reach_its_goal_is_no_demonstration(kind: type, why: str) -> None:
+    world = kind(Blocks.Settings(image_size=16))
+    with pytest.raises(DemonstrationFailed, match=why):
+        demonstrate_in(world, TASK, 0)
+
+
+FAULTY = Path(__file__).parents[1] / "evaluation" / "faulty_world.py"
+
+
+def record(out: Path, world: str, *words: str) -> int:
+    return main(["record", "--world", world, "--out", str(out), "--workers", "1", *words])
+
+
+def seeds(out: Path, task: str = TASK) -> list[int]:
+    return sorted(EpisodeStore(out, "panda").seeds(task))
+
+
+def test_seeds_that_fail_are_replaced_and_the_reasons_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, options = tmp_path / "out", ["--world-options", "impossible=[4]", "broken=[6]", "mistaken=[7]"]
+    words = ["--tasks", TASK, "--seed", "4"]
+    assert record(out, f"{FAULTY}:Faulty", *words, "--episodes", "2", *options) == 0
+    assert seeds(out) == [5, 8]
+    said = capsys.readouterr().out
+    assert f"{TASK}: 2 episodes, 3 failed and were replaced" in said
+    assert f"1 x {TASK}: no room with seed #" in said
+    assert "1 x the cameras fell silent" in said
+    assert "ZeroDivisionError: a mistake in views" in said
+    kept = (out / f"{TASK}-seed00000005.zip").stat().st_mtime_ns
+    assert record(out, f"{FAULTY}:Faulty", *words, "--episodes", "3", *options) == 0
+    assert seeds(out) == [5, 8, 9]
+    assert (out / f"{TASK}-seed00000005.zip").stat().st_mtime_ns == kept
+
+
+def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--world-options", "image_size=32", "--episodes", "1", "--tasks", TASK]
+    assert record(tmp_path / "out", BLOCKS, *small) == 0
+    for world, words, said in (
+        (BLOCKS, ["--episodes", "1"], "was recorded with {'world':"),
+        (BLOCKS, [*small, "--renderer", "rays"], "--renderer is an option of --world tabletop alone"),
+        (BLOCKS, [*small, "--tasks", "juggle"], "unknown task 'juggle'; tasks: all, red_on_green, green_on_red"),
+        ("moon", small, "unknown world 'moon'"),
+        ("tabletop", ["--episodes", "1", "--world-options", "a=1"], "--world-options are for worlds that"),
+        (f"{FAULTY}:Unattended", ["--episodes", "1"], "has no expert"),
+    ):
+        assert record(tmp_path / "out", world, *words) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert "Traceback" not in error
+
+
+@pytest.mark.process
+def test_a_process_records_one_task_of_a_heavy_world(tmp_path: Path) -> None:
+    out, laid = tmp_path / "out", tmp_path / "laid"
+    options = ["--world-options", "impossible=[1]", f"log={laid}"]
+    assert record(out, f"{FAULTY}:Heavy", "--episodes", "2", *options) == 0
+    assert seeds(out) == seeds(out, "green_on_red") == [0, 2]
+    lines = [line.split() for line in laid.read_text().splitlines()]
+    by_process = {process: {task for other, task, _ in lines if other == process} for process, _, _ in lines}
+    assert all(len(tasks) == 1 for tasks in by_process.values())
