@@ -24,11 +24,13 @@ from mini_diffuser_ros.nodes.ros.messages import (
     image_from_color,
     image_from_depth,
     info_from_intrinsics,
+    stamp_from_seconds,
     transform_from_matrix,
 )
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
 from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS
@@ -195,16 +197,16 @@ class SimNode(ManagedNode):
 
     def _step(self) -> None:
         """Let the world catch up with the clock on the wall, and publish its state."""
-        now = time.monotonic()
+        now, seconds = time.monotonic(), ros_seconds(self)
         if not self._heart.is_serving():  # nothing yet that another one's arm would be taken to be at
             self._stepped = now
             return
-        positions, velocities = self._driver.advance((now - self._stepped) * self._speed)
+        positions, velocities = self._driver.advance((now - self._stepped) * self._speed, seconds)
         self._stepped = now
         self._note_motion()
         self._arm.notify()
         self._gripper.notify()
-        stamp = self.get_clock().now().to_msg()
+        stamp = stamp_from_seconds(seconds)
         self._clock_topic.publish(Clock(clock=stamp))
         self._publish_joints(stamp, positions, velocities)
         self._publish_success()
@@ -253,17 +255,16 @@ class SimNode(ManagedNode):
         return joints + cameras
 
     def _render(self) -> None:
-        """Draw a copy of the state and publish it with the time at which it was copied."""
-        if not self._heart.is_serving():
-            return
-        stamp = self.get_clock().now().to_msg()
+        """Draw a copy of the state and publish it with the time that it is of."""
         began = time.monotonic()
-        model, data = self._driver.copy_scene()
+        if not self._heart.is_serving() or (scene := self._driver.copy_scene()) is None:
+            return
+        stamp = stamp_from_seconds(scene.stamp)
         sensors = self._driver.read(lambda: self._world.sensors)
         for camera in self._cameras:
             if camera.name in sensors.missing:
                 continue
-            color, depth = self._renderer.render(model, data, camera.name, *self._image_size)
+            color, depth = self._renderer.render(scene.model, scene.data, camera.name, *self._image_size)
             color, depth = sensors.pictures(camera.name, color, depth, camera.intrinsics(*self._image_size))
             color, depth = self._noise.add(color, depth)
             self._outputs[camera.name].publish(stamp, color, depth)

@@ -24,11 +24,13 @@ from mini_diffuser_ros.records import CameraView, Workspace
 Points = NDArray[np.floating]
 
 CELL = 0.05  # metres, of the grid on which the extent of a plane is counted
+FINE_CELL = 0.02  # metres, of the grid on which the heights that two cameras see are compared
 LEAST_POINTS = 60  # that a plane has to have
 LEAST_THINGS = 30  # points that have to be comparable for two cameras to disagree
 LEAST_CELLS = 12  # that a plane has to cover
+LEAST_SHARED = 30  # fine cells that two cameras have to see the table in, for its heights to be compared
 STEEPEST = 0.5  # cosine of the tilt from which on a plane is no table's
-MOSTLY = 0.4  # share of the cells that a camera sees in the workspace, from which on a plane is the table's
+MOSTLY = 0.4  # share of the cells that have to show a plane for it to be the table
 ABOVE = 0.03  # metres above the table from which on points are things, which tell where a camera is
 AROUND = 0.3  # metres around the workspace within which things are looked at, the arm among them
 
@@ -47,15 +49,22 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class _Plane:
-    """z = height + slopes @ (x, y), and where on it a camera has seen it."""
+class _Table:
+    """What a camera takes for the table.
+
+    Attributes:
+        height: metres, base frame, in the middle.
+        extent: cells that it covers.
+        cells: (N,) sorted numbers of its fine cells.
+        heights: (N,) metres, what is measured there, in the mean.
+        around: (M,) sorted numbers of the fine cells in which anything low is seen.
+    """
 
     height: float
-    slopes: Points
-    seen: Points
-
-    def at(self, xy: Points) -> Points:
-        return np.asarray(self.height + xy @ self.slopes)
+    extent: int
+    cells: NDArray[np.int64]
+    heights: Points
+    around: NDArray[np.int64]
 
 
 def survey(
@@ -76,13 +85,13 @@ def survey(
         if view.name in fixed and (finding := _sees_nothing(view, clouds[view.name], workspace, config)) is not None
     ]
     lost = {finding.camera for finding in findings}
-    planes = {
-        name: plane
+    tables = {
+        name: table
         for name, points in clouds.items()
-        if name not in lost and (plane := _table(points, workspace, config)) is not None
+        if name not in lost and (table := _table(points, workspace, config)) is not None
     }
-    findings += _heights(planes, workspace, config)
-    findings += _steps(planes, config)
+    findings += _heights(tables, fixed, workspace, config)
+    findings += _steps(tables, config)
     seen = [view for view in views if view.name not in lost]
     findings += _contradictions(seen, clouds, workspace, config)
     # Cameras that are not where they are said to be do not look at the same surface.
@@ -125,13 +134,15 @@ def _sees_nothing(view: CameraView, points: Points, workspace: Workspace, config
     )
 
 
-def _table(points: Points, workspace: Workspace, config: ContentConfig) -> _Plane | None:
+def _table(points: Points, workspace: Workspace, config: ContentConfig) -> _Table | None:
     """The plane that most of what lies about the workspace's lower bound belongs to, if there is one."""
     near = _within(points, workspace, config.table_band)
     low = near[near[:, 2] <= workspace.lower[2] + config.table_band]
     if len(low) < LEAST_POINTS:
         return None
-    counts, edges = np.histogram(low[:, 2], bins=max(4, round(2.0 * config.table_band / 0.01)))
+    # By cells, not by points: of what is near to the camera there are more.
+    cells, heights = _mean_heights(low)
+    counts, edges = np.histogram(heights, bins=max(4, round(2.0 * config.table_band / 0.01)))
     middle = 0.5 * (edges[counts.argmax()] + edges[counts.argmax() + 1])
     height, slopes, width = middle, np.zeros(2), 0.03
     inliers = low
@@ -143,26 +154,41 @@ def _table(points: Points, workspace: Workspace, config: ContentConfig) -> _Plan
         if normal[2] < STEEPEST:
             return None
         height, slopes, width = offset / normal[2], -normal[:2] / normal[2], 0.015
-    covered, all_seen = _cells(inliers), _cells(near)
+    covered, all_seen = len(_cells(inliers, CELL)), len(_cells(near, CELL))
     if covered < max(LEAST_CELLS, MOSTLY * all_seen):
         return None
-    return _Plane(float(height), slopes, inliers[:, :2])
+    return _Table(float(np.median(inliers[:, 2])), covered, *_mean_heights(inliers), cells)
 
 
-def _cells(points: Points) -> int:
-    return len(np.unique(_cell_numbers(points)))
+def _mean_heights(points: Points) -> tuple[NDArray[np.int64], Points]:
+    """(N,) sorted numbers of the fine cells that hold points, and (N,) the mean height of these, metres."""
+    cells, which = np.unique(_cell_numbers(points, FINE_CELL), return_inverse=True)
+    return cells, np.bincount(which, points[:, 2]) / np.bincount(which)
 
 
-def _cell_numbers(points: Points) -> NDArray[np.int64]:
-    columns, rows = np.floor(points[:, :2] / CELL).astype(np.int64).T
+def _cells(points: Points, size: float) -> NDArray[np.int64]:
+    return np.unique(_cell_numbers(points, size))
+
+
+def _cell_numbers(points: Points, size: float) -> NDArray[np.int64]:
+    columns, rows = np.floor(points[:, :2] / size).astype(np.int64).T
     return np.asarray(columns * 100_000 + rows)
 
 
-def _heights(planes: dict[str, _Plane], workspace: Workspace, config: ContentConfig) -> list[Finding]:
+def _heights(
+    tables: dict[str, _Table], fixed: Sequence[str], workspace: Workspace, config: ContentConfig
+) -> list[Finding]:
+    """Cameras whose table reaches into the workspace.
+
+    What fills the picture of a camera on the arm may be a thing that it is near to: it has to show as much of a plane
+    as no thing has. Nearer to the table it is compared with the other cameras alone.
+    """
+    (left, near, _), (right, far, _) = workspace.lower, workspace.upper
+    large = MOSTLY * (right - left) * (far - near) / CELL**2
     findings = []
-    for name, plane in planes.items():
-        above = float(np.median(plane.at(plane.seen))) - workspace.lower[2]
-        if above > config.table_in_cloud:
+    for name, table in tables.items():
+        above = table.height - workspace.lower[2]
+        if above > config.table_in_cloud and (name in fixed or table.extent >= large):
             findings.append(
                 Finding(
                     name,
@@ -173,17 +199,11 @@ def _heights(planes: dict[str, _Plane], workspace: Workspace, config: ContentCon
     return findings
 
 
-def _steps(planes: dict[str, _Plane], config: ContentConfig) -> list[Finding]:
+def _steps(tables: dict[str, _Table], config: ContentConfig) -> list[Finding]:
     """Cameras that see the table at different heights."""
     findings = []
-    for one, other in combinations(planes, 2):
-        a, b = planes[one], planes[other]
-        places = a.seen[np.isin(_cell_numbers(a.seen), _cell_numbers(b.seen))]  # that both see
-        if len(places) < LEAST_POINTS:
-            continue
-        differences = a.at(places) - b.at(places)
-        # Of a tilted camera one half is too high and the other too low.
-        step = float(np.copysign(np.quantile(np.abs(differences), 0.75), np.median(differences)))
+    for one, other in combinations(tables, 2):
+        step = _step(tables[one], tables[other])
         if abs(step) > config.table_step:
             for name, partner, difference in ((one, other, step), (other, one, -step)):
                 side = "higher" if difference > 0.0 else "lower"
@@ -195,6 +215,21 @@ def _steps(planes: dict[str, _Plane], config: ContentConfig) -> list[Finding]:
                     )
                 )
     return findings
+
+
+def _step(one: _Table, other: _Table) -> float:
+    """Metres by which one camera sees the table higher than another; 0 where it is not the same that both take for it.
+
+    What both see is compared as it is measured, and not by planes: these lead on where there is none any more.
+    """
+    shared, of_one, of_other = np.intersect1d(one.cells, other.cells, return_indices=True)
+    # Above a thing that fills its picture a camera takes that for the table, and the others see both.
+    seen_by_both = np.intersect1d(one.around, other.around)
+    if len(shared) < max(LEAST_SHARED, MOSTLY * len(seen_by_both)):
+        return 0.0
+    differences = one.heights[of_one] - other.heights[of_other]
+    # Of a tilted camera one half is too high and the other too low.
+    return float(np.copysign(np.quantile(np.abs(differences), 0.75), np.median(differences)))
 
 
 def _contradictions(

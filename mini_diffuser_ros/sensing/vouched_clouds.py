@@ -11,7 +11,7 @@ Message = TypeVar("Message")
 
 KNOWN = 128  # newest digests that perception has vouched for
 WAITING = 64  # clouds that may wait for a word of perception
-GRACE = 0.3  # seconds from a cloud's arrival after which a word of perception that leaves it out says it is not its own
+GRACE = 0.3  # seconds from a cloud's arrival after which words of perception that leave it out say it is not its own
 HELD = 2.0  # seconds after its last cloud for which a stranger counts as there
 
 
@@ -19,6 +19,7 @@ HELD = 2.0  # seconds after its last cloud for which a stranger counts as there
 class _Waiting(Generic[Message]):
     digest: int
     arrived: float
+    words: int  # of perception, that had been heard before
     message: Message
 
 
@@ -29,10 +30,18 @@ class VouchedClouds(Generic[Message]):
     it has. Names in a graph would not do: who was killed stands there for a while. While no perception has ever been
     heard, as where clouds come from a program of somebody's own, all of them are used.
 
+    A word may have been said long before it is heard, where whoever listens had no time: those that may have waited
+    tell nothing of a cloud that came while they did.
+
     Times are seconds of the steady clock.
+
+    Args:
+        queue: words of perception that may wait to be heard.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, queue: int) -> None:
+        self._queue = queue
+        self._words = 0  # heard so far
         self._known: deque[int] = deque(maxlen=KNOWN)
         self._waiting: deque[_Waiting[Message]] = deque(maxlen=WAITING)
         self._strange_at = -float("inf")
@@ -45,19 +54,20 @@ class VouchedClouds(Generic[Message]):
             return message
         if len(self._waiting) == WAITING:  # in less than the grace: nobody who looks at pictures makes so many
             self._strange_at = steady
-        self._waiting.append(_Waiting(digest, steady, message))
+        self._waiting.append(_Waiting(digest, steady, self._words, message))
         return None
 
     def vouch(self, digests: Iterable[int], steady: float) -> Message | None:
         """Perception has published clouds of these digests. The newest that has waited for that, if one has."""
         self.is_bound = True
+        self._words += 1
         self._known.extend(digest for digest in digests if digest not in self._known)
         newest, waiting = None, list(self._waiting)
         self._waiting.clear()
         for one in waiting:
             if one.digest in self._known:
                 newest = one.message
-            elif steady - one.arrived > GRACE:
+            elif steady - one.arrived > GRACE and self._words - one.words > self._queue:
                 self._strange_at = steady
             else:
                 self._waiting.append(one)

@@ -18,6 +18,46 @@ CONFIG, WORKSPACE = ContentConfig(), FusionConfig().workspace
 EYES = {"front": (1.2, 0.1, 0.7), "left": (0.4, 0.9, 0.8), "right": (0.45, -0.8, 1.0)}
 SPHERES = (((0.5, 0.1, 0.07), 0.07), ((0.6, -0.15, 0.09), 0.09), ((0.38, -0.05, 0.06), 0.06))
 FIXED = tuple(EYES)
+Box = tuple[tuple[float, float, float], tuple[float, float, float]]  # lower and upper corner
+NEAR = "hand"
+
+
+def book(height: float) -> list[Box]:
+    return [((0.35, -0.15, 0.0), (0.65, 0.15, height))]
+
+
+def tray(floor: float, rim: float, half: float = 0.09, wall: float = 0.008) -> list[Box]:
+    (left, near), (right, far) = (0.5 - half, -half), (0.5 + half, half)
+    return [
+        ((left, near, 0.0), (right, far, floor)),
+        ((left, near, 0.0), (left + wall, far, rim)),
+        ((right - wall, near, 0.0), (right, far, rim)),
+        ((left, near, 0.0), (right, near + wall, rim)),
+        ((left, far - wall, 0.0), (right, far, rim)),
+    ]
+
+
+def seen_boxes(name: str, pose: np.ndarray, boxes: Sequence[Box], size: int = 160) -> CameraView:
+    """The table z = 0 with boxes on it, as a camera sees them, with some noise."""
+    lens = np.array([[size, 0.0, (size - 1) / 2.0], [0.0, size, (size - 1) / 2.0], [0.0, 0.0, 1.0]])
+    v, u = np.mgrid[:size, :size]
+    local = np.stack([(u - lens[0, 2]) / size, (v - lens[1, 2]) / size, np.ones((size, size))], axis=-1)
+    rays, eye = local @ pose[:3, :3].T, pose[:3, 3]
+    depth = np.where(rays[..., 2] < 0.0, -eye[2] / rays[..., 2], np.inf)
+    for low, high in boxes:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = np.sort(np.stack([(np.array(corner) - eye) / rays for corner in (low, high)]), axis=0)
+        enters, leaves = ends[0].max(axis=-1), ends[1].min(axis=-1)
+        depth = np.where((enters < leaves) & (enters > 0.0) & (enters < depth), enters, depth)
+    noise = np.random.default_rng(0).normal(0.0, 0.001, depth.shape) * depth**2
+    depth = np.where(np.isfinite(depth), depth + noise, 0.0).astype(np.float32)
+    return CameraView(name, np.zeros((size, size, 3), np.uint8), depth, lens, pose)
+
+
+def from_above(height: float, x: float = 0.5, y: float = 0.0) -> np.ndarray:
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    pose[:3, 3] = x, y, height
+    return pose
 
 
 @pytest.fixture
@@ -96,6 +136,40 @@ def test_a_fixed_camera_that_sees_nothing_of_the_workspace_is_named_and_one_on_t
     assert "nothing of what it sees lies in the workspace" in finding.message
     assert "(3.45, -0.80, 1.00)" in finding.message
     assert survey(views, FIXED[:2], WORKSPACE, CONFIG) == []
+
+
+THINGS = {f"book of {height} m": book(height) for height in (0.012, 0.025, 0.04, 0.07, 0.1)}
+THINGS |= {"flat tray": tray(0.008, 0.048), "deep tray": tray(0.02, 0.1), "wide tray": tray(0.03, 0.05, 0.14)}
+
+
+@pytest.mark.parametrize("height", [0.13, 0.18, 0.25])
+@pytest.mark.parametrize("thing", THINGS)
+def test_what_fills_the_picture_of_a_camera_on_the_arm_is_not_taken_for_a_table_that_lies_too_high(
+    make_view: ViewMaker, thing: str, height: float
+) -> None:
+    boxes = THINGS[thing]
+    fixed = [seen_boxes(name, np.asarray(make_view(eye, ()).base_from_camera), boxes) for name, eye in EYES.items()]
+    near = seen_boxes(NEAR, from_above(max(height, boxes[0][1][2] + 0.08)), boxes)
+    assert found([*fixed, near]) == []
+    assert found([near]) == []
+
+
+@pytest.mark.parametrize("off", [0.025, -0.025])
+@pytest.mark.parametrize(("x", "y", "height"), [(0.4, 0.1, 0.2), (0.6, -0.1, 0.2), (0.5, 0.0, 0.45)])
+@pytest.mark.parametrize("boxes", [[], tray(0.008, 0.048), book(0.04)], ids=["table", "tray", "book"])
+def test_a_camera_on_the_arm_that_is_off_is_named_wherever_it_sees_the_table(
+    make_view: ViewMaker, boxes: list[Box], x: float, y: float, height: float, off: float
+) -> None:
+    if boxes == book(0.04) and height < 0.4:
+        x, y = 0.5, 0.24 if y > 0.0 else -0.24  # beside it
+    fixed = [seen_boxes(name, np.asarray(make_view(eye, ()).base_from_camera), boxes) for name, eye in EYES.items()]
+    wrong = moved(seen_boxes(NEAR, from_above(height, x, y), boxes), z=off)
+    findings = found([*fixed, wrong])
+    assert NEAR in {finding.camera for finding in findings}
+    side = "higher" if off > 0.0 else "lower"
+    assert any(
+        "sees the table 0.02" in f.message and f"m {side} than" in f.message for f in findings if f.camera == NEAR
+    )
 
 
 def test_cameras_without_any_distance_are_no_reason_to_fail(views: list[CameraView]) -> None:

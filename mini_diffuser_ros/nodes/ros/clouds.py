@@ -14,7 +14,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
 from mini_diffuser_ros.nodes.ros.graph import publishers_of
-from mini_diffuser_ros.nodes.ros.heartbeat import Listener
+from mini_diffuser_ros.nodes.ros.heartbeat import QUEUE, Listener
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
@@ -92,7 +92,7 @@ class CloudSubscription:
 
     def __init__(self, node: ManagedNode, on_cloud: Callable[[PointCloud2], None]) -> None:
         self._node, self._on_cloud = node, on_cloud
-        self._clouds: VouchedClouds[PointCloud2] = VouchedClouds()
+        self._clouds: VouchedClouds[PointCloud2] = VouchedClouds(QUEUE)
         # One group: a cloud and the word about it are not looked at at once. The newest clouds count, should they wait.
         group = MutuallyExclusiveCallbackGroup()
         self._perception = Listener(node, "perception", self._on_beat, SILENT_AFTER, group)

@@ -17,6 +17,7 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 
 TOPIC = "mini_diffuser/heartbeat"
 PERIOD = 0.05  # seconds between two beats
+QUEUE = 10  # beats that may wait to be read
 LOOKING = 1.0  # seconds that a node looks for another of its kind before it serves
 NOTICED = 0.2  # seconds within which a silence that is too long is noticed
 RIVAL_HELD = 1.0  # seconds after its last beat for which another one counts as there
@@ -43,8 +44,10 @@ class Heart:
         self._rival, self._rival_heard = "", -float("inf")
         self._gives_way = False  # to another one that was first
         topic = f"{TOPIC}/{kind}"
-        self._publisher = node.create_publisher(Heartbeat, topic, 10)
-        node.create_subscription(Heartbeat, topic, self._on_beat, 10, callback_group=MutuallyExclusiveCallbackGroup())
+        self._publisher = node.create_publisher(Heartbeat, topic, QUEUE)
+        node.create_subscription(
+            Heartbeat, topic, self._on_beat, QUEUE, callback_group=MutuallyExclusiveCallbackGroup()
+        )
         self._timer = steady_timer(node, PERIOD, self.beat)
 
     @property
@@ -108,7 +111,7 @@ class Listener:
         self._heard, self._instance = -float("inf"), 0
         self._sender, self._rival, self._rival_heard = "", "", -float("inf")
         node.create_subscription(
-            Heartbeat, f"{TOPIC}/{kind}", self._take, 10, callback_group=group or MutuallyExclusiveCallbackGroup()
+            Heartbeat, f"{TOPIC}/{kind}", self._take, QUEUE, callback_group=group or MutuallyExclusiveCallbackGroup()
         )
 
     def silence(self) -> float:

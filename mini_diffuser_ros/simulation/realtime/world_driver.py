@@ -37,6 +37,21 @@ class ArmState:
     elapsed: float
 
 
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A world to be drawn while physics goes on.
+
+    Attributes:
+        model: of it.
+        data: a copy of its state.
+        stamp: seconds, when the world was so.
+    """
+
+    model: mujoco.MjModel
+    data: mujoco.MjData
+    stamp: float
+
+
 class WorldDriver:
     """Serialises access to a world, which is not thread-safe, and has its arm follow trajectories.
 
@@ -49,6 +64,7 @@ class WorldDriver:
         self._world = world
         self.robot = world.robot
         self._arm = ArmController(world.arm_positions(), self.robot.acceleration_limits)
+        self._stamp: float | None = None  # of the state; None until physics has run with a new table
 
     def change(self, action: Callable[[], str]) -> tuple[str, bool]:
         """Do something to the world; returns what the action says and whether the table was laid anew."""
@@ -58,6 +74,7 @@ class WorldDriver:
             laid_anew = self._world.model is not model
             if laid_anew:
                 self._arm.hold(self._world.arm_positions())
+                self._stamp = None
             return message, laid_anew
 
     def time(self) -> float:
@@ -70,9 +87,10 @@ class WorldDriver:
         with self._lock:
             return look()
 
-    def advance(self, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
-        """Run physics; returns positions and velocities of all joints by name."""
+    def advance(self, seconds: float, stamp: float) -> tuple[dict[str, float], dict[str, float]]:
+        """Run physics up to the time ``stamp``, seconds; returns positions and velocities of all joints by name."""
         with self._lock:
+            self._stamp = stamp
             period = self._world.model.opt.timestep
             for _ in range(round(min(seconds, LARGEST_CATCH_UP) / period)):
                 wanted = self._arm.reference(self._world.time + period)
@@ -80,14 +98,20 @@ class WorldDriver:
                 self._world.step(period)
             return self._world.joint_positions(), self._world.joint_velocities()
 
-    def copy_scene(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        """Model and a copy of the state, to be drawn while physics goes on."""
+    def copy_scene(self) -> Snapshot | None:
+        """What is to be drawn; None for a table that was laid anew, until physics has run with it.
+
+        Its stamp is that of the joint states of the same moment, however long ago that is on a busy machine: with
+        another one the arm would seem to be elsewhere than where the picture has it.
+        """
         with self._lock:
-            model, data = self._world.model, copy.copy(self._world.data)
+            model, data, stamp = self._world.model, copy.copy(self._world.data), self._stamp
+        if stamp is None:
+            return None
         # A step leaves the poses where they were at its beginning.
         mujoco.mj_kinematics(model, data)
         mujoco.mj_camlight(model, data)
-        return model, data
+        return Snapshot(model, data, stamp)
 
     # The arm
 

@@ -33,7 +33,7 @@ def test_the_arm_follows_a_planned_trajectory_and_arrives(world: TabletopWorld) 
     driver.follow(trajectory)
     assert not driver.has_arrived()
     for _ in range(int((trajectory.duration + 1.0) / PERIOD)):
-        driver.advance(PERIOD)
+        driver.advance(PERIOD, 0.0)
         if driver.has_arrived():
             break
     assert driver.has_arrived()
@@ -46,10 +46,10 @@ def test_a_brake_brings_a_moving_arm_to_rest_short_of_its_goal(world: TabletopWo
     trajectory = MotionPlanner(world.robot).plan(world.arm_positions(), planned_up(world))
     driver.follow(trajectory)
     while driver.arm_state().elapsed < trajectory.duration / 2.0:
-        driver.advance(PERIOD)
+        driver.advance(PERIOD, 0.0)
     driver.brake()
     for _ in range(30):
-        _, velocities = driver.advance(PERIOD)
+        _, velocities = driver.advance(PERIOD, 0.0)
     assert driver.reference_rests()
     assert max(abs(velocities[name]) for name in world.robot.arm_joint_names) < 0.01
     assert np.abs(driver.arm_state().measured - trajectory.positions[-1]).max() > 0.02
@@ -60,7 +60,7 @@ def test_fingers_rest_where_they_were_sent(world: TabletopWorld) -> None:
     for position in (0.0, 0.04):
         arrival = driver.move_fingers(position)
         for _ in range(100):
-            driver.advance(PERIOD)
+            driver.advance(PERIOD, 0.0)
             if driver.fingers_rest(position, arrival):
                 break
         assert driver.fingers_rest(position, arrival)
@@ -76,7 +76,7 @@ def test_fingers_that_hold_something_wide_have_let_go_of_it_when_they_are_said_t
     for position, least, most in ((0.0, 0.028, 0.032), (0.04, 0.036, 0.041)):
         arrival = driver.move_fingers(position)
         for _ in range(200):
-            driver.advance(PERIOD)
+            driver.advance(PERIOD, 0.0)
             if driver.fingers_rest(position, arrival):
                 break
         assert least < driver.finger_position() < most
@@ -85,17 +85,34 @@ def test_fingers_that_hold_something_wide_have_let_go_of_it_when_they_are_said_t
 def test_a_held_up_process_does_not_run_ahead(world: TabletopWorld) -> None:
     driver = WorldDriver(world)
     before = world.time
-    driver.advance(60.0)
+    driver.advance(60.0, 0.0)
     assert world.time - before < 0.2
 
 
-def test_a_copied_scene_stays_while_the_world_goes_on(world: TabletopWorld) -> None:
+def test_a_copied_scene_stays_while_the_world_goes_on_and_has_the_time_of_its_state(world: TabletopWorld) -> None:
     driver = WorldDriver(world)
-    _, data = driver.copy_scene()
-    time = data.time
-    driver.advance(PERIOD)
-    assert data.time == time
+    driver.advance(PERIOD, 7.0)
+    scene = driver.copy_scene()
+    assert scene is not None
+    time = scene.data.time
+    driver.advance(PERIOD, 7.5)
+    assert scene.data.time == time
+    assert scene.stamp == 7.0
     assert world.data.time > time
+
+
+def test_a_new_table_is_drawn_once_it_has_a_time_of_its_own(world: TabletopWorld) -> None:
+    """With that of the table before, the arm would be taken to be where it was then."""
+    driver = WorldDriver(world)
+    assert driver.copy_scene() is None
+    driver.advance(PERIOD, 7.0)
+    driver.change(lambda: world.reset("push_buttons", seed=5).task)
+    assert driver.copy_scene() is None
+    driver.advance(PERIOD, 7.5)
+    scene = driver.copy_scene()
+    assert scene is not None
+    assert scene.stamp == 7.5
+    assert scene.model is world.model
 
 
 def test_a_new_table_is_noticed_and_ends_the_motion(world: TabletopWorld) -> None:
