@@ -47,7 +47,7 @@ class EndingsSetting:
         checkpoint: the policy.
         mishaps: what goes wrong, names separated by commas.
         episodes: runs of each task and mishap.
-        seed: of the first layout and of its decisions' noise; each next run has the next.
+        seed: of the first layout and of its decisions' noise; each next run has the next, of the next mishap too.
         confirm: 1 to look once more before a run counts as done, 0 to believe the policy's signal.
         workers: processes.
     """
@@ -101,12 +101,18 @@ class RunEnded:
     keyframes: int
 
 
-def ended_runs(setting: EndingsSetting, mishap: Mishap) -> Iterator[RunEnded]:
-    """Make the runs; tasks that a mishap cannot befall are left out."""
+def trials_of(setting: EndingsSetting, mishap: Mishap) -> list[TabletopTrial]:
+    """Layouts and sentences of the runs with a mishap, each of its own; tasks that it cannot befall are left out."""
     loop = LoopSettings(confirm_end=bool(setting.confirm), accept_unfamiliar=True)
-    protocol = TabletopProtocol(episodes=setting.episodes, seed=setting.seed, loop=loop)
+    seed = setting.seed + setting.episodes * setting.mishaps.index(mishap)
+    protocol = TabletopProtocol(episodes=setting.episodes, seed=seed, loop=loop)
     trials = tabletop_trials(str(setting.checkpoint), protocol)
-    runs = [_Run(setting, mishap, trial) for trial in trials if mishap in (Mishap.NONE, *BEFALLS[trial.task])]
+    return [trial for trial in trials if mishap in (Mishap.NONE, *BEFALLS[trial.task])]
+
+
+def ended_runs(setting: EndingsSetting, mishap: Mishap) -> Iterator[RunEnded]:
+    """Make the runs."""
+    runs = [_Run(setting, mishap, trial) for trial in trials_of(setting, mishap)]
     yield from map_in_workers(_run, runs, setting.workers)
 
 

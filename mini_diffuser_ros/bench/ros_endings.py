@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from mini_diffuser_msgs.action import ExecuteInstruction
@@ -15,6 +16,7 @@ from std_msgs.msg import Bool
 
 from mini_diffuser_ros.bench.arm_requests import result_of, until
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.evaluation.episode_log import EpisodeLog, episode_log
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, TabletopTrial, tabletop_trials
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
@@ -23,10 +25,12 @@ from mini_diffuser_ros.running.world_verdict import SUCCESS
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.sentences import fill
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.settings import from_mapping
 
 DESCRIPTION = """Needs sim_node, perception_node, motion_node and policy_node. For each run the table is laid for a
-held-out sentence, the sentence is sent, and when it has ended the world says whether its task is done. Exit code 1 if a
-run was TERMINATED and the world does not confirm it."""
+held-out sentence, the sentence is sent, and when it has ended the world says whether its task is done. With --out the
+runs are in a file as they end, and the same command goes on from there. Of several stacks, each in a ROS domain of its
+own, each takes a part of the seeds. Exit code 1 if a run was TERMINATED and the world does not confirm it."""
 
 LONGEST = 300.0  # seconds of a run
 SETTLING = 2.0  # seconds in which the world's judgement may come after a run's end
@@ -39,15 +43,17 @@ class RosEndingsSetting:
     Attributes:
         episodes: runs of each task.
         seed: of the first layout; each next run has the next.
+        out: file of the runs that were made, from which an interrupted measurement goes on; empty for none.
     """
 
     episodes: int = at_least(1, 10)
     seed: int = at_least(0, 0)
+    out: str = ""
 
 
 @dataclass(frozen=True)
 class RosEndingsRow:
-    """A run."""
+    """A run; the message is the policy's of its end."""
 
     task: str
     seed: int
@@ -55,6 +61,7 @@ class RosEndingsRow:
     success: bool
     keyframes: int
     seconds: float
+    message: str
 
 
 class SentenceSender:
@@ -83,9 +90,8 @@ class SentenceSender:
         while not self._done and time.monotonic() < done_by:
             time.sleep(0.02)
         outcome = outcome_name(ended.outcome)
-        return RosEndingsRow(
-            trial.task, trial.seed, outcome, bool(self._done), ended.keyframes, round(ended.seconds, 1)
-        )
+        seconds = round(ended.seconds, 1)
+        return RosEndingsRow(trial.task, trial.seed, outcome, bool(self._done), ended.keyframes, seconds, ended.message)
 
     def _obeyed(self, sentence: str) -> Any:
         handle = result_of(self._goals.send_goal_async(ExecuteInstruction.Goal(instruction=sentence)))
@@ -98,12 +104,25 @@ class SentenceSender:
 
 
 def measure_ros_endings(settings: Sequence[RosEndingsSetting]) -> Iterator[RosEndingsRow]:
-    """A row for each run."""
+    """A row for each run, those included that an earlier call left in the file."""
     with client_node("bench") as node:
         sender = SentenceSender(node)
         for setting in settings:
             protocol = TabletopProtocol(episodes=setting.episodes, seed=setting.seed)
-            yield from map(sender.run, tabletop_trials("", protocol))
+            path = Path(setting.out) if setting.out else None
+            with episode_log(path, {"benchmark": "ros-endings"}) as log:
+                yield from made_runs(tabletop_trials("", protocol), sender.run, log)
+
+
+def made_runs(
+    trials: Iterable[TabletopTrial], run: Callable[[TabletopTrial], RosEndingsRow], log: EpisodeLog
+) -> Iterator[RosEndingsRow]:
+    """Rows of trials in their order: those in the log, and the others as they are run, which the log then has."""
+    for trial in trials:
+        key = f"{trial.task} {trial.seed} {trial.template}"
+        if key not in log.records:
+            log.add(key, {"row": asdict(run(trial)), "failure": ""})
+        yield from_mapping(RosEndingsRow, log.records[key]["row"], key, complete=True)
 
 
 def confirmed(row: RosEndingsRow) -> bool:

@@ -89,12 +89,12 @@ def _read(path: Path, header: Record) -> dict[str, Record]:
         records = {str(entry["key"]): dict(entry["record"]) for entry in entries}
         judged = {key: record for key, record in records.items() if not record["failure"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EvaluationError(f"{path}: holds no episodes ({error}); remove it, or name another --json") from error
+        raise EvaluationError(f"{path}: holds no episodes ({error}); remove it, or name another file") from error
     if known != header:
         other = ", ".join(name for name in header if not isinstance(known, dict) or known.get(name) != header[name])
         raise EvaluationError(
             f"{path}: holds episodes of another evaluation, with other {other}; remove it to begin anew, or "
-            "name another --json"
+            "name another file"
         )
     return judged
 

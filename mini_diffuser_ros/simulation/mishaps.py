@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.records import JointTrajectory
 from mini_diffuser_ros.simulation.placing import REGION
 from mini_diffuser_ros.simulation.task import Goal
+from mini_diffuser_ros.simulation.tasks import task_named
 from mini_diffuser_ros.simulation.world import TabletopWorld
 
 Array = NDArray[np.float64]
@@ -49,7 +50,7 @@ class UnluckyWorld(TabletopWorld):
         renderer: as of :class:`TabletopWorld`; everything else is as its defaults are.
 
     Attributes:
-        mishap: what is going to befall; may be set at any time before it has.
+        mishap: what is going to befall, set before a layout; each has places and times of its own there.
         has_befallen: whether it has.
     """
 
@@ -64,7 +65,7 @@ class UnluckyWorld(TabletopWorld):
     def reset(self, task: str, seed: int, goal: Goal | None = None) -> Goal:
         """As :meth:`TabletopWorld.reset`; the mishap is still to come then."""
         self.has_befallen = False
-        self._rng = np.random.default_rng(seed)
+        self._rng = task_named(task, self.tasks).generator(seed, str(self.mishap))
         self._carries, self._released = 0, None
         return super().reset(task, seed, goal)
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mini_diffuser_ros.bench.endings import EndingsSetting, RunEnded, measure_endings, read_mishap, summarised
+from mini_diffuser_ros.bench.endings import (
+    EndingsSetting,
+    RunEnded,
+    measure_endings,
+    read_mishap,
+    summarised,
+    trials_of,
+)
 from mini_diffuser_ros.running import Ending
 from mini_diffuser_ros.simulation.mishaps import Mishap
 
@@ -35,6 +42,14 @@ def test_a_mishap_that_is_none_is_refused() -> None:
     assert read_mishap(" short press") is Mishap.SHORT_PRESS
     with pytest.raises(ValueError, match="no mishap 'long press', there are: none, slip at lift"):
         read_mishap("long press")
+
+
+def test_no_layout_is_counted_twice() -> None:
+    setting = EndingsSetting(mishaps=(Mishap.LANDS_BESIDE, Mishap.TAKEN_AWAY, Mishap.SHORT_PRESS), episodes=4, seed=70)
+    layouts = [(trial.task, trial.seed) for mishap in setting.mishaps for trial in trials_of(setting, mishap)]
+    assert len(layouts) == 4 * (2 + 2 + 1)
+    assert len(set(layouts)) == len(layouts)
+    assert min(seed for _, seed in layouts) == setting.seed
 
 
 @pytest.mark.skipif(not (SHIPPED / "knowledge.safetensors").is_file(), reason="a policy has to know how its tasks end")

@@ -59,6 +59,16 @@ def test_a_mishap_befalls_once_and_the_task_is_not_done(
     assert world.success() or mishap is Mishap.SLIP_ON_THE_WAY
 
 
+def test_what_is_put_aside_before_and_after_the_retreat_lies_in_two_places(
+    world: UnluckyWorld, planner: MotionPlanner
+) -> None:
+    places = []
+    for mishap in (Mishap.LANDS_BESIDE, Mishap.TAKEN_AWAY):
+        assert not tried(world, planner, mishap, "stack_blocks", seed=3)
+        places.append(np.sort([world.body_pose(name)[:2, 3] for name in world.free_bodies()], axis=0))
+    assert np.abs(places[0] - places[1]).max() > 0.02
+
+
 @pytest.mark.parametrize("seed", [1, 2, 4])
 def test_what_is_taken_away_lies_on_the_table_beside(world: UnluckyWorld, planner: MotionPlanner, seed: int) -> None:
     assert not tried(world, planner, Mishap.TAKEN_AWAY, "stack_blocks", seed)
