@@ -38,7 +38,7 @@ class ArmState:
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class StampedScene:
     """A world to be drawn while physics goes on.
 
     Attributes:
@@ -98,7 +98,7 @@ class WorldDriver:
                 self._world.step(period)
             return self._world.joint_positions(), self._world.joint_velocities()
 
-    def copy_scene(self) -> Snapshot | None:
+    def copy_scene(self) -> StampedScene | None:
         """What is to be drawn; None for a table that was laid anew, until physics has run with it.
 
         Its stamp is that of the joint states of the same moment, however long ago that is on a busy machine: with
@@ -111,7 +111,7 @@ class WorldDriver:
         # A step leaves the poses where they were at its beginning.
         mujoco.mj_kinematics(model, data)
         mujoco.mj_camlight(model, data)
-        return Snapshot(model, data, stamp)
+        return StampedScene(model, data, stamp)
 
     # The arm
 
