@@ -28,6 +28,8 @@ OPENCV = "opencv-python-headless>=4.9,<5"
 PYARROW = "pyarrow>=15"
 # For bags alone; it brings lz4 and zstandard: 30 MB installed. Writers are flushed since 1.5.
 MCAP = "mcap>=1.5"
+# For LIBERO's own demonstrations alone.
+HDF5 = "h5py>=3.8"
 REALSENSE = ["pyrealsense2>=2.54; platform_machine == 'x86_64'", LIBUSB]
 
 
@@ -89,11 +91,13 @@ setup(
             OPENCV,
             PYARROW,
             MCAP,
+            HDF5,
             *REALSENSE,
         ],
         "bag": [MCAP],
         "calibration": [OPENCV],
         "lerobot": [PYARROW],
+        "hdf5": [HDF5],
         "open3d": ["open3d>=0.18", LIBUSB],
         "realsense": REALSENSE,
         "tensorboard": ["tensorboard>=2.14"],

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "sensor": "success against errors of the cameras, and with some of them missing",
     "ablations": "each correction of the network switched off alone, trained and compared",
     "familiarity": "which sentences a policy refuses: those that mean a task, and those that mean none",
+    "experts": "how often a world's scripted expert succeeds, and how exactly the arm follows it",
     "few": "success over the number of demonstrations, and what makes few go far",
     "new-things": "a colour and a thing taught by five demonstrations: are they learned, what is forgotten?",
     "two-goals": "whether two equally good targets are both kept",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -14,13 +14,15 @@ from mini_diffuser_ros.geometry import pose_from_matrix, quaternion_angle, same_
 from mini_diffuser_ros.libero.arm import LiberoArm
 from mini_diffuser_ros.libero.environment import VISUAL, LiberoEnvironment
 from mini_diffuser_ros.libero.errors import LiberoError, PlacementError
+from mini_diffuser_ros.libero.experts import Expert
+from mini_diffuser_ros.libero.stage import LiberoStage
 from mini_diffuser_ros.libero.suites import SUITES, LiberoTask, SentenceSource, task_named, tasks_of
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception.back_projection import back_project
 from mini_diffuser_ros.records import CameraView, KeyframeMode, Workspace
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.instruction_run import MotionReport
-from mini_diffuser_ros.running.task_world import LaidTask, LayoutError, WorldStartError
+from mini_diffuser_ros.running.task_world import KeyframeAction, LaidTask, LayoutError, WorldStartError
 from mini_diffuser_ros.sensing.grip import GripConfig
 from mini_diffuser_ros.simulation.errors import SimulationError
 from mini_diffuser_ros.simulation.rendering import Renderer, make_renderer, rendered_view
@@ -38,6 +40,9 @@ _START_NOISE_RAD = 0.02
 
 _DRAWS = 25
 """Layouts that are drawn until one is valid."""
+
+_MISHAPS = 1
+"""Draws whether a demonstration begins with a mishap, apart from all else that its seed draws."""
 
 _NEXT_DRAW = 1_000_003
 """Distance of the seeds of the draws; recordings and evaluations have seeds next to each other."""
@@ -115,6 +120,7 @@ class LiberoWorld:
             WorldStartError: LIBERO cannot make it.
         """
         self._choose(task_named(self.settings.suite, task))
+        self._seed = seed
         if self.settings.layouts == "official":
             self._take_official(seed)
         else:
@@ -197,6 +203,14 @@ class LiberoWorld:
             held=self._held(),
             reached=reached,
         )
+
+    def expert(self) -> Iterator[KeyframeAction]:
+        """The scripted expert, which knows where everything is; see docs/libero.md for what it can do.
+
+        One demonstration in eight begins after a grasp in vain, so that a policy learns to try again.
+        """
+        mishaps = np.random.default_rng([self._seed, _MISHAPS])
+        return Expert(LiberoStage(self.environment, self._arm, self._planner), mishap=mishaps).actions()
 
     def success(self) -> bool:
         """Whether LIBERO's own predicates of the goal hold."""
