@@ -24,7 +24,8 @@ def demonstrate_in(world: TaskWorld, task: str, seed: int) -> Episode:
     """Lay a task out and have the world's expert solve it.
 
     Keyframe 0 is what was seen before the first action that counts, see :class:`KeyframeAction`. The pose of a keyframe
-    is the one that the motion's report has, which was measured before the fingers moved.
+    is the one that the motion's report has, which was measured before the fingers moved: also that of an arm that ended
+    short of where it was sent, as one does that pushes something.
 
     Args:
         world: with an expert, see :class:`ExpertWorld`.
@@ -66,8 +67,6 @@ def _carried_out(world: TaskWorld, action: KeyframeAction, task: str) -> FloatAr
         raise DemonstrationFailed(f"{task}: {one_line(error)}") from error
     if report.chosen is None:
         raise DemonstrationFailed(f"{task}: {report.message}")
-    if report.missed:
-        raise DemonstrationFailed(f"{task}: the arm ended short of where it was sent")
     return same_grasp(world.tcp_pose() if report.reached is None else report.reached, action.pose)
 
 

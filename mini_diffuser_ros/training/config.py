@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mini_diffuser_ros.support.settings import SettingsError, bounded, check_fields, later, not_expected
+from mini_diffuser_ros.records import Workspace
+from mini_diffuser_ros.support.settings import (
+    SettingsError,
+    bounded,
+    check_fields,
+    flat,
+    later,
+    not_expected,
+    to_mapping,
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,23 @@ class ModelConfig:
 
     preset: Literal["auto", "small", "base"] = "auto"
     overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WhereConfig:
+    """Where things are, said once; what ``data.fusion``, ``model.overrides`` or ``augment`` say of it otherwise wins.
+
+    Attributes:
+        workspace: box that is kept of the clouds, that the network works in, and about whose middle ``augment.yaw``
+            turns; its lower z lies a little above the table top. None leaves each to itself.
+        table_height: metres, z of the table's top, likewise.
+    """
+
+    workspace: Workspace | None = None
+    table_height: float | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -244,6 +271,7 @@ class TrainConfig:
             ``--from`` for short.
         rehearsal: old demonstrations that are drawn among the new ones.
         model: which network.
+        scene: where things are, for clouds, network and augmentation alike.
         batch: what one step sees.
         augment: random changes of the samples.
         optim: optimiser and schedule.
@@ -272,6 +300,7 @@ class TrainConfig:
     start_from: str = ""
     rehearsal: RehearsalConfig = field(default_factory=RehearsalConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    scene: WhereConfig = field(default=WhereConfig(), metadata={"later": True})
     batch: BatchConfig = field(default_factory=BatchConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -301,6 +330,30 @@ class TrainConfig:
             )
         if not self.budget.steps and not self.budget.minutes:
             raise SettingsError("budget", "has neither steps nor minutes, set one of the two above zero")
+        if self.data.cell and self.scene != WhereConfig():
+            raise SettingsError(
+                "scene", f"is given, and so is data.cell, {self.data.cell}, which says the same; leave one out"
+            )
+
+    def with_scene(self) -> TrainConfig:
+        """The recipe with what ``scene`` says in its places: the same as one that says it there."""
+        workspace = {} if self.scene.workspace is None else {"workspace": to_mapping(self.scene.workspace)}
+        height = {} if self.scene.table_height is None else {"table_height": self.scene.table_height}
+        where = workspace | height
+        if not where:
+            return self
+        augment = self.augment
+        if self.scene.workspace is not None and augment.center == AugmentConfig().center:
+            (x0, y0, _), (x1, y1, _) = self.scene.workspace.lower, self.scene.workspace.upper
+            augment = replace(augment, center=((x0 + x1) / 2, (y0 + y1) / 2))
+        overrides = {f"scene.{name}": value for name, value in where.items()}
+        return replace(
+            self,
+            scene=WhereConfig(),
+            data=replace(self.data, fusion=_under(where, self.data.fusion)),
+            model=replace(self.model, overrides=_under(overrides, self.model.overrides)),
+            augment=augment,
+        )
 
     @property
     def policy_directory(self) -> Path:
@@ -311,3 +364,10 @@ class TrainConfig:
     def cache_directory(self) -> Path:
         """Where preprocessed clouds are kept."""
         return Path(self.data.cache) if self.data.cache else Path(self.out) / "cache"
+
+
+def _under(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by dotted name, with those of ``given``, which may be groups, in their stead."""
+    said = flat(given)
+    own = {name: value for name, value in flat(defaults).items() if name not in said}
+    return own | said

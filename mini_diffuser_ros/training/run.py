@@ -63,6 +63,7 @@ def train(config: TrainConfig, continue_anyway: bool = False) -> TrainingOutcome
         HeldError: if another training has the output directory.
         UserError: one line about data, recipe or output directory; DivergedError if the loss is no longer finite.
     """
+    config = config.with_scene()
     device = _device(config)
     tune_cpu(config.threads or torch.get_num_threads())
     with joined_processes(device) as processes, ExitStack() as held:

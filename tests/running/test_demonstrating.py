@@ -73,7 +73,7 @@ class Measured(Blocks):
 
     def move(self, candidates: list[KeyframeMode]) -> MotionReport:
         report = super().move(candidates)
-        return replace(report, reached=np.add(report.reached, [0, 0, 0.004, 0, 0, 0, 0]))
+        return replace(report, missed=True, reached=np.add(report.reached, [0, 0, 0.004, 0, 0, 0, 0]))
 
     def views(self) -> list[CameraView]:
         front, left = super().views()
@@ -90,11 +90,6 @@ def test_the_pose_is_the_reports_and_what_measures_nothing_is_left_out() -> None
 class Stuck(Blocks):
     def move(self, candidates: list[KeyframeMode]) -> MotionReport:
         raise UserError("the arm is blocked")
-
-
-class Short(Blocks):
-    def move(self, candidates: list[KeyframeMode]) -> MotionReport:
-        return replace(super().move(candidates), missed=True)
 
 
 class Lost(Blocks):
@@ -117,7 +112,6 @@ class Endless(Blocks):
     ("kind", "why"),
     [
         (Stuck, "the arm is blocked"),
-        (Short, "short of where it was sent"),
         (Lost, "workspace"),
         (Idle, "not done at the end"),
         (Endless, "has not come to an end"),

@@ -115,6 +115,42 @@ def test_the_network_works_where_the_cell_says() -> None:
     assert model_configuration(changed).scene.workspace == scene.workspace
 
 
+SCENE = """
+scene: {workspace: {lower: [0.1, -0.6, 0.02], upper: [0.9, 0.4, 0.7]}, table_height: 0.015}
+model: {overrides: {scene: {voxel_size: 0.02}}}
+data: {fusion: {voxel_size: 0.004}}
+"""
+SPELLED_OUT = """
+model: {overrides: {scene: {voxel_size: 0.02, workspace: {lower: [0.1, -0.6, 0.02], upper: [0.9, 0.4, 0.7]},
+  table_height: 0.015}}}
+data: {fusion: {voxel_size: 0.004, workspace: {lower: [0.1, -0.6, 0.02], upper: [0.9, 0.4, 0.7]}, table_height: 0.015}}
+augment: {center: [0.5, -0.1]}
+"""
+
+
+def test_where_things_are_is_said_once(tmp_path: Path) -> None:
+    once = read_settings(TrainConfig, written(tmp_path, SCENE)).with_scene()
+    often = read_settings(TrainConfig, written(tmp_path, SPELLED_OUT))
+    assert model_configuration(once) == model_configuration(often)
+    fused = [with_values(FusionConfig(), config.data.fusion, "recipe") for config in (once, often)]
+    assert fused[0] == fused[1]
+    assert once.augment.center == pytest.approx(often.augment.center)
+    write_settings(once, tmp_path / "copy.yaml")
+    assert "scene: " not in (tmp_path / "copy.yaml").read_text().replace("scene.", "")
+    assert read_settings(TrainConfig, tmp_path / "copy.yaml") == once
+    assert often.with_scene() == often
+
+
+def test_what_is_said_elsewhere_of_where_things_are_wins(tmp_path: Path) -> None:
+    elsewhere = [("augment.center", "[0.4, 0.0]"), ("data.fusion.workspace.lower", "[0.1, -0.6, 0.03]")]
+    config = read_settings(TrainConfig, written(tmp_path, SCENE), elsewhere).with_scene()
+    fusion = with_values(FusionConfig(), config.data.fusion, "recipe")
+    assert (fusion.workspace.lower, fusion.workspace.upper) == ((0.1, -0.6, 0.03), (0.9, 0.4, 0.7))
+    assert config.augment.center == (0.4, 0.0)
+    with pytest.raises(SettingsError, match=r"scene is given, and so is data.cell, my_cell.yaml"):
+        read_settings(TrainConfig, written(tmp_path, SCENE), [("data.cell", "my_cell.yaml")])
+
+
 MAY_BE_NEGATIVE = ("augment.center",)  # a place in the frame of the base
 
 
