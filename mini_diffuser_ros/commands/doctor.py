@@ -12,8 +12,6 @@ import platform
 import sys
 import time
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError as NoDistribution
-from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,6 +38,7 @@ from mini_diffuser_ros.perception.realsense import RealSenseError
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import HealthLevel
+from mini_diffuser_ros.support.versions import installed_version
 
 DISTRIBUTIONS = ("mini_diffuser_ros", "torch", "pocketros")
 FRANKA = {"franka_ros2": "franka_hardware", "libfranka": "libfranka", "franka_description": "franka_description"}
@@ -107,7 +106,7 @@ def software() -> Software:
     return Software(
         python=platform.python_version(),
         packages={
-            **{name: _distribution(name) for name in DISTRIBUTIONS},
+            **{name: installed_version(name) for name in DISTRIBUTIONS},
             **{k: _manifest(p) for k, p in FRANKA.items()},
         },
         distribution=os.environ.get("ROS_DISTRO", ""),
@@ -145,13 +144,6 @@ def _plugged_in() -> dict[str, str] | None:
         return {camera.serial: camera.name for camera in connected_cameras()}
     except RealSenseError:
         return None
-
-
-def _distribution(name: str) -> str:
-    try:
-        return version(name)
-    except NoDistribution:
-        return ""
 
 
 def _manifest(package: str) -> str:

@@ -86,6 +86,8 @@ class Progress:
         self._is_open = False  # the line, to be written over
 
     def __call__(self, feedback: ExecuteInstruction.Feedback) -> None:
+        if feedback.phase == "moved":
+            return  # the next look, or the outcome, says so
         now = (feedback.keyframe, feedback.phase)
         if now == self._shown and not self._is_open:
             return

@@ -297,6 +297,12 @@ class PolicyNode(ManagedNode):
             number = keyframe
             goal.publish_feedback(ExecuteInstruction.Feedback(phase=phase, keyframe=keyframe, message=message))
 
+        def tell_moved(report: MotionReport) -> None:
+            end = ExecuteInstruction.Feedback(phase="moved", keyframe=number, message=report.message)
+            end.chosen = -1 if report.chosen is None else report.chosen
+            end.refusals = list(report.refusals)
+            goal.publish_feedback(end)
+
         def look(settle_time: float) -> Cloud:
             if not self._cloud.is_fresh():
                 tell("waiting", number, "no cloud yet")
@@ -318,6 +324,7 @@ class PolicyNode(ManagedNode):
             nonlocal held
             report = self._motion.move(modes, cloud.frame, token, lambda phase, done: tell(phase, number, done), held)
             held = held if report.chosen is None and not report.lost else report.held
+            tell_moved(report)
             return report
 
         return InstructionRun(look, decide, move, tell, self._loop, self._seed, doubt, confirm_end)

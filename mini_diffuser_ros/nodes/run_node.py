@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,10 +23,12 @@ from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, WorldVerdicts
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
-from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
+from mini_diffuser_ros.viewing.run_timeline import MOVED
 
 ACTION = "mini_diffuser/execute"
+UNTOLD = ("looking", MOVED)  # phases that a log of every keyframe can do without
 TABLE_PATIENCE = 5.0  # seconds to look for the simulated world, where one is expected
 
 
@@ -63,12 +66,13 @@ class RunNode(ManagedNode):
         self._report = RunReport(instruction)
         self._folder = make_run_folder(Path(runs), instruction)
         self._token = CancellationToken()
+        self._closing = False
         self._observer = RunObserver(
             self,
             self._report,
             self._folder,
             cameras,
-            load_robot(robot).arm_joint_names,
+            load_robot(robot),
             video_rate,
         )
         told = MutuallyExclusiveCallbackGroup()
@@ -86,6 +90,7 @@ class RunNode(ManagedNode):
 
     def close(self) -> None:
         """Cancel the sentence and write down what there is."""
+        self._closing = True
         self._token.interrupt(ExecuteInstruction.Result.CANCELED, "run_node was shut down")
         self._worker.join(timeout=2.5)
 
@@ -101,15 +106,24 @@ class RunNode(ManagedNode):
         except UserError as error:
             self._report.message = str(error)
         self._report.conclude()
-        self._report.write(self._folder)
-        self._observer.finish()
-        line = f"{self._report.summary()}; {self._folder}"
+        self._report.joint_peaks = self._observer.joint_peaks()
+        self._try_writing(lambda: self._report.write(self._folder))
+        self._try_writing(self._observer.finish)
+        page = self._observer.write_page(in_a_hurry=self._closing)
+        line = f"{self._report.summary()}; {page or self._folder}"
         # Two calls: rclpy wants the same severity from the same line, always.
         if self._report.success:
             self.get_logger().info(line)
         else:
             self.get_logger().error(line)
         self.finish(0 if self._report.success else 1)
+
+    def _try_writing(self, write: Callable[[], None]) -> None:
+        """What the disk does not take changes nothing about how the run went."""
+        try:
+            write()
+        except OSError as error:
+            self.get_logger().warning(f"{self._folder}: not all of the run is kept: {one_line(error)}")
 
     def _await_stack(self) -> None:
         """Until the policy is loaded and sees something; otherwise the report's times mean little."""
@@ -157,11 +171,15 @@ class RunNode(ManagedNode):
     def _on_feedback(self, feedback: Any) -> None:
         if feedback.phase == "moving":
             self._observer.motion_commanded()
+        if feedback.phase == MOVED:
+            self._report.moved(None if feedback.chosen < 0 else feedback.chosen, feedback.refusals)
         event = Event(round(self._observer.elapsed(), 3), feedback.phase, feedback.keyframe, feedback.message)
         last = self._report.events[-1] if self._report.events else None
         # Progress within a phase is for those who watch, not for the record.
         if last is None or (last.phase, last.keyframe) != (event.phase, event.keyframe):
             self._report.events.append(event)
+            if event.phase in UNTOLD:
+                return
             self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())
 
     def _on_ready(self, message: Bool) -> None:

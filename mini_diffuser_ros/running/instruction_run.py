@@ -172,7 +172,7 @@ class InstructionRun:
     def obey(self) -> RunResult:
         """Run to the end. Whatever the four functions raise passes through."""
         while self.keyframes < self._settings.keyframe_limit:
-            cloud = self._look(self._settings.settle_time)
+            cloud = self._see()
             if problem := self._no_progress(cloud):
                 return self.result(Ending.NO_PROGRESS, problem)
             decision = self._next_keyframe(cloud)
@@ -212,7 +212,7 @@ class InstructionRun:
         return None
 
     def _seen_end(self) -> SeenEnd:
-        cloud = self._look(self._settings.settle_time)
+        cloud = self._see()
         reached = [
             (mode, mode.pose if decision.report.reached is None else decision.report.reached)
             for decision in self.decisions
@@ -220,6 +220,10 @@ class InstructionRun:
         ]
         (rest, now), (deed, then) = reached[-1], reached[-2:][0]
         return SeenEnd(cloud, then, now, deed.gripper_open, rest.gripper_open)
+
+    def _see(self) -> Cloud:
+        self._tell("looking", self.keyframes + 1, "")
+        return self._look(self._settings.settle_time)
 
     def _no_progress(self, cloud: Cloud) -> str:
         """Why the keyframes until now lead nowhere; empty while they may."""
@@ -232,7 +236,7 @@ class InstructionRun:
         """The decision of which a candidate was executed, or the last one if motion refused them all."""
         for attempt in range(self._settings.decisions_per_keyframe):
             if attempt:
-                cloud = self._look(self._settings.settle_time)
+                cloud = self._see()
             decision = self._decide_and_move(cloud, attempt)
             if decision.executed is not None:
                 break

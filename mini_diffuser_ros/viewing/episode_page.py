@@ -20,7 +20,7 @@ from mini_diffuser_ros.robots import UnknownRobotError, robot_of_data
 from mini_diffuser_ros.viewing.offline_page import write_page
 from mini_diffuser_ros.viewing.scene import scene_values
 
-SCRIPTS = ("scene.js", "chart.js", "episodes.js")
+SCRIPTS = ("elements.js", "scene.js", "chart.js", "episodes.js")
 
 _MOST_SENTENCES = 200  # of an episode
 _MOST_CHARACTERS = 1000  # of each

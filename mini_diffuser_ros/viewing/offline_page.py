@@ -33,13 +33,15 @@ def write_page(path: Path, title: str, scripts: Sequence[str], data: Any) -> Non
         OSError: if the file cannot be written.
         ValueError: if a number is not finite, which JSON cannot hold.
     """
-    write_whole(path, _page(title, [_asset(name) for name in scripts], data))
+    write_whole(path, page_text(title, scripts, data))
 
 
-def _page(title: str, scripts: Sequence[str], data: Any) -> str:
-    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+def page_text(title: str, scripts: Sequence[str], data: Any) -> str:
+    """The page that :func:`write_page` writes."""
+    texts = [_asset(name) for name in scripts]
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in texts)
     style = _asset(_STYLE)
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+    policy = f"default-src 'none'; img-src data:; media-src blob:; style-src 'unsafe-inline'; script-src {allowed}"
     # "<" as an escape: nothing within the data can end the element that holds them.
     values = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return "\n".join(
@@ -50,7 +52,7 @@ def _page(title: str, scripts: Sequence[str], data: Any) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{html.escape(title)}</title><style>{style}</style></head>",
             f'<body><main></main><script type="application/json" id="data">{values}</script>',
-            *(f"<script>{script}</script>" for script in scripts),
+            *(f"<script>{script}</script>" for script in texts),
             "</body></html>\n",
         ]
     )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.support.drawing import draw_cloud, glyphs_of_modes
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import write_whole
+from mini_diffuser_ros.support.health import HealthLevel
+from mini_diffuser_ros.support.versions import software_versions
+from mini_diffuser_ros.viewing.joint_speeds import JointPeak
+
+RUN_FILE = "run.json"
+"""Of a run folder."""
 
 DRAWN_MODES = 8  # more hide each other
+_MOST_FINDINGS = 300  # of diagnostics; a part that comes and goes would fill the file
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,43 @@ class LoggedMode:
 
 @dataclass(frozen=True)
 class LoggedDecision:
-    """One decision: seconds since the sentence, size of the cloud (None if it was not seen here), candidates."""
+    """One decision, and what motion made of it.
+
+    Attributes:
+        seconds: since the sentence.
+        points: size of the cloud, None if it was not seen here.
+        modes: candidates, the most probable first.
+        keyframe: number that it was made for, 0 if that is not known.
+        seed: of its noise.
+        familiarity: of the sentence, 0 to 1; None where the policy does not know, as for the next two.
+        presence: probability that everything the sentence names is there.
+        completion: probability that the task was done already.
+        sureness: of each mode, in their order: probability that all of it is right; none where that is not known.
+        chosen: index of the mode that was executed, None if none was.
+        refusals: one line for each candidate that motion refused.
+    """
 
     seconds: float
     points: int | None
     modes: list[LoggedMode]
+    keyframe: int = 0
+    seed: int = 0
+    familiarity: float | None = None
+    presence: float | None = None
+    completion: float | None = None
+    sureness: list[float | None] = field(default_factory=list)
+    chosen: int | None = None
+    refusals: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class HealthChange:
+    """What a part of a node said about itself, when it changed: seconds since the sentence, part, level, text."""
+
+    seconds: float
+    name: str
+    level: str
+    message: str
 
 
 @dataclass
@@ -63,6 +105,11 @@ class RunReport:
         sentence_to_first_motion_s: until a joint moved, None if none did.
         events: progress.
         decisions: in order of time.
+        findings: what diagnostics said, each time that a part's level changed, or its words where not all is well.
+        joint_peaks: the fastest of each joint.
+        checkpoint: digest of the policy that decided, empty if none did.
+        computed_on: what the policy ran on.
+        versions: of the software of this machine.
     """
 
     instruction: str
@@ -77,6 +124,24 @@ class RunReport:
     sentence_to_first_motion_s: float | None = None
     events: list[Event] = field(default_factory=list)
     decisions: list[LoggedDecision] = field(default_factory=list)
+    findings: list[HealthChange] = field(default_factory=list)
+    joint_peaks: list[JointPeak] = field(default_factory=list)
+    checkpoint: str = ""
+    computed_on: str = ""
+    versions: dict[str, str] = field(default_factory=software_versions)
+
+    def moved(self, chosen: int | None, refusals: Sequence[str]) -> None:
+        """Motion has ended with the candidates of the newest decision."""
+        if self.decisions:
+            self.decisions[-1] = replace(self.decisions[-1], chosen=chosen, refusals=list(refusals))
+
+    def diagnosed(self, seconds: float, name: str, level: int, message: str) -> None:
+        """A part of a node says how it is; kept if that has changed."""
+        said = HealthLevel(level).name if level in tuple(HealthLevel) else f"level {level}"
+        told = "" if level == HealthLevel.OK else message
+        last = next((each for each in reversed(self.findings) if each.name == name), None)
+        if len(self.findings) < _MOST_FINDINGS and (last is None or (last.level, last.message) != (said, told)):
+            self.findings.append(HealthChange(round(seconds, 3), name, said, told))
 
     def conclude(self) -> None:
         """Judge success from the outcome and what the world says, and say why it is none."""
@@ -95,10 +160,38 @@ class RunReport:
 
     def write(self, folder: Path) -> None:
         """Write run.json."""
-        document = {key: value for key, value in asdict(self).items() if key not in ("events", "decisions")}
-        document["decisions"] = [asdict(decision) for decision in self.decisions]
-        document["events"] = [asdict(event) for event in self.events]
-        write_whole(folder / "run.json", json.dumps(document, indent=2) + "\n")
+        document = asdict(self)
+        for name in ("findings", "decisions", "events"):  # the long ones last
+            document[name] = document.pop(name)
+        write_whole(folder / RUN_FILE, json.dumps(document, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> RunReport:
+        """That of a run folder; what an earlier version did not write stays empty.
+
+        Raises:
+            UserError: if the folder holds none.
+        """
+        path = folder / RUN_FILE
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            known = {each.name for each in fields(cls)}
+            values = {"versions": {}, **{key: value for key, value in document.items() if key in known}}
+            for name, kind in (("events", Event), ("findings", HealthChange), ("joint_peaks", JointPeak)):
+                values[name] = [kind(**each) for each in values.get(name, ())]
+            values["decisions"] = [_decision(each) for each in values.get("decisions", ())]
+            return cls(**values)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path}: is no record of a run ({error}); give a folder that run_node made") from error
+
+
+def _decision(values: Mapping[str, Any]) -> LoggedDecision:
+    return LoggedDecision(**{**values, "modes": [LoggedMode(**mode) for mode in values["modes"]]})
+
+
+def known_or_none(value: float) -> float | None:
+    """A number for JSON: rounded, None where it is none."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def logged(modes: Sequence[KeyframeMode]) -> list[LoggedMode]:

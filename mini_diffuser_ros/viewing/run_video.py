@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
+import time
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -12,6 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 CAPTION_HEIGHT = 32  # pixels
 FONT_SIZE = 15
+_PLAIN_WIDTH = 960  # pixels of a film that has to be made smaller
+_SHARES = 0.9, 0.6, 0.35  # of what a film may take, that is aimed at: encoders miss, by more in short films
 
 
 class RunVideo:
@@ -63,3 +69,55 @@ class RunVideo:
     def close(self) -> None:
         """Finish the file."""
         self._encoder.close()
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film of a run.
+
+    Attributes:
+        path: of the MP4.
+        rate: frames per second.
+        seconds: since the sentence, of each frame; none where that is not known.
+    """
+
+    path: Path
+    rate: float
+    seconds: tuple[float, ...] = ()
+
+
+def film_within(film: Film, most: int, patience: float) -> bytes | None:
+    """The MP4, made smaller if it is larger than ``most`` bytes; None if there is none that is not.
+
+    Args:
+        film: the film.
+        most: bytes.
+        patience: seconds that making it smaller may take.
+    """
+    try:
+        if film.path.stat().st_size <= most:
+            return film.path.read_bytes()
+        if patience <= 0.0 or not film.seconds:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            smaller, deadline = Path(folder) / film.path.name, time.monotonic() + patience
+            for share in _SHARES:
+                _encode_again(film, smaller, share * most, deadline - time.monotonic())
+                if smaller.stat().st_size <= most:
+                    return smaller.read_bytes()
+            return None
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: no ffmpeg
+        return None
+
+
+def _encode_again(film: Film, smaller: Path, aim: float, patience: float) -> None:
+    bits = str(int(8 * aim * film.rate / len(film.seconds)))
+    words = ["-vf", f"scale='min({_PLAIN_WIDTH},iw)':-2", "-c:v", "libx264", "-preset", "veryfast", "-threads", "1"]
+    words += ["-b:v", bits, "-maxrate", bits, "-bufsize", bits, "-movflags", "+faststart"]
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", "-i", str(film.path), *words, str(smaller)],
+        timeout=patience,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )

@@ -51,7 +51,7 @@ def test_a_sentence_is_obeyed_to_its_end() -> None:
     assert (result.ending, result.keyframes) == (Ending.TERMINATED, 2)
     assert [decision.report.chosen for decision in result.decisions] == [1, 0]
     assert world.hand == pytest.approx(0.8)
-    assert told == ["deciding", "deciding"]
+    assert told == [*["looking", "deciding"] * 2, "looking"]
 
 
 def test_with_one_candidate_the_first_refusal_is_the_end_of_it() -> None:

@@ -6,11 +6,8 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +23,7 @@ from mini_diffuser_ros.support.drawing import GripperGlyph
 from mini_diffuser_ros.viewing.episode_page import write_episode_page
 from mini_diffuser_ros.viewing.scene import scene_values
 
-HOSTILE = "</script><img src=x onerror=\"document.title='broken'\"> & 'stack' <b>it</b>"
-BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-
-
-class _Parts(HTMLParser):
-    """What a browser would find: the scripts, the data, the policy, and every address that something names."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.scripts: list[str] = []
-        self.data = ""
-        self.policy = ""
-        self.addresses: list[str] = []
-        self._within: str | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        named = dict(attributes)
-        self.addresses += [str(named[name]) for name in ("src", "href") if name in named]
-        if named.get("http-equiv") == "Content-Security-Policy":
-            self.policy = str(named["content"])
-        if tag == "script":
-            self._within = named.get("id") or "script"
-            self.scripts += [""] if self._within == "script" else []
-
-    def handle_endtag(self, tag: str) -> None:
-        self._within = None
-
-    def handle_data(self, data: str) -> None:
-        if self._within == "data":
-            self.data += data
-        elif self._within == "script":
-            self.scripts[-1] += data
+from .pages import BROWSER, HOSTILE, Parts, browsed
 
 
 @dataclass(frozen=True)
@@ -98,16 +63,16 @@ def _episode(source: str, stamps: Sequence[float] = (10.0, 11.5, 14.0), cameras:
     return Episode("stack_blocks", 0, (HOSTILE, "stack them"), keyframes, source)
 
 
-def _page(path: Path, *episodes: _Stored) -> _Parts:
+def _page(path: Path, *episodes: _Stored) -> Parts:
     write_episode_page(path, HOSTILE, episodes)
-    return _Parts(path.read_text(encoding="utf-8"))
+    return Parts.of(path)
 
 
 def test_a_page_needs_nothing_but_itself_and_runs_no_script_but_its_own(tmp_path: Path) -> None:
     parts = _page(tmp_path / "page.html", _Stored("one", _episode("one")))
     assert parts.addresses == []
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in parts.scripts]
-    assert len(digests) == 3
+    assert len(digests) == 4
     assert parts.policy.startswith("default-src 'none'; img-src data:;")
     assert parts.policy.endswith("script-src " + " ".join(f"'sha256-{digest}'" for digest in digests))
 
@@ -189,7 +154,7 @@ def test_an_episode_that_cannot_be_read_is_shown_with_its_fault(tmp_path: Path) 
     faults: list[str] = []
     stored = [_Stored("bad", None), _Stored("good", _episode("good"))]
     assert write_episode_page(tmp_path / "page.html", "both", stored, faults.append) == 1
-    shown = json.loads(_Parts((tmp_path / "page.html").read_text(encoding="utf-8")).data)["episodes"]
+    shown = json.loads(Parts.of(tmp_path / "page.html").data)["episodes"]
     assert faults == ["bad: cut off"] == [shown[0]["fault"]]
     assert shown[1]["fault"] == ""
 
@@ -222,7 +187,7 @@ def test_view_writes_the_episodes_that_are_named(
     page = tmp_path / "page.html"
     names = sorted(file.stem for file in make_recordings.glob("*.zip"))
     assert main(["view", str(make_recordings), names[1], "--out", str(page)]) == 0
-    shown = json.loads(_Parts(page.read_text(encoding="utf-8")).data)["episodes"]
+    shown = json.loads(Parts.of(page).data)["episodes"]
     assert [episode["source"] for episode in shown] == [names[1]]
     assert str(page) in capsys.readouterr().out
 
@@ -262,15 +227,9 @@ def test_a_browser_shows_hostile_sentences_as_text_and_steps_to_the_keyframe_of_
     page = tmp_path / "page.html"
     _page(page, _Stored("one", _episode("one")), _Stored("bad", None), _Stored("two", _episode("two")))
     address = f"{page.as_uri()}#two@1"
-    done = subprocess.run(
-        [str(BROWSER), "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom", address],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    body = done.stdout.split("<main>")[1].split("</main>")[0]
-    assert "<title>broken" not in done.stdout
+    shown = browsed(address, tmp_path / "profile")
+    body = shown.split("<main>")[1].split("</main>")[0]
+    assert "<title>broken" not in shown
     assert "&lt;/script&gt;&lt;img src=x onerror=" in body
     assert "<b>it</b>" not in body
     assert re.findall(r'<button type="button" aria-current="(true|false)">\d', body) == ["false", "true", "false"]
@@ -287,21 +246,8 @@ def test_a_browser_shows_absurd_numbers_as_text(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert '"low":[' in text
     page.write_text(re.sub(r'"low":\[[^]]*\]', '"low":[-1e300,-5e15,0]', text), encoding="utf-8")
-    done = subprocess.run(
-        [
-            str(BROWSER),
-            "--no-sandbox",
-            "--disable-gpu",
-            "--virtual-time-budget=3000",
-            "--dump-dom",
-            page.as_uri() + "#absurd@1",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    body = done.stdout.split("<main>")[1].split("</main>")[0]
+    shown = browsed(page.as_uri() + "#absurd@1", tmp_path / "profile")
+    body = shown.split("<main>")[1].split("</main>")[0]
     assert "end effector at 0.400 -7e+250 0.100 m" in body
     assert "No images: this episode is stored as clouds alone; its images, of left, were not converted" in body
     assert "not drawn: panda_joint3 -1e+305 rad" in body

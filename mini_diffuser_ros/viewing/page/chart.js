@@ -10,16 +10,18 @@ function svg(name, attributes, text) {
   return element;
 }
 
-// Draws {times, in_seconds, marks: [[time, text]], curves: [{name, values}], open: [bool], unit} into an <svg>; times
-// are numbers of keyframes where they are not in seconds, values null where there is none. Returns a function that moves
-// the cursor to a mark. step(k) is called when mark k is clicked.
-function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, unit }, step) {
+// Draws {times, in_seconds, marks: [[time, text]], curves: [{name, values}], open: [bool], unit, limit, until, ends} into
+// an <svg>; times are numbers of keyframes where they are not in seconds, values null where there is none. `open` may be
+// empty. `limit`, a value with a line of its own, `until`, a time beyond the last, and `ends`, two texts for the ends of
+// the axis, may be left out. Returns a function that moves the cursor to a mark. step(k) is called when mark k is clicked.
+function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, unit, limit, until, ends }, step) {
   const [width, height, left, right, top, bottom] = [900, 230, 46, 12, 10, 46];
   target.replaceChildren();
   target.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const last = Math.max(times[times.length - 1], 1e-9);
+  const last = Math.max(until === undefined ? times[times.length - 1] : until, 1e-9);
   const x = (time) => left + (time / last) * (width - left - right);
   const values = curves.flatMap((curve) => curve.values).filter((value) => value !== null);
+  if (limit !== undefined) values.push(0, limit);
   let [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   if (!values.length) [low, high] = [0, 1];
   if (high - low < 1e-6) [low, high] = [low - 0.5, high + 0.5];
@@ -30,9 +32,10 @@ function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, 
     target.append(svg("text", { x: left - 6, y: y(value) + 4, class: "tick end" }, value.toFixed(2)));
   }
   target.append(svg("text", { x: left + 4, y: top + 10, class: "tick" }, unit));
-  const ends = inSeconds ? ["0 s", `${last.toFixed(1)} s`] : ["keyframe 0", `keyframe ${last.toFixed(0)}`];
-  target.append(svg("text", { x: left, y: height - 4, class: "tick" }, ends[0]));
-  target.append(svg("text", { x: width - right, y: height - 4, class: "tick end" }, ends[1]));
+  const texts = ends || (inSeconds ? ["0 s", `${last.toFixed(1)} s`] : ["keyframe 0", `keyframe ${last.toFixed(0)}`]);
+  target.append(svg("text", { x: left, y: height - 4, class: "tick" }, texts[0]));
+  target.append(svg("text", { x: width - right, y: height - 4, class: "tick end" }, texts[1]));
+  if (limit !== undefined) target.append(svg("line", { x1: left, x2: width - right, y1: y(limit), y2: y(limit), class: "limit" }));
   curves.forEach((curve, index) => {
     const color = CURVES[index % CURVES.length];
     const shown = curve.values.map((value, k) => (value === null ? "" : `${x(times[k])},${y(value)}`)).filter(Boolean);
@@ -57,6 +60,7 @@ function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, 
     target.append(mark);
   });
   return (k) => {
+    if (!marks[k]) return;
     cursor.setAttribute("x1", x(marks[k][0]));
     cursor.setAttribute("x2", x(marks[k][0]));
   };

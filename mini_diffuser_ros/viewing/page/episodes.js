@@ -1,15 +1,6 @@
 "use strict";
-// Episodes to step through. Every text is set as text, never as HTML: sentences and names are anybody's.
+// Episodes to step through.
 
-function element(name, attributes, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-const pageData = JSON.parse(document.getElementById("data").textContent);
-const main = document.querySelector("main");
 let shown = { episode: 0, keyframe: 0 };
 let moveCursor = () => {};
 
@@ -54,12 +45,9 @@ function openEpisode(index, keyframe = 0) {
   about.textContent = episode.fault || "";
   if (episode.fault) return;
   moveCursor = drawChart(chart, episode.chart, openKeyframe);
-  legend.replaceChildren(
-    ...episode.chart.curves.map((curve, k) => {
-      const name = element("span", {}, curve.name);
-      name.style.color = CURVES[k % CURVES.length];
-      return name;
-    }),
+  fillLegend(
+    legend,
+    episode.chart,
     element("i", {}, `${episode.chart.unit}; band: gripper, light open, dark closed; marks: keyframes`),
     element("b", {}, episode.chart.left_out),
   );
