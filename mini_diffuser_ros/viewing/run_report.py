@@ -136,12 +136,19 @@ class RunReport:
             self.decisions[-1] = replace(self.decisions[-1], chosen=chosen, refusals=list(refusals))
 
     def diagnosed(self, seconds: float, name: str, level: int, message: str) -> None:
-        """A part of a node says how it is; kept if that has changed."""
+        """A part of a node says how it is; kept if that has changed, and be it in more than its numbers.
+
+        Of the time before the sentence, seconds 0, the last state alone is kept: nodes that start miss each other.
+        """
         said = HealthLevel(level).name if level in tuple(HealthLevel) else f"level {level}"
         told = "" if level == HealthLevel.OK else message
+        change = HealthChange(round(seconds, 3), name, said, told)
+        if seconds == 0.0:
+            self.findings = [each for each in self.findings if each.name != name]
         last = next((each for each in reversed(self.findings) if each.name == name), None)
-        if len(self.findings) < _MOST_FINDINGS and (last is None or (last.level, last.message) != (said, told)):
-            self.findings.append(HealthChange(round(seconds, 3), name, said, told))
+        is_new = last is None or (last.level, _wording(last.message)) != (said, _wording(told))
+        if is_new and len(self.findings) < _MOST_FINDINGS:
+            self.findings.append(change)
 
     def conclude(self) -> None:
         """Judge success from the outcome and what the world says, and say why it is none."""
@@ -183,6 +190,11 @@ class RunReport:
             return cls(**values)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{path}: is no record of a run ({error}); give a folder that run_node made") from error
+
+
+def _wording(message: str) -> str:
+    """A message without its numbers."""
+    return re.sub(r"\d+(\.\d+)?", "#", message)
 
 
 def _decision(values: Mapping[str, Any]) -> LoggedDecision:

@@ -230,8 +230,8 @@ def test_diagnostics_are_kept_where_they_change() -> None:
     for seconds, level, message in (
         (0.1, 0, "24 Hz"),
         (1.1, 0, "25 Hz"),
-        (2.1, 1, "late"),
-        (3.1, 1, "late"),
+        (2.1, 1, "late by 2 s"),
+        (3.1, 1, "late by 3.5 s"),
         (4.1, 0, ""),
     ):
         report.diagnosed(seconds, "camera", level, message)
@@ -239,7 +239,7 @@ def test_diagnostics_are_kept_where_they_change() -> None:
     report.diagnosed(5.0, "odd", 7, "?")
     assert report.findings == [
         HealthChange(0.1, "camera", "OK", ""),
-        HealthChange(2.1, "camera", "WARN", "late"),
+        HealthChange(2.1, "camera", "WARN", "late by 2 s"),
         HealthChange(4.1, "camera", "OK", ""),
         HealthChange(5.0, "policy", "OK", ""),
         HealthChange(5.0, "odd", "level 7", "?"),
@@ -247,6 +247,13 @@ def test_diagnostics_are_kept_where_they_change() -> None:
     shown = run_values(report, RunSights())["diagnostics"]
     assert shown[0] == ["always", "policy", "OK", ""]
     assert [row[2] for row in shown[1:]] == ["OK", "WARN", "OK", "level 7"]
+
+
+def test_of_the_time_before_the_sentence_the_last_state_is_kept() -> None:
+    report = RunReport("press it")
+    for level, message in ((2, "no images"), (1, "few images"), (0, "")):
+        report.diagnosed(0.0, "camera", level, message)
+    assert report.findings == [HealthChange(0.0, "camera", "OK", "")]
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
