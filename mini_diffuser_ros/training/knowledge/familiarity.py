@@ -34,7 +34,7 @@ from mini_diffuser_ros.training.knowledge.lesson import Lesson
 from mini_diffuser_ros.training.knowledge.thresholds import measured_threshold
 from mini_diffuser_ros.training.knowledge.wordings import Wordings, read_wordings
 
-REFUSED = 0.08
+REFUSED = 0.1
 """Share of the good sentences held out that the threshold refuses. Their wordings are odder than what people say, and
 each is scored by one judge that has not seen them, where later all of them vote."""
 
