@@ -33,6 +33,9 @@ _LIFT: Final = 0.12
 _TRAVEL_GAP: Final = 0.03  # between what is carried and what it is carried over
 _CORRIDOR: Final = 0.13  # half width of the way that has to be free
 _RETREAT: Final = 0.12
+_BAR_DEPTH, _BAR_ROOM = 0.008, 0.005  # of the tool beyond a bar's middle; clearance that is enough there
+_OUT_OF_THE_WAY: Final = 0.15
+_LAID_FROM: Final = 0.010  # metres above a rack from which a thing is let go
 _DROP: Final = 0.006  # metres above what it will lie on that a thing is let go
 _AROUND, _CELL = 0.25, 0.006
 _SPARE, _FITS = 0.012, 2.0  # room beside what is put down; cost from which on other turns are tried
@@ -90,7 +93,7 @@ class Expert:
         Raises:
             DemonstrationFailed: if a step is not done after several attempts.
         """
-        openable = {name for name, one in self._annotations.fixtures.items() if one.kind != "knob"}
+        openable = {name for name, one in self._annotations.fixtures.items() if one.kind in ("drawer", "door")}
         for step in steps_of(self._stage.bddl, openable):
             for attempt in range(_ATTEMPTS):
                 if self._stage.holds(step.fact):
@@ -125,11 +128,16 @@ class Expert:
         grasp = self._choose(grasps, attempt)
         if grasp is None:
             raise DemonstrationFailed(f"could not {step}: none of {len(grasps)} grasps of {thing} can be reached")
-        if not attempt and self._mishap is not None and self._mishap.random() < MISHAP_PROBABILITY:
-            yield self._in_vain(grasp, self._mishap)
+        # At the first grasp alone: a later one would take the steps before it out of what is recorded.
+        mishap, self._mishap = self._mishap, None
+        if mishap is not None and mishap.random() < MISHAP_PROBABILITY:
+            yield self._in_vain(grasp, mishap)
             self._begins = True
         tool = grasp.base_from_tool
-        yield self._action(_back(tool, _ABOVE), True)
+        above = _back(tool, _ABOVE)
+        if (height := self._detour(above, thing)) is not None:
+            yield self._action(_raised(above, height), True)
+        yield self._action(above, True)
         yield self._action(tool, False)
         held_at = scene.pose(thing)
         place = self._place(step)
@@ -138,6 +146,10 @@ class Expert:
         yield self._action(lifted, False)
         if scene.pose(thing)[2, 3] - held_at[2, 3] < 0.5 * (height - tool[2, 3]):
             return  # it is not in the hand
+        fixture = self._annotations.fixtures.get(self._stage.bddl.category(step.place))
+        if fixture is not None and fixture.kind == "rack":
+            yield from self._lay(step)
+            return
         place = self._place(step)
         yield self._action(_raised(place, max(height, place[2, 3])), False)
         # It may have turned or slid in the hand on the way.
@@ -165,6 +177,17 @@ class Expert:
         tool[:3, 3] += aside
         return self._action(tool, False)
 
+    def _detour(self, goal: Array, thing: str) -> float | None:
+        """Height above a goal to come down from, where the hand would meet something on the straight way to it."""
+        start, points = self._stage.base_from_tool(), self._stage.scene.surroundings((thing,))
+        for share in np.linspace(0.2, 1.0, 7):
+            between = goal.copy()
+            between[:3, 3] = (1.0 - share) * start[:3, 3] + share * goal[:3, 3]
+            if clearance(between, points, sweep=0.0) <= 0.0:
+                near = points[np.linalg.norm(points[:, :2] - goal[:2, 3], axis=1) < 2.0 * _CORRIDOR, 2]
+                return max(float(near.max()) + _ABOVE, float(goal[2, 3]))
+        return None
+
     def _travel_height(self, start: Array, end: Array, thing: str) -> float:
         """Height of the tool with which what it holds passes over everything between two poses of it."""
         scene = self._stage.scene
@@ -190,6 +213,7 @@ class Expert:
         middle, reach = self._target(step)
         ground = _thinned(scene.surroundings((thing,)), middle)
         options: list[tuple[float, Array]] = []
+        lowest = np.inf
         for yaw in np.radians(_YAWS):
             turn = axis_angle_matrix(_UP, yaw)[:3, :3]
             body = (shape - origin) @ turn.T
@@ -200,11 +224,13 @@ class Expert:
                 low = support + _DROP - float(body[:, 2].min())  # of the thing's origin
                 room = _room(ground, body + np.array([*at, low]), support)
                 cost = max(_SPARE - room, 0.0) / 0.004 + float(np.linalg.norm(aside)) / 0.05 + abs(yaw) / 1.5
+                cost += support / 0.02  # on the ground rather than on what lies there already
                 placed = np.eye(4)
                 placed[:3, :3] = turn @ tool[:3, :3]
                 placed[:3, 3] = np.array([*at, low]) + turn @ (tool[:3, 3] - origin)
                 options.append((cost, placed))
-            if yaw == 0.0 and min(cost for cost, _ in options) < _FITS:
+                lowest = min(lowest, support)
+            if yaw == 0.0 and min(cost for cost, _ in options) < _FITS + lowest / 0.02:
                 break
         options.sort(key=lambda option: option[0])
         for _, placed in options[:_PLACES_TRIED]:
@@ -212,6 +238,36 @@ class Expert:
             if self._stage.reaches(raised):
                 return raised
         return _above_walls(options[0][1], ground)
+
+    def _lay(self, step: GoalStep) -> Iterator[KeyframeAction]:
+        """Lay what stands in the hand down along a rack, its foot away from the arm."""
+        scene, thing = self._stage.scene, step.thing
+        base_from_region, half = scene.region(step.place)
+        along = base_from_region[:3, 0] * np.sign(base_from_region[0, 0])
+        rising = max((base_from_region[:3, 1], -base_from_region[:3, 1]), key=lambda axis: float(axis[2]))
+        base_from_thing, tool = scene.pose(thing), self._stage.base_from_tool()
+        shape = scene.points(thing) - base_from_thing[:3, 3]
+        across = np.eye(3) - np.outer(base_from_thing[:3, 2], base_from_thing[:3, 2])
+        radius = float(np.linalg.norm(shape @ across, axis=1).max())
+        foot = base_from_region[:3, 3] + along * 0.75 * half[0] + rising * (radius + _LAID_FROM)
+        others = scene.surroundings((thing,))
+        options = []
+        for lean in np.radians([90.0, 75.0, 60.0]):
+            for roll in np.radians([0.0, 30.0, -30.0, 60.0, -60.0, 90.0]):
+                turn = axis_angle_matrix(np.cross(-_UP, along), lean)[:3, :3] @ axis_angle_matrix(_UP, roll)[:3, :3]
+                laid = np.eye(4)
+                laid[:3, :3] = turn @ tool[:3, :3]
+                laid[:3, 3] = foot + turn @ (tool[:3, 3] - base_from_thing[:3, 3])
+                room = min(clearance(laid, others, radius, 0.0), 0.005)
+                options.append((-room, -lean, abs(roll), laid))
+        for _, _, _, laid in sorted(options, key=lambda option: option[:3]):
+            above = _moved(laid, _ABOVE * _UP)
+            if self._stage.reaches(above) and self._stage.reaches(laid):
+                yield self._action(above, False)
+                yield self._action(laid, True)
+                yield self._action(_back(laid, _RETREAT), True)
+                return
+        raise DemonstrationFailed(f"could not {step}: the arm cannot lay it down")
 
     def _target(self, step: GoalStep) -> tuple[Array, Array]:
         """Where the origin of a thing belongs, (2,) base frame, and how far (2,) from there it may be along x and y."""
@@ -233,7 +289,9 @@ class Expert:
         yield self._action(_back(tool, _ABOVE), True)
         yield self._action(tool, False)
         yield self._action(pulled, True)
-        yield self._action(_back(pulled, _ABOVE), True)
+        away = _back(pulled, _ABOVE)
+        yield self._action(away, True)
+        yield self._action(_raised(away, away[2, 3] + _OUT_OF_THE_WAY), True)
 
     def _push(self, joint: MovingJoint, handle: HandleAnnotation) -> Iterator[KeyframeAction]:
         scene = self._stage.scene
@@ -256,19 +314,27 @@ class Expert:
         yield self._action(_raised(_moved(end, 0.08 * outward), end[2, 3] + 0.12), True)
 
     def _bar_grasp(self, joint: MovingJoint, outward: Array) -> Array:
-        """(4, 4) of the tool with one finger behind a drawer's bar, or above and below it, as there is room."""
+        """(4, 4) of the tool with a finger above and one below a drawer's bar, or behind it, as there is room."""
         scene = self._stage.scene
         # What reaches out farthest is the bar without the posts that it is fastened by.
-        core = max(scene.geom_points(joint.body, seen=False), key=lambda points: float((points @ outward).mean()))
+        shapes = scene.geom_points(joint.body, seen=False)
+        reach = [float((points @ outward).max()) for points in shapes]
+        core = shapes[int(np.argmax([float((points @ outward).mean()) for points in shapes]))]
         centre = (core.max(axis=0) + core.min(axis=0)) / 2.0
-        others = scene.surroundings((joint.body,))
+        face = [
+            points for points, far in zip(shapes, reach, strict=True) if far < float((core @ outward).min()) - 0.005
+        ]
+        others = np.concatenate([scene.surroundings((joint.body,)), *face])
         options = []
-        for lean in np.radians([40.0, 55.0, 70.0, 90.0]):
+        for lean in np.radians([90.0, 75.0, 60.0, 45.0, 30.0]):
             approach = -np.cos(lean) * _UP - np.sin(lean) * outward
             closing = np.cross(approach, np.cross(_UP, outward))
-            tool = tool_at(centre + 0.010 * approach, approach, closing)
-            options.append((clearance(tool, others), -lean, tool))
-        return max(options, key=lambda option: (min(option[0], 0.010), option[1]))[2]
+            tool = tool_at(centre + _BAR_DEPTH * approach, approach, closing)
+            options.append((-min(clearance(tool, others), _BAR_ROOM), np.pi / 2.0 - lean, tool))
+        for _, _, tool in sorted(options, key=lambda option: option[:2]):
+            if self._stage.reaches(_back(tool, _ABOVE)) and self._stage.reaches(tool):
+                return tool
+        raise DemonstrationFailed(f"the bar of {joint.body} cannot be reached from any direction")
 
     def _turn(self, joint: MovingJoint, handle: HandleAnnotation, on: bool) -> Iterator[KeyframeAction]:
         scene = self._stage.scene

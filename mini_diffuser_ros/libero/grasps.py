@@ -26,6 +26,7 @@ _OPEN: Final = 0.039  # of each finger's inner face from the middle
 _WIDEST: Final = 0.074
 _SWEEP: Final = 0.10  # the way along which the hand approaches has to be free as well
 _ENOUGH: Final = 0.012  # clearance beyond this counts for nothing
+_TOUCHES: Final = 10.0  # cost of a grasp on whose way the hand meets something
 _NEAR: Final = 0.40
 _FEWEST_POINTS: Final = 8
 
@@ -66,13 +67,13 @@ class HandleAnnotation:
 
     Attributes:
         kind: ``drawer``: a bar that is pulled; ``door``: a leaf on a hinge that is pushed; ``knob``: a bar that is
-            turned.
+            turned; ``rack``: nothing that moves, things are laid down along the x axis of its regions.
         opens_at: which end of the joint's range is open, or on.
         travel: metres or radians that it is moved to open it or switch it on.
         overshoot: metres or radians beyond its rest that it is pushed to close it.
     """
 
-    kind: Literal["drawer", "door", "knob"]
+    kind: Literal["drawer", "door", "knob", "rack"]
     opens_at: Literal["low", "high"] = "low"
     travel: float = bounded(0.16, 0.0, 3.0)
     overshoot: float = bounded(0.008, 0.0, 0.5)
@@ -215,7 +216,7 @@ def find_grasps(annotation: GraspAnnotation, base_from_thing: Array, shape: Arra
     for base_from_tool, preference in candidates(annotation, base_from_thing, shape):
         free = clearance(base_from_tool, near)
         # A missing millimetre of room counts like some ten degrees of turn.
-        cost = preference + max(_ENOUGH - free, 0.0) / 0.004
+        cost = preference + max(_ENOUGH - free, 0.0) / 0.004 + (_TOUCHES if free <= 0.0 else 0.0)
         found.append(Grasp(base_from_tool, free, cost))
     return sorted(found, key=lambda grasp: grasp.cost)
 

@@ -50,7 +50,7 @@ def toy_model(extra: str = "") -> tuple[mujoco.MjModel, mujoco.MjData]:
             <body name="table" pos="0.6 0 {BASE_HEIGHT - 0.02}">{_box(0.5, 0.6, 0.02)}
               <site name="table_corner_region" type="box" size="0.05 0.05 0.01" pos="0.1 0.3 0.02"/>
             </body>
-            <body name="cheese_1_main" pos="0.5 -0.1 {BASE_HEIGHT + 0.01}"><freejoint/>{_box(0.04, 0.02, 0.01)}</body>
+            <body name="cheese_1_main" pos="0.5 -0.03 {BASE_HEIGHT + 0.01}"><freejoint/>{_box(0.04, 0.02, 0.01)}</body>
             <body name="bowl_1_main" pos="0.5 0.15 {BASE_HEIGHT}"><freejoint/>{_ring(BOWL_RADIUS, 0.05)}</body>
             <body name="plate_1_main" pos="0.7 0.1 {BASE_HEIGHT}"><freejoint/>{plate}</body>
             <body name="cabinet_1_main" pos="0 0 0">
