@@ -116,11 +116,17 @@ class SeenObstacles:
         cells = _Cells.of(points)
         required = np.full((len(self._geoms), len(points)), self._config.clearance, np.float32)
         for place in grasps:
-            near = np.linalg.norm(cells.points - np.asarray(place, np.float32), axis=1) <= self._config.grasp_radius
-            required[np.ix_(self._grasping, near)] = _NEVER
+            away = np.linalg.norm(cells.points - np.asarray(place, np.float32), axis=1)
+            required[self._grasping] = np.minimum(required[self._grasping], self._near_a_grasp(away))
         if not holding:
             required[self._held] = _NEVER
         self._cells = self._on_way = cells.requiring(required)
+
+    def _near_a_grasp(self, away: Floats) -> Floats:
+        """(M,) metres required of hand and fingers from points that are (M,) metres away from where they work."""
+        radius = self._config.grasp_radius
+        grown = np.clip((away - radius) / max(radius, _STILL), 0.0, 1.0)
+        return np.where(away <= radius, _NEVER, self._config.clearance * grown).astype(np.float32)
 
     def foreign(self, data: mujoco.MjData, points: Floats, held: HeldObject | None) -> Floats:
         """Those of (M, 3) points that are not the robot's where ``data`` has it, nor between or on its fingers."""

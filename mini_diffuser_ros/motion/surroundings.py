@@ -30,7 +30,9 @@ class ObstacleConfig:
         table_margin: points less than this above the table belong to it.
         robot_margin: points nearer than this to the robot's own shapes are taken for the robot.
         grasp_radius: about the tool centre point at the start and at the goal of a motion, in which hand and fingers
-            may come as close to things as a grasp needs; the arm may not.
+            may come as close to things as a grasp needs; the arm may not. Beyond it the clearance that they keep grows
+            from nothing, and is whole at twice the radius: the hand is wider than what it grasps, and what lies beside
+            that comes under it.
         held_reach: of what is held, from the tool centre point.
     """
 

@@ -116,6 +116,26 @@ def test_hand_and_fingers_may_come_close_to_what_is_grasped(planner: MotionPlann
     assert trajectory.duration > 0.0
 
 
+@pytest.mark.parametrize(("reach", "gap"), [(0.1, 0.003), (0.115, 0.006), (0.15, 0.014)])
+def test_the_hand_may_come_over_what_lies_beside_a_grasp_and_not_touch_it(
+    planner: MotionPlanner, robot: RobotDescription, reach: float, gap: float
+) -> None:
+    """The nearer to the grasp, the closer: a rim that the hand has to pass would keep every grasp back."""
+    start, goal = _start(planner, robot, top_down(0.5, 0.0, 0.25)), top_down(0.5, 0.0, 0.02)
+    there = planner.plan(start, goal).positions[-1]
+    heights = np.arange(0.02, 0.12, 0.003)
+    sides = [(0.5 + x, y) for x, y in ((0.095, 0.0), (-0.095, 0.0), (0.0, 0.095), (0.0, -0.095), (0.0, 0.11))]
+    points = np.array([(*side, z) for side in sides for z in heights], np.float32)
+    points = points[np.linalg.norm(points - goal[:3], axis=1) < reach]
+    away = _robot_distances(robot, there, points).min(axis=0)
+    beside = points[(away > gap) & (away < CLEARANCE - 0.002)]
+    assert len(beside)
+    assert planner.plan(start, goal, surroundings=Surroundings(beside)).duration > 0.0
+    if reach > 0.1:
+        with pytest.raises(MotionRefused, match="what the cameras see"):
+            planner.plan(start, goal, surroundings=Surroundings(points[away < 0.0]))
+
+
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
 def test_a_robot_does_not_see_itself_as_an_obstacle(planner: MotionPlanner, robot: RobotDescription, seed: int) -> None:
