@@ -21,7 +21,7 @@ from mini_diffuser_ros.evaluation.episode_log import episode_log
 from mini_diffuser_ros.evaluation.evaluating import AnyTrial, evaluate, records_of, what_is_evaluated
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import report_of_records
-from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials, run_rlbench_trial
+from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials
 from mini_diffuser_ros.evaluation.rlbench_install import INSTALL
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
@@ -175,7 +175,7 @@ def _evaluated(checkpoint: str, protocol: EvaluationProtocol, workers: int, json
     """The report of all episodes, those included that an earlier call left beside the file for the report."""
     evaluation = _Evaluation(checkpoint, protocol, workers, json_file)
     if isinstance(protocol, RlbenchProtocol):
-        return evaluation.report(run_rlbench_trial, rlbench_trials(checkpoint, protocol), INSTALL)
+        return evaluation.report(run_world_trial, rlbench_trials(checkpoint, protocol), INSTALL)
     if isinstance(protocol, TabletopProtocol):
         return evaluation.report(run_world_trial, tabletop_trials(checkpoint, protocol))
     assert isinstance(protocol, WorldProtocol)

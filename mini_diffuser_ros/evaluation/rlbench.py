@@ -1,24 +1,21 @@
-"""Episodes in RLBench: which ones an evaluation has, and one of them in a worker process."""
+"""Episodes in RLBench: which ones an evaluation has, and RLBench as a world of tasks."""
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from mini_diffuser_ros.data import RLBENCH_FUSION, DataError, read_sentences
-from mini_diffuser_ros.evaluation.hanging import not_hanging
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol, check_names
 from mini_diffuser_ros.evaluation.rlbench_install import VARIANT, check_installed, find_tasks
 from mini_diffuser_ros.evaluation.rlbench_layouts import Layout, folder_names, stored_layouts
 from mini_diffuser_ros.evaluation.rlbench_world import RlbenchWorld
-from mini_diffuser_ros.evaluation.rollout import EpisodeResult, roll_out
-from mini_diffuser_ros.policy import Policy, load_policy, tune_cpu
-from mini_diffuser_ros.running import LoopSettings, WorldError
+from mini_diffuser_ros.evaluation.world_episodes import WorldTrial
+from mini_diffuser_ros.records import RLBENCH, CameraView, Cloud, FloatArray, FusionConfig, KeyframeMode
+from mini_diffuser_ros.running import LaidTask, LoopSettings, MotionReport
 from mini_diffuser_ros.support.settings import bounded
 
 PERACT_TASKS = (
@@ -105,33 +102,34 @@ class RlbenchProtocol(EvaluationProtocol):
         }
         return [need for need, is_so in needs.items() if not is_so]
 
+    def make(self) -> RlbenchTasks:
+        """RLBench, of which nothing is started."""
+        return RlbenchTasks(self)
 
-@dataclass(frozen=True, eq=False)
-class RlbenchTrial:
+    def fusion_for(self, trained: FusionConfig | None) -> FusionConfig:
+        """That of the policy."""
+        return trained or RLBENCH_FUSION
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RlbenchTrial(WorldTrial):
     """One episode to be run.
 
     Attributes:
-        checkpoint: directory of the policy.
-        protocol: of the evaluation.
-        task: its task.
         file: name of the task's file in the RLBench that is installed.
-        number: among the episodes of the task.
         layout: of a stored demonstration; None for one of the seed's.
         sentences: of the task's variations, the first of each; None for RLBench's own.
     """
 
-    checkpoint: str
     protocol: RlbenchProtocol
-    task: str
     file: str
-    number: int
     layout: Layout | None
     sentences: Mapping[int, str] | None
 
     @property
-    def seed(self) -> int:
-        """Of layout and noise; no two episodes of a task have the same."""
-        return self.protocol.seed + self.number
+    def number(self) -> int:
+        """Among the episodes of the task; no two have the same, nor the same seed."""
+        return self.seed - self.protocol.seed
 
     @property
     def digest(self) -> str:
@@ -181,52 +179,87 @@ def rlbench_trials(checkpoint: str, protocol: RlbenchProtocol) -> list[RlbenchTr
             folders = folder_names(task, file)
             layouts = [*stored_layouts(Path(protocol.demonstrations), folders, protocol.episodes)]
         for number, layout in enumerate(layouts):
-            trials.append(RlbenchTrial(checkpoint, protocol, task, file, number, layout, sentences))
+            trials.append(RlbenchTrial(checkpoint, protocol, task, protocol.seed + number, file, layout, sentences))
             if layout is not None:
                 trials[-1].sentence(layout.variation, ("",))
     return trials
 
 
-def run_rlbench_trial(trial: RlbenchTrial) -> EpisodeResult:
-    """Run one, with the simulator that this process keeps for all of its episodes.
+class RlbenchTasks:
+    """RLBench as a world of tasks, with the layouts and sentences of a protocol.
 
-    A worker whose simulator hangs ends itself.
-
-    Raises:
-        EvaluationError: an unknown task or camera, or no sentence for a variation.
-        WorldError: the simulator failed; the next episode of this process has another.
+    Args:
+        settings: the protocol.
     """
-    with not_hanging():
-        return _run(trial)
 
+    Settings = RlbenchProtocol
+    name = RLBENCH
 
-def _run(trial: RlbenchTrial) -> EpisodeResult:
-    protocol = trial.protocol
-    policy, world = _policy(trial.checkpoint), _world(trial.checkpoint, protocol.cameras, protocol.image_size)
-    try:
-        layout = trial.laid_out(world.choose(trial.file))
-        sentence = trial.sentence(layout.variation, world.reset(layout))
-        return roll_out(world, policy, trial.task, sentence, trial.seed, protocol.loop)
-    except WorldError:
-        _world.cache_clear()
-        atexit.unregister(world.close)
-        with suppress(Exception):  # of a simulator that has failed; nothing is wanted of it any more
-            world.close()
-        raise
+    def __init__(self, settings: RlbenchProtocol) -> None:
+        self._protocol = settings
+        self.tasks = settings.tasks
 
+    @property
+    def robot(self) -> str | None:
+        """None: what is seen of the arm is taken out by what RLBench says of it, see :meth:`fuse`."""
+        return None
 
-@cache
-def _policy(checkpoint: str) -> Policy:
-    tune_cpu(threads=1)
-    return load_policy(checkpoint)
+    def lay_out(self, task: str, seed: int) -> LaidTask:
+        """Lay out the episode of a seed, as the protocol has it.
 
+        Raises:
+            EvaluationError: RLBench is not installed or lacks a task or camera, demonstrations or sentences cannot be
+                read, or there is no episode of this task and seed.
+            WorldError: the simulator cannot do it.
+        """
+        if (trial := self._trials.get((task, seed))) is None:
+            raise EvaluationError(f"{task}: the protocol has no episode of seed {seed}")
+        layout = trial.laid_out(self._world.choose(trial.file))
+        return LaidTask((trial.sentence(layout.variation, self._world.reset(layout)),), layout.variation)
 
-@cache
-def _world(checkpoint: str, cameras: tuple[str, ...], image_size: int) -> RlbenchWorld:
-    """The simulator of this process, made once."""
-    world = RlbenchWorld(cameras, image_size, _policy(checkpoint).fusion or RLBENCH_FUSION)
-    atexit.register(world.close)
-    return world
+    def settle(self, seconds: float) -> None:
+        """Nothing: the simulator stands between moves."""
+
+    def views(self) -> Sequence[CameraView]:
+        """What the last instant showed, world frame."""
+        return self._world.sight.views
+
+    def joint_positions(self) -> Mapping[str, float]:
+        """Nothing: RLBench's arm is none of our descriptions."""
+        return {}
+
+    def tcp_pose(self) -> FloatArray:
+        """(7,) of the gripper, world frame."""
+        return self._world.sight.pose
+
+    def gripper_is_open(self) -> bool:
+        """Whether it was last told to."""
+        return self._world.commanded_open
+
+    def fuse(self, fusion: FusionConfig) -> Cloud:
+        """What the last instant showed, without the arm, world frame."""
+        return self._world.cloud(fusion)
+
+    def move(self, candidates: Sequence[KeyframeMode]) -> MotionReport:
+        """To the first candidate that the simulator accepts."""
+        return self._world.move(candidates)
+
+    def success(self) -> bool:
+        """Whether the last move was rewarded."""
+        return self._world.success()
+
+    def close(self) -> None:
+        """End the simulator."""
+        if "_world" in vars(self):
+            self._world.close()
+
+    @cached_property
+    def _world(self) -> RlbenchWorld:
+        return RlbenchWorld(self._protocol.cameras, self._protocol.image_size, RLBENCH_FUSION)
+
+    @cached_property
+    def _trials(self) -> Mapping[tuple[str, int], RlbenchTrial]:
+        return {(trial.task, trial.seed): trial for trial in rlbench_trials("", self._protocol)}
 
 
 def _sentences(protocol: RlbenchProtocol, task: str, file: str) -> Mapping[int, str] | None:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mini_diffuser_ros.data import ArmPosture, arm_boxes, camera_view, rlbench_cloud
+from mini_diffuser_ros.data import ArmBox, ArmPosture, arm_boxes, camera_view, rlbench_cloud
 from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.evaluation.rlbench_install import member, task_class
 from mini_diffuser_ros.evaluation.rlbench_layouts import Layout
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Cloud, KeyframeMode
+from mini_diffuser_ros.records import CameraView, Cloud, KeyframeMode
 from mini_diffuser_ros.running import MotionReport, WorldError, WorldStartError
 from mini_diffuser_ros.support.errors import UserError, one_line
 
@@ -39,13 +39,17 @@ class Sight:
     """What an instant of an episode shows.
 
     Attributes:
-        cloud: the scene without the arm's links, world frame.
+        views: RGB-D images, world frame.
+        boxes: around the arm's links, where RLBench says them.
+        posture: of the arm, where it is known.
         pose: (7,) xyz + xyzw of the gripper, world frame.
         gripper_open: True if it is measured as open, which RLBench also says of one that holds something off centre.
         reward: 1 once the task is done.
     """
 
-    cloud: Cloud
+    views: tuple[CameraView, ...]
+    boxes: tuple[ArmBox, ...]
+    posture: ArmPosture | None
     pose: NDArray[np.float64]
     gripper_open: bool
     reward: float
@@ -133,7 +137,22 @@ class RlbenchWorld:
         The simulator shows what the published protocol judges, the instant at which a move has ended; nothing can be
         waited for.
         """
-        return self.sight.cloud
+        return self.cloud(self._fusion)
+
+    def cloud(self, fusion: FusionConfig) -> Cloud:
+        """The scene without the arm's links, world frame.
+
+        Raises:
+            WorldError: the simulator's images cannot be fused.
+        """
+        sight = self.sight
+        with self._simulating(f"{self._name}: what the simulator shows cannot be fused"):
+            return rlbench_cloud(sight.views, sight.boxes, fusion, sight.posture)
+
+    @property
+    def commanded_open(self) -> bool:
+        """Whether the gripper was last told to open."""
+        return self._commanded_open
 
     def move(self, candidates: Sequence[KeyframeMode]) -> MotionReport:
         """Move, with the gripper as it is, to the first candidate that the simulator accepts; there, the gripper."""
@@ -210,7 +229,7 @@ class RlbenchWorld:
                 f"{self._name}: the gripper's pose is {pose.tolist()}; stepjam/PyRep divides by zero on a path without "
                 "length, cshizhe/PyRep does not"
             )
-        views = [
+        views = tuple(
             camera_view(
                 camera,
                 getattr(observation, f"{camera}_rgb"),
@@ -219,11 +238,12 @@ class RlbenchWorld:
                 observation.misc[f"{camera}_camera_extrinsics"],
             )
             for camera in self._cameras
-        ]
+        )
         joints = getattr(observation, "joint_positions", None)
-        posture = None if joints is None else ArmPosture(np.asarray(joints, dtype=np.float64), pose)
         return Sight(
-            cloud=rlbench_cloud(views, arm_boxes(observation.misc), self._fusion, posture),
+            views=views,
+            boxes=arm_boxes(observation.misc),
+            posture=None if joints is None else ArmPosture(np.asarray(joints, dtype=np.float64), pose),
             pose=pose,
             gripper_open=bool(observation.gripper_open > 0.5),
             reward=reward,

@@ -180,8 +180,7 @@ class _Held:
     """What a process needs for every episode, made once."""
 
     def __init__(self, checkpoint: str, protocol: WorldEvaluation) -> None:
-        tune_cpu(threads=1)
-        self._policy: Policy = load_policy(checkpoint)
+        self._policy = _policy(checkpoint)
         self._world = protocol.make()
         self._seen = SeenWorld(self._world, protocol.fusion_for(self._policy.fusion))
         self.has_worked = False
@@ -197,6 +196,12 @@ class _Held:
         atexit.unregister(self.close)
         with suppress(Exception):  # of a world that may have failed; nothing is wanted of it any more
             self._world.close()
+
+
+@cache
+def _policy(checkpoint: str) -> Policy:
+    tune_cpu(threads=1)
+    return load_policy(checkpoint)
 
 
 @cache

@@ -125,8 +125,8 @@ def test_a_refusal_of_the_simulator_fails_the_episode(behaviour: double.Behaviou
 
 def test_nothing_to_decide_on_fails_the_episode(world: RlbenchWorld) -> None:
     world.reset(Layout(0, 0))
-    nothing = Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "world")
-    world.sight = replace(world.sight, cloud=nothing)
+    (view,) = world.sight.views
+    world.sight = replace(world.sight, views=(replace(view, depth=np.zeros_like(view.depth)),))
     result = roll_out(world, Finder(), "touch_ball", "touch the ball", 0, PROTOCOL.loop)
     assert not result.success
     assert result.outcome == "the policy cannot decide: nothing red"

@@ -11,8 +11,8 @@ from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import RLBENCH_FUSION
 from mini_diffuser_ros.evaluation import EpisodeResult, evaluation_report
 from mini_diffuser_ros.evaluation.hanging import limited_to
-from mini_diffuser_ros.evaluation.rlbench import _policy, _world
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol
+from mini_diffuser_ros.evaluation.world_episodes import _held, _policy
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
 from mini_diffuser_ros.records import Workspace
 
@@ -26,7 +26,7 @@ WORDS += ["--steps", "1", "--max-keyframes", "2", "--workers", "1", "--episodes"
 
 @pytest.fixture(autouse=True)
 def _no_simulator_of_another_test() -> None:
-    _world.cache_clear()
+    _held.cache_clear()
     _policy.cache_clear()
 
 
@@ -97,7 +97,7 @@ def test_what_fails_that_is_not_the_policy_is_counted_apart_and_run_again(
     assert behaviour.calls.count(("shutdown",)) == 2
 
     mended = double.install(monkeypatch)
-    _world.cache_clear()
+    _held.cache_clear()
     assert evaluate(checkpoint, "--json", str(file)) == 0
     assert [call[1] for call in mended.calls if call[0] == "reset"] == [0, 1], "the third was judged before"
     again = report_of(file)
