@@ -101,7 +101,7 @@ def test_a_camera_that_is_too_near_to_measure_is_left_out_where_it_is(tmp_path: 
     assert all((view.depth > 0).mean() > 0.02 for views in seen for view in views)
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
