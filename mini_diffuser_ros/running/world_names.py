@@ -15,7 +15,13 @@ from mini_diffuser_ros.running.task_world import TaskWorld
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.settings import with_words
 
-SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType({"libero": "mini_diffuser_ros.libero.world:LiberoWorld"})
+SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "tabletop": "mini_diffuser_ros.evaluation.tabletop_tasks:TabletopTasks",
+        "rlbench": "mini_diffuser_ros.evaluation.rlbench:RlbenchTasks",
+        "libero": "mini_diffuser_ros.libero.world:LiberoWorld",
+    }
+)
 """Worlds of this package by what they are called on command lines."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ from mini_diffuser_ros.training.gradients import Gradients, ShardedStep, WholeSt
 from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
 from mini_diffuser_ros.training.metrics_log import MetricsLog
 from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
-from mini_diffuser_ros.training.pace import TrainingPace
 from mini_diffuser_ros.training.processes import Processes
+from mini_diffuser_ros.training.progress_bar import TrainingBar
 from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
 from mini_diffuser_ros.training.validation import validate
 
@@ -116,7 +115,7 @@ class Trainer:
         leads = self._processes.leads
         metrics = self._metrics_log() if leads else None
         gradients = self._gradients()
-        bar = _ProgressBar(self._config.batch.scenes, shown=progress_bar and leads)
+        bar = TrainingBar(self._config.batch.scenes, shown=progress_bar and leads)
         try:
             with stop_on_signal() as stop:
                 interrupted = self._train(gradients, metrics, bar, stop)
@@ -146,7 +145,7 @@ class Trainer:
             f"model.preset ({model.preset}); {kept}"
         )
 
-    def _train(self, gradients: Gradients, metrics: MetricsLog | None, bar: _ProgressBar, stop: StopRequest) -> bool:
+    def _train(self, gradients: Gradients, metrics: MetricsLog | None, bar: TrainingBar, stop: StopRequest) -> bool:
         """Step until the budget is spent (False) or a stop is requested (True)."""
         config, progress = self._config, self.progress
         started = time.perf_counter() - progress.seconds
@@ -244,48 +243,3 @@ def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
         picked = evenly_spread(len(ends), count)
         chosen.extend(frame for index in picked for frame in mine[starts[index] : ends[index] + 1])
     return chosen
-
-
-class _ProgressBar:
-    """Share of the budget spent, losses, samples per second and time left, live."""
-
-    FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed} {postfix}"
-
-    def __init__(self, scenes: int, shown: bool) -> None:
-        self._scenes = scenes
-        self._pace = TrainingPace(scenes)
-        pause = 0.2 if sys.stderr.isatty() else 10.0
-        self._bar = tqdm(
-            total=1.0,
-            desc="training",
-            bar_format=self.FORMAT,
-            mininterval=pause,
-            disable=not shown,
-            dynamic_ncols=True,
-        )
-        self._last = time.perf_counter()
-        self._interval = 0.0
-        self._losses = ""
-
-    def show(self, step: int, spent: float, losses: Mapping[str, float]) -> float:
-        """Update; returns samples per second, smoothed."""
-        now = time.perf_counter()
-        interval, self._last = now - self._last, now
-        self._interval = 0.9 * self._interval + 0.1 * interval if self._interval else interval
-        parts = " ".join(f"{name} {value:.3f}" for name, value in losses.items() if name not in ("lr", "gradient"))
-        rate = self._scenes / self._interval
-        self._losses = parts
-        self.reach(step, spent)
-        if self._pace.is_due() and not self._bar.disable:
-            log.info("step %d: %s", step, self._pace)
-        return rate
-
-    def reach(self, step: int, spent: float) -> None:
-        """Show the share of the budget that is spent after a step, [0, 1]."""
-        self._pace.note(step, spent)
-        self._bar.set_postfix_str(f"step {step}, {self._pace} {self._losses}", refresh=False)
-        self._bar.update(spent - self._bar.n)
-
-    def close(self) -> None:
-        """Leave the last state on the screen."""
-        self._bar.close()
