@@ -33,7 +33,9 @@ _LIFT: Final = 0.12
 _TRAVEL_GAP: Final = 0.03  # between what is carried and what it is carried over
 _CORRIDOR: Final = 0.13  # half width of the way that has to be free
 _RETREAT: Final = 0.12
+_FINGER_HALF: Final = 0.012
 _BAR_DEPTH, _BAR_ROOM = 0.008, 0.005  # of the tool beyond a bar's middle; clearance that is enough there
+_BEFORE_DOOR: Final = 0.22  # metres that a hand is drawn back before it is in front of a door
 _OUT_OF_THE_WAY: Final = 0.15
 _LAID_FROM: Final = 0.010  # metres above a rack from which a thing is let go
 _DROP: Final = 0.006  # metres above what it will lie on that a thing is let go
@@ -123,7 +125,9 @@ class Expert:
 
     def _put(self, step: GoalStep, attempt: int) -> Iterator[KeyframeAction]:
         scene, thing = self._stage.scene, step.thing
-        annotation = self._annotations.of(self._stage.bddl.category(thing))
+        fixture = self._annotations.fixtures.get(self._stage.bddl.category(step.place))
+        through_door = fixture is not None and fixture.kind == "door" and step.inside
+        annotation = self._annotations.of(self._stage.bddl.category(thing), through_door)
         grasps = find_grasps(annotation, scene.pose(thing), scene.points(thing), scene.surroundings((thing,)))
         grasp = self._choose(grasps, attempt)
         if grasp is None:
@@ -139,16 +143,23 @@ class Expert:
             yield self._action(_raised(above, height), True)
         yield self._action(above, True)
         yield self._action(tool, False)
+        if annotation.slides and fixture is None and scene.has_region(step.place):
+            slid = tool.copy()
+            slid[:2, 3] = self._place(step)[:2, 3]
+            yield self._action(slid, True)
+            yield self._action(_retreated(slid), True)
+            return
         held_at = scene.pose(thing)
-        place = self._place(step)
-        height = self._travel_height(tool, place, thing)
+        height = float(tool[2, 3]) + _LIFT if through_door else self._travel_height(tool, self._place(step), thing)
         lifted = _raised(tool, height)
         yield self._action(lifted, False)
         if scene.pose(thing)[2, 3] - held_at[2, 3] < 0.5 * (height - tool[2, 3]):
             return  # it is not in the hand
-        fixture = self._annotations.fixtures.get(self._stage.bddl.category(step.place))
         if fixture is not None and fixture.kind == "rack":
             yield from self._lay(step)
+            return
+        if through_door:
+            yield from self._put_through_door(step)
             return
         place = self._place(step)
         yield self._action(_raised(place, max(height, place[2, 3])), False)
@@ -156,6 +167,17 @@ class Expert:
         place = self._place(step)
         yield self._action(place, True)
         yield self._action(_retreated(place), True)
+
+    def _put_through_door(self, step: GoalStep) -> Iterator[KeyframeAction]:
+        """Level with where it belongs, in, let go, and out again the same way."""
+        place = self._place(step)
+        inward = np.array([*place[:2, 2], 0.0])
+        inward /= np.linalg.norm(inward)
+        before = _moved(place, 0.012 * _UP - _BEFORE_DOOR * inward)
+        yield self._action(before, False)
+        yield self._action(_moved(place, 0.012 * _UP), False)
+        yield self._action(place, True)
+        yield self._action(_moved(place, -_BEFORE_DOOR * inward), True)
 
     def _choose(self, grasps: list[Grasp], attempt: int) -> Grasp | None:
         """The best grasp that can be reached; after two attempts at it, one that differs."""
@@ -212,6 +234,7 @@ class Expert:
         origin, shape = scene.pose(thing)[:3, 3], scene.points(thing)
         middle, reach = self._target(step)
         ground = _thinned(scene.surroundings((thing,)), middle)
+        floor = ground[ground[:, 2] < scene.region(step.place).base_from_region[2, 3]] if step.inside else ground
         options: list[tuple[float, Array]] = []
         lowest = np.inf
         for yaw in np.radians(_YAWS):
@@ -220,7 +243,7 @@ class Expert:
             foot = body[body[:, 2] < body[:, 2].min() + 0.012, :2]
             for aside in _offsets(reach):
                 at = middle + aside
-                support = _support(ground, foot + at)
+                support = _support(floor, foot + at)
                 low = support + _DROP - float(body[:, 2].min())  # of the thing's origin
                 room = _room(ground, body + np.array([*at, low]), support)
                 cost = max(_SPARE - room, 0.0) / 0.004 + float(np.linalg.norm(aside)) / 0.05 + abs(yaw) / 1.5
@@ -359,17 +382,17 @@ class Expert:
         leaf = scene.points(joint.body)
         arm = leaf - joint.anchor
         arm -= np.outer(arm @ joint.axis, joint.axis)
-        farthest = arm[np.argmax(np.linalg.norm(arm, axis=1))]
-        radius = 0.8 * float(np.linalg.norm(farthest))
-        height = float(np.percentile(leaf[:, 2], 60))
+        direction = arm.mean(axis=0) / np.linalg.norm(arm.mean(axis=0))
+        radius = 0.8 * float((arm @ direction).max())
+        height = float(leaf[:, 2].max()) - 0.030  # the fingers alone touch it, and not the wider palm
         goal = joint.low if opening == (handle.opens_at == "low") else joint.high
         sense = np.sign(goal - joint.position)
-        direction = farthest / np.linalg.norm(farthest)
         push = np.cross(joint.axis, direction) * sense  # the way that the edge moves
+        face = float((arm[np.abs(arm @ direction - radius) < 0.02] @ push).min()) - _FINGER_HALF
 
         def touching(angle: float) -> Array:
             turn = axis_angle_matrix(joint.axis, angle)[:3, :3]
-            at = joint.anchor + turn @ (direction * radius - 0.03 * push)
+            at = joint.anchor + turn @ (direction * radius + face * push)
             return tool_at(np.array([*at[:2], height]), -_UP, turn @ direction)
 
         start, end = touching(0.0), touching(goal - joint.position + sense * handle.overshoot)

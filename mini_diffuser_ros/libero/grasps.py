@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -21,7 +21,7 @@ ANNOTATIONS: Final = Path(__file__).with_name("grasps.yaml")
 # The hand in the frame of its tool centre point, metres: fingers open along y, z approaches.
 _PALM: Final = ((-0.034, -0.106, -0.135), (0.034, 0.106, -0.037))
 _FINGER: Final = ((-0.012, 0.0, -0.051), (0.012, 0.027, 0.004))
-_FINGERTIP: Final = 0.003  # beyond the tool centre point
+_PADS: Final = 0.010  # from the middle of the fingers' pads to the tool centre point
 _OPEN: Final = 0.039  # of each finger's inner face from the middle
 _WIDEST: Final = 0.074
 _SWEEP: Final = 0.10  # the way along which the hand approaches has to be free as well
@@ -36,7 +36,8 @@ class GraspAnnotation:
     """How things of one category are gripped.
 
     Attributes:
-        hold: ``body``: across its narrowest side from above; ``rim``: one finger inside, one outside.
+        hold: ``body``: across its narrowest side from above; ``rim``: one finger inside, one outside; ``handle``:
+            across a handle, from the side that it is on.
         depth: metres that the tool centre point goes below the top of what is gripped, at most.
         bottom: metres that it stays above the lowest point of the thing.
         inset: of a rim, metres from its outer edge to the middle of the wall.
@@ -44,17 +45,20 @@ class GraspAnnotation:
         free_sides: of a rim, whether any other side may be taken; otherwise the opposite one alone.
         part: gripped is what lies within this box of the thing's own frame, its lower and its upper corner, metres:
             a handle, say. All of it by default.
+        slides: whether it is drawn along where it stands, if it belongs there too, rather than lifted: a plate's rim is
+            too low to be lifted by.
         standing: whether a thing that lies tilted by more than 10 degrees is gripped from above all the same; otherwise
             along its own axis.
     """
 
-    hold: Literal["body", "rim"] = "body"
+    hold: Literal["body", "rim", "handle"] = "body"
     depth: float = bounded(0.034, 0.0, 0.2)
     bottom: float = bounded(0.011, -0.01, 0.2)
     inset: float = bounded(0.006, 0.0, 0.1)
     side: float = bounded(90.0, -180.0, 180.0)
     free_sides: bool = True
     part: tuple[Corner, Corner] = ((-9.0, -9.0, -9.0), (9.0, 9.0, 9.0))
+    slides: bool = False
     standing: bool = False
 
     def __post_init__(self) -> None:
@@ -88,17 +92,20 @@ class Annotations:
 
     Attributes:
         things: category of an object to how it is gripped.
+        through_doors: the same of what is put into something with a door, through which no hand comes from above.
         fixtures: category of a fixture to how it is worked.
         default: of things that are not named.
     """
 
     things: Mapping[str, GraspAnnotation]
     fixtures: Mapping[str, HandleAnnotation]
+    through_doors: Mapping[str, GraspAnnotation] = field(default_factory=dict)
     default: GraspAnnotation = GraspAnnotation()
 
-    def of(self, category: str) -> GraspAnnotation:
+    def of(self, category: str, through_door: bool = False) -> GraspAnnotation:
         """How things of a category are gripped."""
-        return self.things.get(category, self.default)
+        usual = self.things.get(category, self.default)
+        return self.through_doors.get(category, usual) if through_door else usual
 
 
 def read_annotations(path: Path = ANNOTATIONS) -> Annotations:
@@ -206,19 +213,39 @@ def find_grasps(annotation: GraspAnnotation, base_from_thing: Array, shape: Arra
     own = transform_points(inverse_transform(base_from_thing), shape)
     inside = ((own >= low) & (own <= high)).all(axis=1)
     # The rest of the thing must leave room for the hand as others must, but for what the fingers close on.
+    axis = shape.mean(axis=0)
     shape, surroundings = shape[inside], np.concatenate([surroundings, shape[~inside]])
     if len(shape) < _FEWEST_POINTS:
         return []
     middle = shape.mean(axis=0)
     near = surroundings[(np.abs(surroundings - middle) < _NEAR).all(axis=1)]
-    candidates = _rim_grasps if annotation.hold == "rim" else _body_grasps
     found = []
-    for base_from_tool, preference in candidates(annotation, base_from_thing, shape):
+    for base_from_tool, preference in _candidates(annotation, base_from_thing, shape, axis):
         free = clearance(base_from_tool, near)
         # A missing millimetre of room counts like some ten degrees of turn.
         cost = preference + max(_ENOUGH - free, 0.0) / 0.004 + (_TOUCHES if free <= 0.0 else 0.0)
         found.append(Grasp(base_from_tool, free, cost))
     return sorted(found, key=lambda grasp: grasp.cost)
+
+
+def _candidates(
+    annotation: GraspAnnotation, base_from_thing: Array, shape: Array, axis: Array
+) -> Iterator[tuple[Array, float]]:
+    """Poses of the tool with what speaks against each, whatever is around."""
+    if annotation.hold == "handle":
+        return _handle_grasps(shape, axis)
+    return (_rim_grasps if annotation.hold == "rim" else _body_grasps)(annotation, base_from_thing, shape)
+
+
+def _handle_grasps(shape: Array, axis: Array) -> Iterator[tuple[Array, float]]:
+    """Across a handle from outside, level or from a little above; ``axis`` (3,) is in the middle of the thing."""
+    centre = (shape.max(axis=0) + shape.min(axis=0)) / 2.0
+    outward = np.array([*(centre - axis)[:2], 0.0])
+    outward /= np.linalg.norm(outward)
+    for lean in np.radians([90.0, 75.0, 60.0]):
+        approach = np.array([0.0, 0.0, -np.cos(lean)]) - np.sin(lean) * outward
+        tool = tool_at(centre + _PADS * approach, approach, np.cross((0.0, 0.0, 1.0), outward))
+        yield tool, np.pi / 2.0 - float(lean)
 
 
 def _body_grasps(annotation: GraspAnnotation, base_from_thing: Array, shape: Array) -> Iterator[tuple[Array, float]]:

@@ -85,3 +85,15 @@ def test_what_is_done_already_is_left_alone() -> None:
     stage = ToyStage("(On cheese_1 plate_1)")
     demonstrate(stage)
     assert demonstrate(stage) == []
+
+
+def test_what_slides_is_drawn_along_the_table() -> None:
+    slides = Annotations({"cheese": GraspAnnotation(slides=True)}, {})
+    stage = ToyStage("(On cheese_1 table_corner_region)")
+    heights = []
+    for action in Expert(stage, slides).actions():
+        stage.carry_out(action)
+        heights.append(action.pose[2])
+    assert stage.holds(stage.bddl.goal[0])
+    assert heights[1] == heights[2]
+    assert len(heights) == 4

@@ -124,3 +124,11 @@ def test_a_name_that_is_not_there_is_named(name: str) -> None:
         scene_with().region(name)
     with pytest.raises(SceneError, match="plate_1"):
         scene_with().nearest_joint("plate_1", "plate_1")
+
+
+def test_a_handle_is_gripped_from_the_side_that_it_is_on() -> None:
+    handle = GraspAnnotation("handle", part=((0.025, -1.0, -1.0), (1.0, 1.0, 1.0)))
+    tool = grasps_of(scene_with(), "cheese_1", handle)
+    assert tool[0, 2] < -0.8  # from outside, along -x
+    assert abs(tool[1, 1]) > 0.99  # the fingers open along y, across it
+    assert 0.515 < tool[0, 3] < 0.54
