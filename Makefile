@@ -61,7 +61,7 @@ $(LIBERO)/.installed: setup.py constraints.txt config/libero/packages.txt config
 	touch $@
 
 test-libero: libero
-	$(LIBERO)/bin/python -m pytest -m libero tests/libero
+	$(LIBERO)/bin/python -m pytest tests/with_libero
 
 clean:
 	rm -rf $(VENV) $(LIBERO) build *.egg-info

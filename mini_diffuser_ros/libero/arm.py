@@ -26,7 +26,7 @@ GRIPPER_RATE = 2.5
 """1/s: share of its range by which the gripper's set point moves, as robosuite's."""
 
 _ARRIVED_RAD, _RESTING_RAD_S, _BLOCKED_RAD = 1e-3, 5e-3, 0.02
-_SETTLE_ARM_S = 0.5
+_SETTLE_ARM_S = 1.0
 _GRIPPER_TIMEOUT_S, _FINGER_RESTING_M_S, _GRASP_S = 1.5, 1e-3, 0.1
 
 
@@ -128,7 +128,9 @@ class LiberoArm:
         off, slow = self._target - data.qpos[self._qpos], self._moving[0] - data.qvel[self._dofs]
         self._wanted[self._dofs] = self._moving[1] + STIFFNESS * off + 2.0 * np.sqrt(STIFFNESS) * slow
         mujoco.mj_mulM(model, data, self._forces, self._wanted)
-        torques = self._forces[self._dofs] + data.qfrc_bias[self._dofs]
+        # Passive forces are large: the hand of robosuite's model has the inertia of a thing a metre wide, and air
+        # resists its turning with up to 12 N m, all that the last joint has.
+        torques = (self._forces + data.qfrc_bias - data.qfrc_passive)[self._dofs]
         data.ctrl[self._motors] = np.clip(torques, self._torques[:, 0], self._torques[:, 1])
         step = GRIPPER_RATE * model.opt.timestep
         self._opening = float(np.clip(self._opening + (step if self.commanded_open else -step), 0.0, 1.0))

@@ -238,26 +238,21 @@ class LiberoEnvironment:
 
     def _height_of_support(self, regions: Mapping[str, Any]) -> float:
         """Metres in the base frame: how high what is fixed to the world is in the middle of the table's regions."""
+        model, data = self.model, self.data
+        bodies = model.geom_bodyid
+        placed = [model.body(self.root_body(name)).id for name in (*self.movable, *self.fixtures)]
+        fixed = (model.body_weldid[bodies] == 0) & ~np.isin(model.body_rootid[bodies], placed)
+        groups, only = model.geom_group.copy(), np.zeros(mujoco.mjNGROUP, np.uint8)
+        model.geom_group[:], only[-1] = np.where(fixed, mujoco.mjNGROUP - 1, 0), 1  # rays choose by groups
         heights = []
-        placed = {self.model.body(self.root_body(name)).id for name in (*self.movable, *self.fixtures)}
         for name in self._on_support:
             for x0, y0, x1, y1 in regions[name]["ranges"]:
-                middle = self._libero.workspace_offset + np.array([(x0 + x1) / 2.0, (y0 + y1) / 2.0, 0.0])
-                heights.append(self._height_at(middle, placed))
+                above = self._libero.workspace_offset + np.array([(x0 + x1) / 2.0, (y0 + y1) / 2.0, 1.0])
+                down, hit = np.array([0.0, 0.0, -1.0]), np.zeros(1, np.int32)
+                distance = mujoco.mj_ray(model, data, above, down, only, 1, -1, hit)
+                heights.append(above[2] - distance if hit[0] >= 0 else self._libero.workspace_offset[2])
+        model.geom_group[:] = groups
         return float(np.median(heights)) + float(self.base_from_world[2, 3])
-
-    def _height_at(self, place: Array, ignored: set[int]) -> float:
-        """Metres in the world: where a ray down at a place (3,) meets something that is not one of the bodies."""
-        start, geom = place + np.array([0.0, 0.0, 1.0]), np.zeros(1, np.int32)
-        while True:
-            down = np.array([0.0, 0.0, -1.0])
-            distance = mujoco.mj_ray(self.model, self.data, start, down, None, 1, -1, geom)
-            if geom[0] < 0:
-                return float(place[2])
-            start = start + distance * down
-            if self.model.body_rootid[self.model.geom_bodyid[geom[0]]] not in ignored:
-                return float(start[2])
-            start = start + 1e-4 * down
 
     def _world_from_body(self, body: str) -> Array:
         index = self.model.body(body).id

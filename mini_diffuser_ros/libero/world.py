@@ -47,6 +47,9 @@ _MISHAPS = 1
 _NEXT_DRAW = 1_000_003
 """Distance of the seeds of the draws; recordings and evaluations have seeds next to each other."""
 
+_VELOCITY_SCALING = 0.4
+"""Air resists the turning of the hand of robosuite's model: its last joint makes no more than half its speed."""
+
 _SUPPORT_BAND = (-0.01, 0.004)
 """Metres below and above the top of table or floor whose depth is left out."""
 
@@ -238,7 +241,7 @@ class LiberoWorld:
         environment = LiberoEnvironment(task)
         low = environment.support_height + _SUPPORT_BAND[1]
         config = MotionConfig(
-            velocity_scaling=0.8,
+            velocity_scaling=_VELOCITY_SCALING,
             acceleration_scaling=0.6,
             workspace=Workspace((0.05, -0.7, low), (0.95, 0.7, low + 1.0)),
             table_height=environment.support_height,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final, Protocol
@@ -324,6 +325,8 @@ class EglRenderer:
             self._option.geomgroup[:] = [group in groups for group in range(mujoco.mjNGROUP)]
             self._option.sitegroup[:] = 0
         self._context = _egl_context()
+        # MuJoCo ends EGL when the interpreter ends; a context that is freed after that complains.
+        atexit.register(self._context.free)
         self._model: mujoco.MjModel | None = None
         self._scene: mujoco.MjvScene | None = None
         self._gpu: mujoco.MjrContext | None = None
@@ -354,6 +357,7 @@ class EglRenderer:
             self._context.make_current()
             self._gpu.free()
         self._context.free()
+        atexit.unregister(self._context.free)
         self._model = self._scene = self._gpu = None
 
     def _bind(self, model: mujoco.MjModel, height: int, width: int) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:

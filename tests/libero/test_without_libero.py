@@ -16,16 +16,15 @@ from mini_diffuser_ros.libero.errors import LiberoError
 from mini_diffuser_ros.libero.world import LiberoSettings, LiberoWorld, without_height
 from mini_diffuser_ros.perception.back_projection import back_project
 from mini_diffuser_ros.records import CameraView
-from mini_diffuser_ros.running.world_names import make_world
+from mini_diffuser_ros.running.world_names import world_class
 from mini_diffuser_ros.simulation.cameras import look_at
 from mini_diffuser_ros.support.settings import SettingsError
 
 
 def test_nothing_of_libero_is_imported_before_it_is_asked_for() -> None:
-    world = make_world("libero", {"suite": "libero_goal", "cameras": ["agentview"]})
-    assert isinstance(world, LiberoWorld)
-    world.close()
-    assert not {"libero", "robosuite"} & set(sys.modules)
+    assert world_class("libero") is LiberoWorld
+    LiberoWorld(LiberoSettings(suite="libero_goal")).close()
+    assert not {"libero.libero", "robosuite"} & set(sys.modules)
 
 
 def test_a_missing_installation_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""LIBERO itself: `make test-libero`."""
+"""LIBERO itself: `make test-libero`. No folder of tests is called ``libero`` here, as that would hide it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.libero,
     pytest.mark.process,  # llvmpipe and numba start some
     pytest.mark.slow,
-    pytest.mark.skipif(find_spec("libero") is None, reason="LIBERO is not installed; make test-libero"),
+    pytest.mark.skipif(find_spec("robosuite") is None, reason="LIBERO is not installed; make test-libero"),
 ]
 
 SEEN = FusionConfig(workspace=Workspace((0.1, -0.5, -0.05), (0.95, 0.5, 0.6)))
