@@ -168,7 +168,7 @@ class Denials:
         kept = [clause for clause in clauses if not clause.word]
         if doubtful := next((one for one in denied if not self._is_of_something_else(one, clauses, kept)), None):
             return ReadDenial(sentence, word=doubtful.word)
-        return ReadDenial(_joined(plain, clauses), tuple(plain[one.start : one.end].strip() for one in denied))
+        return ReadDenial(self._joined(plain, clauses), tuple(plain[one.start : one.end].strip() for one in denied))
 
     def _denying(self, plain: str) -> list[str]:
         """What denies in a sentence in lower case."""
@@ -257,6 +257,23 @@ class Denials:
         pointing = _POINTING & set(re.findall(r"[\w']+", re.sub(r"\b(?:that|this) (?:\w+ )?NAME", "NAME", without)))
         return bool(self._named(clause.text)) and not pointing
 
+    def _joined(self, plain: str, clauses: Sequence[_Clause]) -> str:
+        """The clauses that do not deny, with what stands between those that follow each other; a question stays one."""
+        runs: list[list[_Clause]] = []
+        for before, clause in pairwise((None, *clauses)):
+            if clause is None or clause.word:
+                continue
+            if before is None or before.word:
+                runs.append([])
+            runs[-1].append(clause)
+        rest = ""
+        for run in runs:  # a comma only where one sets in anew with what to do
+            said = plain[run[0].start : run[-1].end].strip()
+            bare = re.sub(r"^(?:but|and|so|or)\s+", "", said, flags=re.IGNORECASE)
+            comma = ", " if self._asks(run[0]) and not said.lower().startswith("but") else " "
+            rest = f"{rest}{comma}{bare}" if rest else bare
+        return f"{rest}?" if plain.rstrip().endswith("?") else rest
+
     def _named(self, text: str) -> frozenset[str]:
         return frozenset(self._names.findall(text)) if self._has_names else frozenset()
 
@@ -283,20 +300,6 @@ def _is_of_manner(clause: _Clause) -> bool:
 def _is_elsewhere(clause: _Clause) -> bool:
     words = set(clause.words)
     return bool(_ELSEWHERE & words) and not words - {clause.word} - _ELSEWHERE - _ABOUT_ELSEWHERE
-
-
-def _joined(plain: str, clauses: Sequence[_Clause]) -> str:
-    """The clauses that do not deny, with what stands between those that follow each other; a question stays one."""
-    runs: list[list[_Clause]] = []
-    for before, clause in pairwise((None, *clauses)):
-        if clause is None or clause.word:
-            continue
-        if before is None or before.word:
-            runs.append([])
-        runs[-1].append(clause)
-    rest = ", ".join(plain[run[0].start : run[-1].end].strip() for run in runs)
-    rest = re.sub(r", but\b", "", re.sub(r"^(?:but|and|so|or)\s+", "", rest, flags=re.IGNORECASE))
-    return f"{rest}?" if plain.rstrip().endswith("?") else rest
 
 
 def _plain(sentence: str) -> str:

@@ -104,6 +104,7 @@ class Spelling:
         near = self._near(word)
         if denying := next((each for each in (*_TURNING, *_SHORTENED) if each in near), None):
             return _SHORTENED.get(denying, denying)
+        near = [known for known in near if known[0] == word[0]] or near  # few slips are in the first letter
         return near[0] if len(near) == 1 and not self._is_reverse(word) else None
 
     def _swapped(self, word: str) -> str | None:

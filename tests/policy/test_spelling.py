@@ -138,6 +138,10 @@ def test_a_word_between_two_taught_ones_stays() -> None:
     assert spelling.read("xbluek").sentence == "xbluek"
 
 
+def test_of_two_as_near_the_one_with_the_same_first_letter_is_meant() -> None:
+    assert Spelling(["yellow below"]).read("the yelow one, belwo").sentence == "the yellow one, below"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "slips"),
     [("bule", "blue", 1), ("eggplnat", "eggplant", 1), ("ca", "abc", 3), ("yelo", "yellow", 2), ("a", "abcdef", 4)],
