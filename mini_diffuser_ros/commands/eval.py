@@ -18,7 +18,7 @@ from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
 from mini_diffuser_ros.commands.world_arguments import add_world_arguments
 from mini_diffuser_ros.evaluation.episode_log import episode_log
-from mini_diffuser_ros.evaluation.evaluating import AnyTrial, evaluate, records_of, what_is_evaluated
+from mini_diffuser_ros.evaluation.evaluating import AnyTrial, Trial, evaluate, records_of, what_is_evaluated
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import report_of_records
 from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials
@@ -35,6 +35,9 @@ from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.support.files import output_file
 from mini_diffuser_ros.support.settings import leaves, with_values
+from mini_diffuser_ros.viewing.episode_scenes import EpisodeScenes
+from mini_diffuser_ros.viewing.measured_page import write_measured_page
+from mini_diffuser_ros.viewing.report_page import MeasuredEvaluation
 
 WORLDS: Mapping[str, type[EvaluationProtocol]] = {"tabletop": TabletopProtocol, "rlbench": RlbenchProtocol}
 OTHERS = "package.module:Class"
@@ -63,11 +66,15 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     options.sensor = sensor_of_arguments(options)
     protocol = _protocol(options)
-    with output_file(options.json, "--json") as out:
+    scenes = EpisodeScenes()
+    with output_file(options.json, "--json") as out, output_file(options.report, "--report") as page:
         load_policy(options.checkpoint)
-        report = _evaluated(options.checkpoint, protocol, options.workers, options.json)
+        report = _evaluated(options.checkpoint, protocol, options.workers, options.json, scenes)
         if out is not None:
             out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        if page is not None:
+            name = f"{Path(options.checkpoint).resolve().name} in {options.world}"
+            write_measured_page(page, [MeasuredEvaluation(name, report, scenes.by_number(report["episodes"]))])
     sys.stdout.write(_table(report))
     return 0
 
@@ -96,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=whole_number_from(1, 1024), default=2, help="processes (default: %(default)s)"
     )
     parser.add_argument("--json", metavar="OUT", help="file for the figures and every decision of every episode")
+    parser.add_argument(
+        "--report", metavar="FILE", help="page for a browser: success, failed episodes with what was seen, all settings"
+    )
     parser.add_argument("--renderer", help=f"tabletop: rays or egl (default: {table.renderer})")
     parser.add_argument(
         "--demonstrations", metavar="DIR", help="rlbench: stored test demonstrations to take layouts of"
@@ -171,9 +181,11 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
     return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
 
 
-def _evaluated(checkpoint: str, protocol: EvaluationProtocol, workers: int, json_file: str | None) -> dict[str, Any]:
+def _evaluated(
+    checkpoint: str, protocol: EvaluationProtocol, workers: int, json_file: str | None, scenes: EpisodeScenes
+) -> dict[str, Any]:
     """The report of all episodes, those included that an earlier call left beside the file for the report."""
-    evaluation = _Evaluation(checkpoint, protocol, workers, json_file)
+    evaluation = _Evaluation(checkpoint, protocol, workers, json_file, scenes)
     if isinstance(protocol, RlbenchProtocol):
         return evaluation.report(run_world_trial, rlbench_trials(checkpoint, protocol), INSTALL)
     if isinstance(protocol, TabletopProtocol):
@@ -188,6 +200,7 @@ class _Evaluation:
     protocol: EvaluationProtocol
     workers: int
     json_file: str | None
+    scenes: EpisodeScenes
 
     def report(
         self,
@@ -201,12 +214,15 @@ class _Evaluation:
         with episode_log(path, what_is_evaluated(self.checkpoint, self.protocol)) as log:
             before = len(records_of(trials, log))
             with tqdm(total=len(trials), initial=before, desc="episodes", unit="episode") as bar:
-                for _ in evaluate(run, trials, self.workers, log, remedy, tasks_of_a_process):
+                for _ in evaluate(run, trials, self.workers, log, remedy, tasks_of_a_process, self._watch):
                     bar.update()
             report = report_of_records(self.checkpoint, self.protocol, records_of(trials, log))
             if not any(figures["failures"] for figures in report["tasks"].values()):
                 log.remove()
         return report
+
+    def _watch(self, trial: Trial, result: EpisodeResult) -> None:
+        self.scenes.keep(result)
 
 
 def _table(report: Mapping[str, Any]) -> str:

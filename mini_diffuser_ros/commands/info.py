@@ -19,7 +19,6 @@ from mini_diffuser_ros.data.summary import (
     CloudSummary,
     TaskSummary,
     draw_episode,
-    shown_metres,
     spread,
     summarise_clouds,
     summarise_tasks,
@@ -27,6 +26,7 @@ from mini_diffuser_ros.data.summary import (
 from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
 from mini_diffuser_ros.policy.knowledge.facts import ignorance
 from mini_diffuser_ros.records import Episode, Provenance
+from mini_diffuser_ros.support.drawing import shown_metres
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
 

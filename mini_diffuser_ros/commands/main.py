@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lenses, where cameras are, the table; check whether it holds",
     ),
     "info": ("mini_diffuser_ros.commands.info", "summarise recorded episodes, draw their clouds"),
+    "report": (
+        "mini_diffuser_ros.commands.report",
+        "write runs, evaluations or trainings to one page, alone or side by side",
+    ),
     "view": ("mini_diffuser_ros.commands.view", "write episodes to one page to look at in a browser"),
     "convert": ("mini_diffuser_ros.commands.convert", "write demonstrations of any kind into one database"),
     "import": ("mini_diffuser_ros.commands.import_", "read demonstrations in a format of others"),

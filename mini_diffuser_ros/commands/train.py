@@ -7,13 +7,21 @@ For several GPUs or processes torchrun starts the module that is the same verb::
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.settings import SettingsError, read_settings
 from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.processes import started_first
 from mini_diffuser_ros.training.run import train
 
+log = logging.getLogger(__name__)
+
+PAGE = "report.html"
+"""In the output directory."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -22,7 +30,22 @@ def main(arguments: list[str]) -> int:
     """Train; returns 0 when the policy is exported, 130 if Ctrl-C ended training at a checkpoint."""
     config, continue_anyway = _parse(arguments)
     outcome = train(config, continue_anyway)
+    if started_first():
+        _write_page(Path(config.out))
     return INTERRUPTED if outcome.interrupted else 0
+
+
+def _write_page(out: Path) -> None:
+    """The page of a training, which has ended well whether it can be written or not."""
+    # With worlds and simulator, which a training does without.
+    from mini_diffuser_ros.viewing.measured_page import write_measured_page
+    from mini_diffuser_ros.viewing.report_page import read_measured
+
+    try:
+        write_measured_page(out / PAGE, [read_measured(out)])
+        log.info("%s shows its curves", out / PAGE)
+    except (OSError, ValueError, UserError) as error:
+        log.warning("no %s: %s", out / PAGE, one_line(error))
 
 
 def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:

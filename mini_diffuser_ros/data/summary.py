@@ -19,7 +19,6 @@ Array = NDArray[np.float64]
 T = TypeVar("T")
 
 _PANEL = (1280, 560)  # pixels of one keyframe's picture
-_FAR = 1000.0  # metres
 _TITLE = 160  # characters of a sentence in a title; data bound them by the size of a file alone
 _NOW = (60, 60, 60)
 
@@ -114,11 +113,6 @@ def keyframe_title(episode: Episode, number: int) -> str:
     ends = number + 1 == len(episode.keyframes)
     title = f"{episode.task}, keyframe {number}, {_state(episode.keyframes[number].gripper_open)}"
     return title if ends else f"{title}: {episode.sentences[0]:.{_TITLE}}"
-
-
-def shown_metres(value: float) -> str:
-    """A coordinate to the millimetre; one that cannot be, which has up to 300 digits, in few."""
-    return f"{value:.3f}" if abs(value) < _FAR else f"{value:.4g}"
 
 
 def _summarise_task(episodes: Sequence[Episode]) -> TaskSummary:

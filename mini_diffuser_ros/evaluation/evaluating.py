@@ -54,6 +54,7 @@ def evaluate(
     log: EpisodeLog,
     remedy: str = "",
     tasks_per_process: int = 0,
+    watch: Callable[[AnyTrial, EpisodeResult], None] = lambda trial, result: None,
 ) -> Iterator[Record]:
     """Run the episodes that the log lacks; yields the record of each once it is in the log.
 
@@ -66,6 +67,7 @@ def evaluate(
         log: of those that were run.
         remedy: what to say of a world that does not start.
         tasks_per_process: as ``HeavyWorld`` says; 0 for any number, in any order.
+        watch: is shown each episode as it ends.
 
     Raises:
         EvaluationError: a world does not start at all.
@@ -87,6 +89,7 @@ def evaluate(
         in_vain, works = (in_vain + 1, works) if starts else (0, True)
         result = outcome.result if error is None else _failed(trial, error)
         assert result is not None
+        watch(trial, result)
         log.add(trial.digest, episode_record(result))
         yield log.records[trial.digest]
         judged = any(not record["failure"] for record in log.records.values())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+from mini_diffuser_ros.geometry import evenly_spread
+from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.running import (
     DecidingPolicy,
     Decision,
@@ -16,6 +18,9 @@ from mini_diffuser_ros.running import (
     run_instruction,
 )
 from mini_diffuser_ros.running.deciding import familiarity_of
+
+KEPT_POINTS = 1500
+"""Of each cloud of an episode that failed: enough to see by how it did, and little to send between processes."""
 
 
 class JudgedWorld(World, Protocol):
@@ -53,7 +58,8 @@ class EpisodeResult:
         sentence: all that the policy was told.
         success: what the world says at the end.
         outcome: how the run ended; where it failed, why.
-        decisions: in order, those included that motion refused.
+        decisions: in order, those included that motion refused. What was seen of an episode that failed is kept with
+            them, thinned to ``KEPT_POINTS``.
         unfamiliar: whether policy_node would have refused the sentence; None where the policy does not know.
         failure: what failed that is neither policy nor task, such as the simulator; empty where nothing did. Such an
             episode counts for no success rate.
@@ -113,10 +119,20 @@ def roll_out(
         judge: see :data:`Judge`.
     """
     result = run_instruction(world, policy, sentence, loop, seed=seed)
-    judged = judge(result.decisions)
+    succeeded = world.success()
+    judged = tuple(_with_less(each, seen=not succeeded) for each in judge(result.decisions))
     familiarity = familiarity_of(policy, sentence)
     refused = None if familiarity is None else not familiarity.is_familiar
-    return EpisodeResult(task, seed, sentence, world.success(), _outcome(result), judged, refused)
+    return EpisodeResult(task, seed, sentence, succeeded, _outcome(result), judged, refused)
+
+
+def _with_less(judged: JudgedDecision, seen: bool) -> JudgedDecision:
+    """The decision with its cloud thinned, or without it."""
+    cloud = judged.made.cloud
+    if seen and cloud is not None:
+        kept = evenly_spread(len(cloud), KEPT_POINTS)
+        cloud = Cloud(cloud.points[kept], cloud.colors[kept], cloud.frame, cloud.stamp)
+    return replace(judged, made=replace(judged.made, cloud=cloud if seen else None))
 
 
 def _outcome(result: RunResult) -> str:

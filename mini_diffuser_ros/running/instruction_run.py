@@ -64,6 +64,7 @@ class Decision:
         modes: ranked, the most probable first.
         report: of motion; where motion failed, with the reason and without a chosen candidate.
         doubt: why the policy itself would not move, which motion was not asked to then; empty if it would.
+        cloud: that was looked at; None where it is not kept.
     """
 
     keyframe: int
@@ -72,6 +73,7 @@ class Decision:
     modes: tuple[KeyframeMode, ...]
     report: MotionReport
     doubt: str = ""
+    cloud: Cloud | None = None
 
     @property
     def executed(self) -> KeyframeMode | None:
@@ -251,14 +253,14 @@ class InstructionRun:
         assessment = self._decide(cloud, seed)
         seconds, modes = time.monotonic() - began, tuple(assessment.modes)
         if doubt := self._doubt(assessment, self._is_untouched()):
-            self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, doubt), doubt))
+            self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, doubt), doubt, cloud))
             return self.decisions[-1]
         try:
             report = self._move_with_retries(modes[: self._settings.candidates], cloud)
         except UserError as error:
-            self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, str(error))))
+            self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, str(error)), cloud=cloud))
             raise
-        self.decisions.append(Decision(number, seed, seconds, modes, report))
+        self.decisions.append(Decision(number, seed, seconds, modes, report, cloud=cloud))
         return self.decisions[-1]
 
     def _is_untouched(self) -> bool:

@@ -23,6 +23,7 @@ OTHER_COLORS: tuple[Color, ...] = ((245, 140, 20), (120, 80, 200), (20, 140, 140
 _BACKGROUND: Color = (240, 242, 245)
 _GRID: Color = (214, 217, 222)
 _INK: Color = (60, 60, 60)
+_FAR = 1000.0  # metres, of which nobody wants the millimetres
 _FARTHEST = 10.0  # metres from the origin; what is said to be farther would shrink the rest to a dot
 _NORMS = 1e-6, 1e6  # of a quaternion that still says where something points
 _SUPERSAMPLING = 2  # Lines and points are drawn twice as large and scaled down, which smooths their edges.
@@ -64,6 +65,11 @@ class Wireframe:
     color: Color
     label: str = ""
     width: int = 1
+
+
+def shown_metres(value: float) -> str:
+    """A coordinate to the millimetre; one that cannot be, which has up to 300 digits, in few."""
+    return f"{value:.3f}" if abs(value) < _FAR else f"{value:.4g}"
 
 
 def glyphs_of_modes(modes: Sequence[KeyframeMode]) -> tuple[GripperGlyph, ...]:

@@ -15,6 +15,7 @@ from tensorboardX import SummaryWriter
 
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
+from mini_diffuser_ros.training.outputs import METRICS, TENSORBOARD
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,6 @@ class Board(Protocol):
 
     def close(self) -> None:
         """Write everything out."""
-
-
-METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
-"""File and folder in the output directory."""
 
 
 class MetricsLog:

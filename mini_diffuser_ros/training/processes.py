@@ -61,6 +61,11 @@ class Processes:
             dist.barrier()
 
 
+def started_first() -> bool:
+    """Whether this is the process that leads, also before the group is joined and after it was left."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def joined_processes(device: torch.device) -> Iterator[Processes]:
     """Join the group that torchrun's environment describes, NCCL on GPUs and gloo on CPUs, and leave it at the end."""

@@ -31,7 +31,7 @@ from mini_diffuser_ros.training.foresight import check_training
 from mini_diffuser_ros.training.identity import Identity, Stage, identity_of
 from mini_diffuser_ros.training.knowledge.learning import LEARNERS, learn
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
-from mini_diffuser_ros.training.metrics_log import METRICS, TENSORBOARD
+from mini_diffuser_ros.training.outputs import METRICS, RECIPE, TENSORBOARD
 from mini_diffuser_ros.training.processes import Processes, joined_processes
 from mini_diffuser_ros.training.recoloring import recolored_versions
 from mini_diffuser_ros.training.sensor_copies import SensorCopies, check_sensor, fuse_copies
@@ -48,7 +48,6 @@ from mini_diffuser_ros.training.trainer import Trainer, TrainingOutcome, precisi
 
 log = logging.getLogger(__name__)
 
-RECIPE = "recipe.yaml"
 _LOCK = ".training"  # file in the output directory, locked by the process that leads the training
 
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from mini_diffuser_ros.data.episodes import StoredEpisode
 from mini_diffuser_ros.data.errors import DataError
-from mini_diffuser_ros.data.summary import keyframe_glyphs, keyframe_title, shown_metres
+from mini_diffuser_ros.data.summary import keyframe_glyphs, keyframe_title
 from mini_diffuser_ros.records import CameraView, Episode, Keyframe
 from mini_diffuser_ros.robots import UnknownRobotError, robot_of_data
+from mini_diffuser_ros.support.drawing import shown_metres
 from mini_diffuser_ros.viewing.offline_page import write_page
 from mini_diffuser_ros.viewing.scene import scene_values
 

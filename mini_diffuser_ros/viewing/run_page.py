@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_diffuser_ros.data.summary import shown_metres
 from mini_diffuser_ros.records import Cloud, KeyframeMode
-from mini_diffuser_ros.support.drawing import GripperGlyph, glyphs_of_modes
+from mini_diffuser_ros.support.drawing import GripperGlyph, glyphs_of_modes, shown_metres
 from mini_diffuser_ros.support.health import HealthLevel
 from mini_diffuser_ros.viewing.joint_speeds import JointSpeeds
 from mini_diffuser_ros.viewing.offline_page import page_text, write_page

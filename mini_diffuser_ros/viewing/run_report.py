@@ -19,8 +19,8 @@ from mini_diffuser_ros.support.health import HealthLevel
 from mini_diffuser_ros.support.versions import software_versions
 from mini_diffuser_ros.viewing.joint_speeds import JointPeak
 
-RUN_FILE = "run.json"
-"""Of a run folder."""
+RUN_FILE, PICTURE = "run.json", "cloud.png"
+"""Of a run folder: this report, and the cloud of the first decision with its candidates."""
 
 DRAWN_MODES = 8  # more hide each other
 _MOST_FINDINGS = 300  # of diagnostics; a part that comes and goes would fill the file

@@ -35,7 +35,14 @@ from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.viewing.joint_speeds import JointPeak, JointSpeeds
 from mini_diffuser_ros.viewing.run_page import KEPT_POINTS, RUN_PAGE, RunSights, write_run_page
-from mini_diffuser_ros.viewing.run_report import LoggedDecision, RunReport, draw_decision, known_or_none, logged
+from mini_diffuser_ros.viewing.run_report import (
+    PICTURE,
+    LoggedDecision,
+    RunReport,
+    draw_decision,
+    known_or_none,
+    logged,
+)
 from mini_diffuser_ros.viewing.run_video import Film, RunVideo
 
 MOVING = 0.02  # rad/s; joints at rest stay well below
@@ -122,7 +129,7 @@ class RunObserver:
                 self._video.close()
         if self._picture is not None:
             cloud, modes = self._picture
-            draw_decision(self._folder / "cloud.png", cloud, modes, self._report.instruction)
+            draw_decision(self._folder / PICTURE, cloud, modes, self._report.instruction)
 
     def write_page(self, in_a_hurry: bool) -> Path | None:
         """Write the run's page, if that can be; if not, a line of the log says why, and the run is what it was.

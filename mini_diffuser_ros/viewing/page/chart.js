@@ -24,12 +24,13 @@ function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, 
   if (limit !== undefined) values.push(0, limit);
   let [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   if (!values.length) [low, high] = [0, 1];
-  if (high - low < 1e-6) [low, high] = [low - 0.5, high + 0.5];
+  if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
   const y = (value) => top + ((high - value) / (high - low)) * (height - top - bottom);
+  const digits = Math.min(9, Math.max(2, 1 - Math.floor(Math.log10(high - low))));
   for (let i = 0; i <= 4; i++) {
     const value = low + ((high - low) * i) / 4;
     target.append(svg("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid" }));
-    target.append(svg("text", { x: left - 6, y: y(value) + 4, class: "tick end" }, value.toFixed(2)));
+    target.append(svg("text", { x: left - 6, y: y(value) + 4, class: "tick end" }, value.toFixed(digits)));
   }
   target.append(svg("text", { x: left + 4, y: top + 10, class: "tick" }, unit));
   const texts = ends || (inSeconds ? ["0 s", `${last.toFixed(1)} s`] : ["keyframe 0", `keyframe ${last.toFixed(0)}`]);
@@ -51,7 +52,7 @@ function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, 
     piece.append(svg("title", {}, state ? "gripper open" : "gripper closed"));
     target.append(piece);
   });
-  const cursor = svg("line", { y1: top, y2: band + 8, class: "cursor" });
+  const cursor = svg("line", { y1: top, y2: band + 8, class: "cursor", visibility: "hidden" });
   target.append(cursor);
   marks.forEach(([time, text], k) => {
     const mark = svg("circle", { cx: x(time), cy: band + 4, r: 6, class: "mark", tabindex: 0, role: "button" });
@@ -61,6 +62,7 @@ function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, 
   });
   return (k) => {
     if (!marks[k]) return;
+    cursor.removeAttribute("visibility");
     cursor.setAttribute("x1", x(marks[k][0]));
     cursor.setAttribute("x2", x(marks[k][0]));
   };

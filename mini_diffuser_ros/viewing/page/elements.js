@@ -11,7 +11,7 @@ function element(name, attributes, ...children) {
 // A table of texts; a row is a list of them, or {row, became} with a class. Without rows, what is said instead.
 function table(head, rows, nothing) {
   if (!rows.length) return element("p", { class: "about" }, nothing || "nothing");
-  const cells = (name, row) => row.map((text) => element(name, {}, text));
+  const cells = (name, row) => row.map((text) => element(name, text.length < 15 ? { class: "short" } : {}, text));
   const lines = rows.map((row) => element("tr", row.became ? { class: row.became } : {}, ...cells("td", row.row || row)));
   const titles = head.length ? [element("thead", {}, element("tr", {}, ...cells("th", head)))] : [];
   return element("div", { class: "table" }, element("table", {}, ...titles, element("tbody", {}, ...lines)));

@@ -38,9 +38,10 @@ function drawTimeline(target, { lanes, spans }, until, pick) {
     bar.addEventListener("click", () => pick(start, keyframe));
     target.append(bar);
   }
-  const cursor = svg("line", { y1: 2, y2: floor, class: "cursor" });
+  const cursor = svg("line", { y1: 2, y2: floor, class: "cursor", visibility: "hidden" });
   target.append(cursor);
   return (time) => {
+    cursor.removeAttribute("visibility");
     cursor.setAttribute("x1", x(time));
     cursor.setAttribute("x2", x(time));
   };

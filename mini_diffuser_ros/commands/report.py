@@ -1,0 +1,43 @@
+"""``mini-diffuser report``: runs, evaluations and trainings on one page to look at, alone or side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mini_diffuser_ros.commands.parser import CommandParser
+from mini_diffuser_ros.support.files import output_file
+from mini_diffuser_ros.viewing.measured_page import write_measured_page
+from mini_diffuser_ros.viewing.report_page import read_measured
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0."""
+    values = _parser().parse_args(arguments)
+    measured = [read_measured(path) for path in values.paths]
+    page: Path = values.out
+    with output_file(str(page), "--out") as partial:
+        write_measured_page(partial or page, measured)
+    what = f"{len(measured)} " + ("report" if len(measured) == 1 else "reports")
+    sys.stdout.write(f"wrote {page}, of {what}, {page.stat().st_size / 1e6:.1f} MB; open it in a browser\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        "report",
+        description="Write what was measured to one HTML file that opens in any browser, without a network. Several of "
+        "a kind are compared: runs of the nodes, evaluations with the first of them, trainings by their curves.",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="folder of a run, file of eval --json, or output directory of a training",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), metavar="FILE", help="the page, in a folder that is there"
+    )
+    return parser

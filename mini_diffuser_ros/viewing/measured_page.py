@@ -1,0 +1,68 @@
+"""The page of what was measured: of one run, evaluation or training, or of several side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mini_diffuser_ros.viewing.evaluation_blocks import evaluation_blocks, mean_success
+from mini_diffuser_ros.viewing.report_page import (
+    Block,
+    Measured,
+    MeasuredEvaluation,
+    MeasuredRun,
+    MeasuredTraining,
+    write_blocks,
+)
+from mini_diffuser_ros.viewing.run_blocks import run_blocks
+from mini_diffuser_ros.viewing.training_blocks import last_step, training_blocks
+
+
+def write_measured_page(path: Path, measured: Sequence[Measured]) -> None:
+    """Write a page that shows one of these, or compares several of a kind.
+
+    Args:
+        path: of the page; its folder exists.
+        measured: in the order in which they are shown; those that are called alike are numbered.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    named = _told_apart(measured)
+    runs = [each for each in named if isinstance(each, MeasuredRun)]
+    evaluations = [each for each in named if isinstance(each, MeasuredEvaluation)]
+    trainings = [each for each in named if isinstance(each, MeasuredTraining)]
+    blocks: list[Block] = []
+    blocks += run_blocks(runs, path.resolve().parent) if runs else []
+    blocks += evaluation_blocks(evaluations) if evaluations else []
+    blocks += training_blocks(trainings) if trainings else []
+    title = named[0].name if len(named) == 1 else f"{len(named)} reports side by side"
+    write_blocks(path, title, _verdict(named[0]) if len(named) == 1 else "", blocks)
+
+
+def _told_apart(measured: Sequence[Measured]) -> list[Measured]:
+    """The same with names that are there once."""
+    counts, seen = Counter(each.name for each in measured), Counter[str]()
+    named: list[Measured] = []
+    for each in measured:
+        seen[each.name] += 1
+        name = f"{each.name} ({seen[each.name]})" if counts[each.name] > 1 else each.name
+        named.append(_renamed(each, name))
+    return named
+
+
+def _renamed(measured: Measured, name: str) -> Measured:
+    if isinstance(measured, MeasuredRun):
+        return MeasuredRun(name, measured.folder, measured.report)
+    if isinstance(measured, MeasuredEvaluation):
+        return MeasuredEvaluation(name, measured.report, measured.scenes)
+    return MeasuredTraining(name, measured.metrics, measured.recipe)
+
+
+def _verdict(measured: Measured) -> str:
+    if isinstance(measured, MeasuredRun):
+        return measured.report.summary()
+    if isinstance(measured, MeasuredEvaluation):
+        return mean_success(measured.report)
+    return f"{last_step(measured)} steps"
