@@ -74,13 +74,22 @@ def read_measured(path: Path) -> Measured:
     if (path / RUN_FILE).is_file():
         return MeasuredRun(name, path, RunReport.read(path))
     if (path / METRICS).is_file():
-        return MeasuredTraining(name, _metrics(path / METRICS), _recipe(path / RECIPE))
+        return read_training(path)
     if path.is_file():
         return MeasuredEvaluation(path.stem, _evaluation(path), {})
     there = "holds neither" if path.is_dir() else "is not there: neither"
     raise ReportError(
         f"{path}: {there} {RUN_FILE} of a run nor {METRICS} of a training, nor is it a file of eval --json"
     )
+
+
+def read_training(out: Path) -> MeasuredTraining:
+    """What the output directory of a training holds.
+
+    Raises:
+        ReportError: there are no metrics in it.
+    """
+    return MeasuredTraining(out.resolve().name, _metrics(out / METRICS), _recipe(out / RECIPE))
 
 
 def write_blocks(path: Path, title: str, verdict: str, blocks: Sequence[Block]) -> None:

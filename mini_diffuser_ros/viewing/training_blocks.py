@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mini_diffuser_ros.viewing.report_page import Block, MeasuredTraining, differences, table
+from mini_diffuser_ros.viewing.report_page import (
+    Block,
+    MeasuredTraining,
+    differences,
+    read_training,
+    table,
+    write_blocks,
+)
 
 _POINTS = 300  # of a curve
 _LAST = 50  # steps that a loss is told of: single ones jump
@@ -28,6 +36,21 @@ def training_blocks(trainings: Sequence[MeasuredTraining]) -> list[Block]:
         *(_validation(each) for each in trainings),
         differences("Recipe", names, [each.recipe for each in trainings]),
     ]
+
+
+def write_training_page(path: Path, out: Path) -> None:
+    """Write the page of one training.
+
+    Args:
+        path: of the page; its folder exists.
+        out: output directory of the training.
+
+    Raises:
+        ReportError: the directory holds no metrics.
+        OSError: the page cannot be written.
+    """
+    training = read_training(out)
+    write_blocks(path, training.name, f"{last_step(training)} steps", training_blocks([training]))
 
 
 def last_step(training: MeasuredTraining) -> int:

@@ -55,6 +55,21 @@ def test_the_report_is_as_for_the_worlds_of_the_package(
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
+def test_its_page_shows_what_was_seen_in_episodes_that_failed(checkpoint: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert evaluate(checkpoint, tmp_path / "report.json", "--episodes", "2", "--report", str(page)) == 0
+    text = page.read_text()
+    data = text.split('id="data">')[1].split("</script>")[0]
+    blocks = {block["kind"]: block for block in json.loads(data)["blocks"]}
+    assert [episode["label"] for episode in blocks["episodes"]["episodes"]] == [
+        "red_on_green, seed 0",
+        "red_on_green, seed 1",
+    ]
+    (scene,) = blocks["episodes"]["episodes"][0]["scenes"]
+    assert scene["scene"]["cloud"]["steps"]
+    assert "scene" not in json.dumps(report_of(tmp_path / "report.json"))
+
+
 def test_what_fails_that_is_not_the_policy_is_counted_apart_and_run_again(checkpoint: Path, tmp_path: Path) -> None:
     file, log = tmp_path / "report.json", tmp_path / "laid"
     broken = ("impossible=[1]", "broken=[2]", "mistaken=[3]")

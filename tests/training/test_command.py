@@ -77,6 +77,8 @@ def test_exports_a_policy_with_a_card_of_measured_numbers(words: list[str], tmp_
     assert (world.worlds, world.robots) == (("unknown",), ())  # recorded without a robot
     assert world.cameras == tuple(sorted(world.cameras)) != ()
     assert any((tmp_path / "out" / "tensorboard").iterdir())
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "stack_blobs: decisions within 3 cm" in page
 
 
 def test_bad_episodes_end_the_run_or_are_skipped_and_listed(
@@ -151,6 +153,7 @@ def test_interrupt_leaves_a_checkpoint_to_go_on_from(
     monkeypatch.setattr(MiniDiffuser, "loss", interrupted)
     assert main([*words, "--shards", "1"]) == 130
     assert not (tmp_path / "out" / "policy").exists()
+    assert (tmp_path / "out" / "report.html").exists()
     monkeypatch.undo()
     assert main(words) == 0
     lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
