@@ -68,6 +68,8 @@ class LiberoSettings:
         cameras: names, of :data:`CAMERAS`.
         image_size: width and height of their images, pixels.
         renderer: ``egl`` (needs libegl1 and libgl1) or ``rays`` (needs nothing; a texture is its mean colour).
+        expert_on_official: let the expert work on official start states, too, to measure it. Recording there is
+            refused otherwise, as a policy would be tested on what it was taught.
     """
 
     suite: str = "libero_object"
@@ -76,6 +78,7 @@ class LiberoSettings:
     cameras: tuple[str, ...] = ("agentview", "sideview", "robot0_robotview", "robot0_eye_in_hand")
     image_size: int = bounded(192, 16, 4096)
     renderer: Literal["egl", "rays"] = "egl"
+    expert_on_official: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -211,7 +214,15 @@ class LiberoWorld:
         """The scripted expert, which knows where everything is; see docs/libero.md for what it can do.
 
         One demonstration in eight begins after a grasp in vain, so that a policy learns to try again.
+
+        Raises:
+            LiberoError: the layout is an official start state, and nobody has said that the expert may know those.
         """
+        if self.settings.layouts == "official" and not self.settings.expert_on_official:
+            raise LiberoError(
+                "official start states are for evaluation; record with --world-options layouts=sampled, or measure the "
+                "expert with expert_on_official=true"
+            )
         mishaps = np.random.default_rng([self._seed, _MISHAPS])
         return Expert(LiberoStage(self.environment, self._arm, self._planner), mishap=mishaps).actions()
 

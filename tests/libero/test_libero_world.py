@@ -185,6 +185,11 @@ def test_start_states_of_another_version_are_refused(monkeypatch: pytest.MonkeyP
         world.lay_out(NAME, 0)
 
 
+def test_nothing_is_demonstrated_where_policies_are_evaluated_unless_told_to(world: LiberoWorld) -> None:
+    with pytest.raises(LiberoError, match="official start states are for evaluation; record with --world-options"):
+        world.expert()
+
+
 def test_physics_that_diverges_is_the_worlds_failure(world: LiberoWorld) -> None:
     world.environment.data.qvel[:] = 1e12
     with pytest.raises(WorldError, match="the physics has diverged"):
