@@ -173,7 +173,7 @@ def _curve(evaluations: Sequence[MeasuredEvaluation]) -> Block:
             for name, values in curves.items()
         ],
         "unit": "% success so far",
-        "limit": 100.0,
+        "range": [0.0, 100.0],
         "ends": ["episode 1", f"episode {longest}"],
     }
     return {"kind": "chart", "title": "Success over the episodes", "chart": chart}

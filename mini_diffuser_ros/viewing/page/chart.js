@@ -10,11 +10,12 @@ function svg(name, attributes, text) {
   return element;
 }
 
-// Draws {times, in_seconds, marks: [[time, text]], curves: [{name, values}], open: [bool], unit, limit, until, ends} into
-// an <svg>; times are numbers of keyframes where they are not in seconds, values null where there is none. `open` may be
-// empty. `limit`, a value with a line of its own, `until`, a time beyond the last, and `ends`, two texts for the ends of
-// the axis, may be left out. Returns a function that moves the cursor to a mark. step(k) is called when mark k is clicked.
-function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, unit, limit, until, ends }, step) {
+// Draws {times, in_seconds, marks: [[time, text]], curves: [{name, values}], open: [bool], unit} into an <svg>; times are
+// numbers of keyframes where they are not in seconds, values null where there is none, `open` may be empty. There may be
+// besides: `limit`, a value with a line of its own; `range`, two values that have a place at least; `until`, a time beyond
+// the last; `ends`, two texts for the ends of the axis. Returns a function that moves the cursor to a mark. step(k) is
+// called when mark k is clicked.
+function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, unit, limit, range, until, ends }, step) {
   const [width, height, left, right, top, bottom] = [900, 230, 46, 12, 10, 46];
   target.replaceChildren();
   target.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -22,6 +23,7 @@ function drawChart(target, { times, in_seconds: inSeconds, marks, curves, open, 
   const x = (time) => left + (time / last) * (width - left - right);
   const values = curves.flatMap((curve) => curve.values).filter((value) => value !== null);
   if (limit !== undefined) values.push(0, limit);
+  values.push(...(range || []));
   let [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   if (!values.length) [low, high] = [0, 1];
   if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
