@@ -314,8 +314,8 @@ class PolicyNode(ManagedNode):
             self._publish(assessment, cloud, sentence, seed, time.monotonic() - start)
             return assessment
 
-        def doubt(assessment: Assessment, untouched: bool) -> str:
-            return doubt_about(assessment, untouched, self._loop)
+        def doubt(assessment: Assessment, unmoved: bool) -> str:
+            return doubt_about(assessment, unmoved, self._loop)
 
         def confirm_end(end: SeenEnd) -> EndJudgement | None:
             return self._decider.judge_end(sentence, end, token)

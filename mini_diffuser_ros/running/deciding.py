@@ -81,17 +81,17 @@ def assess(policy: DecidingPolicy, cloud: Cloud, sentence: str, settings: LoopSe
         return policy.assess(cloud, sentence, samples=settings.samples, steps=settings.steps, seed=seed)
 
 
-def doubt_about(assessment: Assessment, untouched: bool, settings: LoopSettings) -> str:
+def doubt_about(assessment: Assessment, unmoved: bool, settings: LoopSettings) -> str:
     """One line on why a decision is not worth a move; empty if it is.
 
     Args:
         assessment: of the decision.
-        untouched: nothing has been grasped yet. Afterwards the hand hides what it holds, and nothing is missed.
+        unmoved: nothing has moved yet. What was found then is there, and on its way the hand hides it and holds it.
         settings: of the loop.
     """
     if settings.accept_unfamiliar:
         return ""
-    return (assessment.not_found if untouched else "") or assessment.unsure
+    return (assessment.not_found if unmoved else "") or assessment.unsure
 
 
 @runtime_checkable

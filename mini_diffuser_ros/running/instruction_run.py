@@ -17,7 +17,7 @@ Look = Callable[[float], Cloud]
 Decide = Callable[[Cloud, int], Assessment]
 """Takes a cloud and the seed of the noise, and returns ranked modes with what the policy knows of them."""
 Doubt = Callable[[Assessment, bool], str]
-"""Takes a decision and whether nothing has been grasped yet, and says in one line why it is not worth a move."""
+"""Takes a decision and whether nothing has moved yet, and says in one line why it is not worth a move."""
 Move = Callable[[Sequence[KeyframeMode], Cloud], "MotionReport"]
 """Tries the candidates, decided on that cloud, in order and executes the first that motion accepts."""
 Tell = Callable[[str, int, str], None]
@@ -252,7 +252,7 @@ class InstructionRun:
         began = time.monotonic()
         assessment = self._decide(cloud, seed)
         seconds, modes = time.monotonic() - began, tuple(assessment.modes)
-        if doubt := self._doubt(assessment, self._is_untouched()):
+        if doubt := self._doubt(assessment, not self.keyframes):
             self.decisions.append(Decision(number, seed, seconds, modes, MotionReport(None, doubt), doubt, cloud))
             return self.decisions[-1]
         try:
@@ -262,10 +262,6 @@ class InstructionRun:
             raise
         self.decisions.append(Decision(number, seed, seconds, modes, report, cloud=cloud))
         return self.decisions[-1]
-
-    def _is_untouched(self) -> bool:
-        """Whether no keyframe has closed the gripper."""
-        return all(mode is None or mode.gripper_open for mode in (decision.executed for decision in self.decisions))
 
     def _move_with_retries(self, candidates: Sequence[KeyframeMode], cloud: Cloud) -> MotionReport:
         if not candidates:

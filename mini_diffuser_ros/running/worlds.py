@@ -61,7 +61,7 @@ def run_instruction(
         tell,
         settings,
         seed,
-        lambda assessment, untouched: doubt_about(assessment, untouched, settings),
+        lambda assessment, unmoved: doubt_about(assessment, unmoved, settings),
         lambda end: judge_end(policy, sentence, end),
     )
     try:

@@ -171,8 +171,8 @@ def test_other_sentences_are_not(sentence: str) -> None:
 def doubting(script: Script, doubts: Sequence[str], asked: list[bool]) -> InstructionRun:
     left = list(doubts)
 
-    def doubt(_: Assessment, untouched: bool) -> str:
-        asked.append(untouched)
+    def doubt(_: Assessment, unmoved: bool) -> str:
+        asked.append(unmoved)
         return left.pop(0)
 
     return InstructionRun(
@@ -194,11 +194,10 @@ def test_a_doubt_that_goes_away_at_the_second_look_costs_nothing_more() -> None:
     assert (result.ending, script.log) == (Ending.TERMINATED, ["look", "decide", "look", "decide", "move"])
 
 
-def test_it_is_said_whether_anything_was_grasped() -> None:
-    closing = KeyframeMode(mode().pose, False, False, 1.0, 0.0)
+def test_it_is_said_whether_anything_has_moved() -> None:
     asked: list[bool] = []
-    doubting(Script([[mode()], [closing], [mode()]], [0, 0, 0]), [""] * 3, asked).obey()
-    assert asked == [True, True, False]
+    doubting(Script([[mode()]] * 4, [None, 0, 0, 0]), [""] * 4, asked).obey()
+    assert asked == [True, True, False, False]
 
 
 GOOD, BAD = EndJudgement(0.9, 0.5), EndJudgement(0.1, 0.5)

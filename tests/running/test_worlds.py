@@ -60,6 +60,25 @@ def test_with_one_candidate_the_first_refusal_is_the_end_of_it() -> None:
     assert [decision.seed for decision in result.decisions] == [0, 15]
 
 
+class Hidden(Follower):
+    """One that sees what a sentence names at its first look alone: then the hand is in the way."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def assess(self, cloud: Cloud, sentence: str, samples: int, steps: int, seed: int) -> Assessment:
+        self.looks += 1
+        modes = self.decide(cloud, sentence, samples, steps, seed)
+        return Assessment(modes, not_found="hidden" if self.looks > 1 else "")
+
+
+def test_what_was_found_before_anything_moved_is_not_given_up_on_the_way_to_it() -> None:
+    policy = Hidden()
+    result = run_instruction(Line(goal=0.8), policy, "go there")
+    assert policy.looks > 1
+    assert result.ending is Ending.TERMINATED
+
+
 def test_a_motion_that_fails_and_a_policy_that_cannot_decide_end_the_sentence_with_the_reason() -> None:
     world = Line(goal=0.3)
     world.stuck = True
