@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import product
 from typing import Any
 
 import mujoco
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from mini_diffuser_ros.geometry import inverse_transform, pose_from_matrix, transform_points
 from mini_diffuser_ros.libero.errors import LiberoError, PlacementError
 from mini_diffuser_ros.libero.installed import libero_module, quiet
+from mini_diffuser_ros.libero.measured_scene import BASE, UNIT_BOX
 from mini_diffuser_ros.libero.suites import LiberoTask
 from mini_diffuser_ros.running.task_world import WorldError, WorldStartError
 from mini_diffuser_ros.support.errors import one_line
@@ -26,13 +26,11 @@ Array = NDArray[np.float64]
 Predicate = tuple[str, ...]
 """What a BDDL file says of the world: a relation and the things between which it holds, e.g. ``on, plate_1, table``."""
 
-BASE = "robot0_base"
 VISUAL = 1
 """Group of the geoms that are seen; those of group 0 are shapes for collision alone."""
 RESTING = 0.02
 """m/s and rad/s below which a thing counts as at rest."""
 _DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
-_CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
 TILTED = 0.2
 """Radians; things that turn by more while a layout comes to rest have fallen over, or lie on others."""
 STRAYED, RAISED = 0.05, 0.02
@@ -224,7 +222,7 @@ class LiberoEnvironment:
             start, mesh = int(model.mesh_vertadr[model.geom_dataid[geom]]), int(model.geom_dataid[geom])
             local = np.asarray(model.mesh_vert[start : start + int(model.mesh_vertnum[mesh])], dtype=np.float64)
         else:
-            local = model.geom_aabb[geom, :3] + _CORNERS * model.geom_aabb[geom, 3:]
+            local = model.geom_aabb[geom, :3] + UNIT_BOX * model.geom_aabb[geom, 3:]
         world = local @ self.data.geom_xmat[geom].reshape(3, 3).T + self.data.geom_xpos[geom]
         return np.asarray(transform_points(self.base_from_world, world), dtype=np.float64)
 

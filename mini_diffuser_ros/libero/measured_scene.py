@@ -25,7 +25,9 @@ _COLLIDING, _SEEN = 0, 1  # geom groups of robosuite
 _ROBOT: Final = ("robot0", "gripper0", "mount0")
 _SPACING: Final = 0.006  # metres between points on surfaces
 _MOST_POINTS: Final = 4000  # of one geom
-_UNIT_BOX: Final = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
+UNIT_BOX: Final = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
+"""(8, 3) corners of a box of half sizes 1."""
+
 _BOX_FACES: Final = np.array(
     [
         *([0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1]),
@@ -237,7 +239,7 @@ class MeasuredScene:
             half = np.array([size[0], size[0], size[1]])
         else:
             half = size
-        return _UNIT_BOX * half, _BOX_FACES
+        return UNIT_BOX * half, _BOX_FACES
 
 
 def _transform(position: Array, rotation: Array) -> Array:

@@ -43,9 +43,19 @@ class CameraMount:
     fovy: float
 
     def intrinsics(self, height: int, width: int) -> Array:
-        """Pinhole matrix (3, 3), pixels; pixel centres at integer coordinates."""
-        focal = height / 2.0 / np.tan(self.fovy / 2.0)
-        return np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
+        """See :func:`pinhole`."""
+        return pinhole(self.fovy, height, width)
+
+
+def pinhole(fovy: float, height: int, width: int) -> Array:
+    """Matrix (3, 3) of a simulated camera, pixels; pixel centres at integer coordinates.
+
+    Args:
+        fovy: vertical field of view, radians.
+        height, width: of the image, pixels.
+    """
+    focal = height / 2.0 / np.tan(fovy / 2.0)
+    return np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
 
 
 def tabletop_cameras(robot: RobotDescription) -> tuple[CameraMount, ...]:

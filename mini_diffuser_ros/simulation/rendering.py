@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.records import CameraView
+from mini_diffuser_ros.simulation.cameras import pinhole
 from mini_diffuser_ros.simulation.errors import SimulationError
 
 ByteImage = NDArray[np.uint8]
@@ -89,8 +90,7 @@ def rendered_view(
         stamp: seconds.
     """
     color, depth = renderer.render(model, data, camera, *size)
-    index, (height, width) = model.camera(camera).id, size
-    focal = height / 2.0 / np.tan(np.radians(model.cam_fovy[index]) / 2.0)
+    index = model.camera(camera).id
     world_from_camera = np.eye(4)
     # MuJoCo's cameras look along -z with y up, optical frames along z with y down.
     world_from_camera[:3, :3] = data.cam_xmat[index].reshape(3, 3) * (1.0, -1.0, -1.0)
@@ -99,7 +99,7 @@ def rendered_view(
         name=camera,
         color=color,
         depth=depth,
-        intrinsics=np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]]),
+        intrinsics=pinhole(np.radians(model.cam_fovy[index]), *size),
         base_from_camera=base_from_world @ world_from_camera,
         stamp=stamp,
     )

@@ -9,10 +9,9 @@ from mini_diffuser_ros.evaluation.rollout import EpisodeResult, JudgedDecision
 from mini_diffuser_ros.support.drawing import glyphs_of_modes
 from mini_diffuser_ros.viewing.report_page import Block
 from mini_diffuser_ros.viewing.run_report import DRAWN_MODES
-from mini_diffuser_ros.viewing.scene import scene_values
+from mini_diffuser_ros.viewing.scene import POINT_BYTES, scene_values
 
 _MOST_BYTES = 15_000_000  # of all scenes together, as text: a page has to open
-_POINT_BYTES = 12  # of a point, as text
 
 _Key = tuple[str, int, str]
 """Task, seed and sentence of an episode, by which its record is known."""
@@ -30,8 +29,8 @@ class EpisodeScenes:
         if result.success or result.failure:
             return
         points = sum(0 if each.made.cloud is None else len(each.made.cloud) for each in result.decisions)
-        if 0 < points * _POINT_BYTES <= self._room:
-            self._room -= points * _POINT_BYTES
+        if 0 < points * POINT_BYTES <= self._room:
+            self._room -= points * POINT_BYTES
             scenes = [_scene(each, number) for number, each in enumerate(result.decisions)]
             self._kept[result.task, result.seed, result.sentence] = [each for each in scenes if each is not None]
 

@@ -17,6 +17,9 @@ from typing import Any
 
 from mini_diffuser_ros.support.files import write_whole
 
+MOST_ROWS = 500
+"""Of a table; a page has to open."""
+
 _STYLE = "page.css"
 
 

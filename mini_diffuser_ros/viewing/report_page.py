@@ -12,15 +12,13 @@ import yaml
 
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.training.outputs import METRICS, RECIPE
-from mini_diffuser_ros.viewing.offline_page import write_page
+from mini_diffuser_ros.viewing.offline_page import MOST_ROWS, write_page
 from mini_diffuser_ros.viewing.run_report import RUN_FILE, RunReport
 
 Block = dict[str, Any]
 """Part of a page, as blocks.js draws it: its ``kind`` and what that needs."""
 
 SCRIPTS = ("elements.js", "scene.js", "chart.js", "timeline.js", "blocks.js")
-MOST_ROWS = 500
-"""Of a table; a page has to open."""
 
 
 class ReportError(UserError):

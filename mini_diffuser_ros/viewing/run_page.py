@@ -14,11 +14,11 @@ from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.support.drawing import GripperGlyph, glyphs_of_modes, shown_metres
 from mini_diffuser_ros.support.health import HealthLevel
 from mini_diffuser_ros.viewing.joint_speeds import JointSpeeds
-from mini_diffuser_ros.viewing.offline_page import page_text, write_page
+from mini_diffuser_ros.viewing.offline_page import MOST_ROWS, page_text, write_page
 from mini_diffuser_ros.viewing.run_report import DRAWN_MODES, LoggedDecision, LoggedMode, RunReport
 from mini_diffuser_ros.viewing.run_timeline import KINDS, seconds_by_kind, spans_of
 from mini_diffuser_ros.viewing.run_video import Film, film_within
-from mini_diffuser_ros.viewing.scene import scene_values
+from mini_diffuser_ros.viewing.scene import POINT_BYTES, scene_values
 
 RUN_PAGE = "report.html"
 """Of a run folder."""
@@ -30,9 +30,7 @@ SCRIPTS = ("elements.js", "scene.js", "chart.js", "timeline.js", "run.js")
 _MOST_BYTES = 4_800_000  # of the page: five megabytes can be mailed
 _LEAST_FILM = 100_000  # bytes; below, nothing can be seen in it
 _CLOUD_BYTES = 2_000_000  # of all clouds together, as text
-_POINT_BYTES = 12  # of a point, as text
 _MOST_SPEEDS = 400  # points of a curve
-_MOST_ROWS = 500  # of a table; a page has to open
 _REFUSED = (150, 150, 150)
 
 
@@ -126,7 +124,7 @@ def _facts(report: RunReport) -> list[list[str]]:
 
 def _decision_values(report: RunReport, number: int, sights: RunSights) -> dict[str, Any]:
     decision, cloud = report.decisions[number], sights.clouds.get(number)
-    most = min(KEPT_POINTS, _CLOUD_BYTES // _POINT_BYTES // max(1, len(sights.clouds)))
+    most = min(KEPT_POINTS, _CLOUD_BYTES // POINT_BYTES // max(1, len(sights.clouds)))
     scene = None if cloud is None else scene_values(cloud, _glyphs(decision), most_points=most)
     left_out = "" if scene is None else str(scene["left_out"])
     knows = {
@@ -144,7 +142,7 @@ def _decision_values(report: RunReport, number: int, sights: RunSights) -> dict[
             filter(None, [f"at {decision.seconds:.2f} s", points, f"seed {decision.seed}", *about, left_out])
         ),
         "scene": scene,
-        "candidates": [_candidate(decision, rank) for rank in range(len(decision.modes))][:_MOST_ROWS],
+        "candidates": [_candidate(decision, rank) for rank in range(len(decision.modes))][:MOST_ROWS],
     }
 
 
@@ -210,7 +208,7 @@ def _diagnostics(report: RunReport) -> list[list[str]]:
         for each in report.findings
         if each.name in troubled
     ]
-    return [*([["always", ", ".join(well), HealthLevel.OK.name, ""]] if well else []), *rows[:_MOST_ROWS]]
+    return [*([["always", ", ".join(well), HealthLevel.OK.name, ""]] if well else []), *rows[:MOST_ROWS]]
 
 
 def _film_values(film: Film | None, room: int, patience: float) -> dict[str, Any]:

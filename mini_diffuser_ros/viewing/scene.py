@@ -13,6 +13,9 @@ from mini_diffuser_ros.geometry import evenly_spread
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.support.drawing import GripperGlyph, Wireframe, bounds_of, drawable, gripper_edges
 
+POINT_BYTES = 12
+"""Characters of a point in these values: nine bytes in base64."""
+
 _STEPS = 2**15 - 1  # to each side of the middle, in whole numbers of 16 bits
 
 
