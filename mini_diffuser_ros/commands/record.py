@@ -26,7 +26,7 @@ OWN_OPTIONS = ("renderer", "image_size", "sensor", "cameras")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0."""
+    """Run the command; returns 0, or 1 if a task has fewer episodes than it was to have."""
     options = _parser().parse_args(arguments)
     source = _source(options)
     make_writable(options.out, "--out")
@@ -37,7 +37,13 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"run the same command again to go on in {options.out}") from None
     sys.stdout.write(_report(recorder, outcomes, options.out, time.monotonic() - started))
-    return 0
+    lacking = {task: plan for task, plan in recorder.plans.items() if plan.recorded < plan.wanted}
+    for task, plan in lacking.items():
+        sys.stderr.write(
+            f"mini-diffuser record: {task}: {plan.recorded} of {plan.wanted} episodes: given up after {plan.in_vain} "
+            f"failures in a row; last: {plan.failures[-1]}\n"
+        )
+    return 1 if lacking else 0
 
 
 def _run(recorder: Recorder) -> list[Outcome]:
@@ -67,7 +73,9 @@ def _run(recorder: Recorder) -> list[Outcome]:
 def _report(recorder: Recorder, outcomes: list[Outcome], out: Path, seconds: float) -> str:
     lines = []
     for task, plan in recorder.plans.items():
-        failed = f", {len(plan.failures)} failed and were replaced" if plan.failures else ""
+        failed = (
+            f", {len(plan.failures)} failed{'' if plan.given_up else ' and were replaced'}" if plan.failures else ""
+        )
         lines.append(f"{task}: {plan.recorded} episodes{failed}")
         # The same reason with other numbers is the same reason.
         reasons = Counter(re.sub(r"-?\d+(\.\d+)?", "#", reason) for reason in plan.failures)

@@ -31,6 +31,9 @@ from mini_diffuser_ros.support.workers import ItemOutcome, WorkerDiedError, outc
 Demonstrate = Callable[[str, int], Episode]
 """Takes task and seed, and raises DemonstrationFailed or LayoutError where nothing is to be recorded of that seed."""
 
+GIVEN_UP_AFTER = 15
+"""Demonstrations of a task that may fail in a row before no more of it are tried."""
+
 _MADE_IN = ".world"  # file beside the episodes: which world they are of
 
 
@@ -151,7 +154,8 @@ class SeedPlan:
     """Which seeds of one task are still to be demonstrated.
 
     The seeds are tried in order, one more for each that fails, so that the recorded ones are always the first that
-    succeed, however many processes run and however often recording is interrupted.
+    succeed, however many processes run and however often recording is interrupted. A task of which none succeeds any
+    more is given up.
 
     Attributes:
         wanted: how many episodes.
@@ -160,6 +164,7 @@ class SeedPlan:
         recorded: episodes there are.
         running: demonstrations being made.
         failures: reasons, one a failed demonstration.
+        in_vain: how many failed since one was recorded.
     """
 
     wanted: int
@@ -168,10 +173,16 @@ class SeedPlan:
     recorded: int = 0
     running: int = 0
     failures: list[str] = field(default_factory=list)
+    in_vain: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether so many failed in a row that something must be wrong."""
+        return self.in_vain >= GIVEN_UP_AFTER
 
     def take(self) -> int | None:
         """A seed to demonstrate now, or None if no more are needed as far as one can tell."""
-        while self.recorded + self.running < self.wanted:
+        while self.recorded + self.running < self.wanted and not self.given_up:
             seed = self.next_seed
             self.next_seed += 1
             if seed not in self.present:
@@ -181,18 +192,13 @@ class SeedPlan:
         return None
 
     def finish(self, failure: str | None) -> None:
-        """Take note of a demonstration's end.
-
-        Raises:
-            RecordingError: if so many failed that something must be wrong.
-        """
+        """Take note of a demonstration's end; ``failure`` says why nothing was recorded of it."""
         self.running -= 1
         if failure is None:
-            self.recorded += 1
+            self.recorded, self.in_vain = self.recorded + 1, 0
             return
         self.failures.append(failure)
-        if len(self.failures) > 10 + self.wanted // 2:
-            raise RecordingError(f"{len(self.failures)} demonstrations failed, {self.recorded} worked; last: {failure}")
+        self.in_vain += 1
 
 
 class Recorder:
@@ -232,13 +238,13 @@ class Recorder:
     def run(self) -> Iterator[Outcome]:
         """Make the missing demonstrations.
 
-        What fails that is not the expert, as a world or a worker's process, costs its seed as well.
+        What fails that is not the expert, as a world or a worker's process, costs its seed as well. A task that is
+        given up keeps no other from its episodes.
 
         Yields:
             one outcome a demonstration, as they end. Closing the iterator ends the workers.
 
         Raises:
-            RecordingError: if hardly any demonstration succeeds.
             UserError: a mistake of the user's.
         """
         while (first := self._next_job()) is not None:

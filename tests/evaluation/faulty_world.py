@@ -13,13 +13,14 @@ Blocks = world_class(f"{Path(__file__).parents[2] / 'examples' / 'your_own_world
 
 @dataclass(frozen=True)
 class FaultySettings:
-    """Seeds at which something fails; ``log`` is a file for what was laid out, by which process."""
+    """Seeds and tasks at which something fails; ``log`` is a file for what was laid out, by which process."""
 
     image_size: int = 32
     impossible: tuple[int, ...] = ()
     broken: tuple[int, ...] = ()
     deadly: tuple[int, ...] = ()
     mistaken: tuple[int, ...] = ()
+    undoable: tuple[str, ...] = ()
     never_starts: bool = False
     log: str = ""
 
@@ -40,6 +41,8 @@ class Faulty(Blocks):
                 file.write(f"{os.getpid()} {task} {seed}\n")
         if self.settings.never_starts:
             raise WorldStartError("no power")
+        if task in self.settings.undoable:
+            raise LayoutError(f"{task}: never")
         if seed in self.settings.impossible:
             raise LayoutError(f"{task}: no room with seed {seed}")
         if seed in self.settings.deadly:

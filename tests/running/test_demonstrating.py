@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_seeds_that_fail_are_replaced_and_the_reasons_told(tmp_path: Path, capsy
     assert record(out, f"{FAULTY}:Faulty", *words, "--episodes", "3", *options) == 0
     assert seeds(out) == [5, 8, 9]
     assert (out / f"{TASK}-seed00000005.zip").stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize("kind", ["Faulty", pytest.param("Heavy", marks=pytest.mark.process)])
+def test_a_task_that_always_fails_keeps_no_other_from_its_episodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    options = ["--world-options", f"undoable=[{TASK}]"]
+    assert record(tmp_path / "out", f"{FAULTY}:{kind}", "--episodes", "2", *options) == 1
+    assert seeds(tmp_path / "out") == []
+    assert seeds(tmp_path / "out", "green_on_red") == [0, 1]
+    told = capsys.readouterr()
+    assert "green_on_red: 2 episodes\n" in told.out
+    assert re.search(f"{TASK}: 0 of 2 episodes: given up after 1[56] failures in a row; last: {TASK}: never", told.err)
 
 
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import open_episodes
-from mini_diffuser_ros.running.recording import RecordingError, SeedPlan
+from mini_diffuser_ros.running.recording import GIVEN_UP_AFTER, SeedPlan
 from mini_diffuser_ros.simulation import TASKS
 
 RECORD = ["--tasks", "push_buttons", "--seed", "7", "--image-size", "32"]
@@ -45,14 +45,18 @@ def test_the_first_seeds_that_succeed_are_recorded_whatever_the_order(
     assert plan.recorded == wanted
 
 
-def test_hardly_any_success_ends_recording_with_the_reason() -> None:
-    plan = SeedPlan(wanted=4, next_seed=0)
-    for _ in range(12):
-        plan.take()
+def test_a_task_is_given_up_when_too_many_fail_in_a_row() -> None:
+    plan = SeedPlan(wanted=40, next_seed=0)
+    for seed in range(GIVEN_UP_AFTER - 1):
+        assert plan.take() == seed
         plan.finish("no path")
     plan.take()
-    with pytest.raises(RecordingError, match="13 demonstrations failed, 0 worked; last: no path"):
+    plan.finish(None)
+    for _ in range(GIVEN_UP_AFTER):
+        assert plan.take() is not None
         plan.finish("no path")
+    assert plan.take() is None
+    assert (plan.given_up, plan.recorded, len(plan.failures)) == (True, 1, 2 * GIVEN_UP_AFTER - 1)
 
 
 @pytest.mark.process
