@@ -5,13 +5,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LIBERO := .venv-libero
+RCLPY := .venv-rclpy
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --hypothesis-profile reproducible
+RCLPY_TESTS := $(addprefix tests/ros/conformance/test_,$(addsuffix .py,topics services_actions parameters executors_time logging))
 INSTRUCTION ?= stack the red block on the green block
 SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: bringup test test-fast test-libero lint install libero clean
+.PHONY: bringup test test-fast test-libero test-rclpy lint install libero clean
 
 bringup: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" ros2 launch mini_diffuser_ros bringup.launch.py \
@@ -22,6 +24,7 @@ bringup: install
 test: install lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) || PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
 		--last-failed --last-failed-no-failures none --hypothesis-profile reproducible
+	$(MAKE) --no-print-directory test-rclpy
 
 test-fast: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m fast
@@ -63,5 +66,20 @@ $(LIBERO)/.installed: setup.py constraints.txt config/libero/packages.txt config
 test-libero: libero
 	$(LIBERO)/bin/python -m pytest tests/with_libero
 
+# The genuine rclpy of PyPI in an environment of its own, 0.3 GB: what of tests/ros/conformance needs nothing but rclpy. It
+# has wheels for x86-64 alone; a machine that cannot have them says so.
+test-rclpy:
+	@if $(MAKE) --no-print-directory --silent $(RCLPY)/.installed; then \
+		for again in "" "--last-failed"; do \
+			PYTHONPATH=tests ROS_LOG_DIR=$(CURDIR)/$(RCLPY)/log $(RCLPY)/bin/python -m pytest --confcutdir tests/ros/conformance -p conftest \
+				--override-ini cache_dir=.pytest_cache/rclpy --hypothesis-profile reproducible $$again $(RCLPY_TESTS) && exit; \
+		done; exit 1; \
+	else echo "== the genuine rclpy of PyPI cannot be installed here: tests/ros/conformance skipped on it"; fi
+
+$(RCLPY)/.installed: tests/ros/conformance/genuine.txt
+	$(PYTHON) -m venv --clear $(RCLPY)
+	$(RCLPY)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(LIBERO) build *.egg-info
+	rm -rf $(VENV) $(LIBERO) $(RCLPY) build *.egg-info

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus, GoalStatusArray
-from control_msgs.action import GripperCommand
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -18,6 +17,11 @@ from std_msgs.msg import String
 from std_srvs.srv import Empty, SetBool, Trigger
 
 from .conftest import PATIENCE, Ros
+
+try:
+    from example_interfaces.action import Fibonacci
+except ImportError:  # the rclpy of PyPI has no example_interfaces
+    from test_msgs.action import Fibonacci
 
 
 def answer(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -112,76 +116,75 @@ def test_a_destroyed_service_is_not_ready(ros: Ros) -> None:
     ros.spin_until(lambda: not client.service_is_ready())
 
 
-def close_gripper(handle: Any) -> GripperCommand.Result:
+def count(handle: Any) -> Fibonacci.Result:
+    """Not Fibonacci's numbers: which goal it was."""
     handle.succeed()
-    return GripperCommand.Result(position=handle.request.command.position, reached_goal=True)
+    return Fibonacci.Result(sequence=[handle.request.order])
 
 
-def goal(position: float) -> GripperCommand.Goal:
-    made = GripperCommand.Goal()
-    made.command.position = position
-    return made
+def goal(order: int) -> Fibonacci.Goal:
+    return Fibonacci.Goal(order=order)
 
 
-def hold(handle: Any) -> GripperCommand.Result:
+def hold(handle: Any) -> Fibonacci.Result:
     """Execute until the goal is to be canceled."""
     deadline = time.monotonic() + PATIENCE
     while not handle.is_cancel_requested and time.monotonic() < deadline:
         time.sleep(0.005)
     handle.canceled()
-    return GripperCommand.Result(stalled=True)
+    return Fibonacci.Result(sequence=[-1])
 
 
 def serve(node: Node, execute: Callable[..., Any], **options: Any) -> ActionServer:
     """A server whose results can be asked for later; some distributions keep them for ten seconds only."""
-    return ActionServer(node, GripperCommand, "grip", execute, result_timeout=900, **options)
+    return ActionServer(node, Fibonacci, "count", execute, result_timeout=900, **options)
 
 
 def client_of(ros: Ros, node: Node) -> ActionClient:
     """A client that has found the server, and has been found by all others."""
 
     def known() -> list[int]:
-        return [each.count_subscribers("/grip/_action/status") for each in ros.nodes]
+        return [each.count_subscribers("/count/_action/status") for each in ros.nodes]
 
     before = max(known())
-    client = ActionClient(node, GripperCommand, "grip")
+    client = ActionClient(node, Fibonacci, "count")
     ros.spin_until(lambda: client.server_is_ready() and min(known()) > before)
     return client
 
 
 def test_an_action_gives_feedback_and_a_result(threaded_ros: Ros) -> None:
     ros = threaded_ros
-    heard: list[float] = []
+    heard: list[int] = []
 
-    def close_slowly(handle: Any) -> GripperCommand.Result:
+    def count_slowly(handle: Any) -> Fibonacci.Result:
         # A client drops the feedback of a goal that it knows to have ended.
         deadline = time.monotonic() + PATIENCE
-        for step in (0.0, 1.0, 2.0):
+        for step in (0, 1, 2):
             while step not in heard and time.monotonic() < deadline:
-                handle.publish_feedback(GripperCommand.Feedback(position=step))
+                handle.publish_feedback(Fibonacci.Feedback(sequence=[step]))
                 time.sleep(0.01)
-        return close_gripper(handle)
+        return count(handle)
 
-    serve(ros.node("server"), close_slowly)
+    serve(ros.node("server"), count_slowly)
     client = client_of(ros, ros.far_node("client"))
-    sent = client.send_goal_async(goal(0.02), lambda message: heard.append(message.feedback.position))
+    sent = client.send_goal_async(goal(2), lambda message: heard.append(message.feedback.sequence[0]))
     handle = ros.result_of(sent)
     assert handle.accepted
     result = ros.result_of(handle.get_result_async())
     assert result.status == GoalStatus.STATUS_SUCCEEDED
-    assert result.result == GripperCommand.Result(position=0.02, reached_goal=True)
-    assert sorted(set(heard)) == [0.0, 1.0, 2.0]
+    assert result.result == Fibonacci.Result(sequence=[2])
+    assert sorted(set(heard)) == [0, 1, 2]
     assert heard == sorted(heard)
 
 
 def test_a_goal_may_be_rejected(ros: Ros) -> None:
-    def judge(request: GripperCommand.Goal) -> GoalResponse:
-        return GoalResponse.ACCEPT if request.command.position < 0.05 else GoalResponse.REJECT
+    def judge(request: Fibonacci.Goal) -> GoalResponse:
+        return GoalResponse.ACCEPT if request.order < 5 else GoalResponse.REJECT
 
-    serve(ros.node("server"), close_gripper, goal_callback=judge)
+    serve(ros.node("server"), count, goal_callback=judge)
     client = client_of(ros, ros.node("client"))
-    assert not ros.result_of(client.send_goal_async(goal(0.1))).accepted
-    assert ros.result_of(client.send_goal_async(goal(0.02))).accepted
+    assert not ros.result_of(client.send_goal_async(goal(10))).accepted
+    assert ros.result_of(client.send_goal_async(goal(2))).accepted
 
 
 def test_a_goal_is_canceled_while_it_is_executed(threaded_ros: Ros) -> None:
@@ -193,20 +196,20 @@ def test_a_goal_is_canceled_while_it_is_executed(threaded_ros: Ros) -> None:
         callback_group=ReentrantCallbackGroup(),
     )
     client = client_of(ros, ros.node("client"))
-    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    handle = ros.result_of(client.send_goal_async(goal(2)))
     canceled = ros.result_of(handle.cancel_goal_async())
     assert [one.goal_id for one in canceled.goals_canceling] == [handle.goal_id]
     result = ros.result_of(handle.get_result_async())
-    assert (result.status, result.result.stalled) == (GoalStatus.STATUS_CANCELED, True)
+    assert (result.status, list(result.result.sequence)) == (GoalStatus.STATUS_CANCELED, [-1])
 
 
 def test_cancelling_may_be_rejected(threaded_ros: Ros) -> None:
     ros = threaded_ros
     go_on = threading.Event()
 
-    def work(handle: Any) -> GripperCommand.Result:
+    def work(handle: Any) -> Fibonacci.Result:
         go_on.wait(PATIENCE)
-        return close_gripper(handle)
+        return count(handle)
 
     serve(
         ros.node("server"),
@@ -215,7 +218,7 @@ def test_cancelling_may_be_rejected(threaded_ros: Ros) -> None:
         callback_group=ReentrantCallbackGroup(),
     )
     client = client_of(ros, ros.node("client"))
-    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    handle = ros.result_of(client.send_goal_async(goal(2)))
     assert len(ros.result_of(handle.cancel_goal_async()).goals_canceling) == 0
     go_on.set()
     assert ros.result_of(handle.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
@@ -229,14 +232,14 @@ def test_a_new_goal_may_preempt_the_last(threaded_ros: Ros) -> None:
         current.append(handle)
         handle.execute()
 
-    def until_preempted(handle: Any) -> GripperCommand.Result:
+    def until_preempted(handle: Any) -> Fibonacci.Result:
         deadline = time.monotonic() + PATIENCE
-        while handle.request.command.position < 1.0 and time.monotonic() < deadline:
+        while handle.request.order < 100 and time.monotonic() < deadline:
             if current[-1] is not handle:
                 handle.abort()
-                return GripperCommand.Result()
+                return Fibonacci.Result()
             time.sleep(0.005)
-        return close_gripper(handle)
+        return count(handle)
 
     serve(
         ros.node("server"),
@@ -245,27 +248,27 @@ def test_a_new_goal_may_preempt_the_last(threaded_ros: Ros) -> None:
         callback_group=ReentrantCallbackGroup(),
     )
     client = client_of(ros, ros.node("client"))
-    first = ros.result_of(client.send_goal_async(goal(0.02)))
-    second = ros.result_of(client.send_goal_async(goal(1.0)))
+    first = ros.result_of(client.send_goal_async(goal(2)))
+    second = ros.result_of(client.send_goal_async(goal(100)))
     assert ros.result_of(first.get_result_async()).status == GoalStatus.STATUS_ABORTED
     assert ros.result_of(second.get_result_async()).status == GoalStatus.STATUS_SUCCEEDED
 
 
 def test_a_goal_whose_callback_raises_is_aborted(ros: Ros) -> None:
-    def fail(handle: Any) -> GripperCommand.Result:
-        raise ValueError("no such gripper")
+    def fail(handle: Any) -> Fibonacci.Result:
+        raise ValueError("no such number")
 
     serve(ros.node("server"), fail)
     client = client_of(ros, ros.node("client"))
-    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    handle = ros.result_of(client.send_goal_async(goal(2)))
     assert ros.result_of(handle.get_result_async()).status == GoalStatus.STATUS_ABORTED
 
 
 def test_accepted_goals_may_be_deferred(ros: Ros) -> None:
     waiting: list[Any] = []
-    serve(ros.node("server"), close_gripper, handle_accepted_callback=waiting.append)
+    serve(ros.node("server"), count, handle_accepted_callback=waiting.append)
     client = client_of(ros, ros.node("client"))
-    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    handle = ros.result_of(client.send_goal_async(goal(2)))
     future = handle.get_result_async()
     ros.spin_until(lambda: waiting)
     assert not future.done()
@@ -279,39 +282,39 @@ def test_a_goal_may_be_executed_by_a_coroutine(ros: Ros) -> None:
     client = node.create_client(SetBool, "switch", callback_group=ReentrantCallbackGroup())
     node.create_service(SetBool, "switch", answer, callback_group=ReentrantCallbackGroup())
 
-    async def ask_first(handle: Any) -> GripperCommand.Result:
+    async def ask_first(handle: Any) -> Fibonacci.Result:
         said = await client.call_async(SetBool.Request(data=True))
         handle.succeed()
-        return GripperCommand.Result(reached_goal=said.success)
+        return Fibonacci.Result(sequence=[int(said.success)])
 
     serve(node, ask_first)
     ros.spin_until(client.service_is_ready)
-    handle = ros.result_of(client_of(ros, ros.node("client")).send_goal_async(goal(0.02)))
-    assert ros.result_of(handle.get_result_async()).result.reached_goal
+    handle = ros.result_of(client_of(ros, ros.node("client")).send_goal_async(goal(2)))
+    assert list(ros.result_of(handle.get_result_async()).result.sequence) == [1]
 
 
 def test_goals_of_several_clients_are_kept_apart(ros: Ros) -> None:
-    serve(ros.node("server"), close_gripper)
+    serve(ros.node("server"), count)
     clients = [client_of(ros, ros.node("near")), client_of(ros, ros.far_node("far"))]
-    handles = [ros.result_of(client.send_goal_async(goal(float(at)))) for at, client in enumerate(clients)]
-    results = [ros.result_of(handle.get_result_async()).result.position for handle in handles]
-    assert results == [0.0, 1.0]
+    handles = [ros.result_of(client.send_goal_async(goal(at))) for at, client in enumerate(clients)]
+    results = [ros.result_of(handle.get_result_async()).result.sequence[0] for handle in handles]
+    assert results == [0, 1]
 
 
 def test_the_status_of_goals_is_latched(ros: Ros) -> None:
-    serve(ros.node("server"), close_gripper)
+    serve(ros.node("server"), count)
     client = client_of(ros, ros.node("client"))
-    handle = ros.result_of(client.send_goal_async(goal(0.02)))
+    handle = ros.result_of(client.send_goal_async(goal(2)))
     ros.result_of(handle.get_result_async())
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     received: list[GoalStatusArray] = []
-    ros.far_node("late").create_subscription(GoalStatusArray, "grip/_action/status", received.append, latched)
+    ros.far_node("late").create_subscription(GoalStatusArray, "count/_action/status", received.append, latched)
     ros.spin_until(lambda: received and received[-1].status_list[-1].status == GoalStatus.STATUS_SUCCEEDED)
     assert received[-1].status_list[-1].goal_info.goal_id == handle.goal_id
 
 
 def test_a_destroyed_server_is_not_ready(ros: Ros) -> None:
-    server = serve(ros.node("server"), close_gripper)
+    server = serve(ros.node("server"), count)
     client = client_of(ros, ros.node("client"))
     server.destroy()
     ros.spin_until(lambda: not client.server_is_ready())
