@@ -96,7 +96,8 @@ def start_rows(
     """
     rows = []
     if start is not None:
-        rows.append(("started from", f"{start.name}, weights {start.digest}"))
+        kept = f", of which the policy is {config.start_share:.0%}" if config.start_share else ""
+        rows.append(("started from", f"{start.name}, weights {start.digest}{kept}"))
     if rehearsed or held_out:
         share = config.rehearsal.share if rehearsed else 0.0
         drawn = f"{_counts(rehearsed)}, in {share:.0%} of the scenes"

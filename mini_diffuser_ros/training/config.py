@@ -269,6 +269,8 @@ class TrainConfig:
         start_from: directory of a policy to go on from (fine-tuning): its weights, its network's configuration and the
             fusion of its clouds are taken, what the recipe says otherwise is refused; empty starts with random weights.
             ``--from`` for short.
+        start_share: of the weights of ``start_from`` in the policy that is validated and exported, the rest is what was
+            learned (Wortsman et al. 2022, "Robust fine-tuning"); without ``start_from`` it says nothing.
         rehearsal: old demonstrations that are drawn among the new ones.
         model: which network.
         scene: where things are, for clouds, network and augmentation alike.
@@ -298,6 +300,7 @@ class TrainConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     start_from: str = ""
+    start_share: float = later(0.0, (0.0, 1.0))
     rehearsal: RehearsalConfig = field(default_factory=RehearsalConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     scene: WhereConfig = field(default=WhereConfig(), metadata={"later": True})

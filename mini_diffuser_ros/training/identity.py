@@ -20,6 +20,7 @@ _PLACES_AND_PACE = frozenset(
     (
         "data",
         "start_from",
+        "start_share",
         "rehearsal",
         "model",
         "budget",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -85,3 +86,11 @@ class WeightAverage:
             else:
                 self.tensors[name].copy_(value)
         torch._foreach_lerp_(averaged, current, 1.0 - decay)
+
+
+def mixed_weights(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights of which ``share`` is that of others, by name; what is no floating-point number is kept."""
+    return {
+        name: value.lerp(others[name].to(value), share) if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }

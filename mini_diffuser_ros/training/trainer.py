@@ -24,7 +24,13 @@ from mini_diffuser_ros.training.errors import DivergedError, GpuMemoryError
 from mini_diffuser_ros.training.gradients import Gradients, ShardedStep, WholeStep
 from mini_diffuser_ros.training.interrupt import StopRequest, stop_on_signal
 from mini_diffuser_ros.training.metrics_log import MetricsLog
-from mini_diffuser_ros.training.optimisation import WeightAverage, budget_spent, learning_rate, make_optimizer
+from mini_diffuser_ros.training.optimisation import (
+    WeightAverage,
+    budget_spent,
+    learning_rate,
+    make_optimizer,
+    mixed_weights,
+)
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.progress_bar import TrainingBar
 from mini_diffuser_ros.training.report import Report, as_lines, as_record, score, summarise
@@ -96,6 +102,7 @@ class Trainer:
         self._model = MiniDiffuser(model_config).to(device)
         if start is not None:
             self._model.load_state_dict(start)
+        self._start = start
         average = WeightAverage(self._model, config.ema)
         self._trainee = Trainee(self._model, average, make_optimizer(self._model, config.optim))
         self._store = CheckpointStore(Path(config.out), config.checkpoint.keep)
@@ -222,7 +229,10 @@ class Trainer:
 
     def _averaged_model(self) -> MiniDiffuser:
         model = copy.deepcopy(self._model)
-        model.load_state_dict(self._trainee.average.tensors)
+        tensors = self._trainee.average.tensors
+        if self._start is not None and self._config.start_share:
+            tensors = mixed_weights(tensors, self._start, self._config.start_share)
+        model.load_state_dict(tensors)
         return model.eval()
 
 

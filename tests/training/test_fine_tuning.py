@@ -123,6 +123,27 @@ def test_steps_add_tasks_and_the_card_says_where_from_and_what_may_be_forgotten(
     assert f"started from weights {weights(policy)[:12]}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_the_share_of_the_weights_that_it_started_from_lies_between_both(
+    train: Train, policy: Path, new: Path, tmp_path: Path, share: float
+) -> None:
+    assert train("learned", new, "--from", str(policy)) == (0, "")
+    assert train("mixed", new, "--from", str(policy), "--start_share", str(share)) == (0, "")
+    before, learned, mixed = (
+        load_model(folder).state_dict()
+        for folder in (policy, tmp_path / "learned" / "policy", tmp_path / "mixed" / "policy")
+    )
+    assert any(not torch.equal(before[name], learned[name]) for name in before)
+    for name, value in mixed.items():
+        torch.testing.assert_close(value, share * before[name] + (1 - share) * learned[name])
+    assert f", of which the policy is {share:.0%} |" in card(tmp_path / "mixed")
+
+
+def test_of_random_weights_no_share_is_kept(train: Train, recordings: Path, policy: Path, tmp_path: Path) -> None:
+    assert train("shared", recordings, "--start_share", "0.5", named=True) == (0, "")
+    assert weights(tmp_path / "shared" / "policy") == weights(policy)
+
+
 def test_an_interrupted_one_ends_with_the_weights_of_one_that_was_not(
     train: Train, policy: Path, new: Path, recordings: Path, tmp_path: Path
 ) -> None:
