@@ -30,6 +30,8 @@ VISUAL = 1
 """Group of the geoms that are seen; those of group 0 are shapes for collision alone."""
 RESTING = 0.02
 """m/s and rad/s below which a thing counts as at rest."""
+_FALL_RATE = 60.0
+"""1/s; of weight against the drag of what falls slowly, which makes 16 cm/s of it."""
 _DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 TILTED = 0.2
 """Radians; things that turn by more while a layout comes to rest have fallen over, or lie on others."""
@@ -150,7 +152,7 @@ class LiberoEnvironment:
     def take_as_usual(self) -> None:
         """Call layouts valid in which things are tilted as they are now, at rest after an official start state.
 
-        A bowl on a ramekin tips in each of them.
+        Something may lie tilted where it belongs.
         """
         self._usual_tilts = self._tilts()
 
@@ -167,6 +169,21 @@ class LiberoEnvironment:
         now = self._world_from_body(self.root_body(name))
         strayed = np.linalg.norm(now[:2, 3] - self._placed[name][:2, 3])
         return bool(strayed < STRAYED and self.box(name)[0][2] < self.support_height + RAISED)
+
+    @contextmanager
+    def falling_slowly(self) -> Iterator[None]:
+        """While it lasts, things sink to where they come to rest, instead of being dropped there."""
+        model = self.model
+        bodies = [model.body(self.root_body(name)).id for name in self.movable]
+        damping = model.dof_damping.copy()
+        for body in bodies:
+            linear, turning = int(model.body_dofadr[body]), int(model.body_dofadr[body]) + 3
+            model.dof_damping[linear:turning] = _FALL_RATE * model.body_mass[body]
+            model.dof_damping[turning : turning + 3] = _FALL_RATE * model.body_inertia[body].mean()
+        try:
+            yield
+        finally:
+            model.dof_damping[:] = damping
 
     def holds(self, predicate: Predicate) -> bool:
         """Whether a predicate of the BDDL file holds now."""

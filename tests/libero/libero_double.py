@@ -93,7 +93,7 @@ class ControlEnv:
 
 class _Environment:
     workspace_offset = np.array([0.0, 0.0, TABLE])
-    tilts, finds_no_place = False, False
+    tilts, finds_no_place, skids = False, False, False
 
     def __init__(self) -> None:
         self.sim = _Simulation(_model())
@@ -138,6 +138,7 @@ class _Environment:
         turn = [np.cos(0.4), np.sin(0.4), 0.0, 0.0] if self.tilts else [1.0, 0.0, 0.0, 0.0]
         data.joint("cheese_1").qpos = [*cheese, 1.0, 0.0, 0.0, 0.0]
         data.joint("cup_1").qpos = [*on_shelf, *turn]
+        data.joint("cup_1").qvel = [0.0, 2.0 if self.skids else 0.0, 0.0, 0.0, 0.0, 0.0]
         model.body("shelf_1_main").pos = shelf
         mujoco.mj_forward(model, data)
 

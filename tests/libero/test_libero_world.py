@@ -171,6 +171,18 @@ def test_things_that_tilt_in_official_states_may_in_others_and_only_those(monkey
         world.lay_out(NAME, 5)
 
 
+@pytest.mark.parametrize("layouts", ["official", "sampled"])
+def test_what_comes_to_lie_elsewhere_when_it_is_dropped_is_let_down(
+    monkeypatch: pytest.MonkeyPatch, layouts: str
+) -> None:
+    monkeypatch.setattr(double._Environment, "skids", True)
+    world = world_of(layouts=layouts)
+    world.lay_out(NAME, 2)
+    assert world.environment.invalid() == ""
+    assert world.environment.holds(("on", "cup_1", double.SHELF_REGION))
+    assert not world.environment.model.dof_damping[-12:].any()  # as it was, once things are at rest
+
+
 def test_no_place_for_things_is_told_after_many_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of(layouts="sampled")
     world.lay_out(NAME, 0)

@@ -127,3 +127,10 @@ def test_layouts_that_are_drawn_are_valid_and_their_fixtures_where_things_are(ta
     assert table.environment.support_height == pytest.approx(-0.012, abs=1e-3)
     assert np.array_equal(places[0], places[2])
     assert not np.allclose(places[0], places[1], atol=1e-4)
+
+
+def test_a_bowl_that_bounces_off_what_it_is_dropped_on_stands_on_it(table: LiberoWorld) -> None:
+    task = next(name for name in table.tasks if "on_the_ramekin" in name)
+    table.lay_out(task, 1000)
+    assert table.environment.holds(("on", "akita_black_bowl_1", "glazed_rim_porcelain_ramekin_1"))
+    assert table.environment.invalid() == ""
