@@ -17,7 +17,7 @@ SHARED := package.xml $(shell find launch config models -type f 2>/dev/null)
 
 bringup: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" ros2 launch mini_diffuser_ros bringup.launch.py \
-		instruction:="$(INSTRUCTION)" exit_on_done:=true
+		instruction:="$(INSTRUCTION)" exit_on_done:=true viewer:=web
 
 # Nodes that supervise one another by the clock can fail a test because the machine was busy with something else: what
 # failed is tried once more by itself, and two failures count. The first report stays in the output, to be mended.

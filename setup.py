@@ -16,6 +16,7 @@ EXECUTABLES = (
     "run_node",
     "recorder_node",
     "bag_node",
+    "page_node",
     "realsense_node",
     "extrinsics_node",
     "stack",
@@ -78,6 +79,7 @@ setup(
         "ompl>=2.0",
         "ruckig>=0.14",
         "imageio-ffmpeg>=0.5",
+        "aiohttp>=3.9",
     ],
     extras_require={
         "dev": [

@@ -137,8 +137,9 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "viewer",
         default_value="none",
-        choices=["none", "rviz"],
-        description="Viewer to start: rviz2 with cloud, candidate keyframes, TF, robot and camera images.",
+        choices=["none", "rviz", "web"],
+        description="Viewer to start: rviz2 with cloud, candidate keyframes, TF, robot and camera images; or web, a "
+        "page for the browser that also takes sentences and stops the arm, whose address is printed.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of all nodes."),
     DeclareLaunchArgument(
@@ -175,7 +176,7 @@ def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     arguments = session / "arguments.yaml"
     arguments.write_text(plan.parameter_file(), encoding="utf-8")
     start = _one_process if values["composed"] == "true" else _process_per_node
-    return [*start(plan, values, arguments), *_viewer(values)]
+    return [*start(plan, values, arguments), *_viewer(values, arguments)]
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:
@@ -255,9 +256,12 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
     return entities
 
 
-def _viewer(values: dict[str, str]) -> list[LaunchDescriptionEntity]:
+def _viewer(values: dict[str, str], arguments: Path) -> list[LaunchDescriptionEntity]:
     if values["viewer"] == "none":
         return []
+    if values["viewer"] == "web":
+        page = _node("page_node", values, arguments, values["respawn"] == "true")
+        return [_on_exit(page, _is_gone), page]
     try:
         get_package_prefix("rviz2")
     except PackageNotFoundError:
@@ -305,6 +309,10 @@ def _is_respawned() -> Reaction:
         return [LogInfo(msg=f"{what}; it is started again")]
 
     return react
+
+
+def _is_gone(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    return [LogInfo(msg=f"{event.process_name} ended with exit code {event.returncode}: no page, the stack goes on")]
 
 
 def _is_missed(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -26,6 +26,7 @@ CLASSES = {
     "run_node": "RunNode",
     "recorder_node": "RecorderNode",
     "bag_node": "BagNode",
+    "page_node": "PageNode",
     "perception_node": "PerceptionNode",
     "extrinsics_node": "ExtrinsicsNode",
     "realsense_node": "RealsenseNode",
@@ -87,6 +88,7 @@ extrinsics_node = _executable("extrinsics_node")
 perception_node = _executable("perception_node")
 recorder_node = _executable("recorder_node")
 bag_node = _executable("bag_node")
+page_node = _executable("page_node")
 run_node = _executable("run_node")
 policy_node = _executable("policy_node")
 motion_node = _executable("motion_node")

@@ -16,7 +16,7 @@ from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from mini_diffuser_ros.cell import Cell
-from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused, StaticBox
+from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused
 from mini_diffuser_ros.motion.config import fitted_to
 from mini_diffuser_ros.motion.limits import tool_limits
 from mini_diffuser_ros.motion.profiles import PROFILES, load_profile, slowed
@@ -43,7 +43,7 @@ from mini_diffuser_ros.nodes.motion.speed_control import SpeedControl
 from mini_diffuser_ros.nodes.motion.stopping import Stopping
 from mini_diffuser_ros.nodes.motion.watchdog import MotionWatchdog
 from mini_diffuser_ros.nodes.ros.action_goal import ActionUnavailableError, actions_of_kind, poll
-from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
+from mini_diffuser_ros.nodes.ros.cell_parameter import BOXES, boxes_from, cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
@@ -67,17 +67,10 @@ from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
-from mini_diffuser_ros.support.settings import not_expected
 
 TAKEOVER_PERIOD = 0.2  # seconds between looks for controllers that an earlier process may have left moving
 CLOSING_TIMEOUT = 1.5  # seconds that the end of the node waits for the arm to come to rest
 HINDERED = 3.0  # seconds that a goal waits for what speaks against a motion to pass, such as a guard yet to be found
-
-BOX_NUMBERS = 7
-BOXES = (
-    "obstacles: seven numbers a box, center x y z, half extents x y z (metres, robot's base frame) and yaw (radians), "
-    "one box after another"
-)
 
 
 class MotionNode(ManagedNode):
@@ -411,23 +404,6 @@ def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionCo
     speed = parameters.number("speed", begin, "fraction of the profile's velocities, of joints and tool", 0.01, 1.0)
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
     return replace(slowed(limits, speed), boxes=(*limits.boxes, *boxes))
-
-
-def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:
-    """Boxes, named after their place in the list, of a flat list as :data:`BOXES` describes it.
-
-    Raises:
-        SettingsError: if it does not hold seven numbers a box.
-    """
-    if len(numbers) % BOX_NUMBERS:
-        raise not_expected(
-            "planner.boxes", f"{len(numbers)} numbers", "seven numbers a box: center, half extents, yaw", "parameters"
-        )
-    rows = [numbers[start : start + BOX_NUMBERS] for start in range(0, len(numbers), BOX_NUMBERS)]
-    return tuple(
-        StaticBox(f"box_{number}", (x, y, z), (half_x, half_y, half_z), yaw)
-        for number, (x, y, z, half_x, half_y, half_z, yaw) in enumerate(rows, start=1)
-    )
 
 
 def main() -> NoReturn:

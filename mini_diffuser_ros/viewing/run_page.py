@@ -125,14 +125,9 @@ def _facts(report: RunReport) -> list[list[str]]:
 def _decision_values(report: RunReport, number: int, sights: RunSights) -> dict[str, Any]:
     decision, cloud = report.decisions[number], sights.clouds.get(number)
     most = min(KEPT_POINTS, _CLOUD_BYTES // POINT_BYTES // max(1, len(sights.clouds)))
-    scene = None if cloud is None else scene_values(cloud, _glyphs(decision), most_points=most)
+    scene = None if cloud is None else scene_values(cloud, candidate_glyphs(decision), most_points=most)
     left_out = "" if scene is None else str(scene["left_out"])
-    knows = {
-        "familiarity of the sentence": decision.familiarity,
-        "what it names is there": decision.presence,
-        "done already": decision.completion,
-    }
-    about = [f"{name} {100.0 * value:.0f} %" for name, value in knows.items() if value is not None]
+    about = beliefs(decision)
     points = "cloud not seen here" if decision.points is None else f"{decision.points} points"
     return {
         "label": str(decision.keyframe or number + 1),
@@ -142,11 +137,22 @@ def _decision_values(report: RunReport, number: int, sights: RunSights) -> dict[
             filter(None, [f"at {decision.seconds:.2f} s", points, f"seed {decision.seed}", *about, left_out])
         ),
         "scene": scene,
-        "candidates": [_candidate(decision, rank) for rank in range(len(decision.modes))][:MOST_ROWS],
+        "candidates": [candidate_values(decision, rank) for rank in range(len(decision.modes))][:MOST_ROWS],
     }
 
 
-def _candidate(decision: LoggedDecision, rank: int) -> dict[str, Any]:
+def beliefs(decision: LoggedDecision) -> list[str]:
+    """What the policy knew about itself when it decided, in words; nothing where it does not know."""
+    knows = {
+        "familiarity of the sentence": decision.familiarity,
+        "what it names is there": decision.presence,
+        "done already": decision.completion,
+    }
+    return [f"{name} {100.0 * value:.0f} %" for name, value in knows.items() if value is not None]
+
+
+def candidate_values(decision: LoggedDecision, rank: int) -> dict[str, Any]:
+    """Row of a candidate in the table of a decision: rank, share, sureness, place, what became of it."""
     mode = decision.modes[rank]
     sure = decision.sureness[rank] if rank < len(decision.sureness) else None
     refusal = decision.refusals[rank] if rank < len(decision.refusals) else ""
@@ -165,8 +171,8 @@ def _candidate(decision: LoggedDecision, rank: int) -> dict[str, Any]:
     }
 
 
-def _glyphs(decision: LoggedDecision) -> list[GripperGlyph]:
-    """Of the candidates, what was refused in grey and with that word."""
+def candidate_glyphs(decision: LoggedDecision) -> list[GripperGlyph]:
+    """Of a decision's candidates, what was refused in grey and with that word."""
     glyphs = glyphs_of_modes([_mode(mode) for mode in decision.modes[:DRAWN_MODES]])
     refused = {rank for rank in range(len(decision.refusals)) if rank != decision.chosen}
     return [

@@ -41,11 +41,8 @@ def scene_values(
     cloud, grippers, wireframes, left_out = drawable(cloud, grippers, wireframes)
     low, high = bounds_of(cloud, grippers, wireframes)
     chosen = evenly_spread(len(cloud), most_points)
-    points = cloud.points[chosen].astype(np.float64)
-    center = (low + high) / 2.0
-    unit = max(float(np.max(high - low)) / 2.0 / _STEPS, 1e-6)
-    steps = np.rint((points - center) / unit).astype("<i2")
-    lines = [*map(_wire, wireframes), *map(_gripper, reversed(grippers))]
+    center, unit, steps = whole_steps(cloud.points[chosen], low, high)
+    lines = [*map(wire_values, wireframes), *map(gripper_values, reversed(grippers))]
     return {
         "low": low.tolist(),
         "high": high.tolist(),
@@ -60,11 +57,26 @@ def scene_values(
     }
 
 
-def _wire(wire: Wireframe) -> dict[str, Any]:
+def whole_steps(
+    points: NDArray[np.floating], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float, NDArray[np.int16]]:
+    """Points (N, 3) within a box as whole numbers of 16 bits.
+
+    Returns:
+        the middle (3,) and the unit, metres, and steps (N, 3), little-endian: a point is middle + unit * step.
+    """
+    center = (low + high) / 2.0
+    unit = max(float(np.max(high - low)) / 2.0 / _STEPS, 1e-6)
+    return center, unit, np.rint((points.astype(np.float64) - center) / unit).astype("<i2")
+
+
+def wire_values(wire: Wireframe) -> dict[str, Any]:
+    """Edges as scene.js draws them."""
     return {"edges": _rounded(wire.edges), "color": list(wire.color), "label": wire.label}
 
 
-def _gripper(glyph: GripperGlyph) -> dict[str, Any]:
+def gripper_values(glyph: GripperGlyph) -> dict[str, Any]:
+    """A gripper as scene.js draws it."""
     edges = _rounded(gripper_edges(glyph.pose, glyph.gripper_open))
     return {"edges": edges, "color": list(glyph.color), "label": glyph.label}
 

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 from mini_diffuser_ros.motion import AllRefused, MotionRefused, StaticBox
 from mini_diffuser_ros.motion.refusals import InCollision, JointLimit, NoPath, NotFinite, OutsideWorkspace
 from mini_diffuser_ros.nodes.motion.motion_goal import refusal_of, refused
-from mini_diffuser_ros.nodes.motion_node import boxes_from
+from mini_diffuser_ros.nodes.ros.cell_parameter import boxes_from
 from mini_diffuser_ros.support.settings import SettingsError
 
 NAN, INF = float("nan"), float("inf")

@@ -9,6 +9,7 @@ import numpy as np
 from geometry_msgs.msg import Point, Vector3
 from mini_diffuser_msgs.msg import MotionQuestion
 from mini_diffuser_msgs.srv import AnswerQuestion
+from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import ColorRGBA, Header
@@ -106,7 +107,7 @@ class MotionReview:
         )
 
     def _drawn(self, motion: PlannedMotion) -> MarkerArray:
-        """The way of the tool as a line, and an arrow along the approach axis to where it ends."""
+        """The way of the tool as a line, the arm's links where it ends, and an arrow along the approach axis there."""
         header = Header(frame_id=self._robot.base_frame)
         times = np.linspace(0.0, motion.trajectory.duration, SAMPLES)
         poses = [self._robot.tcp_pose(row) for row in interpolate(motion.trajectory, times)[0]]
@@ -115,7 +116,21 @@ class MotionReview:
         line.scale = Vector3(x=0.006)
         line.pose.orientation.w = 1.0
         line.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in (pose[:3, 3] for pose in poses)]
+        arm = Marker(header=header, ns="arm", type=Marker.LINE_STRIP, action=Marker.ADD, color=color)
+        arm.scale, arm.pose.orientation.w = Vector3(x=0.01), 1.0
+        arm.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in self._joints_at_end(motion)]
         arrow = Marker(header=header, ns="goal", type=Marker.ARROW, action=Marker.ADD, color=color)
         arrow.pose = pose_to_message(arrow_pose(pose_from_matrix(poses[-1])))
         arrow.scale = Vector3(x=ARROW_LENGTH, y=0.01, z=0.01)
-        return MarkerArray(markers=[line, arrow])
+        return MarkerArray(markers=[line, arm, arrow])
+
+    def _joints_at_end(self, motion: PlannedMotion) -> list[NDArray[np.float64]]:
+        """Places (3,) from the base to the tool centre point, metres, one for each joint on the way."""
+        trajectory = motion.trajectory
+        positions = dict(zip(trajectory.joint_names, map(float, trajectory.positions[-1]), strict=True))
+        poses = self._robot.forward_kinematics(positions)
+        parents = {joint.child: joint.parent for joint in self._robot.joints}
+        way = [self._robot.tcp_frame]
+        while way[-1] in parents:
+            way.append(parents[way[-1]])
+        return [poses[link][:3, 3] for link in reversed(way)]

@@ -78,6 +78,11 @@ class FollowedRun:
         """Whether a goal has been seen to obey the active sentence, and has not ended."""
         return bool(self.sentence) and self._obeyed is not None
 
+    @property
+    def goal(self) -> bytes | None:
+        """Identity of the goal that obeys the active sentence, or obeyed the last one."""
+        return self._obeyed
+
     def instructed(self, sentence: str) -> list[RunEvent]:
         """The stack begins to obey a sentence."""
         ended = [RunEvent.FAILED] if self.sentence else []

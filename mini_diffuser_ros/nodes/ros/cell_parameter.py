@@ -1,4 +1,4 @@
-"""The parameter by which a node reads the file of its cell, and what the cell says where no parameter does."""
+"""The parameter by which a node reads the file of its cell, what the cell says where no parameter does, and boxes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from rclpy.node import Node
 from mini_diffuser_ros.cell import Cell, driver_actions, read_cell
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import NodeError
+from mini_diffuser_ros.records import StaticBox
 from mini_diffuser_ros.robots import RobotDescription
-from mini_diffuser_ros.support.settings import unknown_name
+from mini_diffuser_ros.support.settings import not_expected, unknown_name
 
 DEFAULT_CAMERAS = ("front", "left_shoulder", "wrist")
 """Names of the cameras where no cell gives any: those of the simulated table."""
+BOX_NUMBERS = 7
+BOXES = (
+    "obstacles: seven numbers a box, center x y z, half extents x y z (metres, robot's base frame) and yaw (radians), "
+    "one box after another"
+)
 
 
 def cell_from(node: Node, parameters: Parameters) -> Cell | None:
@@ -68,4 +74,21 @@ def gripper_action_from(parameters: Parameters, cell: Cell | None, robot: RobotD
         "gripper_action",
         named,
         "GripperCommand action of the gripper; grasp and move of franka_msgs are used where they lie beside it",
+    )
+
+
+def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:
+    """Boxes, named after their place in the list, of a flat list as :data:`BOXES` describes it.
+
+    Raises:
+        SettingsError: if it does not hold seven numbers a box.
+    """
+    if len(numbers) % BOX_NUMBERS:
+        raise not_expected(
+            "planner.boxes", f"{len(numbers)} numbers", "seven numbers a box: center, half extents, yaw", "parameters"
+        )
+    rows = [numbers[start : start + BOX_NUMBERS] for start in range(0, len(numbers), BOX_NUMBERS)]
+    return tuple(
+        StaticBox(f"box_{number}", (x, y, z), (half_x, half_y, half_z), yaw)
+        for number, (x, y, z, half_x, half_y, half_z, yaw) in enumerate(rows, start=1)
     )

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from mini_diffuser_ros.geometry import matrix_from_pose, pose_from_matrix
+from mini_diffuser_ros.geometry import evenly_spread, matrix_from_pose, pose_from_matrix
 from mini_diffuser_ros.records import Cloud, Distortion, JointTrajectory, KeyframeMode, ModeSureness
 from mini_diffuser_ros.support.errors import UserError
 
@@ -210,12 +210,13 @@ def cloud_to_message(cloud: Cloud, remembered: NDArray[np.float32] | None = None
     return message
 
 
-def cloud_from_message(message: PointCloud2, *, with_remembered: bool = False) -> Cloud:
+def cloud_from_message(message: PointCloud2, *, with_remembered: bool = False, most_points: int | None = None) -> Cloud:
     """Cloud of a PointCloud2 with float32 x y z and packed rgb, at any offsets. Points that are not finite go.
 
     Args:
         message: the cloud.
         with_remembered: whether points that it only remembers are wanted as well.
+        most_points: of a larger one this many, evenly spread, are looked at; None for all.
 
     Raises:
         MalformedMessageError: if a field is missing or of another type, or the size does not fit.
@@ -247,6 +248,8 @@ def cloud_from_message(message: PointCloud2, *, with_remembered: bool = False) -
         }
     )
     records = data.view(layout) if count else np.empty(0, layout)
+    if most_points is not None and count > most_points:
+        records = records[evenly_spread(count, most_points)]
     points = np.stack([records["x"], records["y"], records["z"]], axis=1).astype(np.float32)
     packed = records["rgb"]
     colors = np.stack([(packed >> shift) & 255 for shift in (16, 8, 0)], axis=1).astype(np.uint8)

@@ -31,5 +31,6 @@ function fillLegend(legend, chart, ...more) {
   legend.replaceChildren(...names, ...more);
 }
 
-const pageData = JSON.parse(document.getElementById("data").textContent);
+const dataElement = document.getElementById("data");
+const pageData = dataElement && JSON.parse(dataElement.textContent); // none in a page that is served
 const main = document.querySelector("main");

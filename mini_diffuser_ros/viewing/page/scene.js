@@ -22,14 +22,10 @@ function pointsOf(cloud) {
   return { points, colors: bytesOf(cloud.colors) };
 }
 
-class SceneView {
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.context = canvas.getContext("2d");
-    this.scene = null;
+// Where a scene is looked at from.
+class Viewpoint {
+  constructor() {
     this.home();
-    this.listen();
-    new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
   home() {
@@ -39,16 +35,14 @@ class SceneView {
     this.pan = [0, 0];
   }
 
-  // Shows a scene {low, high, cloud, lines}; the place of the viewer stays, so that scenes can be stepped through.
-  show(scene) {
-    this.scene = { ...scene, ...pointsOf(scene.cloud) };
-    this.draw();
+  zoomBy(factor) {
+    this.zoom = Math.max(ZOOMS[0], Math.min(ZOOMS[1], this.zoom * factor));
   }
 
-  listen() {
+  // Has what happens to an element turn, shift and zoom; changed() is called after each.
+  follow(canvas, changed) {
     const held = new Map();
     let apart = 0;
-    const canvas = this.canvas;
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
@@ -73,31 +67,72 @@ class SceneView {
         this.azimuth -= dx * 0.008;
         this.elevation = Math.max(-1.57, Math.min(1.57, this.elevation + dy * 0.008));
       }
-      this.draw();
+      changed();
     });
     canvas.addEventListener(
       "wheel",
       (event) => {
         event.preventDefault();
         this.zoomBy(Math.exp(-event.deltaY * 0.001));
-        this.draw();
+        changed();
       },
       { passive: false },
     );
     canvas.addEventListener("dblclick", () => {
       this.home();
-      this.draw();
+      changed();
     });
   }
+}
 
-  zoomBy(factor) {
-    this.zoom = Math.max(ZOOMS[0], Math.min(ZOOMS[1], this.zoom * factor));
+// A scene on a canvas of a page.
+class SceneView {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.view = new Viewpoint();
+    this.painter = new ScenePainter(canvas);
+    this.scene = null;
+    this.view.follow(canvas, () => this.draw());
+    new ResizeObserver(() => this.draw()).observe(canvas);
+  }
+
+  // Shows a scene {low, high, cloud, lines}; the place of the viewer stays, so that scenes can be stepped through.
+  show(scene) {
+    this.scene = { ...scene, ...pointsOf(scene.cloud) };
+    this.draw();
+  }
+
+  draw() {
+    const size = [this.canvas.clientWidth, this.canvas.clientHeight, window.devicePixelRatio || 1];
+    if (this.scene) this.painter.paint(this.scene, this.view, ...size);
+  }
+}
+
+// Paints scenes {low, high, points, colors, lines}, in a page or in a worker.
+class ScenePainter {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+  }
+
+  // Width and height as the page has them, and how many pixels are one of those.
+  paint(scene, view, clientWidth, clientHeight, ratio) {
+    const [width, height] = [clientWidth, clientHeight].map((n) => Math.round(n * ratio));
+    if (!width || !height) return;
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    this.scene = scene;
+    this.view = view;
+    const projection = this.projection(width, height, ratio);
+    this.drawPoints(width, height, projection);
+    this.drawGrid(projection, ratio);
+    this.drawLines(projection, ratio);
   }
 
   // Rows right, down and away of the viewer, as the pictures of the package have them.
   axes() {
-    const [ca, sa] = [Math.cos(this.azimuth), Math.sin(this.azimuth)];
-    const [ce, se] = [Math.cos(this.elevation), Math.sin(this.elevation)];
+    const { azimuth, elevation } = this.view;
+    const [ca, sa] = [Math.cos(azimuth), Math.sin(azimuth)];
+    const [ce, se] = [Math.cos(elevation), Math.sin(elevation)];
     return [
       [-sa, ca, 0],
       [se * ca, se * sa, -ce],
@@ -106,14 +141,14 @@ class SceneView {
   }
 
   // A function from metres to [x, y, distance] in pixels; nearer is less.
-  projection(width, height) {
+  projection(width, height, ratio) {
     const { low, high } = this.scene;
+    const { zoom, pan } = this.view;
     const middle = low.map((value, axis) => (value + high[axis]) / 2);
     const size = Math.hypot(...low.map((value, axis) => high[axis] - value));
-    const scale = (this.zoom * 1.25 * Math.min(width, height)) / size;
-    const ratio = width / this.canvas.clientWidth;
+    const scale = (zoom * 1.25 * Math.min(width, height)) / size;
     const [right, down, away] = this.axes();
-    const center = [width / 2 + this.pan[0] * ratio, height / 2 + this.pan[1] * ratio];
+    const center = [width / 2 + pan[0] * ratio, height / 2 + pan[1] * ratio];
     const project = (x, y, z) => {
       const [a, b, c] = [x - middle[0], y - middle[1], z - middle[2]];
       const far = away[0] * a + away[1] * b + away[2] * c;
@@ -125,17 +160,6 @@ class SceneView {
       ];
     };
     return { project, scale };
-  }
-
-  draw() {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight].map((n) => Math.round(n * ratio));
-    if (!this.scene || !width || !height) return;
-    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    const view = this.projection(width, height);
-    this.drawPoints(width, height, view);
-    this.drawGrid(view, ratio);
-    this.drawLines(view, ratio);
   }
 
   drawPoints(width, height, { project, scale }) {

@@ -1,0 +1,157 @@
+"""What the nodes of a stack say, for the page: sentence, phases, decisions, questions, states, diagnostics."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from action_msgs.msg import GoalStatusArray
+from diagnostic_msgs.msg import DiagnosticArray
+from mini_diffuser_msgs.action import ExecuteInstruction
+from mini_diffuser_msgs.msg import KeyframeModes, MotionQuestion, SpeedState
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from std_msgs.msg import Bool, String
+from visualization_msgs.msg import Marker, MarkerArray
+
+from mini_diffuser_ros.nodes.motion.motion_review import PLANNED, QUESTION
+from mini_diffuser_ros.nodes.recording.followed_run import EXECUTIONS, INSTRUCTION, FollowedRun, goals_of
+from mini_diffuser_ros.nodes.ros.messages import mode_from_message
+from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.running.world_verdict import SUCCESS
+from mini_diffuser_ros.support.drawing import Wireframe
+from mini_diffuser_ros.viewing.live.run_state import MOVED, RunState
+from mini_diffuser_ros.viewing.run_report import LoggedDecision, known_or_none, logged
+
+EXECUTE = "mini_diffuser/execute"
+PLANNED_COLOR = (26, 128, 255)
+GOOD = (ExecuteInstruction.Result.TERMINATED, ExecuteInstruction.Result.PLANNED)
+
+
+class StackListener:
+    """Fills the page's state from topics of the node's namespace.
+
+    Attributes:
+        planned: lines of what the arm is about to do.
+    """
+
+    def __init__(self, node: Node, state: RunState) -> None:
+        self._node, self._state = node, state
+        self.planned: list[Wireframe] = []
+        self._run = FollowedRun()
+        self._goals: dict[bytes, bool] = {}  # that were seen: whether they are under way
+        self._begun: bytes | None = None  # goal whose sentence is told
+        self._keyframe = 0
+        self._space = node.get_namespace().strip("/")
+        group = MutuallyExclusiveCallbackGroup()
+        listen = partial(node.create_subscription, callback_group=group)
+        listen(String, INSTRUCTION, self._on_sentence, LATCHED)
+        listen(GoalStatusArray, EXECUTIONS, self._on_goals, LATCHED)
+        listen(ExecuteInstruction.Impl.FeedbackMessage, f"{EXECUTE}/_action/feedback", self._on_feedback, 10)
+        listen(KeyframeModes, "mini_diffuser/modes", self._on_modes, 10)
+        listen(MotionQuestion, QUESTION, self._on_question, LATCHED)
+        listen(MarkerArray, PLANNED, self._on_planned, LATCHED)
+        listen(Bool, "mini_diffuser/stopped", lambda told: state.tell(stopped=told.data), LATCHED)
+        listen(Bool, "mini_diffuser/ready", lambda told: state.tell(ready=told.data), LATCHED)
+        listen(SpeedState, "mini_diffuser/speed_state", self._on_speed, LATCHED)
+        listen(Bool, SUCCESS, self._on_success, LATCHED)
+        listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._results = node.create_client(
+            ExecuteInstruction.Impl.GetResultService,
+            f"{EXECUTE}/_action/get_result",
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+
+    def _on_sentence(self, message: String) -> None:
+        self._run.instructed(message.data)
+        self._begin_if_obeyed()
+
+    def _on_goals(self, message: GoalStatusArray) -> None:
+        goals = goals_of(message)
+        self._run.executions(goals)
+        self._begin_if_obeyed()
+        for goal in goals:
+            was_active = self._goals.get(goal.identity)
+            self._goals[goal.identity] = goal.is_active
+            if was_active and not goal.is_active:
+                self._ask_for_result(goal.identity)
+        self._goals = {goal.identity: goal.is_active for goal in goals}
+
+    def _begin_if_obeyed(self) -> None:
+        if self._run.is_obeyed and self._begun != self._run.goal:
+            self._begun = self._run.goal
+            self._state.begin(self._run.sentence)
+
+    def _ask_for_result(self, identity: bytes) -> None:
+        request = ExecuteInstruction.Impl.GetResultService.Request()
+        request.goal_id.uuid = list(identity)
+        self._results.call_async(request).add_done_callback(partial(self._on_result, identity))
+
+    def _on_result(self, identity: bytes, future: Any) -> None:
+        result = future.result().result
+        text = f"{outcome_name(result.outcome)}: {result.message}"
+        counts = f"{result.keyframes} keyframes, {result.seconds:.1f} s"
+        others = any(active for goal, active in self._goals.items() if goal != identity)
+        if others:  # a newer sentence has taken over
+            self._state.note(f"{text}, {counts}")
+        else:
+            self._state.end(result.outcome in GOOD, f"{text}, {counts}")
+
+    def _on_feedback(self, message: Any) -> None:
+        feedback = message.feedback
+        self._keyframe = feedback.keyframe
+        self._state.progress(feedback.phase, feedback.keyframe, feedback.message)
+        if feedback.phase == MOVED:
+            self._state.moved(None if feedback.chosen < 0 else feedback.chosen, list(feedback.refusals))
+
+    def _on_modes(self, message: KeyframeModes) -> None:
+        self.planned = []
+        self._state.decided(
+            LoggedDecision(
+                0.0,
+                None,
+                logged([mode_from_message(mode) for mode in message.modes]),
+                keyframe=self._keyframe,
+                seed=message.seed,
+                familiarity=known_or_none(message.familiarity),
+                presence=known_or_none(message.presence),
+                completion=known_or_none(message.completion),
+                sureness=[known_or_none(each.share) for each in message.sureness],
+            )
+        )
+
+    def _on_question(self, message: MotionQuestion) -> None:
+        # As text: 64 bits are more than a number of a browser holds.
+        self._state.tell(question={"id": str(message.id), "text": message.text} if message.id else None)
+        if message.id:
+            self._state.note(f"asks: {message.text}")
+
+    def _on_planned(self, message: MarkerArray) -> None:
+        lines = [marker for marker in message.markers if marker.type == Marker.LINE_STRIP and len(marker.points) > 1]
+        self.planned = [_strip(marker, "planned arm" if marker.ns == "arm" else "") for marker in lines]
+
+    def _on_speed(self, message: SpeedState) -> None:
+        self._state.tell(speed=round(float(message.percent), 1), speed_reason=message.reason)
+
+    def _on_success(self, message: Bool) -> None:
+        self._state.tell(world="the world sees the task done" if message.data else "")
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            node, _, part = status.name.partition(": ")
+            space, _, name = node.rpartition("/")
+            if not part or space != self._space:  # another robot's, or of no node of ours
+                continue
+            level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
+            values = {value.key: value.value for value in status.values}
+            self._state.health(f"{name}: {part}", level, status.message, values)
+
+
+def _strip(marker: Marker, label: str) -> Wireframe:
+    """Lines from each point of a marker to the next."""
+    places = [[point.x, point.y, point.z] for point in marker.points]
+    edges = np.array(list(pairwise(places)))
+    return Wireframe(edges, PLANNED_COLOR, label)

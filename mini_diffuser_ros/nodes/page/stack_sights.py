@@ -1,0 +1,162 @@
+"""What cameras, perception and joints of a stack show, for the page; heard only while somebody looks."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image, JointState, PointCloud2
+
+from mini_diffuser_ros.nodes.page.stack_facts import MotionFacts
+from mini_diffuser_ros.nodes.page.stack_listener import StackListener
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message, color_from_image
+from mini_diffuser_ros.support.drawing import GripperGlyph
+from mini_diffuser_ros.viewing.live.parts import NewestParts
+from mini_diffuser_ros.viewing.live.run_state import RunState
+from mini_diffuser_ros.viewing.live.sights import (
+    MEASURED_COLOR,
+    MOST_POINTS,
+    REMEMBERED_COLOR,
+    ArmSurface,
+    StandingThings,
+    lines_values,
+    packed_picture,
+    packed_points,
+)
+
+CAMERA_TOPIC = re.compile(r"(\w+)/color/image_raw")
+MOST_CAMERAS = 12
+SEARCHING = 2.0  # seconds between looks for cameras
+AT_REST = 0.02  # rad/s; joints at rest stay below
+STALE_JOINTS = 2.0  # seconds
+MOST_JOINTS = 64  # of a message
+OPEN_WIDTH = 0.02  # metres of a finger, from which the gripper is drawn open
+
+
+class StackSights:
+    """Keeps the newest of each topic, and packs it for the page when it is asked to.
+
+    Args:
+        node: that listens.
+        parts: of the page, to put into.
+        state: of the page.
+        listener: of the same stack.
+    """
+
+    def __init__(self, node: Node, parts: NewestParts, state: RunState, listener: StackListener) -> None:
+        self._node, self._parts, self._state, self._listener = node, parts, state, listener
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._subscriptions: dict[str, Any] = {}
+        self._newest: dict[str, Any] = {}  # messages that are to be packed
+        self._searched = -float("inf")
+        self._joints: dict[str, float] = {}
+        self._speeds: dict[str, float] = {}
+        self._joints_heard = -float("inf")
+        self._arm: ArmSurface | None = None
+        self._standing = StandingThings()
+        self._drawn: dict[str, float] = {}
+        self._hand: list[GripperGlyph] = []
+
+    def know(self, facts: MotionFacts) -> None:
+        """Which robot it is, and what stands around it."""
+        self._arm, self._standing = ArmSurface(facts.robot), facts.standing
+
+    def open(self) -> None:
+        """Listen from now on; again and again, so that cameras that come later are found."""
+        now = time.monotonic()
+        if now - self._searched < SEARCHING:
+            return
+        self._searched = now
+        self._listen(PointCloud2, CLOUD_TOPIC, partial(self._newest.__setitem__, CLOUD_TOPIC))
+        self._listen(JointState, "joint_states", self._on_joints)
+        for camera in self._cameras()[:MOST_CAMERAS]:
+            topic = f"{camera}/color/image_raw"
+            self._listen(Image, topic, partial(self._newest.__setitem__, topic))
+
+    def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+        self._newest.clear()
+        self._searched = -float("inf")
+
+    def pack(self) -> None:
+        """Put what is new into the page."""
+        for topic in list(self._newest):
+            message = self._newest.pop(topic)
+            try:
+                if topic == CLOUD_TOPIC:
+                    self._parts.put("cloud", *_cloud_part(message))
+                else:
+                    values, content = packed_picture(color_from_image(message))
+                    camera = topic.partition("/")[0]
+                    self._parts.put(f"camera {camera}", {**values, "camera": camera}, content)
+            except MalformedMessageError as error:
+                self._node.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
+        self._pack_arm()
+        lines = lines_values(self._standing, self._state.glyphs(), self._listener.planned, self._hand)
+        self._parts.put("lines", lines)
+
+    def _listen(self, kind: type, topic: str, take: Any) -> None:
+        if topic not in self._subscriptions:
+            self._subscriptions[topic] = self._node.create_subscription(
+                kind, topic, take, qos_profile_sensor_data, callback_group=self._group
+            )
+
+    def _cameras(self) -> Sequence[str]:
+        """Names of those that publish colour in this namespace; what lies deeper is another robot's."""
+        space = self._node.get_namespace().rstrip("/") + "/"
+        topics = [
+            topic.removeprefix(space)
+            for topic, kinds in self._node.get_topic_names_and_types()
+            if topic.startswith(space) and "sensor_msgs/msg/Image" in kinds
+        ]
+        return sorted(found[1] for topic in topics if (found := CAMERA_TOPIC.fullmatch(topic)))
+
+    def _on_joints(self, message: JointState) -> None:
+        names = list(message.name)[:MOST_JOINTS]
+        # Fingers may come in messages of their own.
+        if len(self._joints) > MOST_JOINTS:
+            self._joints.clear()
+        self._joints.update(zip(names, message.position, strict=False))
+        self._speeds = dict(zip(names, message.velocity, strict=False)) or self._speeds
+        self._joints_heard = time.monotonic()
+
+    def _pack_arm(self) -> None:
+        if time.monotonic() - self._joints_heard > STALE_JOINTS:
+            self._state.tell(arm="no joint states")
+            return
+        joints = dict(self._joints)
+        fastest = max(map(abs, self._speeds.values()), default=0.0)
+        self._state.tell(arm="at rest" if fastest < AT_REST else f"moving, fastest joint {fastest:.2f} rad/s")
+        if self._arm is None or joints == self._drawn:
+            return
+        try:
+            (values, content), tool = self._arm.packed(joints)
+        except ValueError:
+            return  # joints of the arm are yet to come, or are no numbers; diagnostics say so
+        self._drawn = joints
+        fingers = [position for name, position in joints.items() if "finger" in name]
+        held = self._state.held()
+        self._hand = [GripperGlyph(tool, max(fingers, default=0.0) > OPEN_WIDTH, held or "measured", MEASURED_COLOR)]
+        self._parts.put("arm", values, content)
+
+
+def _cloud_part(message: PointCloud2) -> tuple[dict[str, Any], bytes]:
+    """A cloud, with what it only remembers in a colour of its own."""
+    shown = cloud_from_message(message, most_points=MOST_POINTS)
+    everything = cloud_from_message(message, with_remembered=True, most_points=MOST_POINTS)
+    colors = everything.colors.copy()
+    colors[len(shown) :] = REMEMBERED_COLOR  # which follow those that it shows
+    values, content = packed_points(everything.points, np.ascontiguousarray(colors))
+    total = message.width * message.height
+    return {**values, "total": total, "remembered": len(everything) - len(shown)}, content

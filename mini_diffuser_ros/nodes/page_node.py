@@ -1,0 +1,92 @@
+"""page_node: a page in the browser that shows what the stack does, takes sentences, and stops the arm."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import NoReturn
+
+from mini_diffuser_ros.nodes.page.stack_commands import StackCommands
+from mini_diffuser_ros.nodes.page.stack_facts import known_sentences, motion_facts
+from mini_diffuser_ros.nodes.page.stack_listener import StackListener
+from mini_diffuser_ros.nodes.page.stack_sights import StackSights
+from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls
+from mini_diffuser_ros.nodes.ros.parameters import Parameters
+from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.viewing.live.access import page_access
+from mini_diffuser_ros.viewing.live.parts import NewestParts
+from mini_diffuser_ros.viewing.live.run_state import RunState
+from mini_diffuser_ros.viewing.live.server import PageServer
+
+PORT = 8470
+ASKING = 2.0  # seconds between two looks for nodes that are to be asked
+MOST_SENTENCES = 200  # that are suggested
+
+
+class PageNode(ManagedNode):
+    """Serves the page. What is costly, clouds and pictures, it hears only while a page is open."""
+
+    threads = 5
+
+    def __init__(self) -> None:
+        super().__init__("page_node")
+        parameters = Parameters(self)
+        address = parameters.text(
+            "address",
+            "127.0.0.1",
+            "IP address to listen on: 127.0.0.1 for this machine alone, any other asks for a token",
+        )
+        port = parameters.integer("port", PORT, "to listen on; the next ones where it is taken, 0 for any", 0, 65535)
+        token = parameters.text("token", "", "that a browser has to know; drawn for an address beyond this machine")
+        rate = parameters.number("rate", 5.0, "updates per second", 0.5, 30.0)
+        self._parts, self._state = NewestParts(), RunState()
+        space = self.get_namespace().strip("/")
+        self._parts.put("stack", {"space": space, "domain": os.environ.get("ROS_DOMAIN_ID", "0")})
+        self._listener = StackListener(self, self._state)
+        self._sights = StackSights(self, self._parts, self._state, self._listener)
+        self._commands = StackCommands(self, self._state)
+        self._closing = threading.Event()
+        self._server = PageServer(page_access(address, token), port, self._parts, self._commands.by_name(), rate)
+        self._timer = steady_timer(self, 1.0 / rate, self._update)
+        self._asker = threading.Thread(target=self._ask, name="facts of the page", daemon=True)
+        self._asker.start()
+        self.get_logger().info(f"the page: {self._server.address}")
+
+    def close(self) -> None:
+        """Let the pages go."""
+        self._closing.set()
+        self._commands.close()
+        self._server.close()
+
+    def _update(self) -> None:
+        if not self._server.pages:
+            self._sights.close()
+            return
+        self._sights.open()
+        self._sights.pack()
+        self._parts.put("state", self._state.values())
+        self._parts.put("clock", {"time": time.strftime("%H:%M:%S")})  # a word a second, so that silence shows
+
+    def _ask(self) -> None:
+        """Until motion and policy have said what they work with."""
+        calls, motion, sentences = ServiceCalls(self), None, None
+        while (motion is None or sentences is None) and not self._closing.wait(ASKING):
+            try:
+                if motion is None and (motion := motion_facts(calls)):
+                    self._sights.know(motion)
+                if sentences is None and (sentences := known_sentences(calls)):
+                    self._parts.put("sentences", {"known": sentences[0][:MOST_SENTENCES], "missing": sentences[1]})
+            except UserError as error:
+                self.get_logger().warning(one_line(error), throttle_duration_sec=30.0)
+
+
+def main() -> NoReturn:
+    """Entry point of the executable ``page_node``."""
+    run_node(PageNode)
+
+
+if __name__ == "__main__":
+    main()

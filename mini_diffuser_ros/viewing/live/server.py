@@ -1,0 +1,238 @@
+"""Serving the page: files, the live view over a websocket, and commands as plain POST requests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.viewing.live.access import AccessError, PageAccess
+from mini_diffuser_ros.viewing.live.parts import NewestParts, frame_of
+
+STOP = "stop"
+"""The command that never waits for another one."""
+MOST_PAGES = 32
+"""Pages that are open at once."""
+STALLED = 10.0  # seconds after which a page that takes nothing is let go; it comes back by itself
+PORTS_TRIED = 20  # the next ones, where one is taken
+MOST_BYTES = 16_384  # of a command
+WORKERS = 4
+STARTING = 10.0  # seconds
+ASSETS = {
+    "": ("live.html", "text/html"),
+    "live.css": ("live.css", "text/css"),
+    "stop.js": ("stop.js", "text/javascript"),
+    "elements.js": ("elements.js", "text/javascript"),
+    "scene.js": ("scene.js", "text/javascript"),
+    "live_scene.js": ("live_scene.js", "text/javascript"),
+    "live.js": ("live.js", "text/javascript"),
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of a command: whether it was done, and a line about it."""
+
+    done: bool
+    said: str
+
+
+Command = Callable[[Mapping[str, Any]], Answer]
+"""Obeys a command with its values; may wait, and raise a UserError."""
+
+
+class PageServer:
+    """Serves the page from a thread of its own.
+
+    Each page gets the newest of what has changed, at most ``rate`` times a second, and nothing more before it has said
+    that it took the last: a slow one gets less often what is new then, and nobody waits for it.
+
+    Args:
+        access: where it is bound to, and who may ask.
+        port: to begin with; where it is taken the next ones are tried, then any. 0 for any.
+        parts: what is shown.
+        commands: by their names; that of STOP has threads of its own.
+        rate: updates per second of a page.
+    """
+
+    def __init__(
+        self, access: PageAccess, port: int, parts: NewestParts, commands: Mapping[str, Command], rate: float = 5.0
+    ) -> None:
+        self._access, self._parts, self._commands, self._period = access, parts, commands, 1.0 / rate
+        self._loop = asyncio.new_event_loop()
+        self._pages: set[web.WebSocketResponse] = set()
+        self._stops = ThreadPoolExecutor(WORKERS, "stop of the page")
+        self._works = ThreadPoolExecutor(WORKERS, "command of the page")
+        self._closing = asyncio.Event()
+        self._assets = {
+            path: ((files("mini_diffuser_ros.viewing") / "page" / name).read_bytes(), kind)
+            for path, (name, kind) in ASSETS.items()
+        }
+        self._socket = _listening(access.address, port)
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        self._thread = threading.Thread(target=self._run, name="page", daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(STARTING)
+
+    @property
+    def port(self) -> int:
+        """That it listens on."""
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        """To open in a browser, with the token if there is one: behind #, it stays out of what servers log."""
+        name = self._access.address
+        if name in ("0.0.0.0", "::"):
+            name = socket.gethostname()
+        shown = f"[{name}]" if ":" in name else name
+        return f"http://{shown}:{self.port}/" + (f"#token={self._access.token}" if self._access.token else "")
+
+    @property
+    def pages(self) -> int:
+        """How many are open."""
+        return len(self._pages)
+
+    def close(self) -> None:
+        """Let all pages go, and stop listening."""
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(STALLED)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=1.0)
+        for threads in (self._stops, self._works):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _begin(self) -> None:
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket).start()
+
+    async def _end(self) -> None:
+        self._closing.set()
+        for page in list(self._pages):
+            with suppress(OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(page.close(), 0.5)
+        await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=MOST_BYTES, middlewares=[self._guarded])
+        application.on_response_prepare.append(_add_headers)
+        for path in self._assets:
+            application.router.add_get(f"/{path}", self._on_asset)
+        application.router.add_get("/live", self._on_live)
+        for name in self._commands:
+            application.router.add_post(f"/{name}", self._on_command)
+        return application
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = self._access.refusal_of_sender(request.headers.get("Host", ""), request.headers.get("Origin"))
+        # The page itself holds nothing to keep from anybody, and is what knows the token.
+        if not refusal and request.path.lstrip("/") not in self._assets:
+            bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            refusal = self._access.refusal_of_token(request.query.get("token", bearer))
+        if refusal:
+            return web.Response(status=403, text=f"{refusal}\n")
+        return await handler(request)
+
+    async def _on_asset(self, request: web.Request) -> web.Response:
+        content, kind = self._assets[request.path.lstrip("/")]
+        return web.Response(body=content, content_type=kind, charset="utf-8")
+
+    async def _on_command(self, request: web.Request) -> web.Response:
+        name = request.path.lstrip("/")
+        try:
+            # Whatever comes with a stop, it is one.
+            values = {} if name == STOP else await request.json()
+            if not isinstance(values, dict):
+                raise ValueError("no object")
+        except (ValueError, UnicodeError):
+            return web.json_response({"done": False, "said": f"/{name} takes a JSON object"}, status=400)
+        threads = self._stops if name == STOP else self._works
+        answer = await self._loop.run_in_executor(threads, _obeyed, self._commands[name], values)
+        return web.json_response({"done": answer.done, "said": answer.said}, status=200 if answer.done else 409)
+
+    async def _on_live(self, request: web.Request) -> web.StreamResponse:
+        if len(self._pages) >= MOST_PAGES:
+            return web.Response(status=503, text=f"{MOST_PAGES} pages are open already: close one\n")
+        page = web.WebSocketResponse(compress=False, max_msg_size=1024)
+        await page.prepare(request)
+        self._pages.add(page)
+        try:
+            await self._show(page)
+        except (ConnectionError, asyncio.TimeoutError):
+            pass  # it has gone, or stalls
+        finally:
+            self._pages.discard(page)
+            with suppress(OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(page.close(), 1.0)
+        return page
+
+    async def _show(self, page: web.WebSocketResponse) -> None:
+        """Until the page is closed or stalls."""
+        shown = 0
+        while not self._closing.is_set():
+            began = time.monotonic()
+            parts = self._parts.newer_than(shown)
+            if parts:
+                await asyncio.wait_for(page.send_bytes(frame_of(parts)), STALLED)
+                shown = parts[-1].number
+                taken = await asyncio.wait_for(page.receive(), STALLED)
+                if taken.type != WSMsgType.TEXT:
+                    return
+            await asyncio.sleep(max(0.0, began + self._period - time.monotonic()))
+
+
+def _obeyed(command: Command, values: Mapping[str, Any]) -> Answer:
+    try:
+        return command(values)
+    except UserError as error:
+        return Answer(done=False, said=one_line(error))
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    """A socket that listens on the port, where that is taken on one of the next ones, where all are on any.
+
+    Raises:
+        AccessError: the address is none of this machine's, or no port may be used.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    reason: OSError | None = None
+    for tried in [*range(port, min(port + PORTS_TRIED, 65536)), 0] if port else [0]:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, tried))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            reason = error
+            continue
+        return listener
+    raise AccessError(f"the page cannot listen on {address}: {one_line(reason or OSError())}")
