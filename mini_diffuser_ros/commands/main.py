@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upgrade": ("mini_diffuser_ros.commands.upgrade", "bring a policy of the first format over"),
     "recover": ("mini_diffuser_ros.commands.recover", "bring the robot back after a reflex; home its gripper"),
     "cell": ("mini_diffuser_ros.commands.cell", "draw a cell file, name what in it does not fit"),
+    "ui": ("mini_diffuser_ros.commands.ui", "serve the page of the running stack: see it, say it, stop it"),
     "home": ("mini_diffuser_ros.commands.home", "bring the arm to its home position, with the checks of every motion"),
     "speed": ("mini_diffuser_ros.commands.speed", "how fast motions are from now on, in percent; 0 holds the arm"),
     "replay": ("mini_diffuser_ros.commands.replay", "move through the keyframes of a recorded episode, asking first"),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import NoReturn
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from std_msgs.msg import Bool
 
 from mini_diffuser_ros.nodes.page.stack_commands import StackCommands
 from mini_diffuser_ros.nodes.page.stack_facts import known_sentences, motion_facts
@@ -14,7 +18,9 @@ from mini_diffuser_ros.nodes.page.stack_sights import StackSights
 from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
+from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.running.world_verdict import SUCCESS
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.access import page_access
 from mini_diffuser_ros.viewing.live.parts import NewestParts
@@ -46,6 +52,7 @@ class PageNode(ManagedNode):
         space = self.get_namespace().strip("/")
         self._parts.put("stack", {"space": space, "domain": os.environ.get("ROS_DOMAIN_ID", "0")})
         self._listener = StackListener(self, self._state)
+        self._listen_to_flags()
         self._sights = StackSights(self, self._parts, self._state, self._listener)
         self._commands = StackCommands(self, self._state)
         self._closing = threading.Event()
@@ -54,6 +61,17 @@ class PageNode(ManagedNode):
         self._asker = threading.Thread(target=self._ask, name="facts of the page", daemon=True)
         self._asker.start()
         self.get_logger().info(f"the page: {self._server.address}")
+
+    def _listen_to_flags(self) -> None:
+        """What is so or not: ready, stopped, done."""
+        tell, group = self._state.tell, MutuallyExclusiveCallbackGroup()
+        takers: dict[str, Callable[[Bool], None]] = {
+            "mini_diffuser/ready": lambda told: tell(ready=told.data),
+            "mini_diffuser/stopped": lambda told: tell(stopped=told.data),
+            SUCCESS: lambda told: tell(world="the world sees the task done" if told.data else ""),
+        }
+        for topic, take in takers.items():
+            self.create_subscription(Bool, topic, take, LATCHED, callback_group=group)
 
     def close(self) -> None:
         """Let the pages go."""

@@ -17,7 +17,8 @@ from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.sights import StandingThings
 
-OF_MOTION = ("robot", "cell", "planner.workspace.lower", "planner.workspace.upper", "planner.boxes")
+OF_MOTION = ("robot", "cell", "planner.workspace.lower", "planner.workspace.upper")
+OF_BOXES = ("planner.boxes",)  # asked for by itself: of a list with one that has no value rclpy answers nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +38,12 @@ def motion_facts(calls: ServiceCalls) -> MotionFacts | None:
     values = _parameters(calls, "motion_node", OF_MOTION)
     if values is None:
         return None
-    robot, cell, lower, upper, boxes = values
+    robot, cell, lower, upper = values
+    boxes = _parameters(calls, "motion_node", OF_BOXES)
     low, high = (list(map(float, each.double_array_value)) for each in (lower, upper))
     known = len(low) == len(high) == 3
     workspace = Workspace((low[0], low[1], low[2]), (high[0], high[1], high[2])) if known else None
-    own = boxes_from(tuple(map(float, boxes.double_array_value)))
+    own = boxes_from(tuple(map(float, boxes[0].double_array_value))) if boxes else ()
     standing = StandingThings(workspace=workspace, boxes=(*_of_cell(cell.string_value), *own))
     return MotionFacts(robot=load_robot(robot.string_value), standing=standing)
 

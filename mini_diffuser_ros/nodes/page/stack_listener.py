@@ -13,7 +13,7 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes, MotionQuestion, SpeedState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from std_msgs.msg import Bool, String
+from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mini_diffuser_ros.nodes.motion.motion_review import PLANNED, QUESTION
@@ -21,7 +21,6 @@ from mini_diffuser_ros.nodes.recording.followed_run import EXECUTIONS, INSTRUCTI
 from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
-from mini_diffuser_ros.running.world_verdict import SUCCESS
 from mini_diffuser_ros.support.drawing import Wireframe
 from mini_diffuser_ros.viewing.live.run_state import MOVED, RunState
 from mini_diffuser_ros.viewing.run_report import LoggedDecision, known_or_none, logged
@@ -54,10 +53,7 @@ class StackListener:
         listen(KeyframeModes, "mini_diffuser/modes", self._on_modes, 10)
         listen(MotionQuestion, QUESTION, self._on_question, LATCHED)
         listen(MarkerArray, PLANNED, self._on_planned, LATCHED)
-        listen(Bool, "mini_diffuser/stopped", lambda told: state.tell(stopped=told.data), LATCHED)
-        listen(Bool, "mini_diffuser/ready", lambda told: state.tell(ready=told.data), LATCHED)
         listen(SpeedState, "mini_diffuser/speed_state", self._on_speed, LATCHED)
-        listen(Bool, SUCCESS, self._on_success, LATCHED)
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._results = node.create_client(
             ExecuteInstruction.Impl.GetResultService,
@@ -135,9 +131,6 @@ class StackListener:
 
     def _on_speed(self, message: SpeedState) -> None:
         self._state.tell(speed=round(float(message.percent), 1), speed_reason=message.reason)
-
-    def _on_success(self, message: Bool) -> None:
-        self._state.tell(world="the world sees the task done" if message.data else "")
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -25,7 +25,7 @@ from mini_diffuser_ros.viewing.live.sights import (
     MEASURED_COLOR,
     MOST_POINTS,
     REMEMBERED_COLOR,
-    ArmSurface,
+    DrawnArm,
     StandingThings,
     lines_values,
     packed_picture,
@@ -60,14 +60,14 @@ class StackSights:
         self._joints: dict[str, float] = {}
         self._speeds: dict[str, float] = {}
         self._joints_heard = -float("inf")
-        self._arm: ArmSurface | None = None
+        self._arm: DrawnArm | None = None
         self._standing = StandingThings()
         self._drawn: dict[str, float] = {}
         self._hand: list[GripperGlyph] = []
 
     def know(self, facts: MotionFacts) -> None:
         """Which robot it is, and what stands around it."""
-        self._arm, self._standing = ArmSurface(facts.robot), facts.standing
+        self._arm, self._standing = DrawnArm(facts.robot), facts.standing
 
     def open(self) -> None:
         """Listen from now on; again and again, so that cameras that come later are found."""

@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PagePart:
     """One part of the page.
 
     Attributes:
@@ -32,7 +32,7 @@ class NewestParts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, PagePart] = {}
         self._number = 0
 
     def put(self, name: str, values: Mapping[str, Any], content: bytes = b"") -> None:
@@ -42,16 +42,16 @@ class NewestParts:
             if before is not None and before.values == values and before.content == content:
                 return
             self._number += 1
-            self._parts[name] = Part(name=name, number=self._number, values=values, content=content)
+            self._parts[name] = PagePart(name=name, number=self._number, values=values, content=content)
 
-    def newer_than(self, number: int) -> list[Part]:
+    def newer_than(self, number: int) -> list[PagePart]:
         """Parts that changed after the change of this number, the latest last; 0 for all."""
         with self._lock:
             found = [part for part in self._parts.values() if part.number > number]
         return sorted(found, key=lambda part: part.number)
 
 
-def frame_of(parts: Sequence[Part]) -> bytes:
+def frame_of(parts: Sequence[PagePart]) -> bytes:
     """Parts in one message: four bytes with the length of a JSON text, that text, and all contents one after another.
 
     The text is a list of ``{"name", "values", "size"}``, size in bytes; no number in it is NaN.

@@ -180,29 +180,32 @@ class PageServer:
         page = web.WebSocketResponse(compress=False, max_msg_size=1024)
         await page.prepare(request)
         self._pages.add(page)
+        taken = asyncio.Event()
+        showing = asyncio.ensure_future(self._show(page, taken))
         try:
-            await self._show(page)
-        except (ConnectionError, asyncio.TimeoutError):
-            pass  # it has gone, or stalls
+            async for message in page:
+                if message.type == WSMsgType.TEXT:
+                    taken.set()
         finally:
             self._pages.discard(page)
-            with suppress(OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(page.close(), 1.0)
+            showing.cancel()
         return page
 
-    async def _show(self, page: web.WebSocketResponse) -> None:
-        """Until the page is closed or stalls."""
+    async def _show(self, page: web.WebSocketResponse, taken: asyncio.Event) -> None:
+        """Until the page is gone, or takes nothing for STALLED seconds, which closes it."""
         shown = 0
-        while not self._closing.is_set():
-            began = time.monotonic()
-            parts = self._parts.newer_than(shown)
-            if parts:
-                await asyncio.wait_for(page.send_bytes(frame_of(parts)), STALLED)
-                shown = parts[-1].number
-                taken = await asyncio.wait_for(page.receive(), STALLED)
-                if taken.type != WSMsgType.TEXT:
-                    return
-            await asyncio.sleep(max(0.0, began + self._period - time.monotonic()))
+        with suppress(ConnectionError, asyncio.TimeoutError):
+            while not self._closing.is_set():
+                began = time.monotonic()
+                parts = self._parts.newer_than(shown)
+                if parts:
+                    taken.clear()
+                    await asyncio.wait_for(page.send_bytes(frame_of(parts)), STALLED)
+                    shown = parts[-1].number
+                    await asyncio.wait_for(taken.wait(), STALLED)
+                await asyncio.sleep(max(0.0, began + self._period - time.monotonic()))
+        with suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(page.close(), 1.0)
 
 
 def _obeyed(command: Command, values: Mapping[str, Any]) -> Answer:

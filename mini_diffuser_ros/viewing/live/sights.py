@@ -27,7 +27,7 @@ REMEMBERED_COLOR = (158, 90, 200)
 ARM_COLOR = (120, 135, 165)
 WORKSPACE_COLOR, BOX_COLOR, MEASURED_COLOR = (150, 155, 165), (190, 120, 20), (40, 50, 70)
 PICTURE_WIDTH, PICTURE_QUALITY = 320, 70
-_SPACING = 0.012  # metres between points of a surface
+_SPACING = 0.016  # metres between points of a surface
 _MOST_VERTICES = 500  # of a link
 _DARKEST = 0.55  # of a colour, where a surface looks down
 
@@ -48,7 +48,7 @@ def packed_points(points: NDArray[np.floating], colors: NDArray[np.uint8]) -> Pa
     return values, steps.tobytes() + np.ascontiguousarray(cloud.colors).tobytes()
 
 
-class ArmSurface:
+class DrawnArm:
     """Points on a robot's links, of their meshes where they are known, else of their coarse shapes."""
 
     def __init__(self, robot: RobotDescription) -> None:
@@ -108,17 +108,20 @@ def lines_values(
         planned: what the arm is about to do.
         measured: the gripper as it is.
     """
-    space = standing.workspace or Workspace((0.15, -0.60, 0.0), (0.85, 0.60, 0.90))
-    wires = [Wireframe(_box_edges(*_centre_of(space), 0.0), WORKSPACE_COLOR)] if standing.workspace else []
-    wires += [
+    space = standing.workspace or _SPACE
+    frame = Wireframe(_box_edges(*_centre_of(space), 0.0), WORKSPACE_COLOR)
+    boxes = [
         Wireframe(_box_edges(box.center, box.half_extents, box.yaw), BOX_COLOR, box.name) for box in standing.boxes
     ]
-    _, grippers, shown, _ = drawable(_NOTHING, [*reversed(candidates), *measured], [*wires, *planned])
-    low = [min(-0.15, space.lower[0]), space.lower[1], min(0.0, space.lower[2])]
+    _, grippers, wires, _ = drawable(_NOTHING, [*reversed(candidates), *measured], [*boxes, *planned])
     return {
-        "low": low,
+        "low": [min(_BEHIND, space.lower[0]), space.lower[1], min(0.0, space.lower[2])],
         "high": list(space.upper),
-        "lines": [*map(wire_values, shown), *map(gripper_values, grippers)],
+        "lines": [
+            *([{**wire_values(frame), "thin": True}] if standing.workspace else []),
+            *map(wire_values, wires),
+            *map(gripper_values, grippers),
+        ],
     }
 
 
@@ -132,6 +135,8 @@ def packed_picture(color: NDArray[np.uint8]) -> Packed:
     return {"width": picture.width, "height": picture.height}, buffer.getvalue()
 
 
+_SPACE = Workspace((0.15, -0.60, 0.0), (0.85, 0.60, 0.90))  # where nobody says another
+_BEHIND = -0.15  # metres of x, so that the arm's base is seen
 _NOTHING = Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "", 0.0)
 
 

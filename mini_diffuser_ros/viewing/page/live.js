@@ -59,7 +59,9 @@ function showPicture({ camera }, content) {
   if (!pictures.has(camera)) {
     const image = element("img", { alt: `camera ${camera}` });
     pictures.set(camera, image);
-    byId("cameras").append(element("figure", {}, image, element("figcaption", {}, camera)));
+    const figure = element("figure", {}, image, element("figcaption", {}, camera));
+    const later = [...byId("cameras").children].find((other) => other.textContent > camera);
+    byId("cameras").insertBefore(figure, later || null);
   }
   const image = pictures.get(camera);
   const before = image.src;

@@ -216,12 +216,10 @@ class ScenePainter {
     const context = this.context;
     context.lineCap = "round";
     context.font = `${13 * ratio}px system-ui, sans-serif`;
-    for (const { edges, color, label } of this.scene.lines) {
-      for (const [style, width] of [
-        ["white", 5],
-        [`rgb(${color.join(" ")})`, 2.5],
-      ]) {
-        context.strokeStyle = style;
+    for (const { edges, color, label, thin } of this.scene.lines) {
+      const style = `rgb(${color.join(" ")})`;
+      for (const [stroke, width] of thin ? [[style, 1]] : [["white", 5], [style, 2.5]]) {
+        context.strokeStyle = stroke;
         context.lineWidth = width * ratio;
         context.beginPath();
         for (const [from, to] of edges) {
@@ -235,7 +233,7 @@ class ScenePainter {
       context.strokeStyle = "white";
       context.lineWidth = 4 * ratio;
       context.strokeText(label, x + 6 * ratio, y - 4 * ratio);
-      context.fillStyle = `rgb(${color.join(" ")})`;
+      context.fillStyle = style;
       context.fillText(label, x + 6 * ratio, y - 4 * ratio);
     }
   }

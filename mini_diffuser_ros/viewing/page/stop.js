@@ -2,7 +2,8 @@
 // Stopping and nothing else: whatever becomes of the rest of the page, this needs none of it. A form of its own, so that
 // the button works even without scripts where no token is asked for.
 
-const STOP_TRIES = 10;
+const STOP_TRIES = 20;
+const STOP_PAUSE = 200; // ms between two
 const STOP_PATIENCE = 3000; // ms for an answer before it is asked for again; the arm has to come to rest
 
 const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
@@ -24,11 +25,12 @@ async function stopArm() {
       const answer = await response.json();
       if (mine === stopping) told.textContent = answer.said;
       if (answer.done) return;
-    } catch (error) {
-      if (mine === stopping) told.textContent = `STOP NOT HEARD, asking again (${error.name}): use the emergency stop`;
+    } catch {
+      if (mine === stopping) told.textContent = `STOP NOT HEARD, asking again: use the emergency stop`;
     }
-    await new Promise((done) => setTimeout(done, 100));
+    await new Promise((done) => setTimeout(done, STOP_PAUSE));
   }
+  if (mine === stopping && told.textContent.startsWith("STOP NOT HEARD")) told.textContent = "STOP NOT HEARD: use the emergency stop";
 }
 
 function isTyping(target) {

@@ -1,0 +1,276 @@
+"""The page's server: pages that come and go, that stall, that are none of ours; commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+
+from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.viewing.live.access import page_access
+from mini_diffuser_ros.viewing.live.parts import NewestParts
+from mini_diffuser_ros.viewing.live.server import MOST_PAGES, Answer, PageServer
+
+RATE = 30.0
+TOKEN = "0123456789abcdef"
+PATIENCE = 20.0  # seconds for what has to come; a busy machine takes its time
+
+
+class Stack:
+    """Commands that are written down."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.held = threading.Event()
+
+    def commands(self) -> dict[str, Callable[[Mapping[str, Any]], Answer]]:
+        return {"stop": self._take("stop"), "say": self._take("say"), "wait": self._wait, "fail": self._fail}
+
+    def _take(self, name: str) -> Callable[[Mapping[str, Any]], Answer]:
+        def take(values: Mapping[str, Any]) -> Answer:
+            self.heard.append((name, dict(values)))
+            return Answer(done=True, said=f"{name} done")
+
+        return take
+
+    def _wait(self, _: Mapping[str, Any]) -> Answer:
+        self.held.wait(PATIENCE)
+        return Answer(done=True, said="")
+
+    def _fail(self, _: Mapping[str, Any]) -> Answer:
+        raise UserError("nobody serves it")
+
+
+@pytest.fixture
+def stack() -> Stack:
+    return Stack()
+
+
+@pytest.fixture
+def parts() -> NewestParts:
+    return NewestParts()
+
+
+@pytest.fixture
+def server(stack: Stack, parts: NewestParts) -> Iterator[PageServer]:
+    made = PageServer(page_access("127.0.0.1"), 0, parts, stack.commands(), RATE)
+    yield made
+    stack.held.set()
+    made.close()
+
+
+def run(work: Callable[[ClientSession], Coroutine[Any, Any, None]]) -> None:
+    async def within() -> None:
+        async with ClientSession() as session:
+            await asyncio.wait_for(work(session), 2.0 * PATIENCE)
+
+    asyncio.run(within())
+
+
+def read(frame: bytes) -> dict[str, tuple[Any, bytes]]:
+    (length,) = struct.unpack("<I", frame[:4])
+    found, at = {}, 4 + length
+    for entry in json.loads(frame[4:at]):
+        found[entry["name"]] = (entry["values"], frame[at : at + entry["size"]])
+        at += entry["size"]
+    assert at == len(frame)
+    return found
+
+
+async def next_of(page: ClientWebSocketResponse) -> dict[str, tuple[Any, bytes]]:
+    message = await asyncio.wait_for(page.receive(), PATIENCE)
+    assert message.type == WSMsgType.BINARY
+    await page.send_str("taken")
+    return read(message.data)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_a_page_gets_all_and_then_what_changes(server: PageServer, parts: NewestParts) -> None:
+    parts.put("state", {"phase": "moving"})
+    parts.put("cloud", {"count": 1}, b"123456789")
+
+    async def work(session: ClientSession) -> None:
+        async with session.ws_connect(f"{server.address}live") as page:
+            assert await next_of(page) == {"state": ({"phase": "moving"}, b""), "cloud": ({"count": 1}, b"123456789")}
+            parts.put("cloud", {"count": 1}, b"123456789")  # nothing new
+            parts.put("state", {"phase": "held"})
+            assert await next_of(page) == {"state": ({"phase": "held"}, b"")}
+
+    run(work)
+
+
+def test_ten_pages_are_all_served_and_gone_when_they_are_closed(server: PageServer, parts: NewestParts) -> None:
+    parts.put("state", {"number": 0})
+
+    async def work(session: ClientSession) -> None:
+        pages = [await session.ws_connect(f"{server.address}live") for _ in range(10)]
+        for page in pages:
+            assert (await next_of(page))["state"][0] == {"number": 0}
+        assert server.pages == 10
+        parts.put("state", {"number": 1})
+        for page in pages:
+            assert (await next_of(page))["state"][0] == {"number": 1}
+        for page in pages:
+            await page.close()
+        await until(lambda: server.pages == 0)
+
+    run(work)
+
+
+def test_more_pages_than_there_is_room_for_are_refused(server: PageServer) -> None:
+    async def work(session: ClientSession) -> None:
+        pages = [await session.ws_connect(f"{server.address}live") for _ in range(MOST_PAGES)]
+        await until(lambda: server.pages == MOST_PAGES)
+        async with session.get(f"{server.address}live") as answer:
+            assert answer.status == 503
+            assert "close one" in await answer.text()
+        assert len(pages) == MOST_PAGES
+
+    run(work)
+
+
+def test_a_page_that_stalls_gets_the_newest_later_and_the_others_go_on(
+    server: PageServer, stack: Stack, parts: NewestParts
+) -> None:
+    size = 4_000_000  # more than any buffer on the way holds
+
+    async def work(session: ClientSession) -> None:
+        stalled = await session.ws_connect(f"{server.address}live", max_msg_size=0)
+        live = await session.ws_connect(f"{server.address}live", max_msg_size=0)
+        for number in range(8):
+            parts.put("cloud", {"number": number}, bytes(size))
+            while (await next_of(live))["cloud"][0]["number"] < number:
+                continue
+        async with session.post(f"{server.address}stop") as answer:
+            assert (await answer.json())["done"]
+        assert stack.heard == [("stop", {})]
+        first = (await next_of(stalled))["cloud"][0]["number"]
+        then = (await next_of(stalled))["cloud"][0]["number"]
+        assert first < 7  # what it had been sent
+        assert then == 7  # nothing of what was between waits for it
+
+    run(work)
+
+
+def test_a_stop_needs_no_other_command_to_end_and_takes_anything_for_a_body(server: PageServer, stack: Stack) -> None:
+    async def work(session: ClientSession) -> None:
+        waiting = [asyncio.ensure_future(session.post(f"{server.address}wait", json={})) for _ in range(20)]
+        await asyncio.sleep(0)
+        for body in (b"", b"stop!", b"[1]", b'{"percent": 3}'):
+            async with session.post(f"{server.address}stop", data=body) as answer:
+                assert await answer.json() == {"done": True, "said": "stop done"}
+        assert stack.heard == [("stop", {})] * 4
+        stack.held.set()
+        for each in await asyncio.gather(*waiting):
+            each.release()
+
+    run(work)
+
+
+def test_commands_get_their_values_and_say_why_they_fail(server: PageServer, stack: Stack) -> None:
+    async def work(session: ClientSession) -> None:
+        async with session.post(f"{server.address}say", json={"sentence": "<b>press</b>"}) as answer:
+            assert (answer.status, (await answer.json())["said"]) == (200, "say done")
+        assert stack.heard == [("say", {"sentence": "<b>press</b>"})]
+        async with session.post(f"{server.address}fail", json={}) as answer:
+            assert (answer.status, (await answer.json())["said"]) == (409, "nobody serves it")
+        for body in (b"", b"{", b"[]", b"\xff", b"NaN"):
+            async with session.post(f"{server.address}say", data=body) as answer:
+                assert answer.status == 400
+        async with session.post(f"{server.address}say", data=bytes(100_000)) as answer:
+            assert answer.status == 413
+        async with session.get(f"{server.address}stop") as answer:
+            assert answer.status == 405
+        async with session.get(f"{server.address}../setup.py") as answer:
+            assert answer.status == 404
+
+    run(work)
+
+
+def test_other_origins_and_hosts_neither_see_nor_command(server: PageServer, stack: Stack) -> None:
+    async def work(session: ClientSession) -> None:
+        for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": f"rebound:{server.port}"}):
+            for path in ("stop", "say"):
+                async with session.post(f"{server.address}{path}", json={}, headers=headers) as answer:
+                    assert answer.status == 403
+            for path in ("", "live", "live.js"):
+                async with session.get(f"{server.address}{path}", headers=headers) as answer:
+                    assert answer.status == 403
+        assert stack.heard == []
+
+    run(work)
+
+
+def test_with_a_token_nothing_is_shown_or_done_without_it(stack: Stack, parts: NewestParts) -> None:
+    server = PageServer(page_access("127.0.0.1", TOKEN), 0, parts, stack.commands(), RATE)
+    base, fragment = server.address.split("#")
+    parts.put("state", {})
+
+    async def work(session: ClientSession) -> None:
+        for wrong in ("", "?token=", "?token=0123456789abcdeg"):
+            async with session.post(f"{base}stop{wrong}") as answer:
+                assert answer.status == 403
+            async with session.get(f"{base}live{wrong}") as answer:
+                assert answer.status == 403
+        async with session.get(base) as answer:  # which holds nothing but the way to ask
+            assert answer.status == 200
+        async with session.post(f"{base}stop", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+            assert answer.status == 200
+        async with session.ws_connect(f"{base}live?token={TOKEN}") as page:
+            assert "state" in await next_of(page)
+
+    try:
+        assert fragment == f"token={TOKEN}"
+        run(work)
+    finally:
+        server.close()
+    assert stack.heard == [("stop", {})]
+
+
+def test_what_is_served_runs_nothing_of_others_and_is_in_nobodys_frame(server: PageServer) -> None:
+    async def work(session: ClientSession) -> None:
+        for path in ("", "stop.js", "live.js", "live_scene.js", "scene.js", "elements.js", "live.css"):
+            async with session.get(f"{server.address}{path}") as answer:
+                assert answer.status == 200
+                policy, text = answer.headers["Content-Security-Policy"], await answer.text()
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+            assert "http://" not in text.replace("http://www.w3.org", "")
+            assert "https://" not in text
+            assert "innerHTML" not in text
+
+    run(work)
+
+
+def test_a_port_that_is_taken_is_no_obstacle(stack: Stack, parts: NewestParts) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = PageServer(page_access("127.0.0.1"), port, parts, stack.commands(), RATE)
+        try:
+            assert server.port != port
+            assert server.address == f"http://127.0.0.1:{server.port}/"
+        finally:
+            server.close()
+
+
+def test_an_address_of_another_machine_is_refused_in_a_line(stack: Stack, parts: NewestParts) -> None:
+    with pytest.raises(UserError, match=r"cannot listen on 192\.0\.2\.1"):
+        PageServer(page_access("192.0.2.1"), 0, parts, stack.commands(), RATE)
