@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
     lacking = {task: plan for task, plan in recorder.plans.items() if plan.recorded < plan.wanted}
     for task, plan in lacking.items():
         sys.stderr.write(
-            f"mini-diffuser record: {task}: {plan.recorded} of {plan.wanted} episodes: given up after {plan.in_vain} "
-            f"failures in a row; last: {plan.failures[-1]}\n"
+            f"mini-diffuser record: {task}: {plan.recorded} of {plan.wanted} episodes: given up, as it failed again "
+            f"and again; last: {plan.failures[-1]}\n"
         )
     return 1 if lacking else 0
 

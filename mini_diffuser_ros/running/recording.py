@@ -21,6 +21,7 @@ from mini_diffuser_ros.running.task_world import (
     LayoutError,
     TaskWorld,
     WorldError,
+    WorldStartError,
 )
 from mini_diffuser_ros.running.world_names import make_world
 from mini_diffuser_ros.support.errors import UserError, one_line
@@ -33,6 +34,8 @@ Demonstrate = Callable[[str, int], Episode]
 
 GIVEN_UP_AFTER = 15
 """Demonstrations of a task that may fail in a row before no more of it are tried."""
+STARTS = 3
+"""Starts of a world for a task that may fail in a row before."""
 
 _MADE_IN = ".world"  # file beside the episodes: which world they are of
 
@@ -142,11 +145,13 @@ class Outcome:
     Attributes:
         task, seed: which one.
         failure: why it was not recorded; None if it was.
+        at_start: whether the world could not even be started.
     """
 
     task: str
     seed: int
     failure: str | None = None
+    at_start: bool = False
 
 
 @dataclass
@@ -164,7 +169,7 @@ class SeedPlan:
         recorded: episodes there are.
         running: demonstrations being made.
         failures: reasons, one a failed demonstration.
-        in_vain: how many failed since one was recorded.
+        in_vain: how many failed since one was recorded; a start that failed counts as several.
     """
 
     wanted: int
@@ -191,14 +196,14 @@ class SeedPlan:
             self.recorded += 1
         return None
 
-    def finish(self, failure: str | None) -> None:
+    def finish(self, failure: str | None, at_start: bool = False) -> None:
         """Take note of a demonstration's end; ``failure`` says why nothing was recorded of it."""
         self.running -= 1
         if failure is None:
             self.recorded, self.in_vain = self.recorded + 1, 0
             return
         self.failures.append(failure)
-        self.in_vain += 1
+        self.in_vain += GIVEN_UP_AFTER // STARTS if at_start else 1
 
 
 class Recorder:
@@ -251,7 +256,7 @@ class Recorder:
             # What failed at the end of a round is replaced in the next.
             for result in self._round(first):
                 outcome = _outcome_of(result)
-                self.plans[outcome.task].finish(outcome.failure)
+                self.plans[outcome.task].finish(outcome.failure, outcome.at_start)
                 yield outcome
 
     def _round(self, first: _Job) -> Iterator[ItemOutcome[_Job, Outcome]]:
@@ -316,7 +321,8 @@ def _outcome_of(result: ItemOutcome[_Job, Outcome]) -> Outcome:
         assert result.result is not None
         return result.result
     if isinstance(result.error, (WorldError, WorkerDiedError)):
-        return Outcome(result.item.task, result.item.seed, one_line(result.error))
+        at_start = isinstance(result.error, WorldStartError)
+        return Outcome(result.item.task, result.item.seed, one_line(result.error), at_start)
     raise result.error
 
 

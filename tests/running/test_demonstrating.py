@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +160,17 @@ def test_a_task_that_always_fails_keeps_no_other_from_its_episodes(
     assert seeds(tmp_path / "out", "green_on_red") == [0, 1]
     told = capsys.readouterr()
     assert "green_on_red: 2 episodes\n" in told.out
-    assert re.search(f"{TASK}: 0 of 2 episodes: given up after 1[56] failures in a row; last: {TASK}: never", told.err)
+    assert f"{TASK}: 0 of 2 episodes: given up, as it failed again and again; last: {TASK}: never" in told.err
+
+
+def test_a_world_that_never_starts_is_tried_three_times_for_each_task(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "laid"
+    options = ["--world-options", "never_starts=true", f"log={log}"]
+    assert record(tmp_path / "out", f"{FAULTY}:Faulty", "--episodes", "20", *options) == 1
+    assert len(log.read_text().splitlines()) == 6
+    assert "green_on_red: 0 of 20 episodes: given up, as it failed again and again; last: " in capsys.readouterr().err
 
 
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
