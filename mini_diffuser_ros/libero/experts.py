@@ -30,6 +30,7 @@ MISHAP_PROBABILITY: Final = 0.12
 _ATTEMPTS: Final = 4  # at each step
 _ABOVE: Final = 0.10  # the hand comes from so far behind a grasp, along its approach
 _LIFT: Final = 0.12
+_LOWER: Final = 0.02  # steps in which a height that is out of reach is given up
 _TRAVEL_GAP: Final = 0.03  # between what is carried and what it is carried over
 _CORRIDOR: Final = 0.13  # half width of the way that has to be free
 _RETREAT: Final = 0.12
@@ -151,9 +152,9 @@ class Expert:
             return
         held_at = scene.pose(thing)
         height = float(tool[2, 3]) + _LIFT if through_door else self._travel_height(tool, self._place(step), thing)
-        lifted = _raised(tool, height)
+        lifted = self._over(tool, height)
         yield self._action(lifted, False)
-        if scene.pose(thing)[2, 3] - held_at[2, 3] < 0.5 * (height - tool[2, 3]):
+        if scene.pose(thing)[2, 3] - held_at[2, 3] < 0.5 * (lifted[2, 3] - tool[2, 3]):
             return  # it is not in the hand
         if fixture is not None and fixture.kind == "rack":
             yield from self._lay(step)
@@ -162,11 +163,19 @@ class Expert:
             yield from self._put_through_door(step)
             return
         place = self._place(step)
-        yield self._action(_raised(place, max(height, place[2, 3])), False)
+        yield self._action(self._over(place, max(height, place[2, 3])), False)
         # It may have turned or slid in the hand on the way.
         place = self._place(step)
         yield self._action(place, True)
         yield self._action(_retreated(place), True)
+
+    def _over(self, place: Array, height: float) -> Array:
+        """The tool above a place, at a height, or below it by as little as the arm can go there."""
+        for lower in np.arange(0.0, height - float(place[2, 3]), _LOWER):
+            over = _raised(place, height - float(lower))
+            if self._stage.reaches(over):
+                return over
+        return _raised(place, height)
 
     def _put_through_door(self, step: GoalStep) -> Iterator[KeyframeAction]:
         """Level with where it belongs, in, let go, and out again the same way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.geometry import matrix_from_pose
 from mini_diffuser_ros.libero.experts import DemonstrationFailed, Expert
 from mini_diffuser_ros.libero.grasps import Annotations, GraspAnnotation, HandleAnnotation
 from mini_diffuser_ros.running.task_world import KeyframeAction
@@ -71,6 +72,15 @@ def test_what_is_out_of_reach_is_gripped_from_another_side() -> None:
     assert np.linalg.norm(other - usual) > 0.02
     with pytest.raises(DemonstrationFailed, match="grasps of bowl_1 can be reached"):
         demonstrate(ToyStage("(On bowl_1 plate_1)", out_of_reach=(usual, 2.0)))
+
+
+def test_a_way_that_leads_too_high_for_the_arm_is_taken_lower() -> None:
+    usual = demonstrate(ToyStage("(On cheese_1 plate_1)"))[3].pose[:3]
+    stage = ToyStage("(On cheese_1 plate_1)", out_of_reach=(usual, 0.03))
+    lower = demonstrate(stage)[3].pose[:3]
+    assert stage.reaches(matrix_from_pose((*lower, 1.0, 0.0, 0.0, 0.0)))
+    np.testing.assert_allclose(lower - usual, [0.0, 0.0, -0.04], atol=0.002)
+    assert stage.holds(stage.bddl.goal[0])
 
 
 def test_a_closed_drawer_is_pulled_by_its_bar_and_then_filled() -> None:
