@@ -136,8 +136,10 @@ class Expert:
         # At the first grasp alone: a later one would take the steps before it out of what is recorded.
         mishap, self._mishap = self._mishap, None
         if mishap is not None and mishap.random() < MISHAP_PROBABILITY:
-            yield self._in_vain(grasp, mishap)
-            self._begins = True
+            vain = _in_vain(grasp, mishap)
+            if self._stage.reaches(vain):
+                yield self._action(vain, False)
+                self._begins = True
         tool = grasp.base_from_tool
         above = _back(tool, _ABOVE)
         if (height := self._detour(above, thing)) is not None:
@@ -200,13 +202,6 @@ class Expert:
                 if len(chosen) > max(attempt - 1, 0):
                     break
         return chosen[-1] if chosen else None
-
-    def _in_vain(self, grasp: Grasp, rng: np.random.Generator) -> KeyframeAction:
-        """The hand closed somewhere above what it should have gripped."""
-        aside = np.array([*rng.normal(0.0, 0.012, 2), rng.uniform(0.06, 0.16)])
-        tool = grasp.base_from_tool.copy()
-        tool[:3, 3] += aside
-        return self._action(tool, False)
 
     def _detour(self, goal: Array, thing: str) -> float | None:
         """Height above a goal to come down from, where the hand would meet something on the straight way to it."""
@@ -416,6 +411,12 @@ class Expert:
     def _action(self, base_from_tool: Array, gripper_open: bool) -> KeyframeAction:
         begins, self._begins = self._begins, False
         return KeyframeAction(pose_from_matrix(base_from_tool), gripper_open, begins)
+
+
+def _in_vain(grasp: Grasp, rng: np.random.Generator) -> Array:
+    """The tool somewhere above where it should grip."""
+    aside = np.array([*rng.normal(0.0, 0.012, 2), rng.uniform(0.06, 0.16)])
+    return _moved(grasp.base_from_tool, aside)
 
 
 def _differs(one: Array, other: Array) -> bool:

@@ -66,6 +66,14 @@ def test_some_demonstrations_begin_after_a_mishap_that_nobody_learns() -> None:
     assert lengths == {6, 7}
 
 
+def test_a_mishap_that_is_out_of_reach_does_not_happen() -> None:
+    goal = "(On cheese_1 plate_1)"
+    mishap = demonstrate(ToyStage(goal), np.random.default_rng(3))[0].pose[:3]
+    actions = demonstrate(ToyStage(goal, out_of_reach=(mishap, 0.01)), np.random.default_rng(3))
+    assert len(actions) == 6
+    assert not any(action.begins for action in actions)
+
+
 def test_what_is_out_of_reach_is_gripped_from_another_side() -> None:
     usual = demonstrate(ToyStage("(On bowl_1 plate_1)"))[1].pose[:3]
     other = demonstrate(ToyStage("(On bowl_1 plate_1)", out_of_reach=(usual, 0.02)))[1].pose[:3]
