@@ -35,6 +35,13 @@ def has_interfaces(package: str) -> bool:
     return package in ROSBAGS_PACKAGES or any((place / package / kind).is_dir() for place in places for kind in KINDS)
 
 
+def interface_packages() -> list[str]:
+    """All packages of which installed packages, pocketros or rosbags define interfaces."""
+    places = [SHIPPED, *(prefix / "share" for prefix in install_prefixes())]
+    found = {path.parent.parent.name for place in places for kind in KINDS for path in place.glob(f"*/{kind}/*.{kind}")}
+    return sorted(found | ROSBAGS_PACKAGES)
+
+
 def share_directories() -> dict[str, Path]:
     """Every installed package and its share directory: one with a package.xml, interfaces or an ament index entry."""
     found: dict[str, Path] = {}

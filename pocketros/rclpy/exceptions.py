@@ -11,6 +11,10 @@ class RCLError(RuntimeError):
     """Misuse of a context or an entity, such as a second shutdown."""
 
 
+class NodeNameNonExistentError(RCLError):
+    """Something is asked of a node that nobody knows."""
+
+
 class NotInitializedException(Exception):
     """rclpy is used before `rclpy.init` or after its shutdown."""
 

@@ -25,6 +25,7 @@ from rclpy.exceptions import (
     InvalidParameterValueException,
     InvalidServiceNameException,
     InvalidTopicNameException,
+    NodeNameNonExistentError,
     NotInitializedException,
 )
 from rclpy.parameter import NodeParameters, Parameter
@@ -44,6 +45,7 @@ class TopicEndpointInfo:
     endpoint_type: str
     endpoint_gid: list[int]
     qos_profile: QoSProfile
+    topic_type_hash: str = "INVALID"
 
 
 class Node(NodeParameters):
@@ -336,8 +338,9 @@ class Node(NodeParameters):
         for one in graph.endpoints():
             if one.topic_name == full and one.is_writer == (role == "PUBLISHER"):
                 namespace, name = graph.owner(one.gid) or UNKNOWN_OWNER
-                qos = profile_of(one.reliable, one.latched)
-                infos.append(TopicEndpointInfo(name, namespace, one.ros_type, role, list(one.gid), qos))
+                qos = profile_of(one)
+                kind, hashed = one.ros_type, one.user_data.get("typehash", "INVALID")
+                infos.append(TopicEndpointInfo(name, namespace, kind, role, list(one.gid), qos, hashed))
         return infos
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
@@ -349,6 +352,40 @@ class Node(NodeParameters):
         """All services of the domain with their types."""
         found = self.context.graph.names_and_types("rq", "Request")
         return [(name, [kind.removesuffix("_Request") for kind in kinds]) for name, kinds in found]
+
+    def get_publisher_names_and_types_by_node(
+        self, node_name: str, node_namespace: str, no_demangle: bool = False
+    ) -> list[tuple[str, list[str]]]:
+        """What a node publishes.
+
+        Raises:
+            NodeNameNonExistentError: nothing is known of such a node, here and in the three that follow.
+        """
+        refuse(no_demangle=no_demangle)
+        return self._names_by_node(node_name, node_namespace, "rt", is_writer=True)
+
+    def get_subscriber_names_and_types_by_node(
+        self, node_name: str, node_namespace: str, no_demangle: bool = False
+    ) -> list[tuple[str, list[str]]]:
+        """What a node is subscribed to."""
+        refuse(no_demangle=no_demangle)
+        return self._names_by_node(node_name, node_namespace, "rt", is_writer=False)
+
+    def get_service_names_and_types_by_node(self, node_name: str, node_namespace: str) -> list[tuple[str, list[str]]]:
+        """Which services a node answers."""
+        return self._names_by_node(node_name, node_namespace, "rq", is_writer=False)
+
+    def get_client_names_and_types_by_node(self, node_name: str, node_namespace: str) -> list[tuple[str, list[str]]]:
+        """Which services a node calls."""
+        return self._names_by_node(node_name, node_namespace, "rq", is_writer=True)
+
+    def _names_by_node(self, name: str, namespace: str, prefix: str, is_writer: bool) -> list[tuple[str, list[str]]]:
+        owned = self.context.graph.endpoints_of((namespace, name))
+        if owned is None:
+            raise NodeNameNonExistentError(f"Cannot get names and types for nonexistent node: {namespace}, {name}")
+        suffix = "Request" if prefix == "rq" else ""
+        found = self.context.graph.names_and_types(prefix, suffix, [one for one in owned if one.is_writer == is_writer])
+        return [(topic, [kind.removesuffix(f"_{suffix}") for kind in kinds]) for topic, kinds in found]
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
         """All nodes of the domain, as far as they have been heard of."""

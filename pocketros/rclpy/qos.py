@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from cyclonedds.internal import dds_infinity
 from cyclonedds.qos import Policy, Qos
 from pocketros.interfaces.definitions import type_hash
+from pocketros.wire.native import RemoteEndpoint
 
 from rclpy.duration import Duration, Infinite
 
@@ -148,12 +149,16 @@ def dds_qos(
     return Qos(*policies)
 
 
-def profile_of(reliable: bool, latched: bool) -> QoSProfile:
-    """The profile of a remote endpoint, as far as it is told to others."""
+def profile_of(endpoint: RemoteEndpoint) -> QoSProfile:
+    """The profile of an endpoint anywhere in the domain, as far as it is told to others."""
     return QoSProfile(
         history=HistoryPolicy.UNKNOWN,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        reliability=ReliabilityPolicy.RELIABLE if endpoint.reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if endpoint.latched else DurabilityPolicy.VOLATILE,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC if endpoint.manual else LivelinessPolicy.AUTOMATIC,
+        deadline=Duration(nanoseconds=endpoint.deadline),
+        lifespan=Duration(nanoseconds=endpoint.lifespan),
+        liveliness_lease_duration=Duration(nanoseconds=endpoint.lease),
     )
 
 

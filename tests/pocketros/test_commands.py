@@ -101,6 +101,14 @@ def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, domain_id
         ("topic pub /x std_msgs/msg/String 7", 1, "expected a mapping of fields, not 7"),
         ("topic pub /9x std_msgs/msg/String {}", 1, "9x"),
         ("service call /x std_msgs/srv/NoSuchType", 1, "std_msgs/srv/NoSuchType"),
+        ("topic info /x", 1, "unknown topic '/x'"),
+        ("topic type /x", 1, "unknown topic '/x'"),
+        ("service type /x", 1, "unknown service '/x'"),
+        ("action info /x", 1, "unknown action '/x'"),
+        ("node info /x", 1, "unable to find node '/x'"),
+        ("interface show NoSuchType", 1, "no interface 'NoSuchType'; expected package/msg/Name"),
+        ("interface package no_such_package", 1, "unknown package 'no_such_package'"),
+        ("param load /x /no/such/file.yaml", 1, "/no/such/file.yaml"),
         ("run mini_diffuser_ros no_such_program", 1, "no_such_program"),
         ("launch /no/such/file.launch.py", 1, "/no/such/file.launch.py"),
         ("launch mini_diffuser_ros no_such.launch.py", 1, "bringup.launch.py"),
@@ -119,6 +127,56 @@ def test_what_is_wrong_is_said_in_one_line(domain_id: int, line: str, code: int,
     assert words in ended.stdout + ended.stderr
     if code:
         assert len(ended.stderr.splitlines()) == 1
+
+
+DISAGREEING = """
+import threading, time, rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Int32, String
+from std_srvs.srv import Trigger
+
+rclpy.init()
+node = rclpy.create_node("one")
+best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+node.create_publisher(String, "both", 10)
+node.create_subscription(Int32, "both", lambda message: None, 10)
+node.create_publisher(String, "lossy", best_effort)
+node.create_subscription(String, "lossy", lambda message: None, 10)
+node.create_publisher(String, "fine", 10)
+node.create_subscription(String, "fine", lambda message: None, best_effort)
+print("ready", flush=True)
+time.sleep(600)  # it serves nothing
+"""
+
+
+@pytest.mark.process
+def test_the_doctor_says_who_cannot_be_talked_to_and_why(domain_id: int) -> None:
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
+    words = [sys.executable, "-m", "pocketros.commands.main", "doctor", "--spin-time", "3", "--timeout", "0.5"]
+    healthy = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    assert healthy.returncode == 0
+    assert f"domain      : {domain_id}\n" in healthy.stdout
+    assert "rclpy       : pocketros " in healthy.stdout
+    assert healthy.stdout.endswith("   PROBLEMS\nnone\n\n")
+    begin = [sys.executable, "-c", DISAGREEING]
+    twins = [subprocess.Popen(begin, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    try:
+        assert all(twin.stdout is not None and twin.stdout.readline() == "ready\n" for twin in twins)
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    finally:
+        for twin in twins:
+            twin.kill()
+            twin.communicate()
+    assert ended.returncode == 1
+    problems = ended.stdout.partition("   PROBLEMS\n")[2].splitlines()
+    for words_of_it in (
+        "/both has several types, std_msgs/msg/Int32, std_msgs/msg/String",
+        "/lossy: a subscription asks for RELIABLE, a publisher offers BEST_EFFORT",
+        "2 nodes are called /one: ",
+        "/one does not answer: ",
+    ):
+        assert any(line.startswith(words_of_it) for line in problems), ended.stdout
+    assert not any("/fine" in line for line in problems)
 
 
 def test_launch_arguments_are_checked_before_anything_starts(

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import NoReturn
 
 GRAPH = "--spin-time=0.5 --no-daemon"
+KINDS = "-m/--only-msgs -s/--only-srvs -a/--only-actions"
 CALL = f"type values? --timeout=inf {GRAPH}"
 # Verbs, their arguments and what they do.  `name?` may be missing, `name+` and `name*` are several, `name...` is the
 # rest of the line, `--name=default` takes a value of the default's type.  The function `<command>_<verb>` carries a
 # verb out.
 VERBS = {
-    "topic list": (f"-t/--show-types --include-hidden-topics {GRAPH}", "list the topics"),
+    "topic list": (
+        f"-t/--show-types -c/--count-topics -v/--verbose --include-hidden-topics {GRAPH}",
+        "list the topics",
+    ),
+    "topic info": (f"topic -v/--verbose {GRAPH}", "tell who publishes and who listens, with -v and their QoS"),
+    "topic type": (f"topic {GRAPH}", "tell the type of a topic"),
+    "topic find": (f"type -c/--count-topics --include-hidden-topics {GRAPH}", "list the topics of a type"),
     "topic echo": (
         f"topic type? --once --field= -l/--truncate-length=128 -f/--full-length --timeout=inf {GRAPH}",
         "print the messages of a topic",
@@ -27,18 +34,46 @@ VERBS = {
         f"topic type values? -r/--rate=1.0 -1/--once -t/--times=0 {GRAPH}",
         "publish messages, given as YAML",
     ),
-    "node list": (f"-a/--all {GRAPH}", "list the nodes, with -a hidden ones too"),
+    "node list": (f"-a/--all -c/--count-nodes {GRAPH}", "list the nodes, with -a hidden ones too"),
+    "node info": (f"node --include-hidden {GRAPH}", "list what a node publishes, hears, serves and calls"),
+    "service list": (f"-t/--show-types -c/--count-services --include-hidden-services {GRAPH}", "list the services"),
+    "service type": (f"service {GRAPH}", "tell the type of a service"),
+    "service find": (f"type -c/--count-services --include-hidden-services {GRAPH}", "list the services of a type"),
     "service call": (f"service {CALL}", "call a service with values in YAML"),
+    "action list": (f"-t/--show-types -c/--count-actions {GRAPH}", "list the actions"),
+    "action info": (f"action -t/--show-types -c/--count {GRAPH}", "tell who serves and who calls an action"),
+    "action type": (f"action {GRAPH}", "tell the type of an action"),
     "action send_goal": (f"action -f/--feedback {CALL}", "send a goal and wait for its result"),
     "param list": (f"node? {GRAPH}", "list parameters"),
     "param get": (f"node name {GRAPH}", "show a parameter"),
     "param set": (f"node name value {GRAPH}", "set a parameter"),
     "param describe": (f"node names+ {GRAPH}", "explain parameters"),
+    "param dump": (f"node {GRAPH}", "show all parameters as a parameter file"),
+    "param load": (f"node parameter_file {GRAPH}", "set the parameters of a parameter file"),
+    "interface list": (KINDS, "list the interfaces that are known here"),
+    "interface packages": (KINDS, "list the packages that have interfaces"),
+    "interface package": ("package", "list the interfaces of a package"),
+    "interface show": ("type --no-comments", "show the definition of an interface"),
+    "doctor": (
+        "-r/--report --timeout=2.0 --spin-time=2.0 --no-daemon",
+        "tell which rclpy, middleware and domain this is, who is there, and who cannot be talked to",
+    ),
     "launch": (
         "package_or_file launch_file? launch_arguments* -s/--show-args/--show-arguments -n/--noninteractive -d/--debug",
         "run a launch file, or show its arguments",
     ),
     "run": ("--prefix= package executable arguments...", "run an executable of a package"),
+}
+MODULES = {
+    "topic": "topics",
+    "node": "nodes",
+    "service": "services",
+    "action": "actions",
+    "param": "parameters",
+    "interface": "interfaces",
+    "doctor": "doctor",
+    "launch": "launching",
+    "run": "launching",
 }
 COUNTS = {"?": "?", "+": "+", "*": "*", "...": argparse.REMAINDER}
 
@@ -112,7 +147,7 @@ def _carry_out(options: argparse.Namespace) -> int:
     from pocketros.errors import PocketrosError
 
     try:
-        module = import_module(f"pocketros.commands.{'launching' if options.verb in ('launch', 'run') else 'graph'}")
+        module = import_module(f"pocketros.commands.{MODULES[options.verb.split()[0]]}")
         return int(getattr(module, options.verb.replace(" ", "_"))(options) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -18,11 +18,13 @@ from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from pocketros.commands import show
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.messages import interface_class
 from pocketros.interfaces.plain import to_plain
 
 POLL = 0.02
+GRACE = 2.0  # seconds for something to be discovered, after which it counts as not there
 PATIENCE = 5.0  # seconds for others to be discovered, and to answer
 
 
@@ -69,6 +71,39 @@ def result_of(node: Node, future: Any, seconds: float = math.inf) -> Any:
     if not spin_until(node, future.done, seconds):
         raise PocketrosError(f"no answer within {seconds} s")
     return future.result()
+
+
+def known(node: Node, look: Callable[[], Any], spin_time: float) -> Any:
+    """What a look at the graph finds: after some time in which all of it comes in, or later if it finds nothing."""
+    spin_for(node, spin_time)
+    return spin_until(node, look, GRACE)
+
+
+def list_names(found: Iterable[tuple[str, list[str]]], hidden_too: bool, types: bool, count: bool) -> None:
+    """Show names of the graph, with their types or only their number."""
+    chosen = [(name, kinds) for name, kinds in found if hidden_too or "/_" not in name]
+    if count:
+        show(str(len(chosen)))
+    else:
+        for name, kinds in chosen:
+            show(f"{name} [{', '.join(kinds)}]" if types else name)
+
+
+def show_types(name: str, what: str, kinds: list[str] | None) -> None:
+    """Show the types of a name, one a line.
+
+    Raises:
+        PocketrosError: there are none.
+    """
+    if not kinds:
+        raise PocketrosError(f"unknown {what} '{name}'")
+    for kind in kinds:
+        show(kind)
+
+
+def find_names(found: Iterable[tuple[str, list[str]]], kind: str, hidden_too: bool, count: bool) -> None:
+    """Show the names that have a type."""
+    list_names(((name, kinds) for name, kinds in found if kind in kinds), hidden_too, False, count)
 
 
 def absolute(name: str) -> str:

@@ -22,6 +22,9 @@ from pocketros.errors import PocketrosError
 HIGHEST_DOMAIN, HIGHEST_INDEX = 232, 120
 RANGES = ("LOCALHOST", "SUBNET", "OFF", "SYSTEM_DEFAULT")
 IFF_MULTICAST = 0x1000
+# Fast DDS 3 describes types with messages in them as Cyclone DDS takes for invalid, and then endpoints do not match.
+# Without a description they match by the names of their types.
+FAST_DDS = "1.15"
 
 
 def domain_id_from_environment() -> int:
@@ -75,6 +78,7 @@ def configuration() -> str:
     discovery += f"<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>{HIGHEST_INDEX}"
     return (
         f"<CycloneDDS><Domain><General>{general}</General><Discovery>{discovery}</MaxAutoParticipantIndex></Discovery>"
+        f"<Compatibility><IgnoreTypeInformation>{FAST_DDS}</IgnoreTypeInformation></Compatibility>"
         '<Internal><SocketReceiveBufferSize min="default" max="4MB"/></Internal></Domain></CycloneDDS>'
     )
 

@@ -123,10 +123,28 @@ class Graph:
             others = (node for nodes in self._remote.values() for node in nodes.items())
             return next((owner for owner, gids in (*own, *others) if gid in gids), None)
 
-    def names_and_types(self, prefix: str, suffix: str = "") -> list[tuple[str, list[str]]]:
-        """ROS names with their types, of the DDS topics with this prefix (rt, rq, rr) and suffix."""
+    def endpoints_of(self, owner: Owner) -> list[RemoteEndpoint] | None:
+        """The endpoints of a node; None when nobody has announced such a node."""
+        self.listen()
+        endpoints = self.endpoints()
+        alive = {endpoint.participant for endpoint in endpoints}
+        with self._lock:
+            announced = [nodes[owner] for gid, nodes in self._remote.items() if gid in alive and owner in nodes]
+            if owner in self._nodes:
+                announced.append({one.gid for one in self._nodes[owner]})
+        gids: set[bytes] = set().union(*announced)
+        return [endpoint for endpoint in endpoints if endpoint.gid in gids] if announced else None
+
+    def names_and_types(
+        self, prefix: str, suffix: str = "", endpoints: Iterable[RemoteEndpoint] | None = None
+    ) -> list[tuple[str, list[str]]]:
+        """ROS names with their types, of the DDS topics with this prefix (rt, rq, rr) and suffix.
+
+        Args:
+            endpoints: among which to look; None for all of the domain.
+        """
         found: dict[str, set[str]] = {}
-        for endpoint in self.endpoints():
+        for endpoint in self.endpoints() if endpoints is None else endpoints:
             kind, slash, name = endpoint.topic_name.partition("/")
             if kind == prefix and slash and name.endswith(suffix):
                 found.setdefault("/" + name.removesuffix(suffix), set()).add(endpoint.ros_type)

@@ -27,6 +27,9 @@ for name, result, arguments in (
     ("dds_qget_userdata", ctypes.c_bool, (Pointer, Pointer, Pointer)),
     ("dds_qget_reliability", ctypes.c_bool, (Pointer, Pointer, Pointer)),
     ("dds_qget_durability", ctypes.c_bool, (Pointer, Pointer)),
+    ("dds_qget_deadline", ctypes.c_bool, (Pointer, Pointer)),
+    ("dds_qget_lifespan", ctypes.c_bool, (Pointer, Pointer)),
+    ("dds_qget_liveliness", ctypes.c_bool, (Pointer, Pointer, Pointer)),
     ("dds_free", None, (Pointer,)),
     ("dds_take", ctypes.c_int32, (ctypes.c_int32, Pointer, Pointer, ctypes.c_size_t, ctypes.c_uint32)),
     ("dds_return_loan", ctypes.c_int32, (ctypes.c_int32, Pointer, ctypes.c_int32)),
@@ -46,6 +49,7 @@ TAKE_AT_ONCE = 64
 HEADER_SIZE = 4  # bytes; Cyclone DDS relies on them
 BAD_PARAMETER = -3
 GID_SIZE = 16
+INFINITE = 2**63 - 1  # nanoseconds
 
 
 def topic_like(topic: Topic, participant: int, name: str) -> Topic:
@@ -109,6 +113,8 @@ class RemoteEndpoint:
     Attributes:
         gid, participant: 16 bytes each.
         user_data: items such as `typehash` and `clientid`.
+        deadline, lifespan, lease: nanoseconds.
+        manual: whether its user has to tell that it is alive.
     """
 
     is_writer: bool
@@ -119,6 +125,10 @@ class RemoteEndpoint:
     user_data: dict[str, str]
     reliable: bool
     latched: bool
+    deadline: int
+    lifespan: int
+    manual: bool
+    lease: int
 
     @property
     def ros_type(self) -> str:
@@ -178,6 +188,10 @@ def _endpoint(details: _Described, is_writer: bool) -> RemoteEndpoint:
         items = {key: value.strip() for key, _, value in (item.partition("=") for item in text.split(";")) if value}
     reliable = library.dds_qget_reliability(details.qos, ctypes.byref(kind), ctypes.byref(span)) and kind.value
     latched = library.dds_qget_durability(details.qos, ctypes.byref(kind)) and kind.value
+    deadline, lifespan, lease = ctypes.c_int64(INFINITE), ctypes.c_int64(INFINITE), ctypes.c_int64(INFINITE)
+    library.dds_qget_deadline(details.qos, ctypes.byref(deadline))
+    library.dds_qget_lifespan(details.qos, ctypes.byref(lifespan))
+    has_liveliness = library.dds_qget_liveliness(details.qos, ctypes.byref(kind), ctypes.byref(lease))
     return RemoteEndpoint(
         is_writer=is_writer,
         gid=bytes(details.gid),
@@ -187,4 +201,8 @@ def _endpoint(details: _Described, is_writer: bool) -> RemoteEndpoint:
         user_data=items,
         reliable=bool(reliable),
         latched=bool(latched),
+        deadline=deadline.value,
+        lifespan=lifespan.value,
+        manual=bool(has_liveliness and kind.value),
+        lease=lease.value,
     )

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +135,64 @@ def test_services_and_actions_from_the_command_line(robot: Program, ros2: Ros2) 
     assert "Goal accepted" in program.said
     assert "Goal finished with status: SUCCEEDED" in program.said
     assert "reached_goal: true" in program.said
+
+
+def test_who_is_at_a_topic_from_the_command_line(robot: Program, ros2: Ros2) -> None:
+    said = ros2.until("Publisher count: 1", "topic", "info", "/lab/out")
+    assert "Type: std_msgs/msg/String\n" in said
+    assert "Subscription count: 0\n" in said
+    said = ros2.until("Node name: robot\n", "topic", "info", "-v", "/lab/in")
+    assert "Node namespace: /lab\nTopic type: std_msgs/msg/String\n" in said
+    assert "Endpoint type: SUBSCRIPTION\n" in said
+    assert "QoS profile:\n  Reliability: RELIABLE\n" in said
+    assert "  Durability: VOLATILE\n  Lifespan: Infinite\n  Deadline: Infinite\n  Liveliness: AUTOMATIC\n" in said
+    assert ros2.until("String", "topic", "type", "/lab/out") == "std_msgs/msg/String\n"
+    assert "/lab/out\n" in ros2.until("/lab/in\n", "topic", "find", "std_msgs/msg/String")
+    ros2.until(" * /lab/out [std_msgs/msg/String] 1 publisher\n", "topic", "list", "-v")
+    assert ros2("topic", "info", "/nobody/is/there").returncode != 0
+
+
+def test_what_a_node_does_from_the_command_line(robot: Program, ros2: Ros2) -> None:
+    said = ros2.until("    /lab/grip: control_msgs/action/GripperCommand\n", "node", "info", "/lab/robot")
+    assert said.startswith("/lab/robot\n  Subscribers:\n")
+    assert "    /lab/in: std_msgs/msg/String\n" in said
+    publishers = said.partition("  Publishers:\n")[2].partition("  Service Servers:\n")[0]
+    assert "    /lab/out: std_msgs/msg/String\n" in publishers
+    assert "    /lab/robot/check: std_srvs/srv/Trigger\n" in said.partition("  Service Servers:\n")[2]
+    assert said.endswith("  Action Clients:\n\n")
+
+
+def test_services_and_actions_are_listed_from_the_command_line(robot: Program, ros2: Ros2) -> None:
+    ros2.until("/lab/robot/check [std_srvs/srv/Trigger]\n", "service", "list", "-t")
+    assert ros2.until("Trigger", "service", "type", "/lab/robot/check") == "std_srvs/srv/Trigger\n"
+    assert ros2.until("check", "service", "find", "std_srvs/srv/Trigger") == "/lab/robot/check\n"
+    assert "/lab/grip\n" in ros2.until("/lab/grip", "action", "list")
+    ros2.until("/lab/grip [control_msgs/action/GripperCommand]\n", "action", "list", "-t")
+    said = ros2.until("Action servers: 1\n", "action", "info", "/lab/grip")
+    assert said == "Action: /lab/grip\nAction clients: 0\nAction servers: 1\n    /lab/robot\n"
+
+
+def test_parameters_are_dumped_and_loaded_from_the_command_line(robot: Program, ros2: Ros2, tmp_path: Path) -> None:
+    said = ros2.until("gain: 1.5\n", "param", "dump", "/lab/robot")
+    assert said.startswith("/lab/robot:\n  ros__parameters:\n")
+    file = tmp_path / "robot.yaml"
+    file.write_text("/lab/robot:\n  ros__parameters:\n    gain: 0.25\n")
+    ros2.until("Set parameter gain successful", "param", "load", "/lab/robot", str(file))
+    ros2.until("Double value is: 0.25", "param", "get", "/lab/robot", "gain")
+
+
+def test_interfaces_from_the_command_line(ros2: Ros2) -> None:
+    listed = ros2("interface", "list").stdout
+    assert listed.startswith("Messages:\n")
+    assert "Services:\n" in listed
+    assert "    std_srvs/srv/Trigger\n" in listed
+    assert ros2("interface", "package", "std_srvs").stdout.split() == [
+        f"std_srvs/srv/{name}" for name in ("Empty", "SetBool", "Trigger")
+    ]
+    assert "bool data" in ros2("interface", "show", "std_srvs/srv/SetBool").stdout.split("---")[0]
+    shown = ros2("interface", "show", "geometry_msgs/msg/PoseStamped").stdout
+    assert "std_msgs/Header header\n\tbuiltin_interfaces/Time stamp\n\t\tint32 sec\n" in shown
+    assert ros2("interface", "show", "std_msgs/msg/NoSuchType").returncode != 0
 
 
 def test_parameters_without_values(robot: Program, ros2: Ros2) -> None:

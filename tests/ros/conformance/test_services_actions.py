@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus, GoalStatusArray
-from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
+from rclpy.action import (
+    ActionClient,
+    ActionServer,
+    CancelResponse,
+    GoalResponse,
+    get_action_client_names_and_types_by_node,
+    get_action_names_and_types,
+    get_action_server_names_and_types_by_node,
+)
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -318,3 +326,16 @@ def test_a_destroyed_server_is_not_ready(ros: Ros) -> None:
     client = client_of(ros, ros.node("client"))
     server.destroy()
     ros.spin_until(lambda: not client.server_is_ready())
+
+
+def test_the_graph_tells_who_serves_and_who_calls_an_action(ros: Ros) -> None:
+    server, node = ros.far_node("server", namespace="/lab"), ros.node("client")
+    serve(server, count)
+    ActionClient(node, Fibonacci, "/lab/count")
+    kind = f"{Fibonacci.__module__.partition('.')[0]}/action/Fibonacci"
+    served = ("/lab/count", [kind])
+    ros.spin_until(lambda: served in get_action_names_and_types(node))
+    ros.spin_until(lambda: ("server", "/lab") in node.get_node_names_and_namespaces())
+    ros.spin_until(lambda: get_action_server_names_and_types_by_node(node, "server", "/lab") == [served])
+    ros.spin_until(lambda: get_action_client_names_and_types_by_node(node, "client", "/") == [served])
+    assert get_action_client_names_and_types_by_node(node, "server", "/lab") == []

@@ -15,6 +15,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -24,6 +25,7 @@ from rclpy.qos import (
 )
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointField
 from std_msgs.msg import Float64MultiArray, Header, String
+from std_srvs.srv import SetBool, Trigger
 
 from .conftest import Ros
 
@@ -217,6 +219,25 @@ def test_the_graph_shows_nodes_and_topics(ros: Ros) -> None:
     assert node.count_subscribers("/away/news") == 0
     far.destroy_publisher(publisher)
     ros.spin_until(lambda: node.count_publishers("/away/news") == 0)
+
+
+def test_the_graph_tells_what_a_node_does(ros: Ros) -> None:
+    far, node = ros.far_node("far", namespace="/away"), ros.node("near")
+    far.create_publisher(String, "news", 10)
+    far.create_subscription(Image, "view", lambda message: None, 10)
+    far.create_service(Trigger, "check", lambda request, response: response)
+    far.create_client(SetBool, "switch")
+    news, view = ("/away/news", ["std_msgs/msg/String"]), ("/away/view", ["sensor_msgs/msg/Image"])
+    check, switch = ("/away/check", ["std_srvs/srv/Trigger"]), ("/away/switch", ["std_srvs/srv/SetBool"])
+    ros.spin_until(lambda: ("far", "/away") in node.get_node_names_and_namespaces())
+    ros.spin_until(lambda: news in node.get_publisher_names_and_types_by_node("far", "/away"))
+    ros.spin_until(lambda: view in node.get_subscriber_names_and_types_by_node("far", "/away"))
+    ros.spin_until(lambda: check in node.get_service_names_and_types_by_node("far", "/away"))
+    ros.spin_until(lambda: switch in node.get_client_names_and_types_by_node("far", "/away"))
+    assert view not in node.get_publisher_names_and_types_by_node("far", "/away")
+    assert switch not in node.get_service_names_and_types_by_node("far", "/away")
+    with pytest.raises(NodeNameNonExistentError):
+        node.get_publisher_names_and_types_by_node("nobody", "/away")
 
 
 def test_a_destroyed_subscription_hears_nothing(ros: Ros) -> None:
