@@ -10,9 +10,9 @@ import sys
 
 from mini_diffuser_ros.commands.arguments import namespace, whole_number_from
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.nodes.page_node import PORT
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.live.access import page_access
+from mini_diffuser_ros.viewing.live.server import PORT
 
 LAST_PORT, LAST_DOMAIN = 65535, 232
 

@@ -25,9 +25,8 @@ from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.access import page_access
 from mini_diffuser_ros.viewing.live.parts import NewestParts
 from mini_diffuser_ros.viewing.live.run_state import RunState
-from mini_diffuser_ros.viewing.live.server import PageServer
+from mini_diffuser_ros.viewing.live.server import PORT, PageServer
 
-PORT = 8470
 ASKING = 2.0  # seconds between two looks for nodes that are to be asked
 MOST_SENTENCES = 200  # that are suggested
 

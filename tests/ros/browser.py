@@ -95,7 +95,9 @@ def browsing(address: str, profile: Path) -> Iterator[Tab]:
     try:
         port = _port_in(profile / "log")
         session, socket = loop.run_until_complete(asyncio.wait_for(_open(port, address), PATIENCE))
-        yield Tab(loop, socket)
+        tab = Tab(loop, socket)
+        tab.await_that("location.protocol === 'http:' && document.readyState === 'complete'")
+        yield tab
     finally:
         if session is not None:
             loop.run_until_complete(session.close())

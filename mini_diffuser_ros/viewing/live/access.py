@@ -82,8 +82,8 @@ def page_access(address: str, token: str = "") -> PageAccess:
         )
     if not token and not _is_loopback(address):
         token = secrets.token_hex(LEAST_TOKEN)
-    names = {name.lower() for name in (socket.gethostname(), socket.getfqdn())}
-    return PageAccess(address=address, token=token, names=frozenset(names | {f"{name}.local" for name in names}))
+    name = socket.gethostname().lower()  # the full one would be asked of a network that may not answer
+    return PageAccess(address=address, token=token, names=frozenset({name, f"{name}.local"}))
 
 
 def _name_in(host: str) -> str:

@@ -21,6 +21,8 @@ from mini_diffuser_ros.viewing.live.parts import NewestParts, frame_of
 
 STOP = "stop"
 """The command that never waits for another one."""
+PORT = 8470
+"""Where the page is looked for first."""
 MOST_PAGES = 32
 """Pages that are open at once."""
 STALLED = 10.0  # seconds after which a page that takes nothing is let go; it comes back by itself
