@@ -25,7 +25,7 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from mini_diffuser_ros.bringup.errors import BringupError
-from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, Bringup, plan_bringup
+from mini_diffuser_ros.bringup.plan import OUTCOME, RVIZ_TOPICS, Bringup, plan_bringup
 from mini_diffuser_ros.robots import load_robot
 
 PACKAGE = "mini_diffuser_ros"
@@ -171,12 +171,21 @@ def _stack(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {one.name: LaunchConfiguration(one.name).perform(context) for one in ARGUMENTS}
     session = Path(tempfile.mkdtemp(prefix="mini_diffuser_launch_"))
     atexit.register(shutil.rmtree, session, ignore_errors=True)
+    if values["exit_on_done"] == "true":
+        atexit.register(_tell, session / OUTCOME)
     plan = plan_bringup(values, session, SHARE / "models" / "tabletop")
     values["robot"] = plan.robot
     arguments = session / "arguments.yaml"
     arguments.write_text(plan.parameter_file(), encoding="utf-8")
     start = _one_process if values["composed"] == "true" else _process_per_node
     return [*start(plan, values, arguments), *_viewer(values, arguments)]
+
+
+def _tell(outcome: Path) -> None:
+    """The last line of a launch that ends with its sentence: how that ended, after all that nodes say of their ends."""
+    if outcome.is_file():
+        sys.stdout.write(outcome.read_text(encoding="utf-8"))
+        sys.stdout.flush()
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:

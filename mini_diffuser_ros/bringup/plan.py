@@ -34,6 +34,8 @@ READ_CELL = frozenset(
 Value = str | int | float | bool | list[str]
 SIMULATED_CAMERAS = ("front", "left_shoulder", "wrist")
 PATHS = ("cell", "checkpoint", "params", "profile", "runs", "recordings", "bags")
+OUTCOME = "outcome"
+"""File in the launch's folder: the line about how its sentence ended."""
 MOST_CHARACTERS = 1000
 """Of an argument: a longer one is no sentence, and no path that a person has typed."""
 RVIZ_TOPICS = (
@@ -149,7 +151,12 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
         overrides["extrinsics_node"] = dict(shown)
     nodes = tuple(overrides)
     if instruction:
-        overrides["run_node"] = {**shown, "instruction": instruction, "runs": arguments["runs"]}
+        overrides["run_node"] = {
+            **shown,
+            "instruction": instruction,
+            "runs": arguments["runs"],
+            "outcome_file": str(session / OUTCOME),
+        }
     if recorded:
         # In one process the recorder is closed after the run; a process of its own has to know that no other run comes.
         last = arguments["exit_on_done"] == "true" and arguments["composed"] == "false"

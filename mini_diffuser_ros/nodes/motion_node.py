@@ -297,7 +297,7 @@ class MotionNode(ManagedNode):
         self._health.ended(outcome)
         # Two calls: rclpy wants the same severity from the same line, always.
         if outcome.outcome == Result.REACHED:
-            self.get_logger().info(outcome.message)
+            self.get_logger().debug(outcome.message)  # what was planned stands in the log already
         else:
             self.get_logger().warning(outcome.message)
         for refusal in outcome.refusals:

@@ -147,7 +147,8 @@ class PerceptionNode(ManagedNode):
         for camera in cameras:
             diagnostics.add(f"camera {camera}", partial(self._camera_health, camera))
         diagnostics.add("fusion", self._fusion_health)
-        self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}: {self._fusion}")
+        self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}")
+        self.get_logger().debug(str(self._fusion))
 
     def _places(self, cell: Cell | None) -> Mapping[str, Pose]:
         """Frame to (4, 4) base_from_camera of the cameras that the cell has fixed to the robot's base."""

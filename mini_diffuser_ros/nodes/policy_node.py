@@ -108,11 +108,11 @@ class PolicyNode(ManagedNode):
 
     def _load(self, checkpoint: str, device: str, threads: int) -> Decider:
         tune_cpu(threads)
-        self.get_logger().info(f"loading {checkpoint} on {device}")
+        self.get_logger().debug(f"loading {checkpoint} on {device}")
         policy = load_policy(checkpoint, device=device)
         self._arithmetic = arithmetic_of(policy.device)
         decider = Decider(policy, self._loop)
-        self.get_logger().info(f"warmed up in {decider.warm_up():.1f} s")
+        self.get_logger().debug(f"warmed up in {decider.warm_up():.1f} s")
         return decider
 
     def _make_topics(self) -> None:
@@ -355,7 +355,7 @@ class PolicyNode(ManagedNode):
         first = "no mode"
         if modes:
             first = f"the first with {modes[0].share:.0%} at {np.round(modes[0].pose[:3], 3).tolist()}"
-        self.get_logger().info(f"decided in {took:.2f} s on {len(cloud)} points: {len(modes)} modes, {first}")
+        self.get_logger().debug(f"decided in {took:.2f} s on {len(cloud)} points: {len(modes)} modes, {first}")
 
 
 def main() -> NoReturn:

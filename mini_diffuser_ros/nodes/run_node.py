@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,11 +25,12 @@ from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, WorldVerdicts
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
 from mini_diffuser_ros.viewing.run_timeline import MOVED
 
 ACTION = "mini_diffuser/execute"
-UNTOLD = ("looking", MOVED)  # phases that a log of every keyframe can do without
+TOLD_EVERY = 3.0  # seconds of a keyframe after which the log says how far it is; a keyframe has one line at least
 TABLE_PATIENCE = 5.0  # seconds to look for the simulated world, where one is expected
 
 
@@ -63,10 +65,14 @@ class RunNode(ManagedNode):
         self._confirm_timeout = parameters.number(
             "confirm_timeout", 3.0, "seconds after the end within which the world may confirm success", 0.1, 60.0
         )
+        self._outcome_file = parameters.text(
+            "outcome_file", "", "file for the line that says how it ended; empty: none"
+        )
         self._report = RunReport(instruction)
         self._folder = make_run_folder(Path(runs), instruction)
         self._token = CancellationToken()
         self._closing = False
+        self._told_keyframe, self._told_at = 0, time.monotonic()
         self._observer = RunObserver(
             self,
             self._report,
@@ -111,6 +117,8 @@ class RunNode(ManagedNode):
         self._try_writing(self._observer.finish)
         page = self._observer.write_page(in_a_hurry=self._closing)
         line = f"{self._report.summary()}; {page or self._folder}"
+        if self._outcome_file:
+            self._try_writing(lambda: write_whole(self._outcome_file, f"{line}\n"))
         # Two calls: rclpy wants the same severity from the same line, always.
         if self._report.success:
             self.get_logger().info(line)
@@ -142,6 +150,7 @@ class RunNode(ManagedNode):
         self._verdict = self._world.begin(instruction)
         self.get_logger().info(f"sending '{instruction}'")
         self._observer.sentence_sent()
+        self._told_at = time.monotonic()
         goal = ExecuteInstruction.Goal(instruction=instruction)
         try:
             wrapped = carry_out(
@@ -178,8 +187,11 @@ class RunNode(ManagedNode):
         # Progress within a phase is for those who watch, not for the record.
         if last is None or (last.phase, last.keyframe) != (event.phase, event.keyframe):
             self._report.events.append(event)
-            if event.phase in UNTOLD:
-                return
+        if event.phase == MOVED:
+            return
+        now, is_new = time.monotonic(), event.keyframe != self._told_keyframe and event.phase != "looking"
+        if is_new or now - self._told_at >= TOLD_EVERY:
+            self._told_at, self._told_keyframe = now, event.keyframe
             self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())
 
     def _on_ready(self, message: Bool) -> None:

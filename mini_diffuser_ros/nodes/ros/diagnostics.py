@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -12,10 +14,13 @@ from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 PERIOD = 1.0  # seconds, the rate that diagnostic aggregators expect
+STARTING = 10.0  # seconds in which the nodes of a stack may miss one another without a line in the log
 
 
 class Diagnostics:
     """Asks the parts of a node how they are, once a second, publishes the answers and logs what is not well.
+
+    What is not well from the start on is logged after STARTING seconds.
 
     Args:
         node: in whose name.
@@ -28,6 +33,7 @@ class Diagnostics:
         self._parts: dict[str, Callable[[], Health]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._clock = clock or ClockWatch(node)
+        self._logs_from = time.monotonic() + STARTING
         self._timer = steady_timer(node, PERIOD, self.publish)
 
     def add(self, name: str, check: Callable[[], Health]) -> None:
@@ -48,7 +54,9 @@ class Diagnostics:
                 problems.append(health.message)
             array.status.append(self._status(name, health))
         self._publisher.publish(array)
-        if problems:
+        if not problems:
+            self._logs_from = -math.inf  # all have found one another
+        elif time.monotonic() >= self._logs_from:
             self._node.get_logger().warning("; ".join(problems), throttle_duration_sec=10.0)
 
     def _status(self, name: str, health: Health) -> DiagnosticStatus:
