@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
@@ -27,5 +28,29 @@ def test_every_part_is_published_with_its_level_and_figures() -> None:
     assert {value.key: value.value for value in arm.values} == {"age (s)": "1.235", "frame": "base"}
     assert (gripper.level, gripper.hardware_id) == (DiagnosticStatus.OK, "panda")
     executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()
+
+
+def test_what_is_missing_at_the_start_is_not_logged_and_what_is_missing_later_is(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=59)
+    node = rclpy.create_node("node", context=context)
+    diagnostics = Diagnostics(node, "panda")
+    level = HealthLevel.ERROR
+    diagnostics.add("arm", lambda: Health(level, "no joint states"))
+
+    def logs() -> bool:
+        diagnostics.publish()
+        out, err = capfd.readouterr()
+        return "no joint states" in out + err
+
+    assert not logs()
+    level = HealthLevel.OK
+    assert not logs()
+    level = HealthLevel.ERROR
+    assert logs()
     node.destroy_node()
     context.try_shutdown()

@@ -214,3 +214,16 @@ def test_spoilt_trajectories_are_refused_by_name(kind: str) -> None:
 @given(st.floats(0.0, 2e9))
 def test_stamps_keep_a_microsecond(value: float) -> None:
     assert messages.seconds(messages.stamp_from_seconds(value)) == pytest.approx(value, abs=1e-6)
+
+
+def test_of_a_cloud_of_a_million_points_a_few_are_looked_at_and_those_remembered_stay_last() -> None:
+    shown = np.linspace(0.0, 1.0, 3_000_000, dtype=np.float32).reshape(-1, 3)
+    cloud = Cloud(shown, np.full((1_000_000, 3), 9, np.uint8), "base", 1.0)
+    message = messages.cloud_to_message(cloud, np.full((100_000, 3), 5.0, np.float32))
+    few = messages.cloud_from_message(message, most_points=8000)
+    everything = messages.cloud_from_message(message, with_remembered=True, most_points=8000)
+    assert len(everything) == 8000
+    assert np.array_equal(everything.points[: len(few)], few.points)
+    assert np.all(everything.points[len(few) :] == 5.0)
+    assert len(few) == pytest.approx(8000 * 10 / 11, abs=2)
+    assert np.isin(few.points[:, 0], shown[:, 0]).all()

@@ -160,6 +160,7 @@ def test_one_process_obeys_a_sentence_and_records_it(tmp_path: Path, checkpoint:
         "composed:=true",
         "namespace:=left",
         "record:=true",
+        "viewer:=web",
         "instruction:=press the blue button",
         "exit_on_done:=true",
         f"checkpoint:={checkpoint}",
@@ -167,12 +168,14 @@ def test_one_process_obeys_a_sentence_and_records_it(tmp_path: Path, checkpoint:
         f"recordings:={tmp_path / 'recordings'}",
         within=RUN_ENDS,
     )
-    assert output.count("process started with pid") == 2  # the guard is one of its own
+    assert output.count("process started with pid") == 3  # guard and page are each one of their own
+    assert re.search(r"\[left\.page_node\]: the page: http://127\.0\.0\.1:\d+/", output)
     assert "[left.policy_node]: ready for instructions" in output
     assert "is not known and ignored" not in output
     report = json.loads(next((tmp_path / "runs").glob("*/run.json")).read_text())
     assert report["decisions"]
     assert code == (0 if report["success"] else 1), output[-3000:]
+    assert re.search(r"'press the blue button': .* keyframes, .*report\.html$", output.rstrip().splitlines()[-1])
     assert len(list((tmp_path / "recordings").glob("*.zip"))) == (1 if report["success"] else 0), output[-3000:]
 
 

@@ -127,7 +127,7 @@ class StackListener:
 
     def _on_planned(self, message: MarkerArray) -> None:
         lines = [marker for marker in message.markers if marker.type == Marker.LINE_STRIP and len(marker.points) > 1]
-        self.planned = [_strip(marker, "planned arm" if marker.ns == "arm" else "") for marker in lines]
+        self.planned = [_strip(marker) for marker in lines]
 
     def _on_speed(self, message: SpeedState) -> None:
         self._state.tell(speed=round(float(message.percent), 1), speed_reason=message.reason)
@@ -143,8 +143,9 @@ class StackListener:
             self._state.health(f"{name}: {part}", level, status.message, values)
 
 
-def _strip(marker: Marker, label: str) -> Wireframe:
-    """Lines from each point of a marker to the next."""
+def _strip(marker: Marker) -> Wireframe:
+    """Lines from each point of a marker to the next; of the arm backwards, as a label stands at the end."""
     places = [[point.x, point.y, point.z] for point in marker.points]
-    edges = np.array(list(pairwise(places)))
-    return Wireframe(edges, PLANNED_COLOR, label)
+    if marker.ns == "arm":
+        return Wireframe(np.array(list(pairwise(reversed(places)))), PLANNED_COLOR, "planned arm")
+    return Wireframe(np.array(list(pairwise(places))), PLANNED_COLOR)
