@@ -25,7 +25,7 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from mini_diffuser_ros.bringup.errors import BringupError
-from mini_diffuser_ros.bringup.plan import OUTCOME, RVIZ_TOPICS, Bringup, plan_bringup
+from mini_diffuser_ros.bringup.plan import OUTCOME, RVIZ_TOPICS, Bringup, moved_topics, plan_bringup
 from mini_diffuser_ros.robots import load_robot
 
 PACKAGE = "mini_diffuser_ros"
@@ -207,6 +207,10 @@ def _parameters(nodes: Sequence[str], values: dict[str, str], arguments: Path) -
     return [*map(str, files), *([os.path.abspath(values["params"])] if values["params"] else [])]
 
 
+def _remappings(values: dict[str, str]) -> list[tuple[str, str]]:
+    return moved_topics(values["namespace"], values["robot"] == "sim")
+
+
 def _node(name: str, values: dict[str, str], arguments: Path, respawned: bool) -> Node:
     """One of our nodes in a process of its own."""
     return Node(
@@ -215,6 +219,7 @@ def _node(name: str, values: dict[str, str], arguments: Path, respawned: bool) -
         name=name,
         namespace=values["namespace"],
         parameters=_parameters([name], values, arguments),
+        remappings=_remappings(values),
         output="screen",
         respawn=respawned,
         respawn_delay=RESPAWN_DELAY,
@@ -251,6 +256,7 @@ def _one_process(plan: Bringup, values: dict[str, str], arguments: Path) -> list
         namespace=values["namespace"],
         arguments=[*(name for name in plan.nodes if name != GUARD), *recorder, *run],
         parameters=_parameters(list(plan.overrides), values, arguments),
+        remappings=_remappings(values),
         output="screen",
         respawn=respawn,
         respawn_delay=RESPAWN_DELAY,
@@ -282,12 +288,13 @@ def _viewer(values: dict[str, str], arguments: Path) -> list[LaunchDescriptionEn
         ]
     robot = load_robot("panda" if values["robot"] == "sim" else values["robot"])
     namespace = values["namespace"].strip("/")
+    moved = [(f"/{topic}", f"/{namespace}/{topic}") for topic in RVIZ_TOPICS] if namespace else []
     return [
         Node(
             package="rviz2",
             executable="rviz2",
             arguments=["-d", str(SHARE / "config" / "mini_diffuser.rviz"), "-f", robot.base_frame],
-            remappings=[(f"/{topic}", f"/{namespace}/{topic}") for topic in RVIZ_TOPICS] if namespace else [],
+            remappings=[*moved, *_remappings(values)],
         )
     ]
 

@@ -85,6 +85,16 @@ def matrix_from_rpy(rpy: ArrayLike) -> Array:
     return (rotation @ axis_angle_matrix((1, 0, 0), roll))[:3, :3]
 
 
+def rpy_from_matrix(rotation: ArrayLike) -> Array:
+    """(3,) roll, pitch and yaw about fixed axes, radians, of a (3, 3) rotation; yaw is 0 where it points up or down."""
+    matrix = np.asarray(rotation, dtype=np.float64)
+    level = np.hypot(matrix[0, 0], matrix[1, 0])
+    pitch = np.arctan2(-matrix[2, 0], level)
+    if level < 1e-9:
+        return np.array([np.arctan2(-matrix[1, 2], matrix[1, 1]), pitch, 0.0])
+    return np.array([np.arctan2(matrix[2, 1], matrix[2, 2]), pitch, np.arctan2(matrix[1, 0], matrix[0, 0])])
+
+
 def quaternion_angle(first: ArrayLike, second: ArrayLike) -> float:
     """Angle in [0, pi] between two rotations given as quaternions xyzw (4,)."""
     one, other = _unit_quaternion(first), _unit_quaternion(second)

@@ -48,6 +48,17 @@ RVIZ_TOPICS = (
     "wrist/color/image_raw",
 )
 """Topics in config/mini_diffuser.rviz, which a namespace moves."""
+SIMULATED_TOPICS = ("tf", "tf_static", "clock")
+"""Topics at the root of the graph that a simulated arm in a namespace has to itself: every one has the same frames."""
+
+
+def moved_topics(namespace: str, simulated: bool) -> list[tuple[str, str]]:
+    """Remapping rules of a stack in a namespace, for topics that its nodes name from the root.
+
+    Frames of real arms differ as their drivers name them, and all share a TF tree; simulated ones are all alike.
+    """
+    below = namespace.strip("/")
+    return [(f"/{topic}", f"/{below}/{topic}") for topic in SIMULATED_TOPICS] if below and simulated else []
 
 
 @dataclass(frozen=True)

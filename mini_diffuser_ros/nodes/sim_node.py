@@ -33,6 +33,7 @@ from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.nodes.simulation.sim_actions import ArmActionServer, GripperActionServer
+from mini_diffuser_ros.robots import robot_urdf
 from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS
 from mini_diffuser_ros.simulation import TabletopWorld
 from mini_diffuser_ros.simulation.cameras import CameraMount
@@ -99,6 +100,9 @@ class SimNode(ManagedNode):
 
         self._clock_topic = self.create_publisher(Clock, "/clock", 1)
         self._joint_states = self.create_publisher(JointState, "joint_states", 10)
+        # As robot_state_publisher does beside a real arm; the frames are published with the joint states.
+        self._description = self.create_publisher(String, "robot_description", LATCHED)
+        self._description.publish(String(data=robot_urdf(self._driver.robot)))
         self._success = self.create_publisher(Bool, SUCCESS, LATCHED)
         self._judged = self.create_publisher(String, JUDGED, LATCHED)
         self._task = self.create_publisher(String, "sim/task", LATCHED)

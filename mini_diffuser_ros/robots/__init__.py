@@ -22,6 +22,7 @@ from mini_diffuser_ros.robots.limits import CartesianLimits, VelocityCurve
 from mini_diffuser_ros.robots.mjcf import robot_mjcf
 from mini_diffuser_ros.robots.surface import SurfaceMesh, surface_meshes
 from mini_diffuser_ros.robots.urdf import with_limits_of_file, with_limits_of_urdf
+from mini_diffuser_ros.robots.urdf_document import robot_urdf
 
 __all__ = [
     "OWN_ROBOTS",
@@ -39,6 +40,7 @@ __all__ = [
     "load_robot",
     "robot_mjcf",
     "robot_of_data",
+    "robot_urdf",
     "surface_meshes",
     "with_limits_of_file",
     "with_limits_of_urdf",

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, SIMULATED_CAMERAS, Bringup, plan_bringup
+from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, SIMULATED_CAMERAS, Bringup, moved_topics, plan_bringup
 from mini_diffuser_ros.records import LAB, RLBENCH, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.simulation.cameras import tabletop_cameras
@@ -285,6 +285,18 @@ def test_rviz_shows_topics_that_a_namespace_moves() -> None:
     displays = yaml.safe_load((CONFIG / "mini_diffuser.rviz").read_text())["Visualization Manager"]["Displays"]
     topics = [display.get("Topic", display.get("Description Topic")) for display in displays]
     assert {topic["Value"] for topic in topics if topic} == {f"/{topic}" for topic in RVIZ_TOPICS}
+
+
+def test_rviz_shows_frames_of_the_robot() -> None:
+    shown = yaml.safe_load((CONFIG / "mini_diffuser.rviz").read_text())["Visualization Manager"]
+    assert shown["Global Options"]["Fixed Frame"] == load_robot("panda").base_frame
+    assert {display.get("Reference Frame", "<Fixed Frame>") for display in shown["Displays"]} == {"<Fixed Frame>"}
+
+
+def test_a_simulated_arm_in_a_namespace_has_its_own_frames() -> None:
+    assert ("/tf", "/left/tf") in moved_topics("left", simulated=True)
+    assert ("/tf_static", "/lab/left/tf_static") in moved_topics("/lab/left/", simulated=True)
+    assert moved_topics("left", simulated=False) == moved_topics("", simulated=True) == []
 
 
 @given(st.text(), st.lists(st.text(), min_size=1))

@@ -95,3 +95,10 @@ def test_the_nearest_plane_of_points_on_a_plane_is_that_plane(
     found, distance = geometry.nearest_plane(points)
     np.testing.assert_allclose(found, normal, atol=1e-6)
     assert distance == pytest.approx(offset, abs=1e-6)
+
+
+@given(angles, st.one_of(angles, st.sampled_from([-np.pi / 2, np.pi / 2])), angles)
+def test_rpy_of_a_rotation_give_it_again(roll: float, pitch: float, yaw: float) -> None:
+    rotation = geometry.matrix_from_rpy([roll, pitch, yaw])
+    again = geometry.matrix_from_rpy(geometry.rpy_from_matrix(rotation))
+    np.testing.assert_allclose(again, rotation, atol=1e-8)

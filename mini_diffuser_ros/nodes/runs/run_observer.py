@@ -188,7 +188,10 @@ class RunObserver:
             self._report.sentence_to_first_motion_s = round(elapsed, 3)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        own = self._node.get_namespace().strip("/")
         for status in message.status:
+            if own and not status.name.lstrip("/").startswith(f"{own}/"):
+                continue  # of another arm in the graph
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             self._report.diagnosed(self.elapsed(), status.name, level, status.message)
 
