@@ -58,13 +58,17 @@ def find_tasks(tasks: Sequence[str]) -> Mapping[str, str]:
     """Name of each task to that of its file in what is installed, its variant of the published results if there is one.
 
     Raises:
-        EvaluationError: naming all tasks that are not there, and which distributions have them.
+        EvaluationError: naming all tasks that are not there, and which distributions have them, or a task that two of
+            the names mean.
     """
     found = {task: name for task in tasks if (name := _file_of(task))}
     if missing := [task for task in tasks if task not in found]:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         named = ", ".join(f"'{task}'" for task in missing[:_NAMED]) + more
         raise EvaluationError(f"unknown task {named}: not in the rlbench that is installed; {_WHERE_TASKS_ARE}")
+    for task, file in found.items():
+        if others := [other for other in found if other != task and found[other] == file]:
+            raise EvaluationError(f"tasks '{task}' and '{others[0]}' are both rlbench's {file}; name it once")
     return found
 
 
@@ -85,6 +89,9 @@ def _file_of(task: str) -> str | None:
 
 
 def _class_of(name: str) -> Any:
+    # RLBench makes a class's name of the words between underscores, and takes ".py" out wherever it stands.
+    if not (name.isidentifier() and all(name.split("_"))):
+        return None
     find = member("rlbench.backend.utils", "task_file_to_task_class")
     try:
         return find(name)

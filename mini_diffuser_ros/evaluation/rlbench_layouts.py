@@ -13,6 +13,7 @@ from mini_diffuser_ros.data import DataError
 from mini_diffuser_ros.data.formats.restricted_pickle import read_pickle
 from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.evaluation.rlbench_install import VARIANT
+from mini_diffuser_ros.support.errors import one_line
 
 GeneratorState = tuple[Any, ...]
 """State of numpy's global generator, in its own types alone, so that it can go to another process."""
@@ -110,7 +111,11 @@ def _generator_state(file: Path, stored: Any) -> GeneratorState:
     random = np.random.RandomState()
     try:
         random.set_state(stored)
-    except (TypeError, ValueError) as error:
-        raise EvaluationError(f"{file}: random_seed is no state of numpy's generator ({error})") from error
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise EvaluationError(f"{file}: random_seed is no state of numpy's generator ({one_line(error)})") from error
     # Asked back: a file's own objects are none that a worker process could take.
-    return tuple(random.get_state(legacy=True))
+    state = tuple(random.get_state(legacy=True))
+    _, words, place, *_ = state
+    if not 0 <= place <= len(words):  # numpy would read what lies behind them
+        raise EvaluationError(f"{file}: random_seed is at word {place} of its {len(words)}, expected 0 to {len(words)}")
+    return state

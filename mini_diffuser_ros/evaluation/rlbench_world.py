@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,10 +94,12 @@ class RlbenchWorld:
         self._ending = _ending_of_actions(arm)
         configuration = _observation_config(self._cameras, image_size)
         environment = member("rlbench.environment", "Environment")
+        place = Path.cwd()
         try:
             self._environment = environment(action_mode=mode, obs_config=configuration, headless=True)
             self._environment.launch()
         except Exception as error:
+            os.chdir(place)  # which a launch leaves for CoppeliaSim's folder, and comes back if it succeeds
             raise WorldStartError(f"the simulator does not start: {one_line(error)}") from error
 
     def choose(self, task: str) -> int:
@@ -107,7 +111,8 @@ class RlbenchWorld:
         """
         if task != self._name:
             self._load(task)
-        return int(self._task.variation_count())
+        with self._simulating(f"{task}: its variations cannot be counted"):
+            return int(self._task.variation_count())
 
     def reset(self, layout: Layout) -> tuple[str, ...]:
         """Lay out the chosen task, loaded anew for each variation; returns RLBench's own sentences for it.

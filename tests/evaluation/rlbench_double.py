@@ -77,6 +77,7 @@ class Behaviour:
         variations: of its tasks.
         handle: whether the ball is a handle that is grasped off centre.
         unplaceable, broken, deadly: variations whose reset fails, in which a step fails, or ends the process.
+        uncounted: whether its variations cannot be counted.
         unlaunched: launches that fail, of those of this process.
         no_display: whether starting it ends the process.
         calls: what was called, in order.
@@ -93,6 +94,7 @@ class Behaviour:
     unplaceable: tuple[int, ...] = ()
     broken: tuple[int, ...] = ()
     deadly: tuple[int, ...] = ()
+    uncounted: bool = False
     unlaunched: int = 0
     no_display: bool = False
     arm_in_sight: bool = False
@@ -195,6 +197,8 @@ class TaskEnvironment:
         self.holds = False
 
     def variation_count(self) -> int:
+        if self.behaviour.uncounted:
+            raise RuntimeError("Handle holder does not exist.")
         return self.behaviour.variations
 
     def set_variation(self, variation: int) -> None:
@@ -336,10 +340,13 @@ def _modules(behaviour: Behaviour) -> dict[str, ModuleType]:
 
         def launch(self) -> None:
             behaviour.calls.append(("launch",))
+            home = Path.cwd()
+            os.chdir(Path(__file__).parent)  # CoppeliaSim's folder
             if behaviour.no_display:
                 os._exit(134)
             if behaviour.calls.count(("launch",)) <= behaviour.unlaunched:
                 raise PyRepError("COPPELIASIM_ROOT not defined. See installation instructions.")
+            os.chdir(home)
 
         def get_task(self, task_class: type) -> TaskEnvironment:
             behaviour.calls.append(("load", task_class.__name__))
@@ -349,7 +356,9 @@ def _modules(behaviour: Behaviour) -> dict[str, ModuleType]:
         def shutdown(self) -> None:
             behaviour.calls.append(("shutdown",))
 
-    def task_file_to_task_class(name: str) -> type:
+    def task_file_to_task_class(file: str) -> type:
+        name = file.replace(".py", "")
+        "".join(word[0].upper() for word in name.split("_"))
         if name not in behaviour.tasks:
             raise ModuleNotFoundError(f"No module named 'rlbench.tasks.{name}'", name=f"rlbench.tasks.{name}")
         return type(name, (), {})

@@ -1,6 +1,7 @@
 """The RLBench evaluation keeps the published protocol, against a double of the simulator's interface."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +218,15 @@ def test_an_arm_that_is_nowhere_is_a_failure_of_the_simulator(behaviour: double.
 
 def test_a_launch_that_fails_says_so(behaviour: double.Behaviour) -> None:
     behaviour.unlaunched = 1
+    before = Path.cwd()
     with pytest.raises(WorldStartError, match="COPPELIASIM_ROOT not defined"):
         start()
+    assert Path.cwd() == before, "files of the evaluation are relative to it"
     assert start() is not None
+
+
+def test_variations_that_cannot_be_counted_are_a_failure_of_the_task(behaviour: double.Behaviour) -> None:
+    behaviour.uncounted = True
+    with pytest.raises(WorldError, match="touch_ball: its variations cannot be counted: RuntimeError") as caught:
+        start()
+    assert not isinstance(caught.value, WorldStartError), "others may go on"

@@ -64,6 +64,10 @@ def test_demonstrations_may_lie_under_the_name_of_the_variant(
     [
         ({"state": ("MT19937", "x", 1)}, "random_seed"),
         ({"state": None}, "random_seed"),
+        ({"state": ()}, "random_seed"),
+        ({"state": ("MT19937", np.zeros(3, np.uint32), 1)}, "random_seed"),
+        ({"state": ("MT19937", np.zeros(624, np.uint32), 10**30)}, "random_seed"),
+        ({"state": ("MT19937", np.zeros(624, np.uint32), 625)}, "random_seed is at word 625 of its 624"),
         ({"attempts": -1}, "num_reset_attempts is -1"),
         ({"attempts": 10**9}, "num_reset_attempts is 1000000000"),
         ({"variation": "3"}, "variation_number.pkl"),
@@ -98,6 +102,22 @@ def test_all_tasks_are_looked_up_before_the_first_episode(monkeypatch: pytest.Mo
         assert named in str(caught.value)
     assert behaviour.calls == []
     assert len(str(caught.value)) < 600, "the command shows it whole"
+
+
+@pytest.mark.parametrize(
+    "name", ["touch_ball_", "touch__ball", "touch_ball.py", "tasks.touch_ball", "__init__", "../x"]
+)
+def test_what_no_file_of_a_task_is_called_is_no_task(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    double.install(monkeypatch, tasks=("touch_ball", "touch_ball_peract"))
+    with pytest.raises(EvaluationError, match=f"unknown task '{name}'"):
+        trials(tasks=(name,))
+
+
+def test_two_names_of_one_task_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = ("touch_ball", "touch_ball_peract")
+    double.install(monkeypatch, tasks=named)
+    with pytest.raises(EvaluationError, match="are both rlbench's touch_ball_peract; name it once"):
+        trials(tasks=named)
 
 
 def test_variations_are_spread_and_those_of_one_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
