@@ -114,7 +114,7 @@ def _generator_state(file: Path, stored: Any) -> GeneratorState:
     except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise EvaluationError(f"{file}: random_seed is no state of numpy's generator ({one_line(error)})") from error
     # Asked back: a file's own objects are none that a worker process could take.
-    state = tuple(random.get_state(legacy=True))
+    state: GeneratorState = tuple(random.get_state(legacy=True))
     _, words, place, *_ = state
     if not 0 <= place <= len(words):  # numpy would read what lies behind them
         raise EvaluationError(f"{file}: random_seed is at word {place} of its {len(words)}, expected 0 to {len(words)}")
