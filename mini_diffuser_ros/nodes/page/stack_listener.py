@@ -87,7 +87,10 @@ class StackListener:
         self._results.call_async(request).add_done_callback(partial(self._on_result, identity))
 
     def _on_result(self, identity: bytes, future: Any) -> None:
-        result = future.result().result
+        answer = future.result()
+        if answer is None:  # the node is ending
+            return
+        result = answer.result
         text = f"{outcome_name(result.outcome)}: {result.message}"
         counts = f"{result.keyframes} keyframes, {result.seconds:.1f} s"
         others = any(active for goal, active in self._goals.items() if goal != identity)

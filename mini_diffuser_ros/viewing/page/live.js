@@ -84,7 +84,7 @@ function showPart(name, values, content) {
     scene.take({ part: name, values, ...(content.byteLength ? { content } : {}) });
     if (name === "cloud") {
       const remembered = values.remembered ? `, ${values.remembered} remembered in violet` : "";
-      byId("cloud").textContent = `${values.count} of ${values.total} points${remembered}`;
+      byId("cloud").textContent = `\u00b7 ${values.count} of ${values.total} points${remembered}`;
       document.body.dataset.points = values.count;
     }
   }
