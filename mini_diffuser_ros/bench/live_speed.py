@@ -24,7 +24,7 @@ from mini_diffuser_ros.bench.arm_requests import TIMEOUT, keyframe_at, result_of
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
 from mini_diffuser_ros.bench.guard_and_motion import guard_and_motion
 from mini_diffuser_ros.bench.stand_in_arm import StandInArm
-from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
+from mini_diffuser_ros.nodes.motion.speed_request import SET_SPEED
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 
 SPACE, DISTANCE = "/live_speed", "distance"

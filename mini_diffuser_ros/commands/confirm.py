@@ -11,7 +11,7 @@ import sys
 from mini_diffuser_ros.commands.arguments import namespace
 from mini_diffuser_ros.commands.consent import ConsentTerminal, write
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.nodes.motion.motion_review import QUESTION
+from mini_diffuser_ros.nodes.motion.question_client import QUESTION
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 
 LOOKED = 2.0  # seconds in which a running stack is found

@@ -11,7 +11,7 @@ from mini_diffuser_msgs.srv import SetSpeed
 from mini_diffuser_ros.commands.arguments import LONGEST_WAIT, namespace, number_between
 from mini_diffuser_ros.commands.consent import write
 from mini_diffuser_ros.commands.parser import CommandParser
-from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
+from mini_diffuser_ros.nodes.motion.speed_request import SET_SPEED, speed_client
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.service_call import call_service
 from mini_diffuser_ros.support.cancellation import CancellationToken
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
 
     with client_node("speed", values.namespace) as node:
         answer = call_service(
-            node.create_client(SetSpeed, SET_SPEED),
+            speed_client(node),
             SetSpeed.Request(percent=values.percent),
             CancellationToken(),
             name=SET_SPEED,

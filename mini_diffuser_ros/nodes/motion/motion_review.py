@@ -18,6 +18,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from mini_diffuser_ros.geometry import pose_from_matrix
 from mini_diffuser_ros.motion import interpolate
 from mini_diffuser_ros.nodes.motion.motion_goal import Result
+from mini_diffuser_ros.nodes.motion.question_client import ANSWER, PLANNED, QUESTION
 from mini_diffuser_ros.nodes.policy.markers import ARROW_LENGTH, arrow_pose
 from mini_diffuser_ros.nodes.ros.messages import pose_to_message
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
@@ -25,7 +26,6 @@ from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.running.keyframe_motion import PlannedMotion, TellProgress
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
-QUESTION, ANSWER, PLANNED = "mini_diffuser/question", "mini_diffuser/answer", "mini_diffuser/planned"
 SAMPLES = 60  # places along a motion that are drawn
 NOTHING_ASKED = MotionQuestion()
 

@@ -11,11 +11,11 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.motion.motion_review import ANSWER, QUESTION
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.service_call import call_service
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
+QUESTION, ANSWER, PLANNED = "mini_diffuser/question", "mini_diffuser/answer", "mini_diffuser/planned"
 TIMEOUT = 3.0  # seconds; a stop answers when the arm rests
 WORDS = "y (it may begin), n (not this one) or stop, then ENTER"
 

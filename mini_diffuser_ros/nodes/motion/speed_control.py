@@ -10,6 +10,7 @@ from std_msgs.msg import Float32
 
 from mini_diffuser_ros.motion.separation import SeparationConfig, distance_at
 from mini_diffuser_ros.motion.speed_override import SpeedOverride
+from mini_diffuser_ros.nodes.motion.speed_request import SET_SPEED
 from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
@@ -18,7 +19,7 @@ from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
-SET_SPEED, SPEED, SPEED_STATE = (f"mini_diffuser/{name}" for name in ("set_speed", "speed", "speed_state"))
+SPEED, SPEED_STATE = "mini_diffuser/speed", "mini_diffuser/speed_state"
 PERIOD = 0.1  # seconds between looks whether the speed that holds has changed
 COMPLAINT = 5.0  # seconds between two lines about values that cannot be
 

@@ -13,8 +13,8 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.nodes.motion.motion_review import ANSWER
-from mini_diffuser_ros.nodes.motion.speed_control import SET_SPEED
+from mini_diffuser_ros.nodes.motion.question_client import ANSWER
+from mini_diffuser_ros.nodes.motion.speed_request import speed_client
 from mini_diffuser_ros.nodes.page.stack_listener import EXECUTE
 from mini_diffuser_ros.nodes.recovery.robot_recovery import RESUME
 from mini_diffuser_ros.nodes.recovery.robot_recovery import STOP as STOP_SERVICE
@@ -46,7 +46,7 @@ class StackCommands:
         group = ReentrantCallbackGroup()
         self._stop = node.create_client(Trigger, STOP_SERVICE, callback_group=group)
         self._resume = node.create_client(Trigger, RESUME, callback_group=group)
-        self._speed = node.create_client(SetSpeed, SET_SPEED, callback_group=group)
+        self._speed = speed_client(node, group)
         self._answer = node.create_client(AnswerQuestion, ANSWER, callback_group=group)
         self._execute = ActionClient(node, ExecuteInstruction, EXECUTE, callback_group=group)
         self._table = TableClient(node)

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
-from mini_diffuser_ros.nodes.motion.motion_review import PLANNED, QUESTION
+from mini_diffuser_ros.nodes.motion.question_client import PLANNED, QUESTION
 from mini_diffuser_ros.nodes.recording.followed_run import EXECUTIONS, INSTRUCTION, FollowedRun, goals_of
 from mini_diffuser_ros.nodes.ros.messages import mode_from_message
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
