@@ -126,6 +126,24 @@ def test_speed_is_set_from_the_page(tab: Tab) -> None:
     tab.await_that("document.getElementById('percent').textContent.startsWith('40 %')", DISCOVERY)
 
 
+@pytest.mark.skipif(not (SHIPPED / "model.safetensors").is_file(), reason="an untrained policy may move nothing")
+def test_the_key_stops_the_arm_when_the_rest_of_the_page_has_broken_down(
+    tab: Tab, page: Page, peer: Peer, states: list[JointState]
+) -> None:
+    tab.tell("showPart = () => { throw new Error('broken') }; document.querySelector('main').remove()")
+    for path, values in (("speed", {"percent": 100}), ("say", {"sentence": SENTENCE})):
+        request = Request(f"{page.address()}{path}", data=json.dumps(values).encode())
+        with urlopen(request, timeout=DISCOVERY) as answer:
+            assert json.load(answer)["done"]
+    states.clear()
+    peer.await_that(lambda: states and is_moving(states))
+    tab.press("Escape", ESCAPE)
+    tab.await_that("document.getElementById('stopped').textContent.includes('the arm rests')", DISCOVERY)
+    states.clear()
+    peer.await_that(lambda: len(states) > 50)
+    assert stays_at_rest(states)
+
+
 def test_a_stop_without_any_browser_is_a_plain_request(page: Page) -> None:
     with urlopen(Request(f"{page.address()}stop", method="POST"), timeout=ENDING) as answer:
         assert json.load(answer)["done"]
