@@ -224,6 +224,8 @@ def _outcome(item: Item, result: Callable[[], Result]) -> ItemOutcome[Item, Resu
         return ItemOutcome(item, result(), None)
     except BrokenProcessPool:
         return ItemOutcome(item, None, _died_at(item))
+    except SystemExit as ended:  # code that others wrote may take itself for the whole program
+        return ItemOutcome(item, None, WorkerDiedError(f"exit({ended.code!r}) was called at {reprlib.repr(item)}"))
     except Exception as error:
         return ItemOutcome(item, None, error)
 

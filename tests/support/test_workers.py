@@ -75,6 +75,16 @@ def test_what_a_function_raises_ends_nothing(workers: int) -> None:
     assert outcomes[3].error is None
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_function_that_exits_costs_its_item_alone(workers: int) -> None:
+    outcomes = {outcome.item: outcome for outcome in outcomes_in_workers(sys.exit, (0, "no display", 3), workers)}
+    assert len(outcomes) == 3
+    for item, outcome in outcomes.items():
+        assert isinstance(outcome.error, WorkerDiedError)
+        assert str(outcome.error) == f"exit({item!r}) was called at {item!r}"
+
+
 @given(sizes=st.lists(st.integers(1, 6), max_size=6), order=st.lists(st.integers(0, 2), min_size=60, max_size=60))
 def test_a_worker_stays_with_its_group_until_nothing_is_left_of_it(sizes: list[int], order: list[int]) -> None:
     items = [(group, number) for group, size in enumerate(sizes) for number in range(size)]
