@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeoutError  # of Python 3.10 another one
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -116,7 +117,7 @@ class PageServer:
 
     def close(self) -> None:
         """Let all pages go, and stop listening."""
-        with suppress(TimeoutError):
+        with suppress(FuturesTimeoutError):
             asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(STALLED)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=1.0)
