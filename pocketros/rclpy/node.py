@@ -96,11 +96,10 @@ class Node(NodeParameters):
         self._lock = threading.RLock()
         self._entities: list[Entity] = []
         self._executor: Any = None
-        self._destroyed = False
+        self._destroyed = self._is_announced = False
         self.default_callback_group: CallbackGroup = MutuallyExclusiveCallbackGroup()
         self._clock = ROSClock()
         self._logger = logging.get_logger(self.get_fully_qualified_name().strip("/").replace("/", "."))
-        self.context.graph.add_node(self._owner)
         overrides = {parameter.name: parameter for parameter in parameter_overrides or []}
         for name, value in self._arguments.parameters_for(self.get_fully_qualified_name()).items():
             try:
@@ -116,6 +115,11 @@ class Node(NodeParameters):
                 self.declare_parameter(name, parameter.value, ParameterDescriptor(dynamic_typing=True))
         self._time_source = TimeSource(self, self._clock)
         self._start_parameter_interfaces(start_parameter_services)
+        self._is_announced = True
+        self.context.graph.add_node(self._owner, self._endpoints())
+
+    def _endpoints(self) -> Iterator[Endpoint]:
+        return (endpoint for entity in self._entities for endpoint in entity._endpoints)
 
     @property
     def executor(self) -> Any:
@@ -182,7 +186,8 @@ class Node(NodeParameters):
         self._announce(removed=entity._endpoints)
 
     def _announce(self, added: Iterable[Endpoint] = (), removed: Iterable[Endpoint] = ()) -> None:
-        self.context.graph.update(self._owner, added, removed)
+        if self._is_announced and not self._destroyed:  # before and after, all of it is told at once
+            self.context.graph.update(self._owner, added, removed)
 
     def _waitables(self) -> Iterator[Entity]:
         return (one for one in self._entities if one.callback_group is not None)
@@ -300,9 +305,9 @@ class Node(NodeParameters):
                 self._executor.remove_node(self)
             logging._handlers.pop(self._logger.name, None)
             self._time_source.detach()
+            self.context.graph.remove_node(self._owner, self._endpoints())
             for entity in reversed(self._entities):
                 entity.destroy()
-            self.context.graph.remove_node(self._owner)
 
     def __enter__(self) -> Node:
         return self

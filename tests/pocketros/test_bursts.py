@@ -108,3 +108,25 @@ def test_calls_of_many_clients_at_once_are_answered(sides: tuple[Apart, Apart]) 
     calling.spin()
     assert wait_until(lambda: all(answer.done() for answer in answers))
     assert [answer.result().success for answer in answers] == asked
+
+
+def test_many_nodes_come_and_go_and_twins_keep_their_own(sides: tuple[Apart, Apart]) -> None:
+    here, there = sides
+    watcher = there.node("watcher")
+    nodes = [here.node(f"node_{index}") for index in range(20)]
+    twins = [here.node("twin"), here.node("twin")]
+    for index, twin in enumerate(twins):
+        twin.create_service(SetBool, f"serve_{index}", lambda request, response: response)
+    names = {node.get_name() for node in nodes}
+    assert wait_until(lambda: names <= set(watcher.get_node_names()))
+
+    def served() -> set[str]:
+        if "twin" not in watcher.get_node_names():
+            return set()
+        return {name for name, _ in watcher.get_service_names_and_types_by_node("twin", "/")} & {"/serve_0", "/serve_1"}
+
+    assert wait_until(lambda: served() == {"/serve_0", "/serve_1"})
+    for node in (*nodes, twins[0]):
+        node.destroy_node()
+    assert wait_until(lambda: not names & set(watcher.get_node_names()))
+    assert wait_until(lambda: served() == {"/serve_1"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +14,12 @@ from pocketros.errors import CodecError
 from pocketros.interfaces.codec import decode, encode
 from pocketros.interfaces.definitions import type_hash
 from pocketros.interfaces.messages import message_class
-from pocketros.wire.native import RemoteEndpoint, Sample
+from pocketros.wire.native import HEADER_SIZE, RemoteEndpoint, Sample
 from pocketros.wire.session import Endpoint, Reader, Session, Writer
 
 DISCOVERY = ("ros_discovery_info", "rmw_dds_common/msg/ParticipantEntitiesInfo")
 GID_SIZE = 16  # bytes that DDS uses; ROS before Iron announces more
+COUNT = struct.Struct("<I")
 RELIABLE = Policy.Reliability.Reliable(dds_infinity)
 LATCHED = (RELIABLE, Policy.Durability.TransientLocal, Policy.Userdata(f"typehash={type_hash(DISCOVERY[1])};".encode()))
 
@@ -31,23 +33,27 @@ class Graph:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._nodes: dict[Owner, list[Endpoint]] = {}
+        self._parts: dict[Owner, bytes] = {}  # encoded
         self._remote: dict[bytes, dict[Owner, set[bytes]]] = {}
         self._lock = threading.RLock()
         self._message: Any = message_class(DISCOVERY[1])
         self._writer = Writer(session, *DISCOVERY, Qos(*LATCHED, Policy.History.KeepLast(1)))
         self._listening = False
 
-    def add_node(self, owner: Owner) -> None:
-        """Announce a node."""
+    def add_node(self, owner: Owner, endpoints: Iterable[Endpoint]) -> None:
+        """Announce a node with all that it begins with, in one message: each lists all nodes of the session."""
         with self._lock:
-            self._nodes[owner] = []
-            self._announce()
+            self._nodes[owner] = [*self._nodes.get(owner, ()), *endpoints]
+            self._announce(owner)
 
-    def remove_node(self, owner: Owner) -> None:
-        """Withdraw a node."""
+    def remove_node(self, owner: Owner, endpoints: Iterable[Endpoint]) -> None:
+        """Withdraw a node with its endpoints; another one of the same name keeps its own."""
+        gone = set(endpoints)
         with self._lock:
-            if self._nodes.pop(owner, None) is not None:
-                self._announce()
+            if (own := self._nodes.pop(owner, None)) is not None:
+                if left := [one for one in own if one not in gone]:
+                    self._nodes[owner] = left
+                self._announce(owner)
 
     def update(self, owner: Owner, added: Iterable[Endpoint] = (), removed: Iterable[Endpoint] = ()) -> None:
         """Announce which endpoints belong to a node."""
@@ -55,29 +61,36 @@ class Graph:
         with self._lock:
             if (own := self._nodes.get(owner)) is not None and (added or removed):
                 self._nodes[owner] = [one for one in [*own, *added] if one not in removed]
-                self._announce()
+                self._announce(owner)
 
-    def _announce(self) -> None:
+    def _announce(self, changed: Owner) -> None:
+        """Tell of all nodes, one of which has changed. A node's part of the message begins and ends at a multiple of
+        four bytes, as its strings and lists are aligned: those of the others are used again."""
         if self.session.closed:
             return
-        gid_class: Any = message_class("rmw_dds_common/msg/Gid")
-        node_class = message_class("rmw_dds_common/msg/NodeEntitiesInfo")
-        length = len(gid_class().data)
+        if changed in self._nodes:
+            self._parts[changed] = self._encoded(changed, self._nodes[changed])
+        else:
+            self._parts.pop(changed, None)
+        head = encode(self._message, self._message(gid=self._gid(self.session)))[: -COUNT.size]
+        self._writer.write(head + COUNT.pack(len(self._parts)) + b"".join(self._parts.values()))
 
-        def gids(endpoints: Iterable[Any]) -> list[Any]:
-            return [gid_class(data=one.gid.ljust(length, b"\0")) for one in endpoints]
+    def _encoded(self, owner: Owner, endpoints: Iterable[Endpoint]) -> bytes:
+        namespace, name = owner
+        own = list(endpoints)
+        kind: Any = message_class("rmw_dds_common/msg/NodeEntitiesInfo")
+        message = kind(
+            node_namespace=namespace,
+            node_name=name,
+            reader_gid_seq=[self._gid(one) for one in own if isinstance(one, Reader)],
+            writer_gid_seq=[self._gid(one) for one in own if isinstance(one, Writer)],
+        )
+        return bytes(encode(kind, message)[HEADER_SIZE:])
 
-        nodes = [
-            node_class(
-                node_namespace=namespace,
-                node_name=name,
-                reader_gid_seq=gids(one for one in own if isinstance(one, Reader)),
-                writer_gid_seq=gids(one for one in own if isinstance(one, Writer)),
-            )
-            for (namespace, name), own in self._nodes.items()
-        ]
-        message = self._message(gid=gids([self.session])[0], node_entities_info_seq=nodes)
-        self._writer.write(encode(self._message, message))
+    @staticmethod
+    def _gid(one: Any) -> Any:
+        kind: Any = message_class("rmw_dds_common/msg/Gid")
+        return kind(data=one.gid.ljust(len(kind().data), b"\0"))
 
     def listen(self) -> None:
         """Begin to collect the node names of the other participants."""
