@@ -23,9 +23,6 @@ MOTION_DRAWS = 20
 CELL = 0.01
 """Metres; edge of the cells seen from above in which things are told apart."""
 
-THING_HEIGHT = 0.10
-"""Metres above the table, up to which points belong to what stands on it."""
-
 THING_CELLS = 6
 """Cells that a thing covers at least; fewer are a scrap."""
 
@@ -137,12 +134,13 @@ def exchange_places(
     workspace: Workspace,
     table_height: float,
     random: np.random.Generator,
+    thing_height: float = 0.10,
 ) -> tuple[Cloud, Pose]:
     """The things on the table in one another's places, the target with that which stands under it.
 
     A few demonstrations are otherwise learned by heart: this layout, that thing. Afterwards the layout is as good as
     any and no longer says what is meant. A thing is what is connected on a grid of :data:`CELL` seen from above, up to
-    :data:`THING_HEIGHT` over the table, with nothing above it. It is not turned: how a gripper is turned need not
+    ``thing_height`` over the table, with nothing above it. It is not turned: how a gripper is turned need not
     follow from how the thing lies. Unchanged is what has nothing under the target, and what has no room elsewhere.
 
     Args:
@@ -151,9 +149,10 @@ def exchange_places(
         workspace: that the things lie in.
         table_height: metres.
         random: source of all draws.
+        thing_height: metres.
     """
     same = cloud, np.asarray(pose, np.float64)
-    things = _things(cloud, workspace, table_height)
+    things = _things(cloud, workspace, table_height, thing_height)
     under = np.linalg.norm(cloud.points[:, :2] - pose[:2], axis=1)
     under[things.of_point == 0] = np.inf
     if not len(under) or under.min() > UNDER:
@@ -210,12 +209,12 @@ class _Things:
         return True
 
 
-def _things(cloud: Cloud, workspace: Workspace, table_height: float) -> _Things:
+def _things(cloud: Cloud, workspace: Workspace, table_height: float, thing_height: float) -> _Things:
     lower, upper = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
     shape = np.floor((upper - lower) / CELL + 1e-6).astype(int)
     cells = np.floor((cloud.points[:, :2] - lower) / CELL).astype(int)
     there = ((cells >= 0) & (cells < shape)).all(axis=1)
-    low = there & (cloud.points[:, 2] - table_height < THING_HEIGHT)
+    low = there & (cloud.points[:, 2] - table_height < thing_height)
     occupied = np.zeros(shape, bool)
     occupied[tuple(cells[low].T)] = True
     of_cell, count = ndimage.label(occupied, structure=np.ones((3, 3)))

@@ -152,6 +152,8 @@ class AugmentConfig:
             sentences name are exchanged for others, in clouds and sentences; 0: none.
         exchanged: share of the decision frames in which the things on the table take one another's places: few
             demonstrations are otherwise learned by their layouts.
+        thing_height: metres above the table, up to which points belong to what stands on it; what has points above
+            that, a hand for one, is left where it is.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
             again, into clouds that are trained on besides; empty: none. Those of real cameras have errors of their own.
         sensor_copies: how often each demonstration is fused with them, each time with errors drawn anew.
@@ -168,6 +170,7 @@ class AugmentConfig:
     voxels: Literal["after", "before"] = "after"
     recolored: int = later(0, (0, 10**6))
     exchanged: float = later(0.0, (0.0, 1.0))
+    thing_height: float = later(0.10, (0.01, 2.0))
     sensor: str = later("")
     sensor_copies: int = later(1, (1, 1000))
 

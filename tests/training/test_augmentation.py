@@ -1,5 +1,7 @@
 """Augmentation moves cloud and target as one rigid scene."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,3 +152,18 @@ def test_nothing_is_exchanged_where_nothing_stands_under_the_target_or_a_hand_is
             changed, target = exchange_places(scene, asked, TABLE, 0.0, np.random.default_rng(seed))
             np.testing.assert_array_equal(changed.points, scene.points)
             np.testing.assert_array_equal(target, asked)
+
+
+def test_what_is_taller_than_things_are_stays_where_it_is() -> None:
+    cloud, pose = scene_of_things(0, 0.0)
+    tall = cloud.points * np.float32([1, 1, 4])  # to 20 cm
+
+    def moved(thing_height: float) -> int:
+        scene = replace(cloud, points=tall)
+        drawn = (
+            exchange_places(scene, pose, TABLE, 0.0, np.random.default_rng(seed), thing_height) for seed in range(8)
+        )
+        return sum(not np.array_equal(target, pose) for _, target in drawn)
+
+    assert moved(0.15) == 0
+    assert moved(0.25) > 2
