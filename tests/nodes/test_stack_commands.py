@@ -77,3 +77,19 @@ def test_commands_reach_those_who_serve(node: Node, commands: dict[str, Command]
 def test_what_cannot_be_asked_is_said(commands: dict[str, Command], name: str, values: dict, said: str) -> None:
     with pytest.raises(UserError, match=said):
         commands[name](values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("speed", {"percent": 10**400}),
+        ("speed", {"percent": float("nan")}),
+        ("answer", {"id": "9" * 5000, "consent": True}),
+        ("say", {"sentence": "press \ud800"}),
+    ],
+)
+def test_values_that_no_message_holds_are_refused_in_a_line(
+    commands: dict[str, Command], name: str, values: dict[str, object]
+) -> None:
+    with pytest.raises(UserError):
+        commands[name](values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,8 @@ PATIENCE = 1.0  # seconds to look for who serves
 TIMEOUT = 5.0  # seconds; a stop answers when the arm rests
 TABLE_PATIENCE = 0.3  # seconds to look for a simulated world; a real table is as it is
 LONGEST_SENTENCE = 2000  # characters
+LONGEST_ID = 20  # digits
+MOST_PERCENT = 1e6  # that is passed on: motion_node says which it takes
 
 
 class StackCommands:
@@ -74,13 +75,13 @@ class StackCommands:
 
     def _on_speed(self, values: Mapping[str, Any]) -> Answer:
         percent = values.get("percent")
-        if not isinstance(percent, int | float) or isinstance(percent, bool) or not math.isfinite(percent):
+        if not isinstance(percent, int | float) or isinstance(percent, bool) or not abs(percent) < MOST_PERCENT:
             raise NodeError("percent is no number")
         return self._told(self._call(self._speed, SetSpeed.Request(percent=float(percent))))
 
     def _on_answer(self, values: Mapping[str, Any]) -> Answer:
         number, consent = str(values.get("id", "")), values.get("consent")
-        if not number.isdecimal() or int(number) >= 2**64 or not isinstance(consent, bool):
+        if not number.isdecimal() or len(number) > LONGEST_ID or int(number) >= 2**64 or not isinstance(consent, bool):
             raise NodeError("an answer is the id of a question and consent, true or false")
         response = self._call(self._answer, AnswerQuestion.Request(id=int(number), consent=consent))
         return Answer(done=response.success, said=response.message or ("it may begin" if consent else "declined"))
@@ -89,6 +90,8 @@ class StackCommands:
         sentence = values.get("sentence")
         if not isinstance(sentence, str) or not sentence.strip() or len(sentence) > LONGEST_SENTENCE:
             raise NodeError(f"a sentence has 1 to {LONGEST_SENTENCE} characters")
+        if any("\ud800" <= character <= "\udfff" for character in sentence):
+            raise NodeError("a sentence is Unicode: this one holds half of a surrogate pair")
         if laid := self._table.prepare(sentence, self._token, TABLE_PATIENCE):
             self._state.note(laid)
         send_goal(self._execute, ExecuteInstruction.Goal(instruction=sentence), self._token, name=EXECUTE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -127,8 +128,11 @@ class StackSights:
         # Fingers may come in messages of their own.
         if len(self._joints) > MOST_JOINTS:
             self._joints.clear()
+            self._speeds.clear()
         self._joints.update(zip(names, message.position, strict=False))
-        self._speeds = dict(zip(names, message.velocity, strict=False)) or self._speeds
+        self._speeds.update(zip(names, message.velocity, strict=False))
+        for name in names[len(message.velocity) :]:
+            self._speeds.pop(name, None)  # not measured any more
         self._joints_heard = time.monotonic()
 
     def _pack_arm(self) -> None:
@@ -136,8 +140,7 @@ class StackSights:
             self._state.tell(arm="no joint states")
             return
         joints = dict(self._joints)
-        fastest = max(map(abs, self._speeds.values()), default=0.0)
-        self._state.tell(arm="at rest" if fastest < AT_REST else f"moving, fastest joint {fastest:.2f} rad/s")
+        self._state.tell(arm=_motion_of(dict(self._speeds)))
         if self._arm is None or joints == self._drawn:
             return
         try:
@@ -149,6 +152,14 @@ class StackSights:
         held = self._state.held()
         self._hand = [GripperGlyph(tool, max(fingers, default=0.0) > OPEN_WIDTH, held or "measured", MEASURED_COLOR)]
         self._parts.put("arm", values, content)
+
+
+def _motion_of(speeds: Mapping[str, float]) -> str:
+    """Whether joints of these speeds move, in words; only what was measured rests."""
+    if not speeds or not all(map(math.isfinite, speeds.values())):
+        return "joint states without velocities: whether it moves is not known"
+    fastest = max(map(abs, speeds.values()))
+    return "at rest" if fastest < AT_REST else f"moving, fastest joint {fastest:.2f} rad/s"
 
 
 def _cloud_part(message: PointCloud2) -> tuple[dict[str, Any], bytes]:

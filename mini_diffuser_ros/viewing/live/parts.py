@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import threading
 from collections.abc import Mapping, Sequence
@@ -54,8 +55,24 @@ class NewestParts:
 def frame_of(parts: Sequence[PagePart]) -> bytes:
     """Parts in one message: four bytes with the length of a JSON text, that text, and all contents one after another.
 
-    The text is a list of ``{"name", "values", "size"}``, size in bytes; no number in it is NaN.
+    The text is a list of ``{"name", "values", "size"}``, size in bytes. What is no
+    number, as others may publish it, is null: a browser's JSON has no NaN.
     """
     entries = [{"name": part.name, "values": part.values, "size": len(part.content)} for part in parts]
-    text = json.dumps(entries, allow_nan=False, separators=(",", ":")).encode()
+    try:
+        text = _json(entries)
+    except ValueError:
+        text = _json(_with_nulls(entries))
     return b"".join([struct.pack("<I", len(text)), text, *(part.content for part in parts)])
+
+
+def _json(values: Any) -> bytes:
+    return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _with_nulls(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _with_nulls(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_with_nulls(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values

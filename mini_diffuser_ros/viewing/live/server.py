@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FuturesTimeoutError  # of Python 3.10 another one
@@ -29,6 +31,9 @@ MOST_PAGES = 32
 STALLED = 10.0  # seconds after which a page that takes nothing is let go; it comes back by itself
 PORTS_TRIED = 20  # the next ones, where one is taken
 MOST_BYTES = 16_384  # of a command
+MOST_CONNECTIONS = 128  # fewer than any system lets a process have open, or Stop would find no room
+MOST_COMMANDS = 32  # under way at once, stops not counted
+SENDING = 5.0  # seconds that a command's values may take to arrive
 WORKERS = 4
 STARTING = 10.0  # seconds
 ASSETS = {
@@ -83,6 +88,8 @@ class PageServer:
         self._access, self._parts, self._commands, self._period = access, parts, commands, 1.0 / rate
         self._loop = asyncio.new_event_loop()
         self._pages: set[web.WebSocketResponse] = set()
+        self._at_work: Counter[asyncio.BaseProtocol] = Counter()  # connections whose request is being answered
+        self._under_way = 0  # commands
         self._stops = ThreadPoolExecutor(WORKERS, "stop of the page")
         self._works = ThreadPoolExecutor(WORKERS, "command of the page")
         self._closing = asyncio.Event()
@@ -130,10 +137,21 @@ class PageServer:
 
     async def _begin(self) -> None:
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        self._listener = await self._loop.create_server(self._connection, sock=self._socket)
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        """What serves a new connection. Where there are too many, the oldest that asks for nothing makes room."""
+        server = self._runner.server
+        assert server is not None  # after setup
+        too_many = len(server.connections) + 1 - MOST_CONNECTIONS
+        idle = [one for one in server.connections if one not in self._at_work]
+        for one in idle[: max(0, too_many)]:
+            one.force_close()
+        return server()
 
     async def _end(self) -> None:
         self._closing.set()
+        self._listener.close()
         for page in list(self._pages):
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(page.close(), 0.5)
@@ -158,7 +176,12 @@ class PageServer:
             refusal = self._access.refusal_of_token(request.query.get("token", bearer))
         if refusal:
             return web.Response(status=403, text=f"{refusal}\n")
-        return await handler(request)
+        self._at_work[request.protocol] += 1
+        try:
+            return await handler(request)
+        finally:
+            self._at_work[request.protocol] -= 1
+            self._at_work += Counter()  # drops those at zero
 
     async def _on_asset(self, request: web.Request) -> web.Response:
         content, kind = self._assets[request.path.lstrip("/")]
@@ -166,16 +189,22 @@ class PageServer:
 
     async def _on_command(self, request: web.Request) -> web.Response:
         name = request.path.lstrip("/")
+        if name == STOP:  # whatever comes with it
+            return await self._obey(self._stops, name, {})
+        if self._under_way >= MOST_COMMANDS:
+            return _said(503, f"{MOST_COMMANDS} commands are under way already: wait for them")
+        self._under_way += 1
         try:
-            # Whatever comes with a stop, it is one.
-            values = {} if name == STOP else await request.json()
-            if not isinstance(values, dict):
-                raise ValueError("no object")
-        except (ValueError, UnicodeError):
-            return web.json_response({"done": False, "said": f"/{name} takes a JSON object"}, status=400)
-        threads = self._stops if name == STOP else self._works
+            values = await _values_of(request)
+            if values is None:
+                return _said(400, f"/{name} takes a JSON object")
+            return await self._obey(self._works, name, values)
+        finally:
+            self._under_way -= 1
+
+    async def _obey(self, threads: ThreadPoolExecutor, name: str, values: Mapping[str, Any]) -> web.Response:
         answer = await self._loop.run_in_executor(threads, _obeyed, self._commands[name], values)
-        return web.json_response({"done": answer.done, "said": answer.said}, status=200 if answer.done else 409)
+        return _said(200 if answer.done else 409, answer.said)
 
     async def _on_live(self, request: web.Request) -> web.StreamResponse:
         if len(self._pages) >= MOST_PAGES:
@@ -209,6 +238,19 @@ class PageServer:
                 await asyncio.sleep(max(0.0, began + self._period - time.monotonic()))
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(page.close(), 1.0)
+
+
+async def _values_of(request: web.Request) -> dict[str, Any] | None:
+    """JSON object that comes with a command; None if there is none, or it does not arrive."""
+    try:
+        values = json.loads(await asyncio.wait_for(request.read(), SENDING))
+    except (ValueError, RecursionError, asyncio.TimeoutError, web.RequestPayloadError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _said(status: int, said: str) -> web.Response:
+    return web.json_response({"done": status == 200, "said": said}, status=status)
 
 
 def _obeyed(command: Command, values: Mapping[str, Any]) -> Answer:

@@ -43,8 +43,13 @@ function showState(state) {
   byId("question").dataset.id = state.question ? state.question.id : "";
   byId("asked").textContent = state.question ? state.question.text : "";
   document.body.dataset.stopped = state.stopped;
-  if (state.stopped && !byId("stopped").textContent) byId("stopped").textContent = "stopped; Resume lets it go on";
-  if (!state.stopped && !byId("stopped").textContent.startsWith("stopping") && !byId("stopped").textContent.startsWith("STOP NOT")) byId("stopped").textContent = "";
+  const told = byId("stopped");
+  if (state.stopped && !told.textContent) {
+    told.textContent = "stopped; Resume lets it go on";
+    told.dataset.rests = "yes";
+  }
+  // A stop that nobody heard, or after which the arm was not measured to rest, stays written until Resume.
+  if (!state.stopped && told.dataset.rests) told.textContent = "";
   byId("percent").textContent = `${state.speed} %${state.speed_reason ? `: ${state.speed_reason}` : ""}`;
   if (document.activeElement !== byId("speed")) byId("speed").value = state.speed;
   byId("beliefs").textContent = state.beliefs.join("; ") || (state.candidates.length ? "the policy knows nothing of itself" : "");

@@ -19,12 +19,16 @@ async function stopArm() {
   const mine = ++stopping;
   const told = document.getElementById("stopped");
   told.textContent = "stopping ...";
+  delete told.dataset.rests; // until it is known, what is said here stays
   for (let tries = 0; tries < STOP_TRIES && mine === stopping; tries++) {
     try {
       const response = await ask("stop", {}, AbortSignal.timeout(STOP_PATIENCE));
       const answer = await response.json();
       if (mine === stopping) told.textContent = answer.said;
-      if (answer.done) return;
+      if (answer.done) {
+        if (mine === stopping) told.dataset.rests = "yes";
+        return;
+      }
     } catch {
       if (mine === stopping) told.textContent = `STOP NOT HEARD, asking again: use the emergency stop`;
     }

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.live.access import page_access
 from mini_diffuser_ros.viewing.live.parts import NewestParts
-from mini_diffuser_ros.viewing.live.server import MOST_PAGES, Answer, PageServer
+from mini_diffuser_ros.viewing.live.server import MOST_COMMANDS, MOST_CONNECTIONS, MOST_PAGES, Answer, PageServer
 
 RATE = 30.0
 TOKEN = "0123456789abcdef"
@@ -189,7 +189,7 @@ def test_commands_get_their_values_and_say_why_they_fail(server: PageServer, sta
         assert stack.heard == [("say", {"sentence": "<b>press</b>"})]
         async with session.post(f"{server.address}fail", json={}) as answer:
             assert (answer.status, (await answer.json())["said"]) == (409, "nobody serves it")
-        for body in (b"", b"{", b"[]", b"\xff", b"NaN"):
+        for body in (b"", b"{", b"[]", b"\xff", b"NaN", b"[" * 8000):
             async with session.post(f"{server.address}say", data=body) as answer:
                 assert answer.status == 400
         async with session.post(f"{server.address}say", data=bytes(100_000)) as answer:
@@ -198,6 +198,61 @@ def test_commands_get_their_values_and_say_why_they_fail(server: PageServer, sta
             assert answer.status == 405
         async with session.get(f"{server.address}../setup.py") as answer:
             assert answer.status == 404
+
+    run(work)
+
+
+def test_many_connections_that_ask_for_nothing_leave_room_for_a_stop_and_for_pages(
+    server: PageServer, stack: Stack, parts: NewestParts
+) -> None:
+    parts.put("state", {"number": 0})
+    half = b"POST /stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le"
+
+    async def work(session: ClientSession) -> None:
+        async with session.ws_connect(f"{server.address}live") as page:
+            await next_of(page)
+            with ExitStack() as opened:
+                first = opened.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                for _ in range(2 * MOST_CONNECTIONS):
+                    one = opened.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                    one.sendall(half)
+                    await asyncio.sleep(0)
+                async with session.post(f"{server.address}stop") as answer:
+                    assert (await answer.json())["done"]
+                first.settimeout(PATIENCE)
+                assert await asyncio.to_thread(first.recv, 1) == b""  # the oldest made room
+                parts.put("state", {"number": 1})
+                assert (await next_of(page))["state"][0] == {"number": 1}
+        assert stack.heard == [("stop", {})]
+
+    run(work)
+
+
+def test_commands_that_wait_are_as_many_as_may_and_a_stop_is_one_more(server: PageServer, stack: Stack) -> None:
+    async def work(session: ClientSession) -> None:
+        def post(name: str) -> asyncio.Future[Any]:
+            return asyncio.ensure_future(session.post(f"{server.address}{name}", json={}))
+
+        waiting = [post("wait") for _ in range(MOST_COMMANDS + 1)]
+        done, _ = await asyncio.wait(waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        assert [each.result().status for each in done] == [503]
+        async with session.post(f"{server.address}stop") as answer:
+            assert answer.status == 200
+        stack.held.set()
+        answers = await asyncio.gather(*waiting)
+        assert sorted(each.status for each in answers) == [200] * MOST_COMMANDS + [503]
+        for each in answers:
+            each.release()
+
+    run(work)
+
+
+def test_numbers_that_are_none_are_shown_as_nothing(server: PageServer, parts: NewestParts) -> None:
+    parts.put("state", {"speed": float("nan"), "modes": [[float("inf"), 1.0]]})
+
+    async def work(session: ClientSession) -> None:
+        async with session.ws_connect(f"{server.address}live") as page:
+            assert (await next_of(page))["state"][0] == {"speed": None, "modes": [[None, 1.0]]}
 
     run(work)
 
