@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_STATUS = Path("/proc/self/status")
 _MEBIBYTE = 2**20
 
 
@@ -48,9 +47,9 @@ def cpu_seconds(process: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mb() -> float:
-    """Resident memory of this process now, MiB; where Linux's account is missing, the most so far."""
-    return _status("VmRSS")
+def resident_mb(process: int | None = None) -> float:
+    """Resident memory of a process (left out: of this one) now, MiB; without an account of Linux's the most so far."""
+    return _status("VmRSS", process)
 
 
 def peak_resident_mb() -> float:
@@ -82,10 +81,11 @@ def descendants(parent: int) -> list[int]:
     return found[1:]
 
 
-def _status(field: str) -> float:
-    if not _STATUS.exists():
+def _status(field: str, process: int | None = None) -> float:
+    status = Path(f"/proc/{'self' if process is None else process}/status")
+    if process is None and not status.exists():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (_MEBIBYTE if sys.platform == "darwin" else 1024)
     # getrusage counts what the parent process held when it started this one.
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
+    line = next(line for line in status.read_text().splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 1024

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least
+from mini_diffuser_ros.bench.heard_process import READY, launch_words
 from mini_diffuser_ros.bench.resources import descendants, proportional_mb
 
 SAMPLING_PERIOD = 0.25  # seconds
-READY = "ready for instructions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +59,8 @@ class MemorySampler:
 
 def measure(composed: bool, instruction: str, folder: Path) -> dict[str, object]:
     """One run of the launch."""
-    ros2 = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
-    words = [ros2, "launch", "mini_diffuser_ros", "bringup.launch.py", "exit_on_done:=true"]
-    words += [f"composed:={str(composed).lower()}", f"instruction:={instruction}", f"runs:={folder}"]
+    arguments = {"composed": str(composed).lower(), "instruction": instruction, "runs": str(folder)}
+    words = launch_words(exit_on_done="true", **arguments)
     start = time.monotonic()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     memory = MemorySampler(process.pid)

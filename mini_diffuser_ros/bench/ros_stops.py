@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +52,19 @@ class StoppedArm:
         node.create_subscription(JointState, "joint_states", self._on_joints, qos_profile_sensor_data)
         node.create_subscription(GoalStatusArray, ARM_STATUS, self._on_status, 10)
 
-    def once(self, y: float, after: float) -> dict[str, float]:
+    def once(self, y: float, after: float, stop: Callable[[], bool] | None = None) -> dict[str, float]:
         """One motion, stopped some seconds after it has begun.
 
         Args:
             y: metres, where the motion goes.
             after: seconds.
+            stop: stops it, and says whether it is stopped; left out, the service is called.
         """
         result = self._begin(y)
-        self._await(lambda: self._speed() > 0.1)
+        self.await_motion()
         time.sleep(after)
         called, speed = time.monotonic(), self._speed()
-        answer = result_of(self._stop.call_async(Trigger.Request()))
+        stopped = (stop or self._call_stop)()
         answered = time.monotonic()
         ended = result_of(result).result.outcome
         time.sleep(0.5)  # what moves after the answer is to be seen
@@ -75,10 +76,17 @@ class StoppedArm:
             "speedup": max(value for at, value in self._speeds if at >= called) - speed,
             "answer_s": answered - called,
             "rest_s": max(moving, default=called) - called,
-            "moved_after_answer": float(max(moving, default=called) > answered or not answer.success),
+            "moved_after_answer": float(max(moving, default=called) > answered or not stopped),
             "stopped": float(ended == MoveToKeyframe.Result.STOPPED),
             "braked": float(braked),
         }
+
+    def await_motion(self) -> None:
+        """Wait until the arm moves."""
+        until(lambda: self._speed() > 0.1, "the arm does not move")
+
+    def _call_stop(self) -> bool:
+        return bool(result_of(self._stop.call_async(Trigger.Request())).success)
 
     def _begin(self, y: float) -> Any:
         mode = keyframe_at((0.45, y, 0.3))
@@ -96,9 +104,6 @@ class StoppedArm:
     def _speed(self) -> float:
         return self._speeds[-1][1] if self._speeds else 0.0
 
-    def _await(self, condition: Any) -> None:
-        until(condition, "the arm does not move")
-
 
 def measure_stops(settings: Sequence[StopsSetting]) -> Iterator[dict[str, Any]]:
     """A report of all stops."""
@@ -106,10 +111,13 @@ def measure_stops(settings: Sequence[StopsSetting]) -> Iterator[dict[str, Any]]:
         rng = np.random.default_rng(0)
         with client_node("stops", threads=3) as node:
             arm = StoppedArm(node)
-            yield _report([arm.once(0.25 * (-1) ** index, rng.uniform(0.0, 0.4)) for index in range(setting.count)])
+            yield stops_report(
+                [arm.once(0.25 * (-1) ** index, rng.uniform(0.0, 0.4)) for index in range(setting.count)]
+            )
 
 
-def _report(runs: list[dict[str, float]]) -> dict[str, Any]:
+def stops_report(runs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Figures of stops, each as :meth:`StoppedArm.once` gives it."""
     figures: dict[str, Any] = {"stops": len(runs), "speed_p50": _percentile(runs, "speed", 50)}
     figures["largest_speedup_after_the_call"] = _percentile(runs, "speedup", 100)
     for name in ("answer_s", "rest_s"):
@@ -119,7 +127,7 @@ def _report(runs: list[dict[str, float]]) -> dict[str, Any]:
     return figures | {"passed": figures["moved_after_answer"] == 0 and figures["stopped"] == len(runs)}
 
 
-def _percentile(runs: list[dict[str, float]], name: str, percent: float) -> float:
+def _percentile(runs: Sequence[Mapping[str, float]], name: str, percent: float) -> float:
     return round(float(np.percentile([run[name] for run in runs], percent)), 3)
 
 

@@ -50,6 +50,7 @@ BENCHMARKS = {
     "ros-malformed": "malformed payloads to a node: does it live on?",
     "ros-bad-goals": "malformed goals to the nodes that run: is each refused with its reason?",
     "ros-stops": "stops in the middle of motions: how soon does the arm rest?",
+    "page": "the page in the browser: what it costs, and how soon it stops the arm",
     "stop-times": "stops by guard_node or motion_node alone, on a stand-in for a Franka: when is the command zero?",
     "live-speed": "another speed in the middle of motions, on a stand-in for a Franka: when does it hold?",
     "ros-endings": "sentences to a running stack: does the world confirm what the policy says of their ends?",

@@ -1,0 +1,201 @@
+"""What the page in the browser costs, and how soon it stops the arm.
+
+Launches the simulated stack with ``viewer:=web`` in this ROS_DOMAIN_ID and looks at its page_node: share of a core and
+memory without a page, with one while the arm rests and while a sentence is obeyed, and with ten and one that takes
+nothing. Pages are websocket clients. Then the arm is stopped in the middle of motions, by the page's request and by
+the service in turn; and a page_node alone gets large clouds while it is asked for stops that are answered at once.
+Exit code 1 if an arm was not at rest when the answer said so, or if a page did not get what it is to show.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
+
+from mini_diffuser_ros.bench.arm_requests import TIMEOUT, until
+from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, between, read_by
+from mini_diffuser_ros.bench.heard_process import READY, heard, launch_words
+from mini_diffuser_ros.bench.open_pages import Updates, open_pages
+from mini_diffuser_ros.bench.resources import cpu_seconds, resident_mb
+from mini_diffuser_ros.bench.ros_stops import StoppedArm, stops_report
+from mini_diffuser_ros.nodes.recovery.robot_recovery import STOP
+from mini_diffuser_ros.nodes.ros.client_node import client_node
+from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
+from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
+from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.viewing.live.sights import MOST_POINTS
+
+SENTENCE = "stack the red block on the green block"
+ADDRESS, STARTED = r"the page: (\S+)", r"\[page_node-\d+\]: process started with pid \[(\d+)\]"
+SPACE = "page_points"
+SETTLING = 2.0  # seconds after a page was opened or closed
+PAUSE = 0.1  # seconds between two large clouds
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSetting:
+    """How much.
+
+    Attributes:
+        seconds: of each measurement of costs, 1 to 20: a sentence takes longer.
+        count: stops by the page, and as many by the service.
+        points: of the large clouds; 0 leaves them out.
+        seed: of the moments.
+    """
+
+    seconds: float = read_by(between(1.0, 20.0), 10.0)
+    count: int = at_least(1, 10)
+    points: int = at_least(0, 1_000_000)
+    seed: int = at_least(0, 0)
+
+
+@dataclass(frozen=True)
+class PageProcess:
+    """A page_node: where it serves, and as what it runs."""
+
+    address: str
+    pid: int
+
+    def post(self, command: str, **values: Any) -> bool:
+        """Whether a command was done."""
+        request = Request(f"{self.address}{command}", data=json.dumps(values).encode())
+        try:
+            with urlopen(request, timeout=TIMEOUT) as answer:
+                return bool(json.load(answer)["done"])
+        except HTTPError:
+            return False
+
+    def say(self) -> None:
+        """Have the stack obey the sentence, whatever it is at."""
+        self.post("stop")
+        until(lambda: self.post("resume"), "the arm stays stopped")
+        until(lambda: self.post("say", sentence=SENTENCE), "the page takes no sentence")
+
+
+class PageCosts:
+    """What a page_node takes from now on.
+
+    Args:
+        page: that is measured.
+        updates: of the pages that are open.
+    """
+
+    def __init__(self, page: PageProcess, updates: Updates = ()) -> None:
+        until(lambda: all(updates), "a page that is open shows nothing")
+        time.sleep(SETTLING)
+        self._page, self._updates = page, updates
+        self._before = [len(sizes) for sizes in updates]
+        self._cpu, self._began = cpu_seconds(page.pid), time.monotonic()
+
+    def row(self) -> dict[str, Any]:
+        """Share of a core, MiB; updates of the page that got the fewest, bytes of one page."""
+        span = time.monotonic() - self._began
+        row = {
+            "cores": round((cpu_seconds(self._page.pid) - self._cpu) / span, 4),
+            "resident_mb": round(resident_mb(self._page.pid), 1),
+        }
+        if since := self.updates_since():
+            row["updates_per_s"] = round(min(map(len, since)) / span, 2)
+            row["kilobytes_per_s"] = round(sum(map(sum, since)) / len(since) / span / 1e3, 1)
+        # The machine's other work is part of what a share of a core means.
+        return row | {"seconds": round(span, 1), "load": round(os.getloadavg()[0], 1), "passed": all(since)}
+
+    def updates_since(self) -> list[Sequence[int]]:
+        """Of each page: bytes of the updates since the beginning."""
+        return [sizes[before:] for sizes, before in zip(self._updates, self._before, strict=True)]
+
+
+def measure_page(settings: Sequence[PageSetting]) -> Iterator[dict[str, Any]]:
+    """Rows of costs, of stops and of large clouds."""
+    for setting in settings:
+        with heard(launch_words(viewer="web")) as launch, client_node("bench_page", threads=3) as node:
+            page = PageProcess(launch.await_line(ADDRESS)[1], int(launch.await_line(STARTED)[1]))
+            launch.await_line(READY)
+            arm = StoppedArm(node)
+            yield from _costs(page, arm, setting.seconds)
+            yield from _stops(page, arm, setting)
+        if setting.points:
+            yield _large_clouds(setting)
+
+
+def _costs(page: PageProcess, arm: StoppedArm, seconds: float) -> Iterator[dict[str, Any]]:
+    def row(pages: str, doing: str, updates: Updates) -> dict[str, Any]:
+        costs = PageCosts(page, updates)
+        time.sleep(seconds)
+        return {"pages": pages, "arm": doing, **costs.row()}
+
+    yield row("none", "rests", ())
+    with open_pages(page.address, 1) as updates:
+        yield row("one", "rests", updates)
+        page.say()
+        arm.await_motion()
+        yield row("one", "obeys a sentence", updates)
+    with open_pages(page.address, 10, stalled=1) as updates:
+        page.say()
+        arm.await_motion()
+        yield row("ten and one that stalls", "obeys a sentence", updates)
+
+
+def _stops(page: PageProcess, arm: StoppedArm, setting: PageSetting) -> Iterator[dict[str, Any]]:
+    page.post("stop")
+    until(lambda: page.post("resume"), "the arm stays stopped")
+    rng = np.random.default_rng(setting.seed)
+    ways = {"the page": lambda: page.post("stop"), "the service": None}
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    with open_pages(page.address, 1):
+        for index in range(2 * setting.count):
+            # Each way stops motions to both sides.
+            way = list(ways)[(index + index // 2) % 2]
+            runs[way].append(arm.once(0.25 * (-1) ** index, rng.uniform(0.0, 0.4), ways[way]))
+    for way, made in runs.items():
+        yield {"stops_by": way, **stops_report(made), "load": round(os.getloadavg()[0], 1)}
+
+
+def _large_clouds(setting: PageSetting) -> dict[str, Any]:
+    rng, answers, done = np.random.default_rng(setting.seed), [], []
+    clouds = itertools.cycle([_cloud(setting.points, rng) for _ in range(2)])  # one that is the same is no update
+    words = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "ui", "--namespace", SPACE, "--port", "0"]
+    with client_node("bench_page", SPACE, threads=3) as node, heard(words) as process:
+        node.create_service(Trigger, STOP, _stopped_at_once)
+        publisher = node.create_publisher(PointCloud2, CLOUD_TOPIC, qos_profile_sensor_data)
+        page = PageProcess(process.await_line(ADDRESS)[1], process.pid)
+        with open_pages(page.address, 1) as updates:
+            until(lambda: publisher.get_subscription_count() > 0, "page_node does not hear clouds")
+            costs, end = PageCosts(page, updates), time.monotonic() + setting.seconds
+            while time.monotonic() < end:
+                publisher.publish(next(clouds))
+                asked = time.monotonic()
+                done.append(page.post("stop"))
+                answers.append(time.monotonic() - asked)
+                time.sleep(PAUSE)
+            row = costs.row()
+            shown = sum(size > MOST_POINTS for size in costs.updates_since()[0])
+    row |= {"points": setting.points, "clouds_per_s": round(len(answers) / row["seconds"], 1), "clouds_shown": shown}
+    row |= {"stops": len(answers), "answer_s_p50": round(float(np.median(answers)), 3)}
+    return row | {"answer_s_max": round(max(answers), 3), "passed": all(done) and shown > 0}
+
+
+def _cloud(points: int, rng: np.random.Generator) -> PointCloud2:
+    places = rng.uniform(-0.5, 0.5, (points, 3)).astype(np.float32)
+    return cloud_to_message(Cloud(places, np.zeros((points, 3), np.uint8), "panda_link0", 1.0))
+
+
+def _stopped_at_once(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    response.success = True
+    return response
+
+
+BENCHMARK = Benchmark(PageSetting, measure_page, __doc__)
