@@ -21,12 +21,15 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
+from mini_diffuser_msgs.srv import ResetWorld
+from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
-from mini_diffuser_ros.bench.arm_requests import TIMEOUT, until
+from mini_diffuser_ros.bench.arm_requests import TIMEOUT, result_of, until
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, between, read_by
+from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.bench.heard_process import READY, heard, launch_words
 from mini_diffuser_ros.bench.open_pages import Updates, open_pages
 from mini_diffuser_ros.bench.resources import cpu_seconds, resident_mb
@@ -38,10 +41,10 @@ from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.viewing.live.sights import MOST_POINTS
 
-SENTENCE = "stack the red block on the green block"
+TASK, SENTENCE = "stack_blocks", "stack the red block on the green block"
 ADDRESS, STARTED = r"the page: (\S+)", r"\[page_node-\d+\]: process started with pid \[(\d+)\]"
 SPACE = "page_points"
-SETTLING = 2.0  # seconds after a page was opened or closed
+SETTLING = 2.0  # seconds after a page was opened or closed, or the arm resumed
 PAUSE = 0.1  # seconds between two large clouds
 
 
@@ -78,11 +81,33 @@ class PageProcess:
         except HTTPError:
             return False
 
-    def say(self) -> None:
-        """Have the stack obey the sentence, whatever it is at."""
-        self.post("stop")
-        until(lambda: self.post("resume"), "the arm stays stopped")
-        until(lambda: self.post("say", sentence=SENTENCE), "the page takes no sentence")
+
+class CommandedStack:
+    """A simulated stack, and the page that commands it.
+
+    Args:
+        node: that talks to the stack; somebody else spins it.
+        page: of the stack.
+    """
+
+    def __init__(self, node: Node, page: PageProcess) -> None:
+        self.page, self.arm = page, StoppedArm(node)
+        self._reset = node.create_client(ResetWorld, "sim/reset")
+
+    def lay(self) -> None:
+        """End what is under way, and lay the table: what a run has left in the hand is on it again."""
+        self.page.post("stop")
+        until(lambda: self.page.post("resume"), "the arm stays stopped")
+        time.sleep(SETTLING)  # policy_node has to hear of it, too
+        laid = result_of(self._reset.call_async(ResetWorld.Request(task=TASK, instruction=SENTENCE)))
+        if not laid.success:
+            raise BenchError(f"sim/reset: {laid.message}")
+
+    def obey(self) -> None:
+        """Say the sentence on a table that was laid for it, and wait until the arm moves."""
+        self.lay()
+        until(lambda: self.page.post("say", sentence=SENTENCE), "the page takes no sentence")
+        self.arm.await_motion()
 
 
 class PageCosts:
@@ -124,14 +149,16 @@ def measure_page(settings: Sequence[PageSetting]) -> Iterator[dict[str, Any]]:
         with heard(launch_words(viewer="web")) as launch, client_node("bench_page", threads=3) as node:
             page = PageProcess(launch.await_line(ADDRESS)[1], int(launch.await_line(STARTED)[1]))
             launch.await_line(READY)
-            arm = StoppedArm(node)
-            yield from _costs(page, arm, setting.seconds)
-            yield from _stops(page, arm, setting)
+            stack = CommandedStack(node, page)
+            yield from _costs(stack, setting.seconds)
+            yield from _stops(stack, setting)
         if setting.points:
             yield _large_clouds(setting)
 
 
-def _costs(page: PageProcess, arm: StoppedArm, seconds: float) -> Iterator[dict[str, Any]]:
+def _costs(stack: CommandedStack, seconds: float) -> Iterator[dict[str, Any]]:
+    page = stack.page
+
     def row(pages: str, doing: str, updates: Updates) -> dict[str, Any]:
         costs = PageCosts(page, updates)
         time.sleep(seconds)
@@ -140,26 +167,23 @@ def _costs(page: PageProcess, arm: StoppedArm, seconds: float) -> Iterator[dict[
     yield row("none", "rests", ())
     with open_pages(page.address, 1) as updates:
         yield row("one", "rests", updates)
-        page.say()
-        arm.await_motion()
+        stack.obey()
         yield row("one", "obeys a sentence", updates)
     with open_pages(page.address, 10, stalled=1) as updates:
-        page.say()
-        arm.await_motion()
+        stack.obey()
         yield row("ten and one that stalls", "obeys a sentence", updates)
 
 
-def _stops(page: PageProcess, arm: StoppedArm, setting: PageSetting) -> Iterator[dict[str, Any]]:
-    page.post("stop")
-    until(lambda: page.post("resume"), "the arm stays stopped")
+def _stops(stack: CommandedStack, setting: PageSetting) -> Iterator[dict[str, Any]]:
+    stack.lay()
     rng = np.random.default_rng(setting.seed)
-    ways = {"the page": lambda: page.post("stop"), "the service": None}
+    ways = {"the page": lambda: stack.page.post("stop"), "the service": None}
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
-    with open_pages(page.address, 1):
+    with open_pages(stack.page.address, 1):
         for index in range(2 * setting.count):
             # Each way stops motions to both sides.
             way = list(ways)[(index + index // 2) % 2]
-            runs[way].append(arm.once(0.25 * (-1) ** index, rng.uniform(0.0, 0.4), ways[way]))
+            runs[way].append(stack.arm.once(0.25 * (-1) ** index, rng.uniform(0.0, 0.4), ways[way]))
     for way, made in runs.items():
         yield {"stops_by": way, **stops_report(made), "load": round(os.getloadavg()[0], 1)}
 
