@@ -95,10 +95,11 @@ class CommandedStack:
         self._reset = node.create_client(ResetWorld, "sim/reset")
 
     def lay(self) -> None:
-        """End what is under way, and lay the table: what a run has left in the hand is on it again."""
+        """End what is under way, and lay the table; before, the hand lets go of what motion_node would miss in it."""
         self.page.post("stop")
         until(lambda: self.page.post("resume"), "the arm stays stopped")
         time.sleep(SETTLING)  # policy_node has to hear of it, too
+        until(self.arm.let_go, "the arm does not let go of what it holds")
         laid = result_of(self._reset.call_async(ResetWorld.Request(task=TASK, instruction=SENTENCE)))
         if not laid.success:
             raise BenchError(f"sim/reset: {laid.message}")

@@ -81,6 +81,10 @@ class StoppedArm:
             "braked": float(braked),
         }
 
+    def let_go(self) -> bool:
+        """Move to the middle and open the hand there; whether the arm did."""
+        return bool(result_of(self._begin(0.0)).result.outcome == MoveToKeyframe.Result.REACHED)
+
     def await_motion(self) -> None:
         """Wait until the arm moves."""
         until(lambda: self._speed() > 0.1, "the arm does not move")
