@@ -44,7 +44,7 @@ from mini_diffuser_ros.viewing.live.sights import MOST_POINTS
 TASK, SENTENCE = "stack_blocks", "stack the red block on the green block"
 ADDRESS, STARTED = r"the page: (\S+)", r"\[page_node-\d+\]: process started with pid \[(\d+)\]"
 SPACE = "page_points"
-SETTLING = 2.0  # seconds after a page was opened or closed, or the arm resumed
+SETTLING = 2.0  # seconds after a page was opened or closed, or the table laid
 PAUSE = 0.1  # seconds between two large clouds
 
 
@@ -98,11 +98,11 @@ class CommandedStack:
         """End what is under way, and lay the table; before, the hand lets go of what motion_node would miss in it."""
         self.page.post("stop")
         until(lambda: self.page.post("resume"), "the arm stays stopped")
-        time.sleep(SETTLING)  # policy_node has to hear of it, too
         until(self.arm.let_go, "the arm does not let go of what it holds")
         laid = result_of(self._reset.call_async(ResetWorld.Request(task=TASK, instruction=SENTENCE)))
         if not laid.success:
             raise BenchError(f"sim/reset: {laid.message}")
+        time.sleep(SETTLING)  # the nodes have to hear where the arm is now, and that it may move
 
     def obey(self) -> None:
         """Say the sentence on a table that was laid for it, and wait until the arm moves."""
