@@ -53,6 +53,10 @@ _NEXT_DRAW = 1_000_003
 _VELOCITY_SCALING = 0.4
 """Air resists the turning of the hand of robosuite's model: its last joint makes no more than half its speed."""
 
+_TOUCH = 0.003
+"""Metres below table or floor that the arm keeps away from: flat things are gripped 10 mm above it, which leaves the
+fingers one, a decision is a millimetre or two off, and in simulation a finger that touches the floor breaks nothing."""
+
 _SUPPORT_BAND = (-0.01, 0.004)
 """Metres below and above the top of table or floor whose depth is left out."""
 
@@ -188,7 +192,8 @@ class LiberoWorld:
     def move(self, candidates: Sequence[KeyframeMode]) -> MotionReport:
         """Plan to the first candidate that the arm can reach, in a straight line of the tool where it can; then grip.
 
-        Of what stands around only table and floor are kept away from, as in a cell without obstacles.
+        Of what stands around only table and floor are kept away from, as in a cell without obstacles; fingers may touch
+        them.
         """
         try:
             planned = self._planner.plan_first(self._arm.positions(), candidates)
@@ -258,7 +263,7 @@ class LiberoWorld:
             velocity_scaling=_VELOCITY_SCALING,
             acceleration_scaling=0.6,
             workspace=Workspace((0.05, -0.7, low), (0.95, 0.7, low + 1.0)),
-            table_height=environment.support_height,
+            table_height=environment.support_height - _TOUCH,
             straight_line_below=10.0,
         )
         self._planner = MotionPlanner(self._description, config)
