@@ -117,6 +117,12 @@ def go(peer: Peer, target: Any) -> Any:
     return peer.execute(MoveToKeyframe, MOVE, candidates=[target])
 
 
+def resumed_or_told(peer: Peer) -> bool:
+    """Whether a resume was followed, or answered with what stops the arm again."""
+    answer = peer.call(Trigger, RESUME)
+    return bool(answer.success) or answer.message.startswith("stopped again: ")
+
+
 def await_unguarded(peer: Peer) -> Any:
     """Result of a motion that is refused for want of a guard, once its silence is noticed."""
 
@@ -184,7 +190,7 @@ def test_a_fault_in_a_motion_ends_it_and_the_arm_waits_for_a_resume(
         # Somebody resumes although nothing was mended: what is wrong before a motion is seen before it.
         refused = peer.execute(MoveToKeyframe, MOVE, candidates=[LEFT])
         assert refused.outcome == Result.STOPPED
-        peer.resume(RESUME)
+        peer.await_that(lambda: resumed_or_told(peer))
         if fault not in ("aborts", "never_ends", "blocked", "leaves", "runs_on", "dithers", "joint_frozen"):
             assert stays(peer, arm, LEFT)
     peer.await_that(lambda: go(peer, LEFT).outcome == Result.REACHED)
@@ -334,7 +340,13 @@ def test_a_guard_and_a_motion_node_that_allow_different_speeds_do_not_move(
     start("motion_node", namespace="/odd", robot="fr3", **{"planner.max_tool_speed": 0.4})
     beats = peer.collect(Heartbeat, "/odd/mini_diffuser/heartbeat/guard")
     peer.await_that(lambda: [beat for beat in beats if beat.stop])
-    assert "plans with up to 0.40 m/s at the tool, guard_node allows 0.25 m/s" in beats[-1].reason
+    different = "plans with up to 0.40 m/s at the tool, guard_node allows 0.25 m/s"
+    assert different in beats[-1].reason
+    # Nothing was mended: who resumes is told that it holds again, not that the arm may move.
+    peer.await_that(lambda: peer.call(Trigger, "/odd/mini_diffuser/resume").message.startswith("stopped again: "))
+    again = peer.call(Trigger, "/odd/mini_diffuser/resume")
+    assert not again.success, again.message
+    assert different in again.message
 
 
 @pytest.mark.usefixtures("nodes")

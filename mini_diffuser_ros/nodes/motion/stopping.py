@@ -26,6 +26,7 @@ TIMEOUT = 1.5  # seconds for the arm to come to rest
 STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
 IN_DOUBT = 1.0  # seconds after that in which such calls are served, by a busy machine as well
 GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
+AGAIN = 4 * PERIOD  # seconds after a resume in which a guard that still has its reason stops again
 
 
 class Stopping:
@@ -187,7 +188,10 @@ class Stopping:
         self.heart.beat()
         self._state.publish(Bool(data=False))
         self._await_guard(self.is_released)
-        self._known = self._held.stop
+        self._await_guard(lambda: bool(self._latch.reason), AGAIN)
+        if reason := self._latch.reason:
+            response.success = False
+            response.message = f"stopped again: {reason}; mend it, and call mini_diffuser/resume again"
         self._logger.info(response.message)
         return response
 
@@ -207,9 +211,9 @@ class Stopping:
             return ""
         return f"motion_node stood still for {ended - began:.1f} s, and a stop came then, maybe after this resume"
 
-    def _await_guard(self, follows: Callable[[], bool]) -> None:
+    def _await_guard(self, follows: Callable[[], bool], seconds: float = GUARD_ANSWER) -> None:
         """Until the guard follows, is known to be silent, or time is up."""
-        deadline = time.monotonic() + GUARD_ANSWER
+        deadline = time.monotonic() + seconds
         while not follows() and time.monotonic() < deadline:
             if self._has_met_guard and self.guard.silence() >= GUARD_ANSWER:
                 break
