@@ -128,12 +128,15 @@ class RunState:
         held = self.held()
         with self._lock:
             told, decision, lines = dict(self._told), self._decision, list(self._lines)
+            # What was said last stays: a stack that has died says nothing new.
+            silent = bool(self._health) and all(map(_is_silent, self._health.values()))
             rows = [_row(name, part) for name, part in sorted(self._health.items(), key=_worst_first)]
         percent = PERCENT.search(told["message"])
         told["progress"] = int(percent[1]) if percent and told["phase"] not in (IDLE, MOVED) else None
         modes = decision.modes if decision else []
         return {
             **told,
+            "silent": silent,
             "held": held,
             "beliefs": beliefs(decision) if decision else [],
             "candidates": [candidate_values(decision, rank) for rank in range(len(modes))][:MOST_CANDIDATES]
@@ -146,8 +149,11 @@ class RunState:
 
 
 def _level(part: PartHealth) -> int:
-    silent = time.monotonic() - part.heard > SILENT_AFTER
-    return int(HealthLevel.STALE) if silent else part.level
+    return int(HealthLevel.STALE) if _is_silent(part) else part.level
+
+
+def _is_silent(part: PartHealth) -> bool:
+    return time.monotonic() - part.heard > SILENT_AFTER
 
 
 def _worst_first(entry: tuple[str, PartHealth]) -> tuple[int, str]:

@@ -31,8 +31,10 @@ const CANDIDATES = ["", "share", "sure", "place (m)", "gripper", "", "spread", "
 const pictures = new Map();
 let heard = 0;
 let clock = "";
+let isSilent = false; // though the page itself is served
 
 function showState(state) {
+  isSilent = state.silent;
   const phase = state.phase && state.phase !== "moved" ? `keyframe ${state.keyframe}: ${state.phase} ${state.message}` : "";
   const waiting = state.ready ? "ready for a sentence" : "the policy is not ready: it is loaded, or sees no cloud";
   byId("now").textContent = state.phase ? `'${state.sentence}'  ${phase}` : waiting;
@@ -118,7 +120,7 @@ function connect() {
 }
 connect();
 setInterval(() => {
-  const isLost = !heard || performance.now() - heard > SILENCE;
+  const isLost = isSilent || !heard || performance.now() - heard > SILENCE;
   byId("link").classList.toggle("lost", isLost);
   byId("link").textContent = isLost ? "no word from the stack: what is shown is past" : `${byId("link").dataset.where || ""}, ${clock}`;
 }, 500);

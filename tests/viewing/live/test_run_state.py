@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from mini_diffuser_ros.viewing.live.run_state import KEPT_LINES, RunState
+from mini_diffuser_ros.viewing.live import run_state
+from mini_diffuser_ros.viewing.live.run_state import KEPT_LINES, SILENT_AFTER, RunState
 from mini_diffuser_ros.viewing.run_report import LoggedDecision, LoggedMode
 
 from ..pages import HOSTILE
@@ -15,6 +16,24 @@ MODES = [
     LoggedMode([0.5, 0.0, 0.2, 1.0, 0.0, 0.0, 0.0], True, False, 0.8, 0.002),
     LoggedMode([0.4, 0.1, 0.3, 1.0, 0.0, 0.0, 0.0], False, True, 0.2, 0.001),
 ]
+
+
+def test_a_stack_of_which_nothing_is_heard_is_silent_though_what_it_said_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(run_state.time, "monotonic", lambda: now)
+    state = RunState()
+    state.tell(ready=True)
+    assert not state.values()["silent"]  # it has not begun
+    state.health("motion_node: arm", 0, "moving", {})
+    now += SILENT_AFTER - 1.0
+    state.health("policy_node: policy", 0, "ready", {})
+    now += 2.0
+    assert not state.values()["silent"]  # one of two
+    now += SILENT_AFTER
+    assert state.values()["silent"]
+    assert state.values()["ready"]
+    state.health("motion_node: arm", 0, "at rest", {})
+    assert not state.values()["silent"]
 
 
 def test_a_sentence_is_followed_from_its_begin_to_its_end() -> None:
