@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mini_diffuser_ros.policy import MiniDiffuser, Policy
@@ -126,11 +126,13 @@ def test_words_that_the_encoder_has_a_token_for_are_never_changed(words: list[st
 
 
 @given(text=st.text(max_size=60))
+@example(text="A_A")
 def test_of_any_text_only_misspelt_words_change(text: str) -> None:
     read = SPELLING.read(text)
     assert (read.sentence == text) == all(said == meant for said, meant in read.changed)
+    apart = {said.replace("_", " ") for said, _ in read.changed}
     meant = {meant for _, meant in read.changed if not meant.endswith(" not") and meant not in DENIALS}
-    assert meant <= {word for sentence in TAUGHT for word in sentence.split()}
+    assert meant - apart <= {word for sentence in TAUGHT for word in sentence.split()}
 
 
 def test_a_word_between_two_taught_ones_stays() -> None:

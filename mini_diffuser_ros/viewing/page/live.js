@@ -31,6 +31,7 @@ const CANDIDATES = ["", "share", "sure", "place (m)", "gripper", "", "spread", "
 const pictures = new Map();
 let heard = 0;
 let clock = "";
+let wasStopped = false;
 let isSilent = false; // though the page itself is served
 
 function showState(state) {
@@ -50,8 +51,10 @@ function showState(state) {
     told.textContent = "stopped; Resume lets it go on";
     told.dataset.rests = "yes";
   }
-  // A stop that nobody heard, or after which the arm was not measured to rest, stays written until Resume.
-  if (!state.stopped && told.dataset.rests) told.textContent = "";
+  // A stop that nobody heard, or after which the arm was not measured to rest, stays written until Resume; and an
+  // answer may be here before the state that it is of.
+  if (wasStopped && !state.stopped && told.dataset.rests) told.textContent = "";
+  wasStopped = state.stopped;
   byId("percent").textContent = `${state.speed} %${state.speed_reason ? `: ${state.speed_reason}` : ""}`;
   if (document.activeElement !== byId("speed")) byId("speed").value = state.speed;
   byId("beliefs").textContent = state.beliefs.join("; ") || (state.candidates.length ? "the policy knows nothing of itself" : "");
