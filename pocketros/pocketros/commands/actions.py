@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from action_msgs.msg import GoalStatus
@@ -23,13 +24,13 @@ from pocketros.commands.session import (
     absolute,
     as_yaml,
     cli_node,
-    known,
     list_names,
     load_type,
     result_of,
     show_types,
     spin_for,
     spin_until,
+    types_of,
 )
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.plain import fill
@@ -44,8 +45,7 @@ def action_list(options: Options) -> None:
 
 
 def _types_of(node: Node, options: Options) -> list[str]:
-    action = absolute(options.action)
-    return known(node, lambda: dict(get_action_names_and_types(node)).get(action, []), options.spin_time)
+    return types_of(node, options.action, partial(get_action_names_and_types, node), options.spin_time)
 
 
 def action_type(options: Options) -> None:

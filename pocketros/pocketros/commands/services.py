@@ -7,16 +7,15 @@ import argparse
 from pocketros.arguments import read_yaml
 from pocketros.commands import show
 from pocketros.commands.session import (
-    absolute,
     cli_node,
     find_names,
-    known,
     list_names,
     load_type,
     result_of,
     show_types,
     spin_for,
     spin_until,
+    types_of,
 )
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.plain import fill
@@ -32,10 +31,9 @@ def service_list(options: Options) -> None:
 
 
 def service_type(options: Options) -> None:
-    service = absolute(options.service)
     with cli_node() as node:
-        look = known(node, lambda: dict(node.get_service_names_and_types()).get(service), options.spin_time)
-        show_types(options.service, "service", look)
+        kinds = types_of(node, options.service, node.get_service_names_and_types, options.spin_time)
+        show_types(options.service, "service", kinds)
 
 
 def service_find(options: Options) -> None:

@@ -79,6 +79,12 @@ def known(node: Node, look: Callable[[], Any], spin_time: float) -> Any:
     return spin_until(node, look, GRACE)
 
 
+def types_of(node: Node, name: str, look: Callable[[], Iterable[tuple[str, list[str]]]], spin_time: float) -> list[str]:
+    """Types of what a look at the graph finds under a name; none if nothing is called so."""
+    wanted = absolute(name)
+    return known(node, lambda: dict(look()).get(wanted), spin_time) or []
+
+
 def list_names(found: Iterable[tuple[str, list[str]]], hidden_too: bool, types: bool, count: bool) -> None:
     """Show names of the graph, with their types or only their number."""
     chosen = [(name, kinds) for name, kinds in found if hidden_too or "/_" not in name]
@@ -89,7 +95,7 @@ def list_names(found: Iterable[tuple[str, list[str]]], hidden_too: bool, types: 
             show(f"{name} [{', '.join(kinds)}]" if types else name)
 
 
-def show_types(name: str, what: str, kinds: list[str] | None) -> None:
+def show_types(name: str, what: str, kinds: list[str]) -> None:
     """Show the types of a name, one a line.
 
     Raises:

@@ -22,12 +22,12 @@ from pocketros.commands.session import (
     as_yaml,
     cli_node,
     find_names,
-    known,
     list_names,
     load_type,
     show_types,
     spin_for,
     spin_until,
+    types_of,
 )
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.plain import fill
@@ -55,8 +55,7 @@ def topic_list(options: Options) -> None:
 
 
 def _types_of(node: Node, options: Options) -> list[str]:
-    topic = absolute(options.topic)
-    return known(node, lambda: dict(node.get_topic_names_and_types()).get(topic, []), options.spin_time)
+    return types_of(node, options.topic, node.get_topic_names_and_types, options.spin_time)
 
 
 def topic_type(options: Options) -> None:
