@@ -175,6 +175,16 @@ class Peer:
         """Result of a goal."""
         return self.result_of(self.send(kind, name, on_feedback, **fields).get_result_async()).result
 
+    def execute_until(self, outcome: int, kind: type, name: str, timeout: float = DISCOVERY, **fields: Any) -> Any:
+        """Result of the first goal that ends so; while nodes meet one another, goals end otherwise."""
+        deadline, said = time.monotonic() + timeout, []
+        while time.monotonic() < deadline:
+            result = self.execute(kind, name, **fields)
+            if result.outcome == outcome:
+                return result
+            said.append(f"{result.outcome}: {result.message}")
+        pytest.fail(f"no goal of {name} ended with {outcome} within {timeout} s, the last {len(said)}: {said[-1]}")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _domain() -> None:

@@ -70,9 +70,7 @@ def next_question(peer: Peer, questions: list[Any], known: int) -> Any:
 @pytest.mark.usefixtures("asking")
 def test_silence_never_moves(peer: Peer, states: list[Any], questions: list[Any]) -> None:
     known = len(states)
-    result = peer.await_that(
-        lambda: (one := peer.execute(MoveToKeyframe, MOVE, candidates=[PLACE])).outcome == Result.UNCONFIRMED and one
-    )
+    result = peer.execute_until(Result.UNCONFIRMED, MoveToKeyframe, MOVE, candidates=[PLACE])
     assert "nobody answered within 4 s" in result.message
     assert not any(is_moving([state]) for state in states[known:])
     peer.await_that(lambda: questions and questions[-1].id == 0)
@@ -169,9 +167,7 @@ def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
     dry = start("motion_node", **DRIVERS, **PATIENCE, dry_run=True)
     markers = peer.collect(MarkerArray, "/mini_diffuser/planned", LATCHED)
     known, told = len(states), len(goals)
-    result = peer.await_that(
-        lambda: (one := peer.execute(MoveToKeyframe, MOVE, candidates=[PLACE])).outcome == Result.PLANNED and one
-    )
+    result = peer.execute_until(Result.PLANNED, MoveToKeyframe, MOVE, candidates=[PLACE])
     assert "nothing was moved" in result.message
     assert not result.success
     assert len(peer.await_that(lambda: markers)[-1].markers[0].points) > 10

@@ -249,6 +249,8 @@ def test_who_takes_over_from_a_killed_motion_node_is_as_slow_and_as_stopped(
     peer.await_that(lambda: "20 % are wanted, as before motion_node was started again" in said_of_speed(reports))
 
     set_speed(peer, 100.0)
+    # The guard hears the new one once it has given up the one that died; nothing was stopped, so nobody resumes.
+    peer.execute_until(Result.REACHED, MoveToKeyframe, MOVE, candidates=[LEFT])
     moving()
     set_speed(peer, 0.0)
     assert holds(peer, arm)
