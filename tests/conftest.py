@@ -4,7 +4,9 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
+from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NoReturn
@@ -57,11 +59,64 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("fast")
 
 
+class Domains:
+    """DDS domains that nobody else has: no other worker, and no other test run on the machine.
+
+    What stands for a domain is a name in the abstract namespace of the kernel, which reaches as far as the loopback
+    interface on which nodes meet, and which ends with the process that holds it.
+
+    Args:
+        numbers: to choose from. 0 is that of a stack at work; from 101 on, DDS shares ports with outgoing connections.
+    """
+
+    RESTING = 5  # that are held on: who was killed in one counts as there for a while
+
+    def __init__(self, numbers: range = range(1, 101)) -> None:
+        self._numbers = numbers
+        self._held: dict[int, socket.socket] = {}
+        self._resting: list[int] = []
+
+    def claim(self) -> int:
+        """Number of a domain that was free."""
+        for number in random.SystemRandom().sample(self._numbers, len(self._numbers)):
+            name = socket.socket(socket.AF_UNIX)
+            try:
+                name.bind(f"\0mini_diffuser_ros tests, domain {number}")
+            except OSError:  # somebody has it
+                name.close()
+                continue
+            self._held[number] = name
+            return number
+        pytest.fail(f"all DDS domains from {self._numbers[0]} to {self._numbers[-1]} are held by test runs: end some")
+
+    def release(self, number: int) -> None:
+        """Let go of a domain, a few releases later."""
+        self._resting.append(number)
+        if len(self._resting) > self.RESTING:
+            self._held.pop(self._resting.pop(0)).close()
+
+    def close(self) -> None:
+        """Let go of all."""
+        for name in self._held.values():
+            name.close()
+        self._held.clear()
+        self._resting.clear()
+
+
+@pytest.fixture(scope="session")
+def domains() -> Iterator[Domains]:
+    """The DDS domains of this test run."""
+    held = Domains()
+    yield held
+    held.close()
+
+
 @pytest.fixture
-def domain_id() -> int:
-    """A DDS domain for one test; of tests that run at the same time, none has the same."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return random.SystemRandom().randrange(1 + worker % 4, 57, 4)
+def domain_id(domains: Domains) -> Iterator[int]:
+    """A DDS domain for one test."""
+    number = domains.claim()
+    yield number
+    domains.release(number)
 
 
 @pytest.fixture(autouse=True)

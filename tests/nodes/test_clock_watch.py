@@ -16,10 +16,10 @@ from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 
 
 @pytest.fixture
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+def node(request: pytest.FixtureRequest, domain_id: int) -> Iterator[Node]:
     """A node with or without simulated time."""
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=57)
+    rclpy.init(context=context, domain_id=domain_id)
     simulated = [Parameter("use_sim_time", value=request.param)]
     node = rclpy.create_node("watched", context=context, parameter_overrides=simulated)
     yield node

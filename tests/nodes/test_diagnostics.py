@@ -10,9 +10,9 @@ from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.support.health import Health, HealthLevel
 
 
-def test_every_part_is_published_with_its_level_and_figures() -> None:
+def test_every_part_is_published_with_its_level_and_figures(domain_id: int) -> None:
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=59)
+    rclpy.init(context=context, domain_id=domain_id)
     node = rclpy.create_node("node", namespace="left_arm", context=context)
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
@@ -33,10 +33,10 @@ def test_every_part_is_published_with_its_level_and_figures() -> None:
 
 
 def test_what_is_missing_at_the_start_is_not_logged_and_what_is_missing_later_is(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], domain_id: int
 ) -> None:
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=59)
+    rclpy.init(context=context, domain_id=domain_id)
     node = rclpy.create_node("node", context=context)
     diagnostics = Diagnostics(node, "panda")
     level = HealthLevel.ERROR

@@ -9,9 +9,9 @@ from rclpy.parameter import Parameter
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 
 
-def test_a_steady_timer_fires_while_ros_time_stands_still() -> None:
+def test_a_steady_timer_fires_while_ros_time_stands_still(domain_id: int) -> None:
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=58)
+    rclpy.init(context=context, domain_id=domain_id)
     simulated = [Parameter("use_sim_time", value=True)]
     node = rclpy.create_node("node", context=context, parameter_overrides=simulated)
     executor = SingleThreadedExecutor(context=context)

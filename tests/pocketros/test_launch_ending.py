@@ -90,20 +90,21 @@ Launch = Callable[..., Launched]
 
 
 @pytest.fixture
-def launch(tmp_path: Path, domain_id: int) -> Iterator[Launch]:
+def launch(tmp_path: Path, domains: Any) -> Iterator[Launch]:
     running: list[Launched] = []
 
     def begin(*arguments: str, program: str = PROGRAM, **options: Any) -> Launched:
         file = tmp_path / "one.launch.py"
         cmd = [sys.executable, *(() if "rclpy" in program else ("-S",)), "-c", program, *arguments]
         file.write_text(LAUNCH_FILE.format(cmd=cmd, options=options))
-        running.append(Launched(file, domain_id + 4 * len(running)))
+        running.append(Launched(file, domains.claim()))
         return running[-1]
 
     yield begin
     for one in running:
         one.process.kill()
         one.process.communicate()
+        domains.release(one.domain_id)
 
 
 def is_gone(pid: int) -> bool:

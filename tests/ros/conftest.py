@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +28,6 @@ DISCOVERY = 120.0  # seconds; a busy machine takes its time to import torch for 
 ANSWER = 15.0  # seconds; a server that lives answers at once
 ENDING = 30.0  # seconds; who is killed instead counts as there for a while, and the next module's nodes call it
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-# In an order drawn anew, so that neither a stack at work nor another test run is disturbed.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-DOMAINS = cycle(random.SystemRandom().sample(range(60 + WORKER % 4, 100, 4), 10))
 SHIPPED = Path(__file__).parents[2] / "models" / "tabletop"
 
 
@@ -187,9 +182,12 @@ class Peer:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _domain() -> None:
-    """A DDS domain for each module: no other worker's, nor that of a module whose killed nodes count as there still."""
-    os.environ["ROS_DOMAIN_ID"] = str(next(DOMAINS))
+def _domain(domains: Any) -> Iterator[None]:
+    """A DDS domain for each module: nobody else's, nor that of a module whose killed nodes count as there still."""
+    number = domains.claim()
+    os.environ["ROS_DOMAIN_ID"] = str(number)
+    yield
+    domains.release(number)
 
 
 @pytest.fixture(scope="module")

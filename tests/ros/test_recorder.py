@@ -417,10 +417,12 @@ def test_a_recorder_that_cannot_start_says_why_in_one_line(
     assert "Traceback" not in process.said()
 
 
-def test_nothing_that_was_marked_is_lost_when_the_recorder_is_killed_while_it_writes(tmp_path: Path) -> None:
+def test_nothing_that_was_marked_is_lost_when_the_recorder_is_killed_while_it_writes(
+    tmp_path: Path, domain_id: int
+) -> None:
     words = [sys.executable, "-m", "mini_diffuser_ros", "bench", "kill-demo", "--json", "--kills", "3"]
     # It has an arm of its own, which this module's is to keep out of.
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(int(os.environ["ROS_DOMAIN_ID"]) + 40)}
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
     words += ["--out", str(tmp_path / "out")]
     told = subprocess.run(words, capture_output=True, text=True, timeout=3 * DISCOVERY, env=environment)
     assert told.returncode == 0, told.stdout + told.stderr
