@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import Bool
 
+from mini_diffuser_ros.nodes.page.readable_topics import ReadableTopics
 from mini_diffuser_ros.nodes.page.stack_commands import StackCommands
 from mini_diffuser_ros.nodes.page.stack_facts import known_sentences, motion_facts
 from mini_diffuser_ros.nodes.page.stack_listener import StackListener
@@ -21,7 +23,6 @@ from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.running.world_verdict import SUCCESS
-from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.access import page_access
 from mini_diffuser_ros.viewing.live.parts import NewestParts
 from mini_diffuser_ros.viewing.live.run_state import RunState
@@ -50,9 +51,10 @@ class PageNode(ManagedNode):
         self._parts, self._state = NewestParts(), RunState()
         space = self.get_namespace().strip("/")
         self._parts.put("stack", {"space": space, "domain": os.environ.get("ROS_DOMAIN_ID", "0")})
-        self._listener = StackListener(self, self._state)
+        self._topics = ReadableTopics(self, self._state)
+        self._listener = StackListener(self, self._state, self._topics)
         self._listen_to_flags()
-        self._sights = StackSights(self, self._parts, self._state, self._listener)
+        self._sights = StackSights(self, self._parts, self._state, self._listener, self._topics)
         self._commands = StackCommands(self, self._state)
         self._closing = threading.Event()
         self._server = PageServer(page_access(address, token), port, self._parts, self._commands.by_name(), rate)
@@ -70,7 +72,7 @@ class PageNode(ManagedNode):
             SUCCESS: lambda told: tell(world="the world sees the task done" if told.data else ""),
         }
         for topic, take in takers.items():
-            self.create_subscription(Bool, topic, take, LATCHED, callback_group=group)
+            self._topics.subscribe(Bool, topic, take, LATCHED, group)
 
     def close(self) -> None:
         """Let the pages go."""
@@ -89,15 +91,24 @@ class PageNode(ManagedNode):
 
     def _ask(self) -> None:
         """Until motion and policy have said what they work with."""
-        calls, motion, sentences = ServiceCalls(self), None, None
-        while (motion is None or sentences is None) and not self._closing.wait(ASKING):
-            try:
-                if motion is None and (motion := motion_facts(calls)):
-                    self._sights.know(motion)
-                if sentences is None and (sentences := known_sentences(calls)):
-                    self._parts.put("sentences", {"known": sentences[0][:MOST_SENTENCES], "missing": sentences[1]})
-            except UserError as error:
-                self.get_logger().warning(one_line(error), throttle_duration_sec=30.0)
+        calls = ServiceCalls(self)
+        unknown = {"what motion_node plans with": self._ask_motion, "what policy_node was taught": self._ask_policy}
+        while unknown and not self._closing.wait(ASKING):
+            for what, ask in list(unknown.items()):
+                if self._topics.read(what, partial(ask, calls)):
+                    del unknown[what]
+
+    def _ask_motion(self, calls: ServiceCalls) -> bool:
+        """Whether it has said so."""
+        if motion := motion_facts(calls):
+            self._sights.know(motion)
+        return motion is not None
+
+    def _ask_policy(self, calls: ServiceCalls) -> bool:
+        """Whether it has said so."""
+        if sentences := known_sentences(calls):
+            self._parts.put("sentences", {"known": sentences[0][:MOST_SENTENCES], "missing": sentences[1]})
+        return sentences is not None
 
 
 def main() -> NoReturn:

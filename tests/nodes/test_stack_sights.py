@@ -8,6 +8,7 @@ import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 
+from mini_diffuser_ros.nodes.page.readable_topics import ReadableTopics
 from mini_diffuser_ros.nodes.page.stack_listener import StackListener
 from mini_diffuser_ros.nodes.page.stack_sights import StackSights
 from mini_diffuser_ros.nodes.ros.action_goal import poll
@@ -36,7 +37,8 @@ def test_an_arm_rests_only_where_it_was_measured_whatever_its_fingers_say(
     messages = [JointState(name=["panda_joint1"], position=[0.0], velocity=arm), *([FINGER] if arm else [])]
     with client_node("page", threads=2) as node:
         state = RunState()
-        sights = StackSights(node, NewestParts(), state, StackListener(node, state))
+        topics = ReadableTopics(node, state)
+        sights = StackSights(node, NewestParts(), state, StackListener(node, state, topics), topics)
         publisher = node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
         sights.open()
 

@@ -17,8 +17,9 @@ from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mini_diffuser_ros.nodes.motion.question_client import PLANNED, QUESTION
+from mini_diffuser_ros.nodes.page.readable_topics import ReadableTopics
 from mini_diffuser_ros.nodes.recording.followed_run import EXECUTIONS, INSTRUCTION, FollowedRun, goals_of
-from mini_diffuser_ros.nodes.ros.messages import mode_from_message
+from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, mode_from_message
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.support.drawing import Wireframe
@@ -27,18 +28,25 @@ from mini_diffuser_ros.viewing.run_report import LoggedDecision, known_or_none, 
 
 EXECUTE = "mini_diffuser/execute"
 PLANNED_COLOR = (26, 128, 255)
+MOST_MODES = 100  # candidates of a decision
+MOST_PLACES = 5000  # points of all lines of a planned motion
 GOOD = (ExecuteInstruction.Result.TERMINATED, ExecuteInstruction.Result.PLANNED)
 
 
 class StackListener:
     """Fills the page's state from topics of the node's namespace.
 
+    Args:
+        node: that listens.
+        state: of the page.
+        topics: of the same node.
+
     Attributes:
         planned: lines of what the arm is about to do.
     """
 
-    def __init__(self, node: Node, state: RunState) -> None:
-        self._node, self._state = node, state
+    def __init__(self, node: Node, state: RunState, topics: ReadableTopics) -> None:
+        self._node, self._state, self._topics = node, state, topics
         self.planned: list[Wireframe] = []
         self._run = FollowedRun()
         self._goals: dict[bytes, bool] = {}  # that were seen: whether they are under way
@@ -46,7 +54,7 @@ class StackListener:
         self._keyframe = 0
         self._space = node.get_namespace().strip("/")
         group = MutuallyExclusiveCallbackGroup()
-        listen = partial(node.create_subscription, callback_group=group)
+        listen = partial(topics.subscribe, group=group)
         listen(String, INSTRUCTION, self._on_sentence, LATCHED)
         listen(GoalStatusArray, EXECUTIONS, self._on_goals, LATCHED)
         listen(ExecuteInstruction.Impl.FeedbackMessage, f"{EXECUTE}/_action/feedback", self._on_feedback, 10)
@@ -84,7 +92,8 @@ class StackListener:
     def _ask_for_result(self, identity: bytes) -> None:
         request = ExecuteInstruction.Impl.GetResultService.Request()
         request.goal_id.uuid = list(identity)
-        self._results.call_async(request).add_done_callback(partial(self._on_result, identity))
+        asked = self._results.call_async(request)
+        asked.add_done_callback(lambda done: self._topics.read(EXECUTE, lambda: self._on_result(identity, done)))
 
     def _on_result(self, identity: bytes, future: Any) -> None:
         answer = future.result()
@@ -104,7 +113,7 @@ class StackListener:
         self._keyframe = feedback.keyframe
         self._state.progress(feedback.phase, feedback.keyframe, feedback.message)
         if feedback.phase == MOVED:
-            self._state.moved(None if feedback.chosen < 0 else feedback.chosen, list(feedback.refusals))
+            self._state.moved(None if feedback.chosen < 0 else feedback.chosen, list(feedback.refusals[:MOST_MODES]))
 
     def _on_modes(self, message: KeyframeModes) -> None:
         self.planned = []
@@ -112,13 +121,13 @@ class StackListener:
             LoggedDecision(
                 0.0,
                 None,
-                logged([mode_from_message(mode) for mode in message.modes]),
+                logged([mode_from_message(mode) for mode in message.modes[:MOST_MODES]]),
                 keyframe=self._keyframe,
                 seed=message.seed,
                 familiarity=known_or_none(message.familiarity),
                 presence=known_or_none(message.presence),
                 completion=known_or_none(message.completion),
-                sureness=[known_or_none(each.share) for each in message.sureness],
+                sureness=[known_or_none(each.share) for each in message.sureness[:MOST_MODES]],
             )
         )
 
@@ -130,6 +139,9 @@ class StackListener:
 
     def _on_planned(self, message: MarkerArray) -> None:
         lines = [marker for marker in message.markers if marker.type == Marker.LINE_STRIP and len(marker.points) > 1]
+        if (count := sum(len(marker.points) for marker in lines)) > MOST_PLACES:
+            self.planned = []
+            raise MalformedMessageError(f"lines through {count} points, at most {MOST_PLACES} are drawn")
         self.planned = [_strip(marker) for marker in lines]
 
     def _on_speed(self, message: SpeedState) -> None:

@@ -15,10 +15,11 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState, PointCloud2
 
+from mini_diffuser_ros.nodes.page.readable_topics import ReadableTopics
 from mini_diffuser_ros.nodes.page.stack_facts import MotionFacts
 from mini_diffuser_ros.nodes.page.stack_listener import StackListener
 from mini_diffuser_ros.nodes.ros.clouds import CLOUD_TOPIC
-from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, cloud_from_message, color_from_image
+from mini_diffuser_ros.nodes.ros.messages import cloud_from_message, color_from_image
 from mini_diffuser_ros.support.drawing import GripperGlyph
 from mini_diffuser_ros.viewing.live.parts import NewestParts
 from mini_diffuser_ros.viewing.live.run_state import RunState
@@ -50,10 +51,13 @@ class StackSights:
         parts: of the page, to put into.
         state: of the page.
         listener: of the same stack.
+        topics: of the same node.
     """
 
-    def __init__(self, node: Node, parts: NewestParts, state: RunState, listener: StackListener) -> None:
-        self._node, self._parts, self._state, self._listener = node, parts, state, listener
+    def __init__(
+        self, node: Node, parts: NewestParts, state: RunState, listener: StackListener, topics: ReadableTopics
+    ) -> None:
+        self._node, self._parts, self._state, self._listener, self._topics = node, parts, state, listener, topics
         self._group = MutuallyExclusiveCallbackGroup()
         self._subscriptions: dict[str, Any] = {}
         self._newest: dict[str, Any] = {}  # messages that are to be packed
@@ -93,25 +97,24 @@ class StackSights:
     def pack(self) -> None:
         """Put what is new into the page."""
         for topic in list(self._newest):
-            message = self._newest.pop(topic)
-            try:
-                if topic == CLOUD_TOPIC:
-                    self._parts.put("cloud", *_cloud_part(message))
-                else:
-                    values, content = packed_picture(color_from_image(message))
-                    camera = topic.partition("/")[0]
-                    self._parts.put(f"camera {camera}", {**values, "camera": camera}, content)
-            except MalformedMessageError as error:
-                self._node.get_logger().warning(f"{topic}: {error}", throttle_duration_sec=5.0)
-        self._pack_arm()
+            self._topics.read(topic, partial(self._pack_seen, topic, self._newest.pop(topic)))
+        self._topics.read("joint_states", self._pack_arm)
         lines = lines_values(self._standing, self._state.glyphs(), self._listener.planned, self._hand)
         self._parts.put("lines", lines)
 
     def _listen(self, kind: type, topic: str, take: Any) -> None:
         if topic not in self._subscriptions:
-            self._subscriptions[topic] = self._node.create_subscription(
-                kind, topic, take, qos_profile_sensor_data, callback_group=self._group
-            )
+            subscribed = self._topics.subscribe(kind, topic, take, qos_profile_sensor_data, self._group)
+            self._subscriptions[topic] = subscribed
+
+    def _pack_seen(self, topic: str, message: Any) -> None:
+        """A cloud or a picture."""
+        if topic == CLOUD_TOPIC:
+            self._parts.put("cloud", *_cloud_part(message))
+            return
+        values, content = packed_picture(color_from_image(message))
+        camera = topic.partition("/")[0]
+        self._parts.put(f"camera {camera}", {**values, "camera": camera}, content)
 
     def _cameras(self) -> Sequence[str]:
         """Names of those that publish colour in this namespace; what lies deeper is another robot's."""

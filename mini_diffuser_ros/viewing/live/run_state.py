@@ -21,17 +21,19 @@ SILENT_AFTER = 5.0  # seconds after which a part that says nothing about itself 
 MOST_SHOWN = 40  # parts of nodes
 MOST_CANDIDATES = 20
 LONGEST = 400  # characters of a line
+LONGEST_FACT = 2000  # characters: a sentence may have as many
+HELD = "held (mm)"
 IDLE, MOVED = "", "moved"
 PERCENT = re.compile(r"(\d{1,3}) ?%")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartHealth:
-    """What a part of a node says about itself: level, line, figures, and when, seconds of the steady clock."""
+    """What a part of a node says about itself: level, line, width in its fingers, when, seconds of the steady clock."""
 
     level: int
     message: str
-    values: Mapping[str, str]
+    held: str
     heard: float
 
 
@@ -64,7 +66,7 @@ class RunState:
             unknown = facts.keys() - self._told.keys()
             if unknown:
                 raise TypeError(f"no facts of the page: {sorted(unknown)}")
-            self._told.update(facts)
+            self._told.update({name: _cut(value) for name, value in facts.items()})
 
     def begin(self, sentence: str) -> None:
         """A sentence is obeyed from now on."""
@@ -90,7 +92,8 @@ class RunState:
         """Motion has ended with the candidates of the newest decision."""
         with self._lock:
             if self._decision is not None:
-                self._decision = replace(self._decision, chosen=chosen, refusals=list(refusals))
+                cut = [refusal[:LONGEST] for refusal in refusals]
+                self._decision = replace(self._decision, chosen=chosen, refusals=cut)
         for refusal in refusals:
             self.note(f"refused: {refusal}")
 
@@ -106,7 +109,9 @@ class RunState:
 
     def health(self, name: str, level: int, message: str, values: Mapping[str, str]) -> None:
         """A part of a node says how it is."""
-        heard = PartHealth(level=level, message=message[:LONGEST], values=values, heard=time.monotonic())
+        held = values.get(HELD, "")[:LONGEST]
+        heard = PartHealth(level=level, message=message[:LONGEST], held=held, heard=time.monotonic())
+        name = name[:LONGEST]
         with self._lock:
             if name in self._health or len(self._health) < 10 * MOST_SHOWN:
                 self._health[name] = heard
@@ -114,8 +119,7 @@ class RunState:
     def held(self) -> str:
         """What the fingers hold, in words, as motion_node says; empty if nothing."""
         with self._lock:
-            parts = [part for name, part in self._health.items() if name.endswith(": gripper")]
-        widths = [part.values["held (mm)"] for part in parts if "held (mm)" in part.values]
+            widths = [part.held for name, part in self._health.items() if name.endswith(": gripper") and part.held]
         return f"holds {widths[0]} mm" if widths else ""
 
     def glyphs(self) -> list[GripperGlyph]:
@@ -146,6 +150,13 @@ class RunState:
             "health": rows[:MOST_SHOWN],
             "lines": lines,
         }
+
+
+def _cut(fact: Any) -> Any:
+    """A fact whose texts, as anybody may publish them, have their longest length."""
+    if isinstance(fact, Mapping):
+        return {name: _cut(value) for name, value in fact.items()}
+    return fact[:LONGEST_FACT] if isinstance(fact, str) else fact
 
 
 def _level(part: PartHealth) -> int:

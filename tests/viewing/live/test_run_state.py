@@ -81,9 +81,15 @@ def test_what_is_not_well_comes_first_and_what_is_held_is_told() -> None:
 
 def test_no_stream_of_words_grows_for_ever() -> None:
     state = RunState()
+    state.begin("z" * 1_000_000)
+    state.decided(LoggedDecision(0.0, None, MODES))
     for number in range(5000):
         state.note("x" * 10_000)
-        state.health(f"node: part {number}", 2, "y" * 10_000, {})
+        state.health(f"node: part {number}" + "u" * 10_000, 2, "y" * 10_000, {"held (mm)": "v" * 10_000})
+    state.tell(question={"id": "1", "text": "w" * 1_000_000}, speed_reason="a" * 1_000_000)
+    state.progress("b" * 1_000_000, 1, "c" * 1_000_000)
+    state.moved(None, ["d" * 1_000_000] * 2)
+    state.end(False, "e" * 1_000_000)
     values = state.values()
     assert len(values["lines"]) == KEPT_LINES
     assert len(json.dumps(values)) < 100_000
