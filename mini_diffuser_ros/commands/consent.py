@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from mini_diffuser_ros.nodes.motion.question_client import WORDS, QuestionClient
 from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.printable import printable
 
 
 class ConsentTerminal:
@@ -39,7 +40,8 @@ class ConsentTerminal:
     def _show(self, text: str) -> None:
         if self._reader.ident is None:
             forget_typed(self._lines)
-        write(f"{text}\nmay it begin? {WORDS}")
+        write(text)
+        write(f"may it begin? {WORDS}")
         self._begin()
 
     def _begin(self) -> None:
@@ -58,7 +60,7 @@ class ConsentTerminal:
 
 def write(line: str) -> None:
     """A line for the person at the terminal."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()
 
 

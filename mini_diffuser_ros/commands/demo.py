@@ -23,6 +23,7 @@ from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.service_call import call_service
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.printable import printable
 
 BASE = "mini_diffuser/recorder"
 PATIENCE = 5.0  # seconds to look for a service
@@ -193,5 +194,5 @@ class Demonstrator:
 
     @staticmethod
     def _say(line: str) -> None:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{printable(line)}\n")
         sys.stdout.flush()

@@ -38,6 +38,7 @@ from mini_diffuser_ros.perception.realsense import RealSenseError
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import HealthLevel
+from mini_diffuser_ros.support.printable import printable
 from mini_diffuser_ros.support.versions import installed_version
 
 DISTRIBUTIONS = ("mini_diffuser_ros", "torch", "pocketros")
@@ -158,7 +159,9 @@ def _manifest(package: str) -> str:
 def _lines(found: list[Diagnosis]) -> list[str]:
     width = max(len(one.what) for one in found)
     return [
-        f"{WORDS[one.level]:<8} {one.what:<{width}}  {one.value}" + (f"; do: {one.remedy}" if one.remedy else "")
+        printable(
+            f"{WORDS[one.level]:<8} {one.what:<{width}}  {one.value}" + (f"; do: {one.remedy}" if one.remedy else "")
+        )
         for one in found
     ]
 

@@ -18,6 +18,7 @@ from mini_diffuser_ros.nodes.recovery.robot_recovery import RESUME, DriverNames,
 from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.printable import printable
 
 NOTHING = "nothing to recover: the hardware is active, and so is a controller of the arm"
 
@@ -99,5 +100,5 @@ def _recover(node: Node, recovery: RobotRecovery, options: argparse.Namespace) -
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()

@@ -18,6 +18,7 @@ from mini_diffuser_ros.nodes.ros.client_node import client_node
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.simulation.table_client import TableClient
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.printable import printable
 
 Result = ExecuteInstruction.Result
 CLEAR = "\x1b[K"  # what an earlier, longer line left behind
@@ -59,7 +60,7 @@ def _say(node: Any, options: argparse.Namespace) -> int:
     def work() -> Any:
         wait_for_server(client, "mini_diffuser/execute", token, options.wait)
         if laid := table.prepare(options.sentence, token, TABLE_PATIENCE):
-            sys.stdout.write(f"{laid}\n")
+            sys.stdout.write(f"{printable(laid)}\n")
         goal, show = ExecuteInstruction.Goal(instruction=options.sentence), Progress(sys.stdout)
         name, timeout = "mini_diffuser/execute", options.timeout
         try:
@@ -72,8 +73,8 @@ def _say(node: Any, options: argparse.Namespace) -> int:
     except InterruptionError:
         sys.stdout.write("CANCELED\n")
         return 130
-    line = f"{outcome_name(result.outcome)}: {result.message}, {result.keyframes} keyframes, {result.seconds:.1f} s\n"
-    sys.stdout.write(line)
+    line = f"{outcome_name(result.outcome)}: {result.message}, {result.keyframes} keyframes, {result.seconds:.1f} s"
+    sys.stdout.write(f"{printable(line)}\n")
     return 0 if result.outcome in (Result.TERMINATED, Result.PLANNED) else 1
 
 
@@ -95,7 +96,7 @@ class Progress:
             self.end()
         self._shown = now
         self._is_open = self._stream.isatty() and feedback.phase != "confirming"  # whose question follows
-        line = f"keyframe {feedback.keyframe}: {feedback.phase} {feedback.message}".rstrip()
+        line = printable(f"keyframe {feedback.keyframe}: {feedback.phase} {feedback.message}".rstrip())
         self._stream.write(f"\r{line}{CLEAR}" if self._is_open else f"{line}\n")
         self._stream.flush()
 

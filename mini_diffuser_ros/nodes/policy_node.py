@@ -43,6 +43,7 @@ from mini_diffuser_ros.running.recorded_decision import cloud_digest
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
+from mini_diffuser_ros.support.printable import printable
 
 Result = ExecuteInstruction.Result
 ACTION = "mini_diffuser/execute"
@@ -176,7 +177,7 @@ class PolicyNode(ManagedNode):
         handle = accepted.result()
         if handle is not None and handle.accepted:
             handle.get_result_async().add_done_callback(
-                lambda ended: self.get_logger().info(f"'{instruction[:80]}': {ended.result().result.message}")
+                lambda ended: self.get_logger().info(f"'{printable(instruction, 80)}': {ended.result().result.message}")
             )
 
     def _fill_beat(self, beat: Heartbeat) -> None:
@@ -219,7 +220,9 @@ class PolicyNode(ManagedNode):
             outcome, message, motion_outcome = self._attempt(goal, run, token)
         if misspelt := self._decider.misspelt(goal.request.instruction):
             message = f"{message} ({misspelt})"
-        self.get_logger().info(f"'{goal.request.instruction.strip()[:80]}': {message} ({run.keyframes} keyframes)")
+        self.get_logger().info(
+            f"'{printable(goal.request.instruction.strip(), 80)}': {message} ({run.keyframes} keyframes)"
+        )
         end_goal(goal, succeeded=outcome == Result.TERMINATED, canceled=outcome == Result.CANCELED)
         return Result(
             outcome=outcome,

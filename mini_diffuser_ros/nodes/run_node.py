@@ -26,6 +26,7 @@ from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, WorldVerdic
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.files import write_whole
+from mini_diffuser_ros.support.printable import printable
 from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
 from mini_diffuser_ros.viewing.run_timeline import MOVED
 
@@ -116,7 +117,7 @@ class RunNode(ManagedNode):
         self._try_writing(lambda: self._report.write(self._folder))
         self._try_writing(self._observer.finish)
         page = self._observer.write_page(in_a_hurry=self._closing)
-        line = f"{self._report.summary()}; {page or self._folder}"
+        line = printable(f"{self._report.summary()}; {page or self._folder}")
         if self._outcome_file:
             self._try_writing(lambda: write_whole(self._outcome_file, f"{line}\n"))
         # Two calls: rclpy wants the same severity from the same line, always.
@@ -148,7 +149,7 @@ class RunNode(ManagedNode):
         if self._simulated:
             self._table.prepare(instruction, self._token, TABLE_PATIENCE)
         self._verdict = self._world.begin(instruction)
-        self.get_logger().info(f"sending '{instruction}'")
+        self.get_logger().info(f"sending '{printable(instruction, 80)}'")
         self._observer.sentence_sent()
         self._told_at = time.monotonic()
         goal = ExecuteInstruction.Goal(instruction=instruction)
@@ -192,7 +193,7 @@ class RunNode(ManagedNode):
         now, is_new = time.monotonic(), event.keyframe != self._told_keyframe and event.phase != "looking"
         if is_new or now - self._told_at >= TOLD_EVERY:
             self._told_at, self._told_keyframe = now, event.keyframe
-            self.get_logger().info(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip())
+            self.get_logger().info(printable(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip()))
 
     def _on_ready(self, message: Bool) -> None:
         self._ready = message.data

@@ -44,6 +44,7 @@ from mini_diffuser_ros.simulation.realtime.world_driver import WorldDriver
 from mini_diffuser_ros.simulation.rendering import make_renderer
 from mini_diffuser_ros.simulation.sensor import sensor_of
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.printable import printable
 
 CLOSING_TIMEOUT = 2.5  # seconds for whoever moves the arm to bring it to rest
 QUIET = 1.0  # seconds for which nobody has led the arm before its world is laid anew
@@ -167,7 +168,7 @@ class SimNode(ManagedNode):
 
         if not self._driver.read(judge):
             self.get_logger().warning(
-                f"'{message.data}' is obeyed with a table that is not laid for it: success is not judged"
+                f"'{printable(message.data, 80)}' is obeyed with a table that is not laid for it: success is not judged"
             )
 
     def _bring_to_rest(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mini_diffuser_ros.support.printable import printable
+
 
 class UserError(Exception):
     """Base of errors whose text is one line for the user: the thing, its value and the remedy.
@@ -14,7 +16,14 @@ class UserError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        return _in_one_line(super().__str__())
+
 
 def one_line(error: BaseException) -> str:
     """Text of an error without line breaks; the name of its class where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return _in_one_line(str(error)) or type(error).__name__
+
+
+def _in_one_line(text: str) -> str:
+    return printable(" ".join(text.split()))

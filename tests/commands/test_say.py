@@ -45,3 +45,7 @@ def test_a_line_a_phase_which_on_a_terminal_follows_the_motion(stream: io.String
         "keyframe 2: deciding 749 points",
         "keyframe 2: moving",
     ]
+
+
+def test_what_a_stack_says_drives_no_terminal() -> None:
+    assert shown(Terminal(), (1, "moving", "40%\n\x1b[2Jdone")) == [r"keyframe 1: moving 40%\n\x1b[2Jdone"]

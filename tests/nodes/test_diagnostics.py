@@ -54,3 +54,32 @@ def test_what_is_missing_at_the_start_is_not_logged_and_what_is_missing_later_is
     assert logs()
     node.destroy_node()
     context.try_shutdown()
+
+
+def test_what_is_said_of_a_part_is_one_line_in_the_log_and_in_the_status(
+    capfd: pytest.CaptureFixture[str], domain_id: int
+) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    node = rclpy.create_node("node", context=context)
+    executor = rclpy.executors.SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    received: list[DiagnosticArray] = []
+    node.create_subscription(DiagnosticArray, "/diagnostics", received.append, 10)
+    diagnostics = Diagnostics(node, "panda")
+    forged = "stopped\n[INFO] [1.0] [guard_node]: resumed\x1b[2J"
+    level = HealthLevel.OK
+    diagnostics.add("arm", lambda: Health(level, forged, {"sentence": forged}))
+    diagnostics.publish()
+    level = HealthLevel.ERROR
+    diagnostics.publish()
+    while not received:
+        executor.spin_once(timeout_sec=1.0)
+    status = received[0].status[0]
+    expected = r"stopped\n[INFO] [1.0] [guard_node]: resumed\x1b[2J"
+    assert (status.message, status.values[0].value) == (expected, expected)
+    out, err = capfd.readouterr()
+    assert expected in out + err
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()

@@ -90,6 +90,16 @@ def test_sentences_that_are_none_are_refused(peer: Peer, sentence: str, reason: 
     assert reason in result.message
 
 
+def test_a_sentence_forges_no_line_of_the_log(peer: Peer, policy: Process) -> None:
+    forged = "press the\n[INFO] [1.0] [guard_node]: resumed\x1b[2J blue button"
+    result = peer.execute(ExecuteInstruction, EXECUTE, instruction=forged)
+    assert result.outcome == Result.REFUSED
+    assert "holds control characters" in result.message
+    peer.await_that(lambda: r"'press the\n[INFO] [1.0] [guard_node]: resumed\x1b[2J blue button'" in policy.said())
+    assert not any(line.startswith("[INFO] [1.0]") for line in policy.said().splitlines())
+    assert "\x1b" not in policy.said()
+
+
 @pytest.mark.skipif("familiarity" not in known_of_itself(), reason="a policy that knows no sentence from another")
 def test_a_sentence_that_was_not_taught_is_refused_unless_it_is_accepted_all_the_same(
     peer: Peer, start: Callable[..., Process], checkpoint: Path

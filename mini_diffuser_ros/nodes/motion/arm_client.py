@@ -44,6 +44,7 @@ from mini_diffuser_ros.sensing.errors import (
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.printable import printable
 
 SLOWNESS, GRACE = 1.5, 5.0  # times its duration, and seconds, that a controller may take for a trajectory
 REST_GRACE = 0.4  # seconds that the arm may lag behind the end of a braking trajectory
@@ -318,7 +319,7 @@ class ArmClient(ControllerClient):
         result = wrapped.result
         if wrapped.status == GoalStatus.STATUS_SUCCEEDED and result.error_code == result.SUCCESSFUL:
             return
-        reason = f"{self.name}: error {result.error_code} {result.error_string}".rstrip()
+        reason = f"{self.name}: error {result.error_code} {printable(result.error_string)}".rstrip()
         if miss := self.watch.describe_miss():
             reason = f"{reason}; {miss}"
         try:

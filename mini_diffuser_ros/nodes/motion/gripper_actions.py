@@ -15,6 +15,7 @@ from rclpy.node import Node
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.support.printable import printable
 from mini_diffuser_ros.support.settings import bounded, check_fields
 
 
@@ -153,7 +154,7 @@ class FrankaActions:
     def verdict(wrapped: Any) -> Verdict:
         """What the driver says of a goal that has ended."""
         result = wrapped.result
-        reason = f", {result.error}" if result.error else ""
+        reason = f", {printable(result.error)}" if result.error else ""
         return Verdict(bool(result.success), f"{_ended(wrapped.status)}, success {str(result.success).lower()}{reason}")
 
 

@@ -33,6 +33,7 @@ from mini_diffuser_ros.sensing.errors import (
     StaleJointsError,
 )
 from mini_diffuser_ros.support.cancellation import InterruptionError
+from mini_diffuser_ros.support.printable import printable
 
 Result = MoveToKeyframe.Result
 # The arm is not where it was to be, or nobody knows where it is: somebody has to look before it moves again.
@@ -136,7 +137,7 @@ def refusal_of(request: MoveToKeyframe.Goal, base_frame: str, max_candidates: in
     """
     frame, count = request.header.frame_id, len(request.candidates)
     if frame not in ("", base_frame):
-        return f"the candidates are given in frame '{frame[:80]}', expected '{base_frame}'"
+        return f"the candidates are given in frame '{printable(frame, 80)}', expected '{base_frame}'"
     if request.home and count:
         return f"the goal asks for the home position and has {count} candidates, expected are none"
     if not request.home and not 1 <= count <= max_candidates:

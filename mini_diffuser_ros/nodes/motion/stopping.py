@@ -21,6 +21,7 @@ from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.support.printable import printable
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
 STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
@@ -131,23 +132,25 @@ class Stopping:
             self._take_over_from(beat)
         if beat.hears == self.heart.instance:
             self._heard = time.monotonic()
+        reason = printable(beat.reason)
         with self._lock:
             self._held = beat
             is_new = beat.stop not in (0, self._resumed) and not self._latch.reason
             if is_new:
                 self._stopped_at = time.monotonic()
-                self._latch.stop(beat.reason)
+                self._latch.stop(reason)
         if is_new:
-            self._logger.warning(f"guard_node has stopped the arm: {beat.reason}; call mini_diffuser/resume to go on")
-            self._end_goals(beat.reason)
+            self._logger.warning(f"guard_node has stopped the arm: {reason}; call mini_diffuser/resume to go on")
+            self._end_goals(reason)
 
     def _take_over_from(self, beat: Heartbeat) -> None:
         """Begin as the motion_node before this one ended."""
         if beat.known and 0.0 <= beat.speed <= 100.0:
             self._speed.recall(beat.speed)
         if beat.known and beat.latched and not beat.stop and not self._latch.reason:
-            self._logger.warning(f"the arm is stopped: {beat.latched}; call mini_diffuser/resume to go on")
-            self.stop(beat.latched)
+            reason = printable(beat.latched)
+            self._logger.warning(f"the arm is stopped: {reason}; call mini_diffuser/resume to go on")
+            self.stop(reason)
         self._has_met_guard = True
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

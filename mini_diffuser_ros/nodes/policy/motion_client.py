@@ -18,6 +18,7 @@ from mini_diffuser_ros.nodes.ros.messages import mode_to_message, pose_from_mess
 from mini_diffuser_ros.records import KeyframeMode
 from mini_diffuser_ros.running import MotionReport
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
+from mini_diffuser_ros.support.printable import printable
 
 NAME = "mini_diffuser/move_to_keyframe"
 # Seconds for one keyframe, also slow or held by a person: motion_node supervises it, and its silence tells.
@@ -109,14 +110,15 @@ def _shown(progress: float) -> str:
 
 
 def _report(result: MoveToKeyframe.Result) -> MotionReport:
+    message, refusals = printable(result.message), tuple(map(printable, result.refusals))
     if result.outcome == result.REACHED:
         measured = pose_from_message(result.reached)
         reached = measured if measured[:3].any() else None  # a server of an earlier version measures nothing
-        return MotionReport(result.chosen, result.message, tuple(result.refusals), held=result.held, reached=reached)
+        return MotionReport(result.chosen, message, refusals, held=result.held, reached=reached)
     if result.outcome in (result.OBJECT_LOST, result.OBJECT_SLIPPED):
-        return MotionReport(None, result.message, lost=True)
+        return MotionReport(None, message, lost=True)
     if result.outcome in REFUSALS:
-        return MotionReport(None, result.message, tuple(result.refusals))
+        return MotionReport(None, message, refusals)
     ended = ExecuteInstruction.Result
     outcome = {result.STOPPED: ended.STOPPED, result.PLANNED: ended.PLANNED}.get(result.outcome, ended.FAILED)
-    raise MotionEndedError(outcome, result.message, result.outcome)
+    raise MotionEndedError(outcome, message, result.outcome)

@@ -16,6 +16,7 @@ from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.health import Health, HealthLevel, RecentValues
+from mini_diffuser_ros.support.printable import printable
 
 SPEAKS_WITHIN = 3.0  # seconds, after which perception is taken to be gone
 STALE_AFTER = 2.0  # seconds without a cloud after which perception counts as silent
@@ -99,7 +100,7 @@ class NewestCloud:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == self._speaker:
-                self._told = (time.monotonic(), status.message)
+                self._told = (time.monotonic(), printable(status.message))
 
     def _reason(self) -> str:
         """Why there is no cloud, in perception's own words where it lives."""

@@ -19,6 +19,7 @@ from mini_diffuser_ros.sensing.automatic_marks import AutoConfig, AutomaticMarks
 from mini_diffuser_ros.sensing.rest import Rest
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import Health, HealthLevel
+from mini_diffuser_ros.support.printable import printable
 
 BASE = "mini_diffuser/recorder"
 STATES = {
@@ -72,9 +73,9 @@ class RecordingSession:
                 done, message = False, str(error)
             self._was_refused = not done
             if done:
-                self._source.get_logger().info(message)
+                self._source.get_logger().info(printable(message))
             else:  # genuine rclpy refuses one call that logs with changing severity
-                self._source.get_logger().error(message)
+                self._source.get_logger().error(printable(message))
             self.tell(message)
         return done, message
 

@@ -23,6 +23,7 @@ from mini_diffuser_ros.sensing.grip import millimetres
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.printable import printable
 
 STOP, RESUME = "mini_diffuser/stop", "mini_diffuser/resume"
 RECOVERY_TIMEOUT = 30.0  # seconds for the robot to clear its error
@@ -161,7 +162,8 @@ class RobotRecovery:
         self._await_fingers()
         widths = list(self._widths)
         travel = max(widths) - min(widths)
-        said = "" if wrapped.status == GoalStatus.STATUS_SUCCEEDED else f" (its driver says: {wrapped.result.error})"
+        why = printable(wrapped.result.error)
+        said = "" if wrapped.status == GoalStatus.STATUS_SUCCEEDED else f" (its driver says: {why})"
         if travel < HOMING_TRAVEL:
             raise RecoveryError(
                 f"{self._names.gripper}/homing: the fingers moved by {millimetres(travel)} only, from "
@@ -181,7 +183,7 @@ class RobotRecovery:
         answer = self._calls.call(Trigger, RESUME)
         if not answer.success:
             raise RecoveryError(f"{RESUME}: {answer.message}")
-        self._say(f"let the stack go on: {answer.message}")
+        self._say(f"let the stack go on: {printable(answer.message)}")
 
     def _done(self, step: Step) -> str:
         if step.deed is Deed.DEACTIVATE:

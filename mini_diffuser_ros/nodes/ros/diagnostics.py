@@ -12,6 +12,7 @@ from rclpy.node import Node
 from mini_diffuser_ros.nodes.ros.clock_watch import ClockWatch
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.support.health import Health, HealthLevel
+from mini_diffuser_ros.support.printable import printable
 
 PERIOD = 1.0  # seconds, the rate that diagnostic aggregators expect
 STARTING = 10.0  # seconds in which the nodes of a stack may miss one another without a line in the log
@@ -51,7 +52,7 @@ class Diagnostics:
         for name, check in parts.items():
             health = check()
             if health.level != HealthLevel.OK:
-                problems.append(health.message)
+                problems.append(printable(health.message))
             array.status.append(self._status(name, health))
         self._publisher.publish(array)
         if not problems:
@@ -64,11 +65,11 @@ class Diagnostics:
         return DiagnosticStatus(
             level=bytes([health.level]),
             name=f"{self._node.get_fully_qualified_name().lstrip('/')}: {name}",
-            message=health.message,
+            message=printable(health.message),
             hardware_id=self._hardware_id,
             values=values,
         )
 
 
 def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    return printable(value) if isinstance(value, str) else f"{value:.4g}"

@@ -14,9 +14,11 @@ from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.support.printable import printable
 
 TOPIC = "mini_diffuser/heartbeat"
 PERIOD = 0.05  # seconds between two beats
+SHOWN = 300  # characters of who beats
 QUEUE = 10  # beats that may wait to be read
 LOOKING = 1.0  # seconds that a node looks for another of its kind before it serves
 NOTICED = 0.2  # seconds within which a silence that is too long is noticed
@@ -76,11 +78,12 @@ class Heart:
             return
         if self.is_serving():
             if message.serving:
-                self._rival, self._rival_heard = message.sender, time.monotonic()
+                self._rival, self._rival_heard = printable(message.sender, SHOWN), time.monotonic()
         elif (message.serving or message.instance < self._instance) and not self._gives_way:
             self._gives_way = True
+            sender = printable(message.sender, SHOWN)
             self._node.get_logger().fatal(
-                f"there is a {self._kind} node already, {message.sender}: end it first, or choose another namespace"
+                f"there is a {self._kind} node already, {sender}: end it first, or choose another namespace"
             )
             self._node.finish(1)
 
@@ -135,10 +138,10 @@ class Listener:
             return
         if message.instance != self._instance and self._patience is not None:
             if self.silence() < self._patience + NOTICED:
-                self._rival, self._rival_heard = message.sender, time.monotonic()
+                self._rival, self._rival_heard = printable(message.sender, SHOWN), time.monotonic()
                 return
             self._instance = message.instance
-        self._sender, self._heard = message.sender, time.monotonic()
+        self._sender, self._heard = printable(message.sender, SHOWN), time.monotonic()
         self._on_beat(message)
 
 

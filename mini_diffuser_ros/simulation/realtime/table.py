@@ -5,6 +5,9 @@ from __future__ import annotations
 from mini_diffuser_ros.simulation import Goal, SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.sentences import match_sentence
 from mini_diffuser_ros.simulation.tasks import task_named
+from mini_diffuser_ros.support.printable import printable
+
+SHOWN = 80  # characters of a sentence that a line repeats
 
 
 class Table:
@@ -49,7 +52,7 @@ class Table:
     def lay_for(self, sentence: str) -> str:
         """Lay the table anew for a sentence, or a random goal of the default task if it is empty or not understood."""
         goal = self._goal_of(sentence)
-        problem = f"'{sentence}' is no task of this world; " if sentence and goal is None else ""
+        problem = f"'{printable(sentence, SHOWN)}' is no task of this world; " if sentence and goal is None else ""
         return problem + self._reset(goal.task if goal is not None else self._task, self._seed + 1, goal)
 
     def take_up(self, sentence: str) -> str:
@@ -69,13 +72,14 @@ class Table:
         self._judged, self._sentence = False, ""
         goal = self._goal_of(sentence)
         if goal is None:
-            return f"'{sentence}' is no task of this world: the table stays, and success is not judged"
+            shown = printable(sentence, SHOWN)
+            return f"'{shown}' is no task of this world: the table stays, and success is not judged"
         if self._world.has_objects_for(goal.task, goal.slots):
             self._world.pursue(goal)
             self._judged = True
             # What is done already cannot be done again: a block that lies on the other, say.
             if not self._world.success():
-                return f"'{sentence}': everything is on the table ({goal.task})"
+                return f"'{printable(sentence, SHOWN)}': everything is on the table ({goal.task})"
         return ""
 
     def judge_by(self, sentence: str) -> bool:
@@ -107,7 +111,8 @@ class Table:
             return self.take_up(sentence)
         goal = self._goal_of(sentence)
         if sentence and goal is None:
-            raise SimulationError(f"'{sentence}' is no task of this world; tasks: {', '.join(self._world.tasks)}")
+            tasks = ", ".join(self._world.tasks)
+            raise SimulationError(f"'{printable(sentence, SHOWN)}' is no task of this world; tasks: {tasks}")
         wanted = task or (goal.task if goal is not None else self._task)
         return self._reset(wanted, seed if seed >= 0 else self._seed + 1, goal)
 
