@@ -1,9 +1,9 @@
 """Typed settings: dataclass trees from YAML, command lines, ROS parameters and checkpoints, read by one reader.
 
 The annotations in use are the whole language: ``bool``, ``int``, ``float``, ``str``, ``Literal[...]``, ``X | None``,
-``tuple[T, ...]``, ``tuple[T, T]``, ``dict[str, ...]`` and nested dataclasses. Numbers are finite, and within the bounds
-that :func:`bounded` gave their field. Anything unknown or ill-typed is refused by the dotted name of the field and the
-source that it came from, with its value, what is expected and, for a name, the nearest that is known.
+``tuple[T, ...]``, ``tuple[T, T]``, ``list[T]``, ``dict[str, ...]`` and nested dataclasses. Numbers are finite, and
+within the bounds that :func:`bounded` gave their field. Anything unknown or ill-typed is refused by the dotted name of
+the field and the source that it came from, with its value, what is expected and, for a name, the nearest that is known.
 """
 
 from __future__ import annotations
@@ -369,6 +369,11 @@ def _convert(hint: Any, value: object, source: str, name: str, *, complete: bool
         return _convert(inner, value, source, name, complete=complete)
     if origin is tuple:
         return _convert_tuple(typing.get_args(hint), value, source, name, complete=complete)
+    if origin is list:
+        if isinstance(value, str):
+            raise not_expected(name, value, "a list", source)
+        parts = (*typing.get_args(hint), Ellipsis)
+        return list(_convert_tuple(parts, value, source, name, complete=complete))
     if origin in (dict, Mapping) or hint is dict:
         if isinstance(value, Mapping):
             for key in value:

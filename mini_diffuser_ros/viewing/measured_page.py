@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.viewing.evaluation_blocks import evaluation_blocks, mean_success
 from mini_diffuser_ros.viewing.report_page import (
     Block,
@@ -13,10 +15,13 @@ from mini_diffuser_ros.viewing.report_page import (
     MeasuredEvaluation,
     MeasuredRun,
     MeasuredTraining,
+    ReportError,
     write_blocks,
 )
 from mini_diffuser_ros.viewing.run_blocks import run_blocks
 from mini_diffuser_ros.viewing.training_blocks import last_step, training_blocks
+
+_MOST_TOLD = 200  # characters of what is wrong
 
 
 def write_measured_page(path: Path, measured: Sequence[Measured]) -> None:
@@ -28,7 +33,10 @@ def write_measured_page(path: Path, measured: Sequence[Measured]) -> None:
 
     Raises:
         OSError: if it cannot be written.
+        ReportError: one of them holds values that no report can be made of.
     """
+    for each in measured:
+        _try(each, path.resolve().parent)
     named = _told_apart(measured)
     runs = [each for each in named if isinstance(each, MeasuredRun)]
     evaluations = [each for each in named if isinstance(each, MeasuredEvaluation)]
@@ -39,6 +47,22 @@ def write_measured_page(path: Path, measured: Sequence[Measured]) -> None:
     blocks += training_blocks(trainings) if trainings else []
     title = named[0].name if len(named) == 1 else f"{len(named)} reports side by side"
     write_blocks(path, title, _verdict(named[0]) if len(named) == 1 else "", blocks)
+
+
+def _try(measured: Measured, beside: Path) -> None:
+    """Refuse what no report can be made of by its own name, as a file that was damaged or edited may be."""
+    try:
+        if isinstance(measured, MeasuredRun):
+            run_blocks([measured], beside)
+        elif isinstance(measured, MeasuredEvaluation):
+            figures = MeasuredEvaluation(measured.name, measured.report, {})  # what was seen is large, and our own
+            json.dumps(evaluation_blocks([figures, figures]), allow_nan=False)
+        else:
+            training_blocks([measured])
+        _verdict(measured)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {one_line(error)}"[:_MOST_TOLD]
+        raise ReportError(f"{measured.name}: holds values that no report can be made of ({what})") from error
 
 
 def _told_apart(measured: Sequence[Measured]) -> list[Measured]:

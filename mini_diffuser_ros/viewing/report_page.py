@@ -58,6 +58,7 @@ class MeasuredTraining:
     recipe: Mapping[str, Any]
 
 
+_ROUNDED = 1e-6  # by which figures of a file may miss one another
 Measured = MeasuredRun | MeasuredEvaluation | MeasuredTraining
 
 
@@ -164,11 +165,20 @@ def _recipe(path: Path) -> Mapping[str, Any]:
 
 def _evaluation(path: Path) -> Mapping[str, Any]:
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        figures = report["tasks"].values()
-        assert all(len(each["interval"]) == 2 for each in figures)
+        report = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        for figures in report["tasks"].values():
+            low, high = figures["interval"]
+            rate, episodes = figures["success_rate"], figures["episodes"]
+            assert 0.0 <= low <= high <= 1.0
+            assert rate is None or low - _ROUNDED <= rate <= high + _ROUNDED
+            assert isinstance(episodes, int)
+            assert episodes >= 0
         assert isinstance(report.setdefault("episodes", []), list)
         assert isinstance(report.setdefault("protocol", {}), dict)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         raise ReportError(f"{path}: is no file of mini-diffuser eval --json") from error
     return dict(report)
+
+
+def _refuse_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is no figure")

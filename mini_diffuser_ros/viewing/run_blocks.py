@@ -12,7 +12,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from mini_diffuser_ros.viewing.joint_speeds import limit_reached
-from mini_diffuser_ros.viewing.report_page import Block, MeasuredRun, differences, table
+from mini_diffuser_ros.viewing.report_page import Block, MeasuredRun, differences, table, text
 from mini_diffuser_ros.viewing.run_page import RUN_PAGE, timeline_values
 from mini_diffuser_ros.viewing.run_report import PICTURE, RunReport
 from mini_diffuser_ros.viewing.run_timeline import KINDS, seconds_by_kind, spans_of
@@ -96,7 +96,10 @@ def _pictures(runs: Sequence[MeasuredRun]) -> list[Block]:
         try:
             with Image.open(run.folder / PICTURE) as picture:
                 small = picture.convert("RGB")
-        except (OSError, ValueError):
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # as Pillow finds a file damaged
+            blocks.append(text(f"{run.name}: {PICTURE} is damaged, and not shown"))
             continue
         small.thumbnail((_WIDTH, _WIDTH))
         stream = BytesIO()

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.support.drawing import draw_cloud, glyphs_of_modes
-from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.health import HealthLevel
+from mini_diffuser_ros.support.settings import from_mapping
 from mini_diffuser_ros.support.versions import software_versions
 from mini_diffuser_ros.viewing.joint_speeds import JointPeak
 
@@ -23,6 +23,9 @@ RUN_FILE, PICTURE = "run.json", "cloud.png"
 """Of a run folder: this report, and the cloud of the first decision with its candidates."""
 
 DRAWN_MODES = 8  # more hide each other
+_MOST_OF_A_SECOND = 1000  # run folders
+_MOST_TOLD = 300  # characters of what is wrong with a file
+_POSE = 7  # numbers
 _MOST_FINDINGS = 300  # of diagnostics; a part that comes and goes would fill the file
 
 
@@ -182,23 +185,42 @@ class RunReport:
         path = folder / RUN_FILE
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(document, Mapping):
+                raise TypeError(f"it holds {document!r}, no mapping")
             known = {each.name for each in fields(cls)}
             values = {"versions": {}, **{key: value for key, value in document.items() if key in known}}
-            for name, kind in (("events", Event), ("findings", HealthChange), ("joint_peaks", JointPeak)):
-                values[name] = [kind(**each) for each in values.get(name, ())]
-            values["decisions"] = [_decision(each) for each in values.get("decisions", ())]
-            return cls(**values)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{path}: is no record of a run ({error}); give a folder that run_node made") from error
+            report = from_mapping(cls, values, "")
+            report.check()
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            problem = one_line(error)[:_MOST_TOLD]
+            raise UserError(f"{path}: is no record of a run ({problem}); give a folder that run_node made") from error
+        return report
+
+    def check(self) -> None:
+        """Refuse what no run can be, as a file that was damaged or edited may say.
+
+        Raises:
+            ValueError: in a line, what contradicts itself.
+        """
+        if self.success and (self.outcome != "TERMINATED" or self.confirmed is False):
+            world = "" if self.confirmed is not False else ", which the world does not confirm"
+            raise ValueError(f"success is true of a run that ended with {self.outcome}{world}")
+        times = {"seconds": self.seconds, "keyframes": self.keyframes}
+        times |= {f"events[{k}].seconds": event.seconds for k, event in enumerate(self.events)}
+        times |= {f"decisions[{k}].seconds": decision.seconds for k, decision in enumerate(self.decisions)}
+        times |= {f"joint_peaks[{k}].share": peak.share for k, peak in enumerate(self.joint_peaks)}
+        if early := [name for name, value in times.items() if value < 0]:
+            raise ValueError(f"{early[0]} is {times[early[0]]:g}, less than nothing")
+        for number, decision in enumerate(self.decisions):
+            if any(len(mode.pose) != _POSE for mode in decision.modes):
+                raise ValueError(f"decisions[{number}] has a pose of other than {_POSE} numbers")
+            if decision.chosen is not None and not 0 <= decision.chosen < len(decision.modes):
+                raise ValueError(f"decisions[{number}] has no candidate {decision.chosen}, which was chosen")
 
 
 def _wording(message: str) -> str:
     """A message without its numbers."""
     return re.sub(r"\d+(\.\d+)?", "#", message)
-
-
-def _decision(values: Mapping[str, Any]) -> LoggedDecision:
-    return LoggedDecision(**{**values, "modes": [LoggedMode(**mode) for mode in values["modes"]]})
 
 
 def known_or_none(value: float) -> float | None:
@@ -221,15 +243,22 @@ def logged(modes: Sequence[KeyframeMode]) -> list[LoggedMode]:
 
 
 def make_run_folder(parent: Path, instruction: str) -> Path:
-    """A new folder named after time and sentence.
+    """A new folder named after time and sentence, numbered where another run has that name already.
 
     Raises:
         OSError: if it cannot be made.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", instruction.lower()).strip("-")[:60] or "run"
-    folder = parent / f"{datetime.now():%Y%m%d-%H%M%S}_{slug}"
-    folder.mkdir(parents=True)
-    return folder
+    name = f"{datetime.now():%Y%m%d-%H%M%S}_{slug}"
+    parent.mkdir(parents=True, exist_ok=True)
+    for count in range(1, _MOST_OF_A_SECOND):
+        folder = parent / (name if count == 1 else f"{name}_{count}")
+        try:
+            folder.mkdir()
+        except FileExistsError:  # two arms may be told the same at once
+            continue
+        return folder
+    raise FileExistsError(f"{parent} holds {_MOST_OF_A_SECOND} runs of this second")
 
 
 def draw_decision(path: Path, cloud: Cloud, modes: Sequence[KeyframeMode], title: str) -> None:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DISCOVERY
+from mini_diffuser_ros.data.bags.reader import bags_in, read_bag
+
+from .conftest import DISCOVERY, Peer
+from .live_page import shown
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "bringup.launch.py"
 ARGUMENTS = [
@@ -177,6 +180,59 @@ def test_one_process_obeys_a_sentence_and_records_it(tmp_path: Path, checkpoint:
     assert code == (0 if report["success"] else 1), output[-3000:]
     assert re.search(r"'press the blue button': .* keyframes, .*report\.html$", output.rstrip().splitlines()[-1])
     assert len(list((tmp_path / "recordings").glob("*.zip"))) == (1 if report["success"] else 0), output[-3000:]
+
+
+def test_two_launches_in_one_graph_touch_nothing_of_each_other(tmp_path: Path, checkpoint: Path, peer: Peer) -> None:
+    arms, sentence = ("left", "right"), "press the blue button"
+    logs = {arm: tmp_path / f"{arm}.log" for arm in arms}
+    begun = {}
+    for arm in arms:
+        with logs[arm].open("wb") as output:
+            words = (f"namespace:={arm}", "composed:=true", "viewer:=web", "record:=bag", "exit_on_done:=true")
+            folders = (f"runs:={tmp_path / 'runs'}", f"bags:={tmp_path / 'bags'}", f"checkpoint:={checkpoint}")
+            said = f"instruction:={sentence}"
+            command = ("launch", str(LAUNCH_FILE), *words, *folders, said)
+            begun[arm] = ros2(*command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        addresses = {}
+        for arm, log in logs.items():
+            told = rf"\[{arm}\.page_node\]: the page: (\S+)"
+            await_that(lambda told=told, log=log: re.search(told, log.read_text(errors="replace")), log)
+            addresses[arm] = re.search(told, log.read_text(errors="replace"))[1]
+        assert addresses["left"] != addresses["right"]
+        for arm, address in addresses.items():
+            assert shown(address)[1]["stack"]["space"] == arm
+        os.kill(pids(logs["right"], "page_node")[0], signal.SIGKILL)
+        gone = "ended with exit code -9: no page, the stack goes on"
+        await_that(lambda: gone in logs["right"].read_text(errors="replace"), logs["right"])
+        for arm, log in logs.items():
+            ready = f"[{arm}.policy_node]: ready for instructions"
+            await_that(lambda ready=ready, log=log: ready in log.read_text(errors="replace"), log)
+        names = {name for name, _ in peer.node.get_topic_names_and_types() if peer.node.count_publishers(name)}
+        below = tuple(f"/{arm}/" for arm in arms)
+        assert {name for name in names if not name.startswith(below)} <= {
+            "/diagnostics",
+            "/rosout",
+            "/parameter_events",
+        }
+        assert {space.strip("/") for _, space in peer.node.get_node_names_and_namespaces()} - {""} == set(arms)
+        for arm, process in begun.items():
+            assert process.wait(RUN_ENDS) in (0, 1), logs[arm].read_text(errors="replace")[-3000:]
+    finally:
+        for process in begun.values():
+            end_session(process.pid)
+    reports = [json.loads(file.read_text()) for file in (tmp_path / "runs").glob("*/run.json")]
+    assert [report["instruction"] for report in reports] == [sentence] * 2
+    assert all(report["decisions"] for report in reports)
+    for arm, log in logs.items():
+        own = re.search(r"(\S+)/report\.html$", log.read_text(errors="replace").rstrip().splitlines()[-1])
+        assert own, log.read_text(errors="replace")[-3000:]
+        succeeded = json.loads((tmp_path / "runs" / Path(own[1]).name / "run.json").read_text())["success"]
+        assert begun[arm].returncode == (0 if succeeded else 1)
+        assert f"{'left' if arm == 'right' else 'right'}." not in log.read_text(errors="replace")
+    spaces = [{one.channel.topic.split("/")[1] for one in read_bag(file)} for file in bags_in(tmp_path / "bags")]
+    assert sorted(next(iter(each - {"diagnostics", "rosout"})) for each in spaces) == sorted(arms)
+    assert all(len(each - {"diagnostics", "rosout"}) == 1 for each in spaces)
 
 
 def test_every_argument_is_described() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
 import re
-import struct
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus, GoalStatusArray
-from aiohttp import ClientSession
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose
 from mini_diffuser_msgs.action import ExecuteInstruction
@@ -28,7 +24,8 @@ from mini_diffuser_ros.bench.open_pages import open_pages
 from mini_diffuser_ros.nodes.ros.messages import cloud_to_message
 from mini_diffuser_ros.records import Cloud
 
-from .conftest import DISCOVERY, LATCHED, Peer, Process
+from .conftest import LATCHED, Peer, Process
+from .live_page import shown
 
 SPACE = "/odd"
 CLOUD, PICTURE = f"{SPACE}/mini_diffuser/cloud", f"{SPACE}/front/color/image_raw"
@@ -148,18 +145,6 @@ def publishers(peer: Peer, address: str) -> Iterator[dict[str, Any]]:
     with open_pages(address, 1):
         peer.await_that(lambda: all(each.get_subscription_count() for each in made.values()))
         yield made
-
-
-def shown(address: str) -> tuple[int, dict[str, Any]]:
-    """Bytes of what a page that is opened now gets, and its parts."""
-
-    async def ask() -> bytes:
-        async with ClientSession() as session, session.ws_connect(f"{address}live", max_msg_size=0) as live:
-            return await asyncio.wait_for(live.receive_bytes(), DISCOVERY)
-
-    frame = asyncio.run(ask())
-    (length,) = struct.unpack("<I", frame[:4])
-    return len(frame), {entry["name"]: entry["values"] for entry in json.loads(frame[4 : 4 + length])}
 
 
 def test_what_cannot_be_read_is_said_once_and_the_page_goes_on(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mini_diffuser_ros.evaluation.protocol import EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import evaluation_report
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.running import Decision, MotionReport
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.episode_scenes import EpisodeScenes
 from mini_diffuser_ros.viewing.evaluation_blocks import difference_interval
 from mini_diffuser_ros.viewing.measured_page import write_measured_page
@@ -164,6 +166,8 @@ def test_what_is_called_alike_is_numbered(tmp_path: Path) -> None:
         ("{}", "is no file of mini-diffuser eval --json"),
         ("[1", "is no file of mini-diffuser eval --json"),
         ('{"tasks": {"push": {}}}', "is no file of mini-diffuser eval --json"),
+        ("[" * 100_000, "is no file of mini-diffuser eval --json"),
+        ('{"tasks": {}}', "figures: holds values that no report can be made of"),
     ],
 )
 def test_what_no_report_can_be_made_of_is_said_in_a_line(
@@ -177,6 +181,77 @@ def test_what_no_report_can_be_made_of_is_said_in_a_line(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "page.html").exists()
+
+
+def _changed(document: Any, names: Sequence[Any], value: Any) -> Any:
+    """A document with another value at a place."""
+    if not names:
+        return value
+    inner = list(document) if isinstance(document, list) else dict(document)
+    inner[names[0]] = _changed(inner[names[0]], names[1:], value)
+    return inner
+
+
+def _places(document: Any, names: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document."""
+    if names:
+        yield names
+    inner = document if isinstance(document, dict) else dict(enumerate(document if isinstance(document, list) else ()))
+    for name, value in inner.items():
+        yield from _places(value, (*names, name))
+
+
+WRONG: tuple[Any, ...] = (None, "text", [], {}, math.nan, math.inf, -1, 10**400, [1], {"a": 1}, True)
+
+
+@pytest.mark.parametrize("kind", ["run", "evaluation"])
+def test_a_file_that_was_damaged_anywhere_is_told_in_a_line_or_shown_as_it_is(tmp_path: Path, kind: str) -> None:
+    """Whatever one value is changed to: no error but a line, and a page of all the rest."""
+    folder = _run_folder(tmp_path, "run")
+    file = folder / "run.json" if kind == "run" else _evaluation_file(tmp_path / "figures.json", [True, False])
+    document = json.loads(file.read_text())
+    refused: list[str] = []
+    for number, place in enumerate(_places(document)):
+        for value in (WRONG[(number + step) % len(WRONG)] for step in (0, 4, 8)):
+            file.write_text(json.dumps(_changed(document, place, value)))
+            try:
+                measured = read_measured(folder if kind == "run" else file)
+                write_measured_page(tmp_path / "page.html", [measured, measured])
+            except UserError as error:
+                refused.append(str(error))
+    assert len(refused) > 40
+    assert not [line for line in refused if "\n" in line or len(line) > 600]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("success", True, "success is true of a run that ended with FAILED"),
+        ("seconds", math.nan, "seconds is nan, expected a finite number"),
+        ("seconds", -1.0, "seconds is -1, less than nothing"),
+        ("events", "x", "events is 'x', expected a list"),
+        ("decisions", [{"seconds": 1.0, "points": 1, "modes": [], "chosen": 3}], "no candidate 3, which was chosen"),
+    ],
+)
+def test_a_run_that_contradicts_itself_is_no_run(tmp_path: Path, field: str, value: Any, said: str) -> None:
+    folder = _run_folder(tmp_path, "run", outcome="FAILED")
+    document = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**document, field: value}))
+    with pytest.raises(UserError, match=said):
+        read_measured(folder)
+
+
+def test_run_folders_that_are_cut_short_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut, empty, whole = (_run_folder(tmp_path, name) for name in ("cut", "empty", "whole"))
+    (cut / "run.json").write_text((cut / "run.json").read_text()[:200])
+    (empty / "run.json").unlink()
+    for folder in (cut, empty):
+        assert main(["report", str(whole), str(folder), "--out", str(tmp_path / "page.html")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "page.html").exists()
+    (whole / "cloud.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    assert main(["report", str(whole), "--out", str(tmp_path / "page.html")]) == 0
+    assert "cloud.png is damaged" in Parts.of(tmp_path / "page.html").data
 
 
 def test_an_empty_training_has_its_report(tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def test_run_folders_are_named_after_the_sentence(tmp_path: Path) -> None:
     assert folder.name.endswith("_stack-the-red-block-please")
 
 
+def test_runs_that_are_told_the_same_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
+    made = [make_run_folder(tmp_path, "press it") for _ in range(20)]
+    assert len(set(made)) == 20
+    assert all(folder.is_dir() and "_press-it" in folder.name for folder in made)
+
+
 def test_a_decision_is_drawn(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     points = generator.uniform((0.3, -0.2, 0), (0.6, 0.2, 0.1), (200, 3)).astype(np.float32)
