@@ -31,9 +31,11 @@ def main(arguments: list[str]) -> int:
         "--port", type=whole_number_from(0, LAST_PORT), default=PORT, help="the next ones where it is taken; 0: any"
     )
     parser.add_argument("--token", default="", help="that a browser has to know; drawn beyond this machine")
+    parser.add_argument("--proxy", default="", help="address of a proxy with TLS in front, as https://robots.example")
     values = parser.parse_args(arguments)
-    page_access(values.address, values.token)  # what cannot be is said here, in a line
-    given = {"address": f"'{values.address}'", "port": str(values.port), "token": f"'{values.token}'"}
+    page_access(values.address, values.token, values.proxy)  # what cannot be is said here, in a line
+    texts = {name: f"'{getattr(values, name)}'" for name in ("address", "token", "proxy")}
+    given = {**texts, "port": str(values.port)}
     words = [
         sys.executable,
         "-m",

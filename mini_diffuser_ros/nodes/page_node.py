@@ -47,6 +47,7 @@ class PageNode(ManagedNode):
         )
         port = parameters.integer("port", PORT, "to listen on; the next ones where it is taken, 0 for any", 0, 65535)
         token = parameters.text("token", "", "that a browser has to know; drawn for an address beyond this machine")
+        proxy = parameters.text("proxy", "", "address of a proxy with TLS in front, as https://robots.example")
         rate = parameters.number("rate", 5.0, "updates per second", 0.5, 30.0)
         self._parts, self._state = NewestParts(), RunState()
         space = self.get_namespace().strip("/")
@@ -57,11 +58,13 @@ class PageNode(ManagedNode):
         self._sights = StackSights(self, self._parts, self._state, self._listener, self._topics)
         self._commands = StackCommands(self, self._state)
         self._closing = threading.Event()
-        self._server = PageServer(page_access(address, token), port, self._parts, self._commands.by_name(), rate)
+        access = page_access(address, token, proxy)
+        self._server = PageServer(access, port, self._parts, self._commands.by_name(), rate)
         self._timer = steady_timer(self, 1.0 / rate, self._update)
         self._asker = threading.Thread(target=self._ask, name="facts of the page", daemon=True)
         self._asker.start()
-        self.get_logger().info(f"the page: {self._server.address}")
+        behind = f" (port {self._server.port} here)" if proxy else ""
+        self.get_logger().info(f"the page: {self._server.address}{behind}")
 
     def _listen_to_flags(self) -> None:
         """What is so or not: ready, stopped, done."""

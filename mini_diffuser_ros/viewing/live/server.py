@@ -111,11 +111,14 @@ class PageServer:
     @property
     def address(self) -> str:
         """To open in a browser, with the token if there is one: behind #, it stays out of what servers log."""
+        token = f"#token={self._access.token}" if self._access.token else ""
+        if self._access.proxy:
+            return f"{self._access.proxy}/{token}"
         name = self._access.address
         if name in ("0.0.0.0", "::"):
             name = socket.gethostname()
         shown = f"[{name}]" if ":" in name else name
-        return f"http://{shown}:{self.port}/" + (f"#token={self._access.token}" if self._access.token else "")
+        return f"http://{shown}:{self.port}/{token}"
 
     @property
     def pages(self) -> int:

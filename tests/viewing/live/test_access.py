@@ -60,6 +60,41 @@ def test_any_other_token_is_refused(given_token: str) -> None:
     assert LOCAL.refusal_of_token(given_token) == ""
 
 
+PROXIED = page_access("127.0.0.1", proxy="https://Robots.example:443/")
+
+
+def test_a_proxy_is_one_name_and_one_origin_more_and_asks_for_a_token() -> None:
+    assert PROXIED.proxy == "https://robots.example"
+    assert len(PROXIED.token) >= LEAST_TOKEN
+    for host in ("robots.example", "127.0.0.1:8470"):  # as it passes the browser's on, or writes its own
+        assert PROXIED.refusal_of_sender(host, "https://robots.example") == ""
+        assert PROXIED.refusal_of_sender(host, None) == ""
+        for other in ("https://evil.example", "http://robots.example", "https://robots.example:8443", "null"):
+            assert "is another page" in PROXIED.refusal_of_sender(host, other)
+    for host in ("evil.example", "robots.example.evil", "robots.example:8443", "evil.robots.example"):
+        assert "is no name of this machine" in PROXIED.refusal_of_sender(host, "https://robots.example")
+    assert "is no name of this machine" in LOCAL.refusal_of_sender("robots.example", None)
+    assert "is another page" in LOCAL.refusal_of_sender("127.0.0.1:8470", "https://robots.example")
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "robots.example",
+        "https://",
+        "https://a/path",
+        "ftp://a",
+        "https://a?b",
+        "https://u@a",
+        "https://a b",
+        "https://a:x",
+    ],
+)
+def test_an_address_of_a_proxy_that_is_none_is_refused_in_a_line(proxy: str) -> None:
+    with pytest.raises(AccessError, match="no address as https"):
+        page_access("127.0.0.1", proxy=proxy)
+
+
 def test_a_token_is_not_shown() -> None:
     assert OPEN.token not in repr(OPEN)
 

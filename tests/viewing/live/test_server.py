@@ -8,12 +8,12 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.viewing.live.access import page_access
@@ -295,6 +295,70 @@ def test_with_a_token_nothing_is_shown_or_done_without_it(stack: Stack, parts: N
     finally:
         server.close()
     assert stack.heard == [("stop", {})]
+
+
+@pytest.mark.parametrize("passes_host", [True, False])
+def test_a_page_behind_a_proxy_shows_and_obeys_as_its_own_origin_alone(
+    stack: Stack, parts: NewestParts, passes_host: bool
+) -> None:
+    """A real one in between, which writes the Host of the browser or, as most do unless told otherwise, its own."""
+    name = "robots.example"
+    server = PageServer(page_access("127.0.0.1", TOKEN, f"https://{name}"), 0, parts, stack.commands(), RATE)
+    parts.put("state", {"number": 3})
+    bearer = {"Host": name, "Authorization": f"Bearer {TOKEN}"}
+
+    async def work(session: ClientSession) -> None:
+        async with proxy_of(session, server.port, passes_host) as proxy:
+            ours = {**bearer, "Origin": f"https://{name}"}
+            async with session.get(proxy, headers={"Host": name}) as answer:
+                assert answer.status == 200
+            async with session.post(f"{proxy}stop", headers=ours) as answer:
+                assert (await answer.json())["done"]
+            async with session.ws_connect(f"{proxy}live?token={TOKEN}", headers=ours) as page:
+                assert (await next_of(page))["state"][0] == {"number": 3}
+            for wrong in ({"Origin": "https://evil.example"}, {"Authorization": ""}):
+                async with session.post(f"{proxy}stop", headers={**ours, **wrong}) as answer:
+                    assert answer.status == 403
+        assert stack.heard == [("stop", {})]
+
+    try:
+        assert server.address == f"https://{name}/#token={TOKEN}"
+        run(work)
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def proxy_of(session: ClientSession, port: int, passes_host: bool) -> AsyncIterator[str]:
+    """Address of a reverse proxy of a page on this machine."""
+
+    def passed(headers: Any) -> dict[str, str]:
+        kept = ("Authorization", "Origin", *(("Host",) if passes_host else ()))
+        return {each: headers[each] for each in kept if each in headers}
+
+    async def pass_on(request: web.Request) -> web.StreamResponse:
+        address, headers = f"http://127.0.0.1:{port}{request.path_qs}", passed(request.headers)
+        if request.headers.get("Upgrade") == "websocket":
+            here = web.WebSocketResponse()
+            await here.prepare(request)
+            async with session.ws_connect(address, headers=headers, max_msg_size=0) as there:
+                await here.send_bytes(await there.receive_bytes())
+                await there.send_str(await here.receive_str())
+            return here
+        body = await request.read()
+        async with session.request(request.method, address, headers=headers, data=body) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", pass_on)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    listener = web.TCPSite(runner, "127.0.0.1", 0)
+    await listener.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
 
 
 def test_what_is_served_runs_nothing_of_others_and_is_in_nobodys_frame(server: PageServer) -> None:
