@@ -105,6 +105,9 @@ class _SimulatedGripper:
     def check_held(self, expected: float) -> None:
         pass  # a policy that is evaluated sees what became of it
 
+    def is_empty(self) -> bool:
+        return self._is_open() or self._world.gripper_width() <= GripConfig().empty_width
+
     def carrying(self, token: CancellationToken) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -46,6 +46,10 @@ class StillGripper:
     def check_held(self, expected: float) -> None:
         """Nothing is expected."""
 
+    def is_empty(self) -> bool:
+        """Nothing was ever grasped."""
+        return True
+
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
         """Nothing can be lost."""

@@ -106,6 +106,10 @@ class Gripper(Protocol):
         """Raise an error if something that wide, metres, is not held any more; 0.0 expects nothing."""
         ...
 
+    def is_empty(self) -> bool:
+        """Whether the fingers are measured to hold nothing; False where that is not known."""
+        ...
+
     def carrying(self, token: CancellationToken) -> AbstractContextManager[None]:
         """Around a motion: interrupt it when what is held is lost."""
         ...
@@ -167,7 +171,7 @@ class KeyframeMotion:
             UserError: a controller is absent or failed, or arm or gripper are not as they should be.
         """
         tell("planning", 0.0)
-        self._gripper.check_held(held)
+        self._check_held(held)
         self._arm.await_server(token)
         with self._planning(token) as (start, seen):
             planned = self._planner.plan_first(start, candidates, before_each=token.check, surroundings=seen)
@@ -191,13 +195,19 @@ class KeyframeMotion:
     ) -> MotionReport:
         """Move to the arm's home position; the gripper stays as it is. Arguments and errors as of :meth:`carry_out`."""
         tell("planning", 0.0)
-        self._gripper.check_held(held)
+        self._check_held(held)
         self._arm.await_server(token)
         with self._planning(token) as (start, seen):
             home = self._planner.robot.home
             trajectory = self._planner.plan_joints(start, home, surroundings=seen, target="home")
         self._move(PlannedMotion("home", trajectory, None), token, tell)
         return MotionReport(0, "reached home", held=held)
+
+    def _check_held(self, expected: float) -> None:
+        """Raise an error if something that wide, metres, is held no more; what is measured to be gone is in no plan."""
+        self._gripper.check_held(expected)
+        if self._watch is not None and self._gripper.is_empty():
+            self._watch.emptied()
 
     def _move(
         self,

@@ -156,6 +156,11 @@ class ObstacleWatch:
             self._held = None
             self._recent.clear()
 
+    def emptied(self) -> None:
+        """The hand is measured to be empty, whatever became of what it held."""
+        if self._held is not None:
+            self.released()
+
     @contextmanager
     def ahead_of(self, trajectory: JointTrajectory, token: CancellationToken) -> Iterator[None]:
         """Around a motion: interrupt it where something comes into its way, or clouds cease."""

@@ -211,6 +211,16 @@ class TabletopWorld:
         """Names of the objects that can be moved."""
         return self._free_bodies
 
+    def held_body(self) -> str:
+        """Name of the movable object that both fingers touch, empty if there is none."""
+        model, touched = self.model, []
+        for joint in self.robot.finger_joint_names:
+            finger = model.jnt_bodyid[model.joint(joint).id]
+            pairs = model.geom_bodyid[self.data.contact.geom]
+            touched.append(set(pairs[(pairs == finger).any(axis=1)].ravel()))
+        both = set.intersection(*touched)
+        return next((name for name in self._free_bodies if model.body(name).id in both), "")
+
     def body_pose(self, name: str) -> Array:
         """(4, 4) ``base_from_body`` of an object or a link.
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from control_msgs.action import GripperCommand
+from control_msgs.msg import GripperCommand as GripperCommandMessage
 from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.qos import qos_profile_sensor_data
@@ -167,6 +169,27 @@ def test_what_is_gone_before_the_motion_leaves_the_arm_where_it_is(peer: Peer, c
     assert lost.outcome == Result.OBJECT_LOST
     assert "before this motion" in lost.message
     assert not any(is_moving([state]) for state in cell.states[known:])
+
+
+def test_what_somebody_else_has_taken_out_of_the_hand_is_not_missed_in_a_motion_that_expects_nothing(
+    peer: Peer, cell: Cell
+) -> None:
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
+    cell.prepare(0.04)
+    assert cell.goal(HERE, False).held > 0.03
+    opening = GripperCommandMessage(position=0.04, max_effort=20.0)  # of one finger
+    peer.execute(GripperCommand, "/franka_gripper/gripper_action", command=opening)
+    peer.await_that(lambda: finger_width(cell.states) > 0.077)
+    cell.put(0.0)
+    diagnostics.clear()
+
+    def newest() -> list[Any]:
+        return [one for array in diagnostics for one in array.status if one.name == "motion_node: gripper"][-1:]
+
+    peer.await_that(newest)
+    assert "held (mm)" not in {value.key for value in newest()[0].values}
+    moved = cell.goal(THERE, True)
+    assert (moved.outcome, moved.held) == (Result.REACHED, 0.0), moved.message
 
 
 def test_a_good_grasp_that_gripper_action_aborts_is_a_grasp(begin: Callable[..., Cell], cell: Cell) -> None:

@@ -51,6 +51,9 @@ class RecordingArm:
     def check_held(self, expected: float) -> None:
         assert expected == 0.0
 
+    def is_empty(self) -> bool:
+        return True
+
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
         yield

@@ -9,7 +9,10 @@ from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.motion import MotionPlanner, interpolate
 from mini_diffuser_ros.records import Cloud, JointTrajectory
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.running.dry_run import PlannedOnlyError, StillArm, StillGripper
+from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion
 from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch, StaleCloudError
+from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
@@ -25,6 +28,9 @@ class Joints:
         self.known_until = np.inf  # stamp
 
     def positions(self) -> np.ndarray:
+        return self.at
+
+    def await_rest(self, token: CancellationToken) -> np.ndarray:
         return self.at
 
     def positions_at(self, stamp: float) -> Mapping[str, float]:
@@ -181,6 +187,35 @@ def test_what_is_held_is_no_obstacle_but_part_of_the_hand(
     assert held.held is not None
     assert len(held.points) == 0
     assert watch.surroundings().held is None
+
+
+class Hand(StillGripper):
+    """Fingers that are measured to hold something, or nothing."""
+
+    def __init__(self, is_empty: bool) -> None:
+        self._is_empty = is_empty
+
+    def is_empty(self) -> bool:
+        return self._is_empty
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_what_is_measured_to_have_left_the_hand_is_in_no_plan(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory, is_empty: bool
+) -> None:
+    tool = planner.robot.tcp_pose(sweep.positions[0])[:3, 3]
+    block = (tool + np.random.default_rng(1).uniform(-0.02, 0.02, (300, 3))).astype(np.float32)
+    watch.take(Cloud(block, np.zeros((300, 3), np.uint8), "fr3_link0", 1.0))
+    watch.grasped(watch.surroundings(), sweep.positions[0])
+    joints.at = sweep.positions[0]
+    watch.take(_empty())
+    assert watch.surroundings().held is not None
+
+    motion = KeyframeMotion(planner, joints, StopLatch(), StillArm(), Hand(is_empty), watch=watch)
+    with pytest.raises(PlannedOnlyError):
+        motion.go_home(CancellationToken())
+
+    assert (watch.surroundings().held is None) is is_empty
 
 
 def test_clouds_of_another_time_than_joint_states_are_no_clouds(

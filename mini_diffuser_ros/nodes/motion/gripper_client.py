@@ -158,10 +158,9 @@ class GripperClient:
         width = self._joints.finger_width()
         if width is None:
             return True
-        holds = self._held > 0.0 and grip_fault(self._held, width, self._grip) is None
         if wanted_open:
-            return holds or width < self._joints.open_width
-        return not holds and width > self._grip.empty_width
+            return self._holds(width) or width < self._joints.open_width
+        return not self._holds(width) and width > self._grip.empty_width
 
     def take_state(self, wanted_open: bool, token: CancellationToken) -> float:
         """Open or close; returns metres of what is held afterwards, 0.0 for nothing.
@@ -190,7 +189,7 @@ class GripperClient:
         return held
 
     def check_held(self, expected: float) -> None:
-        """Whether something is still held.
+        """Whether something is still held. What nobody expects is forgotten where it is not measured any more.
 
         Args:
             expected: metres that it is wide, 0.0 where nobody expects anything.
@@ -199,12 +198,21 @@ class GripperClient:
             GripperError: if it is not.
         """
         width = self._joints.finger_width()
-        if expected <= 0.0 or width is None:
+        if width is None:
+            return
+        if expected <= 0.0:
+            if self._held > 0.0 and not self._holds(width) and self._fault_at_rest(self._held):
+                self._held = 0.0  # somebody else has taken it, or opened the hand
             return
         fault = grip_fault(expected, width, self._grip) and self._fault_at_rest(expected)
         self._held = expected if fault is None else 0.0
         if fault is not None:
             raise GripperError(fault.fault, f"{fault}, since before this motion")
+
+    def is_empty(self) -> bool:
+        """Whether the fingers are measured to hold nothing: they stand open, or have closed entirely."""
+        width = self._joints.finger_width()
+        return width is not None and not self._holds(width) and not self._standing()
 
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
@@ -228,7 +236,7 @@ class GripperClient:
         values["driver"] = self._chosen().clients[0].name if self.is_there() else "none"
         if width is not None:
             values["width (mm)"] = 1e3 * width
-        if self._held > 0.0:
+        if width is not None and self._holds(width):
             values["held (mm)"] = 1e3 * self._held
         if width is None:
             return Health(HealthLevel.ERROR, self._unmeasured(), values)
@@ -241,6 +249,10 @@ class GripperClient:
     def _chosen(self) -> FrankaActions | GripperCommandActions:
         """The first that is served."""
         return next((kind for kind in self._kinds if kind.are_there()), self._kinds[-1])
+
+    def _holds(self, width: float) -> bool:
+        """Whether what the fingers closed on is still between them, by metres that they are apart."""
+        return self._held > 0.0 and grip_fault(self._held, width, self._grip) is None
 
     def _standing(self) -> float:
         """Metres between fingers that stand between open and closed, whoever closed them; 0.0 elsewhere."""

@@ -79,8 +79,14 @@ class Table:
             self._judged = True
             # What is done already cannot be done again: a block that lies on the other, say.
             if not self._world.success():
-                return f"'{printable(sentence, SHOWN)}': everything is on the table ({goal.task})"
+                return f"'{printable(sentence, SHOWN)}': {self._whereabouts()} ({goal.task})"
         return ""
+
+    def _whereabouts(self) -> str:
+        """Where the things are; a stop leaves in the hand what it held."""
+        if held := self._world.held_body():
+            return f"everything is there, and the gripper holds {held}"
+        return "everything is on the table"
 
     def judge_by(self, sentence: str) -> bool:
         """Make a sentence that is obeyed the goal, with the table as it is; False if success is not judged then.

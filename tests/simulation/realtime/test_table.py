@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.motion import MotionPlanner
 from mini_diffuser_ros.simulation import SimulationError, TabletopWorld
 from mini_diffuser_ros.simulation.realtime.table import Table
 
@@ -50,6 +51,26 @@ def test_what_is_on_the_table_stays_when_the_next_sentence_needs_nothing_else(wo
     assert world.model is model
     assert table.goal is not None
     assert dict(table.goal.slots) == {"top": "green", "bottom": "red"}
+
+
+def test_what_a_stop_has_left_in_the_hand_is_not_said_to_lie_on_the_table(world: TabletopWorld) -> None:
+    table, sentence = Table(world, "push_buttons", seed=0), "stack the red block on the green block"
+    table.lay_for(sentence)
+    assert world.held_body() == ""
+    assert "everything is on the table" in table.take_up(sentence)
+    planner = MotionPlanner(world.robot)
+    assert table.goal is not None
+    for waypoint in world.tasks[table.task].expert(world, table.goal.slots):
+        world.execute(planner.plan(world.arm_positions(), waypoint.pose))
+        if world.gripper_is_open() != waypoint.gripper_open:
+            world.set_gripper(waypoint.gripper_open)
+        if world.held_body():
+            break
+    said = table.take_up(sentence)
+    assert "the gripper holds block_red" in said
+    assert "on the table" not in said
+    world.set_gripper(True)
+    assert "everything is on the table" in table.take_up(sentence)
 
 
 def test_another_table_is_laid_for_a_sentence_that_needs_one(world: TabletopWorld) -> None:
