@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, transform_points
 from mini_diffuser_ros.records import Cloud, Workspace
 from mini_diffuser_ros.training.config import AugmentConfig
 
@@ -31,6 +32,10 @@ UNDER = 0.03
 
 CLEARANCE = 1
 """Cells that stay free between a thing that was moved and the others."""
+
+HAND = ((-0.05, -0.12, -0.35), (0.05, 0.12, -0.06))
+"""Metres, corners of where a hand is that hovers over its grasp: in the frame of the grasp, whose fingers open along y
+and whose z approaches. Nothing else is there, or the hand would meet it on its way down."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ def exchange_places(
     table_height: float,
     random: np.random.Generator,
     thing_height: float = 0.10,
+    under_hand: bool = False,
 ) -> tuple[Cloud, Pose]:
     """The things on the table in one another's places, the target with that which stands under it.
 
@@ -150,9 +156,12 @@ def exchange_places(
         table_height: metres.
         random: source of all draws.
         thing_height: metres.
+        under_hand: the target is a grasp that a hand hovers over: what is seen of it, in :data:`HAND`, is above no
+            thing, and goes with the one that is gripped.
     """
     same = cloud, np.asarray(pose, np.float64)
-    things = _things(cloud, workspace, table_height, thing_height)
+    hand = _hand(cloud, pose) if under_hand else np.zeros(len(cloud), bool)
+    things = _things(cloud, workspace, table_height, thing_height, hand)
     under = np.linalg.norm(cloud.points[:, :2] - pose[:2], axis=1)
     under[things.of_point == 0] = np.inf
     if not len(under) or under.min() > UNDER:
@@ -170,7 +179,7 @@ def exchange_places(
             of_number = np.zeros((things.of_cell.max() + 1, 2))
             of_number[things.free] = list(steps.values())
             points = cloud.points.copy()
-            points[:, :2] += (of_number[things.of_point] * CELL).astype(points.dtype)
+            points[:, :2] += (of_number[np.where(hand, mine, things.of_point)] * CELL).astype(points.dtype)
             return replace(cloud, points=points), moved
     return same
 
@@ -209,11 +218,21 @@ class _Things:
         return True
 
 
-def _things(cloud: Cloud, workspace: Workspace, table_height: float, thing_height: float) -> _Things:
+def _hand(cloud: Cloud, grasp: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) which points are of the hand over a grasp (7,)."""
+    seen = transform_points(inverse_transform(matrix_from_pose(np.asarray(grasp, np.float64))), cloud.points)
+    lower, upper = np.array(HAND)
+    inside: NDArray[np.bool_] = ((seen >= lower) & (seen <= upper)).all(axis=1)
+    return inside
+
+
+def _things(
+    cloud: Cloud, workspace: Workspace, table_height: float, thing_height: float, hand: NDArray[np.bool_]
+) -> _Things:
     lower, upper = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
     shape = np.floor((upper - lower) / CELL + 1e-6).astype(int)
     cells = np.floor((cloud.points[:, :2] - lower) / CELL).astype(int)
-    there = ((cells >= 0) & (cells < shape)).all(axis=1)
+    there = ((cells >= 0) & (cells < shape)).all(axis=1) & ~hand
     low = there & (cloud.points[:, 2] - table_height < thing_height)
     occupied = np.zeros(shape, bool)
     occupied[tuple(cells[low].T)] = True

@@ -152,6 +152,8 @@ class AugmentConfig:
             sentences name are exchanged for others, in clouds and sentences; 0: none.
         exchanged: share of the decision frames in which the things on the table take one another's places: few
             demonstrations are otherwise learned by their layouts.
+        exchanged_grasps: the same of the frames in which the hand hovers over what it grasps next, which goes along
+            with it: otherwise what was found where no demonstration had it is lost at the second look.
         thing_height: metres above the table, up to which points belong to what stands on it; what has points above
             that, a hand for one, is left where it is.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
@@ -170,6 +172,7 @@ class AugmentConfig:
     voxels: Literal["after", "before"] = "after"
     recolored: int = later(0, (0, 10**6))
     exchanged: float = later(0.0, (0.0, 1.0))
+    exchanged_grasps: float = later(0.0, (0.0, 1.0))
     thing_height: float = later(0.10, (0.01, 2.0))
     sensor: str = later("")
     sensor_copies: int = later(1, (1, 1000))

@@ -194,11 +194,14 @@ class DrawnSamples(Dataset[Sample]):
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
         cloud, pose = frame.cloud, frame.pose
-        exchanged, height = self._augmentation.exchanged, self._augmentation.thing_height
+        height, grasps = self._augmentation.thing_height, frame.kind is FrameKind.GRASP
+        exchanged = self._augmentation.exchanged if frame.kind.decides_object else 0.0
+        if grasps:
+            exchanged = self._augmentation.exchanged_grasps
         # Nothing is drawn where nothing is exchanged: the draws of other recipes stay what they were.
-        if exchanged and frame.kind.decides_object and random.random() < exchanged:
+        if exchanged and random.random() < exchanged:
             scene = self._model.scene
-            cloud, pose = exchange_places(cloud, pose, scene.workspace, scene.table_height, random, height)
+            cloud, pose = exchange_places(cloud, pose, scene.workspace, scene.table_height, random, height, grasps)
         cloud, pose = augment(cloud, pose, self._ranges, self._augmentation, random)
         tokens = self._tokens[sentence]
         try:

@@ -154,6 +154,29 @@ def test_nothing_is_exchanged_where_nothing_stands_under_the_target_or_a_hand_is
             np.testing.assert_array_equal(target, asked)
 
 
+@given(seed=st.integers(0, 2**32), yaw=angles)
+def test_a_hand_over_its_grasp_goes_with_the_thing_that_it_grasps(seed: int, yaw: float) -> None:
+    cloud, pose = scene_of_things(seed, 0.0)
+    grasp = np.array([*pose[:2], 0.03, *top_down_quaternion(yaw)])
+    # Fingers reach 14 cm above the table, the palm from 18 cm on, 20 cm wide: also above a thing that stands beside.
+    seen = np.random.default_rng(seed).uniform((-0.03, -0.1, -0.3), (0.03, 0.1, -0.11), (PER_THING, 3))
+    hand = transform_points(matrix_from_pose(grasp), seen).astype(np.float32)
+    scene = Cloud(np.concatenate([cloud.points, hand]), np.concatenate([cloud.colors, cloud.colors[-400:]]), "base")
+    moved = [
+        exchange_places(scene, grasp, TABLE, 0.0, np.random.default_rng(seed + draw), under_hand=True)
+        for draw in range(8)
+    ]
+    for changed, target in moved:
+        steps = (changed.points - scene.points).reshape(5, PER_THING, 3)
+        for rigid in range(5):
+            np.testing.assert_allclose(steps[rigid], np.tile(steps[rigid, 0], (PER_THING, 1)), atol=1e-6)
+        np.testing.assert_allclose(steps[0, 0], target[:3] - grasp[:3], atol=1e-6)
+        np.testing.assert_allclose(steps[4], steps[0], atol=1e-6)
+        np.testing.assert_array_equal(steps[3], 0.0)
+        np.testing.assert_array_equal(target[2:], grasp[2:])
+    assert any(not np.array_equal(target, grasp) for _, target in moved)
+
+
 def test_what_is_taller_than_things_are_stays_where_it_is() -> None:
     cloud, pose = scene_of_things(0, 0.0)
     tall = cloud.points * np.float32([1, 1, 4])  # to 20 cm

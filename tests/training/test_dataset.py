@@ -137,6 +137,20 @@ def test_without_old_frames_the_draws_are_those_of_a_training_that_rehearses_not
         torch.testing.assert_close(samples[3, slot].target, draws(demonstrations)[3, slot].target, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("changes", [{"exchanged": 1.0}, {"exchanged_grasps": 1.0}], ids=["decisions", "grasps"])
+def test_things_are_exchanged_in_the_frames_that_are_named_alone(
+    demonstrations: list[Demonstration], changes: dict[str, float]
+) -> None:
+    frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
+    still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
+    recorded = {tuple(make_sample(frame, tokens[frame.sentences[0]], MODEL).target.tolist()) for frame in frames}
+    batch = BatchConfig(scenes=10, decision_share=0.5, grasp_share=0.5)
+    samples = DrawnSamples(frames, tokens, MODEL, batch, replace(still, **changes), 0)
+    drawn = [[tuple(samples[step, slot].target.tolist()) not in recorded for slot in range(10)] for step in range(10)]
+    decisions, grasps = np.array(drawn)[:, :5].sum(), np.array(drawn)[:, 5:].sum()
+    assert (decisions > 0, grasps > 0) == ("exchanged" in changes, "exchanged_grasps" in changes)
+
+
 def test_things_are_exchanged_in_decision_frames_alone(demonstrations: list[Demonstration]) -> None:
     frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
     still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
