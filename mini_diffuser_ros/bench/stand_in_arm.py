@@ -44,6 +44,7 @@ Result = FollowJointTrajectory.Result
 CYCLE = 0.002  # seconds; a real controller's is 0.001
 FEEDBACK_PERIOD = 0.05  # seconds, the controller's default
 GRIPPER_PERIOD = 0.03  # seconds
+BUNCH = 20  # joint states that a fast driver makes up for at most
 STIFFNESS, DAMPING = 1600.0, 80.0  # 1/s^2 and 1/s: of a servo that is critically damped
 FROZEN_JOINT = 0
 HASTE = 1.8  # times as fast as it was told
@@ -260,12 +261,13 @@ class StandInArm:
             if goal is not None and now >= next_feedback and self.fault != "mute":
                 next_feedback = now + FEEDBACK_PERIOD
                 self._tell(goal, reference, now)
-            # A fast driver measures whatever a busy machine does, and what it has measured arrives in a bunch; nobody
-            # makes up for those of slow drivers.
+            # A fast driver measures whatever a busy machine does, and what it has measured arrives in a bunch, of which
+            # queues keep the last; who made up for all of it would fall behind ever farther. Nobody makes up for those
+            # of slow drivers.
             is_fast = self._period < CYCLE
             if is_fast or now >= next_state:
                 next_state = now + self._period
-                for state in passed if is_fast else passed[-1:]:
+                for state in passed[-BUNCH:] if is_fast else passed[-1:]:
                     self._publish(*state)
             if now >= next_gripper:
                 next_gripper = now + GRIPPER_PERIOD

@@ -125,8 +125,14 @@ def test_a_controller_that_does_not_brake_has_its_goal_canceled(
     states = peer.collect(JointState, f"{namespace}/joint_states")
     start("guard_node", namespace=namespace, **GUARD_PATIENCE)
     node = start("motion_node", namespace=namespace, **PATIENCE, **{"planner.velocity_scaling": 0.1})
-    goal = peer.send(MoveToKeyframe, f"{namespace}{MOVE}", candidates=[LEFT, RIGHT])
-    peer.await_that(lambda: states and is_moving(states))
+
+    def under_way() -> Any:  # not yet while the nodes meet
+        goal = peer.send(MoveToKeyframe, f"{namespace}{MOVE}", candidates=[LEFT, RIGHT])
+        ended = goal.get_result_async()
+        peer.await_that(lambda: ended.done() or (states and is_moving(states)))
+        return None if ended.done() else goal
+
+    goal = peer.await_that(under_way)
     known = flawed.goals
     peer.result_of(goal.cancel_goal_async())
     assert peer.result_of(goal.get_result_async()).result.outcome == Result.CANCELED

@@ -154,9 +154,14 @@ def test_stop_at_the_question_stops(peer: Peer, questions: list[Any]) -> None:
     known = len(questions)
     handle = peer.send(MoveToKeyframe, MOVE, candidates=[PLACE])
     next_question(peer, questions, known)
-    assert peer.call(Trigger, "/mini_diffuser/stop").success
+    peer.await_that(lambda: peer.call(Trigger, "/mini_diffuser/stop").success)
     assert peer.result_of(handle.get_result_async()).result.outcome == Result.STOPPED
-    peer.resume()
+
+    def is_resumed() -> bool:  # again where a node hears of the stop only after the resume
+        peer.resume()
+        return bool(peer.execute(MoveToKeyframe, MOVE, candidates=[PLACE]).outcome == Result.UNCONFIRMED)
+
+    peer.await_that(is_resumed)
 
 
 def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
