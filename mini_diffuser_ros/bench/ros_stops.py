@@ -27,6 +27,7 @@ from mini_diffuser_ros.nodes.ros.client_node import client_node
 
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s
+TRIES = 10  # motions for a stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +54,27 @@ class StoppedArm:
         node.create_subscription(GoalStatusArray, ARM_STATUS, self._on_status, 10)
 
     def once(self, y: float, after: float, stop: Callable[[], bool] | None = None) -> dict[str, float]:
-        """One motion, stopped some seconds after it has begun.
+        """One stop, some seconds after a motion from the other side has begun.
+
+        A motion that had come to its end before it was stopped, as a busy machine lets it, is none to be stopped: it
+        is made again, and counted in ``again``.
 
         Args:
-            y: metres, where the motion goes.
+            y: metres, where the motion goes; it begins at -y.
             after: seconds.
             stop: stops it, and says whether it is stopped; left out, the service is called.
+
+        Raises:
+            TimeoutError: no motion lasted until it was stopped, or the arm does not get to where it is to begin.
         """
+        for again in range(TRIES):
+            until(lambda: self.go(-y), "the arm does not get to where a motion is to begin")
+            if figures := self._stopped(y, after, stop):
+                return {**figures, "again": float(again)}
+        raise TimeoutError(f"{TRIES} motions were over before they were stopped")
+
+    def _stopped(self, y: float, after: float, stop: Callable[[], bool] | None) -> dict[str, float]:
+        """Figures of a stop; none if the motion was over before."""
         result = self._begin(y)
         self.await_motion()
         time.sleep(after)
@@ -71,6 +86,8 @@ class StoppedArm:
         moving = [at for at, value in self._speeds if at >= called and value > RESTING]
         braked = GoalStatus.STATUS_SUCCEEDED in self._statuses[-1:]
         result_of(self._resume.call_async(Trigger.Request()))
+        if ended == MoveToKeyframe.Result.REACHED:
+            return {}
         return {
             "speed": speed,
             "speedup": max(value for at, value in self._speeds if at >= called) - speed,
@@ -81,9 +98,9 @@ class StoppedArm:
             "braked": float(braked),
         }
 
-    def let_go(self) -> bool:
-        """Move to the middle and open the hand there; whether the arm did."""
-        return bool(result_of(self._begin(0.0)).result.outcome == MoveToKeyframe.Result.REACHED)
+    def go(self, y: float) -> bool:
+        """Move to a place, metres, and open the hand there; whether the arm did."""
+        return bool(result_of(self._begin(y)).result.outcome == MoveToKeyframe.Result.REACHED)
 
     def await_motion(self) -> None:
         """Wait until the arm moves."""
@@ -126,7 +143,7 @@ def stops_report(runs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     figures["largest_speedup_after_the_call"] = _percentile(runs, "speedup", 100)
     for name in ("answer_s", "rest_s"):
         figures |= {f"{name}_p50": _percentile(runs, name, 50), f"{name}_p99": _percentile(runs, name, 99)}
-    for name in ("braked", "stopped", "moved_after_answer"):
+    for name in ("braked", "stopped", "again", "moved_after_answer"):
         figures[name] = int(sum(run[name] for run in runs))
     return figures | {"passed": figures["moved_after_answer"] == 0 and figures["stopped"] == len(runs)}
 

@@ -47,6 +47,7 @@ BENCHMARKS = {
     "perception-rate": "clouds a second of perception_node, with three cameras at 30 Hz",
     "ros-latency": "age of an image in another process, and the cost of an idle node",
     "ros-cycles": "what a node that starts and stops again and again leaves behind",
+    "ros-nodes": "two hundred nodes of one process begun and ended: how long does it take?",
     "ros-malformed": "malformed payloads to a node: does it live on?",
     "ros-bad-goals": "malformed goals to the nodes that run: is each refused with its reason?",
     "ros-stops": "stops in the middle of motions: how soon does the arm rest?",

@@ -158,7 +158,7 @@ def test_the_callbacks_of_a_busy_group_take_turns(domain_id: int, threads: int) 
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("benchmark", "count"), [("ros-cycles", 40), ("ros-malformed", 500)])
+@pytest.mark.parametrize(("benchmark", "count"), [("ros-cycles", 40), ("ros-nodes", 40), ("ros-malformed", 500)])
 def test_the_small_version_of_a_benchmark_passes(domain_id: int, benchmark: str, count: int) -> None:
     words = [sys.executable, "-m", "mini_diffuser_ros", "bench", benchmark, "--count", str(count)]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
