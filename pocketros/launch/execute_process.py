@@ -211,7 +211,11 @@ class ExecuteProcess(Action):
         for number, following in zip(SIGNALS, (*SIGNALS[1:], SIGNALS[-1]), strict=True):
             if exited.done():
                 break
-            self._log(logger.info, f"sending signal '{number.name}' to process[{name}]")
+            # That each gets the first one is no news; that one needs another is.
+            self._log(
+                logger.debug if number is SIGNALS[0] else logger.info,
+                f"sending signal '{number.name}' to process[{name}]",
+            )
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             await asyncio.wait([exited], timeout=patience[number])

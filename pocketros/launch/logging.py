@@ -54,7 +54,7 @@ def open_log(debug: bool) -> Iterator[TextIO]:
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
         logger.info(f"All log files can be found below {path.parent}")
-        logger.info(f"Default logging verbosity is set to {logging.getLevelName(logger.level)}")
+        logger.debug(f"Default logging verbosity is set to {logging.getLevelName(logger.level)}")
         yield file
 
 
