@@ -31,7 +31,7 @@ from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_fold
 from mini_diffuser_ros.viewing.run_timeline import MOVED
 
 ACTION = "mini_diffuser/execute"
-TOLD_EVERY = 3.0  # seconds of a keyframe after which the log says how far it is; a keyframe has one line at least
+TOLD_EVERY = 10.0  # seconds of a keyframe after which the log says how far it is; a keyframe has one line at least
 TABLE_PATIENCE = 5.0  # seconds to look for the simulated world, where one is expected
 
 

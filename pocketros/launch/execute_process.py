@@ -190,7 +190,8 @@ class ExecuteProcess(Action):
                 output.close()
         self.return_code = code
         if code == 0:
-            self._log(logger.info, f"process has finished cleanly [pid {details['pid']}]")
+            write = logger.debug if context.is_shutdown else logger.info  # then all do, and who does not is told
+            self._log(write, f"process has finished cleanly [pid {details['pid']}]")
         else:
             died = f"process has died [pid {details['pid']}, exit code {code}, cmd '{' '.join(details['cmd'])}']."
             self._log(logger.error, died)

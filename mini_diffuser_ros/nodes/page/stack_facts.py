@@ -14,6 +14,7 @@ from mini_diffuser_ros.nodes.ros.cell_parameter import boxes_from
 from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import StaticBox, Workspace
 from mini_diffuser_ros.robots import RobotDescription, load_robot
+from mini_diffuser_ros.running.recovery import RecoveryError
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.sights import StandingThings
 
@@ -30,10 +31,10 @@ class MotionFacts:
 
 
 def motion_facts(calls: ServiceCalls) -> MotionFacts | None:
-    """What the running motion_node plans with; None where there is none.
+    """What the running motion_node plans with; None where there is none that answers.
 
     Raises:
-        UserError: it does not answer, or names a robot that is not known here.
+        UserError: it names a robot that is not known here, or numbers that are no boxes.
     """
     values = _parameters(calls, "motion_node", OF_MOTION)
     if values is None:
@@ -49,11 +50,7 @@ def motion_facts(calls: ServiceCalls) -> MotionFacts | None:
 
 
 def known_sentences(calls: ServiceCalls) -> tuple[list[str], str] | None:
-    """Sentences that the running policy was taught, and a line where they are not known; None without a policy_node.
-
-    Raises:
-        UserError: it does not answer.
-    """
+    """Sentences that the running policy was taught, and a line where they are not known; None where none answers."""
     values = _parameters(calls, "policy_node", ("checkpoint",))
     if values is None:
         return None
@@ -70,7 +67,10 @@ def _parameters(calls: ServiceCalls, node: str, names: tuple[str, ...]) -> list[
     service = f"{node}/get_parameters"
     if not calls.is_there(GetParameters, service):
         return None
-    values = list(calls.call(GetParameters, service, GetParameters.Request(names=list(names))).values)
+    try:
+        values = list(calls.call(GetParameters, service, GetParameters.Request(names=list(names))).values)
+    except RecoveryError:  # it serves before it answers: what it loads meanwhile takes a busy machine its time
+        return None
     return values if len(values) == len(names) else None
 
 
