@@ -1,15 +1,33 @@
-"""What a page of a stack shows, asked for as a browser does that opens it now."""
+"""The page of a stack as a process, and what it shows, asked for as a browser does that opens it now."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import struct
+import sys
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
 
-from .conftest import DISCOVERY
+from .conftest import DISCOVERY, Process
+
+
+class Page(Process):
+    """``mini-diffuser ui`` of a stack."""
+
+    def __init__(self, log: Path, *options: str) -> None:
+        self.name = "page"
+        command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "ui", *options]
+        self._launch(command, log, env={**os.environ})
+
+    def address(self) -> str:
+        """That it has printed; empty before."""
+        found = re.search(r"the page: (\S+)", self.said())
+        return found[1] if found else ""
 
 
 def shown(address: str) -> tuple[int, dict[str, Any]]:

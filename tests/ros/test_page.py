@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,25 +20,12 @@ from sensor_msgs.msg import JointState
 from .arm import GUARD_PATIENCE, PATIENCE, is_moving, stays_at_rest
 from .browser import BROWSER, WITHOUT, Tab, browsing
 from .conftest import DISCOVERY, ENDING, SHIPPED, Peer, Process
+from .live_page import Page
 
 SPACE = "/left"
 SENTENCE = "stack the red block on the green block"
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"> press the red button"
 ESCAPE = 27
-
-
-class Page(Process):
-    """``mini-diffuser ui`` of a stack."""
-
-    def __init__(self, log: Path, *options: str) -> None:
-        self.name = "page"
-        command = [sys.executable, "-m", "mini_diffuser_ros.commands.main", "ui", *options]
-        self._launch(command, log, env={**os.environ})
-
-    def address(self) -> str:
-        """That it has printed; empty before."""
-        found = re.search(r"the page: (\S+)", self.said())
-        return found[1] if found else ""
 
 
 @pytest.fixture(scope="module")
