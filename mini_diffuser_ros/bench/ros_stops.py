@@ -28,6 +28,7 @@ from mini_diffuser_ros.nodes.ros.client_node import client_node
 ARM_STATUS = "panda_arm_controller/follow_joint_trajectory/_action/status"
 RESTING = 0.03  # rad/s
 TRIES = 10  # motions for a stop
+JUST_OVER = 0.05  # seconds after a call in which it cannot have reached the arm: what ends then has ended by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,8 @@ class StoppedArm:
         moving = [at for at, value in self._speeds if at >= called and value > RESTING]
         braked = GoalStatus.STATUS_SUCCEEDED in self._statuses[-1:]
         result_of(self._resume.call_async(Trigger.Request()))
-        if ended == MoveToKeyframe.Result.REACHED:
+        # A motion that went on to its goal although a stop was called is what is looked for.
+        if ended == MoveToKeyframe.Result.REACHED and max(moving, default=called) - called < JUST_OVER:
             return {}
         return {
             "speed": speed,

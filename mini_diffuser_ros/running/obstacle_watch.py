@@ -158,8 +158,8 @@ class ObstacleWatch:
 
     def emptied(self) -> None:
         """The hand is measured to be empty, whatever became of what it held."""
-        if self._held is not None:
-            self.released()
+        with self._lock:
+            self._held = None  # what the last clouds have shown beside it stays
 
     @contextmanager
     def ahead_of(self, trajectory: JointTrajectory, token: CancellationToken) -> Iterator[None]:

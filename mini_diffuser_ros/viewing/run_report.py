@@ -134,9 +134,11 @@ class RunReport:
     versions: dict[str, str] = field(default_factory=software_versions)
 
     def moved(self, chosen: int | None, refusals: Sequence[str]) -> None:
-        """Motion has ended with the candidates of the newest decision."""
+        """Motion has ended with the candidates of the newest decision, or of one not heard of if that has fewer."""
         if self.decisions:
-            self.decisions[-1] = replace(self.decisions[-1], chosen=chosen, refusals=list(refusals))
+            last = self.decisions[-1]
+            known = chosen if chosen is None or chosen < len(last.modes) else None
+            self.decisions[-1] = replace(last, chosen=known, refusals=list(refusals))
 
     def diagnosed(self, seconds: float, name: str, level: int, message: str) -> None:
         """A part of a node says how it is; kept if that has changed, and be it in more than its numbers.

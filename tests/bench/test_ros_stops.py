@@ -25,8 +25,8 @@ LASTING = 60.0  # seconds; longer than any wait for a stop
 class ToyArm:
     """Takes keyframes, and moves for as long as it is told, the next motions one after another."""
 
-    def __init__(self, node: Node, seconds: list[float]) -> None:
-        self._seconds, self._stop = seconds, threading.Event()
+    def __init__(self, node: Node, seconds: list[float], obeys: bool = True) -> None:
+        self._seconds, self._stop, self._obeys = seconds, threading.Event(), obeys
         self.went: list[float] = []
         group = ReentrantCallbackGroup()
         self._joints = node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
@@ -45,7 +45,8 @@ class ToyArm:
         return MoveToKeyframe.Result(outcome=outcome)
 
     def _on_stop(self, _: Any, response: Any) -> Any:
-        self._stop.set()
+        if self._obeys:
+            self._stop.set()
         response.success = True
         return response
 
@@ -65,3 +66,14 @@ def test_a_motion_that_ends_by_itself_is_made_again(domain_id: int, monkeypatch:
     assert (run["stopped"], run["again"]) == (1.0, 1.0)
     report = stops_report([run])
     assert (report["stops"], report["stopped"], report["again"]) == (1, 1, 1)
+
+
+def test_a_stop_that_is_answered_and_not_obeyed_is_not_made_again(
+    domain_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
+    with client_node("stops", threads=8) as node:
+        toy = ToyArm(node, [0.05, 2.0], obeys=False)
+        run = StoppedArm(node).once(0.25, after=0.1)
+    assert toy.went == [-0.25, 0.25]
+    assert (run["stopped"], run["moved_after_answer"], run["again"]) == (0.0, 1.0, 0.0)

@@ -67,3 +67,35 @@ def test_a_fault_is_said_again_when_its_topic_was_well_for_long(
         now += AGAIN_AFTER
         topics.read("cloud", fail)
     assert lines_of(state) == [f"{topic} cannot be read: too short" for topic in ("cloud", "picture", "cloud")]
+
+
+def test_another_fault_of_the_same_topic_is_said_and_other_numbers_are_the_same_fault(
+    domain_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
+    faults = iter(["holds 7 bytes", "holds 8 bytes", "is big-endian", "holds 9 bytes"])
+
+    def fail() -> None:
+        raise MalformedMessageError(next(faults))
+
+    with client_node("page") as node:
+        state = RunState()
+        topics = ReadableTopics(node, state)
+        for _ in range(4):
+            topics.read("cloud", fail)
+    assert lines_of(state) == ["cloud cannot be read: holds 7 bytes", "cloud cannot be read: is big-endian"]
+
+
+def test_texts_without_end_are_not_remembered_without_end(domain_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
+    monkeypatch.setattr(readable_topics, "MOST_KINDS", 3)
+
+    def fail(letters: str) -> None:
+        raise MalformedMessageError(letters)
+
+    with client_node("page") as node:
+        state = RunState()
+        topics = ReadableTopics(node, state)
+        for number in range(20):
+            topics.read("cloud", lambda number=number: fail(chr(ord("a") + number)))
+    assert [line[-1] for line in lines_of(state)] == ["a", "b", "c", "d"]

@@ -277,6 +277,25 @@ def test_a_thing_does_not_go_away_because_a_few_clouds_do_not_show_it(
     assert _interruption(token) is not None
 
 
+def test_an_empty_hand_forgets_what_it_held_and_nothing_of_what_is_around(
+    clocked: ObstacleWatch, seconds: list[float], planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    joints.at = sweep.positions[0]
+    clocked.take(_block(planner, sweep, 0.0))
+    clocked.grasped(clocked.surroundings(), joints.at)
+    assert clocked.surroundings().held is not None
+    block = _block(planner, sweep, 0.5 * sweep.duration)
+    for _ in range(5):
+        seconds[0] += 0.05
+        clocked.take(block)
+    clocked.emptied()
+    seconds[0] += 0.05
+    clocked.take(_empty())
+    left = clocked.surroundings()
+    assert left.held is None
+    assert np.linalg.norm(left.points - block.points.mean(axis=0), axis=1).min() < 0.05
+
+
 def test_what_is_gone_for_a_moment_is_gone(
     clocked: ObstacleWatch, seconds: list[float], planner: MotionPlanner, sweep: JointTrajectory
 ) -> None:

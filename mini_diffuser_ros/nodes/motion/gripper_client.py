@@ -170,17 +170,23 @@ class GripperClient:
             GripperError: if the measured fingers did not do it.
             StaleJointsError: if they are not measured.
         """
-        before, self._held = self._width(), 0.0
+        before, held_before, self._held = self._width(), self._held, 0.0
         kind = self._chosen()
         client, goal = kind.command(wanted_open)
         try:
             with client.busy():
                 wrapped = carry_out(client.client, goal, token, name=client.name, timeout=GRIPPER_TIMEOUT)
             verdict = kind.verdict(wrapped)
+        except InterruptionError:
+            self._held = held_before  # as below
+            raise
         except (ActionUnavailableError, ActionRejectedError) as error:  # the fingers tell what has become of it
             verdict = Verdict(good=False, text=str(error))
         try:
             held = self._judge(wanted_open, self._await_rest(before, token), verdict)
+        except InterruptionError:
+            self._held = held_before  # the fingers may not have moved; what they hold is measured before each motion
+            raise
         except GripperError as error:
             self.last_command, self._obeyed = str(error), False
             raise GripperError(error.fault, f"{error} ({client.name}: {verdict.text})") from None
@@ -236,7 +242,7 @@ class GripperClient:
         values["driver"] = self._chosen().clients[0].name if self.is_there() else "none"
         if width is not None:
             values["width (mm)"] = 1e3 * width
-        if width is not None and self._holds(width):
+        if self._held > 0.0 and (width is None or self._holds(width)):
             values["held (mm)"] = 1e3 * self._held
         if width is None:
             return Health(HealthLevel.ERROR, self._unmeasured(), values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,14 +13,15 @@ from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.run_state import LONGEST, RunState
 
 T = TypeVar("T")
-AGAIN_AFTER = 60.0  # seconds that a topic was well before its next fault is said
+AGAIN_AFTER = 60.0  # seconds without a fault before it is said again
+MOST_KINDS = 200  # of faults that are told apart; texts of others can be anything
 
 
 class ReadableTopics:
     """Subscriptions whose messages may be anything: others publish them, and the page is not to end of them.
 
-    A fault is said once, in the log and on the page, with the topic and what is wrong; a topic that goes on so is
-    quiet then, until it was well for AGAIN_AFTER seconds.
+    A fault is said once, in the log and on the page, with the topic and what is wrong; where it goes on it is not said
+    again, until it was away for AGAIN_AFTER seconds. Faults that differ in numbers alone are the same one.
 
     Args:
         node: that listens.
@@ -28,7 +30,8 @@ class ReadableTopics:
 
     def __init__(self, node: Node, state: RunState) -> None:
         self._node, self._state = node, state
-        self._faulty: dict[str, float] = {}  # topics, and when their last fault was, seconds of the steady clock
+        # Topics and texts without their numbers, and when they came last, seconds of the steady clock.
+        self._faulty: dict[tuple[str, str], float] = {}
 
     def subscribe(self, kind: type, topic: str, take: Callable[[Any], object], qos: Any, group: Any) -> Any:
         """A subscription whose messages are taken as :meth:`read` does."""
@@ -43,10 +46,13 @@ class ReadableTopics:
         try:
             return take()
         except Exception as error:  # of a message that nobody has thought of, neither
-            now, before = time.monotonic(), self._faulty.get(source, -float("inf"))
-            self._faulty[source] = now
+            what = one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
+            fault = source, re.sub(r"\d+", "#", what)
+            if fault not in self._faulty and len(self._faulty) >= MOST_KINDS:
+                fault = source, ""
+            now, before = time.monotonic(), self._faulty.get(fault, -float("inf"))
+            self._faulty[fault] = now
             if now - before > AGAIN_AFTER:
-                what = one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
                 line = f"{source} cannot be read: {what}"[:LONGEST]
                 self._node.get_logger().warning(line)
                 self._state.note(line)

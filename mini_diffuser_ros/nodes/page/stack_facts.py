@@ -36,11 +36,13 @@ def motion_facts(calls: ServiceCalls) -> MotionFacts | None:
     Raises:
         UserError: it names a robot that is not known here, or numbers that are no boxes.
     """
-    values = _parameters(calls, "motion_node", OF_MOTION)
+    try:
+        values, boxes = (_parameters(calls, "motion_node", names) for names in (OF_MOTION, OF_BOXES))
+    except RecoveryError:  # it serves before it answers: what it loads meanwhile takes a busy machine its time
+        return None
     if values is None:
         return None
     robot, cell, lower, upper = values
-    boxes = _parameters(calls, "motion_node", OF_BOXES)
     low, high = (list(map(float, each.double_array_value)) for each in (lower, upper))
     known = len(low) == len(high) == 3
     workspace = Workspace((low[0], low[1], low[2]), (high[0], high[1], high[2])) if known else None
@@ -51,7 +53,10 @@ def motion_facts(calls: ServiceCalls) -> MotionFacts | None:
 
 def known_sentences(calls: ServiceCalls) -> tuple[list[str], str] | None:
     """Sentences that the running policy was taught, and a line where they are not known; None where none answers."""
-    values = _parameters(calls, "policy_node", ("checkpoint",))
+    try:
+        values = _parameters(calls, "policy_node", ("checkpoint",))
+    except RecoveryError:  # as above
+        return None
     if values is None:
         return None
     try:
@@ -64,13 +69,15 @@ def known_sentences(calls: ServiceCalls) -> tuple[list[str], str] | None:
 
 
 def _parameters(calls: ServiceCalls, node: str, names: tuple[str, ...]) -> list[Any] | None:
+    """Values of a node's parameters; None where there is no such node, or it has not all of them.
+
+    Raises:
+        RecoveryError: it does not answer.
+    """
     service = f"{node}/get_parameters"
     if not calls.is_there(GetParameters, service):
         return None
-    try:
-        values = list(calls.call(GetParameters, service, GetParameters.Request(names=list(names))).values)
-    except RecoveryError:  # it serves before it answers: what it loads meanwhile takes a busy machine its time
-        return None
+    values = list(calls.call(GetParameters, service, GetParameters.Request(names=list(names))).values)
     return values if len(values) == len(names) else None
 
 

@@ -30,7 +30,7 @@ class PageAccess:
     A browser says under which name it found the page (Host) and which page asks (Origin). A name that is none of this
     machine's is one that somebody else had lead here (DNS rebinding), another origin is somebody else's page: both are
     refused whatever token they bring. A proxy in front of the page is one name and one origin more, those that were
-    given; whether it passes the Host on or writes its own does not matter.
+    given; it passes the browser's Host on, port included, or writes the page's own address.
 
     Attributes:
         address: that the page is bound to.
