@@ -45,9 +45,7 @@ TASK, SENTENCE = "stack_blocks", "stack the red block on the green block"
 ADDRESS, STARTED = r"the page: (\S+)", r"\[page_node-\d+\]: process started with pid \[(\d+)\]"
 SPACE = "page_points"
 SETTLING = 2.0  # seconds after a page was opened or closed, or the table laid
-HELD_POINTS = (
-    200_000  # of a cloud that a socket's buffer of 4 MB holds; of a larger one parts are lost on a busy machine
-)
+HELD_POINTS = 200_000  # of a cloud that a socket's buffer of 4 MB holds; parts of larger ones may be lost
 CLOUDS = 10  # large ones that are to be shown
 SENDINGS, SHOWING = 10, 2.0  # of a large cloud that is not shown, and seconds between two
 PAUSE = 0.1  # seconds between two stops meanwhile

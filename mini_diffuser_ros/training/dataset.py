@@ -194,14 +194,12 @@ class DrawnSamples(Dataset[Sample]):
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
         cloud, pose = frame.cloud, frame.pose
-        height, grasps = self._augmentation.thing_height, frame.kind is FrameKind.GRASP
-        exchanged = self._augmentation.exchanged if frame.kind.decides_object else 0.0
-        if grasps:
-            exchanged = self._augmentation.exchanged_grasps
+        exchanged = self._exchanged_share(frame.kind)
         # Nothing is drawn where nothing is exchanged: the draws of other recipes stay what they were.
         if exchanged and random.random() < exchanged:
-            scene = self._model.scene
-            cloud, pose = exchange_places(cloud, pose, scene.workspace, scene.table_height, random, height, grasps)
+            scene, height = self._model.scene, self._augmentation.thing_height
+            hovers = frame.kind is FrameKind.GRASP
+            cloud, pose = exchange_places(cloud, pose, scene.workspace, scene.table_height, random, height, hovers)
         cloud, pose = augment(cloud, pose, self._ranges, self._augmentation, random)
         tokens = self._tokens[sentence]
         try:
@@ -209,6 +207,12 @@ class DrawnSamples(Dataset[Sample]):
         except ValueError:
             # Turned, its last points may leave the workspace; as it was recorded it has some.
             return make_sample(frame, tokens, self._model, self._voxelised)
+
+    def _exchanged_share(self, kind: FrameKind) -> float:
+        """Of frames of a kind, the share in which things take one another's places."""
+        if kind is FrameKind.GRASP:
+            return self._augmentation.exchanged_grasps
+        return self._augmentation.exchanged if kind.decides_object else 0.0
 
 
 def _groups(

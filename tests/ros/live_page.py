@@ -8,12 +8,14 @@ import os
 import re
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
 
-from .conftest import DISCOVERY, Process
+from .conftest import DISCOVERY, Peer, Process
 
 
 class Page(Process):
@@ -28,6 +30,17 @@ class Page(Process):
         """That it has printed; empty before."""
         found = re.search(r"the page: (\S+)", self.said())
         return found[1] if found else ""
+
+
+@contextmanager
+def page_of(peer: Peer, namespace: str, folder: Path) -> Iterator[Page]:
+    """The page of a stack, once it has printed its address; ended in order."""
+    made = Page(folder / "log", "--namespace", namespace, "--port", "0")
+    try:
+        peer.await_that(made.address)
+        yield made
+    finally:
+        made.end()
 
 
 def shown(address: str) -> tuple[int, dict[str, Any]]:

@@ -20,7 +20,7 @@ from sensor_msgs.msg import JointState
 from .arm import GUARD_PATIENCE, PATIENCE, is_moving, stays_at_rest
 from .browser import BROWSER, WITHOUT, Tab, browsing
 from .conftest import DISCOVERY, ENDING, SHIPPED, Peer, Process
-from .live_page import Page
+from .live_page import Page, page_of
 
 SPACE = "/left"
 SENTENCE = "stack the red block on the green block"
@@ -47,10 +47,8 @@ def stack(start: Callable[..., Process], checkpoint: Path, states: list[JointSta
 
 @pytest.fixture(scope="module")
 def page(stack: None, peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    made = Page(tmp_path_factory.mktemp("page") / "log", "--namespace", "left", "--port", "0")
-    peer.await_that(made.address)
-    yield made
-    made.end()
+    with page_of(peer, "left", tmp_path_factory.mktemp("page")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

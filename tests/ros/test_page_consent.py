@@ -16,7 +16,7 @@ from sensor_msgs.msg import JointState
 from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, is_moving, stays_at_rest
 from .browser import BROWSER, WITHOUT, Tab, browsing
 from .conftest import DISCOVERY, LATCHED, Peer, Process
-from .live_page import Page, shown
+from .live_page import Page, page_of, shown
 
 SPACE = "/left"
 ANSWER = f"{SPACE}/mini_diffuser/answer"
@@ -45,10 +45,8 @@ def questions(peer: Peer) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def page(states: list[Any], peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    made = Page(tmp_path_factory.mktemp("page") / "log", "--namespace", "left", "--port", "0")
-    peer.await_that(made.address)
-    yield made
-    made.end()
+    with page_of(peer, "left", tmp_path_factory.mktemp("page")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +130,12 @@ def test_a_page_and_a_browser_that_come_late_show_the_open_question(
     peer: Peer, states: list[Any], questions: list[Any], tmp_path: Path
 ) -> None:
     handle, question = asked(peer, questions, LEFT)
-    late = Page(tmp_path / "log", "--namespace", "left", "--port", "0")
-    try:
-        address = peer.await_that(late.address)
-        profile = tmp_path / "browser"
-        profile.mkdir()
-        with browsing(address, profile) as tab:
-            tab.await_that(ASKED, DISCOVERY)
-            assert tab.text("#asked") == question.text
-            assert shown(address)[1]["state"]["question"]["id"] == str(question.id)
-            click(tab, "consent")
-            assert outcome(peer, handle) == Result.REACHED
-            tab.await_that(NOT_ASKED, DISCOVERY)
-    finally:
-        late.end()
+    profile = tmp_path / "browser"
+    profile.mkdir()
+    with page_of(peer, "left", tmp_path) as late, browsing(late.address(), profile) as tab:
+        tab.await_that(ASKED, DISCOVERY)
+        assert tab.text("#asked") == question.text
+        assert shown(late.address())[1]["state"]["question"]["id"] == str(question.id)
+        click(tab, "consent")
+        assert outcome(peer, handle) == Result.REACHED
+        tab.await_that(NOT_ASKED, DISCOVERY)

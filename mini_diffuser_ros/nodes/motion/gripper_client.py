@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from mini_diffuser_msgs.action import MoveToKeyframe
 from rclpy.callback_groups import CallbackGroup
 
+from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
 from mini_diffuser_ros.nodes.motion.gripper_actions import (
     FrankaActions,
     GripperCommandActions,
@@ -174,15 +176,7 @@ class GripperClient:
         kind = self._chosen()
         client, goal = kind.command(wanted_open)
         try:
-            with client.busy():
-                wrapped = carry_out(client.client, goal, token, name=client.name, timeout=GRIPPER_TIMEOUT)
-            verdict = kind.verdict(wrapped)
-        except InterruptionError:
-            self._held = held_before  # as below
-            raise
-        except (ActionUnavailableError, ActionRejectedError) as error:  # the fingers tell what has become of it
-            verdict = Verdict(good=False, text=str(error))
-        try:
+            verdict = _verdict_of(kind, client, goal, token)
             held = self._judge(wanted_open, self._await_rest(before, token), verdict)
         except InterruptionError:
             self._held = held_before  # the fingers may not have moved; what they hold is measured before each motion
@@ -362,3 +356,15 @@ class GripperClient:
             return ""
         x, y, z = robot.forward_kinematics(positions)[robot.tcp_frame][:3, 3]
         return f", on the way at ({x:.3f}, {y:.3f}, {z:.3f}) m"
+
+
+def _verdict_of(
+    kind: FrankaActions | GripperCommandActions, client: ControllerClient, goal: Any, token: CancellationToken
+) -> Verdict:
+    """What the driver says of a goal, or why it did not take it."""
+    try:
+        with client.busy():
+            wrapped = carry_out(client.client, goal, token, name=client.name, timeout=GRIPPER_TIMEOUT)
+        return kind.verdict(wrapped)
+    except (ActionUnavailableError, ActionRejectedError) as error:  # the fingers tell what has become of it
+        return Verdict(good=False, text=str(error))
