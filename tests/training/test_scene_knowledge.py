@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
+from mini_diffuser_ros.policy.knowledge.presence import PresenceHead
 from mini_diffuser_ros.records import Cloud, KeyframeMode, ModeSureness
 from mini_diffuser_ros.training.dataset import Frame
 from mini_diffuser_ros.training.demonstrations import Demonstration
@@ -17,7 +20,7 @@ from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.frames import FrameKind
 from mini_diffuser_ros.training.knowledge.learning import learn
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
-from mini_diffuser_ros.training.knowledge.presence import learn_presence
+from mini_diffuser_ros.training.knowledge.presence import Answered, learn_presence, losses, threshold_of
 from mini_diffuser_ros.training.knowledge.questions import KINDS, UNSURE, Question, Questions
 from mini_diffuser_ros.training.knowledge.sureness import Claim, fitted, learn_sureness, truth
 from mini_diffuser_ros.training.knowledge.things import likeness, places_of, thing_at, things_of
@@ -201,3 +204,46 @@ def test_how_sure_a_policy_is_is_learned_from_what_is_held_out() -> None:
     assert known.thresholds["share"].value <= 0.3
     assert known.learned_from.endswith("3 frames held out")
     assert set(known.settings) == {"share", "place", "rotation", "gripper", "end"}
+
+
+def two_thing_questions(random: np.random.Generator, features: int) -> list[Answered]:
+    """Scenes of random features with two things, of which either may be absent and points may be unsure."""
+    answers = np.array([UNSURE, 0, 1], np.int8)
+    return [
+        Answered(
+            features=torch.from_numpy(random.normal(size=(30, features)).astype(np.float32)).half(),
+            named=torch.from_numpy(random.choice(answers, (30, 2), p=(0.1, 0.7, 0.2))),
+            present=torch.from_numpy(random.choice(answers, 2, p=(0.1, 0.3, 0.6))),
+            sentence="red and green",
+            paraphrases=("red and green",),
+        )
+        for _ in range(6)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_which_of_two_things_is_acted_on_first_changes_nothing_that_is_learned(seed: int) -> None:
+    config = MiniDiffuserConfig.small()
+    questions = two_thing_questions(np.random.default_rng(seed), PresenceHead(config).points.in_features)
+    # Each on its own, so that some are asked in one order and some in the other within a batch.
+    turned = [
+        replace(one, named=one.named.flip(1), present=one.present.flip(0)) if number % 2 else one
+        for number, one in enumerate(questions)
+    ]
+    tokens = {"red and green": torch.from_numpy(np.random.default_rng(0).normal(size=(3, config.text.width))).float()}
+
+    def learned(answered: list[Answered]) -> list[float]:
+        torch.manual_seed(seed)
+        return list(losses(PresenceHead(config), answered, tokens, np.random.default_rng(seed), 4))
+
+    assert np.allclose(learned(questions), learned(turned), rtol=1e-4)
+
+
+def test_a_threshold_keeps_away_from_both_sides() -> None:
+    present, absent = torch.tensor([1, 1], dtype=torch.int8), torch.tensor([0, 1], dtype=torch.int8)
+    some = two_thing_questions(np.random.default_rng(0), 4)[0]
+    good, bad = np.linspace(0.9, 0.99, 200), np.linspace(0.01, 0.1, 200)
+    unclear = np.array([0.3, 0.7])  # one of each
+    scores = np.concatenate([good, unclear[:1], bad, unclear[1:]])
+    answered = [replace(some, present=present)] * 201 + [replace(some, present=absent)] * 201
+    assert 0.3 < threshold_of(scores, answered).value < 0.9

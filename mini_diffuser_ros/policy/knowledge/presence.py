@@ -1,7 +1,7 @@
 """Whether what a sentence names is in the scene.
 
-A small head on the features of the frozen network says of each point how much it belongs to what the sentence acts on
-first (the block that is lifted, the button) and to what it acts on last (the block below, the bowl). The network itself
+A small head on the features of the frozen network says of each point how much it belongs to either of the two things
+that a sentence acts on (the block that is lifted and the block below; the button twice). The network itself
 cannot be asked: its heat-map is a distribution over the points, so something is always the likeliest.
 """
 
@@ -19,7 +19,9 @@ from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold, packed
 from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 
 ROLES = 2
-"""What is acted on first, and what last; the same thing where there is one."""
+"""Things that a sentence names: what is acted on first and last, the same one where there is one.
+
+A question has them in that order, the head in whichever it has learned."""
 
 THINGS = "things"
 """Name of the threshold."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import expit, logit
 from torch import Tensor
 
 from mini_diffuser_ros.policy import Policy
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
-from mini_diffuser_ros.policy.knowledge.presence import Presence, PresenceHead, point_features, scene_logits
+from mini_diffuser_ros.policy.knowledge.presence import ROLES, Presence, PresenceHead, point_features, scene_logits
 from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
@@ -32,6 +34,7 @@ NAMED_WEIGHT = 4.0  # of a point of what is named against another one, of which 
 SCENE_WEIGHT = 0.5
 PARAPHRASED = 0.7  # how often the head reads another paraphrase than the network
 REFUSED = 0.01  # share of scenes with all that is named that may be refused
+_TINY = 1e-9
 _TOGETHER = 16  # scenes encoded at once
 
 
@@ -140,14 +143,18 @@ def probabilities(
 def threshold_of(scores: NDArray[np.float64], answered: Sequence[Answered]) -> Threshold:
     """Between scenes with and without what is named, so that fewest are taken for the other.
 
-    Among those of the first at most :data:`REFUSED` are refused.
+    Among those of the first at most :data:`REFUSED` are refused. Of all values that are as good but for a case or so on
+    either side, which is chance, it is the middle one, so that it leaves room on both sides.
     """
     present = np.array([one.present.numpy() for one in answered])
     good, bad = scores[(present == 1).all(1)], scores[(present == 0).any(1)]
     candidates = np.unique(scores)
     wrong = np.array([(good < value).mean() + (bad >= value).mean() for value in candidates])
     allowed = np.array([(good < value).mean() <= REFUSED for value in candidates])
-    return measured_threshold(float(candidates[np.where(allowed, wrong, np.inf).argmin()]), good, bad)
+    fewest = np.where(allowed, wrong, np.inf).min()
+    as_good = candidates[allowed & (wrong <= fewest + 1.0 / len(good) + 1.0 / len(bad))]
+    middle = expit(np.median(logit(as_good.clip(_TINY, 1.0 - _TINY))))
+    return measured_threshold(float(middle), good, bad)
 
 
 def _ask_all(demonstrations: Sequence[Demonstration], random: np.random.Generator, each: int) -> list[Question]:
@@ -203,9 +210,35 @@ def _read(head: PresenceHead, drawn: Sequence[Answered], tokens: Mapping[str, Te
 
 
 def _loss(head: PresenceHead, drawn: Sequence[Answered], tokens: Mapping[str, Tensor]) -> Tensor:
+    """Of each question the lower of two: named in the order of acting, or in the other one.
+
+    Which of two things is lifted and which lies below is hard to read from a sentence ("have the red cube hold up the
+    blue one"), and nobody asks: both must be there. So the head may call either the first (permutation-invariant
+    training, Yu et al. 2017).
+    """
     points, scenes = _read(head, drawn, tokens)
+    counts = torch.tensor([len(one.features) for one in drawn])
+    batch = torch.repeat_interleave(torch.arange(len(drawn)), counts)
     named, present = torch.cat([one.named for one in drawn]), torch.stack([one.present for one in drawn])
-    known, sure = named != UNSURE, present != UNSURE
-    heavier = torch.tensor(NAMED_WEIGHT)
-    of_points = F.binary_cross_entropy_with_logits(points[known], named[known].float(), pos_weight=heavier)
-    return of_points + SCENE_WEIGHT * F.binary_cross_entropy_with_logits(scenes[sure], present[sure].float())
+    orders = []
+    for roles in permutations(range(ROLES)):
+        of_points = _cross_entropy(points, named[:, roles], NAMED_WEIGHT).sum(1)
+        of_scenes = _cross_entropy(scenes, present[:, roles], 1.0).sum(1)
+        orders.append(
+            of_points.new_zeros(len(drawn)).index_add(0, batch, of_points) / (named != UNSURE).sum()
+            + SCENE_WEIGHT * of_scenes / (present != UNSURE).sum()
+        )
+    return torch.stack(orders).amin(0).sum()
+
+
+def _cross_entropy(logits: Tensor, answers: Tensor, weight: float) -> Tensor:
+    """Of each logit, 0 where nobody knows the answer.
+
+    Args:
+        logits: of any shape.
+        answers: of the same, 1, 0 or UNSURE.
+        weight: of an answer 1 against a 0.
+    """
+    known, target = answers != UNSURE, answers.clamp(min=0).float()
+    each = F.binary_cross_entropy_with_logits(logits, target, pos_weight=torch.tensor(weight), reduction="none")
+    return each * known
