@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -96,7 +97,7 @@ def _source(options: argparse.Namespace) -> DemonstrationSource:
         if options.world_options:
             raise UserError(f"--world-options are for worlds that have no options here, not {WORLD}")
         given = {name: value for name in OWN_OPTIONS if (value := getattr(options, name)) is not None}
-        given |= {"sensor": sensor_of_arguments(options) or "perfect", "cameras": tuple(options.cameras or ())}
+        given |= {"sensor": sensor_of_arguments(options) or "perfect", "cameras": _names(options.cameras or ())}
         return TabletopSource(**given)
     options.sensor = sensor_of_arguments(options)
     for name in OWN_OPTIONS:
@@ -112,11 +113,16 @@ def _tasks(options: argparse.Namespace, source: DemonstrationSource) -> tuple[st
         UserError: there is no such task.
     """
     known = tuple(source.tasks)
-    tasks = known if options.tasks == ["all"] else tuple(dict.fromkeys(options.tasks))
+    tasks = known if options.tasks == ["all"] else tuple(dict.fromkeys(_names(options.tasks)))
     unknown = [task for task in tasks if task not in known]
     if unknown:
         raise UserError(f"unknown task '{unknown[0]}'; tasks: all, {', '.join(known)}")
     return tasks
+
+
+def _names(words: Sequence[str]) -> tuple[str, ...]:
+    """Names that are parted by spaces, or by commas as ``eval`` has them."""
+    return tuple(name for word in words for name in word.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,7 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Record demonstrations of the scripted expert. Run again after an interruption, it goes on.",
     )
     add_world_arguments(parser, (WORLD,))
-    parser.add_argument("--tasks", nargs="+", default=["all"], metavar="TASK", help="all, or names of the world's")
+    parser.add_argument(
+        "--tasks", nargs="+", default=["all"], metavar="TASK", help="all, or names of the world's: A B or A,B"
+    )
     parser.add_argument(
         "--episodes", type=whole_number_from(1), required=True, metavar="N", help="episodes of EACH task"
     )
@@ -153,7 +161,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{WORLD}: width and height of the images (default: {own.image_size})",
     )
     parser.add_argument(
-        "--cameras", nargs="+", type=str, metavar="NAME", help=f"{WORLD}: those that there are (default: all)"
+        "--cameras",
+        nargs="+",
+        type=str,
+        metavar="NAME",
+        help=f"{WORLD}: those that there are: A B or A,B (default: all)",
     )
     add_sensor_arguments(parser)
     return parser

@@ -169,6 +169,20 @@ def test_an_unknown_task_is_refused_in_one_line(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err == f"mini-diffuser record: unknown task 'juggle'; tasks: all, {', '.join(TASKS)}\n"
 
 
+@pytest.mark.parametrize("names", [["push_buttons,stack_blocks"], ["push_buttons", "stack_blocks"]])
+def test_names_may_be_parted_by_commas_or_spaces(tmp_path: Path, names: list[str]) -> None:
+    small = ["--episodes", "1", "--image-size", "32", "--workers", "1", "--seed", "7", "--cameras", "wrist,front"]
+    assert main(["record", *small, "--out", str(tmp_path), "--tasks", *names]) == 0
+    episodes = open_episodes(tmp_path)
+    assert {episode.task for episode in episodes} == {"push_buttons", "stack_blocks"}
+    assert {view.name for view in episodes[0].keyframes[0].views} == {"wrist", "front"}
+
+
+def test_a_name_that_lacks_behind_a_comma_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", "--tasks", "push_buttons,", "--episodes", "1", "--out", str(tmp_path)]) == 2
+    assert "unknown task ''; tasks: all, " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--episodes", "--workers", "--image-size"])
 def test_a_number_too_small_is_refused_by_its_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
