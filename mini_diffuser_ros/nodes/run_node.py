@@ -69,7 +69,7 @@ class RunNode(ManagedNode):
         self._outcome_file = parameters.text(
             "outcome_file", "", "file for the line that says how it ended; empty: none"
         )
-        self._report = RunReport(instruction)
+        self._report = RunReport(instruction, namespace=self.get_namespace().strip("/"))
         self._folder = make_run_folder(Path(runs), instruction)
         self._token = CancellationToken()
         self._closing = False

@@ -81,8 +81,8 @@ def _refusals(runs: Sequence[MeasuredRun]) -> list[list[str]]:
 
 
 def _circumstances(report: RunReport) -> dict[str, object]:
-    about = {"sentence": report.instruction, "task": report.task, "checkpoint": report.checkpoint}
-    return {**about, "computed on": report.computed_on, "versions": report.versions}
+    about = {"sentence": report.instruction, "arm": report.namespace, "task": report.task}
+    return {**about, "checkpoint": report.checkpoint, "computed on": report.computed_on, "versions": report.versions}
 
 
 def _address(page: Path, beside: Path) -> str:

@@ -109,6 +109,7 @@ def _facts(report: RunReport) -> list[list[str]]:
         "outcome": report.outcome,
         "the policy said": report.message,
         "the world": world,
+        "arm": report.namespace,
         "task": report.task,
         "started": report.started,
         "took": f"{report.seconds:.1f} s",

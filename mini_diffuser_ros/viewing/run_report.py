@@ -97,6 +97,7 @@ class RunReport:
 
     Attributes:
         instruction: the sentence.
+        namespace: of the arm that was told, empty where it has none.
         task: name of the task in the simulated world, empty where there is none.
         started: local time, ISO 8601.
         outcome: name of the constant of ExecuteInstruction's result.
@@ -116,6 +117,7 @@ class RunReport:
     """
 
     instruction: str
+    namespace: str = ""
     task: str = ""
     started: str = field(default_factory=lambda: datetime.now().isoformat(timespec="seconds"))
     outcome: str = "FAILED"

@@ -227,8 +227,9 @@ def test_two_launches_in_one_graph_touch_nothing_of_each_other(tmp_path: Path, c
     for arm, log in logs.items():
         own = re.search(r"(\S+)/report\.html$", log.read_text(errors="replace").rstrip().splitlines()[-1])
         assert own, log.read_text(errors="replace")[-3000:]
-        succeeded = json.loads((tmp_path / "runs" / Path(own[1]).name / "run.json").read_text())["success"]
-        assert begun[arm].returncode == (0 if succeeded else 1)
+        written = json.loads((tmp_path / "runs" / Path(own[1]).name / "run.json").read_text())
+        assert written["namespace"] == arm
+        assert begun[arm].returncode == (0 if written["success"] else 1)
         assert f"{'left' if arm == 'right' else 'right'}." not in log.read_text(errors="replace")
     spaces = [{one.channel.topic.split("/")[1] for one in read_bag(file)} for file in bags_in(tmp_path / "bags")]
     assert sorted(next(iter(each - {"diagnostics", "rosout"})) for each in spaces) == sorted(arms)
