@@ -25,13 +25,16 @@ from mini_diffuser_ros.running.world_verdict import SUCCESS
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.sentences import fill
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import from_mapping
 
 DESCRIPTION = """Needs sim_node, perception_node, motion_node and policy_node. For each run the table is laid for a
 held-out sentence, the sentence is sent, and when it has ended the world says whether its task is done. With --out the
 runs are in a file as they end, and the same command goes on from there. Of several stacks, each in a ROS domain of its
-own, each takes a part of the seeds. Exit code 1 if a run was TERMINATED and the world does not confirm it."""
+own, each takes a part of the seeds. A stack that is stopped is asked nothing more: see why, resume it, and call the
+command again. Exit code 1 if a run was TERMINATED and the world does not confirm it."""
 
+STOPPED_BEFORE = "call mini_diffuser/resume first"
 LONGEST = 300.0  # seconds of a run
 SETTLING = 2.0  # seconds in which the world's judgement may come after a run's end
 
@@ -117,11 +120,18 @@ def measure_ros_endings(settings: Sequence[RosEndingsSetting]) -> Iterator[RosEn
 def made_runs(
     trials: Iterable[TabletopTrial], run: Callable[[TabletopTrial], RosEndingsRow], log: EpisodeLog
 ) -> Iterator[RosEndingsRow]:
-    """Rows of trials in their order: those in the log, and the others as they are run, which the log then has."""
+    """Rows of trials in their order: those in the log, and the others as they are run, which the log then has.
+
+    Raises:
+        UserError: the stack refuses a sentence because it was stopped before; that one is no run.
+    """
     for trial in trials:
         key = f"{trial.task} {trial.seed} {trial.template}"
         if key not in log.records:
-            log.add(key, {"row": asdict(run(trial)), "failure": ""})
+            row = run(trial)
+            if STOPPED_BEFORE in row.message:
+                raise UserError(f"{trial.task}, seed {trial.seed}: {row.message}, then this command again to go on")
+            log.add(key, {"row": asdict(row), "failure": ""})
         yield from_mapping(RosEndingsRow, log.records[key]["row"], key, complete=True)
 
 

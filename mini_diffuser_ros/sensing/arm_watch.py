@@ -17,6 +17,7 @@ from mini_diffuser_ros.sensing.errors import (
     FrozenJointsError,
     StaleJointsError,
 )
+from mini_diffuser_ros.sensing.joint_history import SPAN
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.settings import check_fields, not_expected
@@ -28,7 +29,6 @@ KEPT = 5.0  # seconds of what it said
 HEARD_WITHIN = 0.25  # seconds for which a word counts; controllers speak ten times a second and more often
 FROZEN_TRAVEL = 0.03  # radians that a controller may go on while joint states stay the same to the last bit
 FROZEN_STATES = 3  # joint states that have to say so
-LATEST = 0.5  # seconds that a word may have been under way longer than joint states
 AHEAD = 0.1  # seconds by which the arm may be ahead of what was heard of its controller last
 STEPS = 5  # between two words of the controller
 EXPLAINED = 0.3  # of the whole miss, that the other joints may have where one joint explains it
@@ -43,14 +43,17 @@ class WatchConfig:
     Attributes:
         deviation: radians that a joint may be away.
         lag: seconds by which the arm and its joint states may be behind their controller.
+        word_delay: seconds that a word of the controller may be under way longer than joint states are, as on a machine
+            that is too busy; by its stamp, and only where the arm was there at that time.
     """
 
     deviation: float = 0.1
     lag: float = 0.25
+    word_delay: float = 0.5
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("deviation", "lag"):
+        for name in ("deviation", "lag", "word_delay"):
             if not getattr(self, name) > 0.0:
                 raise not_expected(name, getattr(self, name), "a number above 0")
 
@@ -155,7 +158,8 @@ class ArmWatch:
         """Compare now.
 
         Raises:
-            StaleJointsError: if joint states are missing, too old, frozen or contradict each other or the controller.
+            StaleJointsError: if joint states are missing, too old, frozen or contradict each other or the controller;
+                if what the controller says is true, but of too long ago.
             DeviationError: if the arm is not where its controller wants it, by its controller's word, too.
         """
         self._awake.look()
@@ -181,10 +185,15 @@ class ArmWatch:
         except (ContradictoryJointsError, DeviationError):
             # On a busy machine words wait longer than joint states do. By its stamp the newest may be of a while ago:
             # then it is held against where the arm was at that time.
-            earlier = self._joints.arm_at(words[-1].stamp, LATEST)
+            earlier = self._joints.arm_at(words[-1].stamp, SPAN)
             if earlier is None:
                 raise
             self._compare(words, earlier, 0.0)
+            if self._joints.arm_at(words[-1].stamp, self._config.word_delay) is None:
+                raise StaleJointsError(
+                    f"words of the arm's controller come more than {self._config.word_delay:g} s later than joint "
+                    "states (watch.word_delay): this machine is too busy, or their clocks differ"
+                ) from None
 
     def _compare(self, words: Sequence[_Word], measured: Array, late: float) -> None:
         """Hold where the arm is measured, (J,) radians, against words of which the newest is so many seconds old."""

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="evaluation imports it")
 from mini_diffuser_ros.bench.ros_endings import RosEndingsRow, made_runs
 from mini_diffuser_ros.evaluation.episode_log import episode_log
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, TabletopTrial, tabletop_trials
+from mini_diffuser_ros.support.errors import UserError
 
 TRIALS = tabletop_trials("", TabletopProtocol(episodes=2, seed=5))
 
@@ -39,3 +40,19 @@ def test_a_measurement_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert first.obeyed + second.obeyed == [(trial.task, trial.seed) for trial in TRIALS]
     assert [(row.task, row.seed) for row in rows] == first.obeyed + second.obeyed
     assert {(row.outcome, row.success, row.seconds) for row in rows} == {("TERMINATED", True, 7.5)}
+
+
+def test_a_stack_that_is_stopped_is_asked_nothing_more(tmp_path: Path) -> None:
+    asked: list[TabletopTrial] = []
+
+    def stopped_in_the_second(trial: TabletopTrial) -> RosEndingsRow:
+        asked.append(trial)
+        first, second = (0, "done"), (2, "the arm was stopped")
+        keyframes, message = (first, second, (0, "the arm is stopped; call mini_diffuser/resume first"))[len(asked) - 1]
+        return RosEndingsRow(trial.task, trial.seed, "STOPPED", False, keyframes, 1.0, message)
+
+    with episode_log(tmp_path / "runs", {"benchmark": "ros-endings"}) as log:
+        with pytest.raises(UserError, match=f"{TRIALS[2].task}, seed {TRIALS[2].seed}: the arm is stopped"):
+            list(made_runs(TRIALS, stopped_in_the_second, log))
+        assert len(log.records) == 2
+    assert len(asked) == 3

@@ -28,6 +28,8 @@ ROBOT = load_robot("fr3")
 NAMES = list(ROBOT.arm_joint_names)
 SPEED = np.array([0.5, -0.3, 0.0, 0.2, 0.0, 0.0, 0.8])  # rad/s
 SECONDS = 2.0
+EPOCH = 100.0  # of stamps, which are of another clock
+DEFAULT = WatchConfig()
 At = Callable[[float], "Array | None"]
 Watched = Callable[..., float]
 
@@ -37,21 +39,30 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
     """Has an arm watched while its controller moves it, and returns the seconds; what the watch says is raised.
 
     Takes where the joint states and the controller's feedback say that the arm is, None for not at all, and the
-    seconds between two of each, and by how many the feedback is late.
+    seconds between two of each, by how many the feedback is late, and whether it says of when it is.
     """
     shown = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: shown[0])
 
-    def watch(published: At, actual: At, *, states: float = 0.01, words: float = 0.05, late: float = 0.0) -> float:
+    def watch(
+        published: At,
+        actual: At,
+        *,
+        states: float = 0.01,
+        words: float = 0.05,
+        late: float = 0.0,
+        stamped: bool = True,
+        config: WatchConfig = DEFAULT,
+    ) -> float:
         joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: time.monotonic())
-        watch = ArmWatch(joints, WatchConfig())
+        watch = ArmWatch(joints, config)
         began, next_state, next_word = shown[0], 0.0, 0.0
         for moment in np.arange(0.0, SECONDS, 0.002):
             shown[0] = began + moment
             if moment >= next_state:
                 next_state += states
                 if (positions := published(moment)) is not None:
-                    joints.take(NAMES, positions, [], moment, shown[0])
+                    joints.take(NAMES, positions, [], EPOCH + moment, shown[0])
             if moment >= next_word:
                 next_word += words
                 when = moment - late  # of what is heard now
@@ -59,7 +70,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
                     continue
                 said = actual(when)
                 place = [] if said is None else said[::-1]
-                watch.hear(NAMES[::-1], wanted(when)[::-1], SPEED[::-1], place, shown[0], when)
+                watch.hear(
+                    NAMES[::-1], wanted(when)[::-1], SPEED[::-1], place, shown[0], EPOCH + when if stamped else 0.0
+                )
             watch.check()
         return SECONDS
 
@@ -99,9 +112,24 @@ def test_an_arm_that_is_held_is_noticed_though_words_wait(watched: Watched, late
         watched(held(0.4), lagging(0.0), late=late)
 
 
-def test_words_from_long_ago_are_no_excuse(watched: Watched) -> None:
-    with pytest.raises((ContradictoryJointsError, DeviationError)):
+def test_words_from_long_ago_are_too_late_but_contradict_nothing(watched: Watched) -> None:
+    with pytest.raises(StaleJointsError, match=r"more than 0\.5 s later than joint states") as told:
         watched(lagging(0.0), lagging(0.0), late=0.8)
+    assert not isinstance(told.value, ContradictoryJointsError)
+    assert watched(lagging(0.0), lagging(0.0), late=0.8, config=WatchConfig(word_delay=1.0)) == SECONDS
+
+
+@pytest.mark.parametrize("late", [0.8, 1.0])
+def test_what_was_not_true_when_it_was_said_is_a_contradiction_however_late(watched: Watched, late: float) -> None:
+    with pytest.raises(ContradictoryJointsError):
+        watched(held(0.4), lagging(0.0), late=late, config=WatchConfig(word_delay=1.5))
+    with pytest.raises(DeviationError, match="blocked"):
+        watched(held(0.4), held(0.4), late=late, config=WatchConfig(word_delay=1.5))
+
+
+def test_words_without_a_stamp_are_no_excuse(watched: Watched) -> None:
+    with pytest.raises(ContradictoryJointsError):
+        watched(lagging(0.0), lagging(0.0), late=0.8, stamped=False)
 
 
 def test_a_controller_that_falls_silent_in_a_turn_is_not_contradicted(monkeypatch: pytest.MonkeyPatch) -> None:
