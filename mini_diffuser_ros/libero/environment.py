@@ -6,7 +6,8 @@ computes observations that nobody looks at and takes three times as long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import pdb
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,14 +19,12 @@ from mini_diffuser_ros.geometry import inverse_transform, pose_from_matrix, tran
 from mini_diffuser_ros.libero.errors import LiberoError, PlacementError
 from mini_diffuser_ros.libero.installed import libero_module, quiet
 from mini_diffuser_ros.libero.measured_scene import BASE, UNIT_BOX
+from mini_diffuser_ros.libero.rearranging import Arrangement, Predicate, rearranged
 from mini_diffuser_ros.libero.suites import LiberoTask
 from mini_diffuser_ros.running.task_world import WorldError, WorldStartError
 from mini_diffuser_ros.support.errors import one_line
 
 Array = NDArray[np.float64]
-Predicate = tuple[str, ...]
-"""What a BDDL file says of the world: a relation and the things between which it holds, e.g. ``on, plate_1, table``."""
-
 VISUAL = 1
 """Group of the geoms that are seen; those of group 0 are shapes for collision alone."""
 RESTING = 0.02
@@ -58,7 +57,7 @@ class LiberoEnvironment:
         support_height: metres, top of table or floor in the base frame.
         movable: names of the things that can be moved.
         fixtures: names of cabinets, stoves and the like, which stand at another place in each layout.
-        initial, goal: what holds at the start, and is to hold at the end.
+        initial, goal: what holds at the start of what is laid out, and is to hold at the end.
     """
 
     def __init__(self, task: LiberoTask) -> None:
@@ -97,19 +96,35 @@ class LiberoEnvironment:
             name for name, region in regions.items() if region["target"] not in (*self.movable, *self.fixtures)
         }
         self.support_height = self._height_of_support(regions)
+        owners = {name: str(region["target"]) for name, region in regions.items()}
+        middles = {name: _middle(regions[name]["ranges"][0]) for name in self._on_support if regions[name]["ranges"]}
+        self._as_written = Arrangement(
+            initial=self.initial,
+            goal=self.goal,
+            movable=self.movable,
+            fixtures=self.fixtures,
+            owners=owners,
+            middles=dict(sorted(middles.items())),
+        )
         self._usual_tilts: dict[str, float] = {}
         self._placed: dict[str, Array] = {}
 
-    def draw_layout(self, seed: int) -> None:
+    def draw_layout(self, seed: int, rearrange: bool = False) -> None:
         """Draw a layout from the regions of the BDDL file; the same seed gives the same. Things hang in the air then.
+
+        Args:
+            seed: of all that is drawn.
+            rearrange: put things into other regions than the file does, see :func:`rearranged`.
 
         Raises:
             PlacementError: if LIBERO finds no place for something.
         """
+        written = self._as_written
+        self._arrange(rearranged(written, np.random.default_rng(seed)) if rearrange else written.initial)
         self._replace_fixtures()
         refused = libero_module("robosuite.utils.errors").RandomizationError
         try:
-            with quiet(), _seeded(seed):
+            with quiet(), _seeded(seed), _undebugged():
                 self._libero.reset()
         except refused as error:
             raise PlacementError(f"{self.task.name}, seed {seed}: {one_line(error)}") from error
@@ -127,6 +142,15 @@ class LiberoEnvironment:
         self._libero.sim.set_state_from_flattened(state)
         self._laid_out()
 
+    def _arrange(self, initial: tuple[Predicate, ...]) -> None:
+        """Have LIBERO draw from other regions from now on."""
+        if initial == self.initial:
+            return
+        self.initial = initial
+        self._libero.parsed_problem["initial_state"] = [list(fact) for fact in initial]
+        self._libero.object_property_initializers = []
+        self._libero._setup_placement_initializer(None)
+
     def _laid_out(self) -> None:
         self.data.time = 0.0
         for kind in _DIVERGED:
@@ -139,8 +163,10 @@ class LiberoEnvironment:
 
         LIBERO's official start states were chosen by such a test, layouts that it draws are not.
         """
+        where_written = {fact[1] for fact in self.initial if fact in self._as_written.initial}
         for name, angle in self._tilts().items():
-            if abs(angle - self._usual_tilts.get(name, 0.0)) > TILTED:
+            usual = self._usual_tilts.get(name, 0.0) if name in where_written else 0.0
+            if abs(angle - usual) > TILTED:
                 return f"{name} has tilted by {np.degrees(angle):.0f} degrees"
         for relation, name, *where in self.initial:
             if name in self.fixtures or (where and where[0] in self._on_support and self._stands_there(name)):
@@ -286,6 +312,23 @@ class LiberoEnvironment:
             index = self.model.body(self._libero.fixtures_dict[name].root_body).id
             self.model.body_pos[index], self.model.body_quat[index] = 0.0, (1.0, 0.0, 0.0, 0.0)
         mujoco.mj_forward(self.model, self.data)
+
+
+def _middle(ranges: Sequence[float]) -> tuple[float, float]:
+    """(x, y) of the middle of a region's lower and upper corner."""
+    x0, y0, x1, y1 = map(float, ranges)
+    return (x0 + x1) / 2.0, (y0 + y1) / 2.0
+
+
+@contextmanager
+def _undebugged() -> Iterator[None]:
+    """LIBERO starts a debugger, which waits for a person, before it says that it finds no place on a fixture."""
+    before = pdb.set_trace
+    pdb.set_trace = lambda *_, **__: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        pdb.set_trace = before  # type: ignore[assignment]
 
 
 @contextmanager

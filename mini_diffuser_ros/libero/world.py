@@ -15,6 +15,7 @@ from mini_diffuser_ros.libero.arm import LiberoArm
 from mini_diffuser_ros.libero.environment import VISUAL, LiberoEnvironment
 from mini_diffuser_ros.libero.errors import LiberoError, PlacementError
 from mini_diffuser_ros.libero.experts import Expert
+from mini_diffuser_ros.libero.rearranging import AS_NAMED
 from mini_diffuser_ros.libero.stage import LiberoStage
 from mini_diffuser_ros.libero.suites import SUITES, LiberoTask, SentenceSource, task_named, tasks_of
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
@@ -69,7 +70,8 @@ class LiberoSettings:
         suite: of tasks, e.g. ``libero_object``, ``libero_spatial``, ``libero_goal``, ``libero_10`` (Long), or a variant
             of LIBERO-PRO as ``libero_object_swap``; docs/libero.md has them.
         layouts: ``official``, the 50 start states of each task, which published figures are of; or ``sampled``, drawn
-            anew from the regions of the tasks, for demonstrations.
+            anew from the regions of the tasks, for demonstrations; or ``rearranged``, as sampled, but with what the
+            sentence does not speak of in other regions, so that the scene of a task does not say what is meant.
         sentences: ``environment``, the sentence of the BDDL file, or ``file-name``, which published figures of the
             plain suites were asked with.
         cameras: names, of :data:`CAMERAS`.
@@ -80,7 +82,7 @@ class LiberoSettings:
     """
 
     suite: str = "libero_object"
-    layouts: Literal["official", "sampled"] = "official"
+    layouts: Literal["official", "sampled", "rearranged"] = "official"
     sentences: SentenceSource = "environment"
     cameras: tuple[str, ...] = ("agentview", "sideview", "robot0_robotview", "robot0_eye_in_hand")
     image_size: int = bounded(192, 16, 4096)
@@ -92,6 +94,9 @@ class LiberoSettings:
         for camera in self.cameras:
             if camera not in CAMERAS:
                 raise SettingsError("cameras", unknown_name(camera, CAMERAS, "camera"))
+        if self.layouts == "rearranged" and self.suite not in AS_NAMED:
+            known = " and ".join(AS_NAMED)
+            raise SettingsError("layouts", f"is 'rearranged', which is known for {known} alone, not for {self.suite}")
         if not self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise SettingsError("cameras", f"is {','.join(self.cameras)!r}, expected at least one, each once")
 
@@ -297,7 +302,7 @@ class LiberoWorld:
         raise LayoutError(f"{self.environment.task.name}, seed {seed}: {_DRAWS} layouts drawn, none valid; last: {why}")
 
     def _place_drawn(self, seed: int) -> None:
-        self.environment.draw_layout(seed)
+        self.environment.draw_layout(seed, rearrange=self.settings.layouts == "rearranged")
         noise = np.random.default_rng(seed).normal(scale=_START_NOISE_RAD, size=len(self._home))
         self._arm.start_at(self._home + noise)
 

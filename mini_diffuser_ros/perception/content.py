@@ -111,6 +111,12 @@ def measures(depth: NDArray[np.floating], config: ContentConfig) -> bool:
     return _is_enough(*_measured(depth), config)
 
 
+def is_too_near(depth: NDArray[np.floating], config: ContentConfig) -> bool:
+    """Whether what is in front of a camera, (H, W) metres, is nearer than one is believed to measure."""
+    measured, _ = _measured(depth)
+    return bool(measured.size) and float(np.median(measured)) <= config.shortest_median
+
+
 def _is_enough(measured: NDArray[np.floating], total: int, config: ContentConfig) -> bool:
     return measured.size >= max(1.0, config.least_depth * total)
 

@@ -7,6 +7,7 @@ wrapper swallows errors.
 
 from __future__ import annotations
 
+import pdb
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,8 @@ SIDE = 0.02
 """Half of the cheese."""
 TABLE_REGION = "main_table_cheese_region"
 SHELF_REGION = "shelf_1_top_region"
+CORNER_REGION = "main_table_corner_region"
+"""In which nothing stands, as the task is written."""
 _STATES = 3
 
 
@@ -113,9 +116,16 @@ class _Environment:
                 TABLE_REGION: {"target": "main_table", "ranges": [[-0.11, -0.01, -0.09, 0.01]]},
                 SHELF_REGION: {"target": "shelf_1", "ranges": []},
                 "main_table_shelf_region": {"target": "main_table", "ranges": [[-0.05, 0.24, 0.05, 0.26]]},
+                CORNER_REGION: {"target": "main_table", "ranges": [[-0.11, -0.31, -0.09, -0.29]]},
             },
         }
+        self.object_property_initializers: list[Any] = []
+        self._setup_placement_initializer(None)
         self.reset()
+
+    def _setup_placement_initializer(self, arena: object) -> None:
+        """Facts of the start are read here, and not where a layout is drawn."""
+        self._places = {thing: place for _, thing, place in self.parsed_problem["initial_state"]}
 
     def put_back(self) -> None:
         """The shelf to where the model has it."""
@@ -125,6 +135,7 @@ class _Environment:
 
     def reset(self) -> None:
         if self.finds_no_place:
+            pdb.set_trace()  # as LIBERO does
             raise RandomizationError("Cannot place all objects ):")
         model, data = self.sim.model._model, self.sim.data._data
         mujoco.mj_resetData(model, data)
@@ -132,19 +143,26 @@ class _Environment:
             data.joint(f"robot0_joint{number + 1}").qpos = angle
         data.joint("gripper0_finger_joint1").qpos, data.joint("gripper0_finger_joint2").qpos = 0.02, -0.02
         mujoco.mj_forward(model, data)
-        shelf = np.array([*np.random.uniform((-0.05, 0.24), (0.05, 0.26)), TABLE])
-        cheese = np.array([*np.random.uniform((-0.11, -0.01), (-0.09, 0.01)), TABLE + SIDE + 0.03])
-        on_shelf = data.site(SHELF_REGION).xpos + shelf + (0.0, 0.05, 0.02)
+        shelf = np.array([*self._on_table("shelf_1"), TABLE])
+        cheese = np.array([*self._on_table("cheese_1"), TABLE + SIDE + 0.03])
+        if self._places["cup_1"] == SHELF_REGION:
+            cup = data.site(SHELF_REGION).xpos + shelf + (0.0, 0.05, 0.02)
+        else:
+            cup = np.array([*self._on_table("cup_1"), TABLE + 0.05])
         turn = [np.cos(0.4), np.sin(0.4), 0.0, 0.0] if self.tilts else [1.0, 0.0, 0.0, 0.0]
         data.joint("cheese_1").qpos = [*cheese, 1.0, 0.0, 0.0, 0.0]
-        data.joint("cup_1").qpos = [*on_shelf, *turn]
+        data.joint("cup_1").qpos = [*cup, *turn]
         data.joint("cup_1").qvel = [0.0, 2.0 if self.skids else 0.0, 0.0, 0.0, 0.0, 0.0]
         model.body("shelf_1_main").pos = shelf
         mujoco.mj_forward(model, data)
 
+    def _on_table(self, thing: str) -> NDArray[np.float64]:
+        x0, y0, x1, y1 = self.parsed_problem["regions"][self._places[thing]]["ranges"][0]
+        return np.random.uniform((x0, y0), (x1, y1))
+
     def _eval_predicate(self, state: Sequence[str]) -> bool:
         _, thing, region = state
-        if region == TABLE_REGION:
+        if region != SHELF_REGION:
             return False  # two centimetres wide: what is dropped into it is out of it more often than not
         apart = self.sim.data._data.body(f"{thing}_main").xpos - self.sim.data._data.site(region).xpos
         return bool(np.abs(apart[:2]).max() < 0.1 and 0.0 < apart[2] < 0.05)

@@ -14,6 +14,7 @@ from mini_diffuser_ros.libero.errors import LiberoError
 from mini_diffuser_ros.libero.world import LiberoSettings, LiberoWorld
 from mini_diffuser_ros.records import FusionConfig, KeyframeMode, Workspace
 from mini_diffuser_ros.running import LayoutError, SeenWorld, WorldError, WorldStartError
+from mini_diffuser_ros.support.settings import SettingsError
 
 from . import libero_double as double
 
@@ -72,7 +73,7 @@ def test_the_sentence_comes_from_where_it_is_asked_from(source: str, first: str)
     assert set(sentences) == {double.SENTENCE, double.FILE_SENTENCE}
 
 
-@pytest.mark.parametrize("layouts", ["official", "sampled"])
+@pytest.mark.parametrize("layouts", ["official", "sampled", "rearranged"])
 def test_a_seed_is_the_same_layout_whatever_was_there_before(layouts: str) -> None:
     def state(world: LiberoWorld, seed: int) -> tuple[bytes, bytes]:
         world.lay_out(NAME, seed)
@@ -102,6 +103,36 @@ def test_what_stands_on_a_fixture_stands_there_in_the_second_layout_too() -> Non
         shelf = world.environment.pose("shelf_1")[:3]
         assert abs(shelf[0] - 0.6) < 0.051
         assert abs(shelf[1] - 0.25) < 0.011
+
+
+def test_what_the_sentence_does_not_speak_of_is_elsewhere_where_things_are_rearranged() -> None:
+    world = world_of(layouts="rearranged")
+    places = {}
+    for seed in range(12):
+        world.lay_out(NAME, seed)
+        assert world.environment.invalid() == ""
+        places[seed] = world.environment.pose("cup_1")[:3]
+        assert np.abs(world.environment.pose("cheese_1")[:2] - (0.5, 0.0)).max() < 0.011
+    away = [seed for seed, place in places.items() if abs(place[1] + 0.3) < 0.011 and place[2] < 0.05]
+    assert 0 < len(away) < 12
+    sampled = world_of(layouts="sampled")
+    sampled.lay_out(NAME, away[0])
+    assert sampled.environment.holds(("on", "cup_1", double.SHELF_REGION))
+
+
+def test_official_states_are_what_they_were_once_things_have_been_rearranged() -> None:
+    world, official = world_of(layouts="rearranged"), world_of()
+    official.lay_out(NAME, 1)
+    for seed in range(6):
+        world.lay_out(NAME, seed)
+    world.environment.take_state(world.environment.task.official_states()[1], 1)
+    assert world.environment.initial == official.environment.initial
+    assert world.environment.pose("shelf_1") == pytest.approx(official.environment.pose("shelf_1"))
+
+
+def test_suites_whose_sentences_speak_of_other_places_are_not_rearranged() -> None:
+    with pytest.raises(SettingsError, match="not for libero_10"):
+        LiberoSettings(suite="libero_10", layouts="rearranged")
 
 
 def test_poses_and_boxes_are_in_the_frame_of_the_arm(world: LiberoWorld) -> None:

@@ -87,6 +87,19 @@ def test_the_pose_is_the_reports_and_what_measures_nothing_is_left_out() -> None
     assert {view.name for keyframe in episode.keyframes for view in keyframe.views} == {"front"}
 
 
+class Pressed(Blocks):
+    """One whose second camera is against something."""
+
+    def views(self) -> list[CameraView]:
+        front, left = super().views()
+        return [front, replace(left, depth=np.full_like(left.depth, 0.025))]
+
+
+def test_a_camera_that_is_nearer_than_one_measures_is_left_out() -> None:
+    episode = demonstrate_in(blocks(Pressed), TASK, 2)
+    assert {view.name for keyframe in episode.keyframes for view in keyframe.views} == {"front"}
+
+
 class Stuck(Blocks):
     def move(self, candidates: list[KeyframeMode]) -> MotionReport:
         raise UserError("the arm is blocked")

@@ -134,3 +134,20 @@ def test_a_bowl_that_bounces_off_what_it_is_dropped_on_stands_on_it(table: Liber
     table.lay_out(task, 1000)
     assert table.environment.holds(("on", "akita_black_bowl_1", "glazed_rim_porcelain_ramekin_1"))
     assert table.environment.invalid() == ""
+
+
+def test_things_are_rearranged_and_the_bowl_is_still_where_the_sentence_has_it() -> None:
+    world = LiberoWorld(LiberoSettings(suite="libero_spatial", layouts="rearranged", renderer="rays", image_size=48))
+    task = next(name for name in world.tasks if "next_to_the_ramekin" in name)
+    plates = []
+    for seed in (1000, 1001, 1002):
+        world.lay_out(task, seed)
+        bowl, other, ramekin, plate = (
+            world.environment.pose(name)[:2]
+            for name in ("akita_black_bowl_1", "akita_black_bowl_2", "glazed_rim_porcelain_ramekin_1", "plate_1")
+        )
+        assert world.environment.invalid() == ""
+        assert np.linalg.norm(bowl - ramekin) < 0.15 < np.linalg.norm(other - ramekin)
+        plates.append(plate)
+    assert np.ptp(plates, axis=0).max() > 0.1
+    world.close()
