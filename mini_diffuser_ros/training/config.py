@@ -152,6 +152,9 @@ class AugmentConfig:
             sentences name are exchanged for others, in clouds and sentences; 0: none.
         exchanged: share of the decision frames in which the things on the table take one another's places: few
             demonstrations are otherwise learned by their layouts.
+        exchanged_later: the same of those decision frames alone in which something has been gripped or let go before,
+            where it is not less: what a sentence says of places may have served its turn then, as that of the bowl
+            "next to the ramekin" has once the bowl is in the hand.
         exchanged_grasps: the same of the frames in which the hand hovers over what it grasps next, which goes along
             with it: otherwise what was found where no demonstration had it is lost at the second look.
         thing_height: metres above the table, up to which points belong to what stands on it; what has points above
@@ -172,6 +175,7 @@ class AugmentConfig:
     voxels: Literal["after", "before"] = "after"
     recolored: int = later(0, (0, 10**6))
     exchanged: float = later(0.0, (0.0, 1.0))
+    exchanged_later: float = later(0.0, (0.0, 1.0))
     exchanged_grasps: float = later(0.0, (0.0, 1.0))
     thing_height: float = later(0.10, (0.01, 2.0))
     sensor: str = later("")

@@ -212,6 +212,8 @@ class DrawnSamples(Dataset[Sample]):
         """Of frames of a kind, the share in which things take one another's places."""
         if kind is FrameKind.GRASP:
             return self._augmentation.exchanged_grasps
+        if kind is FrameKind.LATER:
+            return max(self._augmentation.exchanged, self._augmentation.exchanged_later)
         return self._augmentation.exchanged if kind.decides_object else 0.0
 
 

@@ -151,6 +151,17 @@ def test_things_are_exchanged_in_the_frames_that_are_named_alone(
     assert (decisions > 0, grasps > 0) == ("exchanged" in changes, "exchanged_grasps" in changes)
 
 
+@pytest.mark.parametrize("kind", [FrameKind.FIRST, FrameKind.LATER])
+def test_things_may_be_exchanged_in_later_decisions_alone(demonstrations: list[Demonstration], kind: FrameKind) -> None:
+    tokens = tokens_of(demonstrations)
+    frames = [frame for frame in frames_of(demonstrations) if frame.kind is kind]
+    still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
+    recorded = {tuple(make_sample(frame, tokens[frame.sentences[0]], MODEL).target.tolist()) for frame in frames}
+    samples = DrawnSamples(frames, tokens, MODEL, BatchConfig(scenes=10), replace(still, exchanged_later=1.0), 0)
+    drawn = [tuple(samples[step, slot].target.tolist()) not in recorded for step in range(5) for slot in range(10)]
+    assert any(drawn) == (kind is FrameKind.LATER)
+
+
 def test_things_are_exchanged_in_decision_frames_alone(demonstrations: list[Demonstration]) -> None:
     frames, tokens = frames_of(demonstrations), tokens_of(demonstrations)
     still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
