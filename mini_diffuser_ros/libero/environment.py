@@ -324,11 +324,11 @@ def _middle(ranges: Sequence[float]) -> tuple[float, float]:
 def _undebugged() -> Iterator[None]:
     """LIBERO starts a debugger, which waits for a person, before it says that it finds no place on a fixture."""
     before = pdb.set_trace
-    pdb.set_trace = lambda *_, **__: None  # type: ignore[assignment]
+    pdb.set_trace = lambda *_, **__: None
     try:
         yield
     finally:
-        pdb.set_trace = before  # type: ignore[assignment]
+        pdb.set_trace = before
 
 
 @contextmanager
