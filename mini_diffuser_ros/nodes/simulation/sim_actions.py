@@ -20,6 +20,7 @@ from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens, end_goal
 from mini_diffuser_ros.nodes.ros.messages import (
     MalformedMessageError,
     duration_from_seconds,
+    stamp_from_seconds,
     trajectory_from_message,
 )
 from mini_diffuser_ros.nodes.ros.ros_time import ros_seconds
@@ -177,10 +178,11 @@ class ArmActionServer(_Serving):
         self._node.get_logger().warning(f"the arm did not come to rest within {BRAKE_TIMEOUT} s")
 
     def _publish_feedback(self, goal: Any) -> None:
-        # The stamp is of that very moment: whoever is watching compares with joint states of the same time.
-        stamp, state = self._driver.read(lambda: (self._node.get_clock().now(), self._driver.arm_state()))
+        state = self._driver.arm_state()
+        if state.stamp is None:
+            return  # the goal is about to be ended
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joint_names))
-        feedback.header.stamp = stamp.to_msg()
+        feedback.header.stamp = stamp_from_seconds(state.stamp)
         feedback.desired.positions = state.wanted.tolist()
         feedback.desired.velocities = state.wanted_velocities.tolist()
         feedback.desired.time_from_start = duration_from_seconds(state.elapsed)

@@ -29,12 +29,18 @@ FINGER_TOLERANCE = 0.003  # metres
 
 @dataclass(frozen=True, eq=False)
 class ArmState:
-    """Reference and measurement of the arm at one time; (J,) radians and rad/s."""
+    """Reference and measurement of the arm at one time; (J,) radians and rad/s.
+
+    Attributes:
+        stamp: seconds, that time: the one of the joint states of the same moment, however long ago that is on a busy
+            machine. None for a table that was laid anew, until physics has run with it.
+    """
 
     wanted: Array
     wanted_velocities: Array
     measured: Array
     elapsed: float
+    stamp: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +152,8 @@ class WorldDriver:
         with self._lock:
             now = self._world.time
             wanted = self._arm.reference(now)
-            return ArmState(wanted.positions, wanted.velocities, self._world.arm_positions(), self._arm.elapsed(now))
+            measured, elapsed = self._world.arm_positions(), self._arm.elapsed(now)
+            return ArmState(wanted.positions, wanted.velocities, measured, elapsed, self._stamp)
 
     # The gripper; positions are of one finger
 

@@ -115,6 +115,20 @@ def test_a_new_table_is_drawn_once_it_has_a_time_of_its_own(world: TabletopWorld
     assert scene.model is world.model
 
 
+def test_where_the_arm_is_has_the_time_of_the_joint_states_that_say_so(world: TabletopWorld) -> None:
+    """However much later it is asked for: on a busy machine physics stands still for a while."""
+    driver = WorldDriver(world)
+    assert driver.arm_state().stamp is None
+    driver.follow(MotionPlanner(world.robot).plan(world.arm_positions(), planned_up(world)))
+    for stamp in (7.0, 7.1, 7.25):
+        published, _ = driver.advance(0.1, stamp)
+        state = driver.arm_state()
+        assert state.stamp == stamp
+        assert state.measured.tolist() == [published[name] for name in world.robot.arm_joint_names]
+    driver.change(lambda: world.reset("push_buttons", seed=5).task)
+    assert driver.arm_state().stamp is None
+
+
 def test_a_new_table_is_noticed_and_ends_the_motion(world: TabletopWorld) -> None:
     driver = WorldDriver(world)
     driver.follow(MotionPlanner(world.robot).plan(world.arm_positions(), planned_up(world)))
