@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,9 @@ def main(arguments: list[str]) -> int:
     )
     values = parser.parse_args(arguments)
     if (values.path / CONFIG_FILE).is_file():
-        sys.stdout.write(_policy_report(read_checkpoint(values.path), values.show, str(values.path)))
+        checkpoint = read_checkpoint(values.path)
+        _check_files(values.path, checkpoint)
+        sys.stdout.write(_policy_report(checkpoint, values.show, str(values.path)))
         return 0
     opened = open_episodes(values.path, sentences=values.sentences)
     if values.plot is not None:
@@ -90,6 +93,21 @@ def _report(episodes: Sequence[Episode], sentences: int) -> str:
         lines += _task_lines(name, task, sentences)
     lines += _cloud_lines(summarise_clouds(episodes, _CLOUDS_OF))
     return "\n".join(lines) + "\n"
+
+
+def _check_files(folder: Path, checkpoint: Checkpoint) -> None:
+    """Read weights and knowledge as whoever loads the policy will, so that nothing is vouched for that cannot be used.
+
+    Raises:
+        CheckpointError: they are missing, damaged, of another policy, or do not fit what config.json says of them.
+    """
+    if find_spec("torch") is None:
+        return  # where nothing can be loaded settings may still be read
+    from mini_diffuser_ros.policy.knowledge.knowledge import read_knowledge
+    from mini_diffuser_ros.policy.weights import read_content
+
+    read_content(folder, checkpoint.weights_sha256)
+    read_knowledge(folder, checkpoint)
 
 
 def _policy_report(checkpoint: Checkpoint, sentences: int, path: str) -> str:

@@ -127,7 +127,7 @@ class Survey:
 
     Attributes:
         episodes: those of the wanted tasks, in the order of the data set.
-        unreadable: one line for each that cannot be opened.
+        unreadable: one line for each that cannot be opened, or is a copy of another one.
         fusion: how their images become clouds; None where the source holds clouds of unknown making.
     """
 
@@ -236,15 +236,24 @@ def _workspace_of(cell: str) -> dict[str, Any]:
 
 
 def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], list[str]]:
-    """The episodes that can be opened, and one line for each that cannot.
+    """The episodes that can be opened and are no copies, and one line for each of the others.
 
     Raises:
-        DatasetError: naming those that cannot, unless those are to be skipped.
+        DatasetError: naming those others, unless they are to be skipped.
     """
     surveyed, unreadable = [], []
+    first_of: dict[bytes, Episode] = {}
     for stored in episodes.stored:
         try:
             episode = stored.read()
+            # Whatever the file is called, and whatever is said of it: nobody shows the same twice to the last bit.
+            first = first_of.setdefault(_path_of(episode), episode)
+            if first is not episode and _look_alike(first, episode):
+                unreadable.append(
+                    f"{stored.source}: a copy of {first.source}, path and images are the same to the last bit; remove "
+                    "one of them"
+                )
+                continue
             said = (episode.task, tuple(episode.sentences), len(episode.keyframes))
             surveyed.append(SurveyedEpisode(stored, *said, stored.digest(), episode.provenance))
         except DataError as error:
@@ -252,6 +261,20 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], 
     if unreadable and not skip_bad:
         raise DatasetError(all_of(unreadable))
     return surveyed, unreadable
+
+
+def _path_of(episode: Episode) -> bytes:
+    """Where the end effector was, and when, digested."""
+    poses = np.array([[*keyframe.pose, keyframe.stamp] for keyframe in episode.keyframes], dtype=np.float64)
+    return hashlib.sha256(poses.tobytes()).digest()
+
+
+def _look_alike(one: Episode, other: Episode) -> bool:
+    """Whether the first keyframes show the same; where they do not, other cameras have seen the same path."""
+    mine, theirs = ({view.name: view.color for view in each.keyframes[0].load_views()} for each in (one, other))
+    if not mine or not theirs:
+        return np.array_equal(one.keyframes[0].cloud.points, other.keyframes[0].cloud.points)
+    return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
 def holds_clouds(episodes: Episodes) -> bool:

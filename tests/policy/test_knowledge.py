@@ -21,6 +21,7 @@ from mini_diffuser_ros.policy import (
     read_checkpoint,
     save_policy,
 )
+from mini_diffuser_ros.policy.checkpoint import WEIGHTS_FILE
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
 from mini_diffuser_ros.policy.knowledge.familiarity import (
     Familiarity,
@@ -185,6 +186,32 @@ def test_info_says_what_it_knows_and_what_not(folder: Path, capsys: pytest.Captu
     assert "knows its familiarity, by hand" in said
     assert "below 0.500 refuses 1.0% of 200 good cases held out; 99.0% of the made-up bad ones" in said
     assert f"nothing of its presence, sureness, completion; teach it with 'mini-diffuser assess {folder}" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [(KNOWLEDGE_FILE, "knowledge.safetensors: damaged"), (WEIGHTS_FILE, "model.safetensors: damaged")]
+)
+def test_info_vouches_for_nothing_that_cannot_be_loaded(
+    folder: Path, capsys: pytest.CaptureFixture[str], file: str, said: str
+) -> None:
+    content = bytearray((folder / file).read_bytes())
+    content[-3] ^= 4
+    (folder / file).write_bytes(content)
+    assert main(["info", str(folder)]) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    assert said in told.err
+    (folder / file).unlink()
+    assert main(["info", str(folder)]) == 2
+    assert f"{file}: missing" in capsys.readouterr().err
+
+
+def test_info_reads_what_a_part_says_of_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["knowledge"]["parts"]["familiarity"]["thresholds"] = {}
+    _write(folder, values)
+    assert main(["info", str(folder)]) == 2
+    assert "assess the policy again" in capsys.readouterr().err
 
 
 def _refused(folder: Path) -> str:

@@ -89,13 +89,37 @@ def test_other_images_under_the_same_name_are_fused_anew(
     assert not np.array_equal(before[0].clouds[0].colors, after[0].clouds[0].colors)
 
 
+def test_a_copy_is_no_further_demonstration_whatever_it_is_called(
+    recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]
+) -> None:
+    renamed = replace(make_episode(0), task="twice_blobs", sentences=("once more",))
+    EpisodeStore(recordings).write(renamed, 7)
+    with pytest.raises(DatasetError, match=r"^twice_blobs-seed00000007: a copy of stack_blobs-seed00000000, .*remove"):
+        load_demonstrations(str(recordings), tmp_path, progress=False)
+    data = DataConfig(path=str(recordings), skip_bad=True, workers=1)
+    collection = collect_demonstrations(data, tmp_path, progress=False)
+    assert len(collection.demonstrations) == 3
+    assert [line.split(":")[0] for line in collection.skipped] == ["twice_blobs-seed00000007"]
+
+
+def test_the_same_path_seen_otherwise_is_another_demonstration(
+    recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]
+) -> None:
+    episode, other = make_episode(0), make_episode(5)
+    frames = [replace(k, load_views=o.load_views) for k, o in zip(episode.keyframes, other.keyframes, strict=True)]
+    EpisodeStore(recordings).write(replace(episode, keyframes=frames), 7)
+    assert len(load_demonstrations(str(recordings), tmp_path, progress=False)) == 4
+
+
 @pytest.mark.process
 def test_a_killed_fusion_leaves_no_worker_and_is_resumed(
     recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]
 ) -> None:
     store = EpisodeStore(recordings)
     for seed in range(3, 200):
-        store.write(make_episode(seed % 4), seed)
+        episode = make_episode(seed % 4)
+        # No copies: each at times of its own.
+        store.write(replace(episode, keyframes=[replace(k, stamp=k.stamp + seed) for k in episode.keyframes]), seed)
     cache = tmp_path / "cache"
     text = (
         "import sys; from pathlib import Path; from mini_diffuser_ros.training.demonstrations import *\n"
