@@ -29,9 +29,48 @@ _DENYING = re.compile(
     r"(?:keep|keeps|stay|stays|steer|leave|hold) (?:\w+ ){0,4}?(?:away|off|clear|out of)|(?:get|back) (?:away|off)|"
     r"(?:under|on|in|by) no \w+|at no (?:time|point)|"
     r"(?:leave|let) (?:\w+ ){1,4}?(?:alone|untouched|in peace)|"
-    r"(?:avoid|refrain|cancel|quit|stop|cease|desist|abort|forbid|prohibit|refus|ignor|skip)\w*)\b"
+    r"(?:avoid|refrain|cancel|quit|stop|cease|desist|abort|forbid|prohibit|refus|ignor|skip)\w*|"
+    r"(?:abstain|withh[eo]ld|resist|disallow|outlaw|prevent|dissuad|discourag|hinder|thwart|exclud|neglect|omit|veto)\w*|"
+    r"undo|undoing|undoes|undone|undid|excepting|barring|with the exception of|save for|"
+    r"(?:other than|apart from|aside from)(?! (?:that|this|it)\b)|in lieu of|"
+    r"(?:block|bar|deter) (?:any|every|some)(?:one|body)|off[ -]limits|out of bounds|taboo|banned|illegal|"
+    r"lay off|shy away from|hold back from|keep from|"
+    r"spare(?= (?:the|that|this|my)\b)|beware(?= (?:of|the|that|this|my)\b)|(?:be|is|are|very) wary of|"
+    r"(?:fail|fails|failed|failing|decline|declines|pretend|pretends|pretending) to|"
+    r"hates? (?:it when|it if|when|to see)|"
+    r"the last thing (?:i|we|you|anybody|anyone|they)(?:'d| would)? (?:want|need|like)|"
+    r"(?:wrong|unwise|unsafe|a mistake|a (?:bad|terrible|dreadful) idea) (?:to|if|when)|"
+    r"(?:delay|delaying|postpone|postponing|put off|defer|reverse)(?= (?:the |any |all )?\w+ing\b)|"
+    r"(?:stay|stays|remain|remains|keep|be left) (?:\w+ ){0,3}?un-?\w+ed)\b"
 )
 _HASTE = "hurry|rush|hurrying|rushing|delay|hesitation|hesitating|fuss|waiting|dawdling|dropping|spilling|stress|noise"
+_ALL_BUT = re.compile(
+    r"\b((?:any|every|all|each|whatever|whichever|wherever|any(?:thing|one|where)|every(?:thing|one|where))"
+    r"(?: (?:of|the|these|those|other|you|like|want)){0,3}(?: \w+)? (?:but|save|bar)) "
+    r"(?:for |not |in |into |inside |on |onto |by )*(?=(\w+)(?: (\w+))?)"
+)
+"""What is said before the one that is not meant, and the words after it."""
+
+_ONE_MEANT = _words_in("the that this these those my")
+_ALMOST = re.compile(r"\b(almost|nearly) (\w+)")
+_FEIGNED = re.compile(r"\b(pretend|act|behave|imagine) (?:as if |as though |like |that )?(?:you|we) (\w+)(?: (\w+))?")
+_KEPT_FROM = re.compile(
+    r"\b(?:protect|guard|shield|safeguard|save|keep|deter)\w* (?:\w+ ){1,6}?"
+    r"(from|against) (?:ever |any )?(?:(?:being|getting) (\w+)|(\w+ing)\b)"
+)
+_TAKEN_BACK = re.compile(
+    r"\b((?:just|only) (?:kidding|joking|teasing|a joke)|(?:am|i'm|was|were) (?:kidding|joking|teasing)|"
+    r"(?:scratch|strike|belay|disregard) (?:that|this|it)|(?:take|taking) (?:that|it|this) back|on second thoughts?|"
+    r"(?:changed|change) (?:my|our) mind)\b"
+)
+"""What takes back what was said before it."""
+
+_NO = re.compile(
+    r"\W*(?:(?:oh|or|but|and|well|actually|ah|uh|um|wait|hang on) )*((?:no|nah|nope|nay)\b(?:[ ,]*(?:no|nah|nope))*)"
+    r"(?: (?:way|thanks|thank you|sir|please|sorry|wait))?\W*"
+)
+_INSTEAD = re.compile(r"\b(?:instead|rather than|in lieu)\b")
+
 _POLITE = re.compile(
     r"\bwhy (?:don't|not)\b|\bdo(?:n't| not) (?:you )?(?:forget|mind)\b|"
     r"\bdo(?:n't| not) (?:just )?(?:sit|stand) there\b|"
@@ -40,6 +79,10 @@ _POLITE = re.compile(
     rf"\bwithout (?:any |further |more |a )?(?:{_HASTE})\b|"
     r"\b(?:nothing|none|nobody|no one) (?:else|more|fancy|special|but|other)\b|"
     r"\b(?:do(?:n't| not) care|does(?:n't| not) matter) (?:how|when|which)\b|"
+    r"\bwithout fail\b|"
+    r"\b(?:do(?:n't| not)|did(?:n't| not)|never|cannot|can't|won't|will not|must not|mustn't) (?:you )?"
+    r"(?:ever )?(?:fail|neglect|omit|hold back)\b(?: (?:to|from|any longer|further))?|"
+    r"\b(?:no|not) (?:a )?(?:kidding|joking|joke)\b|\b(?:i'm|i am|we're) not (?:kidding|joking|teasing)\b|"
     r"\b(?:i'm|i am|we're) not (?:asking|saying|telling \w+)(?: it| this)? (?:twice|again)\b|"
     r"\b(?:i|we) (?:won't|will not) (?:ask|say|repeat)(?: it| this| you)?(?: twice| again)?\b|"
     r"\bif it(?:'s not| is not| isn't) (?:too much |any |a )?(?:trouble|bother|hassle|problem)\b|"
@@ -71,6 +114,7 @@ _CONDITIONS = _words_in("if unless until till when whenever once")
 _POINTING = _words_in("it that this them those these so such what")
 _OTHERS = _words_in("other others else rest another remaining neighbour neighbours neighbor neighbors")
 _ELSEWHERE = _words_in("table floor ground edge side outside beside next under underneath behind near")
+_PLACED = "on|onto|on top of|upon|atop|over|above|under|below|beneath|in|into|inside"
 _MANNER = _words_in(
     "hurry rush hesitate hesitation hesitating wait waiting dawdle dawdling delay fuss fear worry worrying shy afraid "
     "rough slow late lazy miss drop dropping spill spilling knock knocking squash squashing crush crushing damage "
@@ -124,12 +168,14 @@ class _Clause:
         start: its place in the sentence.
         end: where it ends.
         word: that denies in it; empty if nothing does.
+        takes_back: what was said before it.
     """
 
     text: str
     start: int
     end: int
     word: str
+    takes_back: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -153,6 +199,11 @@ class Denials:
         known = sorted(names, key=len, reverse=True)
         self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
         self._has_names = bool(known)
+        any_name = self._names.pattern
+        self._not_names = re.compile(
+            rf"\b(?:(non)[- ]?{any_name}|(leave) (?:the |that |this |my )?{any_name}(?: \w+)?\W*$)"
+        )
+        self._pair = re.compile(rf"({any_name})(?: \w+)? ({_PLACED}) (?:(?:the|a|that|this|top|of) )*({any_name})")
         words = [re.findall(r"[\w']+", sentence) for sentence in taught]
         self._words = frozenset(word for sentence in words for word in sentence)
         self._acts = frozenset(sentence[0] for sentence in words if sentence) - _NO_VERBS - set(known)
@@ -172,8 +223,23 @@ class Denials:
 
     def _denying(self, plain: str) -> list[str]:
         """What denies in a sentence in lower case."""
-        found = _DENYING.findall(_POLITE.sub(" ", plain))
-        return [*found, *("no" for after in re.findall(r"\bno (\w+)(?: (\w+))?", plain) if self._is_none(after))]
+        said = _POLITE.sub(" ", plain)
+        found = _DENYING.findall(said)
+        found += ["no" for after in re.findall(r"\bno (\w+)(?: (\w+))?", plain) if self._is_none(after)]
+        found += [match.group(1) for match in self._all_but(said)]
+        for done in (_ALMOST, _FEIGNED, _KEPT_FROM):
+            found += [match.group(1) for match in done.finditer(said) if any(map(self._is_act, match.groups("")[1:]))]
+        if self._has_names:
+            found += [word for words in self._not_names.findall(said) for word in words if word]
+        return found
+
+    def _all_but(self, plain: str) -> list[re.Match[str]]:
+        """Where all but one are meant; "all the way, but slowly" says no such thing."""
+        found = _ALL_BUT.finditer(plain)
+        return [match for match in found if match[2] in _ONE_MEANT or self._is_named(match.groups("")[1:])]
+
+    def _is_named(self, words: Sequence[str]) -> bool:
+        return any(self._names.fullmatch(said) for said in (words[0], " ".join(words)))
 
     def _is_none(self, after: Sequence[str]) -> bool:
         """Whether a ``no`` with these words after it is not one of something that was taught."""
@@ -183,24 +249,41 @@ class Denials:
 
     def _is_act(self, word: str) -> bool:
         """Whether a word is a taught one, or a form of one."""
-        stem = word.removesuffix("ing")
+        stem = word.removesuffix("ing").removesuffix("ed")
         return bool({word, stem, f"{stem}e", stem[:-1], word.removesuffix("s")} & (self._words - _NO_VERBS))
 
     def _clauses(self, plain: str) -> list[_Clause]:
         """Parts of a sentence, those that go on with a denial belonging to it."""
         spans, start = [], 0
+        whole = [match.span() for match in self._all_but(plain.lower())]
         for match in _BREAK.finditer(plain):
             before = re.findall(r"[\w']+", plain[start : match.start()].lower())
+            if any(first < match.start() < last for first, last in whole):
+                continue
             if match.group().strip() or (before and before[-1] not in _LEADS):
                 spans.append((start, match.start()))
                 start = match.end()
         spans.append((start, len(plain)))
         clauses = [self._clause(plain, *span) for span in spans if re.search(r"\w", plain[slice(*span)])]
         found: list[_Clause] = []
-        for clause in clauses:
+        for number, clause in enumerate(clauses):
+            if taken_back := self._taking_back(plain, clauses, number):
+                found.append(replace(clause, word=taken_back, takes_back=True))
+                continue
             for part in self._parts(plain, clause):
                 found.append(self._going_on(found, part))
         return found
+
+    def _taking_back(self, plain: str, clauses: Sequence[_Clause], number: int) -> str:
+        """What in a clause takes back what was said before it, empty if nothing does, or nothing was asked for yet."""
+        clause, before, after = clauses[number], clauses[:number], clauses[number + 1 :]
+        if not any(self._named(one.text) or self._asks(one) for one in before):
+            return ""
+        if back := _TAKEN_BACK.search(clause.text):
+            return back.group(1)
+        no = _NO.fullmatch(clause.text)
+        goes_on = any(self._named(one.text) or self._asks(one) for one in after)
+        return no.group(1) if no and not goes_on and not plain[clause.end :].startswith("?") else ""
 
     def _clause(self, plain: str, start: int, end: int) -> _Clause:
         text = plain[start:end].lower()
@@ -208,7 +291,13 @@ class Denials:
         return _Clause(text, start, end, word)
 
     def _parts(self, plain: str, clause: _Clause) -> Sequence[_Clause]:
-        """A clause; in two where it denies something else up to an ``and``."""
+        """A clause; in two where it denies something else up to an ``and``, or up to what is to be done instead."""
+        if clause.word and _INSTEAD.match(clause.text):
+            for match in re.finditer(r"\s+(?=([\w']+))", clause.text):
+                first, then = clause.start + match.start(), clause.start + match.end()
+                instead = self._clause(plain, clause.start, first)
+                if match.group(1) in self._acts and self._named(instead.text):
+                    return instead, self._clause(plain, then, clause.end)
         if clause.word:
             for match in _AND.finditer(clause.text):
                 first, then = clause.start + match.start(), clause.start + match.end()
@@ -228,12 +317,16 @@ class Denials:
 
     def _is_of_something_else(self, clause: _Clause, clauses: Sequence[_Clause], kept: Sequence[_Clause]) -> bool:
         """Whether a clause can only deny something else than what the kept ones ask for."""
+        if clause.takes_back:
+            return False
         named = frozenset[str]().union(*(self._named(one.text) for one in kept))
         comes_first = all(one.start > clause.start for one in kept if self._named(one.text) or self._asks(one))
         if not kept or not (named or (not self._has_names and any(map(self._asks, kept)))):
             return False
-        if _CONDITIONS & set(clause.words) or self._named(clause.text) & named:
+        if _CONDITIONS & set(clause.words):
             return False
+        if self._named(clause.text) & named:
+            return self._is_of_another_pair(clause, kept) and (not comes_first or any(map(self._asks, kept)))
         if self._is_of_others(clause) or _is_of_manner(clause):
             return not comes_first or any(map(self._may_ask, kept))
         if not comes_first:
@@ -256,6 +349,22 @@ class Denials:
         without = self._names.sub("NAME", clause.text)
         pointing = _POINTING & set(re.findall(r"[\w']+", re.sub(r"\b(?:that|this) (?:\w+ )?NAME", "NAME", without)))
         return bool(self._named(clause.text)) and not pointing
+
+    def _is_of_another_pair(self, clause: _Clause, kept: Sequence[_Clause]) -> bool:
+        """Whether a clause is only of other two things than the kept ones, or of these turned round."""
+        wanted = [pair for one in kept for pair in self._pairs(one)]
+        denied = self._pairs(clause)
+        if len(wanted) != 1 or len(denied) != 1:
+            return False
+        named = frozenset[str]().union(*(self._named(one.text) for one in kept))
+        (one, place, other), (no, no_place, no_other) = wanted[0], denied[0]
+        if named != {one, other} or self._named(clause.text) != {no, no_other}:
+            return False
+        return named != {no, no_other} or (place == no_place and (one, other) == (no_other, no))
+
+    def _pairs(self, clause: _Clause) -> list[tuple[str, str, str]]:
+        """Two names of which one is said to be in or on the other, with that word between them."""
+        return self._pair.findall(clause.text) if self._has_names else []
 
     def _joined(self, plain: str, clauses: Sequence[_Clause]) -> str:
         """The clauses that do not deny, with what stands between those that follow each other; a question stays one."""
