@@ -129,7 +129,7 @@ def made_runs(
         key = f"{trial.task} {trial.seed} {trial.template}"
         if key not in log.records:
             row = run(trial)
-            if STOPPED_BEFORE in row.message:
+            if not row.keyframes and STOPPED_BEFORE in row.message:
                 raise UserError(f"{trial.task}, seed {trial.seed}: {row.message}, then this command again to go on")
             log.add(key, {"row": asdict(row), "failure": ""})
         yield from_mapping(RosEndingsRow, log.records[key]["row"], key, complete=True)

@@ -96,13 +96,15 @@ def _report(episodes: Sequence[Episode], sentences: int) -> str:
 
 
 def _check_files(folder: Path, checkpoint: Checkpoint) -> None:
-    """Read weights and knowledge as whoever loads the policy will, so that nothing is vouched for that cannot be used.
+    """Vouch for nothing that cannot be used: the weights have their digest, and the knowledge can be read.
+
+    Without torch, with which nothing could be loaded, neither is looked at.
 
     Raises:
         CheckpointError: they are missing, damaged, of another policy, or do not fit what config.json says of them.
     """
     if find_spec("torch") is None:
-        return  # where nothing can be loaded settings may still be read
+        return
     from mini_diffuser_ros.policy.knowledge.knowledge import read_knowledge
     from mini_diffuser_ros.policy.weights import read_content
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -58,12 +58,13 @@ _KEPT_FROM = re.compile(
     r"\b(?:protect|guard|shield|safeguard|save|keep|deter)\w* (?:\w+ ){1,6}?"
     r"(from|against) (?:ever |any )?(?:(?:being|getting) (\w+)|(\w+ing)\b)"
 )
-_TAKEN_BACK = re.compile(
+_BACK = (
     r"\b((?:just|only) (?:kidding|joking|teasing|a joke)|(?:am|i'm|was|were) (?:kidding|joking|teasing)|"
     r"(?:scratch|strike|belay|disregard) (?:that|this|it)|(?:take|taking) (?:that|it|this) back|on second thoughts?|"
     r"(?:changed|change) (?:my|our) mind)\b"
 )
-"""What takes back what was said before it."""
+_TAKEN_BACK = re.compile(rf"{_BACK}\W*$")
+"""What takes back, at the end of a clause, what was said before it: "take it back to the shelf" does not."""
 
 _NO = re.compile(
     r"\W*(?:(?:oh|or|but|and|well|actually|ah|uh|um|wait|hang on) )*((?:no|nah|nope|nay)\b(?:[ ,]*(?:no|nah|nope))*)"
@@ -207,7 +208,9 @@ class Denials:
         words = [re.findall(r"[\w']+", sentence) for sentence in taught]
         self._words = frozenset(word for sentence in words for word in sentence)
         self._acts = frozenset(sentence[0] for sentence in words if sentence) - _NO_VERBS - set(known)
-        self._exempt = frozenset(word for sentence in taught for word in self._denying(sentence))
+        self._exempt = frozenset(
+            word for sentence in taught for word in (*self._denying(sentence), *re.findall(_BACK, sentence))
+        )
 
     def read(self, sentence: str) -> ReadDenial:
         """A sentence without what it denies beside what it asks for."""
@@ -227,7 +230,8 @@ class Denials:
         found = _DENYING.findall(said)
         found += ["no" for after in re.findall(r"\bno (\w+)(?: (\w+))?", plain) if self._is_none(after)]
         found += [match.group(1) for match in self._all_but(said)]
-        for done in (_ALMOST, _FEIGNED, _KEPT_FROM):
+        found += [match.group(1) for match in _ALMOST.finditer(said) if _is_form_of(match.group(2), self._acts)]
+        for done in (_FEIGNED, _KEPT_FROM):
             found += [match.group(1) for match in done.finditer(said) if any(map(self._is_act, match.groups("")[1:]))]
         if self._has_names:
             found += [word for words in self._not_names.findall(said) for word in words if word]
@@ -249,8 +253,7 @@ class Denials:
 
     def _is_act(self, word: str) -> bool:
         """Whether a word is a taught one, or a form of one."""
-        stem = word.removesuffix("ing").removesuffix("ed")
-        return bool({word, stem, f"{stem}e", stem[:-1], word.removesuffix("s")} & (self._words - _NO_VERBS))
+        return _is_form_of(word, self._words - _NO_VERBS)
 
     def _clauses(self, plain: str) -> list[_Clause]:
         """Parts of a sentence, those that go on with a denial belonging to it."""
@@ -279,10 +282,10 @@ class Denials:
         clause, before, after = clauses[number], clauses[:number], clauses[number + 1 :]
         if not any(self._named(one.text) or self._asks(one) for one in before):
             return ""
-        if back := _TAKEN_BACK.search(clause.text):
+        if (back := _TAKEN_BACK.search(clause.text)) and back.group(1) not in self._exempt:
             return back.group(1)
         no = _NO.fullmatch(clause.text)
-        goes_on = any(self._named(one.text) or self._asks(one) for one in after)
+        goes_on = any(not one.word and (self._named(one.text) or self._asks(one)) for one in after)
         return no.group(1) if no and not goes_on and not plain[clause.end :].startswith("?") else ""
 
     def _clause(self, plain: str, start: int, end: int) -> _Clause:
@@ -394,6 +397,11 @@ class Denials:
         """Whether a clause begins with what may be a word for doing something."""
         words = _begun(clause)
         return len(words) > 1 and words[0] not in _NO_VERBS and not self._names.fullmatch(words[0])
+
+
+def _is_form_of(word: str, known: Set[str]) -> bool:
+    stem = word.removesuffix("ing").removesuffix("ed")
+    return bool({word, stem, f"{stem}e", stem[:-1], word.removesuffix("s")} & known)
 
 
 def _begun(clause: _Clause) -> list[str]:

@@ -44,7 +44,7 @@ class WatchConfig:
         deviation: radians that a joint may be away.
         lag: seconds by which the arm and its joint states may be behind their controller.
         word_delay: seconds that a word of the controller may be under way longer than joint states are, as on a machine
-            that is too busy; by its stamp, and only where the arm was there at that time.
+            that is too busy; by its stamp, and only where the arm was there at that time. At most 2.
     """
 
     deviation: float = 0.1
@@ -56,6 +56,8 @@ class WatchConfig:
         for name in ("deviation", "lag", "word_delay"):
             if not getattr(self, name) > 0.0:
                 raise not_expected(name, getattr(self, name), "a number above 0")
+        if self.word_delay > SPAN:
+            raise not_expected("word_delay", self.word_delay, f"at most {SPAN:g}, for so long joint states are kept")
 
 
 @dataclass(frozen=True, eq=False)

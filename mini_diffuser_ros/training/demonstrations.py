@@ -27,7 +27,7 @@ from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about, read_digests
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import Cloud, Episode, Provenance
+from mini_diffuser_ros.records import CameraView, Cloud, Episode, Provenance
 from mini_diffuser_ros.support.settings import to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.errors import DatasetError, all_of
@@ -242,18 +242,19 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], 
         DatasetError: naming those others, unless they are to be skipped.
     """
     surveyed, unreadable = [], []
-    first_of: dict[bytes, Episode] = {}
+    of_path: dict[bytes, list[Episode]] = {}
     for stored in episodes.stored:
         try:
             episode = stored.read()
             # Whatever the file is called, and whatever is said of it: nobody shows the same twice to the last bit.
-            first = first_of.setdefault(_path_of(episode), episode)
-            if first is not episode and _look_alike(first, episode):
+            before = of_path.setdefault(_path_of(episode), [])
+            if first := next((one for one in before if _look_alike(one, episode)), None):
                 unreadable.append(
-                    f"{stored.source}: a copy of {first.source}, path and images are the same to the last bit; remove "
-                    "one of them"
+                    f"{stored.source}: a copy of {first.source}, path and first images are the same to the last bit; "
+                    "remove one of them"
                 )
                 continue
+            before.append(episode)
             said = (episode.task, tuple(episode.sentences), len(episode.keyframes))
             surveyed.append(SurveyedEpisode(stored, *said, stored.digest(), episode.provenance))
         except DataError as error:
@@ -270,11 +271,23 @@ def _path_of(episode: Episode) -> bytes:
 
 
 def _look_alike(one: Episode, other: Episode) -> bool:
-    """Whether the first keyframes show the same; where they do not, other cameras have seen the same path."""
-    mine, theirs = ({view.name: view.color for view in each.keyframes[0].load_views()} for each in (one, other))
-    if not mine or not theirs:
-        return np.array_equal(one.keyframes[0].cloud.points, other.keyframes[0].cloud.points)
-    return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    """Whether the first keyframes show the same; where they do not, other cameras have seen the same path.
+
+    One that cannot be read looks like none: that is told when it is fused.
+    """
+    try:
+        mine, theirs = ({view.name: view for view in each.keyframes[0].load_views()} for each in (one, other))
+        if mine and theirs:
+            return mine.keys() == theirs.keys() and all(_are_the_same(mine[name], theirs[name]) for name in mine)
+        first, second = one.keyframes[0].cloud, other.keyframes[0].cloud
+    except DataError:
+        return False
+    return np.array_equal(first.points, second.points) and np.array_equal(first.colors, second.colors)
+
+
+def _are_the_same(one: CameraView, other: CameraView) -> bool:
+    parts = ("color", "depth", "base_from_camera")
+    return all(np.array_equal(getattr(one, part), getattr(other, part), equal_nan=part != "color") for part in parts)
 
 
 def holds_clouds(episodes: Episodes) -> bool:

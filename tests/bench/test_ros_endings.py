@@ -47,8 +47,8 @@ def test_a_stack_that_is_stopped_is_asked_nothing_more(tmp_path: Path) -> None:
 
     def stopped_in_the_second(trial: TabletopTrial) -> RosEndingsRow:
         asked.append(trial)
-        first, second = (0, "done"), (2, "the arm was stopped")
-        keyframes, message = (first, second, (0, "the arm is stopped; call mini_diffuser/resume first"))[len(asked) - 1]
+        held = "the arm is stopped; call mini_diffuser/resume first"
+        keyframes, message = ((0, "done"), (2, held), (0, held))[len(asked) - 1]  # the second in mid-run
         return RosEndingsRow(trial.task, trial.seed, "STOPPED", False, keyframes, 1.0, message)
 
     with episode_log(tmp_path / "runs", {"benchmark": "ros-endings"}) as log:

@@ -264,6 +264,33 @@ def test_what_is_left_never_names_what_is_denied(wanted: str, other: str, gap: s
         assert bool(read.word) or (wanted != other and other not in read.rest and wanted in read.rest)
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    ["stack white on green? no, never green on white", "stack white on green? No, not lime on green", "press red? no"],
+)
+def test_a_request_that_is_taken_back_is_none_whatever_else_is_denied(sentence: str) -> None:
+    assert DENIALS.read(sentence).word == "no"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "put the lime in the bowl, then take it back to the shelf",
+        "press red, on second thought gently",
+        "press the almost white button",
+        "press red, nearly all the way",
+    ],
+)
+def test_words_of_a_request_that_might_take_it_back_do_not(sentence: str) -> None:
+    assert DENIALS.read(sentence).word == ""
+
+
+def test_words_with_which_something_was_taught_take_nothing_back() -> None:
+    taught = Denials([*TAUGHT, "wipe the plate, then strike it"], NAMES)
+    assert taught.read("press red, then strike it").word == ""
+    assert taught.read("press red, scratch that").word == "scratch that"
+
+
 def test_words_with_which_something_was_taught_deny_nothing() -> None:
     taught = Denials([*TAUGHT, "stop the conveyor", "pour without wasting the tea"])
     assert taught.read("stop the belt without moving").word == ""

@@ -127,6 +127,11 @@ def test_what_was_not_true_when_it_was_said_is_a_contradiction_however_late(watc
         watched(held(0.4), held(0.4), late=late, config=WatchConfig(word_delay=1.5))
 
 
+def test_no_word_may_be_later_than_joint_states_are_kept() -> None:
+    with pytest.raises(ValueError, match=r"word_delay.*3.*at most 2"):
+        WatchConfig(word_delay=3.0)
+
+
 def test_words_without_a_stamp_are_no_excuse(watched: Watched) -> None:
     with pytest.raises(ContradictoryJointsError):
         watched(lagging(0.0), lagging(0.0), late=0.8, stamped=False)

@@ -12,7 +12,7 @@ import pytest
 
 from mini_diffuser_ros.data import DataError, EpisodeStore, open_episodes
 from mini_diffuser_ros.data.lmdb_file import read_keys
-from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.records import CameraView, Episode
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations, load_demonstrations
 from mini_diffuser_ros.training.errors import DatasetError
@@ -102,13 +102,28 @@ def test_a_copy_is_no_further_demonstration_whatever_it_is_called(
     assert [line.split(":")[0] for line in collection.skipped] == ["twice_blobs-seed00000007"]
 
 
-def test_the_same_path_seen_otherwise_is_another_demonstration(
-    recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode]
+@pytest.mark.parametrize("otherwise", ["colors", "depth", "calibration"])
+def test_the_same_path_seen_otherwise_is_another_demonstration_and_may_be_copied_itself(
+    recordings: Path, tmp_path: Path, make_episode: Callable[[int], Episode], otherwise: str
 ) -> None:
-    episode, other = make_episode(0), make_episode(5)
-    frames = [replace(k, load_views=o.load_views) for k, o in zip(episode.keyframes, other.keyframes, strict=True)]
-    EpisodeStore(recordings).write(replace(episode, keyframes=frames), 7)
+    def seen(view: CameraView) -> CameraView:
+        if otherwise == "colors":
+            return replace(view, color=view.color[::-1].copy())
+        if otherwise == "depth":
+            return replace(view, depth=view.depth + 0.004)
+        moved = view.base_from_camera.copy()
+        moved[0, 3] += 0.003
+        return replace(view, base_from_camera=moved)
+
+    episode = make_episode(0)
+    views = [tuple(map(seen, keyframe.load_views())) for keyframe in episode.keyframes]
+    frames = [replace(k, load_views=lambda v=v: v) for k, v in zip(episode.keyframes, views, strict=True)]
+    store, other = EpisodeStore(recordings), replace(episode, keyframes=frames)
+    store.write(other, 7)
     assert len(load_demonstrations(str(recordings), tmp_path, progress=False)) == 4
+    store.write(replace(other, task="twice_blobs"), 8)
+    with pytest.raises(DatasetError, match=r"^twice_blobs-seed00000008: a copy of stack_blobs-seed00000007, "):
+        load_demonstrations(str(recordings), tmp_path, progress=False)
 
 
 @pytest.mark.process

@@ -206,6 +206,12 @@ def test_how_sure_a_policy_is_is_learned_from_what_is_held_out() -> None:
     assert set(known.settings) == {"share", "place", "rotation", "gripper", "end"}
 
 
+def test_held_out_scenes_that_tell_nothing_for_sure_set_no_threshold() -> None:
+    alike = pressing(RED, 0, (RED, RED, RED), "press red")
+    with pytest.raises(DatasetError, match="some scene shows all that is named and some does not"):
+        learn_presence(lesson([RED_ON_GREEN, BLUE_ON_GREEN, PRESS_BLUE], [alike]), 30, 2)
+
+
 def two_thing_questions(random: np.random.Generator, features: int) -> list[Answered]:
     """Scenes of random features with two things, of which either may be absent and points may be unsure."""
     answers = np.array([UNSURE, 0, 1], np.int8)

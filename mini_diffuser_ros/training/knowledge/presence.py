@@ -74,6 +74,8 @@ def learn_presence(lesson: Lesson, questions: int = QUESTIONS, steps: int = STEP
     checked = _ask_all(held_out, random, HELD_OUT)
     if not asked or not checked:
         raise DatasetError("too few demonstrations that act on something to learn from, or none held out")
+    if len({bool((question.present == 1).all()) for question in checked if _is_sure(question)}) < 2:
+        raise DatasetError("no demonstrations held out of which some scene shows all that is named and some does not")
     tokens = lesson.token_states(sentence for question in (*asked, *checked) for sentence in question.paraphrases)
     with lesson.bar(len(asked) + len(checked) + steps, "learning what is there") as bar:
         answered, held = (answer(lesson.policy, tokens, several, bar.update) for several in (asked, checked))
@@ -155,6 +157,11 @@ def threshold_of(scores: NDArray[np.float64], answered: Sequence[Answered]) -> T
     as_good = candidates[allowed & (wrong <= fewest + 1.0 / len(good) + 1.0 / len(bad))]
     middle = expit(np.median(logit(as_good.clip(_TINY, 1.0 - _TINY))))
     return measured_threshold(float(middle), good, bad)
+
+
+def _is_sure(question: Question) -> bool:
+    """Whether it is known that all is there, or that something is not."""
+    return bool((question.present == 1).all() or (question.present == 0).any())
 
 
 def _ask_all(demonstrations: Sequence[Demonstration], random: np.random.Generator, each: int) -> list[Question]:
