@@ -71,8 +71,7 @@ class LiberoSettings:
             of LIBERO-PRO as ``libero_object_swap``; docs/libero.md has them.
         layouts: ``official``, the 50 start states of each task, which published figures are of; or ``sampled``, drawn
             anew from the regions of the tasks, for demonstrations; or ``rearranged``, as sampled, but with what the
-            sentence does not speak of in other regions, so that the rest of a scene does not
-            say what is meant.
+            sentence does not speak of in other regions, so that the rest of a scene does not say what is meant.
         sentences: ``environment``, the sentence of the BDDL file, or ``file-name``, which published figures of the
             plain suites were asked with.
         cameras: names, of :data:`CAMERAS`.

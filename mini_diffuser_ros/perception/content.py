@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,8 +112,16 @@ def measures(depth: NDArray[np.floating], config: ContentConfig) -> bool:
     return _is_enough(*_measured(depth), config)
 
 
-def is_too_near(depth: NDArray[np.floating], config: ContentConfig) -> bool:
-    """Whether what is in front of a camera, (H, W) metres, is nearer than one is believed to measure."""
+def worth_recording(views: Iterable[CameraView], config: ContentConfig) -> tuple[CameraView, ...]:
+    """Those of views that measure; a camera on the hand may be nearer to something than it measures.
+
+    One that measures less than can be is left out as well, unless all do: then their unit is another.
+    """
+    measuring = tuple(view for view in views if measures(view.depth, config))
+    return tuple(view for view in measuring if not _is_too_near(view.depth, config)) or measuring
+
+
+def _is_too_near(depth: NDArray[np.floating], config: ContentConfig) -> bool:
     measured, _ = _measured(depth)
     return bool(measured.size) and float(np.median(measured)) <= config.shortest_median
 

@@ -280,12 +280,12 @@ class Denials:
     def _taking_back(self, plain: str, clauses: Sequence[_Clause], number: int) -> str:
         """What in a clause takes back what was said before it, empty if nothing does, or nothing was asked for yet."""
         clause, before, after = clauses[number], clauses[:number], clauses[number + 1 :]
-        if not any(self._named(one.text) or self._asks(one) for one in before):
+        if not any(map(self._names_or_asks, before)):
             return ""
         if (back := _TAKEN_BACK.search(clause.text)) and back.group(1) not in self._exempt:
             return back.group(1)
         no = _NO.fullmatch(clause.text)
-        goes_on = any(not one.word and (self._named(one.text) or self._asks(one)) for one in after)
+        goes_on = any(not one.word and self._names_or_asks(one) for one in after)
         return no.group(1) if no and not goes_on and not plain[clause.end :].startswith("?") else ""
 
     def _clause(self, plain: str, start: int, end: int) -> _Clause:
@@ -322,8 +322,8 @@ class Denials:
         """Whether a clause can only deny something else than what the kept ones ask for."""
         if clause.takes_back:
             return False
-        named = frozenset[str]().union(*(self._named(one.text) for one in kept))
-        comes_first = all(one.start > clause.start for one in kept if self._named(one.text) or self._asks(one))
+        named = self._all_named(kept)
+        comes_first = all(one.start > clause.start for one in kept if self._names_or_asks(one))
         if not kept or not (named or (not self._has_names and any(map(self._asks, kept)))):
             return False
         if _CONDITIONS & set(clause.words):
@@ -359,7 +359,7 @@ class Denials:
         denied = self._pairs(clause)
         if len(wanted) != 1 or len(denied) != 1:
             return False
-        named = frozenset[str]().union(*(self._named(one.text) for one in kept))
+        named = self._all_named(kept)
         (one, place, other), (no, no_place, no_other) = wanted[0], denied[0]
         if named != {one, other} or self._named(clause.text) != {no, no_other}:
             return False
@@ -388,6 +388,12 @@ class Denials:
 
     def _named(self, text: str) -> frozenset[str]:
         return frozenset(self._names.findall(text)) if self._has_names else frozenset()
+
+    def _all_named(self, clauses: Iterable[_Clause]) -> frozenset[str]:
+        return frozenset[str]().union(*(self._named(one.text) for one in clauses))
+
+    def _names_or_asks(self, clause: _Clause) -> bool:
+        return bool(self._named(clause.text)) or self._asks(clause)
 
     def _asks(self, clause: _Clause) -> bool:
         """Whether a clause begins with a taught word for doing something."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from mini_diffuser_ros.geometry import same_grasp
 from mini_diffuser_ros.perception import keyframe_from_views
-from mini_diffuser_ros.perception.content import ContentConfig, is_too_near, measures
+from mini_diffuser_ros.perception.content import ContentConfig, worth_recording
 from mini_diffuser_ros.records import Episode, FloatArray, Keyframe, KeyframeMode, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.task_world import DemonstrationFailed, ExpertWorld, KeyframeAction, TaskWorld
@@ -73,9 +73,7 @@ def _carried_out(world: TaskWorld, action: KeyframeAction, task: str) -> FloatAr
 def _observed(world: TaskWorld, pose: FloatArray | None = None) -> Keyframe:
     """What is seen now, with the hand at ``pose``, by default where it is measured."""
     world.settle(_SETTLE_TIME)
-    # A camera on the hand may be nearer to something than it measures; where all are, their unit is another.
-    measuring = [view for view in world.views() if measures(view.depth, ContentConfig())]
-    views = [view for view in measuring if not is_too_near(view.depth, ContentConfig())] or measuring
+    views = worth_recording(world.views(), ContentConfig())
     if not views:
         raise DemonstrationFailed("no camera measures anything")
     return keyframe_from_views(

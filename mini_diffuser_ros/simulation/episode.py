@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mini_diffuser_ros.geometry import same_grasp
 from mini_diffuser_ros.perception import keyframe_from_views
-from mini_diffuser_ros.perception.content import ContentConfig, measures
+from mini_diffuser_ros.perception.content import ContentConfig, worth_recording
 from mini_diffuser_ros.records import TABLE, Episode, JointTrajectory, Keyframe, Provenance
 from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation.task import Waypoint
@@ -92,8 +92,7 @@ def _follow(world: TabletopWorld, planner: Planner, waypoints: Sequence[Waypoint
 
 
 def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe:
-    # A camera on the hand may be nearer to the table than it measures.
-    views = tuple(view for view in world.views() if measures(view.depth, ContentConfig()))
+    views = worth_recording(world.views(), ContentConfig())
     if not views:
         raise DemonstrationFailed(f"{world.goal.task}: no camera measures anything")
     joints = world.joint_positions()

@@ -206,14 +206,14 @@ def _paraphrased(one: Answered, random: np.random.Generator) -> Answered:
     return replace(one, sentence=one.paraphrases[int(random.integers(len(one.paraphrases)))])
 
 
-def _read(head: PresenceHead, drawn: Sequence[Answered], tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Logits (N, ROLES) of the points of questions, and those of their scenes (B, ROLES)."""
+def _read(head: PresenceHead, drawn: Sequence[Answered], tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (N, ROLES) of the points of questions, those of their scenes (B, ROLES), and (N,) the scene of each."""
     counts = torch.tensor([len(one.features) for one in drawn])
     batch = torch.repeat_interleave(torch.arange(len(drawn)), counts)
     words = [tokens[one.sentence] for one in drawn]
     lengths = torch.tensor([len(word) for word in words])
     logits = head(torch.cat([one.features for one in drawn]).float(), batch, torch.cat(words), lengths)
-    return logits, scene_logits(logits, batch, len(drawn))
+    return logits, scene_logits(logits, batch, len(drawn)), batch
 
 
 def _loss(head: PresenceHead, drawn: Sequence[Answered], tokens: Mapping[str, Tensor]) -> Tensor:
@@ -223,9 +223,7 @@ def _loss(head: PresenceHead, drawn: Sequence[Answered], tokens: Mapping[str, Te
     blue one"), and nobody asks: both must be there. So the head may call either the first (permutation-invariant
     training, Yu et al. 2017).
     """
-    points, scenes = _read(head, drawn, tokens)
-    counts = torch.tensor([len(one.features) for one in drawn])
-    batch = torch.repeat_interleave(torch.arange(len(drawn)), counts)
+    points, scenes, batch = _read(head, drawn, tokens)
     named, present = torch.cat([one.named for one in drawn]), torch.stack([one.present for one in drawn])
     orders = []
     for roles in permutations(range(ROLES)):
