@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, transform_points
 from mini_diffuser_ros.records import Cloud, Workspace
 from mini_diffuser_ros.training.config import AugmentConfig
 
@@ -20,22 +18,6 @@ MARGIN = 0.02
 
 MOTION_DRAWS = 20
 """Motions tried for one sample before it is left where it is."""
-
-CELL = 0.01
-"""Metres; edge of the cells seen from above in which things are told apart."""
-
-THING_CELLS = 6
-"""Cells that a thing covers at least; fewer are a scrap."""
-
-UNDER = 0.03
-"""Metres; how far from the target's vertical the nearest point of what stands under it may be."""
-
-CLEARANCE = 1
-"""Cells that stay free between a thing that was moved and the others."""
-
-HAND = ((-0.05, -0.12, -0.35), (0.05, 0.12, -0.06))
-"""Metres, corners of where a hand is that hovers over its grasp: in the frame of the grasp, whose fingers open along y
-and whose z approaches. Nothing else is there, or the hand would meet it on its way down."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +78,7 @@ def motion_within(
     for _ in range(MOTION_DRAWS):
         motion = draw_motion(config, random)
         moved = motion.of_pose(pose)
-        if _inside(moved, workspace):
+        if inside(moved, workspace):
             return motion
     return PlanarMotion(0.0, config.center, (0.0, 0.0, 0.0))
 
@@ -133,119 +115,6 @@ def augment(
     return replace(cloud, points=points, colors=colors.T), motion.of_pose(pose)
 
 
-def exchange_places(
-    cloud: Cloud,
-    pose: NDArray[np.floating],
-    workspace: Workspace,
-    table_height: float,
-    random: np.random.Generator,
-    thing_height: float = 0.10,
-    under_hand: bool = False,
-) -> tuple[Cloud, Pose]:
-    """The things on the table in one another's places, the target with that which stands under it.
-
-    A few demonstrations are otherwise learned by heart: this layout, that thing. Afterwards the layout is as good as
-    any and no longer says what is meant. A thing is what is connected on a grid of :data:`CELL` seen from above, up to
-    ``thing_height`` over the table, with nothing above it. It is not turned: how a gripper is turned need not
-    follow from how the thing lies. Unchanged is what has nothing under the target, and what has no room elsewhere.
-
-    Args:
-        cloud: points of the scene, base frame.
-        pose: target (7,), base frame, above a thing.
-        workspace: that the things lie in.
-        table_height: metres.
-        random: source of all draws.
-        thing_height: metres.
-        under_hand: the target is a grasp that a hand hovers over: what is seen of it, in :data:`HAND`, is above no
-            thing, and goes with the one that is gripped.
-    """
-    same = cloud, np.asarray(pose, np.float64)
-    hand = _hand(cloud, pose) if under_hand else np.zeros(len(cloud), bool)
-    things = _things(cloud, workspace, table_height, thing_height, hand)
-    under = np.linalg.norm(cloud.points[:, :2] - pose[:2], axis=1)
-    under[things.of_point == 0] = np.inf
-    if not len(under) or under.min() > UNDER:
-        return same
-    mine = int(things.of_point[under.argmin()])
-    if mine not in things.free:
-        return same
-    places = {thing: things.place(thing) for thing in things.free}
-    for _ in range(MOTION_DRAWS):
-        taken = random.permutation(things.free)
-        steps = {thing: places[other] - places[thing] for thing, other in zip(things.free, taken, strict=True)}
-        moved = same[1].copy()
-        moved[:2] += steps[mine] * CELL
-        if _inside(moved, workspace_ranges(workspace)) and things.fit(steps):
-            of_number = np.zeros((things.of_cell.max() + 1, 2))
-            of_number[things.free] = list(steps.values())
-            points = cloud.points.copy()
-            points[:, :2] += (of_number[np.where(hand, mine, things.of_point)] * CELL).astype(points.dtype)
-            return replace(cloud, points=points), moved
-    return same
-
-
-@dataclass(frozen=True, eq=False)
-class _Things:
-    """What stands on the table.
-
-    Attributes:
-        of_point: (N,) number of the thing that a point belongs to, 0 for none.
-        of_cell: (X, Y) number of the thing that covers a cell, 0 for none.
-        free: numbers of those that have nothing above them.
-    """
-
-    of_point: NDArray[np.intp]
-    of_cell: NDArray[np.intp]
-    free: NDArray[np.intp]
-
-    def place(self, thing: int) -> NDArray[np.intp]:
-        """(2,) middle of the cells of a thing."""
-        cells = np.argwhere(self.of_cell == thing)
-        return (cells.min(axis=0) + cells.max(axis=0)) // 2
-
-    def fit(self, steps: Mapping[int, NDArray[np.intp]]) -> bool:
-        """Whether things that are moved by so many cells stay on the grid, and clear of one another and of the rest."""
-        taken = ndimage.binary_dilation(
-            (self.of_cell > 0) & ~np.isin(self.of_cell, list(steps)), np.ones((3, 3)), iterations=CLEARANCE
-        )
-        for thing, step in steps.items():
-            cells = np.argwhere(self.of_cell == thing) + step
-            if (cells < 0).any() or (cells >= taken.shape).any() or taken[tuple(cells.T)].any():
-                return False
-            mine = np.zeros_like(taken)
-            mine[tuple(cells.T)] = True
-            taken |= ndimage.binary_dilation(mine, np.ones((3, 3)), iterations=CLEARANCE)
-        return True
-
-
-def _hand(cloud: Cloud, grasp: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """(N,) which points are of the hand over a grasp (7,)."""
-    seen = transform_points(inverse_transform(matrix_from_pose(np.asarray(grasp, np.float64))), cloud.points)
-    lower, upper = np.array(HAND)
-    inside: NDArray[np.bool_] = ((seen >= lower) & (seen <= upper)).all(axis=1)
-    return inside
-
-
-def _things(
-    cloud: Cloud, workspace: Workspace, table_height: float, thing_height: float, hand: NDArray[np.bool_]
-) -> _Things:
-    lower, upper = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
-    shape = np.floor((upper - lower) / CELL + 1e-6).astype(int)
-    cells = np.floor((cloud.points[:, :2] - lower) / CELL).astype(int)
-    there = ((cells >= 0) & (cells < shape)).all(axis=1) & ~hand
-    low = there & (cloud.points[:, 2] - table_height < thing_height)
-    occupied = np.zeros(shape, bool)
-    occupied[tuple(cells[low].T)] = True
-    of_cell, count = ndimage.label(occupied, structure=np.ones((3, 3)))
-    of_point = np.zeros(len(cloud), np.intp)
-    of_point[low] = of_cell[tuple(cells[low].T)]
-    covered = np.zeros(count + 1, bool)
-    covered[of_cell[tuple(cells[there & ~low].T)]] = True
-    sizes = np.bincount(of_cell.ravel(), minlength=count + 1)
-    numbers = np.arange(count + 1)
-    return _Things(of_point, of_cell, numbers[~covered & (sizes >= THING_CELLS) & (numbers > 0)])
-
-
 def workspace_ranges(workspace: Workspace) -> tuple[tuple[float, float], ...]:
     """(low, high) metres for x, y and z."""
     return tuple(zip(workspace.lower, workspace.upper, strict=True))
@@ -263,6 +132,7 @@ def _noise(shape: tuple[int, ...], config: AugmentConfig, random: np.random.Gene
     return noise
 
 
-def _inside(pose: Pose, workspace: Sequence[tuple[float, float]]) -> bool:
+def inside(pose: Pose, workspace: Sequence[tuple[float, float]]) -> bool:
+    """Whether a position lies in the workspace ((low, high) for x, y, ...), :data:`MARGIN` from its sides."""
     (x_low, x_high), (y_low, y_high) = workspace[:2]
     return x_low + MARGIN <= pose[0] <= x_high - MARGIN and y_low + MARGIN <= pose[1] <= y_high - MARGIN

@@ -157,6 +157,9 @@ class AugmentConfig:
             "next to the ramekin" has once the bowl is in the hand.
         exchanged_grasps: the same of the frames in which the hand hovers over what it grasps next, which goes along
             with it: otherwise what was found where no demonstration had it is lost at the second look.
+        mixed: share of the decision frames into which the thing that another demonstration of the task begins with is
+            put, in the stead of one that is not meant: otherwise few demonstrations are learned by which things lie
+            together. What is of the same colour is left out, since it may have the same name.
         thing_height: metres above the table, up to which points belong to what stands on it; what has points above
             that, a hand for one, is left where it is.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused
@@ -177,6 +180,7 @@ class AugmentConfig:
     exchanged: float = later(0.0, (0.0, 1.0))
     exchanged_later: float = later(0.0, (0.0, 1.0))
     exchanged_grasps: float = later(0.0, (0.0, 1.0))
+    mixed: float = later(0.0, (0.0, 1.0))
     thing_height: float = later(0.10, (0.01, 2.0))
     sensor: str = later("")
     sensor_copies: int = later(1, (1, 1000))

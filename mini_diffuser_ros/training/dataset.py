@@ -19,11 +19,12 @@ from torch.utils.data import DataLoader, Dataset
 from mini_diffuser_ros.geometry import voxel_downsample
 from mini_diffuser_ros.policy import MiniDiffuserConfig, TrainingBatch, scene_points
 from mini_diffuser_ros.records import Cloud
-from mini_diffuser_ros.training.augmentation import augment, exchange_places, workspace_ranges
+from mini_diffuser_ros.training.augmentation import augment, workspace_ranges
 from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.frames import FrameKind, frame_kinds
+from mini_diffuser_ros.training.things import exchange_places, mixed_in
 
 TokenStates = Mapping[str, Tensor]
 """Sentence to its token states (L, D) float32."""
@@ -180,6 +181,10 @@ class DrawnSamples(Dataset[Sample]):
         kinds = ((first_grasp, decisions), (first_any, grasps), (batch.scenes, decisions | True))
         share = rehearsed_share if len(rehearsed) else 0.0
         self._groups = tuple(_groups(kinds, weights, rehearses, share))
+        self._firsts: dict[str, list[int]] = {}
+        for index, frame in enumerate(frames):
+            if frame.kind is FrameKind.FIRST:
+                self._firsts.setdefault(frame.task, []).append(index)
         self._tokens = tokens
         self._model = model
         self._ranges = workspace_ranges(model.scene.workspace)
@@ -193,7 +198,7 @@ class DrawnSamples(Dataset[Sample]):
         index = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
         frame = self._frames[index]
         sentence = frame.sentences[random.integers(len(frame.sentences))]
-        cloud, pose = frame.cloud, frame.pose
+        cloud, pose = self._mixed(frame, random), frame.pose
         exchanged = self._exchanged_share(frame.kind)
         # Nothing is drawn where nothing is exchanged: the draws of other recipes stay what they were.
         if exchanged and random.random() < exchanged:
@@ -207,6 +212,20 @@ class DrawnSamples(Dataset[Sample]):
         except ValueError:
             # Turned, its last points may leave the workspace; as it was recorded it has some.
             return make_sample(frame, tokens, self._model, self._voxelised)
+
+    def _mixed(self, frame: Frame, random: np.random.Generator) -> Cloud:
+        """What is seen of a frame, or of some with what another demonstration of its task begins with among it."""
+        share = self._augmentation.mixed if frame.kind.decides_object else 0.0
+        others = self._firsts.get(frame.task, [])
+        if not share or not others or random.random() >= share:
+            return frame.cloud
+        other = self._frames[others[random.integers(len(others))]]
+        if set(other.sentences) & set(frame.sentences):
+            return frame.cloud
+        scene, height = self._model.scene, self._augmentation.thing_height
+        return mixed_in(
+            frame.cloud, frame.pose, other.cloud, other.pose, scene.workspace, scene.table_height, random, height
+        )
 
     def _exchanged_share(self, kind: FrameKind) -> float:
         """Of frames of a kind, the share in which things take one another's places."""

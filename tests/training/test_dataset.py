@@ -177,6 +177,30 @@ def test_things_are_exchanged_in_decision_frames_alone(demonstrations: list[Demo
     assert changed[0.0] == 0 < changed[0.5] < changed[1.0] < 60
 
 
+def test_scenes_are_mixed_in_decision_frames_alone_and_with_what_another_sentence_means(
+    demonstrations: list[Demonstration],
+) -> None:
+    still = AugmentConfig(yaw=0.0, shift_xy=0.0, shift_z=0.0, dropout=0.0, jitter=0.0, color_gain=0.0)
+    batch = BatchConfig(scenes=10)
+
+    def changed(shown: list[Demonstration], share: float) -> tuple[int, int]:
+        """How many of 60 decision frames and of 40 others have points that none was recorded with."""
+        frames, tokens = frames_of(shown), tokens_of(shown)
+        recorded = {make_sample(frame, tokens[frame.sentences[0]], MODEL).points.numpy().tobytes() for frame in frames}
+        samples = DrawnSamples(frames, tokens, MODEL, batch, replace(still, mixed=share), 0)
+        new = [
+            [samples[step, slot].points.numpy().tobytes() not in recorded for slot in range(10)] for step in range(10)
+        ]
+        return int(np.array(new)[:, :6].sum()), int(np.array(new)[:, 6].sum())
+
+    assert changed(demonstrations, 0.0) == (0, 0)
+    some, all_that_can = changed(demonstrations, 0.5), changed(demonstrations, 1.0)
+    assert 0 < some[0] < all_that_can[0]
+    assert some[1] == all_that_can[1] == 0
+    same_sentence = [replace(each, sentences=("do it",)) for each in demonstrations]
+    assert changed(same_sentence, 1.0) == (0, 0)
+
+
 def test_samples_that_a_turn_would_empty_are_left_as_recorded(demonstrations: list[Demonstration]) -> None:
     far = Cloud(np.array([[0.7, 0.35, 0.05]], np.float32), np.zeros((1, 3), np.uint8), "base")
     frames = [replace(frame, cloud=far) for frame in frames_of(demonstrations[:1])]
