@@ -7,7 +7,8 @@
 Trains what is missing in the output directory, measures what is there and gives a row for each variant and number of
 demonstrations, over its seeds: mean, lowest and highest. A seed draws other demonstrations, too; fewer are part of
 more. Decisions are asked with sentences that nobody was taught. ``shown`` are those of goals that were demonstrated:
-nothing but a demonstration tells what a word is the name of. ``--closed-loop N`` runs N episodes of each task besides.
+nothing but a demonstration tells what a word is the name of. ``--closed-loop N`` runs N episodes of each task besides,
+of all goals alike.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ import yaml
 from mini_diffuser_ros.bench.ablations import over_seeds
 from mini_diffuser_ros.bench.benchmark import Benchmark, at_least, one_of, read_by
 from mini_diffuser_ros.bench.errors import BenchError
+from mini_diffuser_ros.bench.on_the_way import record_on_the_way
 from mini_diffuser_ros.bench.plotting import pyplot
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
 from mini_diffuser_ros.evaluation.world_episodes import run_world_trial
 from mini_diffuser_ros.policy import read_checkpoint, sentence_encoder
@@ -35,9 +38,9 @@ from mini_diffuser_ros.simulation.task import Task
 from mini_diffuser_ros.simulation.templates import fill
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.settings import read_settings
-from mini_diffuser_ros.training.config import TrainConfig, ValidateConfig
+from mini_diffuser_ros.training.config import DataConfig, TrainConfig, ValidateConfig
 from mini_diffuser_ros.training.dataset import Frame, frames_of
-from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations
+from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations, survey_demonstrations
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.report import FrameError
 from mini_diffuser_ros.training.run import train
@@ -52,8 +55,15 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "no places exchanged": {"augment.exchanged": 0.0},
     "nothing turned or shifted": {"augment.yaw": 0.0, "augment.shift_xy": 0.0},
     "AdamW": {"optim.method": "adamw"},
+    "cameras dropped": {"augment.sensor": "perfect missing=0.4", "augment.sensor_copies": 2},
+    "scenes mixed": {"augment.mixed": 0.5},
+    # Of each decision one on the way to it: the same number of versions with other colours needs three times as many.
+    "frames between": {"augment.recolored": 270, "data.per_task": 0},
 }
 """What a variant changes in the recipe."""
+
+ON_THE_WAY = "frames between"
+"""The variant that is shown the table on the way to its decisions as well."""
 
 
 FIGURES = "figures.json"
@@ -72,6 +82,7 @@ class FewSetting:
         counts: demonstrations of each task.
         seeds: of the trainings, and of which demonstrations are drawn.
         variants: of the recipe.
+        changes: of the recipe in all of them, as ``augment.mixed=0``.
         steps: training steps of each run, 0 for those of the recipe.
         scenes: of each step, 0 for those of the recipe.
         voxel_size: of the network, metres; 0 for that of the recipe.
@@ -89,6 +100,7 @@ class FewSetting:
     counts: tuple[int, ...] = (5, 10, 25, 50, 100, 400)
     seeds: tuple[int, ...] = (1, 2, 3)
     variants: tuple[str, ...] = read_by(one_of(tuple(VARIANTS), "variant"), ("recipe",))
+    changes: tuple[str, ...] = ()
     steps: int = at_least(0, 0)
     scenes: int = at_least(0, 0)
     voxel_size: float = 0.0
@@ -154,14 +166,14 @@ def _measured(setting: FewSetting, recipe: TrainConfig, held_out: Sequence[Demon
     if setting.closed_loop:
         cameras = setting.cameras or TabletopProtocol().cameras
         protocol = TabletopProtocol(episodes=setting.closed_loop, seed=setting.layouts, cameras=cameras)
-        trials = tabletop_trials(str(out / "policy"), protocol)
-        figures["success, %"] = 100 * float(np.mean([run_world_trial(trial).success for trial in trials]))
+        results = [run_world_trial(trial) for trial in tabletop_trials(str(out / "policy"), protocol)]
+        figures |= success_figures(results, taught)
     return figures
 
 
 def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path) -> TrainConfig:
     changes: dict[str, Any] = {
-        "data.path": setting.data,
+        "data.path": str(_on_the_way(setting, count, seed)) if variant == ON_THE_WAY else setting.data,
         "data.cache": str(setting.out / "cache"),
         "data.per_task": count,
         "data.validation_share": 0.0,
@@ -169,6 +181,7 @@ def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path)
         "shards": 1,
         "knowledge": False,
         "out": str(out),
+        **dict(_change(text) for text in setting.changes),
         **VARIANTS[variant],
     }
     changes |= {"budget.steps": setting.steps} if setting.steps else {}
@@ -178,6 +191,20 @@ def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path)
     return read_settings(
         TrainConfig, setting.recipe, [(name, yaml.safe_dump(value)) for name, value in changes.items()]
     )
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise BenchError(f"changes: {text!r} is no change of a recipe, as augment.mixed=0")
+    return name, yaml.safe_load(value)
+
+
+def _on_the_way(setting: FewSetting, count: int, seed: int) -> Path:
+    """The demonstrations that the recipe would draw, made again with what is seen between their keyframes."""
+    drawn = survey_demonstrations(DataConfig(path=setting.data, per_task=count), seed).episodes
+    seeds = [(episode.task, int(episode.stored.source.rpartition("-seed")[2])) for episode in drawn]
+    return record_on_the_way(setting.out / f"on_the_way-{count}-{seed}", seeds)
 
 
 def train_whole(config: TrainConfig) -> None:
@@ -239,6 +266,24 @@ def decision_figures(errors: Sequence[FrameError], questions: Sequence[AskedFram
             right.setdefault(name, []).append(is_right)
     shares = {name: 100 * float(np.mean(values)) if values else float("nan") for name, values in right.items()}
     return {**shares, "rest, median mm": float(np.median(rest))}
+
+
+def success_figures(results: Sequence[EpisodeResult], taught: set[str]) -> dict[str, float]:
+    """Success of all episodes of the simulated table, and of those whose goal was demonstrated."""
+    of_shown = [result.success for result in results if _first_sentence(result) in taught]
+    return {
+        "success, %": 100 * float(np.mean([result.success for result in results])),
+        "success of shown, %": 100 * float(np.mean(of_shown)) if of_shown else float("nan"),
+    }
+
+
+def _first_sentence(result: EpisodeResult) -> str:
+    """What a demonstration of an episode's goal is told first."""
+    task = TASKS[result.task]
+    meant = task.match(result.sentence)
+    if meant is None:
+        raise BenchError(f"{result.sentence!r} is no sentence of {task.name}")
+    return task.goal(meant.slots).sentences[0]
 
 
 def first_of_each_task(demonstrations: Sequence[Demonstration], count: int) -> list[Demonstration]:

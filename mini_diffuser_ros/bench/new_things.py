@@ -83,7 +83,7 @@ class NewThingsSetting:
         seeds: of the fine-tunings, and of the demonstrations.
         asked: layouts of each new thing that are measured on.
         episodes: old held-out demonstrations a task, 0 for all.
-        closed_loop: episodes of each new thing to run, 0 for none.
+        closed_loop: episodes to run of each new thing, and of each old task, 0 for none.
     """
 
     rehearse: str
@@ -168,17 +168,17 @@ def _figures(
         questions = questions_of(demonstrations, tasks, set())
         found = decision_figures(ask(policy, questions), questions)
         figures |= {f"{what}: {name}": value for name, value in found.items() if name != "shown, %"}
-    if setting.closed_loop:
-        figures["new: success"] = _succeeded(policy, setting.closed_loop)
+        if setting.closed_loop:
+            figures[f"{what}: success"] = _succeeded(policy, tasks, setting.closed_loop)
     return figures
 
 
-def _succeeded(directory: str, episodes: int) -> str:
-    """How many episodes of each new thing succeed."""
+def _succeeded(directory: str, tasks: Mapping[str, Task], episodes: int) -> str:
+    """How many episodes of each task succeed."""
     policy = load_policy(directory)
-    cell = TabletopCell(TabletopWorld(tasks=NEW), policy.fusion or FusionConfig())
+    cell = TabletopCell(TabletopWorld(tasks=tasks), policy.fusion or FusionConfig())
     counts = []
-    for name, task in NEW.items():
+    for name, task in tasks.items():
         done = 0
         for number in range(episodes):
             goal = cell.world.reset(name, _TEST_SEED + 1000 + number)

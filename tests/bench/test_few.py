@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.bench.errors import BenchError
-from mini_diffuser_ros.bench.few import decision_figures, questions_of
+from mini_diffuser_ros.bench.few import decision_figures, questions_of, success_figures
 from mini_diffuser_ros.bench.new_things import NEW
+from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.task import Task
@@ -43,6 +44,25 @@ def test_figures_count_decision_frames_by_task_and_by_what_was_shown() -> None:
         "shown, %": 100.0,
         "rest, median mm": pytest.approx(7.0),
     }
+
+
+def test_success_is_counted_of_all_goals_and_of_those_that_were_shown() -> None:
+    ran = [
+        EpisodeResult("push_buttons", 0, sentence, success, "TERMINATED", ())
+        for sentence, success in (
+            ("the red button, press it", True),
+            ("press red", False),
+            ("press the blue one", False),
+        )
+    ]
+    taught = {TASKS["push_buttons"].goal({"color": "red"}).sentences[0]}
+    assert success_figures(ran, taught) == {
+        "success, %": pytest.approx(100 / 3),
+        "success of shown, %": 50.0,
+    }
+    assert np.isnan(success_figures(ran[:1], set())["success of shown, %"])
+    with pytest.raises(BenchError, match="'sing' is no sentence of push_buttons"):
+        success_figures([EpisodeResult("push_buttons", 0, "sing", True, "TERMINATED", ())], taught)
 
 
 @pytest.mark.parametrize("name", NEW)
