@@ -37,7 +37,7 @@ from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.task import Task
 from mini_diffuser_ros.simulation.templates import fill
 from mini_diffuser_ros.support.files import write_whole
-from mini_diffuser_ros.support.settings import read_settings
+from mini_diffuser_ros.support.settings import read_settings, to_mapping
 from mini_diffuser_ros.training.config import DataConfig, TrainConfig, ValidateConfig
 from mini_diffuser_ros.training.dataset import Frame, frames_of
 from mini_diffuser_ros.training.demonstrations import Demonstration, load_demonstrations, survey_demonstrations
@@ -53,11 +53,11 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "recipe": {},
     "no colours exchanged": {"augment.recolored": 0},
     "no places exchanged": {"augment.exchanged": 0.0},
+    "scenes not mixed": {"augment.mixed": 0.0},
     "nothing turned or shifted": {"augment.yaw": 0.0, "augment.shift_xy": 0.0},
     "AdamW": {"optim.method": "adamw"},
     "cameras dropped": {"augment.sensor": "perfect missing=0.4", "augment.sensor_copies": 2},
-    "scenes mixed": {"augment.mixed": 0.5},
-    # Of each decision one on the way to it: the same number of versions with other colours needs three times as many.
+    # Three times as many where each of two decisions is seen from the way to it as well: as often in other colours.
     "frames between": {"augment.recolored": 270, "data.per_task": 0},
 }
 """What a variant changes in the recipe."""
@@ -68,6 +68,16 @@ ON_THE_WAY = "frames between"
 
 FIGURES = "figures.json"
 """In each run's directory: what was measured of it."""
+
+
+_OWN = ("data.path", "data.cache", "data.per_task", "data.validation_share", "seed", "shards", "knowledge", "out")
+
+
+def _change(text: str) -> str:
+    name, separator, _ = text.partition("=")
+    if not separator or name in ("", *_OWN):
+        raise ValueError(f"{text[:60]!r} is no change of a recipe as augment.mixed=0, or of what is set here anyway")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +92,7 @@ class FewSetting:
         counts: demonstrations of each task.
         seeds: of the trainings, and of which demonstrations are drawn.
         variants: of the recipe.
-        changes: of the recipe in all of them, as ``augment.mixed=0``.
+        changes: of the recipe in all of them, as ``augment.mixed=0``; a value with a comma cannot be given.
         steps: training steps of each run, 0 for those of the recipe.
         scenes: of each step, 0 for those of the recipe.
         voxel_size: of the network, metres; 0 for that of the recipe.
@@ -100,7 +110,7 @@ class FewSetting:
     counts: tuple[int, ...] = (5, 10, 25, 50, 100, 400)
     seeds: tuple[int, ...] = (1, 2, 3)
     variants: tuple[str, ...] = read_by(one_of(tuple(VARIANTS), "variant"), ("recipe",))
-    changes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = read_by(_change, ())
     steps: int = at_least(0, 0)
     scenes: int = at_least(0, 0)
     voxel_size: float = 0.0
@@ -113,7 +123,10 @@ class FewSetting:
 
 @dataclass(frozen=True, eq=False)
 class AskedFrame:
-    """A decision to be made, and whether its goal was demonstrated."""
+    """A decision to be made, and whether its goal was demonstrated.
+
+    Versions in other colours have some of their goals' sentences, a demonstration all of them.
+    """
 
     frame: Frame
     shown: bool
@@ -143,35 +156,38 @@ def _rows(setting: FewSetting) -> Iterator[dict[str, Any]]:
 def _figures(
     setting: FewSetting, variant: str, count: int, seed: int, held_out: Sequence[Demonstration]
 ) -> dict[str, float]:
-    out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
+    recipe = recipe_of(setting, variant, count, seed)
     of = ("held_out", "episodes", "closed_loop", "layouts")
-    asked = {**{name: getattr(setting, name) for name in of}, "cameras": list(setting.cameras)}
-    known = out / FIGURES
+    asked = json.dumps(
+        {**{name: getattr(setting, name) for name in of}, "cameras": setting.cameras, "recipe": to_mapping(recipe)}
+    )
+    known = Path(recipe.out) / FIGURES
     if known.exists():
         found = json.loads(known.read_text(encoding="utf-8"))
-        if found["asked"] == asked:
+        if found["asked"] == json.loads(asked):
             return dict(found["figures"])
-    figures = _measured(setting, _recipe(setting, variant, count, seed, out), held_out)
-    write_whole(known, json.dumps({"asked": asked, "figures": figures}, indent=1) + "\n")
+    figures = _measured(setting, recipe, held_out)
+    write_whole(known, json.dumps({"asked": json.loads(asked), "figures": figures}, indent=1) + "\n")
     return figures
 
 
 def _measured(setting: FewSetting, recipe: TrainConfig, held_out: Sequence[Demonstration]) -> dict[str, float]:
-    out = Path(recipe.out)
-    if not (out / "policy" / "model.safetensors").exists():
-        train_whole(recipe)
-    taught = {sentence for known in read_checkpoint(out / "policy").tasks.values() for sentence in known}
+    train_whole(recipe)  # of one that is whole it sees whether it is of this recipe and these demonstrations
+    policy = recipe.policy_directory
+    taught = {sentence for known in read_checkpoint(policy).tasks.values() for sentence in known}
     questions = questions_of(held_out, TASKS, taught)
-    figures = decision_figures(ask(out / "policy", questions), questions)
+    figures = decision_figures(ask(policy, questions), questions)
     if setting.closed_loop:
         cameras = setting.cameras or TabletopProtocol().cameras
         protocol = TabletopProtocol(episodes=setting.closed_loop, seed=setting.layouts, cameras=cameras)
-        results = [run_world_trial(trial) for trial in tabletop_trials(str(out / "policy"), protocol)]
+        results = [run_world_trial(trial) for trial in tabletop_trials(str(policy), protocol)]
         figures |= success_figures(results, taught)
     return figures
 
 
-def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path) -> TrainConfig:
+def recipe_of(setting: FewSetting, variant: str, count: int, seed: int) -> TrainConfig:
+    """The recipe of a run."""
+    out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
     changes: dict[str, Any] = {
         "data.path": str(_on_the_way(setting, count, seed)) if variant == ON_THE_WAY else setting.data,
         "data.cache": str(setting.out / "cache"),
@@ -181,30 +197,22 @@ def _recipe(setting: FewSetting, variant: str, count: int, seed: int, out: Path)
         "shards": 1,
         "knowledge": False,
         "out": str(out),
-        **dict(_change(text) for text in setting.changes),
-        **VARIANTS[variant],
     }
     changes |= {"budget.steps": setting.steps} if setting.steps else {}
     changes |= {"batch.scenes": setting.scenes} if setting.scenes else {}
     if setting.voxel_size:
         changes["model.overrides"] = {"scene": {"voxel_size": setting.voxel_size}, "losses": {"heatmap_level": 0}}
-    return read_settings(
-        TrainConfig, setting.recipe, [(name, yaml.safe_dump(value)) for name, value in changes.items()]
-    )
-
-
-def _change(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise BenchError(f"changes: {text!r} is no change of a recipe, as augment.mixed=0")
-    return name, yaml.safe_load(value)
+    words = {name: yaml.safe_dump(value) for name, value in changes.items()}
+    words |= dict(text.split("=", 1) for text in setting.changes)
+    words |= {name: yaml.safe_dump(value) for name, value in VARIANTS[variant].items()}
+    return read_settings(TrainConfig, setting.recipe, list(words.items()))
 
 
 def _on_the_way(setting: FewSetting, count: int, seed: int) -> Path:
     """The demonstrations that the recipe would draw, made again with what is seen between their keyframes."""
-    drawn = survey_demonstrations(DataConfig(path=setting.data, per_task=count), seed).episodes
-    seeds = [(episode.task, int(episode.stored.source.rpartition("-seed")[2])) for episode in drawn]
-    return record_on_the_way(setting.out / f"on_the_way-{count}-{seed}", seeds)
+    data = DataConfig(path=setting.data, per_task=count)
+    drawn = [episode.stored.source for episode in survey_demonstrations(data, seed).episodes]
+    return record_on_the_way(setting.out / f"on_the_way-{count}-{seed}", drawn, setting.cameras)
 
 
 def train_whole(config: TrainConfig) -> None:
@@ -241,7 +249,9 @@ def questions_of(
         templates = task.templates.held_out
         for frame in frames_of([demonstration]):
             sentence = fill(templates[random.integers(len(templates))], meant.slots)
-            questions.append(AskedFrame(replace(frame, sentences=(sentence,)), demonstration.sentences[0] in taught))
+            questions.append(
+                AskedFrame(replace(frame, sentences=(sentence,)), taught.issuperset(demonstration.sentences))
+            )
     return questions
 
 
@@ -270,20 +280,20 @@ def decision_figures(errors: Sequence[FrameError], questions: Sequence[AskedFram
 
 def success_figures(results: Sequence[EpisodeResult], taught: set[str]) -> dict[str, float]:
     """Success of all episodes of the simulated table, and of those whose goal was demonstrated."""
-    of_shown = [result.success for result in results if _first_sentence(result) in taught]
+    of_shown = [result.success for result in results if taught.issuperset(_sentences(result))]
     return {
         "success, %": 100 * float(np.mean([result.success for result in results])),
         "success of shown, %": 100 * float(np.mean(of_shown)) if of_shown else float("nan"),
     }
 
 
-def _first_sentence(result: EpisodeResult) -> str:
-    """What a demonstration of an episode's goal is told first."""
+def _sentences(result: EpisodeResult) -> tuple[str, ...]:
+    """What a demonstration of an episode's goal is told."""
     task = TASKS[result.task]
     meant = task.match(result.sentence)
     if meant is None:
         raise BenchError(f"{result.sentence!r} is no sentence of {task.name}")
-    return task.goal(meant.slots).sentences[0]
+    return task.goal(meant.slots).sentences
 
 
 def first_of_each_task(demonstrations: Sequence[Demonstration], count: int) -> list[Demonstration]:

@@ -185,6 +185,7 @@ def _succeeded(directory: str, tasks: Mapping[str, Task], episodes: int) -> str:
             sentence = fill(task.templates.held_out[number % len(task.templates.held_out)], goal.slots)
             done += roll_out(cell, policy, name, sentence, number, LoopSettings()).success
         counts.append(f"{name} {done} of {episodes}")
+    cell.world.close()
     return ", ".join(counts)
 
 

@@ -80,10 +80,10 @@ class TabletopSource:
         size = (self.image_size, self.image_size)
         world = TabletopWorld(self.renderer, size, sensor=sensor_of(self.sensor), cameras=self.cameras or None)
         planner = MotionPlanner(world.robot, MotionConfig())
-        return lambda task, seed: _from_time_zero(demonstrate(world, planner, task, seed)), world.close
+        return lambda task, seed: from_time_zero(demonstrate(world, planner, task, seed)), world.close
 
 
-def _from_time_zero(episode: Episode) -> Episode:
+def from_time_zero(episode: Episode) -> Episode:
     """The episode with stamps that count from its first keyframe, not from the start of the worker's world.
 
     With them the file of a seed depends on the seed alone.

@@ -158,8 +158,9 @@ class AugmentConfig:
         exchanged_grasps: the same of the frames in which the hand hovers over what it grasps next, which goes along
             with it: otherwise what was found where no demonstration had it is lost at the second look.
         mixed: share of the decision frames into which the thing that another demonstration of the task begins with is
-            put, in the stead of one that is not meant: otherwise few demonstrations are learned by which things lie
-            together. What is of the same colour is left out, since it may have the same name.
+            put, in the stead of one that none of this one's decisions goes to: otherwise few demonstrations are learned
+            by which things lie together. What has the colour of what is meant is left out, since it may have its name;
+            where things of other colours have the same name, as two cups, 0 is right.
         thing_height: metres above the table, up to which points belong to what stands on it; what has points above
             that, a hand for one, is left where it is.
         sensor: errors of the cameras, as ``d435 scale=1.5``, with which the images of exact simulated cameras are fused

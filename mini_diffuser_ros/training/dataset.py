@@ -42,6 +42,7 @@ class Frame:
         gripper_open: gripper after the action.
         terminate: True if the action ends the task.
         kind: what the action decides.
+        decided: (7,) each, where the other decisions of its demonstration go.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Frame:
     gripper_open: bool
     terminate: bool
     kind: FrameKind
+    decided: tuple[NDArray[np.float64], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,14 @@ class Sample:
 
 def frames_of(demonstrations: Sequence[Demonstration]) -> list[Frame]:
     """All frames of the demonstrations, in their order."""
-    return [
-        Frame(
+    return [frame for demonstration in demonstrations for frame in _frames(demonstration)]
+
+
+def _frames(demonstration: Demonstration) -> Iterator[Frame]:
+    kinds = frame_kinds(demonstration.poses, demonstration.gripper_open)
+    decisions = [t for t, kind in enumerate(kinds) if kind.decides_object]
+    for t, kind in enumerate(kinds):
+        yield Frame(
             task=demonstration.task,
             sentences=demonstration.sentences,
             cloud=demonstration.clouds[t],
@@ -83,10 +91,8 @@ def frames_of(demonstrations: Sequence[Demonstration]) -> list[Frame]:
             gripper_open=bool(demonstration.gripper_open[t + 1]),
             terminate=t + 2 == len(demonstration.poses),
             kind=kind,
+            decided=tuple(demonstration.poses[other + 1] for other in decisions if other != t),
         )
-        for demonstration in demonstrations
-        for t, kind in enumerate(frame_kinds(demonstration.poses, demonstration.gripper_open))
-    ]
 
 
 def as_old(frame: Frame) -> Frame:
@@ -222,9 +228,9 @@ class DrawnSamples(Dataset[Sample]):
         other = self._frames[others[random.integers(len(others))]]
         if set(other.sentences) & set(frame.sentences):
             return frame.cloud
-        scene, height = self._model.scene, self._augmentation.thing_height
+        scene, height, poses = self._model.scene, self._augmentation.thing_height, (frame.pose, *frame.decided)
         return mixed_in(
-            frame.cloud, frame.pose, other.cloud, other.pose, scene.workspace, scene.table_height, random, height
+            frame.cloud, poses, other.cloud, other.pose, scene.workspace, scene.table_height, random, height
         )
 
     def _exchanged_share(self, kind: FrameKind) -> float:

@@ -6,7 +6,7 @@ sentence says. A thing is what is connected on a grid seen from above, up to som
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,9 @@ KNOB = 0.02
 
 ALIKE = 80.0
 """Distance of two colours in RGB, each of 0 to 255, below which a thing may be called as another one."""
+
+LITTLE = 0.1
+"""Share of a thing's points that may be of the colour of what is meant: shades, and what is seen through holes."""
 
 
 def exchange_places(
@@ -89,7 +92,7 @@ def exchange_places(
 
 def mixed_in(
     cloud: Cloud,
-    pose: NDArray[np.floating],
+    poses: Sequence[NDArray[np.floating]],
     other: Cloud,
     other_pose: NDArray[np.floating],
     workspace: Workspace,
@@ -97,16 +100,16 @@ def mixed_in(
     random: np.random.Generator,
     thing_height: float = 0.10,
 ) -> Cloud:
-    """The scene with what another scene's target is above, in the stead of something that its own is not above.
+    """The scene with what another scene's target is above, in the stead of something that its sentence does not mean.
 
     Which things lie together says what is meant as well as a layout does, if each of few scenes has things of its own:
     "the carrot" is then where peas and a lemon are. With the other scene's target among its own the sentence is read.
-    Unchanged is a scene whose target is above nothing, above what looks like the other one, or that has nothing to
-    spare, and one in which there is no room.
+    Unchanged is a scene whose target is above nothing, or that has nothing to spare or no room, and one that would get
+    something of the colour of what is meant: it may have the same name.
 
     Args:
         cloud: points of the scene, base frame.
-        pose: its target (7,), base frame.
+        poses: (7,) each, base frame; its target, then what else its demonstration goes to: that stays, too.
         other: points of the other scene, of the same table.
         other_pose: target of that one.
         workspace: that the things lie in.
@@ -117,12 +120,16 @@ def mixed_in(
     here, there = (
         _things(each, workspace, table_height, thing_height, np.zeros(len(each), bool)) for each in (cloud, other)
     )
-    mine, theirs = here.under(cloud, pose), there.under(other, other_pose)
-    spare = here.free[here.free != mine]
-    if not mine or theirs not in there.free or not len(spare):
+    meant = [here.under(cloud, pose) for pose in poses]
+    spare = here.free[~np.isin(here.free, meant)]
+    theirs = there.under(other, other_pose)
+    if not meant[0] or theirs not in there.free or not len(spare):
         return cloud
     added = there.of_point == theirs
-    if np.linalg.norm(here.color(mine, cloud, pose) - there.color(theirs, other, other_pose)) < ALIKE:
+    colors = [here.color(thing, cloud, pose) for thing, pose in zip(meant, poses, strict=True) if thing]
+    # Of all that is added: what touches the other scene's target comes along with it.
+    alike = [np.linalg.norm(other.colors[added] - color, axis=1) < ALIKE for color in colors]
+    if any(each.mean() > LITTLE for each in alike):
         return cloud
     gone = int(random.choice(spare))
     step = here.room(np.argwhere(there.of_cell == theirs), gone, random)
@@ -213,7 +220,8 @@ def _things(
     lower, upper = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
     shape = np.floor((upper - lower) / CELL + 1e-6).astype(int)
     cells = np.floor((cloud.points[:, :2] - lower) / CELL).astype(int)
-    there = ((cells >= 0) & (cells < shape)).all(axis=1) & ~hand
+    # What lies lower is the table, of which the network sees nothing: all things would be one.
+    there = ((cells >= 0) & (cells < shape)).all(axis=1) & (cloud.points[:, 2] >= workspace.lower[2]) & ~hand
     low = there & (cloud.points[:, 2] - table_height < thing_height)
     occupied = np.zeros(shape, bool)
     occupied[tuple(cells[low].T)] = True

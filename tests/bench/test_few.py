@@ -1,15 +1,30 @@
 """The benchmarks of few demonstrations: what they ask, and the new things on the table."""
 
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from mini_diffuser_ros.bench.errors import BenchError
-from mini_diffuser_ros.bench.few import decision_figures, questions_of, success_figures
+from mini_diffuser_ros.bench.few import (
+    ON_THE_WAY,
+    VARIANTS,
+    FewSetting,
+    decision_figures,
+    questions_of,
+    recipe_of,
+    success_figures,
+)
 from mini_diffuser_ros.bench.new_things import NEW
+from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.task import Task
+from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.report import FrameError
 
@@ -55,7 +70,9 @@ def test_success_is_counted_of_all_goals_and_of_those_that_were_shown() -> None:
             ("press the blue one", False),
         )
     ]
-    taught = {TASKS["push_buttons"].goal({"color": "red"}).sentences[0]}
+    task = TASKS["push_buttons"]
+    # Of blue there are versions in another colour, which have some of its sentences.
+    taught = {*task.goal({"color": "red"}).sentences, *task.goal({"color": "blue"}).sentences[:16]}
     assert success_figures(ran, taught) == {
         "success, %": pytest.approx(100 / 3),
         "success of shown, %": 50.0,
@@ -63,6 +80,26 @@ def test_success_is_counted_of_all_goals_and_of_those_that_were_shown() -> None:
     assert np.isnan(success_figures(ran[:1], set())["success of shown, %"])
     with pytest.raises(BenchError, match="'sing' is no sentence of push_buttons"):
         success_figures([EpisodeResult("push_buttons", 0, "sing", True, "TERMINATED", ())], taught)
+
+
+def test_every_variant_is_a_recipe_of_its_own_and_a_change_is_in_all_of_them(tmp_path: Path) -> None:
+    def recipes(**changed: Any) -> list[TrainConfig]:
+        setting = FewSetting(data="recordings", held_out="held_out", out=tmp_path, **changed)
+        return [recipe_of(setting, variant, 10, 1) for variant in VARIANTS if variant != ON_THE_WAY]
+
+    plain, changed = recipes(), recipes(changes=("batch.level2=7",))
+    assert all(one != other for one, other in combinations([replace(each, out="") for each in plain], 2))
+    assert len({each.out for each in plain}) == len(plain)
+    assert [each.batch.level2 for each in changed] == [7] * len(changed)
+    assert changed == [replace(each, batch=replace(each.batch, level2=7)) for each in plain]
+
+
+@pytest.mark.parametrize("text", ["augment.mixed", "seed=4", "out=elsewhere", "=3"])
+def test_what_is_no_change_of_the_recipe_is_refused_before_anything_is_done(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "few", "--data", "a", "--held-out", "b", "--out", "c", "--changes", text]) == 2
+    assert "is no change of a recipe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", NEW)

@@ -184,7 +184,7 @@ def test_scenes_are_mixed_in_decision_frames_alone_and_with_what_another_sentenc
     batch = BatchConfig(scenes=10)
 
     def changed(shown: list[Demonstration], share: float) -> tuple[int, int]:
-        """How many of 60 decision frames and of 40 others have points that none was recorded with."""
+        """How many of 60 decision frames and of 10 grasps have points that none was recorded with."""
         frames, tokens = frames_of(shown), tokens_of(shown)
         recorded = {make_sample(frame, tokens[frame.sentences[0]], MODEL).points.numpy().tobytes() for frame in frames}
         samples = DrawnSamples(frames, tokens, MODEL, batch, replace(still, mixed=share), 0)

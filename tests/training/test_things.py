@@ -148,7 +148,7 @@ def test_the_other_target_stands_whole_and_apart_in_the_stead_of_what_is_not_mea
 ) -> None:
     cloud, pose = scene_of_things(seed, turned)
     other, other_pose = other_scene(other_seed)
-    changed = mixed_in(cloud, pose, other, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+    changed = mixed_in(cloud, [pose], other, other_pose, TABLE, 0.0, np.random.default_rng(seed))
     here = [len(of_color(changed, color)) for color in COLORS]
     assert here[0] == here[3] == PER_THING  # what is meant, and the arm
     assert sorted(here[1:3]) == [0, PER_THING]
@@ -176,8 +176,53 @@ def test_a_scene_is_left_alone_that_has_nothing_meant_or_nothing_to_spare_or_who
     for scene, target, second, second_target in (*asked, (alone, pose, other, other_pose)):
         for seed in range(4):
             random = np.random.default_rng(seed)
-            changed = mixed_in(scene, target, second, second_target, TABLE, 0.0, random)
+            changed = mixed_in(scene, [target], second, second_target, TABLE, 0.0, random)
             np.testing.assert_array_equal(changed.points, scene.points)
+
+
+def at_thing(cloud: Cloud, number: int) -> np.ndarray:
+    """A pose above one of the three things."""
+    return np.array([*of_color(cloud, COLORS[number])[:, :2].mean(axis=0), 0.2, *top_down_quaternion(0.0)])
+
+
+@given(seed=st.integers(0, 2**32), kept=st.integers(1, 2))
+def test_whatever_else_a_demonstration_goes_to_stays_and_gets_no_double(seed: int, kept: int) -> None:
+    cloud, pose = scene_of_things(seed, 0.0)
+    other, other_pose = other_scene(seed + 1)
+    poses = [pose, at_thing(cloud, kept)]
+    changed = mixed_in(cloud, poses, other, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+    assert len(of_color(changed, COLORS[kept])) == PER_THING
+    assert len(of_color(changed, COLORS[3 - kept])) == 0
+    double, _ = other_scene(seed + 1, tuple(COLORS[kept]))
+    changed = mixed_in(cloud, poses, double, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+    np.testing.assert_array_equal(changed.points, cloud.points)
+
+
+def test_a_thing_is_not_put_in_with_one_that_touches_it_and_looks_like_what_is_meant() -> None:
+    cloud, pose = scene_of_things(0, 0.0)
+    other, other_pose = other_scene(1)
+    red = of_color(other, PURPLE)[:100] + np.array([0.0, 0.045, 0.0], np.float32)
+    joined = Cloud(
+        np.concatenate([other.points, red]),
+        np.concatenate([other.colors, np.tile(COLORS[:1], (100, 1))]),
+        "base",
+    )
+    for seed in range(5):
+        changed = mixed_in(cloud, [pose], joined, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+        np.testing.assert_array_equal(changed.points, cloud.points)
+
+
+def test_points_of_the_table_join_nothing() -> None:
+    cloud, pose = scene_of_things(0, 0.0)
+    table = np.random.default_rng(0).uniform((0.25, -0.38, -0.002), (0.80, 0.38, 0.002), (20_000, 3)).astype(np.float32)
+    on_it = Cloud(
+        np.concatenate([cloud.points, table]), np.concatenate([cloud.colors, np.zeros(table.shape, np.uint8)]), "base"
+    )
+    for seed in range(5):
+        bare, target = exchange_places(cloud, pose, TABLE, 0.0, np.random.default_rng(seed))
+        changed, same_target = exchange_places(on_it, pose, TABLE, 0.0, np.random.default_rng(seed))
+        np.testing.assert_array_equal(changed.points, np.concatenate([bare.points, table]))
+        np.testing.assert_array_equal(same_target, target)
 
 
 @pytest.mark.parametrize(("gap", "fits"), [(0.08, True), (0.05, False)])
@@ -192,5 +237,5 @@ def test_nothing_is_put_under_what_is_higher_than_things_are(gap: float, fits: b
     black = np.zeros(ceiling.shape, np.uint8)
     covered = Cloud(np.concatenate([cloud.points, ceiling]), np.concatenate([cloud.colors, black]), "base")
     for seed in range(5):
-        put = of_color(mixed_in(covered, pose, other, other_pose, TABLE, 0.0, np.random.default_rng(seed)), PURPLE)
+        put = of_color(mixed_in(covered, [pose], other, other_pose, TABLE, 0.0, np.random.default_rng(seed)), PURPLE)
         assert len(put) == (PER_THING if fits else 0)
