@@ -25,6 +25,7 @@ from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.simulation import TASKS, TabletopWorld
+from mini_diffuser_ros.simulation.sensor import SensorModel, sensor_of
 from mini_diffuser_ros.simulation.sentences import fill
 from mini_diffuser_ros.simulation.task import Slots, Task
 
@@ -42,12 +43,14 @@ class PresenceSetting:
         scenes: with what is named, and as many without.
         seed: of the first layout; the next scene takes the next seed.
         renderer: rays or egl.
+        sensor: what kind of cameras they are, as ``d435``.
     """
 
     checkpoint: str = "models/tabletop"
     scenes: int = at_least(1, 200)
     seed: int = at_least(0, 300_000)
     renderer: str = "rays"
+    sensor: str = "perfect"
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def measure(settings: Sequence[PresenceSetting]) -> Iterator[PresenceRow]:
     policy = load_policy(setting.checkpoint)
     if policy.knowledge.presence is None:
         raise BenchError(f"{setting.checkpoint}: knows nothing of presence; teach it with 'mini-diffuser assess'")
-    worlds = _Worlds(setting.renderer)
+    worlds = _Worlds(setting.renderer, sensor_of(setting.sensor))
     kinds = [PRESENT] * setting.scenes + [(OTHER_NAMED, TAKEN_AWAY)[i // len(TASKS) % 2] for i in range(setting.scenes)]
     told: dict[tuple[str, str], list[bool]] = {}
     for number, kind in enumerate(tqdm(kinds, unit="scene")):
@@ -109,8 +112,8 @@ def measure(settings: Sequence[PresenceSetting]) -> Iterator[PresenceRow]:
 class _Worlds:
     """Lays tables out and looks at them."""
 
-    def __init__(self, renderer: str) -> None:
-        self._world = TabletopWorld(renderer=renderer)
+    def __init__(self, renderer: str, sensor: SensorModel) -> None:
+        self._world = TabletopWorld(renderer=renderer, sensor=sensor)
 
     def scene(self, name: str, kind: str, seed: int, fusion: FusionConfig) -> tuple[Cloud, str]:
         """What is seen, and what is asked."""
