@@ -32,6 +32,8 @@ class DataConfig:
         tasks: only these tasks; empty means all that the path holds.
         per_task: so many demonstrations of each task, drawn with ``seed``, of which fewer are part of more; a task that
             has not so many is refused. 0 means all.
+        spread: of those none says the same as another one before each sentence was drawn once, as a person shows first
+            one thing and then another; otherwise they are drawn whatever they say.
         validation_share: share of each task's episodes held out for validation, at least one; in [0, 0.5].
         cache: directory of the preprocessed clouds; empty means ``cache`` in the output directory.
         workers: processes that fuse images into clouds before the first step.
@@ -45,6 +47,7 @@ class DataConfig:
     fusion: dict[str, Any] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     per_task: int = bounded(0, 0, 10**9)
+    spread: bool = later(False)
     validation_share: float = bounded(0.07, 0.0, 0.5)
     cache: str = ""
     workers: int = bounded(2, 1, 256)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -186,8 +187,20 @@ def _drawn(episodes: Sequence[SurveyedEpisode], data: DataConfig, seed: int) -> 
                 f"{data.path}: task {task!r} has {len(mine)} demonstrations, {data.per_task} are asked for; record "
                 "more, or lower per_task"
             )
-        chosen.update(np.random.default_rng(seed).permutation(mine)[: data.per_task].tolist())
+        order: list[int] = np.random.default_rng(seed).permutation(mine).tolist()
+        chosen.update((_goals_in_turn(episodes, order) if data.spread else order)[: data.per_task])
     return tuple(episodes[index] for index in sorted(chosen))
+
+
+def _goals_in_turn(episodes: Sequence[SurveyedEpisode], order: Sequence[int]) -> list[int]:
+    """The order with what says the same as so many before it after all that say so as fewer do."""
+    said: Counter[tuple[str, ...]] = Counter()
+    repeats = {}
+    for index in order:
+        sentences = episodes[index].sentences
+        repeats[index] = said[sentences]
+        said[sentences] += 1
+    return sorted(order, key=repeats.__getitem__)
 
 
 def fuse_demonstrations(survey: Survey, data: DataConfig, cache: Path, progress: bool = True) -> Collection:

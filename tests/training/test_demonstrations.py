@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,12 @@ from mini_diffuser_ros.data import DataError, EpisodeStore, open_episodes
 from mini_diffuser_ros.data.lmdb_file import read_keys
 from mini_diffuser_ros.records import CameraView, Episode
 from mini_diffuser_ros.training.config import DataConfig
-from mini_diffuser_ros.training.demonstrations import Demonstration, collect_demonstrations, load_demonstrations
+from mini_diffuser_ros.training.demonstrations import (
+    Demonstration,
+    collect_demonstrations,
+    load_demonstrations,
+    survey_demonstrations,
+)
 from mini_diffuser_ros.training.errors import DatasetError
 
 
@@ -68,6 +74,26 @@ def test_clouds_are_cut_to_the_workspace_of_the_cell(recordings: Path, tmp_path:
     assert collection.fusion is not None
     assert collection.fusion.workspace.upper == (0.80, 0.38, 0.05)
     assert max(cloud.points[:, 2].max() for one in collection.demonstrations for cloud in one.clouds) <= 0.051
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_spread_draws_say_everything_once_before_anything_twice(
+    recordings: Path, make_episode: Callable[[int], Episode], seed: int
+) -> None:
+    store = EpisodeStore(recordings)
+    # Nine of one sentence beside two and one of others.
+    for number, sentence in enumerate(["this"] * 6 + ["that"] * 2 + ["something else"], 10):
+        store.write(replace(make_episode(number), sentences=(sentence,)), number)
+
+    def said(per_task: int, spread: bool = True) -> Counter[tuple[str, ...]]:
+        data = DataConfig(path=str(recordings), per_task=per_task, spread=spread)
+        return Counter(episode.sentences for episode in survey_demonstrations(data, seed).episodes)
+
+    distinct = len(said(12))
+    for count in range(1, distinct + 1):
+        assert set(said(count).values()) == {1}
+    assert max(said(distinct + 1).values()) == 2
+    assert said(5) <= said(6) <= said(12) == said(12, spread=False)
 
 
 def test_absent_path_and_task_are_named(recordings: Path, tmp_path: Path) -> None:
