@@ -58,7 +58,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "AdamW": {"optim.method": "adamw"},
     "cameras dropped": {"augment.sensor": "perfect missing=0.4", "augment.sensor_copies": 2},
     # Three times as many where each of two decisions is seen from the way to it as well: as often in other colours.
-    "frames between": {"augment.recolored": 270, "data.per_task": 0},
+    "frames between": {"augment.recolored": 270},
 }
 """What a variant changes in the recipe."""
 
@@ -189,7 +189,7 @@ def recipe_of(setting: FewSetting, variant: str, count: int, seed: int) -> Train
     """The recipe of a run."""
     out = setting.out / f"{variant.replace(' ', '_')}-{count}-{seed}"
     changes: dict[str, Any] = {
-        "data.path": str(_on_the_way(setting, count, seed)) if variant == ON_THE_WAY else setting.data,
+        "data.path": setting.data,
         "data.cache": str(setting.out / "cache"),
         "data.per_task": count,
         "data.validation_share": 0.0,
@@ -205,14 +205,15 @@ def recipe_of(setting: FewSetting, variant: str, count: int, seed: int) -> Train
     words = {name: yaml.safe_dump(value) for name, value in changes.items()}
     words |= dict(text.split("=", 1) for text in setting.changes)
     words |= {name: yaml.safe_dump(value) for name, value in VARIANTS[variant].items()}
-    return read_settings(TrainConfig, setting.recipe, list(words.items()))
+    recipe = read_settings(TrainConfig, setting.recipe, list(words.items()))
+    return replace(recipe, data=_on_the_way(setting, recipe)) if variant == ON_THE_WAY else recipe
 
 
-def _on_the_way(setting: FewSetting, count: int, seed: int) -> Path:
-    """The demonstrations that the recipe would draw, made again with what is seen between their keyframes."""
-    data = DataConfig(path=setting.data, per_task=count)
-    drawn = [episode.stored.source for episode in survey_demonstrations(data, seed).episodes]
-    return record_on_the_way(setting.out / f"on_the_way-{count}-{seed}", drawn, setting.cameras)
+def _on_the_way(setting: FewSetting, recipe: TrainConfig) -> DataConfig:
+    """The demonstrations that a recipe draws, made again with what is seen between their keyframes."""
+    drawn = [episode.stored.source for episode in survey_demonstrations(recipe.data, recipe.seed).episodes]
+    made = record_on_the_way(Path(f"{recipe.out}-recordings"), drawn, setting.cameras)
+    return replace(recipe.data, path=str(made), per_task=0)
 
 
 def train_whole(config: TrainConfig) -> None:

@@ -64,10 +64,14 @@ def record_on_the_way(out: Path, sources: Sequence[str], cameras: Sequence[str] 
         cameras: names of those; all of the table's where none is named.
 
     Raises:
-        BenchError: a source tells no seed.
+        BenchError: a source tells no seed, or episodes of other sources are there.
     """
     store = EpisodeStore(out, ROBOT)
     asked = [_task_and_seed(source) for source in sources]
+    for task in {task for task, _ in asked}:
+        seeds = {seed for asked_task, seed in asked if asked_task == task}
+        if others := {number // _SEEDS_APART for number in store.seeds(task)} - seeds:
+            raise BenchError(f"{out} holds {task} of seed {min(others)}, which is not asked for; choose another --out")
     wanted = [(task, seed) for task, seed in asked if seed * _SEEDS_APART not in store.seeds(task)]
     if not wanted:
         return store.path

@@ -27,6 +27,8 @@ def test_each_decision_is_seen_from_the_way_to_it_too_with_the_same_action(tmp_p
     files = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.zip")}
     record_on_the_way(tmp_path, ["put_item_in_bowl-seed00001002"])
     assert {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.zip")} == files
+    with pytest.raises(BenchError, match="put_item_in_bowl of seed 1002, which is not asked for"):
+        record_on_the_way(tmp_path, ["put_item_in_bowl-seed00001003"])
 
 
 def test_what_was_not_made_from_a_seed_is_refused(tmp_path: Path) -> None:
