@@ -166,6 +166,9 @@ def _figures(
         found = json.loads(known.read_text(encoding="utf-8"))
         if found["asked"] == json.loads(asked):
             return dict(found["figures"])
+        # Training would go on from its end, as with more steps: that is not the run that was asked for.
+        if found["asked"].get("recipe") != json.loads(asked)["recipe"]:
+            raise BenchError(f"{recipe.out} holds a run of another recipe; choose another --out")
     figures = _measured(setting, recipe, held_out)
     write_whole(known, json.dumps({"asked": json.loads(asked), "figures": figures}, indent=1) + "\n")
     return figures

@@ -1,5 +1,6 @@
 """The benchmarks of few demonstrations: what they ask, and the new things on the table."""
 
+import json
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -14,16 +15,19 @@ from mini_diffuser_ros.bench.few import (
     VARIANTS,
     FewSetting,
     decision_figures,
+    measure_few,
     questions_of,
     recipe_of,
     success_figures,
 )
 from mini_diffuser_ros.bench.new_things import NEW
+from mini_diffuser_ros.bench.on_the_way import record_on_the_way
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.task import Task
+from mini_diffuser_ros.support.settings import to_mapping
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.report import FrameError
@@ -92,6 +96,20 @@ def test_every_variant_is_a_recipe_of_its_own_and_a_change_is_in_all_of_them(tmp
     assert len({each.out for each in plain}) == len(plain)
     assert [each.batch.level2 for each in changed] == [7] * len(changed)
     assert changed == [replace(each, batch=replace(each.batch, level2=7)) for each in plain]
+
+
+def test_figures_of_another_recipe_are_neither_taken_nor_gone_on_from(tmp_path: Path) -> None:
+    setting = FewSetting(data="recordings", held_out=str(tmp_path / "held_out"), out=tmp_path, counts=(10,), seeds=(1,))
+    record_on_the_way(tmp_path / "held_out", ["push_buttons-seed00001000"])
+    recipe = recipe_of(setting, "recipe", 10, 1)
+    asked = {"held_out": setting.held_out, "episodes": 0, "closed_loop": 0, "layouts": setting.layouts, "cameras": []}
+    figures = Path(recipe.out) / "figures.json"
+    figures.parent.mkdir()
+    figures.write_text(json.dumps({"asked": {**asked, "recipe": to_mapping(recipe)}, "figures": {"right": 1.0}}))
+    (row,) = measure_few([setting])
+    assert row["right"]["value"] == 1.0
+    with pytest.raises(BenchError, match="holds a run of another recipe; choose another --out"):
+        list(measure_few([replace(setting, steps=7)]))
 
 
 @pytest.mark.parametrize("text", ["augment.mixed", "seed=4", "out=elsewhere", "=3"])
