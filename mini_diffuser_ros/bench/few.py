@@ -158,19 +158,18 @@ def _figures(
 ) -> dict[str, float]:
     recipe = recipe_of(setting, variant, count, seed)
     of = ("held_out", "episodes", "closed_loop", "layouts")
-    asked = json.dumps(
-        {**{name: getattr(setting, name) for name in of}, "cameras": setting.cameras, "recipe": to_mapping(recipe)}
-    )
+    said = {**{name: getattr(setting, name) for name in of}, "cameras": setting.cameras, "recipe": to_mapping(recipe)}
+    asked = json.loads(json.dumps(said))  # as it is read back: lists, no tuples
     known = Path(recipe.out) / FIGURES
     if known.exists():
         found = json.loads(known.read_text(encoding="utf-8"))
-        if found["asked"] == json.loads(asked):
+        if found["asked"] == asked:
             return dict(found["figures"])
         # Training would go on from its end, as with more steps: that is not the run that was asked for.
-        if found["asked"].get("recipe") != json.loads(asked)["recipe"]:
+        if found["asked"].get("recipe") != asked["recipe"]:
             raise BenchError(f"{recipe.out} holds a run of another recipe; choose another --out")
     figures = _measured(setting, recipe, held_out)
-    write_whole(known, json.dumps({"asked": json.loads(asked), "figures": figures}, indent=1) + "\n")
+    write_whole(known, json.dumps({"asked": asked, "figures": figures}, indent=1) + "\n")
     return figures
 
 

@@ -15,12 +15,10 @@ import numpy as np
 from mini_diffuser_ros.bench.errors import BenchError
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
-from mini_diffuser_ros.perception import keyframe_from_views
-from mini_diffuser_ros.perception.content import ContentConfig, worth_recording
 from mini_diffuser_ros.records import Episode, JointTrajectory, Keyframe
 from mini_diffuser_ros.running.task_world import DemonstrationFailed
 from mini_diffuser_ros.simulation import TabletopWorld
-from mini_diffuser_ros.simulation.episode import demonstrate
+from mini_diffuser_ros.simulation.episode import demonstrate, observe
 from mini_diffuser_ros.simulation.recording import ROBOT, from_time_zero
 from mini_diffuser_ros.training.frames import frame_kinds
 
@@ -44,12 +42,7 @@ class LookingWorld(TabletopWorld):
     def execute(self, trajectory: JointTrajectory) -> float:
         """As ever, with a halt half-way."""
         super().execute(_half(trajectory, 0.0))
-        views = worth_recording(self.views(), ContentConfig())
-        self.looks.append(
-            keyframe_from_views(
-                views, self.tcp_pose(), self.gripper_is_open(), self.time, self.joint_positions(), self.robot
-            )
-        )
+        self.looks.append(observe(self))
         return super().execute(_half(trajectory, 0.5))
 
 

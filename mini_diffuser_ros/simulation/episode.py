@@ -55,7 +55,7 @@ def demonstrate(world: TabletopWorld, planner: Planner, task: str, seed: int) ->
     rng = world.tasks[task].generator(seed, "mishap")
     if rng.random() < MISHAP_PROBABILITY:
         _follow(world, planner, world.tasks[task].mishap(world, goal.slots, rng))
-    keyframes = [_observe(world)]
+    keyframes = [observe(world)]
     keyframes += run_expert(world, planner)
     if not world.success():
         raise DemonstrationFailed(f"{task}, seed {seed}: the goal {dict(goal.slots)} was not reached")
@@ -74,7 +74,7 @@ def run_expert(world: TabletopWorld, planner: Planner) -> list[Keyframe]:
     keyframes = []
     for waypoint in task.expert(world, world.goal.slots):
         _follow(world, planner, [waypoint])
-        keyframes.append(_observe(world, waypoint))
+        keyframes.append(observe(world, waypoint))
     return keyframes
 
 
@@ -91,7 +91,12 @@ def _follow(world: TabletopWorld, planner: Planner, waypoints: Sequence[Waypoint
             world.set_gripper(waypoint.gripper_open)
 
 
-def _observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe:
+def observe(world: TabletopWorld, waypoint: Waypoint | None = None) -> Keyframe:
+    """What is seen and where the hand is; at a waypoint turned as that says, where two turns are the same grasp.
+
+    Raises:
+        DemonstrationFailed: no camera measures anything.
+    """
     views = worth_recording(world.views(), ContentConfig())
     if not views:
         raise DemonstrationFailed(f"{world.goal.task}: no camera measures anything")

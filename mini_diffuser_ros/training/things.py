@@ -159,8 +159,7 @@ class _Things:
 
     def under(self, cloud: Cloud, pose: NDArray[np.floating]) -> int:
         """Number of the thing that stands under a pose (7,), 0 for none."""
-        away = np.linalg.norm(cloud.points[:, :2] - pose[:2], axis=1)
-        away[self.of_point == 0] = np.inf
+        away = _away(cloud, pose, self.of_point > 0)
         if not len(away) or away.min() > UNDER:
             return 0
         return int(self.of_point[away.argmin()])
@@ -172,8 +171,7 @@ class _Things:
 
     def color(self, thing: int, cloud: Cloud, pose: NDArray[np.floating]) -> NDArray[np.float64]:
         """(3,) median colour of a thing's points under a pose (7,): buttons differ in their knobs alone."""
-        away = np.linalg.norm(cloud.points[:, :2] - pose[:2], axis=1)
-        away[self.of_point != thing] = np.inf
+        away = _away(cloud, pose, self.of_point == thing)
         color: NDArray[np.float64] = np.median(cloud.colors[away <= max(KNOB, away.min())], axis=0)
         return color
 
@@ -204,6 +202,13 @@ class _Things:
             mine[tuple(cells.T)] = True
             taken |= ndimage.binary_dilation(mine, np.ones((3, 3)), iterations=CLEARANCE)
         return True
+
+
+def _away(cloud: Cloud, pose: NDArray[np.floating], which: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N,) metres from the vertical through a pose (7,), infinite of points that are not of those."""
+    away: NDArray[np.float64] = np.linalg.norm(cloud.points[:, :2] - pose[:2], axis=1)
+    away[~which] = np.inf
+    return away
 
 
 def _hand(cloud: Cloud, grasp: NDArray[np.floating]) -> NDArray[np.bool_]:
