@@ -24,7 +24,7 @@ from mini_diffuser_ros.training.config import AugmentConfig, BatchConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.frames import FrameKind, frame_kinds
-from mini_diffuser_ros.training.things import exchange_places, mixed_in
+from mini_diffuser_ros.training.things import TableTop, exchange_places, mixed_in
 
 TokenStates = Mapping[str, Tensor]
 """Sentence to its token states (L, D) float32."""
@@ -195,6 +195,7 @@ class DrawnSamples(Dataset[Sample]):
         self._model = model
         self._ranges = workspace_ranges(model.scene.workspace)
         self._augmentation = augmentation
+        self._table = TableTop(model.scene.workspace, model.scene.table_height, augmentation.thing_height)
         self._seed = seed
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
@@ -208,9 +209,8 @@ class DrawnSamples(Dataset[Sample]):
         exchanged = self._exchanged_share(frame.kind)
         # Nothing is drawn where nothing is exchanged: the draws of other recipes stay what they were.
         if exchanged and random.random() < exchanged:
-            scene, height = self._model.scene, self._augmentation.thing_height
             hovers = frame.kind is FrameKind.GRASP
-            cloud, pose = exchange_places(cloud, pose, scene.workspace, scene.table_height, random, height, hovers)
+            cloud, pose = exchange_places(cloud, pose, self._table, random, hovers)
         cloud, pose = augment(cloud, pose, self._ranges, self._augmentation, random)
         tokens = self._tokens[sentence]
         try:
@@ -228,10 +228,7 @@ class DrawnSamples(Dataset[Sample]):
         other = self._frames[others[random.integers(len(others))]]
         if set(other.sentences) & set(frame.sentences):
             return frame.cloud
-        scene, height, poses = self._model.scene, self._augmentation.thing_height, (frame.pose, *frame.decided)
-        return mixed_in(
-            frame.cloud, poses, other.cloud, other.pose, scene.workspace, scene.table_height, random, height
-        )
+        return mixed_in(frame.cloud, (frame.pose, *frame.decided), other.cloud, other.pose, self._table, random)
 
     def _exchanged_share(self, kind: FrameKind) -> float:
         """Of frames of a kind, the share in which things take one another's places."""

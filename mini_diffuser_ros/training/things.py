@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, transform_points
 from mini_diffuser_ros.records import Cloud, Workspace
 from mini_diffuser_ros.training.augmentation import MOTION_DRAWS, Pose, inside, workspace_ranges
+from mini_diffuser_ros.training.hand import HOVERING, seen_within
 
 CELL = 0.01
 """Metres; edge of the cells seen from above in which things are told apart."""
@@ -29,10 +29,6 @@ UNDER = 0.03
 CLEARANCE = 1
 """Cells that stay free between a thing that was moved and the others."""
 
-HAND = ((-0.05, -0.12, -0.35), (0.05, 0.12, -0.06))
-"""Metres, corners of where a hand is that hovers over its grasp: in the frame of the grasp, whose fingers open along y
-and whose z approaches. Nothing else is there, or the hand would meet it on its way down."""
-
 KNOB = 0.02
 """Metres; what is nearer to the target's vertical is what the action goes to."""
 
@@ -43,35 +39,46 @@ LITTLE = 0.1
 """Share of a thing's points that may be of the colour of what is meant: shades, and what is seen through holes."""
 
 
+@dataclass(frozen=True)
+class TableTop:
+    """Where things stand.
+
+    Attributes:
+        workspace: that they lie in.
+        height: metres, z of the table's top in the base frame.
+        thing_height: metres above it, up to which points belong to what stands on it.
+    """
+
+    workspace: Workspace
+    height: float
+    thing_height: float = 0.10
+
+
 def exchange_places(
     cloud: Cloud,
     pose: NDArray[np.floating],
-    workspace: Workspace,
-    table_height: float,
+    table: TableTop,
     random: np.random.Generator,
-    thing_height: float = 0.10,
     under_hand: bool = False,
 ) -> tuple[Cloud, Pose]:
     """The things on the table in one another's places, the target with that which stands under it.
 
     A few demonstrations are otherwise learned by heart: this layout, that thing. Afterwards the layout is as good as
-    any and no longer says what is meant. A thing is what is connected on a grid of :data:`CELL` seen from above, up to
-    ``thing_height`` over the table, with nothing above it. It is not turned: how a gripper is turned need not
-    follow from how the thing lies. Unchanged is what has nothing under the target, and what has no room elsewhere.
+    any and no longer says what is meant. A thing is what is connected on a grid of :data:`CELL` seen from above, with
+    nothing above it. It is not turned: how a gripper is turned need not follow from how the thing lies. Unchanged is
+    what has nothing under the target, and what has no room elsewhere.
 
     Args:
         cloud: points of the scene, base frame.
         pose: target (7,), base frame, above a thing.
-        workspace: that the things lie in.
-        table_height: metres.
+        table: that the things stand on.
         random: source of all draws.
-        thing_height: metres.
-        under_hand: the target is a grasp that a hand hovers over: what is seen of it, in :data:`HAND`, is above no
+        under_hand: the target is a grasp that a hand hovers over: what is seen of it is above no
             thing, and goes with the one that is gripped.
     """
     same = cloud, np.asarray(pose, np.float64)
-    hand = _hand(cloud, pose) if under_hand else np.zeros(len(cloud), bool)
-    things = _things(cloud, workspace, table_height, thing_height, hand)
+    hand = seen_within(cloud, pose, HOVERING) if under_hand else np.zeros(len(cloud), bool)
+    things = _things(cloud, table, hand)
     mine = things.under(cloud, pose)
     if mine not in things.free:
         return same
@@ -81,7 +88,7 @@ def exchange_places(
         steps = {thing: places[other] - places[thing] for thing, other in zip(things.free, taken, strict=True)}
         moved = same[1].copy()
         moved[:2] += steps[mine] * CELL
-        if inside(moved, workspace_ranges(workspace)) and things.fit(steps):
+        if inside(moved, workspace_ranges(table.workspace)) and things.fit(steps):
             of_number = np.zeros((things.of_cell.max() + 1, 2))
             of_number[things.free] = list(steps.values())
             points = cloud.points.copy()
@@ -95,10 +102,8 @@ def mixed_in(
     poses: Sequence[NDArray[np.floating]],
     other: Cloud,
     other_pose: NDArray[np.floating],
-    workspace: Workspace,
-    table_height: float,
+    table: TableTop,
     random: np.random.Generator,
-    thing_height: float = 0.10,
 ) -> Cloud:
     """The scene with what another scene's target is above, in the stead of something that its sentence does not mean.
 
@@ -110,16 +115,12 @@ def mixed_in(
     Args:
         cloud: points of the scene, base frame.
         poses: (7,) each, base frame; its target, then what else its demonstration goes to: that stays, too.
-        other: points of the other scene, of the same table.
+        other: points of the other scene.
         other_pose: target of that one.
-        workspace: that the things lie in.
-        table_height: metres.
+        table: of both scenes.
         random: source of all draws.
-        thing_height: metres above the table, up to which points belong to what stands on it.
     """
-    here, there = (
-        _things(each, workspace, table_height, thing_height, np.zeros(len(each), bool)) for each in (cloud, other)
-    )
+    here, there = (_things(each, table, np.zeros(len(each), bool)) for each in (cloud, other))
     meant = [here.under(cloud, pose) for pose in poses]
     spare = here.free[~np.isin(here.free, meant)]
     theirs = there.under(other, other_pose)
@@ -211,23 +212,14 @@ def _away(cloud: Cloud, pose: NDArray[np.floating], which: NDArray[np.bool_]) ->
     return away
 
 
-def _hand(cloud: Cloud, grasp: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """(N,) which points are of the hand over a grasp (7,)."""
-    seen = transform_points(inverse_transform(matrix_from_pose(np.asarray(grasp, np.float64))), cloud.points)
-    lower, upper = np.array(HAND)
-    inside: NDArray[np.bool_] = ((seen >= lower) & (seen <= upper)).all(axis=1)
-    return inside
-
-
-def _things(
-    cloud: Cloud, workspace: Workspace, table_height: float, thing_height: float, hand: NDArray[np.bool_]
-) -> _Things:
+def _things(cloud: Cloud, table: TableTop, hand: NDArray[np.bool_]) -> _Things:
+    workspace = table.workspace
     lower, upper = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
     shape = np.floor((upper - lower) / CELL + 1e-6).astype(int)
     cells = np.floor((cloud.points[:, :2] - lower) / CELL).astype(int)
     # What lies lower is the table, of which the network sees nothing: all things would be one.
     there = ((cells >= 0) & (cells < shape)).all(axis=1) & (cloud.points[:, 2] >= workspace.lower[2]) & ~hand
-    low = there & (cloud.points[:, 2] - table_height < thing_height)
+    low = there & (cloud.points[:, 2] - table.height < table.thing_height)
     occupied = np.zeros(shape, bool)
     occupied[tuple(cells[low].T)] = True
     of_cell, count = ndimage.label(occupied, structure=np.ones((3, 3)))

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.geometry import matrix_from_pose, top_down_quaternion, transform_points
 from mini_diffuser_ros.records import Cloud, Workspace
-from mini_diffuser_ros.training.things import exchange_places, mixed_in
+from mini_diffuser_ros.training.things import TableTop, exchange_places, mixed_in
 
 angles = st.floats(-np.pi, np.pi)
 
-TABLE = Workspace((0.25, -0.38, 0.004), (0.80, 0.38, 0.55))
+TABLE = TableTop(Workspace((0.25, -0.38, 0.004), (0.80, 0.38, 0.55)), height=0.0)
 PER_THING = 400
 COLORS = np.array([(200, 20, 20), (20, 200, 20), (20, 20, 200), (90, 90, 90)], np.uint8)
 
@@ -38,7 +38,7 @@ def scene_of_things(seed: int, turned: float) -> tuple[Cloud, np.ndarray]:
 @given(seed=st.integers(0, 2**32), turned=angles)
 def test_things_exchanged_keep_their_shapes_and_the_target_stays_above_its_thing(seed: int, turned: float) -> None:
     cloud, pose = scene_of_things(seed, turned)
-    changed, target = exchange_places(cloud, pose, TABLE, 0.0, np.random.default_rng(seed))
+    changed, target = exchange_places(cloud, pose, TABLE, np.random.default_rng(seed))
     steps = (changed.points - cloud.points).reshape(4, PER_THING, 3)
     for thing in range(4):
         np.testing.assert_allclose(steps[thing], np.tile(steps[thing, 0], (PER_THING, 1)), atol=1e-6)
@@ -52,7 +52,7 @@ def test_things_exchanged_keep_their_shapes_and_the_target_stays_above_its_thing
 @given(seed=st.integers(0, 2**32), turned=angles)
 def test_things_exchanged_lie_where_the_other_lay_and_apart(seed: int, turned: float) -> None:
     cloud, pose = scene_of_things(seed, turned)
-    changed, _ = exchange_places(cloud, pose, TABLE, 0.0, np.random.default_rng(seed))
+    changed, _ = exchange_places(cloud, pose, TABLE, np.random.default_rng(seed))
     before, after = (one.points.reshape(4, PER_THING, 3)[:, :, :2] for one in (cloud, changed))
     for thing in range(3):
         old, new = ((one.min(axis=1) + one.max(axis=1)) / 2 for one in (before, after))
@@ -65,7 +65,7 @@ def test_things_exchanged_lie_where_the_other_lay_and_apart(seed: int, turned: f
 def test_the_target_comes_to_every_thing_alike() -> None:
     cloud, pose = scene_of_things(0, 0.0)
     random = np.random.default_rng(0)
-    places = [tuple(exchange_places(cloud, pose, TABLE, 0.0, random)[1][:2].round(3)) for _ in range(600)]
+    places = [tuple(exchange_places(cloud, pose, TABLE, random)[1][:2].round(3)) for _ in range(600)]
     shares = [places.count(place) / len(places) for place in sorted(set(places))]
     assert len(shares) == 3
     np.testing.assert_allclose(shares, 1 / 3, atol=0.06)
@@ -83,7 +83,7 @@ def test_nothing_is_exchanged_where_nothing_stands_under_the_target_or_a_hand_is
     things_gone = Cloud(cloud.points[3 * PER_THING :], cloud.colors[3 * PER_THING :], "base")
     for scene, asked in ((cloud, aside), (under_a_hand, pose), (things_gone, pose)):
         for seed in range(8):
-            changed, target = exchange_places(scene, asked, TABLE, 0.0, np.random.default_rng(seed))
+            changed, target = exchange_places(scene, asked, TABLE, np.random.default_rng(seed))
             np.testing.assert_array_equal(changed.points, scene.points)
             np.testing.assert_array_equal(target, asked)
 
@@ -97,8 +97,7 @@ def test_a_hand_over_its_grasp_goes_with_the_thing_that_it_grasps(seed: int, yaw
     hand = transform_points(matrix_from_pose(grasp), seen).astype(np.float32)
     scene = Cloud(np.concatenate([cloud.points, hand]), np.concatenate([cloud.colors, cloud.colors[-400:]]), "base")
     moved = [
-        exchange_places(scene, grasp, TABLE, 0.0, np.random.default_rng(seed + draw), under_hand=True)
-        for draw in range(8)
+        exchange_places(scene, grasp, TABLE, np.random.default_rng(seed + draw), under_hand=True) for draw in range(8)
     ]
     for changed, target in moved:
         steps = (changed.points - scene.points).reshape(5, PER_THING, 3)
@@ -118,7 +117,8 @@ def test_what_is_taller_than_things_are_stays_where_it_is() -> None:
     def moved(thing_height: float) -> int:
         scene = replace(cloud, points=tall)
         drawn = (
-            exchange_places(scene, pose, TABLE, 0.0, np.random.default_rng(seed), thing_height) for seed in range(8)
+            exchange_places(scene, pose, replace(TABLE, thing_height=thing_height), np.random.default_rng(seed))
+            for seed in range(8)
         )
         return sum(not np.array_equal(target, pose) for _, target in drawn)
 
@@ -148,7 +148,7 @@ def test_the_other_target_stands_whole_and_apart_in_the_stead_of_what_is_not_mea
 ) -> None:
     cloud, pose = scene_of_things(seed, turned)
     other, other_pose = other_scene(other_seed)
-    changed = mixed_in(cloud, [pose], other, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+    changed = mixed_in(cloud, [pose], other, other_pose, TABLE, np.random.default_rng(seed))
     here = [len(of_color(changed, color)) for color in COLORS]
     assert here[0] == here[3] == PER_THING  # what is meant, and the arm
     assert sorted(here[1:3]) == [0, PER_THING]
@@ -158,8 +158,8 @@ def test_the_other_target_stands_whole_and_apart_in_the_stead_of_what_is_not_mea
     np.testing.assert_allclose(steps[:, 2], 0.0, atol=1e-6)
     rest = changed.points[~(changed.colors == np.array(PURPLE, np.uint8)).all(axis=1)]
     assert np.linalg.norm(put[:, None, :2] - rest[None, :, :2], axis=2).min() > 0.005
-    assert (put[:, :2] >= TABLE.lower[:2]).all()
-    assert (put[:, :2] <= TABLE.upper[:2]).all()
+    assert (put[:, :2] >= TABLE.workspace.lower[:2]).all()
+    assert (put[:, :2] <= TABLE.workspace.upper[:2]).all()
 
 
 def test_a_scene_is_left_alone_that_has_nothing_meant_or_nothing_to_spare_or_whose_target_looks_alike() -> None:
@@ -176,7 +176,7 @@ def test_a_scene_is_left_alone_that_has_nothing_meant_or_nothing_to_spare_or_who
     for scene, target, second, second_target in (*asked, (alone, pose, other, other_pose)):
         for seed in range(4):
             random = np.random.default_rng(seed)
-            changed = mixed_in(scene, [target], second, second_target, TABLE, 0.0, random)
+            changed = mixed_in(scene, [target], second, second_target, TABLE, random)
             np.testing.assert_array_equal(changed.points, scene.points)
 
 
@@ -190,11 +190,11 @@ def test_whatever_else_a_demonstration_goes_to_stays_and_gets_no_double(seed: in
     cloud, pose = scene_of_things(seed, 0.0)
     other, other_pose = other_scene(seed + 1)
     poses = [pose, at_thing(cloud, kept)]
-    changed = mixed_in(cloud, poses, other, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+    changed = mixed_in(cloud, poses, other, other_pose, TABLE, np.random.default_rng(seed))
     assert len(of_color(changed, COLORS[kept])) == PER_THING
     assert len(of_color(changed, COLORS[3 - kept])) == 0
     double, _ = other_scene(seed + 1, tuple(COLORS[kept]))
-    changed = mixed_in(cloud, poses, double, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+    changed = mixed_in(cloud, poses, double, other_pose, TABLE, np.random.default_rng(seed))
     np.testing.assert_array_equal(changed.points, cloud.points)
 
 
@@ -208,7 +208,7 @@ def test_a_thing_is_not_put_in_with_one_that_touches_it_and_looks_like_what_is_m
         "base",
     )
     for seed in range(5):
-        changed = mixed_in(cloud, [pose], joined, other_pose, TABLE, 0.0, np.random.default_rng(seed))
+        changed = mixed_in(cloud, [pose], joined, other_pose, TABLE, np.random.default_rng(seed))
         np.testing.assert_array_equal(changed.points, cloud.points)
 
 
@@ -219,8 +219,8 @@ def test_points_of_the_table_join_nothing() -> None:
         np.concatenate([cloud.points, table]), np.concatenate([cloud.colors, np.zeros(table.shape, np.uint8)]), "base"
     )
     for seed in range(5):
-        bare, target = exchange_places(cloud, pose, TABLE, 0.0, np.random.default_rng(seed))
-        changed, same_target = exchange_places(on_it, pose, TABLE, 0.0, np.random.default_rng(seed))
+        bare, target = exchange_places(cloud, pose, TABLE, np.random.default_rng(seed))
+        changed, same_target = exchange_places(on_it, pose, TABLE, np.random.default_rng(seed))
         np.testing.assert_array_equal(changed.points, np.concatenate([bare.points, table]))
         np.testing.assert_array_equal(same_target, target)
 
@@ -237,5 +237,5 @@ def test_nothing_is_put_under_what_is_higher_than_things_are(gap: float, fits: b
     black = np.zeros(ceiling.shape, np.uint8)
     covered = Cloud(np.concatenate([cloud.points, ceiling]), np.concatenate([cloud.colors, black]), "base")
     for seed in range(5):
-        put = of_color(mixed_in(covered, [pose], other, other_pose, TABLE, 0.0, np.random.default_rng(seed)), PURPLE)
+        put = of_color(mixed_in(covered, [pose], other, other_pose, TABLE, np.random.default_rng(seed)), PURPLE)
         assert len(put) == (PER_THING if fits else 0)

@@ -1,0 +1,42 @@
+"""Where a hand is seen: in the frame of its tool, whose fingers open along y and whose z approaches."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mini_diffuser_ros.geometry import inverse_transform, matrix_from_pose, transform_points
+from mini_diffuser_ros.records import Cloud
+
+Box: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Metres, lower and upper corner in the frame of a tool."""
+
+HOVERING: Box = ((-0.05, -0.12, -0.35), (0.05, 0.12, -0.06))
+"""A hand over its grasp, seen from the grasp. Nothing else is there, or the hand would meet it on its way down."""
+
+_BODY: Box = ((-0.12, -0.12, -0.35), (0.12, 0.12, -0.06))
+"""A hand with what is mounted on it."""
+
+_TIPS: Box = ((-0.015, -0.06, -0.03), (0.015, 0.06, 0.01))
+_BETWEEN_TIPS: Box = ((-0.015, -0.03, -0.03), (0.015, 0.03, 0.01))
+
+
+def seen_within(cloud: Cloud, pose: NDArray[np.floating], box: Box) -> NDArray[np.bool_]:
+    """(N,) which points of a cloud are in a box around a pose (7,)."""
+    seen = transform_points(inverse_transform(matrix_from_pose(np.asarray(pose, np.float64))), cloud.points)
+    lower, upper = np.array(box)
+    within: NDArray[np.bool_] = ((seen >= lower) & (seen <= upper)).all(axis=1)
+    return within
+
+
+def is_hand(cloud: Cloud, pose: NDArray[np.floating], is_open: bool) -> NDArray[np.bool_]:
+    """(N,) which points are where a hand at a pose (7,) is: its body, and the tips of its fingers if they are open.
+
+    Shut fingers are where what they hold is, and are not told from it.
+    """
+    body = seen_within(cloud, pose, _BODY)
+    if not is_open:
+        return body
+    return body | (seen_within(cloud, pose, _TIPS) & ~seen_within(cloud, pose, _BETWEEN_TIPS))
