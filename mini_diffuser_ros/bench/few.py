@@ -58,7 +58,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "AdamW": {"optim.method": "adamw"},
     "cameras dropped": {"augment.sensor": "perfect missing=0.4", "augment.sensor_copies": 2},
     # Three times as many where each of two decisions is seen from the way to it as well: as often in other colours.
-    "frames between": {"augment.recolored": 270},
+    "frames between": {"augment.recolored": 810},
 }
 """What a variant changes in the recipe."""
 

@@ -152,7 +152,8 @@ class AugmentConfig:
         voxels: whether one point a voxel is left ``after`` the cloud was changed, as for decisions, or ``before``, as
             published and in half the time: turning then brings some points into a common voxel.
         recolored: a task of fewer demonstrations is brought to so many by versions of them, in which colours that the
-            sentences name are exchanged for others, in clouds and sentences; 0: none.
+            sentences name are exchanged for others, in clouds and sentences, and those of two things for each other's;
+            0: none.
         exchanged: share of the decision frames in which the things on the table take one another's places: few
             demonstrations are otherwise learned by their layouts.
         exchanged_later: the same of those decision frames alone in which something has been gripped or let go before,

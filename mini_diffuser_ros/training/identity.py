@@ -15,6 +15,7 @@ from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuserConfig
 from mini_diffuser_ros.support.settings import flat, to_mapping
 from mini_diffuser_ros.training.config import TrainConfig
+from mini_diffuser_ros.training.recoloring import VERSION as RECOLOURING
 
 _PLACES_AND_PACE = frozenset(
     (
@@ -149,6 +150,8 @@ def identity_of(
         "network": to_mapping(network),
         "sentence encoder": encoder,
     }
+    if config.augment.recolored:
+        settings["recolouring"] = RECOLOURING
     if start:
         settings["start_from"] = start
     if rehearsed:

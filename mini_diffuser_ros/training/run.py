@@ -196,7 +196,8 @@ def _prepare(
         old = _usable(old_survey, rehearsed_data(data, config.rehearsal), model, cache, processes.leads)
     fused = time.perf_counter()
     rehearsed = [] if old is None else old.demonstrations
-    recolored = recolored_versions(new.demonstrations, config.augment.recolored, config.seed)
+    training, _ = split(new.demonstrations, config.data.validation_share, config.seed)
+    recolored = recolored_versions(training, config.augment.recolored, config.seed)
     versions = [version for each in recolored.values() for version in each]
     tokens = encode_sentences([*new.demonstrations, *versions, *rehearsed], model, cache, progress=processes.leads)
     encoded = time.perf_counter()

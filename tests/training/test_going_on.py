@@ -207,3 +207,13 @@ def test_an_output_directory_has_one_training(train: Train, recordings: Path, tm
     assert "is being written by process" in error
     assert not (tmp_path / "c").exists()
     assert train(recordings, 1) == (0, "")
+
+
+def test_versions_that_are_made_otherwise_are_other_demonstrations(
+    train: Train, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train(recordings, 2, "--augment.recolored", "4") == (0, "")
+    monkeypatch.setattr("mini_diffuser_ros.training.identity.RECOLOURING", "another way")
+    code, line = train(recordings, 4, "--augment.recolored", "4")
+    assert code == 2
+    assert "recolouring" in line
