@@ -196,7 +196,7 @@ class Denials:
     """
 
     def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
-        taught = [_plain(sentence).lower() for sentence in sentences]
+        taught = [plain_letters(sentence).lower() for sentence in sentences]
         known = sorted(names, key=len, reverse=True)
         self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
         self._has_names = bool(known)
@@ -214,7 +214,7 @@ class Denials:
 
     def read(self, sentence: str) -> ReadDenial:
         """A sentence without what it denies beside what it asks for."""
-        plain = _plain(sentence)
+        plain = plain_letters(sentence)
         clauses = self._clauses(plain)
         denied = [clause for clause in clauses if clause.word]
         if not denied:
@@ -230,7 +230,7 @@ class Denials:
         found = _DENYING.findall(said)
         found += ["no" for after in re.findall(r"\bno (\w+)(?: (\w+))?", plain) if self._is_none(after)]
         found += [match.group(1) for match in self._all_but(said)]
-        found += [match.group(1) for match in _ALMOST.finditer(said) if _is_form_of(match.group(2), self._acts)]
+        found += [match.group(1) for match in _ALMOST.finditer(said) if is_form_of(match.group(2), self._acts)]
         for done in (_FEIGNED, _KEPT_FROM):
             found += [match.group(1) for match in done.finditer(said) if any(map(self._is_act, match.groups("")[1:]))]
         if self._has_names:
@@ -253,7 +253,7 @@ class Denials:
 
     def _is_act(self, word: str) -> bool:
         """Whether a word is a taught one, or a form of one."""
-        return _is_form_of(word, self._words - _NO_VERBS)
+        return is_form_of(word, self._words - _NO_VERBS)
 
     def _clauses(self, plain: str) -> list[_Clause]:
         """Parts of a sentence, those that go on with a denial belonging to it."""
@@ -397,22 +397,23 @@ class Denials:
 
     def _asks(self, clause: _Clause) -> bool:
         """Whether a clause begins with a taught word for doing something."""
-        return bool(set(_begun(clause)[:1]) & self._acts)
+        return bool(set(begun(clause.text)[:1]) & self._acts)
 
     def _may_ask(self, clause: _Clause) -> bool:
         """Whether a clause begins with what may be a word for doing something."""
-        words = _begun(clause)
+        words = begun(clause.text)
         return len(words) > 1 and words[0] not in _NO_VERBS and not self._names.fullmatch(words[0])
 
 
-def _is_form_of(word: str, known: Set[str]) -> bool:
+def is_form_of(word: str, known: Set[str]) -> bool:
+    """Whether a word is a known verb, or a form of one that ends in -s, -ed or -ing."""
     stem = word.removesuffix("ing").removesuffix("ed")
     return bool({word, stem, f"{stem}e", stem[:-1], word.removesuffix("s")} & known)
 
 
-def _begun(clause: _Clause) -> list[str]:
-    """Words of a clause, without what is said before one for doing something."""
-    return re.findall(r"[\w']+", _BEFORE_ACTS.sub("", clause.text))
+def begun(clause: str) -> list[str]:
+    """Words of a clause in lower case, without what is said before one for doing something."""
+    return re.findall(r"[\w']+", _BEFORE_ACTS.sub("", clause))
 
 
 def _is_of_manner(clause: _Clause) -> bool:
@@ -425,7 +426,7 @@ def _is_elsewhere(clause: _Clause) -> bool:
     return bool(_ELSEWHERE & words) and not words - {clause.word} - _ELSEWHERE - _ABOUT_ELSEWHERE
 
 
-def _plain(sentence: str) -> str:
+def plain_letters(sentence: str) -> str:
     """A sentence with plain letters, and with each contraction in one piece."""
     letters = unicodedata.normalize("NFKD", sentence.translate(_APOSTROPHES))
     return _APART.sub(r"\1n't", "".join(letter for letter in letters if not unicodedata.combining(letter)))

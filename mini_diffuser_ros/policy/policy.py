@@ -30,6 +30,7 @@ from mini_diffuser_ros.policy.network.scene_network import EncodedScene
 from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.policy.spelling import SpelledSentence, Spelling
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
+from mini_diffuser_ros.policy.unasked import UnaskedWords
 from mini_diffuser_ros.records import (
     Assessment,
     CameraView,
@@ -95,7 +96,10 @@ class Policy:
         spelled = self._spelling.read(sentence).sentence
         denial = self._denials.read(spelled)
         found = known.read(denial.rest, self._familiarity_encoder)
-        return replace(found, score=0.0, denial=denial.word) if denial.word else found
+        if denial.word:
+            return replace(found, score=0.0, denial=denial.word)
+        unasked = self._unasked_words.read(denial.rest)
+        return found if unasked is None else replace(found, score=0.0, unasked=str(unasked))
 
     def reading(self, sentence: str) -> SpelledSentence:
         """A sentence as the policy reads it: misspelt words as the ones that it was taught, and nothing that it denies.
@@ -112,8 +116,15 @@ class Policy:
 
     @cached_property
     def _denials(self) -> Denials:
+        return Denials(self._taught(), self._names())
+
+    @cached_property
+    def _unasked_words(self) -> UnaskedWords:
+        return UnaskedWords(self._taught(), self._names())
+
+    def _names(self) -> tuple[str, ...]:
         familiarity = self.knowledge.familiarity
-        return Denials(self._taught(), () if familiarity is None else familiarity.names)
+        return () if familiarity is None else tuple(familiarity.names)
 
     def _taught(self) -> Iterator[str]:
         return chain.from_iterable(self.tasks.values())

@@ -91,17 +91,20 @@ class SentenceFamiliarity:
         threshold: below which it is unfamiliar.
         nearest: sentences that the policy was taught, the nearest first, each of another task.
         denial: word in it that denies, with which nothing was taught; empty if there is none.
+        unasked: words in it because of which it asks for nothing to be done once and now, and what they do; empty if
+            there are none.
     """
 
     score: float
     threshold: float
     nearest: tuple[str, ...]
     denial: str = ""
+    unasked: str = ""
 
     @property
     def is_familiar(self) -> bool:
         """Whether the sentence means what the policy was taught, as far as it can tell."""
-        return not self.denial and self.score >= self.threshold
+        return not self.denial and not self.unasked and self.score >= self.threshold
 
     @property
     def refusal(self) -> str:
@@ -113,6 +116,11 @@ class SentenceFamiliarity:
             return (
                 f"'{self.denial}' denies what the sentence asks for, and the policy was taught nothing with that word: "
                 f"say what to do; nearest that it knows: {known}"
+            )
+        if self.unasked:
+            return (
+                f"{self.unasked}, and the policy was taught nothing with such words: say what to do once and now; "
+                f"nearest that it knows: {known}"
             )
         return (
             f"the policy was not taught what this sentence means (familiarity {self.score:.3f}, taught ones have "

@@ -1,0 +1,266 @@
+"""What makes a sentence ask for nothing, or not for one thing, once and now.
+
+To a sentence encoder "press the red button if it glows", "you pressed the red button" and "press the red button
+tomorrow" are nearly "press the red button", so such words are looked for, as those that deny are. A policy does once,
+now, what it was taught: whether a lamp glows it cannot tell, whoever praises or announces wants nothing done, of two
+things that are asked for at once it would do one, and "put the bowl into the lime" it would do the other way round.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mini_diffuser_ros.policy.denials import begun, is_form_of, plain_letters
+
+_WHO = "the|a|an|this|that|these|those|my|your|our|his|her|it|i|we|you|they|he|she|there|everyone|everybody|someone"
+_NUMBER = "two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|half|several|many|multiple|some|few|couple"
+_SPAN = "seconds?|secs?|minutes?|mins?|hours?|days?|weeks?|months?"
+_DAY = "monday|tuesday|wednesday|thursday|friday|saturday|sunday|morning|afternoon|evening|night|week|month|year"
+_GOOD = (
+    "nice|great|good|well|excellent|lovely|amazing|brilliant|superb|fine|fantastic|beautiful|wonderful|neat|splendid|"
+    "perfect|impressive|awesome|outstanding"
+)
+_INTO = "on|onto|on top of|upon|atop|in|into|inside"
+_KIND = f"{_GOOD}|kind|clever|wise|smart|sweet|brave|thoughtful|generous|foolish|silly|stupid|careless|wrong|rude"
+_YOURS = (
+    "please|can|could|will|would|may|might|like|wish|want|love me|mind|don't|do not|wouldn't|would not|able|"
+    "free|ready|done|finished|so kind|so good|be so|be kind|kind enough|good enough|willing|there|up to|"
+    "up for|know how|happy|good to go|hear this|hear me|caught your|around|back|get around|look|see|find|"
+    "found|spot|spotted|reach|reached|come across|get to|get hold|have|got|hold|grasp|grasped|grab|grabbed|"
+    "pick|picked|lift|lifted|take|taken|locate|located"
+)
+"""What whoever is asked may be, wish or do on the way."""
+
+_NOTHING_DEPENDS: Final = re.compile(
+    rf"\b(?:if|when|whenever|once|after|as soon as|as long as|should) (?:you|u)(?: are|'re| have|'ve| would| will|'d)? "
+    rf"(?:\w+ly )?(?:{_YOURS}|(?:get|find|had) (?:a|the|some) )|"
+    r"\b(?:if|when|whenever|as soon as) (?:it's |it is |that's |that is |you're |at all |this is )?"
+    r"(?:possible|ok|okay|alright|all right|convenient|no trouble|no bother|fine|allowed|easy|easier|ready|necessary|"
+    r"needed|need be|not too|it suits|it's not|it is not|it isn't|it wouldn't|it would not|i may|i might|i could)\b|"
+    rf"\b(?:{_GOOD}|kind|helpful|help|happy|glad|grateful|thankful|pleased|delighted|appreciated?|love|like|best|better|"
+    r"mind|cool|ideal|super|thank you|wonder|wondering|see|check|ask|asking|know)(?: \w+){0,4} if\b|"
+    r"\b(?:what|even|as) if\b|\bif (?:only|not|so|anything)\b|\bif (?:anybody|anyone|somebody|someone) asks\b|"
+    r"\bwhen i (?:say|was|tell)\b|"
+    r"\b(?:if|when|once|as soon as) (?:the|your) (?:arm|hand|gripper|robot|fingers?|jaws?) (?:is|are|has|have)\b|"
+    r"(?:n't|\bnot) (?:care|matter|mind)\b.*\b(?:as|so) long as\b|"
+    r"\bin case (?:you|anyone|anybody) (?:missed|forgot|wonder|wondered|didn't|did not|were|are)\b"
+)
+"""Ways to ask with an ``if`` or a ``when`` that what is to be done does not depend on."""
+
+_DEPENDS: Final = re.compile(
+    r"\b(if|in case|provided|providing|assuming|supposing|on (?:the )?condition|depending|whenever|"
+    r"(?:as|so) long as|as soon as|"
+    r"(?:each|every|any) time|in the event)\b|"
+    rf"\b(the (?:moment|instant|second)) (?:that )?(?:{_WHO})\b|\b(until|till) (?!it\b|you\b|an?\b)(?:{_WHO})\b|"
+    rf"\b(when|once) (?:{_WHO})\b|\b(after) (?:i|we|they|he|she|it|someone|somebody|you)\b(?!,)|"
+    r"(?:^|[,;:.!?]\s*)(imagine|picture|suppose|envisage|envision|visuali[sz]e)\b|"
+    rf"(?:^|[,;:]\s*)(should|were|had) (?:{_WHO})\b"
+)
+_LATER: Final = re.compile(
+    rf"\b(tomorrow|tonight|later (?:on|today)|this (?:morning|afternoon|evening)|in the (?:morning|afternoon|evening)|"
+    rf"after (?:lunch|dinner|supper|breakfast|work|class|school|the (?:break|meeting|class|lesson))|"
+    r"on (?:christmas|easter|new year|my birthday|your birthday)(?: eve| day)?|"
+    r"someday|some other time|another time|next time|at some point|"
+    rf"next (?:{_DAY})|(?:on|every|each) (?:{_DAY})s?|the day after|"
+    rf"(?:in|after) (?:about |another |exactly )?(?:(?:an?|{_NUMBER}|\d+)(?: of)? )+(?:{_SPAN})"
+    r"(?<!a minute)(?<!a second)(?<!a sec)|"
+    r"at (?:noon|midnight|dawn|dusk|\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\b)|\d{1,2}:\d\d|\w+ o'clock))\b"
+)
+_OFTEN: Final = re.compile(
+    rf"\b(twice|thrice|(?:(?:{_NUMBER}|\d+|hundred|dozen)(?: of| a)? )+times|repeatedly|over and over|"
+    r"again,? and again|time and (?:time )?again|(?:double|triple)[- ]?(?:click|tap|press|push|hit)\w*|"
+    rf"continually|continuously|non-?stop|for (?:about |another )?(?:(?:an?|{_NUMBER}|\d+)(?: of)? )+(?:{_SPAN}))\b|"
+    r"\b((?:keep|go) (?:on )?(\w+ing))\b"
+)
+_ASKED: Final = re.compile(
+    r"\b(?:ask|asked|say|tell|told|said|repeat|think|thought|saying|asking|telling)\b(?: \w+){0,3} $"
+)
+"""Said before it, it is the asking that happens twice."""
+
+_PRAISE: Final = re.compile(
+    rf"\b((?:{_GOOD}) (?:work|job|going|one|move|effort|done)(?: there| today| just now)?"
+    r"(?: (?:on|with|at|in|for|by|of))?) \w+ing\b|"
+    r"\b((?:congratulations|congrats|kudos|bravo|cheers|props|hats off|well done|respect|applause|thanks|thank you)"
+    r"(?: to you)?(?: a lot| so much| very much| again)? (?:for having|"
+    r"(?<!thanks )(?<!thank you )(?:for|on|to))) \w+(?:ing|ed)\b|"
+    rf"\b((?:was|is|it's|that's|how|so) (?:\w+ly )?(?:{_KIND}) of you) to\b|"
+    rf"\b((?:{_GOOD}|nicely|proud|glad|happy|impressed|love|loved|admire|like) (?:of )?how (?:\w+ )?"
+    r"(?:you|i|we|they|he|she)) \w+"
+)
+_SUBJECT: Final = (
+    r"(?:i|you|we|he|she|they|someone|somebody|everyone|everybody|the (?:robot|arm|hand|gripper)|"
+    r"(?:my|your|our|his|her|their) \w+)"
+)
+_DID: Final = re.compile(
+    rf"\b{_SUBJECT} ((?:(?:have|has|had|just|already|also|finally|accidentally|once|then) )*(\w+))(?! nothing\b)\b|"
+    rf"\b{_SUBJECT}((?:'ve|'s|'d) (?:(?:just|already|also|finally|accidentally|now) )*(\w+))(?! nothing\b)\b"
+)
+_WAS_DONE: Final = re.compile(
+    r"\b((?:was|were|got|has been|have been|had been|is being|are being|has already been|had already been|is already|"
+    r"are already|was already|has just been|was just) (\w+))\b"
+)
+_WANTED: Final = re.compile(
+    r"\b(?:if|wish|wished|time|rather|make sure|making sure|ensure|see|sure|want|wants|wanted|need|needs|like|love|"
+    r"until|till|prefer|hope|hoping|glad|happy|let|supposed|meant|told|asked|going)\b"
+)
+"""Said before it, what would be told of is wanted: "I'd love it if you pressed red"."""
+
+_DOING: Final = re.compile(
+    r"\b(?:i|you|he|she|they|someone|somebody|everyone|everybody|the (?:robot|arm|hand|gripper))"
+    r"((?:'m| am|'s| is|'re| are| was| were) (?:\w+ly |just |already |still )?(\w+ing))\b"
+)
+_ALREADY: Final = re.compile(r"\b(?:is|are|'s|'re) (already (?:in|on|inside|into|onto|under|down|there))\b")
+_COULD_HAVE: Final = re.compile(r"\b((?:could|should|would|might|must) (?:not )?have (\w+))\b")
+_GLAD: Final = re.compile(
+    r"\b((?:proud|glad|happy|pleased|relieved|delighted|appreciate|well done|bravo|good job|nice work)[ ,!.]+"
+    rf"(?:that )?{_SUBJECT} (\w+))\b"
+)
+_ANNOUNCED: Final = re.compile(
+    r"\b((?:i|we|he|she|they|someone|somebody|(?:my|our|his|her|their) \w+)(?:'ll| will| shall|"
+    r"(?:'m| am|'re| are|'s| is) (?:going|about|bound|likely) to)|let me|allow me to|(?:shall|should|may|must|do) i)"
+    r" (?:\w+ly |just |now |then )*(\w+)\b"
+)
+_QUOTED: Final = re.compile(
+    r"\b(says|said|reads|wrote|writes|shouted|shouts|yelled|whispered|claims|claimed)(?: that)?[:,]? ?"
+    '["\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}]'
+)
+_ASIDE: Final = 5  # words
+_STATES: Final = re.compile(rf"\b(?:is|was|are|were|has|have|had|'s|{_SUBJECT})\b")
+_CLAUSE: Final = re.compile(r"[,;:.!?]+(?:\s+|$)|\s+(?=so\b|but\b|now\b)|\s+[-\N{EN DASH}\N{EM DASH}]+\s+")
+_ASKS: Final = re.compile(
+    r"\b(?:can|could|will|would) (?:you|somebody|someone|we)\b|\bplease\b|\bi(?:'d| would)? (?:want|need|like|love)\b"
+)
+
+_HAVE: Final = frozenset({"have", "see", "get"})  # "let me have red on blue" asks
+
+_IRREGULAR: Final = {
+    "hit": "hit", "put": "put", "set": "set", "laid": "lay", "brought": "bring", "took": "take", "taken": "take",
+    "threw": "throw", "thrown": "throw", "slid": "slide", "built": "build",
+}  # fmt: skip
+"""Forms of the past that no ``-ed`` tells."""
+
+_OF_NOW: Final = frozenset({"hit", "put", "set"})  # as well: "now you put it in the bowl" asks
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """What says that a sentence does not ask for something to be done once and now.
+
+    Attributes:
+        words: of the sentence, in lower case.
+        why: what they do, after them.
+    """
+
+    words: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"'{self.words}' {self.why}"
+
+
+class UnaskedWords:
+    """Finds what makes a sentence ask for nothing now; words with which something was taught do not.
+
+    Args:
+        sentences: that were taught.
+        names: of things, of which a sentence says which it means, in lower case.
+    """
+
+    def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
+        taught = [plain_letters(sentence).lower() for sentence in sentences]
+        known = sorted(names, key=len, reverse=True)
+        self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
+        begun = (re.match(r"\W*([\w']+)", sentence) for sentence in taught)
+        self._acts = frozenset(match[1] for match in begun if match) - set(known)
+        any_name = self._names.pattern
+        self._both = re.compile(
+            rf"\b(({any_name})(?: (\w+))?(?:,? and|,? plus|,? as well as|,? then|,? followed by) (?:then |also )?"
+            rf"(?:the |a |an |my )?{any_name})"
+        )
+        said = [each for each in taught if len(set(self._names.findall(each))) > 1]
+        self._of_two = frozenset(word for each in said for word in (*self._names.findall(each), *each.split()))
+        holders = {word for each in taught for word in re.findall(r"\b(?:in|into|inside) the (\w+)\b", each)}
+        holders = {word for word in holders if not any(name.startswith(word) for name in known)}
+        holder, some = "|".join(sorted(holders)) or "(?!)", "(?:the |a |an |that |this |my )?"
+        self._turned = re.compile(rf"\b((?:{holder}) (?:{_INTO}) {some}{any_name})(?!'s)")
+        self._exempt: frozenset[str] = frozenset()
+        self._exempt = frozenset(self._shape(found) for sentence in taught for found in self._found(sentence))
+
+    def read(self, sentence: str) -> Unasked | None:
+        """The first words of a sentence because of which it asks for nothing now; None if it may ask."""
+        plain = plain_letters(sentence).lower()
+        return next((found for found in self._found(plain) if self._shape(found) not in self._exempt), None)
+
+    def _shape(self, found: Unasked) -> str:
+        """What was found, whichever things it names."""
+        return self._names.sub("NAME", found.words)
+
+    def _found(self, plain: str) -> Iterator[Unasked]:
+        asked = _NOTHING_DEPENDS.sub(lambda match: " " * len(match[0]), plain)
+        yield from _all(_DEPENDS, asked, "makes it depend on something")
+        for match in self._both.finditer(plain):
+            # Else it may be two of one task that are named.
+            if match[2] not in self._of_two or (match[3] or match[2]) not in self._of_two:
+                yield Unasked(match[1], "asks for two things at once")
+        yield from _all(self._turned, plain, "would move what other things are put into")
+        yield from _all(_QUOTED, plain, "tells of what was said")
+        clauses = _CLAUSE.split(plain)
+        asking = [clause for clause in clauses if self._asks(clause)]
+        for clause in clauses:
+            if not asking or clause in asking or _is_aside(clause):
+                yield from self._said_of_itself(clause)
+        if not asking or len(clauses) == 1:
+            yield from self._told(plain)
+
+    def _asks(self, clause: str) -> bool:
+        """Whether a clause asks for something to be done, whatever others tell."""
+        told = next(self._told(clause), None)
+        return told is None and (bool(_ASKS.search(clause)) or bool(set(begun(clause)[:1]) & self._acts))
+
+    def _said_of_itself(self, clause: str) -> Iterator[Unasked]:
+        """When and how often what a clause asks for is to be done, if not once and now."""
+        yield from _all(_LATER, clause, "is not now")
+        for match in _OFTEN.finditer(clause):
+            goes_on = match[3] is None or is_form_of(match[3], self._acts)
+            if goes_on and not _ASKED.search(clause[: match.start()]):
+                yield Unasked(_said(match), "is more than once")
+
+    def _told(self, plain: str) -> Iterator[Unasked]:
+        """What is told instead of asked for."""
+        yield from _all(_PRAISE, plain, "praises what was done")
+        yield from _all(_ALREADY, plain, "tells of what is done")
+        for match in _DOING.finditer(plain):
+            if is_form_of(match[2], self._acts):
+                yield Unasked(match[1].strip(), "tells of what is being done")
+        for pattern in (_DID, _WAS_DONE, _COULD_HAVE, _GLAD):
+            for match in pattern.finditer(plain):
+                said, verb = (group for group in match.groups() if group is not None)
+                is_wanted = pattern is not _GLAD and _WANTED.search(plain[: match.start()])
+                if self._is_past(said, verb) and not is_wanted:
+                    yield Unasked(said, "tells of what was done")
+        for match in _ANNOUNCED.finditer(plain):
+            if match[2] in self._acts - _HAVE:
+                yield Unasked(f"{match[1]} {match[2]}", "announces what is going to be done")
+
+    def _is_past(self, said: str, verb: str) -> bool:
+        """Whether a verb is the past of a taught one; with a word before it where that cannot be seen."""
+        if verb in _IRREGULAR:
+            told = verb not in _OF_NOW or (said != verb and not said.startswith("'d"))
+            return told and _IRREGULAR[verb] in self._acts
+        return verb.endswith("ed") and is_form_of(verb, self._acts)
+
+
+def _is_aside(clause: str) -> bool:
+    """Whether a clause says when or how often of one beside it: "tonight, press red"."""
+    return len(clause.split()) <= _ASIDE and not _STATES.search(clause)
+
+
+def _all(pattern: re.Pattern[str], plain: str, why: str) -> Iterator[Unasked]:
+    return (Unasked(_said(match), why) for match in pattern.finditer(plain))
+
+
+def _said(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group)

@@ -1,0 +1,137 @@
+"""What depends on something, is for later, goes on, or tells of what was done asks for nothing once and now."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
+from mini_diffuser_ros.policy.unasked import UnaskedWords
+
+TAUGHT = (
+    "press the red button",
+    "push the green one",
+    "put the lime in the bowl",
+    "place the plum in the bowl",
+    "stack the red block on the green one",
+)
+NAMES = ("red", "green", "blue", "white", "lime", "plum", "golf ball")
+UNASKED = UnaskedWords(TAUGHT, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("press the red button if the lamp is on", "if"),
+        ("Provided the bowl is clean, put the lime in it", "provided"),
+        ("should the lamp go out, push the green one", "should"),
+        ("press red whenever somebody knocks", "whenever"),
+        ("once the kettle whistles, press the red button", "once"),
+        ("you will be sorry if you press the red button", "if"),
+        ("press the red button tomorrow", "tomorrow"),
+        ("in ten minutes put the lime in the bowl", "in ten minutes"),
+        ("push green at 7:30", "at 7:30"),
+        ("on Friday, press red", "on friday"),
+        ("press red four times", "four times"),
+        ("push the green one for five seconds", "for five seconds"),
+        ("keep pressing the red button", "keep pressing"),
+        ("triple-tap the red button", "triple-tap"),
+        ("great job on stacking red on green", "great job on"),
+        ("congratulations on placing the plum in the bowl", "congratulations on"),
+        ("it was nice of you to push the green one", "was nice of you"),
+        ("she already pressed the red button", "already pressed"),
+        ("I\N{RIGHT SINGLE QUOTATION MARK}ve put the lime in the bowl", "'ve put"),
+        ("the green one has been pushed", "has been pushed"),
+        ("my brother stacked red on green", "stacked"),
+        ("the robot is pressing the red button", "is pressing"),
+        ("the lime is already in the bowl", "already in"),
+        ("you should have pressed red", "should have pressed"),
+        ("we're glad that you put the plum in the bowl", "glad that you put"),
+        ("Bravo! You put the lime in the bowl", "bravo! you put"),
+        ("my mother will press the red button", "my mother will press"),
+        ("allow me to stack red on green", "allow me to stack"),
+        ('the manual says "press the red button"', "says"),
+        ("imagine the lime in the bowl", "imagine"),
+        ("this evening, push the green one", "this evening"),
+        ("push the green one the moment the bell rings", "the moment"),
+        ("press red until the lamp goes out", "until"),
+        ("put the lime and the plum in the bowl", "lime and the plum"),
+        ("put the golf ball, then the lime in the bowl", "golf ball, then the lime"),
+        ("press the red button and the white one", "red button and the white"),
+        ("put the bowl into the lime", "bowl into the lime"),
+        ("drop the bowl on a plum", "bowl on a plum"),
+    ],
+)
+def test_what_asks_for_nothing_now_is_found(sentence: str, words: str) -> None:
+    found = UNASKED.read(sentence)
+    assert found is not None
+    assert found.words == words
+    assert f"'{words}'" in str(found)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        *TAUGHT,
+        "if you don't mind, press the red button",
+        "when you have a second, push the green one",
+        "press red, if it's not too much trouble",
+        "I'd be grateful if you pressed the red button",
+        "once you've found the lime, put it in the bowl",
+        "as soon as the arm is free, push green",
+        "good job! now press the red button",
+        "thank you for pressing the red button",
+        "I want the red button pressed",
+        "make sure that the lime has been put in the bowl",
+        "it's time you pushed the green one",
+        "don't make me say it twice, press red",
+        "keep calm and press red",
+        "now you put the lime in the bowl",
+        "press the red button once more",
+        "at once, press red",
+        "put the lime in the bowl, I lost it in a minute of haste",
+        "I dropped the lime, so could you put it in the bowl?",
+        "you pressed the wrong one, so press the red one",
+        "Well done! Now press the white button",
+        "I've asked twice already: push green",
+        "tomorrow is my birthday, so put the plum in the bowl",
+        "stack red and green with red on top",
+        "let me have the lime in the bowl",
+        "someone will clean the bowl, please put the plum in the bowl",
+    ],
+)
+def test_ways_to_ask_are_none(sentence: str) -> None:
+    assert UNASKED.read(sentence) is None
+
+
+@given(
+    words=st.sampled_from(("twice", "tomorrow", "if it rains", "whenever i call")),
+    first=st.booleans(),
+    shout=st.booleans(),
+)
+def test_with_what_was_taught_nothing_is_found_and_without_it_is(words: str, first: bool, shout: bool) -> None:
+    sentence = f"{words}, press red" if first else f"press red {words}"
+    said = sentence.upper() if shout else sentence
+    assert UNASKED.read(said) is not None
+    assert UnaskedWords((*TAUGHT, f"push green {words}"), NAMES).read(said) is None
+
+
+@pytest.mark.parametrize("names", [("lime", "plum"), ("plum", "lime")])
+def test_two_things_that_a_task_names_together_are_not_two_tasks(names: tuple[str, str]) -> None:
+    asked = f"put the {names[0]} and the {names[1]} in the bowl"
+    assert UNASKED.read(asked) is not None
+    assert UnaskedWords((*TAUGHT, "put the lime and the plum in the bowl"), NAMES).read(asked) is None
+
+
+@given(st.text(max_size=80))
+def test_any_text_can_be_read(text: str) -> None:
+    found = UNASKED.read(text)
+    assert found is None or found.words
+
+
+def test_such_a_sentence_is_unfamiliar_whatever_its_score_and_the_refusal_says_why() -> None:
+    found = UNASKED.read("press the red button twice")
+    refused = SentenceFamiliarity(0.99, 0.1, ("press the red button",), unasked=str(found))
+    assert not refused.is_familiar
+    assert refused.refusal.startswith("'twice' is more than once")
+    assert refused.refusal.endswith("nearest that it knows: 'press the red button'")
+    assert "\n" not in refused.refusal
