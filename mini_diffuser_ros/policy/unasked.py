@@ -187,7 +187,8 @@ class UnaskedWords:
         holder, some = "|".join(sorted(holders)) or "(?!)", "(?:the |a |an |that |this |my )?"
         self._turned = re.compile(rf"\b((?:{holder}) (?:{_INTO}) {some}{any_name})(?!'s)")
         self._exempt: frozenset[str] = frozenset()
-        self._exempt = frozenset(self._shape(found) for sentence in taught for found in self._found(sentence))
+        wordings = {self._names.sub("NAME", sentence): sentence for sentence in taught}.values()  # of any names
+        self._exempt = frozenset(self._shape(found) for sentence in wordings for found in self._found(sentence))
 
     def read(self, sentence: str) -> Unasked | None:
         """The first words of a sentence because of which it asks for nothing now; None if it may ask."""
