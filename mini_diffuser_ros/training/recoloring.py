@@ -80,8 +80,8 @@ _REACH: Final = 0.1
 _WORDS: Final = re.compile(rf"\b({'|'.join(NAMED)})\b", re.IGNORECASE)
 
 
-_PARAPHRASES: Final = 16
-"""Sentences that a version keeps, at most: each has to be encoded."""
+_PARAPHRASES: Final = 64
+"""Sentences that a version keeps, at most, as each has to be encoded; of 16 it is learned by heart what they mean."""
 
 _MANY: Final = 1000
 """Ways to exchange the named colours that are compared, at most: three colours have 720."""
