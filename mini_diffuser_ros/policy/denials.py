@@ -80,7 +80,7 @@ _POLITE = re.compile(
     rf"\bwithout (?:any |further |more |a )?(?:{_HASTE})\b|"
     r"\b(?:nothing|none|nobody|no one) (?:else|more|fancy|special|but|other)\b|"
     r"\b(?:do(?:n't| not) care|does(?:n't| not) matter) (?:how|when|which)\b|"
-    r"\bwithout fail\b|"
+    r"\bwithout fail\b|\bnot sure (?:if|whether)\b|"
     r"\b(?:do(?:n't| not)|did(?:n't| not)|never|cannot|can't|won't|will not|must not|mustn't) (?:you )?"
     r"(?:ever )?(?:fail|neglect|omit|hold back)\b(?: (?:to|from|any longer|further))?|"
     r"\b(?:no|not) (?:a )?(?:kidding|joking|joke)\b|\b(?:i'm|i am|we're) not (?:kidding|joking|teasing)\b|"
@@ -132,7 +132,7 @@ _ABOUT_MANNER = _words_in(
     "about around"
 )
 _ABOUT_ELSEWHERE = _words_in("and but on onto in into to the a of your my")
-_NO_VERBS = _words_in(
+NO_VERBS = _words_in(
     "the a an this that these those it its my your our his her their one in on onto into over under of off to at for "
     "with from by and or but is are was were be been have has had would will could can should may i you we they he she "
     "there here now only just please so then instead robot hey ok okay well always above below beneath upon up down "
@@ -197,7 +197,7 @@ class Denials:
 
     def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
         taught = [plain_letters(sentence).lower() for sentence in sentences]
-        known = sorted(names, key=len, reverse=True)
+        known = sorted({plain_letters(name).lower() for name in names if name.strip()}, key=len, reverse=True)
         self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
         self._has_names = bool(known)
         any_name = self._names.pattern
@@ -207,7 +207,7 @@ class Denials:
         self._pair = re.compile(rf"({any_name})(?: \w+)? ({_PLACED}) (?:(?:the|a|that|this|top|of) )*({any_name})")
         words = [re.findall(r"[\w']+", sentence) for sentence in taught]
         self._words = frozenset(word for sentence in words for word in sentence)
-        self._acts = frozenset(sentence[0] for sentence in words if sentence) - _NO_VERBS - set(known)
+        self._acts = frozenset(sentence[0] for sentence in words if sentence) - NO_VERBS - set(known)
         self._exempt = frozenset(
             word for sentence in taught for word in (*self._denying(sentence), *re.findall(_BACK, sentence))
         )
@@ -253,7 +253,7 @@ class Denials:
 
     def _is_act(self, word: str) -> bool:
         """Whether a word is a taught one, or a form of one."""
-        return is_form_of(word, self._words - _NO_VERBS)
+        return is_form_of(word, self._words - NO_VERBS)
 
     def _clauses(self, plain: str) -> list[_Clause]:
         """Parts of a sentence, those that go on with a denial belonging to it."""
@@ -402,7 +402,7 @@ class Denials:
     def _may_ask(self, clause: _Clause) -> bool:
         """Whether a clause begins with what may be a word for doing something."""
         words = begun(clause.text)
-        return len(words) > 1 and words[0] not in _NO_VERBS and not self._names.fullmatch(words[0])
+        return len(words) > 1 and words[0] not in NO_VERBS and not self._names.fullmatch(words[0])
 
 
 def is_form_of(word: str, known: Set[str]) -> bool:

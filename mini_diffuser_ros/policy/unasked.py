@@ -9,21 +9,23 @@ things that are asked for at once it would do one, and "put the bowl into the li
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mini_diffuser_ros.policy.denials import begun, is_form_of, plain_letters
+from mini_diffuser_ros.policy.denials import NO_VERBS, begun, is_form_of, plain_letters
 
 _WHO = "the|a|an|this|that|these|those|my|your|our|his|her|it|i|we|you|they|he|she|there|everyone|everybody|someone"
 _NUMBER = "two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|half|several|many|multiple|some|few|couple"
+_DIGITS = r"\d+(?:[.,]\d+)?"
 _SPAN = "seconds?|secs?|minutes?|mins?|hours?|days?|weeks?|months?"
 _DAY = "monday|tuesday|wednesday|thursday|friday|saturday|sunday|morning|afternoon|evening|night|week|month|year"
 _GOOD = (
     "nice|great|good|well|excellent|lovely|amazing|brilliant|superb|fine|fantastic|beautiful|wonderful|neat|splendid|"
     "perfect|impressive|awesome|outstanding"
 )
-_INTO = "on|onto|on top of|upon|atop|in|into|inside"
+_INTO = "on|onto|on top of|upon|atop|over|in|into|inside|to"
 _KIND = f"{_GOOD}|kind|clever|wise|smart|sweet|brave|thoughtful|generous|foolish|silly|stupid|careless|wrong|rude"
 _YOURS = (
     "please|can|could|will|would|may|might|like|wish|want|love me|mind|don't|do not|wouldn't|would not|able|"
@@ -41,9 +43,14 @@ _NOTHING_DEPENDS: Final = re.compile(
     r"(?:possible|ok|okay|alright|all right|convenient|no trouble|no bother|fine|allowed|easy|easier|ready|necessary|"
     r"needed|need be|not too|it suits|it's not|it is not|it isn't|it wouldn't|it would not|i may|i might|i could)\b|"
     rf"\b(?:{_GOOD}|kind|helpful|help|happy|glad|grateful|thankful|pleased|delighted|appreciated?|love|like|best|better|"
+    r"okay|ok|alright|all right|possible|bother|favou?r|day|owe|world|trouble|problem|too much|"
     r"mind|cool|ideal|super|thank you|wonder|wondering|see|check|ask|asking|know)(?: \w+){0,4} if\b|"
     r"\b(?:what|even|as) if\b|\bif (?:only|not|so|anything)\b|\bif (?:anybody|anyone|somebody|someone) asks\b|"
     r"\bwhen i (?:say|was|tell)\b|"
+    r"\b(?:when|once|after|as soon as) (?:you(?:'re| are) (?:above|over|at|near)|"
+    r"(?:it|the [\w ]+?)(?:'s| is) (?:in|inside|between) (?:your|the) (?:hand|gripper|fingers|jaws)|"
+    r"it(?:'s| is| has been) (?:lifted|picked up|grasped|gripped|held|up))\b|"
+    r"\bif (?:that works|it pleases|we (?:could|may|might))\b|"
     r"\b(?:if|when|once|as soon as) (?:the|your) (?:arm|hand|gripper|robot|fingers?|jaws?) (?:is|are|has|have)\b|"
     r"(?:n't|\bnot) (?:care|matter|mind)\b.*\b(?:as|so) long as\b|"
     r"\bin case (?:you|anyone|anybody) (?:missed|forgot|wonder|wondered|didn't|did not|were|are)\b"
@@ -52,27 +59,33 @@ _NOTHING_DEPENDS: Final = re.compile(
 
 _DEPENDS: Final = re.compile(
     r"\b(if|in case|provided|providing|assuming|supposing|on (?:the )?condition|depending|whenever|"
-    r"(?:as|so) long as|as soon as|"
-    r"(?:each|every|any) time|in the event)\b|"
+    r"(?:as|so) long as|as soon as|(?:each|every|any) time|in the event|only when|"
+    rf"(?:up)?on (?:my|the) (?:signal|mark|command)|wait (?:for(?! no)|until|till|{_NUMBER}|\d+)|"
+    r"while (?:the|it|he|she|they)|(?:after|following) the (?:beep|signal|bell|lamp|light|whistle|alarm|tone))\b|"
     rf"\b(the (?:moment|instant|second)) (?:that )?(?:{_WHO})\b|\b(until|till) (?!it\b|you\b|an?\b)(?:{_WHO})\b|"
     rf"\b(when|once) (?:{_WHO})\b|\b(after) (?:i|we|they|he|she|it|someone|somebody|you)\b(?!,)|"
     r"(?:^|[,;:.!?]\s*)(imagine|picture|suppose|envisage|envision|visuali[sz]e)\b|"
     rf"(?:^|[,;:]\s*)(should|were|had) (?:{_WHO})\b"
 )
 _LATER: Final = re.compile(
-    rf"\b(tomorrow|tonight|later (?:on|today)|this (?:morning|afternoon|evening)|in the (?:morning|afternoon|evening)|"
-    rf"after (?:lunch|dinner|supper|breakfast|work|class|school|the (?:break|meeting|class|lesson))|"
+    r"(?<!for )(?<!from )(?<!dinner )\b(tomorrow|tonight|later (?:on|today)|this (?:afternoon|evening)|"
+    r"in the (?:morning|afternoon|evening)|(?<!it )(?<!them )(?<!that )(?<!or )(?<!home )(?<!this )later|"
+    r"after (?:lunch|dinner|supper|breakfast|work|class|school|the (?:break|meeting|class|lesson))|"
     r"on (?:christmas|easter|new year|my birthday|your birthday)(?: eve| day)?|"
     r"someday|some other time|another time|next time|at some point|"
-    rf"next (?:{_DAY})|(?:on|every|each) (?:{_DAY})s?|the day after|"
-    rf"(?:in|after) (?:about |another |exactly )?(?:(?:an?|{_NUMBER}|\d+)(?: of)? )+(?:{_SPAN})"
-    r"(?<!a minute)(?<!a second)(?<!a sec)|"
-    r"at (?:noon|midnight|dawn|dusk|\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\b)|\d{1,2}:\d\d|\w+ o'clock))\b"
+    rf"next (?:{_DAY})|(?<!bought )(?<!got )(?<!found )(?<!made )(?<!came )on (?:{_DAY})s?|(?:every|each) (?:{_DAY})|"
+    r"the day after|"
+    rf"(?:in|after) (?:about |another |exactly )?(?:(?:an?|{_NUMBER}|{_DIGITS})(?: of)? )+(?:{_SPAN})"
+    r"(?<!a minute)(?<!a second)(?<!a sec)(?<!few seconds)(?<!few minutes)(?<!couple of seconds)|"
+    r"at (?:noon|midnight|dawn|dusk|\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\b)|\d{1,2}[:.]\d\d|\w+ o'clock|"
+    r"two|three|four|five|six|seven|eight|nine|ten|eleven|twelve))\b"
 )
 _OFTEN: Final = re.compile(
     rf"\b(twice|thrice|(?:(?:{_NUMBER}|\d+|hundred|dozen)(?: of| a)? )+times|repeatedly|over and over|"
     r"again,? and again|time and (?:time )?again|(?:double|triple)[- ]?(?:click|tap|press|push|hit)\w*|"
-    rf"continually|continuously|non-?stop|for (?:about |another )?(?:(?:an?|{_NUMBER}|\d+)(?: of)? )+(?:{_SPAN}))\b|"
+    r"continually|continuously|non-?stop|x ?\d+|\d+ ?x|a (?:second|third|fourth|fifth) time|"
+    rf"for (?:about |another )?(?:(?:an?|{_NUMBER}|{_DIGITS})(?: of)? )+(?:{_SPAN})"
+    r"(?<!a second)(?<!a sec)(?<!a minute))\b|"
     r"\b((?:keep|go) (?:on )?(\w+ing))\b"
 )
 _ASKED: Final = re.compile(
@@ -92,11 +105,12 @@ _PRAISE: Final = re.compile(
 )
 _SUBJECT: Final = (
     r"(?:i|you|we|he|she|they|someone|somebody|everyone|everybody|the (?:robot|arm|hand|gripper)|"
+    r"(?:the|a|another) (?:boy|girl|man|woman|child|kid|teacher|student|guy|person|dog|cat)|"
     r"(?:my|your|our|his|her|their) \w+)"
 )
 _DID: Final = re.compile(
-    rf"\b{_SUBJECT} ((?:(?:have|has|had|just|already|also|finally|accidentally|once|then) )*(\w+))(?! nothing\b)\b|"
-    rf"\b{_SUBJECT}((?:'ve|'s|'d) (?:(?:just|already|also|finally|accidentally|now) )*(\w+))(?! nothing\b)\b"
+    rf"\b{_SUBJECT} ((?:(?:have|has|had|just|already|also|finally|once|then|\w+ly) )*(\w+))(?! nothing\b)\b|"
+    rf"\b{_SUBJECT}((?:'ve|'s|'d) (?:(?:just|already|also|finally|now|\w+ly) )*(\w+))(?! nothing\b)\b"
 )
 _WAS_DONE: Final = re.compile(
     r"\b((?:was|were|got|has been|have been|had been|is being|are being|has already been|had already been|is already|"
@@ -120,29 +134,51 @@ _GLAD: Final = re.compile(
 )
 _ANNOUNCED: Final = re.compile(
     r"\b((?:i|we|he|she|they|someone|somebody|(?:my|our|his|her|their) \w+)(?:'ll| will| shall|"
-    r"(?:'m| am|'re| are|'s| is) (?:going|about|bound|likely) to)|let me|allow me to|(?:shall|should|may|must|do) i)"
-    r" (?:\w+ly |just |now |then )*(\w+)\b"
+    r"(?:'m| am|'re| are|'s| is) (?:going|about|bound|likely) to|(?:'m| am|'re| are|'s| is)? ?gonna|"
+    r" (?:plan|intend|mean) to)|let me|allow me to|(?:shall|should|may|must|do) i)"
+    r" (?:\w+ly |just |now |then |be )*(\w+)\b"
 )
 _QUOTED: Final = re.compile(
     r"\b(says|said|reads|wrote|writes|shouted|shouts|yelled|whispered|claims|claimed)(?: that)?[:,]? ?"
     '["\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}]'
 )
 _ASIDE: Final = 5  # words
-_STATES: Final = re.compile(rf"\b(?:is|was|are|were|has|have|had|'s|{_SUBJECT})\b")
-_CLAUSE: Final = re.compile(r"[,;:.!?]+(?:\s+|$)|\s+(?=so\b|but\b|now\b)|\s+[-\N{EN DASH}\N{EM DASH}]+\s+")
+_STATES: Final = re.compile(rf"\b(?:is|was|are|were|has|have|had|'s|{_SUBJECT})\b|^\W*(?:the|a|an|my|our|your)\b")
+_CLAUSE: Final = re.compile(
+    r"[,;:.!?]+(?:\s+|$)|\s+(?=so\b|but\b|now\b)|"
+    r"\s+(?=and (?:i (?:need|want|would)|i'd|need|please|could|can|now|so)\b)|\s+[-\N{EN DASH}\N{EM DASH}]+\s+"
+)
 _ASKS: Final = re.compile(
-    r"\b(?:can|could|will|would) (?:you|somebody|someone|we)\b|\bplease\b|\bi(?:'d| would)? (?:want|need|like|love)\b"
+    r"\b(?:can|could|will|would) (?:you|somebody|someone|we)\b|\bplease\b|\bi(?:'d| would)? (?:want|need|like|love)\b|"
+    r"\blet's\b|(?:^|\band )need\b"
 )
 
 _HAVE: Final = frozenset({"have", "see", "get"})  # "let me have red on blue" asks
 
+_NO_ACTS: Final = NO_VERBS | {
+    "hey", "look", "let", "let's", "i'd", "i'll", "it's", "next", "top", "using", "pressing", "do", "only", "you'd",
+}  # fmt: skip
+"""First words of sentences that do nothing."""
+
+_MOVED: Final = "put|place|set|move|lay|drop|bring|stack|lift|take|carry|pick up"
+_PARTLY: Final = re.compile(r"\b(?:of|between|among|amongst|from|there|there's|see|have|got|with|both)\b[\w ,]*$")
+"""Said before two names, they are no two things to be done: "of red and blue, press red"."""
+
+_USUAL: Final = 0.02  # share of a task's sentences from which on a word tells that the task is meant
+
+_HAPPENED: Final = re.compile(r"\b(?:fell|rolled|slipped|was|were|went|came|\w+ed)\b[\w ]*$")
+_GOING_TO: Final = re.compile(r"(?:going|looking)(?= (?:to|for)\b)")
+_TAKEN_APART: Final = re.compile(r"\s+'(ve|s|d|m|re|ll)\b")
+_RUN_TOGETHER: Final = re.compile(r"\b(i|you|we|they)(ve)\b")
+
 _IRREGULAR: Final = {
     "hit": "hit", "put": "put", "set": "set", "laid": "lay", "brought": "bring", "took": "take", "taken": "take",
-    "threw": "throw", "thrown": "throw", "slid": "slide", "built": "build",
+    "threw": "throw", "thrown": "throw", "slid": "slide", "built": "build", "cut": "cut", "shut": "shut",
+    "swept": "sweep", "hung": "hang",
 }  # fmt: skip
 """Forms of the past that no ``-ed`` tells."""
 
-_OF_NOW: Final = frozenset({"hit", "put", "set"})  # as well: "now you put it in the bowl" asks
+_OF_NOW: Final = frozenset({"hit", "put", "set", "cut", "shut"})  # as well: "now you put it in the bowl" asks
 
 
 @dataclass(frozen=True)
@@ -170,29 +206,45 @@ class UnaskedWords:
     """
 
     def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
-        taught = [plain_letters(sentence).lower() for sentence in sentences]
-        known = sorted(names, key=len, reverse=True)
+        taught = [_plain(sentence) for sentence in sentences]
+        known = sorted({_plain(name) for name in names if name.strip()}, key=len, reverse=True)
         self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
-        begun = (re.match(r"\W*([\w']+)", sentence) for sentence in taught)
-        self._acts = frozenset(match[1] for match in begun if match) - set(known)
-        any_name = self._names.pattern
+        firsts = {match[1] for sentence in taught if (match := re.match(r"\W*([\w']+)", sentence))}
+        self._acts = frozenset(word for word in firsts - _NO_ACTS if not any(name.startswith(word) for name in known))
+        any_name, acts = self._names.pattern, "|".join(map(re.escape, sorted(self._acts))) or "(?!)"
+        joined = r"(?:,? and|,? &|,? plus|,? as well as|,? then|,? followed by)(?: then| also)?"
         self._both = re.compile(
-            rf"\b(({any_name})(?: (\w+))?(?:,? and|,? plus|,? as well as|,? then|,? followed by) (?:then |also )?"
-            rf"(?:the |a |an |my )?{any_name})"
+            rf"\b(({any_name})(?: \w+)?(?:{joined} (?:the |a |an |my )?({any_name})|"
+            rf"(?:{joined}|[,;.]) (?:{acts}) (?:down |on )?(?:the |a |an |my )?({any_name})))"
         )
-        said = [each for each in taught if len(set(self._names.findall(each))) > 1]
-        self._of_two = frozenset(word for each in said for word in (*self._names.findall(each), *each.split()))
+        self._goes = re.compile(
+            rf"{any_name}\b.* (?:goes|go|belongs?|should (?:be|go)|needs? to (?:be|go)) (?:in|on|into|onto|to|back)\b"
+        )
+        self._of_it = re.compile(rf"\b{any_name}(?: \w+)?(?: (?:that|which))? ?$")
+        counts = [len(set(self._names.findall(each))) for each in taught]
+        words = [set(re.findall(r"[\w']+", each)) for each in taught]
+        of_two = [said for said, count in zip(words, counts, strict=True) if count > 1]
+        of_one = [said for said, count in zip(words, counts, strict=True) if count == 1]
+        self._of_two, of_names = frozenset[str]().union(*of_two), {word for name in known for word in name.split()}
+        self._alone = frozenset[str]().union(*of_one) - self._of_two - of_names
+        often = Counter(word for said in of_two for word in said)
+        paired = {word for word, count in often.items() if count >= _USUAL * len(of_two)}
+        self._paired = paired - frozenset[str]().union(*of_one) - of_names - NO_VERBS - {"as"}
         holders = {word for each in taught for word in re.findall(r"\b(?:in|into|inside) the (\w+)\b", each)}
-        holders = {word for word in holders if not any(name.startswith(word) for name in known)}
+        moved = {word for each in taught for word in re.findall(rf"\b(?:{_MOVED}) (?:the |a |an )?(\w+)\b", each)}
+        holders = {word for word in holders - moved if not any(name.startswith(word) for name in known)}
         holder, some = "|".join(sorted(holders)) or "(?!)", "(?:the |a |an |that |this |my )?"
-        self._turned = re.compile(rf"\b((?:{holder}) (?:{_INTO}) {some}{any_name})(?!'s)")
+        self._turned = re.compile(
+            r"(?<!in )(?<!into )(?<!inside )(?<!in the )(?<!into the )(?<!inside the )(?<!in a )(?<!in my )"
+            rf"(?<!into my )(?<!to the )\b((?:{holder}) (?:down |right )?(?:{_INTO}) {some}{any_name})(?!'s)"
+        )
         self._exempt: frozenset[str] = frozenset()
         wordings = {self._names.sub("NAME", sentence): sentence for sentence in taught}.values()  # of any names
         self._exempt = frozenset(self._shape(found) for sentence in wordings for found in self._found(sentence))
 
     def read(self, sentence: str) -> Unasked | None:
         """The first words of a sentence because of which it asks for nothing now; None if it may ask."""
-        plain = plain_letters(sentence).lower()
+        plain = _plain(sentence)
         return next((found for found in self._found(plain) if self._shape(found) not in self._exempt), None)
 
     def _shape(self, found: Unasked) -> str:
@@ -200,26 +252,39 @@ class UnaskedWords:
         return self._names.sub("NAME", found.words)
 
     def _found(self, plain: str) -> Iterator[Unasked]:
-        asked = _NOTHING_DEPENDS.sub(lambda match: " " * len(match[0]), plain)
-        yield from _all(_DEPENDS, asked, "makes it depend on something")
-        for match in self._both.finditer(plain):
-            # Else it may be two of one task that are named.
-            if match[2] not in self._of_two or (match[3] or match[2]) not in self._of_two:
-                yield Unasked(match[1], "asks for two things at once")
-        yield from _all(self._turned, plain, "would move what other things are put into")
-        yield from _all(_QUOTED, plain, "tells of what was said")
         clauses = _CLAUSE.split(plain)
         asking = [clause for clause in clauses if self._asks(clause)]
+        asked = _NOTHING_DEPENDS.sub(lambda match: " " * len(match[0]), plain)
+        for match in _DEPENDS.finditer(asked):
+            before = _CLAUSE.split(asked[: match.start()])[-1]
+            if not (asking and _said(match) in ("when", "once", "after") and _HAPPENED.search(before)):
+                yield Unasked(_said(match), "makes it depend on something")
+        yield from self._two(plain)
+        yield from _all(self._turned, plain, "would move what other things are put into")
+        yield from _all(_QUOTED, plain, "tells of what was said")
         for clause in clauses:
             if not asking or clause in asking or _is_aside(clause):
                 yield from self._said_of_itself(clause)
-        if not asking or len(clauses) == 1:
+        if not asking:
             yield from self._told(plain)
+
+    def _two(self, plain: str) -> Iterator[Unasked]:
+        """Two things at once, where no task that was taught with both of them may be meant."""
+        words = set(re.findall(r"[\w']+", plain))
+        alone = self._alone & words and not self._paired & words
+        for match in self._both.finditer(plain):
+            one, other = match[2], match[3] or match[4]
+            may_be_one = {*one.split(), *other.split()} <= self._of_two and not alone
+            clause = _CLAUSE.split(plain[: match.end()])[-1]
+            is_told = _PARTLY.search(plain[: match.start()]) or next(self._told(clause), None)
+            if one != other and not may_be_one and not is_told:
+                yield Unasked(match[1], "asks for two things at once")
 
     def _asks(self, clause: str) -> bool:
         """Whether a clause asks for something to be done, whatever others tell."""
-        told = next(self._told(clause), None)
-        return told is None and (bool(_ASKS.search(clause)) or bool(set(begun(clause)[:1]) & self._acts))
+        if next(self._told(clause), None) is not None:
+            return False
+        return bool(_ASKS.search(clause) or self._goes.search(clause) or set(begun(clause)[:1]) & self._acts)
 
     def _said_of_itself(self, clause: str) -> Iterator[Unasked]:
         """When and how often what a clause asks for is to be done, if not once and now."""
@@ -234,24 +299,34 @@ class UnaskedWords:
         yield from _all(_PRAISE, plain, "praises what was done")
         yield from _all(_ALREADY, plain, "tells of what is done")
         for match in _DOING.finditer(plain):
-            if is_form_of(match[2], self._acts):
+            if is_form_of(match[2], self._acts) and not _GOING_TO.match(plain, match.start(2)):
                 yield Unasked(match[1].strip(), "tells of what is being done")
         for pattern in (_DID, _WAS_DONE, _COULD_HAVE, _GLAD):
             for match in pattern.finditer(plain):
                 said, verb = (group for group in match.groups() if group is not None)
-                is_wanted = pattern is not _GLAD and _WANTED.search(plain[: match.start()])
-                if self._is_past(said, verb) and not is_wanted:
+                if self._is_past(said, verb) and (pattern is _GLAD or not self._is_wanted(plain[: match.start()])):
                     yield Unasked(said, "tells of what was done")
         for match in _ANNOUNCED.finditer(plain):
-            if match[2] in self._acts - _HAVE:
+            if is_form_of(match[2], self._acts - _HAVE):
                 yield Unasked(f"{match[1]} {match[2]}", "announces what is going to be done")
+
+    def _is_wanted(self, before: str) -> bool:
+        """Whether what is told after these words is wished for, or says which thing is: "put the lime I dropped"."""
+        of_it = self._of_it.search(before) and set(re.findall(r"[\w']+", before)) & self._acts
+        return bool(_WANTED.search(before) or of_it)
 
     def _is_past(self, said: str, verb: str) -> bool:
         """Whether a verb is the past of a taught one; with a word before it where that cannot be seen."""
         if verb in _IRREGULAR:
             told = verb not in _OF_NOW or (said != verb and not said.startswith("'d"))
             return told and _IRREGULAR[verb] in self._acts
-        return verb.endswith("ed") and is_form_of(verb, self._acts)
+        return verb.endswith("ed") and verb not in self._acts and is_form_of(verb, self._acts)
+
+
+def _plain(sentence: str) -> str:
+    """A sentence in plain lower-case letters, with each contraction in one piece."""
+    together = _TAKEN_APART.sub(r"'\1", plain_letters(sentence).lower())
+    return _RUN_TOGETHER.sub(r"\1'\2", together)
 
 
 def _is_aside(clause: str) -> bool:

@@ -59,6 +59,22 @@ UNASKED = UnaskedWords(TAUGHT, NAMES)
         ("press the red button and the white one", "red button and the white"),
         ("put the bowl into the lime", "bowl into the lime"),
         ("drop the bowl on a plum", "bowl on a plum"),
+        ("set the bowl down over the plum", "bowl down over the plum"),
+        ("Hey there, you already pressed the red button", "already pressed"),
+        ("The door is open, we have pushed the green one", "have pushed"),
+        ("push the green and the red button", "green and the red"),
+        ("push green, then press red", "green, then press red"),
+        ("push the green one. Press the red one", "green one. press the red"),
+        ("push green for 2.5 seconds", "for 2.5 seconds"),
+        ("push green x4", "x4"),
+        ("push green later", "later"),
+        ("upon my command, push green", "upon my command"),
+        ("wait five seconds, then push green", "wait five"),
+        ("push green while the door is open", "while the"),
+        ("a girl gently pushed the green one", "gently pushed"),
+        ("we 've pushed the green one", "'ve pushed"),
+        ("they intend to press red", "they intend to press"),
+        ("I'll be pushing green", "i'll pushing"),
     ],
 )
 def test_what_asks_for_nothing_now_is_found(sentence: str, words: str) -> None:
@@ -93,6 +109,19 @@ def test_what_asks_for_nothing_now_is_found(sentence: str, words: str) -> None:
         "you pressed the wrong one, so press the red one",
         "Well done! Now press the white button",
         "I've asked twice already: push green",
+        "I'm going to need you to push green",
+        "press the red button that I pushed",
+        "put the plum you dropped in the bowl",
+        "I dropped the plum and I need it in the bowl",
+        "once it's gripped, put the lime in the bowl",
+        "when you're over the red button, press it",
+        "please put the lime in the bowl, it rolled off when I touched it",
+        "would it be alright if you pushed the green one",
+        "push the green one for a second",
+        "the guests come at six, so push green",
+        "put the lime in the bowl on the white table",
+        "of red and green, press red",
+        "it's the green one that I need pushed",
         "tomorrow is my birthday, so put the plum in the bowl",
         "stack red and green with red on top",
         "let me have the lime in the bowl",
@@ -120,6 +149,17 @@ def test_two_things_that_a_task_names_together_are_not_two_tasks(names: tuple[st
     asked = f"put the {names[0]} and the {names[1]} in the bowl"
     assert UNASKED.read(asked) is not None
     assert UnaskedWords((*TAUGHT, "put the lime and the plum in the bowl"), NAMES).read(asked) is None
+
+
+def test_other_labs_words_are_taken_as_they_are() -> None:
+    kitchen = UnaskedWords(
+        ("feed the cat", "put the bowl on the plate", "put the jalape\u00f1o in the bowl", "push red, then push green"),
+        ("jalape\u00f1o", "lime", "plate", "red", "green", ""),
+    )
+    for asked in ("you need to feed the cat", "put the bowl onto a plate", "push green, then push red"):
+        assert kitchen.read(asked) is None
+    assert kitchen.read("he fed the cat, put the jalape\u00f1o and the lime in the bowl") is not None
+    assert UnaskedWords(()).read("press red") is None
 
 
 @given(st.text(max_size=80))
