@@ -28,7 +28,7 @@ _GOOD = (
 _INTO = "on|onto|on top of|upon|atop|over|in|into|inside|to"
 _KIND = f"{_GOOD}|kind|clever|wise|smart|sweet|brave|thoughtful|generous|foolish|silly|stupid|careless|wrong|rude"
 _YOURS = (
-    "please|can|could|will|would|may|might|like|wish|want|love me|mind|don't|do not|wouldn't|would not|able|"
+    "please|be able|can|could|will|would|may|might|like|wish|want|love me|mind|don't|do not|wouldn't|would not|able|"
     "free|ready|done|finished|so kind|so good|be so|be kind|kind enough|good enough|willing|there|up to|"
     "up for|know how|happy|good to go|hear this|hear me|caught your|around|back|get around|look|see|find|"
     "found|spot|spotted|reach|reached|come across|get to|get hold|have|got|hold|grasp|grasped|grab|grabbed|"
@@ -47,6 +47,7 @@ _NOTHING_DEPENDS: Final = re.compile(
     r"mind|cool|ideal|super|thank you|wonder|wondering|see|check|ask|asking|know)(?: \w+){0,4} if\b|"
     r"\b(?:what|even|as) if\b|\bif (?:only|not|so|anything)\b|\bif (?:anybody|anyone|somebody|someone) asks\b|"
     r"\bwhen i (?:say|was|tell)\b|"
+    r"\b(?:when|once) (?:that|this|it)(?:'s| is) (?:done|over)\b|\bas long as you (?:need|want|like)\b|"
     r"\b(?:when|once|after|as soon as) (?:you(?:'re| are) (?:above|over|at|near)|"
     r"(?:it|the [\w ]+?)(?:'s| is) (?:in|inside|between) (?:your|the) (?:hand|gripper|fingers|jaws)|"
     r"it(?:'s| is| has been) (?:lifted|picked up|grasped|gripped|held|up))\b|"
