@@ -202,12 +202,11 @@ def test_two_launches_in_one_graph_touch_nothing_of_each_other(tmp_path: Path, c
         assert addresses["left"] != addresses["right"]
         for arm, address in addresses.items():
             assert shown(address)[1]["stack"]["space"] == arm
-        os.kill(pids(logs["right"], "page_node")[0], signal.SIGKILL)
-        gone = "ended with exit code -9: no page, the stack goes on"
-        await_that(lambda: gone in logs["right"].read_text(errors="replace"), logs["right"])
-        for arm, log in logs.items():
-            ready = f"[{arm}.policy_node]: ready for instructions"
-            await_that(lambda ready=ready, log=log: ready in log.read_text(errors="replace"), log)
+
+        def spaces() -> set[str]:
+            return {space.strip("/") for _, space in peer.node.get_node_names_and_namespaces()} - {""}
+
+        peer.await_that(lambda: spaces() == set(arms))  # before either has done what it was told, and ends
         names = {name for name, _ in peer.node.get_topic_names_and_types() if peer.node.count_publishers(name)}
         below = tuple(f"/{arm}/" for arm in arms)
         assert {name for name in names if not name.startswith(below)} <= {
@@ -215,7 +214,12 @@ def test_two_launches_in_one_graph_touch_nothing_of_each_other(tmp_path: Path, c
             "/rosout",
             "/parameter_events",
         }
-        assert {space.strip("/") for _, space in peer.node.get_node_names_and_namespaces()} - {""} == set(arms)
+        os.kill(pids(logs["right"], "page_node")[0], signal.SIGKILL)
+        gone = "ended with exit code -9: no page, the stack goes on"
+        await_that(lambda: gone in logs["right"].read_text(errors="replace"), logs["right"])
+        for arm, log in logs.items():
+            ready = f"[{arm}.policy_node]: ready for instructions"
+            await_that(lambda ready=ready, log=log: ready in log.read_text(errors="replace"), log)
         for arm, process in begun.items():
             assert process.wait(RUN_ENDS) in (0, 1), logs[arm].read_text(errors="replace")[-3000:]
     finally:
