@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -198,6 +198,43 @@ class Unasked:
         return f"'{self.words}' {self.why}"
 
 
+@dataclass(frozen=True)
+class _WordsOfTwo:
+    """Which words tell whether two names that are said belong to one task that was taught with two.
+
+    Attributes:
+        together: of all sentences that name two things.
+        alone: of those that name one, and of no other.
+        paired: usual in those that name two, and in no other.
+    """
+
+    together: frozenset[str]
+    alone: frozenset[str]
+    paired: frozenset[str]
+
+    @classmethod
+    def of(cls, taught: Sequence[str], names: re.Pattern[str]) -> _WordsOfTwo:
+        """Those of taught sentences."""
+        of_one, of_two = [], []
+        for sentence in taught:
+            named = names.findall(sentence)
+            if len(set(named)) > 1:
+                of_two.append((set(_words(sentence)), named))
+            elif named:
+                of_one.append((set(_words(sentence)), named))
+        every = {word for _, named in (*of_one, *of_two) for name in named for word in name.split()}
+        together = frozenset[str]().union(*(said for said, _ in of_two))
+        single = frozenset[str]().union(*(said for said, _ in of_one))
+        often = Counter(word for said, _ in of_two for word in said)
+        paired = frozenset(word for word, count in often.items() if count >= _USUAL * len(of_two))
+        return cls(together, single - together - every, paired - single - every - NO_VERBS - {"as"})
+
+    def may_be_one(self, sentence: str, named: str) -> bool:
+        """Whether a sentence that names two things may mean a task that was taught with both."""
+        words = set(_words(sentence))
+        return set(named.split()) <= self.together and not (self.alone & words and not self.paired & words)
+
+
 class UnaskedWords:
     """Finds what makes a sentence ask for nothing now; words with which something was taught do not.
 
@@ -212,33 +249,14 @@ class UnaskedWords:
         self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
         firsts = {match[1] for sentence in taught if (match := re.match(r"\W*([\w']+)", sentence))}
         self._acts = frozenset(word for word in firsts - _NO_ACTS if not any(name.startswith(word) for name in known))
-        any_name, acts = self._names.pattern, "|".join(map(re.escape, sorted(self._acts))) or "(?!)"
-        joined = r"(?:,? and|,? &|,? plus|,? as well as|,? then|,? followed by)(?: then| also)?"
-        self._both = re.compile(
-            rf"\b(({any_name})(?: \w+)?(?:{joined} (?:the |a |an |my )?({any_name})|"
-            rf"(?:{joined}|[,;.]) (?:{acts}) (?:down |on )?(?:the |a |an |my )?({any_name})))"
-        )
+        self._words = _WordsOfTwo.of(taught, self._names)
+        self._both = _both(self._names.pattern, self._acts)
+        self._turned = _turned_round(self._names.pattern, _holders(taught, known))
         self._goes = re.compile(
-            rf"{any_name}\b.* (?:goes|go|belongs?|should (?:be|go)|needs? to (?:be|go)) (?:in|on|into|onto|to|back)\b"
+            rf"{self._names.pattern}\b.* (?:goes|go|belongs?|should (?:be|go)|needs? to (?:be|go)) "
+            r"(?:in|on|into|onto|to|back)\b"
         )
-        self._of_it = re.compile(rf"\b{any_name}(?: \w+)?(?: (?:that|which))? ?$")
-        counts = [len(set(self._names.findall(each))) for each in taught]
-        words = [set(re.findall(r"[\w']+", each)) for each in taught]
-        of_two = [said for said, count in zip(words, counts, strict=True) if count > 1]
-        of_one = [said for said, count in zip(words, counts, strict=True) if count == 1]
-        self._of_two, of_names = frozenset[str]().union(*of_two), {word for name in known for word in name.split()}
-        self._alone = frozenset[str]().union(*of_one) - self._of_two - of_names
-        often = Counter(word for said in of_two for word in said)
-        paired = {word for word, count in often.items() if count >= _USUAL * len(of_two)}
-        self._paired = paired - frozenset[str]().union(*of_one) - of_names - NO_VERBS - {"as"}
-        holders = {word for each in taught for word in re.findall(r"\b(?:in|into|inside) the (\w+)\b", each)}
-        moved = {word for each in taught for word in re.findall(rf"\b(?:{_MOVED}) (?:the |a |an )?(\w+)\b", each)}
-        holders = {word for word in holders - moved if not any(name.startswith(word) for name in known)}
-        holder, some = "|".join(sorted(holders)) or "(?!)", "(?:the |a |an |that |this |my )?"
-        self._turned = re.compile(
-            r"(?<!in )(?<!into )(?<!inside )(?<!in the )(?<!into the )(?<!inside the )(?<!in a )(?<!in my )"
-            rf"(?<!into my )(?<!to the )\b((?:{holder}) (?:down |right )?(?:{_INTO}) {some}{any_name})(?!'s)"
-        )
+        self._of_it = re.compile(rf"\b{self._names.pattern}(?: \w+)?(?: (?:that|which))? ?$")
         self._exempt: frozenset[str] = frozenset()
         wordings = {self._names.sub("NAME", sentence): sentence for sentence in taught}.values()  # of any names
         self._exempt = frozenset(self._shape(found) for sentence in wordings for found in self._found(sentence))
@@ -271,14 +289,11 @@ class UnaskedWords:
 
     def _two(self, plain: str) -> Iterator[Unasked]:
         """Two things at once, where no task that was taught with both of them may be meant."""
-        words = set(re.findall(r"[\w']+", plain))
-        alone = self._alone & words and not self._paired & words
         for match in self._both.finditer(plain):
             one, other = match[2], match[3] or match[4]
-            may_be_one = {*one.split(), *other.split()} <= self._of_two and not alone
             clause = _CLAUSE.split(plain[: match.end()])[-1]
             is_told = _PARTLY.search(plain[: match.start()]) or next(self._told(clause), None)
-            if one != other and not may_be_one and not is_told:
+            if one != other and not is_told and not self._words.may_be_one(plain, f"{one} {other}"):
                 yield Unasked(match[1], "asks for two things at once")
 
     def _asks(self, clause: str) -> bool:
@@ -313,7 +328,7 @@ class UnaskedWords:
 
     def _is_wanted(self, before: str) -> bool:
         """Whether what is told after these words is wished for, or says which thing is: "put the lime I dropped"."""
-        of_it = self._of_it.search(before) and set(re.findall(r"[\w']+", before)) & self._acts
+        of_it = self._of_it.search(before) and set(_words(before)) & self._acts
         return bool(_WANTED.search(before) or of_it)
 
     def _is_past(self, said: str, verb: str) -> bool:
@@ -328,6 +343,35 @@ def _plain(sentence: str) -> str:
     """A sentence in plain lower-case letters, with each contraction in one piece."""
     together = _TAKEN_APART.sub(r"'\1", plain_letters(sentence).lower())
     return _RUN_TOGETHER.sub(r"\1'\2", together)
+
+
+def _words(plain: str) -> list[str]:
+    return re.findall(r"[\w']+", plain)
+
+
+def _both(name: str, acts: Iterable[str]) -> re.Pattern[str]:
+    """Two names with what joins them: "red and blue", "red, then press blue"."""
+    act, some = "|".join(map(re.escape, sorted(acts))) or "(?!)", "(?:the |a |an |my )?"
+    joined = r"(?:,? and|,? &|,? plus|,? as well as|,? then|,? followed by)(?: then| also)?"
+    return re.compile(
+        rf"\b(({name})(?: \w+)?(?:{joined} {some}({name})|(?:{joined}|[,;.]) (?:{act}) (?:down |on )?{some}({name})))"
+    )
+
+
+def _holders(taught: Sequence[str], names: Sequence[str]) -> list[str]:
+    """What things are put into, and what is never moved itself."""
+    into = {word for each in taught for word in re.findall(r"\b(?:in|into|inside) the (\w+)\b", each)}
+    moved = {word for each in taught for word in re.findall(rf"\b(?:{_MOVED}) (?:the |a |an )?(\w+)\b", each)}
+    return sorted(word for word in into - moved if not any(name.startswith(word) for name in names))
+
+
+def _turned_round(name: str, holders: Sequence[str]) -> re.Pattern[str]:
+    """A holder that is to be put on or into something; "in the bowl on the table" says which bowl."""
+    some = "(?:the |a |an |that |this |my )?"
+    return re.compile(
+        r"(?<!in )(?<!into )(?<!inside )(?<!in the )(?<!into the )(?<!inside the )(?<!in a )(?<!in my )(?<!into my )"
+        rf"(?<!to the )\b((?:{'|'.join(holders) or '(?!)'}) (?:down |right )?(?:{_INTO}) {some}{name})(?!'s)"
+    )
 
 
 def _is_aside(clause: str) -> bool:
