@@ -147,7 +147,7 @@ _ASIDE: Final = 5  # words
 _STATES: Final = re.compile(rf"\b(?:is|was|are|were|has|have|had|'s|{_SUBJECT})\b|^\W*(?:the|a|an|my|our|your)\b")
 _CLAUSE: Final = re.compile(
     r"[,;:.!?]+(?:\s+|$)|\s+(?=so\b|but\b|now\b)|"
-    r"\s+(?=and (?:i (?:need|want|would)|i'd|need|please|could|can|now|so)\b)|\s+[-\N{EN DASH}\N{EM DASH}]+\s+"
+    r"\s+(?=and (?:i (?:need|want|would)|i'd|need|please|could|can|now|so|the)\b)|\s+[-\N{EN DASH}\N{EM DASH}]+\s+"
 )
 _ASKS: Final = re.compile(
     r"\b(?:can|could|will|would) (?:you|somebody|someone|we)\b|\bplease\b|\bi(?:'d| would)? (?:want|need|like|love)\b|"
@@ -253,8 +253,8 @@ class UnaskedWords:
         self._both = _both(self._names.pattern, self._acts)
         self._turned = _turned_round(self._names.pattern, _holders(taught, known))
         self._goes = re.compile(
-            rf"{self._names.pattern}\b.* (?:goes|go|belongs?|should (?:be|go)|needs? to (?:be|go)) "
-            r"(?:in|on|into|onto|to|back)\b"
+            rf"{self._names.pattern}\b.* (?:comes next|(?:goes|go|comes|belongs?|should (?:be|go)|needs? to (?:be|go)) "
+            r"(?:in|on|into|onto|to|back))\b"
         )
         self._of_it = re.compile(rf"\b{self._names.pattern}(?: \w+)?(?: (?:that|which))? ?$")
         self._exempt: frozenset[str] = frozenset()

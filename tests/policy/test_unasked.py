@@ -123,6 +123,7 @@ def test_what_asks_for_nothing_now_is_found(sentence: str, words: str) -> None:
         "of red and green, press red",
         "should you be able to, push the green one",
         "take as long as you like and push green",
+        "I'm stacking blocks and the red block comes next, on the green one",
         "once that's over I can rest: press red",
         "it's the green one that I need pushed",
         "tomorrow is my birthday, so put the plum in the bowl",
