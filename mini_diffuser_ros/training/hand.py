@@ -25,10 +25,7 @@ _BETWEEN_TIPS: Box = ((-0.015, -0.03, -0.03), (0.015, 0.03, 0.01))
 
 def seen_within(cloud: Cloud, pose: NDArray[np.floating], box: Box) -> NDArray[np.bool_]:
     """(N,) which points of a cloud are in a box around a pose (7,)."""
-    seen = transform_points(inverse_transform(matrix_from_pose(np.asarray(pose, np.float64))), cloud.points)
-    lower, upper = np.array(box)
-    within: NDArray[np.bool_] = ((seen >= lower) & (seen <= upper)).all(axis=1)
-    return within
+    return _within(_from_tool(cloud, pose), box)
 
 
 def is_hand(cloud: Cloud, pose: NDArray[np.floating], is_open: bool) -> NDArray[np.bool_]:
@@ -36,7 +33,16 @@ def is_hand(cloud: Cloud, pose: NDArray[np.floating], is_open: bool) -> NDArray[
 
     Shut fingers are where what they hold is, and are not told from it.
     """
-    body = seen_within(cloud, pose, _BODY)
-    if not is_open:
-        return body
-    return body | (seen_within(cloud, pose, _TIPS) & ~seen_within(cloud, pose, _BETWEEN_TIPS))
+    seen = _from_tool(cloud, pose)
+    body = _within(seen, _BODY)
+    return body | (_within(seen, _TIPS) & ~_within(seen, _BETWEEN_TIPS)) if is_open else body
+
+
+def _from_tool(cloud: Cloud, pose: NDArray[np.floating]) -> NDArray[np.floating]:
+    return transform_points(inverse_transform(matrix_from_pose(np.asarray(pose, np.float64))), cloud.points)
+
+
+def _within(points: NDArray[np.floating], box: Box) -> NDArray[np.bool_]:
+    lower, upper = np.array(box)
+    within: NDArray[np.bool_] = ((points >= lower) & (points <= upper)).all(axis=1)
+    return within

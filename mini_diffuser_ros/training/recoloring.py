@@ -13,7 +13,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice, permutations
 from math import ceil
 from types import MappingProxyType
@@ -98,25 +98,23 @@ def recolored_versions(
         seed: of the draws, which differ from one demonstration to the next.
     """
     there = Counter(demonstration.task for demonstration in demonstrations)
-    said = {task: Counter(mentioned(each) for each in demonstrations if each.task == task) for task in there}
-    versions = {}
-    unseen: Counter[tuple[str, str]] = Counter()
+    few = [each for each in demonstrations if there[each.task] < wanted]
+    colours = {each.source: _Colours.of(each) for each in few}
+    said: dict[str, Counter[tuple[str, ...]]] = {each.task: Counter() for each in few}
+    for each in few:
+        said[each.task][colours[each.source].mentioned] += 1
+    versions: dict[str, list[Demonstration]] = {each.source: [] for each in demonstrations}
     for number, each in enumerate(demonstrations):
-        count = max(0, ceil(wanted / there[each.task]) - 1)
-        versions[each.source] = recolored(each, count, np.random.default_rng([seed, number]), said[each.task])
-        if count:
-            unseen.update((each.task, name) for name in _left_alone(each))
+        if each.source in colours:
+            count, random = ceil(wanted / there[each.task]) - 1, np.random.default_rng([seed, number])
+            versions[each.source] = _versions(each, colours[each.source], count, said[each.task], random)
+    unseen = Counter((each.task, name) for each in few for name in colours[each.source].left_alone)
     for (task, name), count in sorted(unseen.items()):
         log.info("%s: %d demonstrations say %r, which is not seen in them or is too large; it stays", task, count, name)
     return versions
 
 
-def recolored(
-    demonstration: Demonstration,
-    count: int,
-    random: np.random.Generator,
-    said: Counter[tuple[str, ...]] | None = None,
-) -> list[Demonstration]:
+def recolored(demonstration: Demonstration, count: int, random: np.random.Generator) -> list[Demonstration]:
     """At least ``count`` versions with other colours, which say what has been said least, and that the other way round.
 
     Drawn blindly, two colours come in one order alone often enough for it to be learned by heart: that of red and blue
@@ -126,19 +124,54 @@ def recolored(
         demonstration: any.
         count: of versions; one or two more where the colours named have not all had each other's places.
         random: source of all draws.
-        said: how often colours have been mentioned before, in the order of :func:`mentioned`; counts the versions.
     """
-    words = mentioned(demonstration)
-    classes = _classes_of(demonstration)
-    names = _exchangeable(demonstration, classes)
-    named = [word for word in words if word in names]
+    colours = _Colours.of(demonstration)
+    return _versions(demonstration, colours, count, Counter([colours.mentioned]), random)
+
+
+@dataclass(frozen=True, eq=False)
+class _Colours:
+    """What is said and seen of colours in a demonstration.
+
+    Attributes:
+        mentioned: see :func:`mentioned`.
+        classes: of the points of each cloud, see :func:`_classes`.
+        names: of those that may be exchanged.
+    """
+
+    mentioned: tuple[str, ...]
+    classes: tuple[NDArray[np.intp], ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, demonstration: Demonstration) -> _Colours:
+        """Those of a demonstration."""
+        seen = zip(demonstration.clouds, demonstration.poses, demonstration.gripper_open, strict=True)
+        classes = tuple(_classes(*each) for each in seen)
+        return cls(mentioned(demonstration), classes, tuple(_exchangeable(demonstration, classes)))
+
+    @property
+    def left_alone(self) -> list[str]:
+        """The colours that are mentioned and may not be exchanged."""
+        return [name for name in self.mentioned if name not in self.names]
+
+
+def _versions(
+    demonstration: Demonstration,
+    colours: _Colours,
+    count: int,
+    said: Counter[tuple[str, ...]],
+    random: np.random.Generator,
+) -> list[Demonstration]:
+    """See :func:`recolored`; ``said`` tells how often colours were mentioned before, and counts the versions."""
+    named = [word for word in colours.mentioned if word in colours.names]
     if not named or not count:
         return [demonstration] * count
     turns = _turns({name: name for name in named}, named)[1:]
-    exchanges = _exchanges(words, named, names, Counter([words]) if said is None else said, random)
+    exchanges = _exchanges(colours.mentioned, named, colours.names, said, random)
     sets = ceil((count - len(turns)) / len(named))
     return [
-        _version(demonstration, classes, exchange, number, random)
+        _version(demonstration, colours.classes, exchange, number, random)
         for number, exchange in enumerate([*turns, *islice(exchanges, sets * len(named))], 1)
     ]
 
@@ -156,12 +189,6 @@ def _named(sentence: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.lower() for word in _WORDS.findall(sentence)))
 
 
-def _classes_of(demonstration: Demonstration) -> list[NDArray[np.intp]]:
-    """What :func:`_classes` says of each cloud."""
-    seen = zip(demonstration.clouds, demonstration.poses, demonstration.gripper_open, strict=True)
-    return [_classes(*each) for each in seen]
-
-
 def _exchangeable(demonstration: Demonstration, classes: Sequence[NDArray[np.intp]]) -> list[str]:
     """The colours that may be exchanged: none that much of the table has, and none that is said and not seen."""
     words = {word for sentence in demonstration.sentences for word in _named(sentence)}
@@ -173,11 +200,6 @@ def _exchangeable(demonstration: Demonstration, classes: Sequence[NDArray[np.int
         if (is_seen or name not in words) and max(map(_reach, mine)) < _REACH:
             found.append(name)
     return found
-
-
-def _left_alone(demonstration: Demonstration) -> list[str]:
-    names = _exchangeable(demonstration, _classes_of(demonstration))
-    return [name for name in mentioned(demonstration) if name not in names]
 
 
 def _reach(points: NDArray[np.floating]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,8 +79,7 @@ def _train_joined(
     start = read_start(config)
     model_config = model_configuration(config) if start is None else start.checkpoint.network
     prepared = _prepare(config, model_config, start, device, processes, continue_anyway)
-    training, held_out = split(prepared.demonstrations, config.data.validation_share, config.seed)
-    recolored = [version for each in training for version in prepared.recolored.get(each.source, ())]
+    training, held_out, recolored = prepared.training, prepared.held_out, prepared.recolored
     old, old_held_out = split(prepared.rehearsed, config.data.validation_share, config.seed)
     if processes.leads:
         write_settings(config, Path(config.out) / RECIPE)
@@ -147,10 +145,11 @@ def _teach(config: TrainConfig, demonstrations: Demonstrations) -> None:
 class _Prepared:
     """What a run trains on, and the seconds that preparing it took."""
 
-    demonstrations: list[Demonstration]
+    training: list[Demonstration]
+    held_out: list[Demonstration]
     rehearsed: list[Demonstration]
     copies: SensorCopies
-    recolored: Mapping[str, Sequence[Demonstration]]
+    recolored: list[Demonstration]
     skipped: tuple[str, ...]
     fusion: FusionConfig | None
     world: Provenance
@@ -196,15 +195,16 @@ def _prepare(
         old = _usable(old_survey, rehearsed_data(data, config.rehearsal), model, cache, processes.leads)
     fused = time.perf_counter()
     rehearsed = [] if old is None else old.demonstrations
-    training, _ = split(new.demonstrations, config.data.validation_share, config.seed)
-    recolored = recolored_versions(training, config.augment.recolored, config.seed)
-    versions = [version for each in recolored.values() for version in each]
-    tokens = encode_sentences([*new.demonstrations, *versions, *rehearsed], model, cache, progress=processes.leads)
+    training, held_out = split(new.demonstrations, config.data.validation_share, config.seed)
+    versions = recolored_versions(training, config.augment.recolored, config.seed)
+    recolored = [version for each in training for version in versions[each.source]]
+    tokens = encode_sentences([*new.demonstrations, *recolored, *rehearsed], model, cache, progress=processes.leads)
     encoded = time.perf_counter()
     if processes.leads:
         processes.wait()
     return _Prepared(
-        demonstrations=new.demonstrations,
+        training=training,
+        held_out=held_out,
         rehearsed=rehearsed,
         copies=copies,
         recolored=recolored,
