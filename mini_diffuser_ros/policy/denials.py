@@ -180,7 +180,7 @@ class _Clause:
 
     @property
     def words(self) -> list[str]:
-        return re.findall(r"[\w']+", self.text)
+        return words_of(self.text)
 
 
 class Denials:
@@ -197,15 +197,15 @@ class Denials:
 
     def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
         taught = [plain_letters(sentence).lower() for sentence in sentences]
-        known = sorted({plain_letters(name).lower() for name in names if name.strip()}, key=len, reverse=True)
-        self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
+        known = longest_first(names)
+        self._names = any_of(known)
         self._has_names = bool(known)
         any_name = self._names.pattern
         self._not_names = re.compile(
             rf"\b(?:(non)[- ]?{any_name}|(leave) (?:the |that |this |my )?{any_name}(?: \w+)?\W*$)"
         )
         self._pair = re.compile(rf"({any_name})(?: \w+)? ({_PLACED}) (?:(?:the|a|that|this|top|of) )*({any_name})")
-        words = [re.findall(r"[\w']+", sentence) for sentence in taught]
+        words = [words_of(sentence) for sentence in taught]
         self._words = frozenset(word for sentence in words for word in sentence)
         self._acts = frozenset(sentence[0] for sentence in words if sentence) - NO_VERBS - set(known)
         self._exempt = frozenset(
@@ -260,7 +260,7 @@ class Denials:
         spans, start = [], 0
         whole = [match.span() for match in self._all_but(plain.lower())]
         for match in _BREAK.finditer(plain):
-            before = re.findall(r"[\w']+", plain[start : match.start()].lower())
+            before = words_of(plain[start : match.start()].lower())
             if any(first < match.start() < last for first, last in whole):
                 continue
             if match.group().strip() or (before and before[-1] not in _LEADS):
@@ -350,7 +350,7 @@ class Denials:
 
     def _is_of_other_names(self, clause: _Clause) -> bool:
         without = self._names.sub("NAME", clause.text)
-        pointing = _POINTING & set(re.findall(r"[\w']+", re.sub(r"\b(?:that|this) (?:\w+ )?NAME", "NAME", without)))
+        pointing = _POINTING & set(words_of(re.sub(r"\b(?:that|this) (?:\w+ )?NAME", "NAME", without)))
         return bool(self._named(clause.text)) and not pointing
 
     def _is_of_another_pair(self, clause: _Clause, kept: Sequence[_Clause]) -> bool:
@@ -413,7 +413,22 @@ def is_form_of(word: str, known: Set[str]) -> bool:
 
 def begun(clause: str) -> list[str]:
     """Words of a clause in lower case, without what is said before one for doing something."""
-    return re.findall(r"[\w']+", _BEFORE_ACTS.sub("", clause))
+    return words_of(_BEFORE_ACTS.sub("", clause))
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, contractions in one piece."""
+    return re.findall(r"[\w']+", text)
+
+
+def longest_first(names: Iterable[str]) -> list[str]:
+    """Names in plain lower-case letters, so that of "golf ball" and "golf" the longer one is found."""
+    return sorted({plain_letters(name).lower() for name in names if name.strip()}, key=len, reverse=True)
+
+
+def any_of(names: Sequence[str]) -> re.Pattern[str]:
+    """What finds whole names in a text, the first of the list first; nothing where there are none."""
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b" if names else r"(?!)")
 
 
 def _is_of_manner(clause: _Clause) -> bool:

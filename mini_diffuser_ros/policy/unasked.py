@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mini_diffuser_ros.policy.denials import NO_VERBS, begun, is_form_of, plain_letters
+from mini_diffuser_ros.policy.denials import NO_VERBS, any_of, begun, is_form_of, longest_first, plain_letters, words_of
 
 _WHO = "the|a|an|this|that|these|those|my|your|our|his|her|it|i|we|you|they|he|she|there|everyone|everybody|someone"
 _NUMBER = "two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|half|several|many|multiple|some|few|couple"
@@ -104,8 +104,10 @@ _PRAISE: Final = re.compile(
     rf"\b((?:{_GOOD}|nicely|proud|glad|happy|impressed|love|loved|admire|like) (?:of )?how (?:\w+ )?"
     r"(?:you|i|we|they|he|she)) \w+"
 )
+_PERSON: Final = "i|you|he|she|they|someone|somebody|everyone|everybody|the (?:robot|arm|hand|gripper)"
+_IS: Final = "'m| am|'s| is|'re| are"
 _SUBJECT: Final = (
-    r"(?:i|you|we|he|she|they|someone|somebody|everyone|everybody|the (?:robot|arm|hand|gripper)|"
+    rf"(?:{_PERSON}|we|"
     r"(?:the|a|another) (?:boy|girl|man|woman|child|kid|teacher|student|guy|person|dog|cat)|"
     r"(?:my|your|our|his|her|their) \w+)"
 )
@@ -123,10 +125,7 @@ _WANTED: Final = re.compile(
 )
 """Said before it, what would be told of is wanted: "I'd love it if you pressed red"."""
 
-_DOING: Final = re.compile(
-    r"\b(?:i|you|he|she|they|someone|somebody|everyone|everybody|the (?:robot|arm|hand|gripper))"
-    r"((?:'m| am|'s| is|'re| are| was| were) (?:\w+ly |just |already |still )?(\w+ing))\b"
-)
+_DOING: Final = re.compile(rf"\b(?:{_PERSON})((?:{_IS}| was| were) (?:\w+ly |just |already |still )?(\w+ing))\b")
 _ALREADY: Final = re.compile(r"\b(?:is|are|'s|'re) (already (?:in|on|inside|into|onto|under|down|there))\b")
 _COULD_HAVE: Final = re.compile(r"\b((?:could|should|would|might|must) (?:not )?have (\w+))\b")
 _GLAD: Final = re.compile(
@@ -135,7 +134,7 @@ _GLAD: Final = re.compile(
 )
 _ANNOUNCED: Final = re.compile(
     r"\b((?:i|we|he|she|they|someone|somebody|(?:my|our|his|her|their) \w+)(?:'ll| will| shall|"
-    r"(?:'m| am|'re| are|'s| is) (?:going|about|bound|likely) to|(?:'m| am|'re| are|'s| is)? ?gonna|"
+    rf"(?:{_IS}) (?:going|about|bound|likely) to|(?:{_IS})? ?gonna|"
     r" (?:plan|intend|mean) to)|let me|allow me to|(?:shall|should|may|must|do) i)"
     r" (?:\w+ly |just |now |then |be )*(\w+)\b"
 )
@@ -219,9 +218,9 @@ class _WordsOfTwo:
         for sentence in taught:
             named = names.findall(sentence)
             if len(set(named)) > 1:
-                of_two.append((set(_words(sentence)), named))
+                of_two.append((set(words_of(sentence)), named))
             elif named:
-                of_one.append((set(_words(sentence)), named))
+                of_one.append((set(words_of(sentence)), named))
         every = {word for _, named in (*of_one, *of_two) for name in named for word in name.split()}
         together = frozenset[str]().union(*(said for said, _ in of_two))
         single = frozenset[str]().union(*(said for said, _ in of_one))
@@ -231,7 +230,7 @@ class _WordsOfTwo:
 
     def may_be_one(self, sentence: str, named: str) -> bool:
         """Whether a sentence that names two things may mean a task that was taught with both."""
-        words = set(_words(sentence))
+        words = set(words_of(sentence))
         return set(named.split()) <= self.together and not (self.alone & words and not self.paired & words)
 
 
@@ -245,8 +244,8 @@ class UnaskedWords:
 
     def __init__(self, sentences: Iterable[str], names: Iterable[str] = ()) -> None:
         taught = [_plain(sentence) for sentence in sentences]
-        known = sorted({_plain(name) for name in names if name.strip()}, key=len, reverse=True)
-        self._names = re.compile(rf"\b(?:{'|'.join(map(re.escape, known))})\b" if known else r"(?!)")
+        known = longest_first(names)
+        self._names = any_of(known)
         firsts = {match[1] for sentence in taught if (match := re.match(r"\W*([\w']+)", sentence))}
         self._acts = frozenset(word for word in firsts - _NO_ACTS if not any(name.startswith(word) for name in known))
         self._words = _WordsOfTwo.of(taught, self._names)
@@ -328,7 +327,7 @@ class UnaskedWords:
 
     def _is_wanted(self, before: str) -> bool:
         """Whether what is told after these words is wished for, or says which thing is: "put the lime I dropped"."""
-        of_it = self._of_it.search(before) and set(_words(before)) & self._acts
+        of_it = self._of_it.search(before) and set(words_of(before)) & self._acts
         return bool(_WANTED.search(before) or of_it)
 
     def _is_past(self, said: str, verb: str) -> bool:
@@ -343,10 +342,6 @@ def _plain(sentence: str) -> str:
     """A sentence in plain lower-case letters, with each contraction in one piece."""
     together = _TAKEN_APART.sub(r"'\1", plain_letters(sentence).lower())
     return _RUN_TOGETHER.sub(r"\1'\2", together)
-
-
-def _words(plain: str) -> list[str]:
-    return re.findall(r"[\w']+", plain)
 
 
 def _both(name: str, acts: Iterable[str]) -> re.Pattern[str]:
