@@ -34,6 +34,7 @@ STEPS = 5  # between two words of the controller
 EXPLAINED = 0.3  # of the whole miss, that the other joints may have where one joint explains it
 DISAGREED = 0.5  # of a deviation, from which on it is one between joint states and controller
 AGREED = 2e-3  # radians by which places are as good as the best
+CREDIBLE = 2.0  # times a joint's limit, up to which a velocity is one
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class ArmWatch:
 
         Args:
             names: of the joints, in any order.
-            desired, velocities: where it wants them, and how fast; velocities may be empty.
+            desired, velocities: where it wants them, and how fast; velocities may be empty, and one that is no number,
+                or that no joint of this arm can have, is absent.
             actual: where it says that they are; may be empty.
             received: seconds of the steady clock.
             stamp: seconds, by the controller's own clock; 0 where it gives none.
@@ -120,9 +122,9 @@ class ArmWatch:
         order = [names.index(name) for name in wanted if name in names]
         if len(order) < len(wanted) or len(desired) != len(names):
             return
-        speeds = (
-            np.array(velocities, dtype=np.float64)[order] if len(velocities) == len(names) else np.zeros(len(order))
-        )
+        said = velocities if len(velocities) == len(names) else [0.0] * len(names)
+        speeds = np.array(said, dtype=np.float64)[order]
+        speeds = np.where(np.abs(speeds) <= CREDIBLE * self._joints.robot.velocity_limits, speeds, 0.0)
         measured = np.array(actual, dtype=np.float64)[order] if len(actual) == len(names) else None
         word = _Word(received, stamp, np.array(desired, dtype=np.float64)[order], speeds, measured)
         if not np.isfinite(word.desired).all():
@@ -211,13 +213,13 @@ class ArmWatch:
             joint, miss = nearest_miss(path, measured)
             # What the controller wants is ahead of where it says that the arm is: of an arm that is off both, the
             # part that its joint states and its controller do not agree on tells which of the two is at fault.
-            if miss > allowed[joint] or (deviation > allowed[off] and miss > DISAGREED * deviation):
+            if not miss <= allowed[joint] or (not deviation <= allowed[off] and miss > DISAGREED * deviation):
                 joint, miss = odd_joint(path, measured)
                 raise ContradictoryJointsError(
                     f"{names[joint]} is at {measured[joint]:.3f} rad by its joint state, {miss:.3f} rad away from what "
                     "its controller says"
                 )
-        if deviation > allowed[off]:
+        if not deviation <= allowed[off]:  # what is no number is no agreement
             joint, miss = odd_joint(desired, measured)
             raise DeviationError(
                 f"{names[joint]} is {miss:.3f} rad away from where its controller wants it, allowed are "
@@ -250,7 +252,8 @@ def nearest_miss(path: NDArray[np.floating], positions: NDArray[np.floating]) ->
         positions: (J,) radians.
 
     Returns:
-        The joint that is farthest off at the nearest place of the path, and by how many radians.
+        The joint that is farthest off at the nearest place of the path, and by how many radians: no number where one
+        of the places has none.
     """
     misses = np.abs(path - positions)
     place = int(np.argmin(misses.max(axis=1)))
@@ -274,7 +277,7 @@ def odd_joint(path: NDArray[np.floating], positions: NDArray[np.floating]) -> tu
     others = np.where(misses == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
     joint = int(np.argmin(others.min(axis=0)))
     nearest, miss = nearest_miss(path, positions)
-    if others[:, joint].min() > EXPLAINED * miss:
+    if not others[:, joint].min() <= EXPLAINED * miss:
         return nearest, miss
     agreed = others[:, joint] <= others[:, joint].min() + AGREED
     return joint, float(misses[agreed, joint].min())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig, odd_joint
+from mini_diffuser_ros.sensing.arm_watch import ArmWatch, WatchConfig, nearest_miss, odd_joint
 from mini_diffuser_ros.sensing.errors import (
     ContradictoryJointsError,
     DeviationError,
@@ -53,6 +53,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
         late: float = 0.0,
         stamped: bool = True,
         config: WatchConfig = DEFAULT,
+        speed: Array = SPEED,
     ) -> float:
         joints = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: time.monotonic())
         watch = ArmWatch(joints, config)
@@ -71,7 +72,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
                 said = actual(when)
                 place = [] if said is None else said[::-1]
                 watch.hear(
-                    NAMES[::-1], wanted(when)[::-1], SPEED[::-1], place, shown[0], EPOCH + when if stamped else 0.0
+                    NAMES[::-1], wanted(when)[::-1], speed[::-1], place, shown[0], EPOCH + when if stamped else 0.0
                 )
             watch.check()
         return SECONDS
@@ -110,6 +111,28 @@ def test_an_arm_that_is_held_is_noticed_though_words_wait(watched: Watched, late
         watched(held(0.4), held(0.4), late=late)
     with pytest.raises(ContradictoryJointsError):
         watched(held(0.4), lagging(0.0), late=late)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e9, -60.0])
+@pytest.mark.parametrize("joints", [[0], [6], list(range(7))])
+def test_velocities_that_are_none_do_not_end_the_supervision(watched: Watched, wrong: float, joints: list[int]) -> None:
+    """A driver without velocities may send them as NaN; a huge one would make a path that passes everywhere."""
+    speed = SPEED.copy()
+    speed[joints] = wrong
+    assert watched(lagging(0.05), lagging(0.05), speed=speed) == SECONDS
+    with pytest.raises(DeviationError, match="blocked"):
+        watched(held(0.4), held(0.4), speed=speed)
+    with pytest.raises(ContradictoryJointsError):
+        watched(held(0.4), lagging(0.0), speed=speed)
+    with pytest.raises(DeviationError, match="blocked"):
+        watched(held(0.4), lambda _: None, speed=speed)
+
+
+def test_what_is_no_number_is_never_near() -> None:
+    joint, miss = nearest_miss(np.array([[0.0, 0.0], [np.nan, 0.0]]), np.zeros(2))
+    assert joint == 0
+    assert not miss <= 1.0
+    assert np.isnan(odd_joint(np.array([[np.nan, 0.0]]), np.zeros(2))[1])
 
 
 def test_words_from_long_ago_are_too_late_but_contradict_nothing(watched: Watched) -> None:

@@ -46,12 +46,12 @@ class StartCheck:
         """
         start = trajectory.positions[0]
         joint, miss = nearest_miss(self._joints.positions()[None], start)
-        if miss > START_TOLERANCE:
+        if not miss <= START_TOLERANCE:
             name = trajectory.joint_names[joint]
             raise DeviationError(f"{name} has moved by {miss:.3f} rad since the motion was planned")
         actual = self._ask_controller(trajectory, token)
         joint, miss = nearest_miss(actual[None], start)
-        if miss > START_TOLERANCE:
+        if not miss <= START_TOLERANCE:
             raise ContradictoryJointsError(
                 f"{trajectory.joint_names[joint]} is at {start[joint]:.3f} rad by its joint state and at "
                 f"{actual[joint]:.3f} rad by {self._name}: one of the two is wrong"
