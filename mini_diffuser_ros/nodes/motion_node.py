@@ -280,7 +280,11 @@ class MotionNode(ManagedNode):
             self._takeover.cancel()
 
     def _on_accepted(self, goal: Any) -> None:
-        self._goals.begin(goal)
+        token = self._goals.begin(goal)
+        # Who asked may have gone away, or stand beside the arm by now. A stop that holds says so itself.
+        if not self._latch.reason and (waited := self.awake.waited()):
+            reason = f"this goal waited while motion_node stood still for {waited:.0f} s: ask again"
+            token.interrupt(Result.UNGUARDED, reason)
         goal.execute()
 
     def _execute(self, goal: Any) -> Any:
@@ -400,7 +404,7 @@ def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionCo
     )
     defaults = load_profile(profile) if cell is None else fitted_to(cell, load_profile(profile))
     limits = parameters.settings(defaults, "planner", without=("boxes",))
-    begin = 1.0 if cell is None else min(1.0, max(0.01, cell.speeds.speed / 100.0))
+    begin = 1.0 if cell is None else cell.speeds.speed / 100.0
     speed = parameters.number("speed", begin, "fraction of the profile's velocities, of joints and tool", 0.01, 1.0)
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))
     return replace(slowed(limits, speed), boxes=(*limits.boxes, *boxes))

@@ -93,7 +93,7 @@ class PolicyNode(ManagedNode):
         self._checkpoint = known.digest()
         self._simulated_by, self._of_other_robots = simulated_by(known), partial(other_robots, known)
         self._calls = ServiceCalls(self)
-        self._sentences = Sentences(max_length)
+        self._sentences = Sentences(max_length, self.awake)
         self._cloud = NewestCloud(self, cloud_timeout, self._sentences.notify_all)
         self._arm_stopped = False
         self._sentence = ""  # that is obeyed

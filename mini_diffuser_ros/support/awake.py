@@ -9,6 +9,8 @@ from collections import deque
 
 LONGEST_LOOK = 0.1  # seconds between two looks, from which on the process counts as having stood still
 KEPT = 200  # standstills that are remembered
+LONG = 1.0  # seconds of a standstill after which who asked for something may be gone, or want it no more
+IN_DOUBT = 1.0  # seconds after a standstill in which what waited for its end is heard, by a busy machine as well
 
 
 class AwakeClock:
@@ -33,6 +35,12 @@ class AwakeClock:
         self._slept = 0.0
         self._looked = time.monotonic()
         self._lock = threading.Lock()
+
+    def restart(self) -> None:
+        """Nothing has been waited for yet: what came before is no standstill."""
+        with self._lock:
+            self._standstills.clear()
+            self._slept, self._looked = 0.0, time.monotonic()
 
     def look(self) -> None:
         """Notice a standstill that has just ended."""
@@ -59,6 +67,12 @@ class AwakeClock:
             return next(
                 (each for each in reversed(self._standstills) if each[1] - each[0] >= least), (-math.inf, -math.inf)
             )
+
+    def waited(self) -> float:
+        """Seconds for which a request that is heard now may have waited, in a standstill so long that who made it may
+        be gone; 0.0 if there was none of late."""
+        began, ended = self.last_standstill(LONG)
+        return ended - began if time.monotonic() <= ended + IN_DOUBT else 0.0
 
     def _look(self) -> float:
         now = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 
 import pytest
@@ -12,6 +13,7 @@ from rclpy.action import CancelResponse
 from unique_identifier_msgs.msg import UUID
 
 from mini_diffuser_ros.nodes.policy.sentences import Result, Sentences
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
 
 
@@ -57,6 +59,24 @@ def test_the_same_sentence_again_changes_nothing_while_it_is_obeyed() -> None:
     with sentences.of(goal):
         pass
     assert outcome_of(sentences.begin(Goal("press the button"))) is None  # it has ended
+
+
+def test_a_sentence_that_waited_for_a_node_that_hung_is_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [50.0]
+    monkeypatch.setattr(time, "monotonic", lambda: shown[0])
+    awake = AwakeClock()
+    sentences = Sentences(30, awake)
+    first = sentences.begin(Goal("press the button"))
+    shown[0] += 8.0
+    late = sentences.begin(Goal("press another"))
+    assert (outcome_of(first), outcome_of(late)) == (None, Result.REFUSED)
+    with pytest.raises(InterruptionError, match="waited while policy_node stood still for 8 s: say it again"):
+        late.check()
+    assert sentences.is_obeyed("press the button")
+    for _ in range(15):  # looks of the node
+        shown[0] += 0.08
+        awake.look()
+    assert outcome_of(sentences.begin(Goal("press another"))) is None
 
 
 def test_a_goal_can_be_canceled_from_its_acceptance_to_its_end() -> None:

@@ -17,6 +17,7 @@ import pytest
 from control_msgs.action import FollowJointTrajectory
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import Heartbeat
+from rclpy.action import ActionClient
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -488,6 +489,26 @@ def test_a_motion_node_that_hangs_or_dies_has_its_motion_ended_by_the_guard(
     assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.STOPPED
     assert np.allclose(arm.positions(), before, atol=0.01)
     peer.await_that(lambda: go(peer, LEFT).success)
+
+
+def test_a_goal_that_waited_for_a_motion_node_that_hung_is_not_carried_out(
+    peer: Peer, arm: StandInArm, nodes: Nodes
+) -> None:
+    peer.await_that(lambda: go(peer, LEFT).success)
+    motion, before, goals = nodes.processes["motion_node"], arm.positions(), arm.goals
+    client = ActionClient(peer.node, MoveToKeyframe, MOVE)
+    assert client.wait_for_server(DISCOVERY)
+    motion.signal(signal.SIGSTOP)
+    waiting = client.send_goal_async(MoveToKeyframe.Goal(home=True))
+    held = time.monotonic()
+    peer.await_that(lambda: time.monotonic() - held > 3.0)
+    motion.signal(signal.SIGCONT)
+    result = peer.result_of(peer.result_of(waiting).get_result_async()).result
+    assert result.outcome == Result.UNGUARDED
+    assert "this goal waited while motion_node stood still for" in result.message
+    assert arm.goals == goals
+    assert np.allclose(arm.positions(), before, atol=0.01)
+    peer.await_that(lambda: peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).success)  # asked again
 
 
 @pytest.mark.parametrize("kind", ["motion", "guard"])

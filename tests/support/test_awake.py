@@ -85,3 +85,23 @@ def test_the_last_standstill_that_was_long_enough_is_told(steady: SteadyClock) -
     awake.look()
     looked_at(awake, steady, 2.0, 0.2)
     assert awake.last_standstill(0.3) == (pytest.approx(until - 0.9), pytest.approx(until))
+
+
+def test_a_request_may_have_waited_for_a_long_standstill_that_ended_a_moment_ago(steady: SteadyClock) -> None:
+    awake = AwakeClock()
+    steady.shown += 0.8
+    assert awake.waited() == 0.0  # so long everybody waits
+    steady.shown += 8.0
+    assert awake.waited() == pytest.approx(8.0 - LONGEST_LOOK)
+    looked_at(awake, steady, 0.9, 0.05)
+    assert awake.waited() > 7.0
+    looked_at(awake, steady, 0.2, 0.05)
+    assert awake.waited() == 0.0
+
+
+def test_who_was_being_built_has_kept_nobody_waiting(steady: SteadyClock) -> None:
+    awake = AwakeClock()
+    steady.shown += 20.0
+    awake.restart()
+    assert awake.waited() == 0.0
+    assert awake.since(steady.shown - 5.0) == pytest.approx(5.0)

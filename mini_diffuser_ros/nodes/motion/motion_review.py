@@ -11,7 +11,6 @@ from mini_diffuser_msgs.msg import MotionQuestion
 from mini_diffuser_msgs.srv import AnswerQuestion
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.node import Node
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -21,6 +20,7 @@ from mini_diffuser_ros.nodes.motion.motion_goal import Result
 from mini_diffuser_ros.nodes.motion.question_client import ANSWER, PLANNED, QUESTION
 from mini_diffuser_ros.nodes.policy.markers import ARROW_LENGTH, arrow_pose
 from mini_diffuser_ros.nodes.ros.messages import pose_to_message
+from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.running.keyframe_motion import PlannedMotion, TellProgress
@@ -42,7 +42,7 @@ class MotionReview:
         timeout: seconds that a question stays open. Nothing moves when they are over.
     """
 
-    def __init__(self, node: Node, robot: RobotDescription, asks: bool, timeout: float) -> None:
+    def __init__(self, node: ManagedNode, robot: RobotDescription, asks: bool, timeout: float) -> None:
         self._node, self._robot, self._asks, self._timeout = node, robot, asks, timeout
         self._lock = threading.Lock()
         self._open, self._consent = 0, False
@@ -83,6 +83,11 @@ class MotionReview:
             self._question.publish(NOTHING_ASKED)
 
     def _on_answer(self, request: AnswerQuestion.Request, response: AnswerQuestion.Response) -> AnswerQuestion.Response:
+        if request.consent and (waited := self._node.awake.waited()):
+            response.message = (
+                f"this answer waited while motion_node stood still for {waited:.0f} s: look, answer again"
+            )
+            return response
         with self._lock:
             response.success = bool(request.id) and request.id == self._open
             if response.success:

@@ -21,11 +21,11 @@ from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
+from mini_diffuser_ros.support.awake import IN_DOUBT
 from mini_diffuser_ros.support.printable import printable
 
 TIMEOUT = 1.5  # seconds for the arm to come to rest
 STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
-IN_DOUBT = 1.0  # seconds after that in which such calls are served, by a busy machine as well
 GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
 AGAIN = 4 * PERIOD  # seconds after a resume in which a guard that still has its reason stops again
 

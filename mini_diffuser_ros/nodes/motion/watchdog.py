@@ -14,6 +14,7 @@ from mini_diffuser_ros.nodes.motion.motion_goal import GoalProgress, Result, out
 from mini_diffuser_ros.nodes.ros.heartbeat import Listener, key_of
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
+from mini_diffuser_ros.support.awake import LONG
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
 
@@ -97,7 +98,8 @@ class MotionWatchdog:
         if watched is None:
             return
         # Others are not blamed for it, but the arm has moved with nobody here to see it, and maybe nobody at all.
-        if stood > self._longest_standstill and self._arm.is_busy():
+        # Before a motion the client may be gone meanwhile.
+        if stood > (self._longest_standstill if self._arm.is_busy() else max(LONG, self._longest_standstill)):
             reason = f"motion_node itself stood still for {stood:.1f} s: nothing moves without it"
             watched.token.interrupt(Result.UNGUARDED, reason)
         self._looks += 1

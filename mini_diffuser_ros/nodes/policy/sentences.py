@@ -12,6 +12,7 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_ros.nodes.ros.goal_tokens import GoalTokens
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.running.instruction_run import refusal_of
+from mini_diffuser_ros.support.awake import AwakeClock
 from mini_diffuser_ros.support.cancellation import CancellationToken
 
 Result = ExecuteInstruction.Result
@@ -23,17 +24,20 @@ class Sentences(GoalTokens):
 
     Args:
         max_length: characters of a sentence.
+        awake: of the node that obeys; None for a clock of its own.
     """
 
-    def __init__(self, max_length: int) -> None:
+    def __init__(self, max_length: int, awake: AwakeClock | None = None) -> None:
         super().__init__()
+        self._awake = awake or AwakeClock()
         self._max_length = max_length
         self._obeyed: CancellationToken | None = None  # whose turn it is
         self._newest: tuple[str, CancellationToken] | None = None  # the sentence that preempts all others
         self._turn_lock = threading.Lock()
 
     def begin(self, goal: Any) -> CancellationToken:
-        """The token of a goal: one that is refused, or is obeyed already, is interrupted at once.
+        """The token of a goal: one that is refused, is obeyed already, or has waited for a node that stood still, is
+        interrupted at once.
 
         Any other preempts all before it.
         """
@@ -44,6 +48,11 @@ class Sentences(GoalTokens):
         elif self.is_obeyed(sentence):
             token = super().begin(goal)
             token.interrupt(Result.ALREADY, "the same sentence is being obeyed, and goes on")
+        elif waited := self._awake.waited():
+            token = super().begin(goal)
+            token.interrupt(
+                Result.REFUSED, f"this sentence waited while policy_node stood still for {waited:.0f} s: say it again"
+            )
         else:
             self.interrupt_all(Result.PREEMPTED, f"preempted by '{sentence}'")
             token = super().begin(goal)

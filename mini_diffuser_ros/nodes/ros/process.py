@@ -154,6 +154,7 @@ class _Hosted:
         """Let messages flow."""
         for unknown in self.node.unknown_parameters():
             self.node.get_logger().warning(unknown)
+        self.node.awake.restart()  # until now it was being built
         self._spinner.start()
         self.node.finished.add_done_callback(lambda done: self._tell(_Ended(done.result(), self)))
 
