@@ -112,7 +112,7 @@ class CellSpeeds:
     Attributes:
         profile: ``collaborative`` with people beside the arm, ``fast`` behind a fence, ``simulation``, or the path of a
             file of your own; left out: ``collaborative``.
-        max_tool_speed: m/s of the tool; left out: that of the profile.
+        max_tool_speed: m/s of the tool, where that is less than the profile's; left out: that of the profile.
         speed: percent of the profile's joint velocities and of the tool's speed.
     """
 

@@ -164,7 +164,7 @@ def _speed_faults(cell: Cell, shape: RobotShape) -> Iterator[CellFault]:
     if speed is not None and maker is not None and speed > maker.velocity:
         problem = f"is {speed:g} m/s, but the maker of {cell.robot} allows {maker.velocity:g} m/s"
         yield CellFault("error", "speeds.max_tool_speed", problem, f"give at most {maker.velocity:g}")
-    elif speed is not None and speed > REDUCED_SPEED and cell.speeds.profile == "collaborative":
+    elif speed is not None and speed > REDUCED_SPEED and cell.speeds.profile in (None, "collaborative"):
         problem = (
             f"is {speed:g} m/s, but with people beside the arm (profile collaborative) it is {REDUCED_SPEED:g} m/s"
         )
@@ -178,10 +178,8 @@ def _speed_faults(cell: Cell, shape: RobotShape) -> Iterator[CellFault]:
     elif profile is not None and "/" in profile and not Path(profile).is_file():
         yield CellFault("error", "speeds.profile", f"is '{profile}', where no file is", "give the path of the file")
     percent = cell.speeds.speed
-    if 0.0 < percent <= 1.0:
-        yield CellFault(
-            "warning", "speeds.speed", f"is {percent:g} percent", f"write {100.0 * percent:g} if a share is meant"
-        )
+    if percent == 1.0:
+        yield CellFault("warning", "speeds.speed", "is 1 percent", "write 100 if a share is meant")
 
 
 def _camera_faults(

@@ -57,7 +57,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "boxes.*.half_extents": _length(0.0, 5.0),
     "boxes.*.yaw": Quantity("radians", -math.pi - 1e-3, math.pi + 1e-3, (("degrees", math.degrees(1.0)),)),
     "speeds.max_tool_speed": Quantity("m/s", 0.001, 4.0, (("mm/s", 1000.0), ("cm/s", 100.0))),
-    "speeds.speed": Quantity("percent", 0.1, 100.0),
+    "speeds.speed": Quantity("percent", 1.0, 100.0, (("a share", 0.01),)),
     "gripper.force": Quantity("newtons", 0.1, 140.0),
     "gripper.width": _length(0.005, 0.3),
 }

@@ -90,12 +90,15 @@ class MotionConfig:
 
 
 def fitted_to(cell: Cell, config: MotionConfig) -> MotionConfig:
-    """The settings with what a cell says: workspace, table, boxes, and how fast the tool may be."""
+    """The settings with what a cell says: workspace, table, boxes, and how fast the tool may be at most.
+
+    A profile that is meant for people beside the arm stays one: the cell makes the tool slower, never faster.
+    """
     speed = cell.speeds.max_tool_speed
     return replace(
         config,
         workspace=cell.workspace,
         table_height=cell.table.height,
         boxes=(*cell.boxes, *config.boxes),
-        max_tool_speed=config.max_tool_speed if speed is None else speed,
+        max_tool_speed=config.max_tool_speed if speed is None else min(speed, config.max_tool_speed),
     )

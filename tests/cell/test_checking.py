@@ -202,7 +202,10 @@ def test_every_number_has_a_unit() -> None:
         ("cameras.wrist.serial", " 000000000002", "is ' 000000000002': write '000000000002', without blanks"),
         ("cameras.front.quaternion", [0, 0, 0, 0], "of length 0.000: expected x, y, z, w of length 1"),
         ("table.height", 75, "write 0.075 if these are millimetres or 0.75 if these are centimetres"),
-        ("speeds.speed", 150, "expected percent in [0.1, 100]"),
+        ("speeds.speed", 150, "expected percent in [1, 100]"),
+        ("speeds.speed", 0.2, "write 20 if these are a share"),
+        ("speeds", {"max_tool_speed": 1.5}, "with people beside the arm (profile collaborative) it is 0.25 m/s"),
+        ("speeds", {"profile": None, "max_tool_speed": 0.26}, "give at most 0.25, or another profile"),
         ("gripper.width", 80, "write 0.08 if these are millimetres"),
         ("gripper.width", 0.12, "the fingers of fr3 open to 0.08 m"),
     ],
@@ -247,7 +250,7 @@ def test_an_unknown_camera_is_named_with_the_nearest() -> None:
 
 def test_warnings_do_not_keep_a_cell_from_being_read(tmp_path: Path) -> None:
     file = tmp_path / "cell.yaml"
-    file.write_text(yaml.safe_dump(changed("speeds.speed", 0.5)))
+    file.write_text(yaml.safe_dump(changed("speeds.speed", 1)))
     cell, faults = check_cell(file)
     assert [one.level for one in faults] == ["warning"]
     assert read_cell(file) == cell

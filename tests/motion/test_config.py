@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mini_diffuser_ros.cell import CellSpeeds, read_cell
 from mini_diffuser_ros.motion import MotionConfig, StaticBox
@@ -116,3 +118,12 @@ def test_a_cell_says_where_and_how_fast_the_arm_moves() -> None:
     assert (config.workspace, config.table_height, config.boxes) == (cell.workspace, cell.table.height, cell.boxes)
     assert config.velocity_scaling == 0.4
     assert config.max_tool_speed == 0.2
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@given(speed=st.floats(0.001, 4.0))
+def test_a_cell_makes_no_profile_faster(profile: str, speed: float) -> None:
+    cell = read_cell(Path(__file__).parents[2] / "config" / "cells" / "example.yaml")
+    limits = load_profile(profile)
+    config = fitted_to(replace(cell, speeds=CellSpeeds(profile, speed)), limits)
+    assert config.max_tool_speed == min(speed, limits.max_tool_speed)
