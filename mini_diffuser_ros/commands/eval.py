@@ -33,7 +33,7 @@ from mini_diffuser_ros.evaluation.world_episodes import (
 )
 from mini_diffuser_ros.policy import load_policy
 from mini_diffuser_ros.running import LoopSettings
-from mini_diffuser_ros.support.files import output_file
+from mini_diffuser_ros.support.files import expect_output, output_file
 from mini_diffuser_ros.support.settings import leaves, with_values
 from mini_diffuser_ros.viewing.episode_scenes import EpisodeScenes
 from mini_diffuser_ros.viewing.measured_page import write_measured_page
@@ -66,16 +66,18 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     options.sensor = sensor_of_arguments(options)
     protocol = _protocol(options)
+    for path, option in ((options.json, "--json"), (options.report, "--report")):
+        if path is not None:
+            expect_output(path, option)
     scenes = EpisodeScenes()
-    with output_file(options.json, "--json") as out, output_file(options.report, "--report") as page:
-        load_policy(options.checkpoint)
-        report = _evaluated(options.checkpoint, protocol, options.workers, options.json, scenes)
-        if out is not None:
-            out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    load_policy(options.checkpoint)
+    report = _evaluated(options.checkpoint, protocol, options.workers, options.json, scenes)
+    sys.stdout.write(_table(report))
+    # Last, as nothing that it may fail by is to cost the figures.
+    with output_file(options.report, "--report") as page:
         if page is not None:
             name = f"{Path(options.checkpoint).resolve().name} in {options.world}"
             write_measured_page(page, [MeasuredEvaluation(name, report, scenes.by_number(report["episodes"]))])
-    sys.stdout.write(_table(report))
     return 0
 
 
@@ -184,7 +186,11 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
 def _evaluated(
     checkpoint: str, protocol: EvaluationProtocol, workers: int, json_file: str | None, scenes: EpisodeScenes
 ) -> dict[str, Any]:
-    """The report of all episodes, those included that an earlier call left beside the file for the report."""
+    """The report of all episodes, those included that an earlier call left beside the file for the report.
+
+    It is in that file when this returns; what the episodes were kept in is removed after that, if none is to be run
+    again.
+    """
     evaluation = _Evaluation(checkpoint, protocol, workers, json_file, scenes)
     if isinstance(protocol, RlbenchProtocol):
         return evaluation.report(run_world_trial, rlbench_trials(checkpoint, protocol), INSTALL)
@@ -217,6 +223,9 @@ class _Evaluation:
                 for _ in evaluate(run, trials, self.workers, log, remedy, tasks_of_a_process, self._watch):
                     bar.update()
             report = report_of_records(self.checkpoint, self.protocol, records_of(trials, log))
+            with output_file(self.json_file, "--json") as out:
+                if out is not None:
+                    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
             if not any(figures["failures"] for figures in report["tasks"].values()):
                 log.remove()
         return report

@@ -1,6 +1,7 @@
 """The example's world with faults at the seeds that its settings name, for tests of what becomes of them."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ Blocks = world_class(f"{Path(__file__).parents[2] / 'examples' / 'your_own_world
 
 @dataclass(frozen=True)
 class FaultySettings:
-    """Seeds and tasks at which something fails; ``log`` is a file for what was laid out, by which process."""
+    """Seeds and tasks at which something fails; ``log`` is a file for what was laid out, by which process.
+
+    Folders ``removed`` go with the first layout, and one is made where something is ``occupied``.
+    """
 
     image_size: int = 32
     impossible: tuple[int, ...] = ()
@@ -23,6 +27,8 @@ class FaultySettings:
     undoable: tuple[str, ...] = ()
     never_starts: bool = False
     log: str = ""
+    removed: str = ""
+    occupied: str = ""
 
 
 class Faulty(Blocks):
@@ -39,6 +45,10 @@ class Faulty(Blocks):
         if self.settings.log:
             with Path(self.settings.log).open("a") as file:
                 file.write(f"{os.getpid()} {task} {seed}\n")
+        if self.settings.removed:
+            shutil.rmtree(self.settings.removed, ignore_errors=True)
+        if self.settings.occupied:
+            Path(self.settings.occupied).mkdir(exist_ok=True)
         if self.settings.never_starts:
             raise WorldStartError("no power")
         if task in self.settings.undoable:

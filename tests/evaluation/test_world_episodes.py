@@ -73,6 +73,31 @@ def test_its_page_shows_what_was_seen_in_episodes_that_failed(checkpoint: Path, 
     assert "scene" not in json.dumps(report_of(tmp_path / "report.json"))
 
 
+def test_a_page_that_cannot_be_written_costs_no_figures(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, pages = tmp_path / "report.json", tmp_path / "pages"
+    pages.mkdir()
+    words = ("--episodes", "2", "--report", str(pages / "page.html"))
+    assert evaluate(checkpoint, file, *words, options=(f"removed={pages}",)) == 2
+    told = capsys.readouterr()
+    assert "red_on_green" in told.out
+    assert f"--report {pages / 'page.html'}: cannot be written: No such file" in told.err
+    assert [episode["seed"] for episode in report_of(file)["episodes"]] == [0, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_episodes_are_kept_where_the_file_of_the_figures_cannot_be_written(checkpoint: Path, tmp_path: Path) -> None:
+    file, laid = tmp_path / "report.json", tmp_path / "laid"
+    words, options = ("--episodes", "2"), (f"occupied={file}", f"log={laid}")
+    assert evaluate(checkpoint, file, *words, options=options) == 2
+    assert len(laid.read_text().splitlines()) == 2
+    file.rmdir()
+    assert evaluate(checkpoint, file, *words, options=options) == 0
+    assert len(laid.read_text().splitlines()) == 2, "none was run again"
+    assert [episode["seed"] for episode in report_of(file)["episodes"]] == [0, 1]
+
+
 def test_what_fails_that_is_not_the_policy_is_counted_apart_and_run_again(checkpoint: Path, tmp_path: Path) -> None:
     file, log = tmp_path / "report.json", tmp_path / "laid"
     broken = ("impossible=[1]", "broken=[2]", "mistaken=[3]")
