@@ -12,6 +12,7 @@ from mini_diffuser_ros.perception.content import ContentConfig, worth_recording
 from mini_diffuser_ros.records import Episode, FloatArray, Keyframe, KeyframeMode, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.task_world import DemonstrationFailed, ExpertWorld, KeyframeAction, TaskWorld
+from mini_diffuser_ros.running.world_answers import moved, succeeded
 from mini_diffuser_ros.support.errors import UserError, one_line
 
 LONGEST = 200
@@ -52,7 +53,7 @@ def demonstrate_in(world: TaskWorld, task: str, seed: int) -> Episode:
             keyframes = [_observed(world)]
         pose = _carried_out(world, action, task)
         keyframes.append(_observed(world, pose))
-    if not world.success():
+    if not succeeded(world):
         raise DemonstrationFailed(f"{task}, seed {seed}: the task is not done at the end")
     about = Provenance((world.name,))
     return Episode(task, laid.variation, laid.sentences, _timed(keyframes), f"{world.name} seed {seed}", about)
@@ -62,7 +63,7 @@ def _carried_out(world: TaskWorld, action: KeyframeAction, task: str) -> FloatAr
     """(7,) where the hand came to rest, of the two turns of the gripper that grasp alike the one that was wanted."""
     mode = KeyframeMode(action.pose, action.gripper_open, False, 1.0, 0.0)
     try:
-        report = world.move([mode])
+        report = moved(world, [mode])
     except UserError as error:
         raise DemonstrationFailed(f"{task}: {one_line(error)}") from error
     if report.chosen is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mini_diffuser_ros.perception import fuse_views
 from mini_diffuser_ros.records import Cloud, FusionConfig, KeyframeMode
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.instruction_run import MotionReport
-from mini_diffuser_ros.running.task_world import SelfFusingWorld, TaskWorld
+from mini_diffuser_ros.running.task_world import TaskWorld, WorldError
+from mini_diffuser_ros.running.world_answers import moved, seen, succeeded
+from mini_diffuser_ros.support.errors import UserError, one_line
 
 
 class SeenWorld:
@@ -32,18 +33,28 @@ class SeenWorld:
         """What is seen once ``settle_time`` seconds have passed, base frame.
 
         Raises:
-            PerceptionError: views that cannot be fused.
+            WorldError: views that cannot be fused, or of which none measures anything.
         """
-        self._world.settle(settle_time)
-        if isinstance(self._world, SelfFusingWorld):
-            return self._world.fuse(self._fusion)
-        return fuse_views(self._world.views(), self._fusion, self._robot, self._world.joint_positions())
+        try:
+            self._world.settle(settle_time)
+        except UserError as error:
+            raise WorldError(f"settle(): {one_line(error)}") from error
+        return seen(self._world, self._fusion, self._robot)
 
     def move(self, candidates: Sequence[KeyframeMode]) -> MotionReport:
-        """As :meth:`TaskWorld.move`; ``rewarded`` is what the world judges then."""
-        report = self._world.move(candidates)
+        """As :meth:`TaskWorld.move`; ``rewarded`` is what the world judges then.
+
+        Raises:
+            UserError: the motion failed on the way.
+            WorldError: the world reports what cannot be.
+        """
+        report = moved(self._world, candidates)
         return replace(report, rewarded=report.chosen is not None and self.success())
 
     def success(self) -> bool:
-        """Whether the task is done, as the world stands now."""
-        return self._world.success()
+        """Whether the task is done, as the world stands now.
+
+        Raises:
+            WorldError: the world says neither.
+        """
+        return succeeded(self._world)

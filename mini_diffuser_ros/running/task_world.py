@@ -6,9 +6,12 @@ table-top, RLBench and LIBERO included. docs/worlds.md has it on one page, examp
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from mini_diffuser_ros.records import CameraView, Cloud, FloatArray, FusionConfig, KeyframeMode
 from mini_diffuser_ros.running.instruction_run import MotionReport
@@ -41,11 +44,25 @@ class LaidTask:
 
     Attributes:
         sentences: the instruction in words, one or more. A policy is told the first; recordings hold all of them.
-        variation: number of the task's variation, 0 where it has none.
+        variation: number of the task's variation, from 0 on; 0 where it has none.
+
+    Raises:
+        ValueError: there is no sentence, or they are no texts in a tuple or list, or the number is none.
     """
 
     sentences: tuple[str, ...]
     variation: int = 0
+
+    def __post_init__(self) -> None:
+        told, number = self.sentences, self.variation
+        if not isinstance(told, tuple | list) or not told or not all(isinstance(text, str) for text in told):
+            raise ValueError(f"LaidTask.sentences is {reprlib.repr(told)}, expected a tuple of one or more texts")
+        if not all(text.strip() for text in told):
+            raise ValueError(f"LaidTask.sentences is {reprlib.repr(told)}, of which one is empty")
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
+            raise ValueError(f"LaidTask.variation is {reprlib.repr(number)}, expected a whole number of at least 0")
+        object.__setattr__(self, "sentences", tuple(map(str, told)))
+        object.__setattr__(self, "variation", int(number))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mini_diffuser_ros.records import CameraView
-from mini_diffuser_ros.running import LaidTask, LayoutError, WorldError, WorldStartError
+import numpy as np
+
+from mini_diffuser_ros.records import CameraView, KeyframeMode
+from mini_diffuser_ros.running import LaidTask, LayoutError, MotionReport, WorldError, WorldStartError
 from mini_diffuser_ros.running.world_names import world_class
 
 Blocks = world_class(f"{Path(__file__).parents[2] / 'examples' / 'your_own_world.py'}:Blocks")
@@ -65,6 +67,24 @@ class Faulty(Blocks):
         if self.seed in self.settings.mistaken:
             raise ZeroDivisionError("a mistake in views")
         return super().views()
+
+
+class Numpys(Faulty):
+    """One whose answers are numpy's."""
+
+    def move(self, candidates: list[KeyframeMode]) -> MotionReport:
+        report = super().move(candidates)
+        return replace(report, chosen=None if report.chosen is None else np.int64(report.chosen))
+
+    def success(self) -> bool:
+        return np.bool_(super().success())
+
+
+class Blind(Faulty):
+    """One whose cameras measure nothing."""
+
+    def views(self) -> list[CameraView]:
+        return [replace(view, depth=np.full_like(view.depth, np.nan)) for view in super().views()]
 
 
 class Heavy(Faulty):

@@ -113,6 +113,16 @@ def test_what_fails_that_is_not_the_policy_is_counted_apart_and_run_again(checkp
     assert not log.exists()
 
 
+def test_answers_of_numpy_are_taken_and_blind_cameras_counted_apart(checkpoint: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    assert evaluate(checkpoint, file, "--episodes", "2", world="Numpys") == 0
+    assert [episode["success"] for episode in report_of(file)["episodes"]] == [False, False]
+    assert evaluate(checkpoint, file, "--episodes", "2", world="Blind") == 0
+    figures = report_of(file)["tasks"]["red_on_green"]
+    assert (figures["episodes"], figures["failures"]) == (0, 2)
+    assert "Blind: no camera measures anything" in report_of(file)["episodes"][0]["failure"]
+
+
 def test_an_evaluation_goes_on_where_it_was_ended(checkpoint: Path, tmp_path: Path) -> None:
     file, laid = tmp_path / "report.json", tmp_path / "laid"
     words, options = ("--episodes", "3"), ("broken=[1]", f"log={laid}")

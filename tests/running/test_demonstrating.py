@@ -12,7 +12,7 @@ import pytest
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.records import CameraView, KeyframeMode
-from mini_diffuser_ros.running import DemonstrationFailed, KeyframeAction, MotionReport
+from mini_diffuser_ros.running import DemonstrationFailed, KeyframeAction, MotionReport, WorldError
 from mini_diffuser_ros.running.demonstrating import demonstrate_in
 from mini_diffuser_ros.running.world_names import world_class
 from mini_diffuser_ros.support.errors import UserError
@@ -134,6 +134,18 @@ def test_what_does_not_reach_its_goal_is_no_demonstration(kind: type, why: str) 
     world = kind(Blocks.Settings(image_size=16))
     with pytest.raises(DemonstrationFailed, match=why):
         demonstrate_in(world, TASK, 0)
+
+
+class Doubtful(Blocks):
+    """One that says how likely its task is done."""
+
+    def success(self) -> float:
+        return np.float64(0.5)
+
+
+def test_what_is_neither_done_nor_not_done_is_no_demonstration() -> None:
+    with pytest.raises(WorldError, match=r"Doubtful: success\(\) is .*expected True or False"):
+        demonstrate_in(blocks(Doubtful), TASK, 2)
 
 
 FAULTY = Path(__file__).parents[1] / "evaluation" / "faulty_world.py"

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mini_diffuser_ros.records import Cloud, FusionConfig, KeyframeMode
-from mini_diffuser_ros.running import Ending, ExpertWorld, LoopSettings, SeenWorld, TaskWorld, run_instruction
+from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, KeyframeMode
+from mini_diffuser_ros.running import (
+    Ending,
+    ExpertWorld,
+    LaidTask,
+    LoopSettings,
+    MotionReport,
+    SeenWorld,
+    TaskWorld,
+    WorldError,
+    run_instruction,
+)
 from mini_diffuser_ros.running.world_names import WorldNameError, make_world, world_class
+from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.settings import SettingsError
 
 BLOCKS = f"{Path(__file__).parents[2] / 'examples' / 'your_own_world.py'}:Blocks"
 TASK = "green_on_red"
-world_class(BLOCKS)  # here, as MuJoCo starts a process when it is imported first
+Blocks = world_class(BLOCKS)  # here, as MuJoCo starts a process when it is imported first
 
 
 class Expert:
     """Decides what the world's expert would do; before that, if it is told to, on something out of reach."""
 
-    def __init__(self, world: ExpertWorld, astray: bool = False) -> None:
-        self.actions = list(world.expert())
+    def __init__(self, world: ExpertWorld, astray: bool = False, actions: list | None = None) -> None:
+        self.actions = list(world.expert()) if actions is None else actions
         self.astray = astray
         self.clouds: list[Cloud] = []
 
@@ -69,6 +82,136 @@ def test_a_sentence_is_obeyed_and_judged(world: TaskWorld) -> None:
     assert (result.ending, result.keyframes) == (Ending.REWARDED, 5)  # released; the retreat is not waited for
     assert {decision.report.chosen for decision in result.decisions} == {1}
     assert world.success()
+
+
+def answering(**answers: Any) -> SeenWorld:
+    """The example's world that gives other answers: values, or what takes what it would have answered."""
+
+    def answer(name: str) -> Any:
+        given = answers[name]
+        return lambda self, *words: given(getattr(Blocks, name)(self, *words)) if callable(given) else given
+
+    kind = type("Answering", (Blocks,), {name: answer(name) for name in answers})
+    world = kind(Blocks.Settings(image_size=48))
+    world.lay_out(TASK, 3)
+    return SeenWorld(world, FusionConfig())
+
+
+@pytest.mark.parametrize("said", [True, np.True_, np.float64(1.0) == 1.0])
+def test_a_truth_of_numpy_is_as_good_as_one_of_python(said: Any) -> None:
+    assert answering(success=said).success() is True
+    assert answering(success=not said).success() is False
+
+
+@pytest.mark.parametrize("said", [None, 1, 0.5, np.float64(0.5), np.int64(1), "yes", np.array([True, False])])
+def test_what_is_neither_true_nor_false_is_the_worlds_failure(said: Any) -> None:
+    with pytest.raises(WorldError, match=rf"Answering: success\(\) is .*{type(said).__name__}, expected True or False"):
+        answering(success=said).success()
+    here = KeyframeMode(np.array([0.5, 0, 0.3, 1, 0, 0, 0]), True, False, 1.0, 0.0)
+    with pytest.raises(WorldError, match="expected True or False"):
+        answering(success=said).move([here])
+
+
+def test_a_report_is_taken_as_python_has_it() -> None:
+    seen = answering(move=MotionReport(np.int64(1), "there", missed=np.True_))
+    report = seen.move([mode_at(0.4), mode_at(0.5)])
+    assert (type(report.chosen), report.chosen, report.missed) == (int, 1, True)
+
+
+def mode_at(x: float) -> KeyframeMode:
+    return KeyframeMode(np.array([x, 0, 0.3, 1, 0, 0, 0]), True, False, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (None, "move\\(\\) is None, a NoneType, expected a MotionReport"),
+        (MotionReport(2, "there"), "chosen of a report is 2, .*expected 0 to 1, or None"),
+        (MotionReport(-1, "there"), "chosen of a report is -1"),
+        (MotionReport(True, "there"), "chosen of a report is True, a bool"),
+        (MotionReport(0.0, "there"), "chosen of a report is 0.0, a float"),
+        (MotionReport(0, KeyError("there")), "message or refusals of a report is KeyError"),
+        (MotionReport(None, "no", (ValueError("far"),)), "message or refusals of a report is ValueError"),
+        (MotionReport(0, "there", missed=0.3), "missed of a report is 0.3"),
+        (MotionReport(0, "there", reached=np.full(7, np.nan)), "reached of a report is array"),
+    ],
+)
+def test_a_report_of_what_cannot_be_is_the_worlds_failure(report: Any, said: str) -> None:
+    with pytest.raises(WorldError, match=said):
+        answering(move=report).move([mode_at(0.4), mode_at(0.5)])
+
+
+def each(**changes: Any) -> Any:
+    """Views with other fields."""
+    return lambda views: [replace(view, **{name: make(view) for name, make in changes.items()}) for view in views]
+
+
+def fails(_: Any) -> Any:
+    raise UserError("unplugged")
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ([], "no camera views to fuse"),
+        (each(depth=lambda view: (1000 * view.depth).astype(np.uint16)), "depth is uint16"),
+        (each(color=lambda view: view.color / 255.0), "color is float64"),
+        (each(color=lambda view: view.color[:-1]), r"color is uint8 of shape \(47, 48, 3\)"),
+        (each(base_from_camera=lambda _: np.full((4, 4), np.nan)), "base_from_camera"),
+        (
+            each(depth=lambda view: np.full_like(view.depth, np.nan)),
+            "anything: depth of front, left",
+        ),
+        (each(depth=lambda view: np.zeros_like(view.depth)), "no camera measures anything"),
+        (fails, "unplugged"),
+    ],
+)
+def test_a_camera_that_fails_is_the_worlds_failure_and_not_the_policys(views: Any, said: str) -> None:
+    seen = answering(views=views)
+    with pytest.raises(WorldError, match=said):
+        run_instruction(seen, Expert(Blocks(Blocks.Settings()), actions=[]), "stack")
+
+
+def test_a_cloud_that_a_world_makes_itself_is_held_to_that_as_well() -> None:
+    class Fusing(Blocks):
+        blind = False
+
+        def fuse(self, fusion: FusionConfig) -> Cloud:
+            return Cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), "panda_link0")
+
+        def views(self) -> list[CameraView]:
+            return [replace(view, depth=view.depth * (not self.blind)) for view in super().views()]
+
+    world = Fusing(Blocks.Settings(image_size=48))
+    world.lay_out(TASK, 3)
+    seen = SeenWorld(world, FusionConfig())
+    assert len(seen.look(0.0)) == 0, "nothing may lie there"
+    world.blind = True
+    with pytest.raises(WorldError, match="no camera measures anything"):
+        seen.look(0.0)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "variation", "said"),
+    [
+        ("stack them", 0, "sentences is 'stack them', expected a tuple"),
+        ((), 0, r"sentences is \(\), expected a tuple of one or more texts"),
+        (("stack", None), 0, "expected a tuple of one or more texts"),
+        (("stack", " "), 0, "of which one is empty"),
+        (("stack",), -3, "variation is -3, expected a whole number of at least 0"),
+        (("stack",), 0.5, "variation is 0.5"),
+        (("stack",), True, "variation is True"),
+    ],
+)
+def test_what_is_no_task_is_not_laid_out(sentences: Any, variation: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        LaidTask(sentences, variation)
+
+
+def test_a_task_is_kept_as_python_has_it() -> None:
+    laid = LaidTask(["press it", np.str_("push it")], np.int32(2))
+    assert laid == LaidTask(("press it", "push it"), 2)
+    assert [type(part) for part in (laid.variation, *laid.sentences)] == [int, str, str]
 
 
 @pytest.mark.parametrize(
