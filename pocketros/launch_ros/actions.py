@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.core import Action, LaunchContext, LaunchError
 from launch.core import SomeSubstitutionsType as Text
@@ -17,6 +16,7 @@ from launch.execute_process import ExecuteProcess
 from pocketros.errors import left_out
 from pocketros.names import join
 from pocketros.packages import find_executable
+from pocketros.rcl_yaml import write_yaml
 
 from launch_ros.parameter_descriptions import ParameterFile, evaluate_parameter_dict
 
@@ -88,7 +88,7 @@ def _parameter_file(context: LaunchContext, entry: Any) -> str:
     """The path of a YAML file with parameters: one that is given, or one written for a dictionary."""
     if isinstance(entry, dict):
         values = evaluate_parameter_dict(context, entry)
-        return context.service.scratch_file(yaml.safe_dump({"/**": {"ros__parameters": values}}))
+        return context.service.scratch_file(write_yaml({"/**": {"ros__parameters": values}}))
     path = perform(context, entry.param_file if isinstance(entry, ParameterFile) else entry)
     if not Path(path).is_file():
         raise LaunchError(f"Parameter file path is not a file: {path}")

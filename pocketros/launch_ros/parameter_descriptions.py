@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from launch.core import LaunchContext, SomeSubstitutionsType, is_substitution, perform_substitutions
-from pocketros.arguments import flatten, read_yaml
+from pocketros.arguments import flatten
 from pocketros.errors import left_out, refuse
+from pocketros.rcl_yaml import read_yaml
 
 
 class ParameterValue:

@@ -9,38 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pocketros.errors import PocketrosError
-
-
-class ArgumentError(PocketrosError, ValueError):
-    """Arguments after --ros-args which are malformed or unknown."""
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML as rcl reads it: `1e-3` is a number, too."""
-
-
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def read_yaml(text: str, what: str = "") -> Any:
-    """The plain values in a YAML text; the empty text is itself.
-
-    Raises:
-        ArgumentError: naming what is not YAML.
-    """
-    loader = _Yaml(text)
-    try:
-        value = loader.get_single_data()
-    except yaml.YAMLError as error:
-        raise ArgumentError(f"{what or repr(text)} is not YAML: {' '.join(str(error).split())}") from error
-    finally:
-        loader.dispose()
-    return "" if value is None and not text.strip() else value
+from pocketros.errors import ArgumentError
+from pocketros.rcl_yaml import read_yaml
 
 
 @dataclass(frozen=True)
@@ -157,7 +127,7 @@ def read_parameter_file(path: Path) -> list[tuple[str, dict[str, Any]]]:
         content = read_yaml(path.read_text(encoding="utf-8"), f"parameter file {path}")
     except OSError as error:
         raise ArgumentError(f"cannot read parameter file {path}: {error.strerror}") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) and content != "":
         raise ArgumentError(f"parameter file {path} has no node names at its top")
 
     def visit(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -169,7 +139,7 @@ def read_parameter_file(path: Path) -> list[tuple[str, dict[str, Any]]]:
             else:
                 yield from visit(f"{prefix}{key}/", value)
 
-    return list(visit("", content))
+    return list(visit("", content or {}))
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

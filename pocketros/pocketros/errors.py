@@ -21,6 +21,10 @@ class CodecError(PocketrosError, ValueError):
     """Bytes that are no CDR encoding of the type, or a message that cannot be encoded."""
 
 
+class ArgumentError(PocketrosError, ValueError):
+    """Arguments after --ros-args, or parameters in a file, which are malformed or unknown."""
+
+
 def left_out(module: str) -> Callable[[str], Any]:
     """A module's `__getattr__`: imports submodules at their first use, and names what only a genuine ROS 2 has."""
 

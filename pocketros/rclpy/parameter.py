@@ -11,7 +11,8 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from pocketros.arguments import read_yaml
+from pocketros.errors import ArgumentError
+from pocketros.rcl_yaml import read_yaml
 from rcl_interfaces import srv
 from rcl_interfaces.msg import (
     ListParametersResult,
@@ -116,7 +117,7 @@ def get_parameter_value(string_value: str) -> Any:
     """The ParameterValue that a text on a command line stands for."""
     try:
         return Parameter("", value=read_yaml(string_value)).get_parameter_value()
-    except TypeError:
+    except (TypeError, ArgumentError):
         return Parameter("", value=string_value).get_parameter_value()
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
-from pocketros.arguments import ArgumentError, matches_node, parse_ros_arguments, read_parameter_file
+from pocketros.arguments import matches_node, parse_ros_arguments, read_parameter_file
+from pocketros.errors import ArgumentError
 from pocketros.names import NAMESPACE, NODE, TOPIC, expand, fault, remap
+from pocketros.rcl_yaml import read_yaml, write_yaml
 
 
 def test_ros_arguments_are_told_apart_from_the_others() -> None:
@@ -30,7 +36,7 @@ def test_malformed_ros_arguments_are_named(words: str, named: str) -> None:
         parse_ros_arguments(["--ros-args", *words.split()])
 
 
-@pytest.mark.parametrize("text", ["[", "- a", "node: 5", "node: {speed: 1}"])
+@pytest.mark.parametrize("text", ["[", "- a", "node: 5", "node: {speed: 1}", "a: &x {ros__parameters: {}}\nb: *x"])
 def test_malformed_parameter_files_are_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text(text)
@@ -68,3 +74,20 @@ def test_names_have_rules() -> None:
     assert all(fault(NODE, name) for name in ("", "1a", "a/b", "a-b"))
     assert fault(NAMESPACE, "/a/b") is None
     assert all(fault(NAMESPACE, name) for name in ("a", "/a//b", "/1"))
+
+
+@pytest.mark.parametrize(("text", "value"), [("12:30", "12:30"), ("[1", "[1"), ("{b: 1}", "{b: 1}"), ("010", 8)])
+def test_a_value_for_param_set_is_what_rcl_reads_or_a_text(text: str, value: object) -> None:
+    assert parameter_value_to_python(get_parameter_value(text)) == value
+
+
+@given(st.one_of(st.text(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)))
+@example("y")
+@example("12:30")
+@example("nan")
+@example("2026-11-29")
+def test_what_is_written_is_read_again_and_by_others(value: object) -> None:
+    for read in (read_yaml, yaml.safe_load):
+        found = read(write_yaml({"a": value}))["a"]
+        assert found == value
+        assert type(found) is type(value)

@@ -17,7 +17,6 @@ from rclpy.action import (
 )
 from rclpy.node import Node, NodeNameNonExistentError
 
-from pocketros.arguments import read_yaml
 from pocketros.commands import show
 from pocketros.commands.session import (
     PATIENCE,
@@ -34,6 +33,7 @@ from pocketros.commands.session import (
 )
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.plain import fill
+from pocketros.rcl_yaml import read_yaml
 
 Options = argparse.Namespace
 

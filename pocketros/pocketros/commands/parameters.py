@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rcl_interfaces import srv
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterDescriptor, ParameterValue
@@ -17,6 +16,7 @@ from pocketros.arguments import RosArguments, read_parameter_file
 from pocketros.commands import show
 from pocketros.commands.session import PATIENCE, absolute, cli_node, result_of, spin_for, spin_until
 from pocketros.errors import PocketrosError
+from pocketros.rcl_yaml import write_yaml
 
 Options = argparse.Namespace
 
@@ -102,7 +102,7 @@ def param_dump(options: Options) -> None:
         if value.type:  # a file of parameters has no word for one without a value
             _grow(tree, name, parameter_value_to_python(value))
     content = {absolute(options.node): {"ros__parameters": tree}}
-    show(yaml.safe_dump(content, default_flow_style=False, allow_unicode=True).rstrip("\n"))
+    show(write_yaml(content).rstrip("\n"))
 
 
 def _grow(tree: dict[str, Any], name: str, value: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from pocketros.arguments import read_yaml
 from pocketros.commands import show
 from pocketros.commands.session import (
     cli_node,
@@ -19,6 +18,7 @@ from pocketros.commands.session import (
 )
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.plain import fill
+from pocketros.rcl_yaml import read_yaml
 
 Options = argparse.Namespace
 

@@ -14,7 +14,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node, TopicEndpointInfo
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from pocketros.arguments import read_yaml
 from pocketros.commands import show
 from pocketros.commands.session import (
     PATIENCE,
@@ -31,6 +30,7 @@ from pocketros.commands.session import (
 )
 from pocketros.errors import PocketrosError
 from pocketros.interfaces.plain import fill
+from pocketros.rcl_yaml import read_yaml
 
 Options = argparse.Namespace
 KEEP_ALIVE = 0.1  # seconds that a publisher stays after its last message, for those that do not acknowledge

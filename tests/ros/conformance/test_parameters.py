@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,48 @@ def test_declared_parameters_have_their_default(ros: Ros) -> None:
         node.declare_parameter("speed", 0.5)
     with pytest.raises(ParameterNotDeclaredException):
         node.get_parameter("height")
+
+
+def read_from_command_line(ros: Ros, *words: str) -> Node:
+    """A node that takes all parameters of its command line."""
+    arguments = ["--ros-args", *words]
+    return ros.node("node", cli_args=arguments, automatically_declare_parameters_from_overrides=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, text) for text in ("2026-11-29", "2026-11-29 10:00:00", "12:30", "1_000", "0b11", "~", "null")),
+        *((text, text) for text in ("=", "<<", "0x", "1e", "0.5.1", "--5", "yEs", "None", "1e3s", ".nAn", ".")),
+        *((text, True) for text in ("y", "Y", "yes", "YES", "on", "On", "true", "True")),
+        *((text, False) for text in ("n", "no", "No", "OFF", "false", "FALSE")),
+        ("010", 8), ("0x1F", 31), ("-0xA", -10), ("+5", 5), ("0", 0), ("9223372036854775807", 2**63 - 1),
+        ("99999999999999999999", 1e20), ("089", 89.0), ("1e3", 1000.0), (".5", 0.5), ("5.", 5.0), ("-1.5E-3", -0.0015),
+        ("nan", math.nan), (".NaN", math.nan), ("INF", math.inf), ("-.inf", -math.inf), ("Infinity", math.inf),
+        ("0x1p3", 8.0), ("'5'", "5"), ("!!str 5", "5"), ("[a, 'b']", ["a", "b"]), ("[1, 2]", [1, 2]), ("[y]", [True]),
+    ],
+)  # fmt: skip
+def test_a_value_on_the_command_line_is_what_c_reads(ros: Ros, text: str, value: Any) -> None:
+    found = plain(read_from_command_line(ros, "-p", f"it:={text}").get_parameter("it").value)
+    assert found == value or (found != found and value != value)
+    assert type(found) is type(value)
+
+
+def test_names_and_values_in_files_of_parameters_stay_texts(ros: Ros, tmp_path: Path) -> None:
+    file, empty = tmp_path / "parameters.yaml", tmp_path / "empty.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    on: 12:30\n    5: {no: null}\n    y: &x [nan]\n")
+    empty.touch()
+    node = read_from_command_line(ros, "--params-file", str(empty), "--params-file", str(file))
+    assert node.get_parameter("on").value == "12:30"
+    assert node.get_parameter("5.no").value == "null"
+    assert node.get_parameter("y").type_ is Parameter.Type.DOUBLE_ARRAY
+
+
+def test_aliases_in_files_of_parameters_are_refused(ros: Ros, tmp_path: Path) -> None:
+    file = tmp_path / "parameters.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    a: &x 5\n    b: *x\n")
+    with pytest.raises(RuntimeError, match="alias"):
+        read_from_command_line(ros, "--params-file", str(file))
 
 
 def plain(value: Any) -> Any:
