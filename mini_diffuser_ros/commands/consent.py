@@ -18,8 +18,8 @@ from mini_diffuser_ros.support.printable import printable
 class ConsentTerminal:
     """Shows each question and gives the lines that are typed as answers.
 
-    The terminal is read from the first question on, line by line: what was typed before a question was shown answers
-    nothing, and the end of the input answers nothing for ever.
+    The terminal is read from the first question on, line by line: what was typed before a question was shown, the first
+    or a later one, answers nothing, and the end of the input answers nothing for ever.
 
     Args:
         node: that listens and answers; somebody else has to spin it.
@@ -38,8 +38,7 @@ class ConsentTerminal:
             self._begin()
 
     def _show(self, text: str) -> None:
-        if self._reader.ident is None:
-            forget_typed(self._lines)
+        forget_typed(self._lines)
         write(text)
         write(f"may it begin? {WORDS}")
         self._begin()

@@ -108,6 +108,9 @@ class _SimulatedGripper:
     def is_empty(self) -> bool:
         return self._is_open() or self._world.gripper_width() <= GripConfig().empty_width
 
+    def holding(self) -> float:
+        return 0.0 if self.is_empty() else self._world.gripper_width()
+
     def carrying(self, token: CancellationToken) -> AbstractContextManager[None]:
         return nullcontext()
 

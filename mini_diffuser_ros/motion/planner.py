@@ -15,7 +15,7 @@ from mini_diffuser_ros.motion.collision import NOTHING, CollisionChecker
 from mini_diffuser_ros.motion.config import MotionConfig
 from mini_diffuser_ros.motion.kinematics import ArmKinematics, Attempt
 from mini_diffuser_ros.motion.limits import DynamicLimits
-from mini_diffuser_ros.motion.model import planning_model
+from mini_diffuser_ros.motion.model import HELD, planning_model
 from mini_diffuser_ros.motion.path import SamplingPlanner, line_path, path_violation, straight_path
 from mini_diffuser_ros.motion.refusals import (
     AllRefused,
@@ -30,7 +30,7 @@ from mini_diffuser_ros.motion.refusals import (
     Unreachable,
 )
 from mini_diffuser_ros.motion.retiming import PacedTrajectory, retimed
-from mini_diffuser_ros.motion.surroundings import HeldObject, Surroundings, held_object
+from mini_diffuser_ros.motion.surroundings import Floats, HeldObject, Surroundings, held_object
 from mini_diffuser_ros.motion.timing import (
     ImpassableError,
     check_passable,
@@ -55,6 +55,13 @@ _SAME = 0.1
 
 _LOOK_AHEAD_PERIOD = 0.05
 """Seconds between the places of a motion under way that are joined by straight segments to look ahead."""
+
+
+_PARTS = (1.0, 0.75, 0.5, 0.25, 0.1)
+"""Of the largest thing that a hand may hold, tried in turn where nobody has seen what it holds."""
+
+_LEAST_HELD, _SEEN_HELD = 0.005, 5
+"""Metres, half as wide as anything that is held; points between the fingers by which it counts as seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +189,36 @@ class MotionPlanner:
         base_from_tcp = self._kinematics.tcp_pose(self._joint_values(positions, "positions", "grasp"))
         width, reach = self.robot.max_gripper_width, self.config.obstacles.held_reach
         return held_object(surroundings.points, base_from_tcp, width, reach)
+
+    def presumed_held(self, width: float, positions: ArrayLike, points: Floats) -> HeldObject:
+        """What closed fingers hold that nobody saw them close on.
+
+        Args:
+            width: metres between the fingers.
+            positions: (J,) radians, the arm now.
+            points: (M, 3) metres, base frame, seen with the hand where it is.
+        """
+        joints = self._joint_values(positions, "positions", "grasp")
+        reach = self.config.obstacles.held_reach
+        above = points[points[:, 2] > self.config.table_height + self.config.obstacles.table_margin]
+        half = max(width / 2.0, _LEAST_HELD)
+        seen = held_object(above, self._kinematics.tcp_pose(joints), 2.0 * half, reach, least=_SEEN_HELD)
+        if seen is None:
+            return self._largest_held(half, reach, joints)
+        return HeldObject(seen.center * (1.0, 0.0, 1.0), np.array([seen.half_extents[0], half, seen.half_extents[2]]))
+
+    def _largest_held(self, half: float, reach: float, joints: Array) -> HeldObject:
+        """A box half as wide, as large as it can be without standing in the table or in a static box now."""
+        for part in _PARTS:
+            ahead, across = part * reach, max(part * reach, half)
+            held = HeldObject(
+                np.array([0.0, 0.0, (ahead - reach) / 2.0]), np.array([across, half, (ahead + reach) / 2])
+            )
+            self._checker.surround(Surroundings(np.empty((0, 3), np.float32), held))
+            violation = self._checker.violation(joints)
+            if violation is None or HELD not in (violation.first, violation.second):
+                break
+        return held
 
     def contact_ahead(
         self, trajectory: JointTrajectory, elapsed: float, horizon: float, surroundings: Surroundings

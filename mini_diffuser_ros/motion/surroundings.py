@@ -142,7 +142,7 @@ class ShapeDistances:
         return np.asarray(outside, dtype=np.float32)
 
 
-def held_object(points: Floats, base_from_tcp: Array, width: float, reach: float) -> HeldObject | None:
+def held_object(points: Floats, base_from_tcp: Array, width: float, reach: float, least: int = 1) -> HeldObject | None:
     """What the fingers are about to close on, or None where nothing is seen between them.
 
     Args:
@@ -150,11 +150,12 @@ def held_object(points: Floats, base_from_tcp: Array, width: float, reach: float
         base_from_tcp: (4, 4), z the approach direction, y the direction in which the fingers open.
         width: metres between the open fingers.
         reach: metres that the object may extend from the tool centre point.
+        least: points that have to show it.
     """
     local = (points - base_from_tcp[:3, 3]) @ base_from_tcp[:3, :3]
     between = np.abs(local) <= (reach, width / 2.0, reach)
     seen = local[between.all(axis=1)]
-    if not len(seen):
+    if len(seen) < least:
         return None
     low, high = seen.min(axis=0), seen.max(axis=0)
     return HeldObject((low + high) / 2.0, np.maximum((high - low) / 2.0, 0.005))

@@ -50,6 +50,10 @@ class StillGripper:
         """Nothing was ever grasped."""
         return True
 
+    def holding(self) -> float:
+        """Nothing was ever grasped."""
+        return 0.0
+
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
         """Nothing can be lost."""

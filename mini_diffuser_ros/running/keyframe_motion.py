@@ -17,7 +17,7 @@ from mini_diffuser_ros.motion.collision import NOTHING
 from mini_diffuser_ros.motion.surroundings import Surroundings
 from mini_diffuser_ros.records import JointTrajectory, KeyframeMode
 from mini_diffuser_ros.running.instruction_run import MotionReport
-from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch
+from mini_diffuser_ros.running.obstacle_watch import HORIZON, ObstacleWatch
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.support.cancellation import CancellationToken
 from mini_diffuser_ros.support.errors import UserError
@@ -108,6 +108,10 @@ class Gripper(Protocol):
 
     def is_empty(self) -> bool:
         """Whether the fingers are measured to hold nothing; False where that is not known."""
+        ...
+
+    def holding(self) -> float:
+        """Metres of what the fingers are measured to hold, whoever closed them; 0.0 for nothing, or if not known."""
         ...
 
     def carrying(self, token: CancellationToken) -> AbstractContextManager[None]:
@@ -220,16 +224,21 @@ class KeyframeMotion:
         shown = time.monotonic()
         if not self._review(motion, token, tell):
             raise AllRefused([*refusals, Declined(motion.target)])
-        if time.monotonic() - shown > PROMPT:
+        waited = time.monotonic() - shown > PROMPT
+        if waited:
             self._check_unstirred(motion, token)
         tell("moving", 0.0)
-        with self._latch.supervised(), self._gripper.carrying(token), self._watching(motion.trajectory, token):
+        watching = self._watching(motion.trajectory, token, wholly=waited)
+        with self._latch.supervised(), self._gripper.carrying(token), watching:
+            token.check()  # what came into the way while somebody thought, or since the motion was planned
             self._arm.follow(motion.trajectory, token, tell)
 
     @contextmanager
     def _planning(self, token: CancellationToken) -> Iterator[tuple[NDArray[np.float64], Surroundings]]:
         """Around a planning, which is timed: where the arm rests, (J,) radians, and what it has to keep away from."""
         start = self._measured.await_rest(token)
+        if self._watch is not None and (width := self._gripper.holding()) > 0.0:
+            self._watch.holding(width, start)
         seen = NOTHING if self._watch is None else self._watch.surroundings()
         began = time.monotonic()
         try:
@@ -242,14 +251,20 @@ class KeyframeMotion:
         if apart > STIRRED:
             raise StirredError(f"the arm has moved by {apart:.3f} rad since the motion was planned; ask for it again")
 
-    def _watching(self, trajectory: JointTrajectory, token: CancellationToken) -> AbstractContextManager[None]:
-        return nullcontext() if self._watch is None else self._watch.ahead_of(trajectory, token)
+    def _watching(
+        self, trajectory: JointTrajectory, token: CancellationToken, wholly: bool
+    ) -> AbstractContextManager[None]:
+        """Around a motion that was planned a moment ago, or, of which all is to be looked at again, longer ago."""
+        if self._watch is None:
+            return nullcontext()
+        return self._watch.ahead_of(trajectory, token, trajectory.duration if wholly else HORIZON)
 
     def _tell_watch(self, held: float, seen: Surroundings, trajectory: JointTrajectory) -> None:
         if self._watch is None:
             return
         if held > 0.0:
             self._watch.grasped(seen, trajectory.positions[-1])
+            self._watch.holding(held, trajectory.positions[-1])
         else:
             self._watch.released()
 

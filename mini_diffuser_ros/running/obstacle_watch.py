@@ -29,6 +29,7 @@ REMEMBERED = 0.6  # seconds for which what several clouds have shown stays, thou
 LEAST_REMEMBERED = 3  # clouds that are remembered, however slowly they come
 MOST_REMEMBERED = 40  # clouds, however fast they come
 SEEN_TWICE = 2  # clouds that have to have shown it; what one alone has shown may be noise
+SAME_PLACE = 0.01  # radians by which joints may differ where the hand counts as being in the same place
 PROGRESS_PERIOD = 0.02  # seconds between the places of a trajectory where the arm is looked for
 
 
@@ -161,20 +162,56 @@ class ObstacleWatch:
         with self._lock:
             self._held = None  # what the last clouds have shown beside it stays
 
+    def holding(self, width: float, positions: Array) -> None:
+        """The fingers are measured to hold something so many metres wide at joint positions (J,), whoever saw it.
+
+        What is not known of yet, after a restart or a grasp that no camera saw, is what the newest cloud shows between
+        the fingers; where it shows nothing there, a box as wide as they are apart and as large as anything held can be.
+        """
+        with self._lock:
+            if self._held is None:
+                self._held = self._planner.presumed_held(width, positions, self._shown_in_hand(positions))
+                self._recent.clear()  # what was taken for a thing beside the hand is in it
+
+    def _shown_in_hand(self, positions: Array) -> Floats:
+        """Points of the newest cloud, if the arm was then where it is now; of any other the hand covers nothing."""
+        nothing = np.empty((0, 3), np.float32)
+        if self._cloud is None or self._problem(self._age(self._arrived)):
+            return nothing
+        try:
+            apart = np.abs(self._posture(self._cloud) - positions).max()
+        except StaleJointsError:
+            return nothing
+        return np.asarray(self._cloud.points, np.float32) if apart <= SAME_PLACE else nothing
+
     @contextmanager
-    def ahead_of(self, trajectory: JointTrajectory, token: CancellationToken) -> Iterator[None]:
-        """Around a motion: interrupt it where something comes into its way, or clouds cease."""
+    def ahead_of(
+        self, trajectory: JointTrajectory, token: CancellationToken, horizon: float = HORIZON
+    ) -> Iterator[None]:
+        """Around a motion: interrupt it where something comes into its way, or clouds cease.
+
+        What the newest cloud shows counts from the beginning: it may have come since the motion was planned.
+
+        Args:
+            trajectory: that is about to be followed.
+            token: of the motion.
+            horizon: seconds of its beginning that have to be free by the newest cloud.
+        """
         times = np.arange(0.0, trajectory.duration + PROGRESS_PERIOD, PROGRESS_PERIOD)
         under_way = _UnderWay(trajectory, token, times, interpolate(trajectory, times)[0])
         with self._lock:
             self._under_way = under_way
+            if self._cloud is not None:
+                if problem := self._problem(self._since(self._arrived)):
+                    token.interrupt(self._stale, problem)
+                self._look_ahead(under_way, self._cloud, horizon)
         try:
             yield
         finally:
             with self._lock:
                 self._under_way = None
 
-    def _look_ahead(self, motion: _UnderWay, cloud: Cloud) -> None:
+    def _look_ahead(self, motion: _UnderWay, cloud: Cloud, horizon: float = HORIZON) -> None:
         try:
             seen, now = self._seen(cloud), self._joints.positions()
         except StaleJointsError:
@@ -183,7 +220,7 @@ class ObstacleWatch:
         rest = motion.times >= motion.elapsed
         nearest = int(np.abs(motion.places[rest] - now).max(axis=1).argmin())
         motion.elapsed = float(motion.times[rest][nearest])
-        contact = self._planner.contact_ahead(motion.trajectory, motion.elapsed, HORIZON, seen)
+        contact = self._planner.contact_ahead(motion.trajectory, motion.elapsed, horizon, seen)
         if contact is not None:
             reason = f"{contact.first} would come within {1e3 * contact.distance:.0f} mm of {contact.second}"
             motion.token.interrupt(self._blocked, f"something is in the way: {reason}")

@@ -67,6 +67,18 @@ class Terminal:
         """A line, and ENTER."""
         os.write(self._keyboard, f"{line}\n".encode())
 
+    def consent(self) -> None:
+        """Say yes until it counts: not before the question can have been read."""
+        begins = "\nit may begin"
+        while not self.said[: self._heard].endswith(begins):
+            self.type("y")
+            with self._news:
+                self._news.wait_for(lambda: begins in self.said[self._heard :] or self._is_asked_again(), PATIENCE)
+            self.await_words("answer again" if self._is_asked_again() else begins)
+
+    def _is_asked_again(self) -> bool:
+        return "answer again" in self.said[self._heard :]
+
     def end(self) -> tuple[int, str]:
         """Exit code, and all that was said, once it has ended by itself."""
         code = self._process.wait(PATIENCE)

@@ -284,7 +284,7 @@ def move_with_consent(day: Day) -> None:
         with day.typed(home) as asking:
             asking.await_words("may it begin?")
             confirm.await_words("may it begin?")
-            confirm.type("y")
+            confirm.consent()
             code, said = asking.end()
             assert code == 0, said
             assert "reached home" in said
@@ -321,7 +321,7 @@ def look_at_demonstrations(day: Day) -> None:
         replay.type("y")
         for _ in range(3):
             replay.await_words("may it begin?")
-            replay.type("y")
+            replay.consent()
         code, said = replay.end()
         assert code == 0, said
 
@@ -337,7 +337,7 @@ def obey(day: Day) -> None:
     """What two steps of training have taught may lead nowhere; but the policy is let, and every motion is asked for."""
     with day.at_terminal("mini-diffuser say") as say:
         while say.hears("may it begin?"):
-            say.type("y")
+            say.consent()
         code, said = say.end()
         assert code in (0, 1), said
         assert "keyframe 1: deciding" in said

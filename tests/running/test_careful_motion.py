@@ -54,6 +54,9 @@ class RecordingArm:
     def is_empty(self) -> bool:
         return True
 
+    def holding(self) -> float:
+        return 0.0
+
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
         yield

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from mini_diffuser_ros.geometry import top_down_quaternion
-from mini_diffuser_ros.motion import MotionPlanner, interpolate
+from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, interpolate
 from mini_diffuser_ros.records import Cloud, JointTrajectory
 from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.running import keyframe_motion
 from mini_diffuser_ros.running.dry_run import PlannedOnlyError, StillArm, StillGripper
-from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion
-from mini_diffuser_ros.running.obstacle_watch import ObstacleWatch, StaleCloudError
+from mini_diffuser_ros.running.keyframe_motion import KeyframeMotion, PlannedMotion, TellProgress
+from mini_diffuser_ros.running.obstacle_watch import HORIZON, ObstacleWatch, StaleCloudError
 from mini_diffuser_ros.running.stop_latch import StopLatch
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.support.cancellation import CancellationToken, InterruptionError
@@ -189,11 +190,74 @@ def test_what_is_held_is_no_obstacle_but_part_of_the_hand(
     assert watch.surroundings().held is None
 
 
-class Hand(StillGripper):
-    """Fingers that are measured to hold something, or nothing."""
+@pytest.mark.parametrize("place", [0.35, 0.65])
+def test_what_came_into_the_way_before_the_motion_is_seen_before_it_begins(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory, place: float
+) -> None:
+    joints.at = sweep.positions[0]
+    for _ in range(2):
+        watch.take(_block(planner, sweep, place * sweep.duration))
+    token = CancellationToken()
+    with watch.ahead_of(sweep, token, sweep.duration):
+        interruption = _interruption(token)
+    assert interruption is not None
+    assert interruption.outcome == BLOCKED
 
-    def __init__(self, is_empty: bool) -> None:
-        self._is_empty = is_empty
+
+def test_a_motion_by_clouds_that_have_ceased_meanwhile_does_not_begin(
+    planner: MotionPlanner, joints: Joints, sweep: JointTrajectory
+) -> None:
+    seconds = [0.0]
+    watch = ObstacleWatch(planner, joints, 2.0, BLOCKED, STALE, now=lambda: seconds[0])
+    watch.take(_empty())
+    seconds[0] = 30.0
+    token = CancellationToken()
+    with watch.ahead_of(sweep, token):
+        interruption = _interruption(token)
+    assert interruption is not None
+    assert interruption.outcome == STALE
+
+
+class FollowingArm(StillArm):
+    """An arm that counts what it is told to follow."""
+
+    def __init__(self) -> None:
+        self.followed = 0
+
+    def follow(self, trajectory: JointTrajectory, token: CancellationToken, tell: TellProgress) -> None:
+        self.followed += 1
+
+
+def test_consent_to_a_scene_that_has_changed_begins_nothing(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what was put there is farther ahead than a motion under way is looked ahead of."""
+    monkeypatch.setattr(keyframe_motion, "PROMPT", -1.0)
+    joints.at = planner.robot.home + 1.2 * np.eye(7)[0]
+    watch.take(_empty())
+    arm = FollowingArm()
+
+    def thought_over(motion: PlannedMotion, *_: object) -> bool:
+        assert 0.5 * motion.trajectory.duration > HORIZON
+        for _ in range(2):
+            watch.take(_block(planner, motion.trajectory, 0.7 * motion.trajectory.duration))
+        return True
+
+    slow = MotionPlanner(planner.robot, MotionConfig(velocity_scaling=0.1))
+    motion = KeyframeMotion(slow, joints, StopLatch(), arm, StillGripper(), watch=watch, review=thought_over)
+    with pytest.raises(InterruptionError, match="something is in the way"):
+        motion.go_home(CancellationToken())
+    assert arm.followed == 0
+
+
+class Hand(StillGripper):
+    """Fingers that are measured to hold something, metres wide, or nothing."""
+
+    def __init__(self, is_empty: bool, holding: float = 0.0) -> None:
+        self._is_empty, self._holding = is_empty, holding
+
+    def holding(self) -> float:
+        return self._holding
 
     def is_empty(self) -> bool:
         return self._is_empty
@@ -216,6 +280,39 @@ def test_what_is_measured_to_have_left_the_hand_is_in_no_plan(
         motion.go_home(CancellationToken())
 
     assert (watch.surroundings().held is None) is is_empty
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_what_the_fingers_hold_is_in_the_plan_whoever_saw_them_close(
+    watch: ObstacleWatch, planner: MotionPlanner, joints: Joints, sweep: JointTrajectory, is_seen: bool
+) -> None:
+    """After a restart, a stop while the fingers closed, a grasp that no camera saw."""
+    joints.at = sweep.positions[0]
+    tool = planner.robot.tcp_pose(joints.at)[:3, 3]
+    bar = tool + np.random.default_rng(1).uniform((-0.01, -0.01, -0.07), (0.01, 0.01, 0.02), (300, 3))
+    shown = bar.astype(np.float32) if is_seen else np.empty((0, 3), np.float32)
+    watch.take(Cloud(shown, np.zeros((len(shown), 3), np.uint8), "fr3_link0", 1.0))
+    assert watch.surroundings().held is None
+    motion = KeyframeMotion(planner, joints, StopLatch(), StillArm(), Hand(False, 0.02), watch=watch)
+    with pytest.raises(PlannedOnlyError):
+        motion.go_home(CancellationToken())
+    held = watch.surroundings().held
+    assert held is not None
+    ahead = float((held.center + held.half_extents)[2])
+    assert ahead == pytest.approx(0.07 if is_seen else planner.config.obstacles.held_reach, abs=0.005)
+    assert held.half_extents[1] == pytest.approx(0.01)
+    assert bool(held.half_extents[0] < 0.02) is is_seen
+    watch.holding(0.04, joints.at)  # what is known stays as it is
+    assert watch.surroundings().held is held
+
+
+def test_what_nobody_saw_is_no_larger_than_there_is_room_for_it_now(planner: MotionPlanner, joints: Joints) -> None:
+    """Fingers just over the table hold nothing that reaches into it, and the way up is free."""
+    low = planner.plan(planner.robot.home, np.concatenate([[0.5, 0.0, 0.02], top_down_quaternion(0.0)])).positions[-1]
+    held = planner.presumed_held(0.03, low, np.empty((0, 3), np.float32))
+    assert 0.0 < (held.center + held.half_extents)[2] < 0.035
+    surroundings = planner.surroundings(np.empty((0, 3), np.float32), low, held)
+    planner.plan(low, np.concatenate([[0.5, 0.0, 0.3], top_down_quaternion(0.0)]), surroundings=surroundings)
 
 
 def test_clouds_of_another_time_than_joint_states_are_no_clouds(

@@ -214,6 +214,14 @@ class GripperClient:
         width = self._joints.finger_width()
         return width is not None and not self._holds(width) and not self._standing()
 
+    def holding(self) -> float:
+        """Metres of what the fingers are measured to hold, whoever closed them; 0.0 for nothing, or if not known.
+
+        After a restart, or a stop while they closed, all that is known is that they stand between open and closed.
+        """
+        width = self._joints.finger_width()
+        return self._held if width is None or self._holds(width) else self._standing()
+
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
         """Around a motion: it is interrupted when what the fingers hold is lost or slips."""

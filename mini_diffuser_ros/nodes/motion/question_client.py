@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from mini_diffuser_ros.support.cancellation import CancellationToken
 
 QUESTION, ANSWER, PLANNED = "mini_diffuser/question", "mini_diffuser/answer", "mini_diffuser/planned"
 TIMEOUT = 3.0  # seconds; a stop answers when the arm rests
+UNREAD = 1.0  # seconds for which a question has to be shown before somebody can mean it by a yes
 WORDS = "y (it may begin), n (not this one) or stop, then ENTER"
 
 
@@ -30,7 +32,7 @@ class QuestionClient:
 
     def __init__(self, node: Node, on_question: Callable[[str], None]) -> None:
         self._node, self._on_question = node, on_question
-        self._open = 0
+        self._open, self._shown_at = 0, -float("inf")
         group = MutuallyExclusiveCallbackGroup()
         node.create_subscription(MotionQuestion, QUESTION, self._on_message, LATCHED, callback_group=group)
         self._answer = node.create_client(AnswerQuestion, ANSWER)
@@ -39,27 +41,32 @@ class QuestionClient:
     def take(self, line: str) -> str:
         """Obey a line of a terminal; returns what came of it, to be shown.
 
-        Only ``y`` and ``yes`` consent, and only to the question that is open now.
+        Only ``y`` and ``yes`` consent, and only to the question that is open now. One that comes within a second of the
+        question was typed for another: it begins nothing.
 
         Raises:
             NodeError: if nobody takes the answer.
         """
-        word, number = line.strip().lower(), self._open
+        word, number, shown_at = line.strip().lower(), self._open, self._shown_at
         if word in ("stop", "s"):
             return str(self._call(self._stop, Trigger.Request()).message)
         if not number:
             return "nothing is asked"
         if word not in ("y", "yes", "n", "no"):
             return f"'{line.strip()[:40]}' is no answer; {WORDS}"
+        if word in ("y", "yes") and time.monotonic() - shown_at < UNREAD:
+            return "this question was shown only now: read it, and answer again"
         response = self._call(self._answer, AnswerQuestion.Request(id=number, consent=word in ("y", "yes")))
         if not response.success:
             return str(response.message)
         return "it may begin" if word in ("y", "yes") else "declined"
 
     def _on_message(self, message: MotionQuestion) -> None:
-        self._open = message.id
+        self._open = 0  # what is shown next is answered by nobody before it is shown
         if message.id:
             self._on_question(message.text)
+            self._shown_at = time.monotonic()
+            self._open = message.id
 
     def _call(self, client: Any, request: Any) -> Any:
         name = client.srv_name
