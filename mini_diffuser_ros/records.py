@@ -200,6 +200,16 @@ class Cloud:
         return len(self.points)
 
 
+@dataclass(frozen=True, eq=False)
+class CameraCalibration:
+    """What is known of a :class:`CameraView` before its images are read; attributes as there."""
+
+    name: str
+    intrinsics: FloatArray
+    base_from_camera: FloatArray
+    stamp: float
+
+
 def _no_views() -> tuple[CameraView, ...]:
     return ()
 
@@ -218,6 +228,7 @@ class Keyframe:
             can be opened without reading an image.
         load_views: returns the calibrated RGB-D images, an empty tuple where the source has none.
         joint_positions: joint name to position (radians; metres for fingers), empty where unknown.
+        calibrations: of the cameras of :attr:`views`, where the source tells them without its images; else none.
     """
 
     pose: FloatArray
@@ -226,6 +237,7 @@ class Keyframe:
     load_cloud: Callable[[], Cloud]
     load_views: Callable[[], tuple[CameraView, ...]] = _no_views
     joint_positions: Mapping[str, float] = field(default_factory=dict)
+    calibrations: tuple[CameraCalibration, ...] = ()
 
     def __post_init__(self) -> None:
         if np.shape(self.pose) != (7,):
@@ -303,6 +315,7 @@ class Episode:
         keyframes: in order of time, at least two; the last action terminates the task.
         source: where it came from (file, seed), for messages.
         provenance: in which world it was made.
+        frame: ROS name of the frame of its poses; empty where it does not say.
     """
 
     task: str
@@ -311,6 +324,7 @@ class Episode:
     keyframes: Sequence[Keyframe]
     source: str
     provenance: Provenance = UNSAID
+    frame: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,14 @@ class StoredEpisode(Protocol):
             EpisodeFileError: if something that goes into it cannot be read.
         """
 
+    def pictures(self) -> frozenset[int]:
+        """A number for each thing that was seen, an image with its depth and calibration or a cloud: whatever else is
+        said of it, two episodes that share most of them are one. Nothing is decoded.
+
+        Raises:
+            EpisodeFileError: if that cannot be read.
+        """
+
     def read(self) -> Episode:
         """The episode; its images and clouds are read when a keyframe is asked for them."""
 

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,21 @@ from tqdm import tqdm
 
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.data import DataError, open_episodes
+from mini_diffuser_ros.data.checks import index_faults
 from mini_diffuser_ros.data.episodes import Episodes, StoredEpisode
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents, DatabaseEpisode, read_about, read_digests
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.records import CameraView, Cloud, Episode, Provenance
+from mini_diffuser_ros.records import Cloud, Episode, Provenance
+from mini_diffuser_ros.sentences import MAX_CHARACTERS
 from mini_diffuser_ros.support.settings import to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.errors import DatasetError, all_of
 
 log = logging.getLogger(__name__)
+
+_SHARED = 0.5  # of the images of the shorter one of two episodes, above which they are one
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +116,8 @@ class SurveyedEpisode:
         keyframes: how many.
         digest: of its content, 32 bytes.
         world: in which it was made.
+        frame: of its poses; empty where that is not said.
+        pictures: what was seen, as ``StoredEpisode.pictures`` tells it.
     """
 
     stored: StoredEpisode
@@ -120,6 +126,31 @@ class SurveyedEpisode:
     keyframes: int
     digest: bytes
     world: Provenance
+    frame: str
+    pictures: frozenset[int]
+
+
+class Seen:
+    """What was seen in episodes, which tells of which others are copies, in full or in part."""
+
+    def __init__(self, episodes: Iterable[SurveyedEpisode] = ()) -> None:
+        self._in: dict[int, list[SurveyedEpisode]] = {}
+        for episode in episodes:
+            self.add(episode)
+
+    def add(self, episode: SurveyedEpisode) -> None:
+        """Another one."""
+        for picture in episode.pictures:
+            self._in.setdefault(picture, []).append(episode)
+
+    def copied_by(self, episode: SurveyedEpisode) -> SurveyedEpisode | None:
+        """The one that an episode shares most of its images with, or the other way round; None if there is none."""
+        shared = Counter(id(other) for picture in episode.pictures for other in self._in.get(picture, ()))
+        found = {id(other): other for picture in episode.pictures for other in self._in.get(picture, ())}
+        for key, count in shared.most_common():
+            if count > _SHARED * min(len(episode.pictures), len(found[key].pictures)):
+                return found[key]
+        return None
 
 
 @dataclass(frozen=True)
@@ -128,7 +159,7 @@ class Survey:
 
     Attributes:
         episodes: those of the wanted tasks, in the order of the data set.
-        unreadable: one line for each that cannot be opened, or is a copy of another one.
+        unreadable: one line for each that cannot be opened, says what cannot be, or is a copy of another one.
         fusion: how their images become clouds; None where the source holds clouds of unknown making.
     """
 
@@ -249,58 +280,54 @@ def _workspace_of(cell: str) -> dict[str, Any]:
 
 
 def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], list[str]]:
-    """The episodes that can be opened and are no copies, and one line for each of the others.
+    """The episodes that can be opened, hold nothing that cannot be and are no copies, and a line for each other one.
 
     Raises:
         DatasetError: naming those others, unless they are to be skipped.
     """
-    surveyed, unreadable = [], []
-    of_path: dict[bytes, list[Episode]] = {}
+    surveyed, unusable, seen = [], [], Seen()
     for stored in episodes.stored:
         try:
-            episode = stored.read()
-            # Whatever the file is called, and whatever is said of it: nobody shows the same twice to the last bit.
-            before = of_path.setdefault(_path_of(episode), [])
-            if first := next((one for one in before if _look_alike(one, episode)), None):
-                unreadable.append(
-                    f"{stored.source}: a copy of {first.source}, path and first images are the same to the last bit; "
-                    "remove one of them"
-                )
-                continue
-            before.append(episode)
-            said = (episode.task, tuple(episode.sentences), len(episode.keyframes))
-            surveyed.append(SurveyedEpisode(stored, *said, stored.digest(), episode.provenance))
-        except DataError as error:
-            unreadable.append(str(error))
-    if unreadable and not skip_bad:
-        raise DatasetError(all_of(unreadable))
-    return surveyed, unreadable
+            episode = _surveyed(stored)
+        except (DataError, DatasetError) as error:
+            unusable.append(str(error))
+            continue
+        # Whatever the file is called, and whatever is said of it: nobody sees the same twice to the last bit.
+        if copied := seen.copied_by(episode):
+            unusable.append(
+                f"{stored.source}: a copy of {copied.stored.source}, most of its images are the same to the last bit; "
+                "remove one of them"
+            )
+            continue
+        surveyed.append(episode)
+        seen.add(episode)
+    if unusable and not skip_bad:
+        raise DatasetError(all_of(unusable))
+    return surveyed, unusable
 
 
-def _path_of(episode: Episode) -> bytes:
-    """Where the end effector was, and when, digested."""
-    poses = np.array([[*keyframe.pose, keyframe.stamp] for keyframe in episode.keyframes], dtype=np.float64)
-    return hashlib.sha256(poses.tobytes()).digest()
+def _surveyed(stored: StoredEpisode) -> SurveyedEpisode:
+    """What the survey tells of an episode.
 
-
-def _look_alike(one: Episode, other: Episode) -> bool:
-    """Whether the first keyframes show the same; where they do not, other cameras have seen the same path.
-
-    One that cannot be read looks like none: that is told when it is fused.
+    Raises:
+        DataError: it cannot be read.
+        DatasetError: it says what cannot be.
     """
-    try:
-        mine, theirs = ({view.name: view for view in each.keyframes[0].load_views()} for each in (one, other))
-        if mine and theirs:
-            return mine.keys() == theirs.keys() and all(_are_the_same(mine[name], theirs[name]) for name in mine)
-        first, second = one.keyframes[0].cloud, other.keyframes[0].cloud
-    except DataError:
-        return False
-    return np.array_equal(first.points, second.points) and np.array_equal(first.colors, second.colors)
-
-
-def _are_the_same(one: CameraView, other: CameraView) -> bool:
-    parts = ("color", "depth", "base_from_camera")
-    return all(np.array_equal(getattr(one, part), getattr(other, part), equal_nan=part != "color") for part in parts)
+    episode = stored.read()
+    # How many tokens there may be the recipe says, which is asked elsewhere.
+    if faults := [fault for fault in index_faults(episode, max_tokens=MAX_CHARACTERS + 2) if fault.is_error]:
+        others = f" ({len(faults) - 1} more, see 'mini-diffuser check')" if faults[1:] else ""
+        raise DatasetError(f"{stored.source}: {faults[0].problem}{others}")
+    return SurveyedEpisode(
+        stored=stored,
+        task=episode.task,
+        sentences=tuple(episode.sentences),
+        keyframes=len(episode.keyframes),
+        digest=stored.digest(),
+        world=episode.provenance,
+        frame=episode.frame,
+        pictures=stored.pictures(),
+    )
 
 
 def holds_clouds(episodes: Episodes) -> bool:

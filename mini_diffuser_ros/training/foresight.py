@@ -15,7 +15,7 @@ from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.support.settings import SettingsError
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import single_demonstration
-from mini_diffuser_ros.training.demonstrations import Survey
+from mini_diffuser_ros.training.demonstrations import Seen, Survey
 from mini_diffuser_ros.training.errors import TrainingError, all_of
 from mini_diffuser_ros.training.processes import Processes
 
@@ -81,12 +81,12 @@ def _of_episodes(survey: Survey, validation_share: float) -> Iterator[str]:
 def _of_rehearsal(survey: Survey, rehearsed: Survey, encoder: SentenceEncoder, share: float) -> Iterator[str]:
     yield from _of_sentences(rehearsed, encoder)
     yield from _of_episodes(rehearsed, share)
-    both = {episode.digest for episode in survey.episodes} & {episode.digest for episode in rehearsed.episodes}
+    digests, seen = {episode.digest for episode in survey.episodes}, Seen(survey.episodes)
+    both = [episode for episode in rehearsed.episodes if episode.digest in digests or seen.copied_by(episode)]
     if both:
-        one = next(episode.stored.source for episode in rehearsed.episodes if episode.digest in both)
         yield (
-            f"{len(both)} episodes are in data.path and in rehearsal.path, e.g. {one}, and would be held out and "
-            "trained on; rehearse others"
+            f"{len(both)} episodes are in data.path and in rehearsal.path, e.g. {both[0].stored.source}, and would be "
+            "held out and trained on; rehearse others"
         )
 
 

@@ -64,6 +64,10 @@ class SensedEpisode:
         """A digest of what its clouds follow from."""
         return hashlib.sha256(self.stored.digest() + f"{self.sensor}{_COPY}{self.number}".encode()).digest()
 
+    def pictures(self) -> frozenset[int]:
+        """Those of the episode."""
+        return self.stored.pictures()
+
     def read(self) -> Episode:
         """The episode; a keyframe's cloud is made when it is asked for, the same each time."""
         episode = self.stored.read()

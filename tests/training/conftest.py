@@ -1,8 +1,11 @@
 """Small synthetic demonstrations: blobs of colour on a table, one of which the sentence names."""
 
+import json
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,3 +72,16 @@ def recordings(tmp_path: Path) -> Path:
     for seed in range(3):
         store.write(pick_episode(seed), seed)
     return store.path
+
+
+def edit_recording(file: Path, change: Callable[[dict[str, Any]], None], to: Path | None = None) -> Path:
+    """Change the index of a recording, as somebody who edits it or another program would; its images stay."""
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    index = json.loads(members["episode.json"])
+    change(index)
+    members["episode.json"] = json.dumps(index).encode()
+    with zipfile.ZipFile(target := to or file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target

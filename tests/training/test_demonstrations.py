@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mini_diffuser_ros.data import DataError, EpisodeStore, open_episodes
 from mini_diffuser_ros.data.lmdb_file import read_keys
-from mini_diffuser_ros.records import CameraView, Episode
+from mini_diffuser_ros.records import LAB, CameraView, Episode, Provenance
+from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.demonstrations import (
     Demonstration,
@@ -22,6 +24,8 @@ from mini_diffuser_ros.training.demonstrations import (
     survey_demonstrations,
 )
 from mini_diffuser_ros.training.errors import DatasetError
+
+from .conftest import edit_recording
 
 
 def assert_same(first: list[Demonstration], second: list[Demonstration]) -> None:
@@ -158,9 +162,7 @@ def test_a_killed_fusion_leaves_no_worker_and_is_resumed(
 ) -> None:
     store = EpisodeStore(recordings)
     for seed in range(3, 200):
-        episode = make_episode(seed % 4)
-        # No copies: each at times of its own.
-        store.write(replace(episode, keyframes=[replace(k, stamp=k.stamp + seed) for k in episode.keyframes]), seed)
+        store.write(make_episode(seed), seed)
     cache = tmp_path / "cache"
     text = (
         "import sys; from pathlib import Path; from mini_diffuser_ros.training.demonstrations import *\n"
@@ -194,3 +196,133 @@ def is_running(process: str) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+Index = dict[str, Any]
+
+
+def scaled(index: Index) -> None:
+    for keyframe in index["keyframes"]:
+        keyframe["pose"][:3] = [1000.0 * value for value in keyframe["pose"][:3]]
+
+
+def without_rotation(index: Index) -> None:
+    index["keyframes"][1]["pose"][3:] = [0.0, 0.0, 0.0, 0.0]
+
+
+def in_degrees(index: Index) -> None:
+    index["keyframes"][3]["pose"][3:] = [90.0, 0.0, 0.0, 0.0]
+
+
+def mirrored(index: Index) -> None:
+    index["keyframes"][2]["cameras"][0]["intrinsics"][1][1] *= -1.0
+
+
+def far_camera(index: Index) -> None:
+    index["keyframes"][0]["cameras"][0]["base_from_camera"][2][3] = 1000.0
+
+
+def swapped(index: Index) -> None:
+    frames = index["keyframes"]
+    frames[2], frames[5] = frames[5], frames[2]
+
+
+def at_one_time(index: Index) -> None:
+    index["keyframes"][4]["stamp"] = index["keyframes"][3]["stamp"]
+
+
+def seen_twice(index: Index) -> None:
+    index["keyframes"][1]["cameras"] *= 2
+
+
+def in_pictures(index: Index) -> None:
+    index["sentences"] = ["\U0001f600 \U0001f600"]
+
+
+def with_controls(index: Index) -> None:
+    index["sentences"].append("press the\x07 red button")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (scaled, "keyframe 0: the tool is at "),
+        (without_rotation, "keyframe 1: quaternion of norm 0, expected 1"),
+        (in_degrees, "keyframe 3: quaternion of norm 90, expected 1"),
+        (mirrored, "keyframe 2: camera top: focal lengths 60, -60 pixels, expected above 0"),
+        (far_camera, "keyframe 0: view of camera 'top': it is at "),
+        (swapped, "keyframe 3: its stamp is 2.000 s before that of the keyframe before"),
+        (at_one_time, "keyframe 4: its stamp is that of the keyframe before"),
+        (seen_twice, "keyframe 1: camera top is there twice"),
+        (in_pictures, "holds no word that the sentence encoder knows"),
+        (with_controls, "holds '\\x07', which is no letter"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_it_is_fused_or_left_out_and_counted(
+    recordings: Path, tmp_path: Path, change: Callable[[Index], None], named: str
+) -> None:
+    file = edit_recording(sorted(recordings.glob("*.zip"))[1], change)
+    with pytest.raises(DatasetError) as raised:
+        survey_demonstrations(DataConfig(path=str(recordings)))
+    assert str(raised.value).startswith(f"{file.stem}: ")
+    assert named in str(raised.value)
+    assert "\n" not in str(raised.value)
+    survey = survey_demonstrations(DataConfig(path=str(recordings), skip_bad=True))
+    assert len(survey.episodes) == 2
+    assert [line.split(":")[0] for line in survey.unreadable] == [file.stem]
+
+
+def test_joint_positions_that_contradict_the_pose_are_refused(
+    recordings: Path, make_episode: Callable[[int], Episode]
+) -> None:
+    panda = load_robot("panda")
+    positions = dict(zip(panda.arm_joint_names, panda.home.tolist(), strict=True))
+    episode = make_episode(5)
+    frames = [replace(keyframe, joint_positions=positions) for keyframe in episode.keyframes]
+    said = Provenance((LAB,), ("panda",))
+    EpisodeStore(recordings).write(replace(episode, keyframes=frames, provenance=said), 5)
+    named = r"^stack_blobs-seed00000005: keyframe \d: the joint positions of a panda put"
+    with pytest.raises(DatasetError, match=named):
+        survey_demonstrations(DataConfig(path=str(recordings)))
+    # Of a robot that nobody knows here, they say nothing.
+    edit_recording(recordings / "stack_blobs-seed00000005.zip", lambda index: index["world"].update(robots=["own_arm"]))
+    assert len(survey_demonstrations(DataConfig(path=str(recordings))).episodes) == 4
+
+
+def test_many_tokens_are_left_to_the_recipe(recordings: Path) -> None:
+    words = "put the red block on the blue block and wait " * 8
+    edit_recording(sorted(recordings.glob("*.zip"))[0], lambda index: index["sentences"].append(words))
+    assert len(survey_demonstrations(DataConfig(path=str(recordings))).episodes) == 3
+
+
+def cut_off(index: Index) -> None:
+    del index["keyframes"][-1]
+
+
+def later(index: Index) -> None:
+    for keyframe in index["keyframes"]:
+        keyframe["stamp"] += 1e6
+
+
+def moved(index: Index) -> None:
+    index["keyframes"][2]["pose"][2] += 0.001
+
+
+def half(index: Index) -> None:
+    del index["keyframes"][2:]
+    index.update(task="other_blobs", sentences=["put it elsewhere"])
+
+
+@pytest.mark.parametrize("change", [cut_off, later, moved, half])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_copy_is_one_whatever_was_changed_beside_its_images(
+    recordings: Path, change: Callable[[Index], None], first: bool
+) -> None:
+    source = recordings / "stack_blobs-seed00000001.zip"
+    copy = edit_recording(source, change, recordings / ("a_copy.zip" if first else "z_copy.zip"))
+    told, kept = (source.stem, copy.stem) if first else (copy.stem, source.stem)
+    with pytest.raises(DatasetError, match=f"^{told}: a copy of {kept}, "):
+        survey_demonstrations(DataConfig(path=str(recordings)))
+    survey = survey_demonstrations(DataConfig(path=str(recordings), skip_bad=True))
+    assert [one.stored.source for one in survey.episodes].count(kept) == 1
+    assert len(survey.episodes) == 3

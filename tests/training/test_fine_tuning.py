@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from mini_diffuser_ros.records import TABLE, Episode, Provenance
 from mini_diffuser_ros.training import run
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 
+from .conftest import edit_recording
 from .test_command import RECIPE
 
 # Imported for the first time it starts a process, which tests of this module may not.
@@ -208,6 +210,17 @@ def test_the_same_episode_is_not_both_new_and_rehearsed(train: Train, policy: Pa
     code, error = train("out", recordings, "--from", str(policy), "--rehearse", str(recordings))
     assert code == 2
     assert "3 episodes are in data.path and in rehearsal.path" in error
+
+
+def test_nor_is_one_that_was_renamed_and_cut_off(train: Train, policy: Path, new: Path, recordings: Path) -> None:
+    def other(index: dict[str, Any]) -> None:
+        del index["keyframes"][-2:]
+        index.update(task="put_blobs", sentences=["move a blob"])
+
+    edit_recording(sorted(recordings.glob("*.zip"))[2], other, new / "put_blobs-seed00000040.zip")
+    code, error = train("out", new, "--from", str(policy), "--rehearse", str(recordings))
+    assert code == 2
+    assert "1 episodes are in data.path and in rehearsal.path, e.g. stack_blobs-seed00000002" in error
 
 
 @pytest.mark.parametrize(

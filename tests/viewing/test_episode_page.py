@@ -36,6 +36,9 @@ class _Stored:
     def digest(self) -> bytes:
         return b""
 
+    def pictures(self) -> frozenset[int]:
+        return frozenset()
+
     def read(self) -> Episode:
         if self.episode is None:
             raise DataError(f"{self.source}: cut off")

@@ -4,7 +4,8 @@ The first two are looked at when something is recorded too, so that nothing is r
 """
 
 from mini_diffuser_ros.data.checks.faults import Fault
+from mini_diffuser_ros.data.checks.index import index_faults
 from mini_diffuser_ros.data.checks.keyframes import check_keyframe, keyframe_faults
 from mini_diffuser_ros.data.checks.words import check_sentences, sentence_faults
 
-__all__ = ["Fault", "check_keyframe", "check_sentences", "keyframe_faults", "sentence_faults"]
+__all__ = ["Fault", "check_keyframe", "check_sentences", "index_faults", "keyframe_faults", "sentence_faults"]

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.data.checks.faults import Fault
+from mini_diffuser_ros.data.checks.index import at_keyframe, doubled_cameras, robot_of_episode, stamp_faults
 from mini_diffuser_ros.data.checks.keyframes import keyframe_faults, seen_at_tool, tool_by_joints, view_faults
 from mini_diffuser_ros.data.checks.words import sentence_faults
 from mini_diffuser_ros.data.episodes import StoredEpisode
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.geometry import pose_from_matrix
-from mini_diffuser_ros.records import RLBENCH, TABLE, CameraView, Cloud, Episode, Keyframe
-from mini_diffuser_ros.robots import RobotDescription, robot_of_data
+from mini_diffuser_ros.records import RLBENCH, TABLE, CameraView, Cloud, Keyframe
+from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sentences import MAX_TOKENS
 
 Array = NDArray[np.float64]
@@ -93,7 +94,6 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
     except DataError as error:
         return Examined(stored.source, (replace(_unreadable(stored.source, error), episodes=(stored.source,)),))
     faults: list[Fault] = [*sentence_faults(episode.sentences, max_tokens)]
-    robot = _robot(episode)
     facts: list[_Fact] = []
     names: dict[str, None] = {}
     contents: list[int] = []
@@ -110,17 +110,16 @@ def examine(stored: StoredEpisode, max_tokens: int = MAX_TOKENS) -> Examined:
         except DataError as error:
             # What cannot be fused because a camera cannot be is said of the camera.
             of_views = [fault for view in views for fault in view_faults(view) if fault.is_error]
-            faults += [_at(number, fault) for fault in of_views] or [_unreadable(stored.source, error)]
+            faults += [at_keyframe(number, fault) for fault in of_views] or [_unreadable(stored.source, error)]
             contents += [_content(views)] if views else []
             continue
         frame = cloud.frame
-        # Clouds of another frame than the robot's base, such as a simulator's world, say nothing of its reach.
-        own = robot if robot is not None and robot.base_frame == frame else None
+        own = robot_of_episode(episode, frame)
         seen = _Seen(keyframe, views, cloud)
-        faults += (_at(number, fault) for fault in _faults(seen, own))
+        faults += (at_keyframe(number, fault) for fault in _faults(seen, own))
         facts.append(_fact(seen, own))
         contents.append(_content(views, cloud))
-    faults += _stamp_faults(facts)
+    faults += stamp_faults([{"": fact.stamp, **{view.name: view.stamp for view in fact.views}} for fact in facts])
     faults += _camera_faults(facts)
     faults += _twin_faults(facts)
     if not {TABLE, RLBENCH}.intersection(episode.provenance.worlds):  # whose cameras have no noise
@@ -208,22 +207,6 @@ def _faults(seen: _Seen, robot: RobotDescription | None) -> Iterator[Fault]:
             )
 
 
-def _stamp_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
-    """Times that do not go on from one keyframe to the next."""
-    last: dict[str, float] = {}
-    for number, fact in enumerate(facts):
-        for name, stamp in (("", fact.stamp), *((view.name, view.stamp) for view in fact.views)):
-            whose = f"camera {name}: its stamp" if name else "its stamp"
-            step = stamp - last.get(name, -float("inf"))
-            last[name] = stamp
-            if step < 0.0:
-                problem = f"{whose} is {-step:.3f} s before that of the keyframe before: are the keyframes in order?"
-                yield _at(number, Fault("stamps that run backwards", problem))
-            elif step == 0.0:
-                problem = f"{whose} is that of the keyframe before: what gives the time?"
-                yield _at(number, Fault("stamps that stand still", problem, is_error=not name))
-
-
 def _camera_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
     """Cameras whose images change their size, and cameras that are not there at every keyframe."""
     for name, views in _by_camera(facts).items():
@@ -233,21 +216,18 @@ def _camera_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
             yield Fault("images of several sizes", f"camera {name} has images of {len(sizes)} sizes: {found}")
         if len(there) < len(views):
             problem = f"camera {name} has no image, but has of {len(there)} of {len(views)} keyframes"
-            yield _at(views.index(None), Fault("a camera that comes and goes", problem, is_error=False))
+            yield at_keyframe(views.index(None), Fault("a camera that comes and goes", problem, is_error=False))
 
 
 def _twin_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
     """Cameras that are there twice, under one name or under two."""
     for number, fact in enumerate(facts):
+        yield from doubled_cameras(number, [view.name for view in fact.views])
         for one, other in combinations(fact.views, 2):
-            if one.name == other.name:
-                problem = f"camera {one.name} is there twice"
-            elif one.picture == other.picture or one.measures == other.measures:
+            if one.name != other.name and (one.picture == other.picture or one.measures == other.measures):
                 what = "picture" if one.picture == other.picture else "depth"
                 problem = f"cameras {one.name} and {other.name} show the same {what}, bit for bit: is one the other's?"
-            else:
-                continue
-            yield _at(number, Fault("one camera taken for two", problem))
+                yield at_keyframe(number, Fault("one camera taken for two", problem))
 
 
 def _still_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
@@ -257,7 +237,7 @@ def _still_faults(facts: Sequence[_Fact]) -> Iterator[Fault]:
         for number, (before, after) in enumerate(pairwise(views), 1):
             if before is not None and after is not None and before.picture == after.picture and moved[number - 1]:
                 problem = f"camera {name} shows the picture of the keyframe before, bit for bit, and the arm has moved"
-                yield _at(number, Fault("a picture that stands still", problem, is_error=False))
+                yield at_keyframe(number, Fault("a picture that stands still", problem, is_error=False))
 
 
 def _by_camera(facts: Sequence[_Fact]) -> dict[str, list[_View | None]]:
@@ -285,22 +265,9 @@ def _tracks(facts: Sequence[_Fact]) -> tuple[CameraTrack, ...]:
     return tuple(tracks)
 
 
-def _at(number: int, fault: Fault) -> Fault:
-    return replace(fault, problem=f"keyframe {number}: {fault.problem}")
-
-
 def _unreadable(source: str, error: DataError) -> Fault:
     text = str(error)
     if isinstance(error, EpisodeFileError):
         text = text.removeprefix(f"{error.file}: ")
         source = str(error.file)
     return Fault("it cannot be read", f"{source}: {text}")
-
-
-def _robot(episode: Episode) -> RobotDescription | None:
-    """The robot that an episode says it was made with, if there is one such and it is known here."""
-    try:
-        [name] = episode.provenance.robots
-        return robot_of_data(name)
-    except ValueError:  # several, none, or one that is not known here
-        return None

@@ -69,7 +69,9 @@ def view_faults(view: CameraView) -> Iterator[Fault]:
     except InvalidViewError as error:
         yield Fault("a camera that cannot be", str(error))
         return
-    yield from _calibration_faults(view)
+    yield from calibration_faults(
+        view.name, np.asarray(view.intrinsics), np.asarray(view.base_from_camera), view.depth.shape
+    )
     try:
         check_measures(view, _CONTENT)
         check_unit(view, _CONTENT)
@@ -128,30 +130,43 @@ def _joint_faults(
         )
 
 
-def _calibration_faults(view: CameraView) -> Iterator[Fault]:
-    """Calibrations that are no fault of arithmetic, and of no camera."""
-    height, width = view.depth.shape
-    matrix = np.asarray(view.intrinsics, dtype=np.float64)
+def calibration_faults(
+    camera: str,
+    intrinsics: NDArray[np.floating],
+    base_from_camera: NDArray[np.floating],
+    size: tuple[int, ...] | None,
+) -> Iterator[Fault]:
+    """Calibrations that are no fault of arithmetic, and of no camera.
+
+    Args:
+        camera: its name.
+        intrinsics: (3, 3) pixels.
+        base_from_camera: (4, 4).
+        size: (height, width) of its images; None where they have not been read, and then less is asked for.
+    """
+    matrix = np.asarray(intrinsics, dtype=np.float64)
     focal, center = np.diag(matrix)[:2], matrix[:2, 2]
-    least, most = (share * max(width, height) for share in _FOCAL_LENGTHS)
+    if size is None:
+        least, most, of_images = 0.0, float("inf"), ""
+    else:
+        least, most = (share * max(size) for share in _FOCAL_LENGTHS)
+        of_images = f" for images of {size[1]}x{size[0]}"
     if not ((focal > least) & (focal < most)).all():
+        expected = "above 0" if size is None else f"{least:.4g} to {most:.4g}{of_images}"
         yield Fault(
             "focal lengths that cannot be",
-            f"camera {view.name}: focal lengths {focal[0]:.4g}, {focal[1]:.4g} pixels, expected {least:.4g} to "
-            f"{most:.4g} for images of {width}x{height}",
+            f"camera {camera}: focal lengths {focal[0]:.4g}, {focal[1]:.4g} pixels, expected {expected}",
         )
     if abs(matrix[0, 1]) > _SKEWED * focal[0]:
-        yield Fault(
-            "a lens that is skewed", f"camera {view.name}: skew {matrix[0, 1]:.4g}, expected 0 as of any camera"
-        )
-    if not (np.abs(center / (width, height) - 0.5) < 1.0).all():
+        yield Fault("a lens that is skewed", f"camera {camera}: skew {matrix[0, 1]:.4g}, expected 0 as of any camera")
+    if size is not None and not (np.abs(center / size[::-1] - 0.5) < 1.0).all():
         yield Fault(
             "a principal point that cannot be",
-            f"camera {view.name}: principal point ({center[0]:.4g}, {center[1]:.4g}), expected in or near the image of "
-            f"{width}x{height}",
+            f"camera {camera}: principal point ({center[0]:.4g}, {center[1]:.4g}), expected in or near the image of "
+            f"{size[1]}x{size[0]}",
         )
     try:
-        check_pose(view.name, np.asarray(view.base_from_camera), _ANYWHERE, "the base frame", _CONTENT)
+        check_pose(camera, np.asarray(base_from_camera), _ANYWHERE, "the base frame", _CONTENT)
     except InvalidViewError as error:
         yield Fault("a camera out of reach", str(error))
 

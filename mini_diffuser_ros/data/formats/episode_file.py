@@ -39,6 +39,7 @@ from mini_diffuser_ros.perception.distortion import check_distortion
 from mini_diffuser_ros.records import (
     TABLE,
     UNKNOWN,
+    CameraCalibration,
     CameraView,
     Cloud,
     Distortion,
@@ -196,6 +197,7 @@ def read_episode(stored: EpisodeBytes, source: str, fusion: FusionConfig, least:
         keyframes=tuple(read_keyframe(child) for child in fields.children("keyframes", least, MAX_KEYFRAMES)),
         source=source,
         provenance=_read_provenance(fields),
+        frame=frame,
     )
 
 
@@ -236,6 +238,33 @@ def digest_of_content(stored: EpisodeBytes, but: Collection[str] = ()) -> bytes:
                 entry.update((kind, _hash(data[entry[kind]])) for kind in kinds if entry.get(kind) in data)
     counted = {name: value for name, value in index.items() if name not in but} if isinstance(index, dict) else index
     return hashlib.sha256(b"episode 1\n" + json.dumps(counted, sort_keys=True).encode()).digest()
+
+
+def pictures_in(stored: EpisodeBytes) -> frozenset[int]:
+    """A number for each image with its depth and calibration, or each cloud.
+
+    It is of their bytes: the checksums in the zip would not do, as that of a PNG, which ends its parts with the same
+    kind of checksum, follows from its length alone.
+
+    Args:
+        stored: where the zip is.
+
+    Raises:
+        EpisodeFileError: if it is no readable zip, or a member is missing or damaged.
+    """
+    with _archive(stored) as archive:
+        index = parse_json(stored.place, _take(stored.place, archive, (_INDEX,), MAX_JSON_BYTES)[_INDEX], _INDEX)
+        keyframes = index.get("keyframes") if isinstance(index, dict) else None
+        found = set()
+        for keyframe in keyframes if isinstance(keyframes, list) else ():
+            for entry, kinds in _entries_of_members(keyframe):
+                names = [entry[kind] for kind in kinds if isinstance(entry.get(kind), str)]
+                where = [entry.get(field) for field in ("intrinsics", "base_from_camera", "lowest_step")]
+                whole = hashlib.sha256(json.dumps(where).encode())
+                for data in _take(stored.place, archive, names).values():
+                    whole.update(data)
+                found.add(int.from_bytes(whole.digest()[:8], "big"))
+    return frozenset(found)
 
 
 def _entries_of_members(keyframe: Any) -> list[tuple[dict[str, Any], tuple[str, str]]]:
@@ -438,7 +467,9 @@ def _read_images(recording: _Recording, fields: Fields) -> Keyframe:
     joint_positions = fields.numbers("joint_positions")
     # Partials of module functions rather than closures: they can be sent to worker processes.
     load_cloud = partial(_load_cloud, recording, cameras, joint_positions)
-    return replace(_read_keyframe(fields, load_cloud), load_views=partial(_load_views, recording, cameras))
+    calibrations = tuple(CameraCalibration(c.name, c.intrinsics, c.base_from_camera, c.stamp) for c in cameras)
+    load_views = partial(_load_views, recording, cameras)
+    return replace(_read_keyframe(fields, load_cloud), load_views=load_views, calibrations=calibrations)
 
 
 def _read_stored_cloud(stored: EpisodeBytes, frame: str, unit: float, fields: Fields) -> Keyframe:

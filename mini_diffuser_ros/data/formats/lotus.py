@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -58,6 +59,15 @@ class LotusEpisode:
         """A digest of task, variation, sentences and value."""
         about = json.dumps(["keysteps 1", self.task, self.variation, self.sentences])
         return hashlib.sha256(about.encode() + read_value(self.folder, self.key)).digest()
+
+    def pictures(self) -> frozenset[int]:
+        """See :class:`StoredEpisode`."""
+        values = _Values(self)
+        points, colors = (values.entry(name, list) for name in ("xyz", "rgb"))
+        return frozenset(
+            zlib.crc32(np.asarray(mine).tobytes(), zlib.crc32(np.asarray(its).tobytes()))
+            for mine, its in zip(points, colors, strict=False)
+        )
 
     def read(self) -> Episode:
         """Read the episode's poses; its clouds are read when a keyframe is asked for them.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mini_diffuser_ros.data.episodes import Episodes
-from mini_diffuser_ros.data.formats.episode_file import digest_of_content, read_episode
+from mini_diffuser_ros.data.formats.episode_file import digest_of_content, pictures_in, read_episode
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.records import Episode
 
@@ -46,6 +46,10 @@ class RecordedEpisode:
     def digest(self) -> bytes:
         """A digest of the fields and images, whatever the file is called."""
         return digest_of_content(self)
+
+    def pictures(self) -> frozenset[int]:
+        """See :class:`StoredEpisode`."""
+        return pictures_in(self)
 
     def read(self) -> Episode:
         """Read the episode's index; images are read when a keyframe's views or cloud are asked for.

@@ -30,6 +30,7 @@ SECONDS_PER_FRAME = 0.05
 """The simulator's step; demonstrations carry no time of their own."""
 
 _DEMO = "low_dim_obs.pkl"
+_KINDS = ("rgb", "depth")  # of images
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,20 @@ class RlbenchEpisode:
         images = {
             f"{camera}_{kind}/{frame}": _hash(self.folder / f"{camera}_{kind}" / f"{frame}.png", MAX_BYTES)
             for camera in self._cameras()
-            for kind in ("rgb", "depth")
+            for kind in _KINDS
             for frame in frames
         }
         about = [self.task, self._read_variation(), _read_sentences(self.sentences_file), measured, images]
         return hashlib.sha256(json.dumps(["RLBench 2", *about]).encode()).digest()
+
+    def pictures(self) -> frozenset[int]:
+        """See :class:`StoredEpisode`; calibrations are those of one simulator."""
+        frames = self._keyframes(_observations(self.folder / _DEMO))
+        return frozenset(
+            int("".join(_hash(self.folder / f"{camera}_{kind}" / f"{frame}.png", MAX_BYTES)[:8] for kind in _KINDS), 16)
+            for camera in self._cameras()
+            for frame in frames
+        )
 
     def read(self) -> Episode:
         """Read the pickle and find the keyframes; images are read when a keyframe's views or cloud are asked for.

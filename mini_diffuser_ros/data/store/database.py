@@ -25,7 +25,7 @@ import lmdb
 from mini_diffuser_ros.data.episodes import Episodes
 from mini_diffuser_ros.data.errors import DataError, EpisodeFileError
 from mini_diffuser_ros.data.fields import Fields, parse_json
-from mini_diffuser_ros.data.formats.episode_file import digest_of_content, read_episode
+from mini_diffuser_ros.data.formats.episode_file import digest_of_content, pictures_in, read_episode
 from mini_diffuser_ros.data.lmdb_file import DATA_FILE, read_keys, read_value, read_values, writing
 from mini_diffuser_ros.records import Episode, FusionConfig
 from mini_diffuser_ros.support.holding import HeldError, Hold
@@ -101,6 +101,10 @@ class DatabaseEpisode:
         if digest is None:
             raise EpisodeFileError(self.place, "is not what was converted, it has changed since; convert it again")
         return digest
+
+    def pictures(self) -> frozenset[int]:
+        """See :class:`StoredEpisode`."""
+        return pictures_in(self)
 
     def read(self) -> Episode:
         """Read the episode's index; clouds and images are read when asked for.
