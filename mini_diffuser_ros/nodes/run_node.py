@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,7 +27,7 @@ from mini_diffuser_ros.support.cancellation import CancellationToken, Interrupti
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.printable import printable
-from mini_diffuser_ros.viewing.run_report import Event, RunReport, make_run_folder
+from mini_diffuser_ros.viewing.run_report import RunReport, make_run_folder
 from mini_diffuser_ros.viewing.run_timeline import MOVED
 
 ACTION = "mini_diffuser/execute"
@@ -103,6 +103,7 @@ class RunNode(ManagedNode):
 
     def _work(self) -> None:
         """The run, on a thread of its own: the executor's threads deliver what it waits for."""
+        self._observer.begin()
         try:
             self._await_stack()
             self._obey()
@@ -112,27 +113,23 @@ class RunNode(ManagedNode):
             self._report.message = str(interruption)
         except UserError as error:
             self._report.message = str(error)
+        except Exception as error:  # a bug: the node is to end with it all the same
+            traceback.print_exc()
+            self._report.message = f"{type(error).__name__}: {one_line(error)}"
         self._report.conclude()
-        self._report.joint_peaks = self._observer.joint_peaks()
-        self._try_writing(lambda: self._report.write(self._folder))
-        self._try_writing(self._observer.finish)
-        page = self._observer.write_page(in_a_hurry=self._closing)
-        line = printable(f"{self._report.summary()}; {page or self._folder}")
+        written = self._observer.write(in_a_hurry=self._closing)
+        line = printable(f"{self._report.summary()}; {written or 'nothing of it could be written'}")
         if self._outcome_file:
-            self._try_writing(lambda: write_whole(self._outcome_file, f"{line}\n"))
+            try:
+                write_whole(self._outcome_file, f"{line}\n")
+            except OSError as error:
+                self.get_logger().warning(f"outcome_file {self._outcome_file}: cannot be written: {one_line(error)}")
         # Two calls: rclpy wants the same severity from the same line, always.
         if self._report.success:
             self.get_logger().info(line)
         else:
             self.get_logger().error(line)
         self.finish(0 if self._report.success else 1)
-
-    def _try_writing(self, write: Callable[[], None]) -> None:
-        """What the disk does not take changes nothing about how the run went."""
-        try:
-            write()
-        except OSError as error:
-            self.get_logger().warning(f"{self._folder}: not all of the run is kept: {one_line(error)}")
 
     def _await_stack(self) -> None:
         """Until the policy is loaded and sees something; otherwise the report's times mean little."""
@@ -179,21 +176,14 @@ class RunNode(ManagedNode):
             self._report.confirmed = False
 
     def _on_feedback(self, feedback: Any) -> None:
-        if feedback.phase == "moving":
-            self._observer.motion_commanded()
-        if feedback.phase == MOVED:
-            self._report.moved(None if feedback.chosen < 0 else feedback.chosen, feedback.refusals)
-        event = Event(round(self._observer.elapsed(), 3), feedback.phase, feedback.keyframe, feedback.message)
-        last = self._report.events[-1] if self._report.events else None
-        # Progress within a phase is for those who watch, not for the record.
-        if last is None or (last.phase, last.keyframe) != (event.phase, event.keyframe):
-            self._report.events.append(event)
-        if event.phase == MOVED:
+        self._observer.progress(feedback)
+        phase, keyframe = feedback.phase, feedback.keyframe
+        if phase == MOVED:
             return
-        now, is_new = time.monotonic(), event.keyframe != self._told_keyframe and event.phase != "looking"
+        now, is_new = time.monotonic(), keyframe != self._told_keyframe and phase != "looking"
         if is_new or now - self._told_at >= TOLD_EVERY:
-            self._told_at, self._told_keyframe = now, event.keyframe
-            self.get_logger().info(printable(f"keyframe {event.keyframe}: {event.phase} {event.message}".rstrip()))
+            self._told_at, self._told_keyframe = now, keyframe
+            self.get_logger().info(printable(f"keyframe {keyframe}: {phase} {feedback.message}".rstrip()))
 
     def _on_ready(self, message: Bool) -> None:
         self._ready = message.data

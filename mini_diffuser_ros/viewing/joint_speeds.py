@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mini_diffuser_ros.robots import RobotDescription
+from mini_diffuser_ros.sensing.joint_travel import KEPT, JointTravel
 
 Array = NDArray[np.float64]
 
 PERIOD = 0.05  # seconds of a bin: of what is faster the fastest is kept
-_LEAST_STEP = 0.005  # seconds between positions that a velocity is made of
 _LEAST_LIMIT = 0.05  # rad/s; at the end of a range, where nothing is allowed, a share would say nothing
 
 
@@ -36,6 +36,9 @@ class JointPeak:
 class JointSpeeds:
     """Collects joint states of a run, the fastest of each twentieth of a second. Any thread may add and ask.
 
+    Of each joint the faster counts of what is published and what its positions say over the steady clock: some drivers
+    publish no velocities, or zeros.
+
     Args:
         robot: whose joints these are.
     """
@@ -43,33 +46,54 @@ class JointSpeeds:
     def __init__(self, robot: RobotDescription) -> None:
         self._robot = robot
         self._names = robot.arm_joint_names
+        self._travel = JointTravel(self._names)
         self._speeds: dict[int, Array] = {}
         self._shares: dict[int, Array] = {}
-        self._before: tuple[float, Array] | None = None
         self._lock = threading.Lock()
 
-    def add(self, seconds: float, stamp: float, positions: Array, velocities: Array) -> None:
+    def add(self, seconds: float, stamp: float, positions: Array, velocities: Array) -> Array | None:
         """One joint state.
 
         Args:
-            seconds: since the sentence.
+            seconds: since the sentence, by the steady clock.
             stamp: seconds, of the message.
             positions: (J,) radians in the order of the robot's joints, NaN for one that is not among them.
-            velocities: (J,) rad/s, likewise; where none is known it is made of the positions.
+            velocities: (J,) rad/s, likewise.
+
+        Returns:
+            (J,) rad/s, how fast each joint was, not less than 0; None where that is not known.
         """
+        told = np.flatnonzero(np.isfinite(positions))
+        names = [self._names[joint] for joint in told]
+        if not self._travel.take(names, positions[told].tolist(), velocities[told].tolist(), stamp, seconds):
+            return None
+        travel = self._travel.newest(longest=KEPT)
+        if travel is not None:
+            positions, velocities = (
+                travel.now,
+                travel.published[-1],
+            )  # of a driver that tells of one part at a time, too
         if not np.isfinite(positions).all():
-            return
-        if not np.isfinite(velocities).all():
-            found = self._difference(stamp, positions)
-            if found is None:
-                return
-            velocities = found
-        low, high = self._robot.velocity_range(positions)
-        limits = np.maximum(np.where(velocities > 0.0, high, -low), _LEAST_LIMIT)
+            return None
+        published = np.where(np.isfinite(velocities), velocities, np.nan)
+        ways = [(published, positions[None])]
+        if travel is not None:
+            ways.append((travel.travelled, np.stack([travel.before, travel.now])))
+        speeds = np.fmax.reduce([np.abs(rates) for rates, _ in ways])
+        if not np.isfinite(speeds).all():
+            return None
+        shares = np.fmax.reduce([np.abs(rates) / self._limits(rates, places) for rates, places in ways])
         bin_of = int(seconds / PERIOD)
         with self._lock:
-            for kept, values in ((self._speeds, np.abs(velocities)), (self._shares, np.abs(velocities) / limits)):
+            for kept, values in ((self._speeds, speeds), (self._shares, shares)):
                 kept[bin_of] = np.maximum(kept[bin_of], values) if bin_of in kept else values
+        found: Array = speeds
+        return found
+
+    def _limits(self, velocities: Array, places: Array) -> Array:
+        """(J,) what the maker allows in the direction of velocities, the most of some places (N, J)."""
+        low, high = self._robot.velocity_range(places)
+        return np.maximum(np.where(velocities > 0.0, high.max(axis=0), -low.min(axis=0)), _LEAST_LIMIT)
 
     def peaks(self) -> list[JointPeak]:
         """Of every joint; empty if no joint state came."""
@@ -92,15 +116,6 @@ class JointSpeeds:
         times = [round(shares[group[0]][0] * PERIOD, 3) for group in groups]
         largest = np.array([np.max([shares[each][1] for each in group], axis=0) for group in groups])
         return times, {name: largest[:, joint].round(4).tolist() for joint, name in enumerate(self._names)}
-
-    def _difference(self, stamp: float, positions: Array) -> Array | None:
-        before, step = self._before, 0.0
-        if before is not None:
-            step = stamp - before[0]
-            if 0.0 <= step < _LEAST_STEP:
-                return None
-        self._before = (stamp, positions)
-        return (positions - before[1]) / step if before is not None and step >= _LEAST_STEP else None
 
 
 def limit_reached(peaks: Sequence[JointPeak]) -> JointPeak | None:

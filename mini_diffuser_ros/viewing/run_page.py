@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +13,19 @@ import numpy as np
 
 from mini_diffuser_ros.records import Cloud, KeyframeMode
 from mini_diffuser_ros.support.drawing import GripperGlyph, glyphs_of_modes, shown_metres
+from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.health import HealthLevel
 from mini_diffuser_ros.viewing.joint_speeds import JointSpeeds
 from mini_diffuser_ros.viewing.offline_page import MOST_ROWS, page_text, write_page
 from mini_diffuser_ros.viewing.run_report import DRAWN_MODES, LoggedDecision, LoggedMode, RunReport
 from mini_diffuser_ros.viewing.run_timeline import KINDS, seconds_by_kind, spans_of
-from mini_diffuser_ros.viewing.run_video import Film, film_within
+from mini_diffuser_ros.viewing.run_video import Film, FilmError, film_within
 from mini_diffuser_ros.viewing.scene import POINT_BYTES, scene_values
 
 RUN_PAGE = "report.html"
 """Of a run folder."""
+FILM = "film"
+"""What a report calls the film, where it says what is missing."""
 KEPT_POINTS = 6000
 """Points of a decision's cloud that are worth keeping for its page."""
 
@@ -67,9 +71,17 @@ def write_run_page(folder: Path, report: RunReport, sights: RunSights, patience:
     """
     values = run_values(report, sights)
     room = _MOST_BYTES - len(page_text(report.instruction, SCRIPTS, values).encode())
-    values["film"] = _film_values(sights.film, room * 3 // 4, patience)
+    without = values["film"]
+    values["film"] = _film_values(sights.film, room * 3 // 4, patience) if sights.film else without
     page = folder / RUN_PAGE
-    write_page(page, report.instruction, SCRIPTS, values)
+    try:
+        write_page(page, report.instruction, SCRIPTS, values)
+    except OSError as error:
+        if not values["film"]["mp4"]:
+            raise
+        # A disk that has no room for the film may have some for all the rest.
+        said = f"The film is not on this page, as that could not be written with it: {one_line(error)}"
+        write_page(page, report.instruction, SCRIPTS, {**values, "film": _no_film(said)})
     return page
 
 
@@ -85,7 +97,7 @@ def run_values(report: RunReport, sights: RunSights) -> dict[str, Any]:
         "speeds": _speed_values(report, sights.speeds),
         "diagnostics": _diagnostics(report),
         "versions": [[name, str(said)] for name, said in report.versions.items()],
-        "film": {"mp4": "", "times": [], "missing": "no film"},
+        "film": _no_film(f"No film: {report.missing.get(FILM, 'none was made')}"),
     }
 
 
@@ -119,6 +131,7 @@ def _facts(report: RunReport) -> list[list[str]]:
         "candidates refused": str(sum(len(decision.refusals) for decision in report.decisions)),
         "checkpoint": report.checkpoint,
         "computed on": report.computed_on,
+        "missing here": "; ".join(f"{part}: {why}" for part, why in report.missing.items()),
     }
     return [[name, said] for name, said in facts.items() if said]
 
@@ -160,12 +173,12 @@ def candidate_values(decision: LoggedDecision, rank: int) -> dict[str, Any]:
     return {
         "row": [
             str(rank + 1),
-            f"{100.0 * mode.share:.0f} %",
+            f"{100.0 * _number(mode.share):.0f} %",
             "" if sure is None else f"{100.0 * sure:.0f} %",
-            " ".join(map(shown_metres, mode.pose[:3])),
+            " ".join(shown_metres(_number(value)) for value in mode.pose[:3]),
             "open" if mode.gripper_open else "closed",
             "ends" if mode.terminate else "",
-            f"{1000.0 * mode.spread:.1f} mm",
+            f"{1000.0 * _number(mode.spread):.1f} mm",
             "executed" if rank == decision.chosen else refusal,
         ],
         "became": "executed" if rank == decision.chosen else "refused" if refusal else "",
@@ -183,7 +196,12 @@ def candidate_glyphs(decision: LoggedDecision) -> list[GripperGlyph]:
 
 
 def _mode(mode: LoggedMode) -> KeyframeMode:
-    return KeyframeMode(np.array(mode.pose), mode.gripper_open, mode.terminate, mode.share, mode.spread)
+    pose = np.array([_number(value) for value in mode.pose])
+    return KeyframeMode(pose, mode.gripper_open, mode.terminate, _number(mode.share), _number(mode.spread))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _speed_values(report: RunReport, speeds: JointSpeeds | None) -> dict[str, Any]:
@@ -215,21 +233,24 @@ def _diagnostics(report: RunReport) -> list[list[str]]:
         for each in report.findings
         if each.name in troubled
     ]
-    return [*([["always", ", ".join(well), HealthLevel.OK.name, ""]] if well else []), *rows[:MOST_ROWS]]
+    left_out = ", ".join(f"{count} of {name}" for name, count in report.findings_left_out.items())
+    return [
+        *([["always", ", ".join(well), HealthLevel.OK.name, ""]] if well else []),
+        *rows[:MOST_ROWS],
+        *([["", "", "", f"changes that are left out: {left_out}"]] if left_out else []),
+    ]
 
 
-def _film_values(film: Film | None, room: int, patience: float) -> dict[str, Any]:
-    if film is None:
-        return {"mp4": "", "times": [], "missing": "No film: no camera showed anything, or there is no ffmpeg."}
-    content = film_within(film, room, patience) if room >= _LEAST_FILM else None
-    if content is None:
-        return {
-            "mp4": "",
-            "times": [],
-            "missing": f"The film is too large for this page; it lies beside it: {film.path.name}",
-        }
-    return {
-        "mp4": base64.b64encode(content).decode(),
-        "times": [round(each, 2) for each in film.seconds],
-        "missing": "",
-    }
+def _film_values(film: Film, room: int, patience: float) -> dict[str, Any]:
+    if room < _LEAST_FILM:
+        return _no_film(f"The film has no room on this page; it lies beside it: {film.path.name}")
+    try:
+        content = film_within(film, room, patience)
+    except FilmError as error:
+        return _no_film(str(error))
+    times = [round(each, 2) for each in film.seconds]
+    return {"mp4": base64.b64encode(content).decode(), "times": times, "missing": ""}
+
+
+def _no_film(why: str) -> dict[str, Any]:
+    return {"mp4": "", "times": [], "missing": why}

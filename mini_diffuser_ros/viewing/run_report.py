@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
@@ -19,6 +20,8 @@ from mini_diffuser_ros.support.settings import from_mapping
 from mini_diffuser_ros.support.versions import software_versions
 from mini_diffuser_ros.viewing.joint_speeds import JointPeak
 
+UNFINISHED = "UNFINISHED"
+"""Outcome of a run that goes on, or was killed: what it left is what it wrote when it began."""
 RUN_FILE, PICTURE = "run.json", "cloud.png"
 """Of a run folder: this report, and the cloud of the first decision with its candidates."""
 
@@ -26,7 +29,11 @@ DRAWN_MODES = 8  # more hide each other
 _MOST_OF_A_SECOND = 1000  # run folders
 _MOST_TOLD = 300  # characters of what is wrong with a file
 _POSE = 7  # numbers
-_MOST_FINDINGS = 300  # of diagnostics; a part that comes and goes would fill the file
+_WELL = HealthLevel.OK.name
+_MOST_FINDINGS = 400  # of diagnostics; parts that come and go would fill the file
+_MOST_OF_A_PART = 20  # of these
+_FIRST_OF_A_PART = 8  # that are kept, besides those at its end
+_LONGEST = 1000  # characters of what a part says; others may say anything
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,13 @@ class Event:
 
 @dataclass(frozen=True)
 class LoggedMode:
-    """A candidate keyframe: pose xyz + xyzw, gripper, end signal, share and spread (metres)."""
+    """A candidate keyframe: pose xyz + xyzw, gripper, end signal, share and spread (metres); None is no number."""
 
-    pose: list[float]
+    pose: list[float | None]
     gripper_open: bool
     terminate: bool
-    share: float
-    spread: float
+    share: float | None
+    spread: float | None
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,11 @@ class RunReport:
         sentence_to_first_motion_s: until a joint moved, None if none did.
         events: progress.
         decisions: in order of time.
-        findings: what diagnostics said, each time that a part's level changed, or its words where not all is well.
+        findings: what diagnostics said, each time that a part's level changed, or its words where not all is well; of
+            each part the latest and the first ERROR at least.
+        findings_left_out: of each part, how many others there were.
         joint_peaks: the fastest of each joint.
+        missing: parts of the record that could not be kept, as the film, each with why.
         checkpoint: digest of the policy that decided, empty if none did.
         computed_on: what the policy ran on.
         versions: of the software of this machine.
@@ -130,7 +140,9 @@ class RunReport:
     events: list[Event] = field(default_factory=list)
     decisions: list[LoggedDecision] = field(default_factory=list)
     findings: list[HealthChange] = field(default_factory=list)
+    findings_left_out: dict[str, int] = field(default_factory=dict)
     joint_peaks: list[JointPeak] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
     checkpoint: str = ""
     computed_on: str = ""
     versions: dict[str, str] = field(default_factory=software_versions)
@@ -149,13 +161,35 @@ class RunReport:
         """
         said = HealthLevel(level).name if level in tuple(HealthLevel) else f"level {level}"
         told = "" if level == HealthLevel.OK else message
-        change = HealthChange(round(seconds, 3), name, said, told)
+        name = name[:_LONGEST]
+        change = HealthChange(round(seconds, 3), name, said, told[:_LONGEST])
         if seconds == 0.0:
             self.findings = [each for each in self.findings if each.name != name]
         last = next((each for each in reversed(self.findings) if each.name == name), None)
-        is_new = last is None or (last.level, _wording(last.message)) != (said, _wording(told))
-        if is_new and len(self.findings) < _MOST_FINDINGS:
+        if last is None or _saying(last) != _saying(change):
             self.findings.append(change)
+            self._limit_findings(name)
+
+    def _limit_findings(self, newest: str) -> None:
+        """Leave out what can be spared: of the part that has just spoken, if it says much, else of who says most."""
+        counts = Counter(each.name for each in self.findings)
+        if counts[newest] > _MOST_OF_A_PART:
+            part = newest
+        elif len(self.findings) > _MOST_FINDINGS:
+            part = max(counts, key=lambda name: counts[name])
+        else:
+            return
+        own = [each for each in self.findings if each.name == part]
+        spared = _spared(own)
+        # Of more parts than any stack has, those that were well all the time.
+        spared = spared or next(
+            (each for each in self.findings if counts[each.name] == 1 and each.level == _WELL), own[0]
+        )
+        # By identity: the same may be said twice at a time.
+        del self.findings[next(place for place, each in enumerate(self.findings) if each is spared)]
+        left_out = self.findings_left_out
+        of = spared.name if spared.name in left_out or len(left_out) < _MOST_FINDINGS else "other parts"
+        left_out[of] = left_out.get(of, 0) + 1
 
     def conclude(self) -> None:
         """Judge success from the outcome and what the world says, and say why it is none."""
@@ -168,12 +202,25 @@ class RunReport:
         """The run in one line."""
         task = f"{self.task} " if self.task else ""
         verdict = "success" if self.success else f"failure ({self.outcome}: {self.message})"
+        verdict = f"no end: {self.message}" if self.outcome == UNFINISHED else verdict
         motion = self.sentence_to_first_motion_s
         first = "no motion" if motion is None else f"first motion after {motion:.1f} s"
         return f"{task}'{self.instruction}': {verdict}, {self.keyframes} keyframes, {self.seconds:.1f} s, {first}"
 
+    def write_begun(self, folder: Path) -> None:
+        """Write run.json of a run that has only begun: what is left of it if it is killed.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        replace(self, outcome=UNFINISHED, message="it goes on, or was ended before it could say how").write(folder)
+
     def write(self, folder: Path) -> None:
-        """Write run.json."""
+        """Write run.json.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
         document = asdict(self)
         for name in ("findings", "decisions", "events"):  # the long ones last
             document[name] = document.pop(name)
@@ -222,25 +269,44 @@ class RunReport:
                 raise ValueError(f"decisions[{number}] has no candidate {decision.chosen}, which was chosen")
 
 
-def _wording(message: str) -> str:
-    """A message without its numbers."""
-    return re.sub(r"\d+(\.\d+)?", "#", message)
+def _saying(change: HealthChange) -> tuple[str, str]:
+    """What is said but for its numbers."""
+    return change.level, re.sub(r"\d+(\.\d+)?", "#", change.message)
 
 
-def known_or_none(value: float) -> float | None:
-    """A number for JSON: rounded, None where it is none."""
-    return round(value, 4) if math.isfinite(value) else None
+def _spared(changes: Sequence[HealthChange]) -> HealthChange | None:
+    """Which of a part's changes says least: never its latest, nor its first ERROR; None if there are no others.
+
+    Between its first ones and its last ones it is the oldest that repeats what was said before.
+    """
+    said: set[tuple[str, str]] = set()
+    repeated, others, has_failed = [], [], False
+    for place, change in enumerate(changes[:-1]):
+        first_error = change.level == HealthLevel.ERROR.name and not has_failed
+        has_failed = has_failed or first_error
+        if not first_error:
+            others.append(change)
+            if place >= _FIRST_OF_A_PART and _saying(change) in said:
+                repeated.append(change)
+        said.add(_saying(change))
+    later = others[_FIRST_OF_A_PART:] or others[::-1]
+    return next(iter([*repeated, *later]), None)
+
+
+def known_or_none(value: float, digits: int = 4) -> float | None:
+    """A number for JSON: rounded to some digits behind the point, None where it is none."""
+    return round(float(value), digits) if math.isfinite(value) else None
 
 
 def logged(modes: Sequence[KeyframeMode]) -> list[LoggedMode]:
     """Modes in plain types."""
     return [
         LoggedMode(
-            [round(float(value), 5) for value in mode.pose],
+            [known_or_none(value, 5) for value in mode.pose],
             bool(mode.gripper_open),
             bool(mode.terminate),
-            round(float(mode.share), 4),
-            round(float(mode.spread), 5),
+            known_or_none(mode.share),
+            known_or_none(mode.spread, 5),
         )
         for mode in modes
     ]

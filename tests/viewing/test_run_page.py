@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -17,6 +20,7 @@ from mini_diffuser_ros.records import Cloud
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.health import HealthLevel
+from mini_diffuser_ros.viewing import run_page
 from mini_diffuser_ros.viewing.joint_speeds import JointPeak, JointSpeeds
 from mini_diffuser_ros.viewing.offline_page import page_text
 from mini_diffuser_ros.viewing.run_page import KEPT_POINTS, RunSights, run_values, write_run_page
@@ -198,21 +202,6 @@ def test_a_joint_over_its_limit_is_named(tmp_path: Path) -> None:
     assert _page(tmp_path, report).values["speeds"]["over"] == "over their limits as measured: panda_joint1"
 
 
-def test_without_measured_velocities_they_are_made_of_positions() -> None:
-    robot = load_robot("panda")
-    speeds, unknown = JointSpeeds(robot), np.full(7, np.nan)
-    for time in (0.0, 0.001, 0.1, 0.2):
-        speeds.add(time, time, robot.home + 0.3 * time, unknown)
-    assert [peak.speed for peak in speeds.peaks()] == pytest.approx([0.3] * 7)
-
-
-def test_no_joint_states_are_no_speeds() -> None:
-    speeds = JointSpeeds(load_robot("panda"))
-    speeds.add(0.0, 0.0, np.full(7, np.nan), np.full(7, np.nan))  # of the gripper's driver alone
-    assert speeds.peaks() == []
-    assert speeds.shares(10) == ([], {})
-
-
 @given(
     st.lists(st.tuples(st.floats(0.0, 100.0), st.sampled_from([phase for phase, _ in PHASES] + ["new"])), max_size=20),
     st.floats(0.0, 200.0),
@@ -254,6 +243,95 @@ def test_of_the_time_before_the_sentence_the_last_state_is_kept() -> None:
     for level, message in ((2, "no images"), (1, "few images"), (0, "")):
         report.diagnosed(0.0, "camera", level, message)
     assert report.findings == [HealthChange(0.0, "camera", "OK", "")]
+
+
+def _flapping(report: RunReport, part: str, times: int) -> None:
+    for number in range(times):
+        report.diagnosed(1.0 + number, part, number % 2, "nothing comes" if number % 2 else "")
+
+
+def test_a_part_that_comes_and_goes_does_not_keep_others_from_being_heard() -> None:
+    report = RunReport("press it")
+    for camera in ("front", "side"):
+        _flapping(report, f"perception_node: {camera}", 400)
+    report.diagnosed(500.0, "motion_node: motion", HealthLevel.ERROR, "STOPPED: the guard stopped the arm")
+    assert report.findings[-1].message == "STOPPED: the guard stopped the arm"
+    kept = Counter(each.name for each in report.findings)
+    assert max(kept.values()) <= 20
+    for camera in ("front", "side"):
+        name = f"perception_node: {camera}"
+        own = [each for each in report.findings if each.name == name]
+        assert (own[0].seconds, own[-1].seconds) == (1.0, 400.0)
+        assert kept[name] + report.findings_left_out[name] == 400
+    shown = run_values(report, RunSights())["diagnostics"]
+    left_out = "changes that are left out: 380 of perception_node: front, 380 of perception_node: side"
+    assert [row[3] for row in shown[-2:]] == ["STOPPED: the guard stopped the arm", left_out]
+
+
+def test_an_error_in_the_midst_of_much_else_is_kept() -> None:
+    report = RunReport("press it")
+    _flapping(report, "camera", 50)
+    report.diagnosed(60.0, "camera", HealthLevel.ERROR, "frozen")
+    _flapping(report, "camera", 100)
+    assert HealthChange(60.0, "camera", "ERROR", "frozen") in report.findings
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3), st.sampled_from("abc")), max_size=700))
+def test_the_latest_and_the_first_error_of_each_part_are_kept_and_the_rest_is_counted(
+    said: list[tuple[int, int, str]],
+) -> None:
+    report, latest, errors, changes = RunReport("press it"), {}, {}, Counter[str]()
+    for number, (part, level, words) in enumerate(said):
+        name, words = f"part {part}", words if level else ""
+        report.diagnosed(1.0 + number, name, level, words)
+        if latest.get(name) != (level, words):
+            latest[name] = level, words
+            changes[name] += 1
+            if level == HealthLevel.ERROR:
+                errors.setdefault(name, 1.0 + number)
+    kept = Counter(each.name for each in report.findings)
+    assert len(report.findings) <= 400
+    assert {name: kept[name] + report.findings_left_out.get(name, 0) for name in changes} == dict(changes)
+    for name, (level, words) in latest.items():
+        last = next(each for each in reversed(report.findings) if each.name == name)
+        assert (last.level, last.message) == (HealthLevel(level).name, words)
+    for name, seconds in errors.items():
+        assert any((each.name, each.seconds, each.level) == (name, seconds, "ERROR") for each in report.findings)
+
+
+def test_more_parts_than_any_stack_has_do_not_fill_the_file() -> None:
+    report = RunReport("press it")
+    for number in range(2000):
+        report.diagnosed(1.0 + number, f"part {number}" * 200, number % 3, "x" * 100_000)
+    assert len(report.findings) <= 400
+    assert sum(report.findings_left_out.values()) == 2000 - len(report.findings)
+    assert max(len(each.message) + len(each.name) for each in report.findings) <= 2000
+
+
+def test_what_is_missing_of_a_record_is_on_its_page(tmp_path: Path) -> None:
+    report = _report(1)
+    report.missing = {"film": "there is no ffmpeg", "clouds": "too short (the first of 3 times)"}
+    values = _page(tmp_path, report).values
+    assert values["film"]["missing"] == "No film: there is no ffmpeg"
+    said = "film: there is no ffmpeg; clouds: too short (the first of 3 times)"
+    assert dict(values["facts"])["missing here"] == said
+
+
+def test_a_disk_without_room_for_the_film_has_the_page_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = tmp_path / "video.mp4"
+    film.write_bytes(bytes(1_000_000))
+
+    def write(path: Path, title: str, scripts: Sequence[str], data: Any) -> None:
+        if len(text := page_text(title, scripts, data)) > 500_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_text(text)
+
+    monkeypatch.setattr(run_page, "write_page", write)
+    sights = RunSights(film=Film(film, 5.0, (0.0, 0.2)))
+    values = Parts.of(write_run_page(tmp_path, _report(1), sights)).values
+    assert values["film"]["missing"].endswith("could not be written with it: [Errno 28] No space left on device")
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:

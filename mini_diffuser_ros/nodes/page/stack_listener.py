@@ -19,6 +19,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from mini_diffuser_ros.nodes.motion.question_client import PLANNED, QUESTION
 from mini_diffuser_ros.nodes.page.readable_topics import ReadableTopics
 from mini_diffuser_ros.nodes.recording.followed_run import EXECUTIONS, INSTRUCTION, FollowedRun, goals_of
+from mini_diffuser_ros.nodes.ros.diagnostics import level_of, own_part
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, mode_from_message
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
@@ -52,7 +53,6 @@ class StackListener:
         self._goals: dict[bytes, bool] = {}  # that were seen: whether they are under way
         self._begun: bytes | None = None  # goal whose sentence is told
         self._keyframe = 0
-        self._space = node.get_namespace().strip("/")
         group = MutuallyExclusiveCallbackGroup()
         listen = partial(topics.subscribe, group=group)
         listen(String, INSTRUCTION, self._on_sentence, LATCHED)
@@ -149,13 +149,11 @@ class StackListener:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            node, _, part = status.name.partition(": ")
-            space, _, name = node.rpartition("/")
-            if not part or space != self._space:  # another robot's, or of no node of ours
+            part = own_part(status.name, self._node.get_namespace())
+            if part is None:  # another robot's, or of no node of ours
                 continue
-            level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             values = {value.key: value.value for value in status.values}
-            self._state.health(f"{name}: {part}", level, status.message, values)
+            self._state.health(part, level_of(status), status.message, values)
 
 
 def _strip(marker: Marker) -> Wireframe:

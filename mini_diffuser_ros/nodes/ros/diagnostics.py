@@ -18,6 +18,25 @@ PERIOD = 1.0  # seconds, the rate that diagnostic aggregators expect
 STARTING = 10.0  # seconds in which the nodes of a stack may miss one another without a line in the log
 
 
+def own_part(name: str, namespace: str) -> str | None:
+    """``node: part`` of the name of a status, without its namespace; None if it is not of a node of just this one.
+
+    Args:
+        name: as :class:`Diagnostics` makes it, and others may make anything.
+        namespace: ``/left``, ``left``, or ``/`` of nodes that have none.
+    """
+    node, _, part = name.partition(": ")
+    space, _, own = node.strip("/").rpartition("/")
+    return f"{own}: {part}" if own and part and space == namespace.strip("/") else None
+
+
+def level_of(status: DiagnosticStatus) -> int:
+    """The level of a status; that of an error where it says none."""
+    if isinstance(status.level, bytes):
+        return status.level[0] if status.level else int(HealthLevel.ERROR)
+    return int(status.level)
+
+
 class Diagnostics:
     """Asks the parts of a node how they are, once a second, publishes the answers and logs what is not well.
 
