@@ -168,9 +168,10 @@ class MotionNode(ManagedNode):
         self._health = MotionHealth(self._joints, max_joint_age, self._latch, controllers)
         arm, gripper = (StillArm(), StillGripper()) if dry_run else (self._arm, self._gripper)
         obstacles = self._obstacle_watch(parameters, in_cell=cell is not None)
-        review = MotionReview(self, robot, confirm and not dry_run, confirm_timeout)
+        self._review = MotionReview(self, robot, confirm and not dry_run, confirm_timeout)
+        self._shows_on = dry_run  # what was planned, after its end: it is all that there is of it
         self._motion = KeyframeMotion(
-            self._planner, self._joints, self._latch, arm, gripper, self._health.planned, obstacles, review
+            self._planner, self._joints, self._latch, arm, gripper, self._health.planned, obstacles, self._review
         )
         self._stopping = Stopping(
             self,
@@ -357,9 +358,13 @@ class MotionNode(ManagedNode):
         token: CancellationToken,
         progress: GoalProgress,
     ) -> MotionReport:
-        if request.home:
-            return self._motion.go_home(token, progress.tell, request.held)
-        return self._motion.carry_out(candidates, token, progress.tell, request.held)
+        try:
+            if request.home:
+                return self._motion.go_home(token, progress.tell, request.held)
+            return self._motion.carry_out(candidates, token, progress.tell, request.held)
+        finally:
+            if not self._shows_on:
+                self._review.clear()
 
     @contextmanager
     def _turn_of(self, token: CancellationToken) -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,13 +24,13 @@ from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
-from mini_diffuser_ros.running.world_verdict import SUCCESS
 from mini_diffuser_ros.viewing.live.access import page_access
 from mini_diffuser_ros.viewing.live.parts import NewestParts
 from mini_diffuser_ros.viewing.live.run_state import RunState
 from mini_diffuser_ros.viewing.live.server import PORT, PageServer
 
 ASKING = 2.0  # seconds between two looks for nodes that are to be asked
+ASKING_AGAIN = 10.0  # seconds after which nodes that have answered are asked again while somebody looks
 MOST_SENTENCES = 200  # that are suggested
 
 
@@ -50,8 +52,6 @@ class PageNode(ManagedNode):
         proxy = parameters.text("proxy", "", "address of a proxy with TLS in front, as https://robots.example")
         rate = parameters.number("rate", 5.0, "updates per second", 0.5, 30.0)
         self._parts, self._state = NewestParts(), RunState()
-        space = self.get_namespace().strip("/")
-        self._parts.put("stack", {"space": space, "domain": os.environ.get("ROS_DOMAIN_ID", "0")})
         self._topics = ReadableTopics(self, self._state)
         self._listener = StackListener(self, self._state, self._topics)
         self._listen_to_flags()
@@ -59,20 +59,24 @@ class PageNode(ManagedNode):
         self._commands = StackCommands(self, self._state)
         self._closing = threading.Event()
         access = page_access(address, token, proxy)
-        self._server = PageServer(access, port, self._parts, self._commands.by_name(), rate)
+        self._server = PageServer(access, port, self._parts, self._commands.by_name(), rate, self._stack())
         self._timer = steady_timer(self, 1.0 / rate, self._update)
         self._asker = threading.Thread(target=self._ask, name="facts of the page", daemon=True)
         self._asker.start()
         behind = f" (port {self._server.port} here)" if proxy else ""
         self.get_logger().info(f"the page: {self._server.address}{behind}")
 
+    def _stack(self) -> str:
+        """Which stack this is the page of: of those that one address may lead to, each has another name."""
+        space, domain = self.get_namespace().rstrip("/"), os.environ.get("ROS_DOMAIN_ID", "").strip() or "0"
+        return f"{space}{', ' if space else ''}domain {domain} on {socket.gethostname()}"
+
     def _listen_to_flags(self) -> None:
-        """What is so or not: ready, stopped, done."""
+        """What is so or not: ready, stopped."""
         tell, group = self._state.tell, MutuallyExclusiveCallbackGroup()
         takers: dict[str, Callable[[Bool], None]] = {
             "mini_diffuser/ready": lambda told: tell(ready=told.data),
             "mini_diffuser/stopped": lambda told: tell(stopped=told.data),
-            SUCCESS: lambda told: tell(world="the world sees the task done" if told.data else ""),
         }
         for topic, take in takers.items():
             self._topics.subscribe(Bool, topic, take, LATCHED, group)
@@ -84,8 +88,10 @@ class PageNode(ManagedNode):
         self._server.close()
 
     def _update(self) -> None:
+        self._listener.look()
         if not self._server.pages:
             self._sights.close()
+            self._parts.drop("state", "clock")  # who looks next gets those of then
             return
         self._sights.open()
         self._sights.pack()
@@ -93,13 +99,16 @@ class PageNode(ManagedNode):
         self._parts.put("clock", {"time": time.strftime("%H:%M:%S")})  # a word a second, so that silence shows
 
     def _ask(self) -> None:
-        """Until motion and policy have said what they work with."""
+        """What motion and policy work with: until they have said so, and again, as either may be another one by now."""
         calls = ServiceCalls(self)
-        unknown = {"what motion_node plans with": self._ask_motion, "what policy_node was taught": self._ask_policy}
-        while unknown and not self._closing.wait(ASKING):
-            for what, ask in list(unknown.items()):
-                if self._topics.read(what, partial(ask, calls)):
-                    del unknown[what]
+        asked = {"what motion_node plans with": self._ask_motion, "what policy_node was taught": self._ask_policy}
+        answered = dict.fromkeys(asked, -float("inf"))
+        while not self._closing.wait(ASKING):
+            for what, ask in asked.items():
+                is_old = time.monotonic() - answered[what] > ASKING_AGAIN
+                is_wanted = is_old and (self._server.pages or math.isinf(answered[what]))
+                if is_wanted and self._topics.read(what, partial(ask, calls)):
+                    answered[what] = time.monotonic()
 
     def _ask_motion(self, calls: ServiceCalls) -> bool:
         """Whether it has said so."""

@@ -205,6 +205,11 @@ class JointHistory:
                 return None
             return max(now - self._newest[name][0].received for name in names)
 
+    def ages(self, names: Sequence[str], now: float) -> dict[str, float]:
+        """Seconds since each of the named joints was heard of, of those that ever were."""
+        with self._lock:
+            return {name: now - self._newest[name][0].received for name in names if name in self._newest}
+
     def known_positions(self) -> dict[str, float]:
         """Every position received so far, however old."""
         with self._lock:

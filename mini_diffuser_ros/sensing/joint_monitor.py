@@ -152,6 +152,11 @@ class JointStateMonitor:
         """Seconds since the arm's oldest joint was heard of, None if one never was."""
         return self._history.age(self.robot.arm_joint_names, self._now())
 
+    def silent(self) -> dict[str, float]:
+        """Joints of arm and gripper that were heard of once and are too old now, with the seconds since."""
+        ages = self._history.ages(self._joints, self._now())
+        return {name: age for name, age in ages.items() if age > self.max_age}
+
     def arm_at(self, stamp: float, latest: float) -> Array | None:
         """(J,) radians, where the arm was at a time, seconds by the stamps of the joint states.
 

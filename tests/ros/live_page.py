@@ -44,12 +44,17 @@ def page_of(peer: Peer, namespace: str, folder: Path) -> Iterator[Page]:
 
 
 def shown(address: str) -> tuple[int, dict[str, Any]]:
-    """Bytes of what a page that is opened now gets, and its parts."""
+    """Bytes of what a page that is opened now gets until it knows the state, and its parts."""
 
-    async def ask() -> bytes:
+    async def ask() -> tuple[int, dict[str, Any]]:
+        size, parts = 0, {}
         async with ClientSession() as session, session.ws_connect(f"{address}live", max_msg_size=0) as live:
-            return await asyncio.wait_for(live.receive_bytes(), DISCOVERY)
+            while "state" not in parts:
+                frame = await asyncio.wait_for(live.receive_bytes(), DISCOVERY)
+                await live.send_str("taken")
+                (length,) = struct.unpack("<I", frame[:4])
+                size += len(frame)
+                parts.update({entry["name"]: entry["values"] for entry in json.loads(frame[4 : 4 + length])})
+        return size, parts
 
-    frame = asyncio.run(ask())
-    (length,) = struct.unpack("<I", frame[:4])
-    return len(frame), {entry["name"]: entry["values"] for entry in json.loads(frame[4 : 4 + length])}
+    return asyncio.run(ask())

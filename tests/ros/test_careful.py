@@ -183,7 +183,7 @@ def test_a_dry_run_shows_and_gives_the_controllers_no_goal(
     result = peer.execute_until(Result.PLANNED, MoveToKeyframe, MOVE, candidates=[PLACE])
     assert "nothing was moved" in result.message
     assert not result.success
-    assert len(peer.await_that(lambda: markers)[-1].markers[0].points) > 10
+    peer.await_that(lambda: markers and len(markers[-1].markers[0].points) > 10)  # and stays
     said = subprocess.run(["mini-diffuser", "home"], capture_output=True, text=True, timeout=DISCOVERY)
     assert said.returncode == 0
     assert "a dry run" in said.stdout

@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from mini_diffuser_ros.data.bags.reader import bags_in, read_bag
 
 from .conftest import DISCOVERY, Peer
-from .live_page import shown
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "bringup.launch.py"
 ARGUMENTS = [
@@ -201,7 +201,8 @@ def test_two_launches_in_one_graph_touch_nothing_of_each_other(tmp_path: Path, c
             addresses[arm] = re.search(told, log.read_text(errors="replace"))[1]
         assert addresses["left"] != addresses["right"]
         for arm, address in addresses.items():
-            assert shown(address)[1]["stack"]["space"] == arm
+            with urlopen(address) as page:
+                assert f'data-stack="/{arm}, domain ' in page.read().decode()
 
         def spaces() -> set[str]:
             return {space.strip("/") for _, space in peer.node.get_node_names_and_namespaces()} - {""}

@@ -73,6 +73,7 @@ def at_rest(peer: Peer, states: list[Any]) -> bool:
 
 
 def click(tab: Tab, button: str) -> None:
+    tab.await_that(f"!document.getElementById('{button}').disabled")  # as soon as the question could be read
     tab.tell(f"document.getElementById('{button}').click()")
 
 
@@ -112,6 +113,7 @@ def test_a_question_that_is_over_cannot_be_answered(
     handle, second = asked(peer, questions, LEFT)
     shows_second = f"document.getElementById('question').dataset.id === '{second.id}'"
     tab.await_that(shows_second, DISCOVERY)
+    tab.await_that("!document.getElementById('consent').disabled")
     question = "document.getElementById('question').dataset"
     press = "document.getElementById('consent').click()"
     tab.tell(f"{question}.id = '{first.id}'; {press}; {question}.id = '{second.id}'")

@@ -28,6 +28,7 @@ from mini_diffuser_ros.support.cancellation import CancellationToken, Interrupti
 
 SAMPLES = 60  # places along a motion that are drawn
 NOTHING_ASKED = MotionQuestion()
+NOTHING_PLANNED = MarkerArray(markers=[Marker(action=Marker.DELETEALL)])
 
 
 class MotionReview:
@@ -47,9 +48,12 @@ class MotionReview:
         self._lock = threading.Lock()
         self._open, self._consent = 0, False
         self._token: CancellationToken | None = None
+        # Of a node before that was killed, others may remember a motion and a question.
         self._markers = node.create_publisher(MarkerArray, PLANNED, LATCHED)
+        self._markers.publish(NOTHING_PLANNED)
         if asks:
             self._question = node.create_publisher(MotionQuestion, QUESTION, LATCHED)
+            self._question.publish(NOTHING_ASKED)
             group = MutuallyExclusiveCallbackGroup()
             node.create_service(AnswerQuestion, ANSWER, self._on_answer, callback_group=group)
 
@@ -81,6 +85,10 @@ class MotionReview:
             with self._lock:
                 self._open, self._token = 0, None
             self._question.publish(NOTHING_ASKED)
+
+    def clear(self) -> None:
+        """Nothing is about to be done any more."""
+        self._markers.publish(NOTHING_PLANNED)
 
     def _on_answer(self, request: AnswerQuestion.Request, response: AnswerQuestion.Response) -> AnswerQuestion.Response:
         if request.consent and (waited := self._node.awake.waited()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from mini_diffuser_msgs.action import ExecuteInstruction
 from mini_diffuser_msgs.msg import KeyframeModes, MotionQuestion, SpeedState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from mini_diffuser_ros.nodes.motion.question_client import PLANNED, QUESTION
@@ -23,15 +24,20 @@ from mini_diffuser_ros.nodes.ros.diagnostics import level_of, own_part
 from mini_diffuser_ros.nodes.ros.messages import MalformedMessageError, mode_from_message
 from mini_diffuser_ros.nodes.ros.outcomes import outcome_name
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.running.world_verdict import JUDGED, SUCCESS, WorldVerdicts
 from mini_diffuser_ros.support.drawing import Wireframe
 from mini_diffuser_ros.viewing.live.run_state import MOVED, RunState
 from mini_diffuser_ros.viewing.run_report import LoggedDecision, known_or_none, logged
 
+LOOKING = 1.0  # seconds between two looks at who is there
 EXECUTE = "mini_diffuser/execute"
 PLANNED_COLOR = (26, 128, 255)
 MOST_MODES = 100  # candidates of a decision
 MOST_PLACES = 5000  # points of all lines of a planned motion
-GOOD = (ExecuteInstruction.Result.TERMINATED, ExecuteInstruction.Result.PLANNED)
+Result = ExecuteInstruction.Result
+GOOD = (Result.TERMINATED, Result.PLANNED)
+CONFIRMING = 3.0
+"""Seconds of the steady clock after the end in which a world may yet see it done, as things come to rest."""
 
 
 class StackListener:
@@ -53,6 +59,12 @@ class StackListener:
         self._goals: dict[bytes, bool] = {}  # that were seen: whether they are under way
         self._begun: bytes | None = None  # goal whose sentence is told
         self._keyframe = 0
+        self._worlds = WorldVerdicts()
+        self._verdict = self._worlds.begin("")
+        self._confirmed: bool | None = None  # None where no world judges
+        self._ended: float | None = None  # when the sentence did
+        self._servers: set[bytes] = set()  # who obeyed the sentence when it began: endpoints that tell of goals
+        self._looked = -float("inf")
         group = MutuallyExclusiveCallbackGroup()
         listen = partial(topics.subscribe, group=group)
         listen(String, INSTRUCTION, self._on_sentence, LATCHED)
@@ -63,11 +75,33 @@ class StackListener:
         listen(MarkerArray, PLANNED, self._on_planned, LATCHED)
         listen(SpeedState, "mini_diffuser/speed_state", self._on_speed, LATCHED)
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        listen(Bool, SUCCESS, self._on_success, LATCHED)
+        listen(String, JUDGED, self._on_judged, LATCHED)
         self._results = node.create_client(
             ExecuteInstruction.Impl.GetResultService,
             f"{EXECUTE}/_action/get_result",
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
+
+    def look(self) -> None:
+        """Notice that whoever obeyed the sentence, or asked a question, is gone; to be called again and again."""
+        now = time.monotonic()
+        if now - self._looked < LOOKING:
+            return
+        self._looked = now
+        if not self._node.count_publishers(QUESTION):
+            self._state.tell(question=None)
+        if self._begun is None or self._ended is not None:
+            return
+        servers = self._endpoints()
+        if not self._servers:
+            self._servers = servers
+        elif not self._servers & servers:
+            self._end(False, "the policy_node that obeyed it is gone: what became of it is not known")
+
+    def _endpoints(self) -> set[bytes]:
+        topic = self._node.resolve_topic_name(EXECUTIONS)
+        return {bytes(one.endpoint_gid) for one in self._node.get_publishers_info_by_topic(topic)}
 
     def _on_sentence(self, message: String) -> None:
         self._run.instructed(message.data)
@@ -86,8 +120,11 @@ class StackListener:
 
     def _begin_if_obeyed(self) -> None:
         if self._run.is_obeyed and self._begun != self._run.goal:
-            self._begun = self._run.goal
+            self._begun, self._ended = self._run.goal, None
+            self._servers = self._endpoints()
+            self._verdict = self._worlds.begin(self._run.sentence)
             self._state.begin(self._run.sentence)
+            self._note_verdict()
 
     def _ask_for_result(self, identity: bytes) -> None:
         request = ExecuteInstruction.Impl.GetResultService.Request()
@@ -106,7 +143,29 @@ class StackListener:
         if others:  # a newer sentence has taken over
             self._state.note(f"{text}, {counts}")
         else:
-            self._state.end(result.outcome in GOOD, f"{text}, {counts}")
+            self._end(result.outcome in GOOD, f"{text}, {counts}", result.outcome == Result.TERMINATED)
+
+    def _end(self, done: bool, text: str, changes_world: bool = False) -> None:
+        self.planned = []  # nothing is about to be done
+        self._note_verdict()
+        self._ended = time.monotonic()
+        self._state.end(done, text, changes_world)
+
+    def _on_success(self, message: Bool) -> None:
+        self._worlds.hear_done(message.data)
+        self._note_verdict()
+
+    def _on_judged(self, message: String) -> None:
+        self._worlds.hear_judged(message.data)
+        self._note_verdict()
+
+    def _note_verdict(self) -> None:
+        """What the world says of the sentence; of what it says later, as when a table is laid anew, nothing."""
+        if self._ended is not None and (self._confirmed or time.monotonic() - self._ended > CONFIRMING):
+            return
+        is_there = self._verdict.done is not None and self._node.count_publishers(SUCCESS) > 0
+        self._confirmed = self._verdict.confirms if is_there else None
+        self._state.tell(world=self._confirmed)
 
     def _on_feedback(self, message: Any) -> None:
         feedback = message.feedback

@@ -25,12 +25,17 @@ def subscribe_joint_states(node: MessageSource, take: TakeJoints, now: Callable[
     """
 
     def on_joints(message: JointState) -> None:
-        # Some drivers leave the stamp 0.
-        stamp = seconds(message.header.stamp) or ros_seconds(node)
         try:
-            take(message.name, message.position, message.velocity, stamp, now())
+            take_joint_state(node, message, take, now())
         except ValueError as error:
             node.get_logger().warning(f"joint_states: {error}", throttle_duration_sec=5.0)
 
     group = MutuallyExclusiveCallbackGroup()
     node.create_subscription(JointState, "joint_states", on_joints, qos_profile_sensor_data, callback_group=group)
+
+
+def take_joint_state(node: MessageSource, message: JointState, take: TakeJoints, received: float) -> None:
+    """Hand a message to ``take`` that was received at a time of the steady clock; errors are those of ``take``."""
+    # Some drivers leave the stamp 0.
+    stamp = seconds(message.header.stamp) or ros_seconds(node)
+    take(message.name, message.position, message.velocity, stamp, received)

@@ -63,7 +63,8 @@ class PageAccess:
 
     def refusal_of_token(self, given: str) -> str:
         """Why a request that wants to see or to command is refused; empty if it is not."""
-        if not self.token or hmac.compare_digest(given.encode(), self.token.encode()):
+        # What is no text, as bytes that are no UTF-8 make it, is no token: one is of letters and digits.
+        if not self.token or hmac.compare_digest(given.encode(errors="replace"), self.token.encode()):
             return ""
         return "the token is missing or wrong: open the page by the whole address that was printed"
 

@@ -45,6 +45,12 @@ class NewestParts:
             self._number += 1
             self._parts[name] = PagePart(name=name, number=self._number, values=values, content=content)
 
+    def drop(self, *names: str) -> None:
+        """Have no such parts any more: who asks for all gets none of what was long ago."""
+        with self._lock:
+            for name in names:
+                self._parts.pop(name, None)
+
     def newer_than(self, number: int) -> list[PagePart]:
         """Parts that changed after the change of this number, the latest last; 0 for all."""
         with self._lock:

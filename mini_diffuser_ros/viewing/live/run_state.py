@@ -23,6 +23,8 @@ MOST_CANDIDATES = 20
 LONGEST = 400  # characters of a line
 LONGEST_FACT = 2000  # characters: a sentence may have as many
 HELD = "held (mm)"
+POLICY, MOTION = "policy_node", "motion_node"  # whose words the page shows as what is so
+CONFIRMS, DENIES = "the world sees the task done", "the world does not see the task done"
 IDLE, MOVED = "", "moved"
 PERCENT = re.compile(r"(\d{1,3}) ?%")
 
@@ -52,8 +54,9 @@ class RunState:
             "speed": 100.0,
             "speed_reason": "",
             "question": None,
-            "world": "",
+            "world": None,
             "arm": "no joint states",
+            "rests": False,
             "ended": None,
         }
         self._decision: LoggedDecision | None = None
@@ -97,9 +100,16 @@ class RunState:
         for refusal in refusals:
             self.note(f"refused: {refusal}")
 
-    def end(self, done: bool, text: str) -> None:
-        """The sentence has ended: whether with success, and a line about it."""
-        self.tell(phase=IDLE, message="", ended={"good": done, "text": text[:LONGEST]})
+    def end(self, done: bool, text: str, changes_world: bool = False) -> None:
+        """The sentence has ended.
+
+        Args:
+            done: whether with success, as the policy says.
+            text: a line about it.
+            changes_world: whether a world that judges has to see it done, too.
+        """
+        ended = {"good": done, "text": text[:LONGEST], "judged": done and changes_world}
+        self.tell(phase=IDLE, message="", ended=ended)
         self.note(text)
 
     def note(self, line: str) -> None:
@@ -128,19 +138,28 @@ class RunState:
             return [] if self._decision is None else candidate_glyphs(self._decision)
 
     def values(self) -> dict[str, Any]:
-        """All of it, as live.js shows it."""
+        """All of it, as live.js shows it.
+
+        What a node said last stays when it has died. So its words count as long as it says how it is, and ``policy``
+        and ``motion`` tell in words where it does not.
+        """
         held = self.held()
         with self._lock:
             told, decision, lines = dict(self._told), self._decision, list(self._lines)
-            # What was said last stays: a stack that has died says nothing new.
-            silent = bool(self._health) and all(map(_is_silent, self._health.values()))
+            silent = all(map(_is_silent, self._health.values()))
+            policy, motion = self._silence(POLICY), self._silence(MOTION)
             rows = [_row(name, part) for name, part in sorted(self._health.items(), key=_worst_first)]
         percent = PERCENT.search(told["message"])
         told["progress"] = int(percent[1]) if percent and told["phase"] not in (IDLE, MOVED) else None
+        told["ready"] = told["ready"] and not policy
+        told["question"] = None if motion else told["question"]
+        told["ended"] = _judged(told["ended"], told.pop("world"))
         modes = decision.modes if decision else []
         return {
             **told,
             "silent": silent,
+            "policy": policy,
+            "motion": motion,
             "held": held,
             "beliefs": beliefs(decision) if decision else [],
             "candidates": [candidate_values(decision, rank) for rank in range(len(modes))][:MOST_CANDIDATES]
@@ -150,6 +169,24 @@ class RunState:
             "health": rows[:MOST_SHOWN],
             "lines": lines,
         }
+
+    def _silence(self, node: str) -> str:
+        """That a node says nothing of itself, in words; empty if it does."""
+        heard = [part.heard for name, part in self._health.items() if name.startswith(f"{node}: ")]
+        if not heard:
+            return f"{node} was not heard yet"
+        age = time.monotonic() - max(heard)
+        return f"{node} has said nothing for {age:.0f} s" if age > SILENT_AFTER else ""
+
+
+def _judged(ended: Mapping[str, Any] | None, confirmed: bool | None) -> dict[str, Any] | None:
+    """How it ended, as far as a world that judges, if there is one, sees it done."""
+    if ended is None:
+        return None
+    good, text = ended["good"], ended["text"]
+    if ended["judged"] and confirmed is not None:
+        good, text = confirmed, f"{text}; {CONFIRMS if confirmed else DENIES}"
+    return {"good": good, "text": text}
 
 
 def _cut(fact: Any) -> Any:

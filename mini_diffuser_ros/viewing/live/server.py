@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 import socket
 import threading
 import time
@@ -13,14 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FuturesTimeoutError  # of Python 3.10 another one
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from aiohttp.http import HttpProcessingError
 
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.viewing.live.access import AccessError, PageAccess
-from mini_diffuser_ros.viewing.live.parts import NewestParts, frame_of
+from mini_diffuser_ros.viewing.live.page_files import HEADERS, page_files
+from mini_diffuser_ros.viewing.live.parts import NewestParts, PagePart, frame_of
 
 STOP = "stop"
 """The command that never waits for another one."""
@@ -35,23 +38,12 @@ MOST_CONNECTIONS = 128  # fewer than any system lets a process have open, or Sto
 MOST_COMMANDS = 32  # under way at once, stops not counted
 SENDING = 5.0  # seconds that a command's values may take to arrive
 WORKERS = 4
+LONGEST_STACK = 200  # characters of a stack's name that are repeated
+STOP_OF_PAGE = re.compile(r"stop (\d{1,9})")  # over the websocket, which needs no connection of its own
 STARTING = 10.0  # seconds
-ASSETS = {
-    "": ("live.html", "text/html"),
-    "live.css": ("live.css", "text/css"),
-    "stop.js": ("stop.js", "text/javascript"),
-    "elements.js": ("elements.js", "text/javascript"),
-    "scene.js": ("scene.js", "text/javascript"),
-    "live_scene.js": ("live_scene.js", "text/javascript"),
-    "live.js": ("live.js", "text/javascript"),
-}
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+LOG = logging.getLogger("aiohttp.server.page")
+LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+"""Of the server's own faults. A request that is none is answered so, and is no line: anybody may send such."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -80,25 +72,31 @@ class PageServer:
         parts: what is shown.
         commands: by their names; that of STOP has threads of its own.
         rate: updates per second of a page.
+        stack: whose page it is. What a page of another one asks for, which was at this address before, is refused.
     """
 
     def __init__(
-        self, access: PageAccess, port: int, parts: NewestParts, commands: Mapping[str, Command], rate: float = 5.0
+        self,
+        access: PageAccess,
+        port: int,
+        parts: NewestParts,
+        commands: Mapping[str, Command],
+        rate: float = 5.0,
+        stack: str = "this stack",
     ) -> None:
         self._access, self._parts, self._commands, self._period = access, parts, commands, 1.0 / rate
+        self._stack = stack
         self._loop = asyncio.new_event_loop()
         self._pages: set[web.WebSocketResponse] = set()
         self._at_work: Counter[asyncio.BaseProtocol] = Counter()  # connections whose request is being answered
         self._under_way = 0  # commands
+        self._asked_by_pages: set[asyncio.Future[None]] = set()  # stops
         self._stops = ThreadPoolExecutor(WORKERS, "stop of the page")
         self._works = ThreadPoolExecutor(WORKERS, "command of the page")
         self._closing = asyncio.Event()
-        self._assets = {
-            path: ((files("mini_diffuser_ros.viewing") / "page" / name).read_bytes(), kind)
-            for path, (name, kind) in ASSETS.items()
-        }
+        self._assets = page_files(stack)
         self._socket = _listening(access.address, port)
-        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0, logger=LOG)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(STARTING)
@@ -192,6 +190,10 @@ class PageServer:
 
     async def _on_command(self, request: web.Request) -> web.Response:
         name = request.path.lstrip("/")
+        if self._is_of_another(request):
+            meant = request.query["stack"][:LONGEST_STACK]
+            said = f"this was asked of {meant}, and here is {self._stack}: nothing was done; open the page anew"
+            return web.json_response({"done": False, "said": said, "stack": self._stack}, status=409)
         if name == STOP:  # whatever comes with it
             return await self._obey(self._stops, name, {})
         if self._under_way >= MOST_COMMANDS:
@@ -205,6 +207,10 @@ class PageServer:
         finally:
             self._under_way -= 1
 
+    def _is_of_another(self, request: web.Request) -> bool:
+        """Whether a page asks that was opened for another stack. Who names none means whatever is here."""
+        return request.query.get("stack", self._stack) != self._stack
+
     async def _obey(self, threads: ThreadPoolExecutor, name: str, values: Mapping[str, Any]) -> web.Response:
         answer = await self._loop.run_in_executor(threads, _obeyed, self._commands[name], values)
         return _said(200 if answer.done else 409, answer.said)
@@ -214,17 +220,35 @@ class PageServer:
             return web.Response(status=503, text=f"{MOST_PAGES} pages are open already: close one\n")
         page = web.WebSocketResponse(compress=False, max_msg_size=1024)
         await page.prepare(request)
+        if self._is_of_another(request):
+            told = PagePart(name="other stack", number=0, values={"name": self._stack}, content=b"")
+            await page.send_bytes(frame_of([told]))
+            await page.close()
+            return page
         self._pages.add(page)
         taken = asyncio.Event()
         showing = asyncio.ensure_future(self._show(page, taken))
         try:
             async for message in page:
-                if message.type == WSMsgType.TEXT:
+                if message.type != WSMsgType.TEXT:
+                    continue
+                found = STOP_OF_PAGE.fullmatch(message.data)
+                if found and STOP in self._commands:
+                    stop = asyncio.ensure_future(self._stop_for(page, int(found[1])))
+                    self._asked_by_pages.add(stop)
+                    stop.add_done_callback(self._asked_by_pages.discard)
+                else:
                     taken.set()
         finally:
             self._pages.discard(page)
             showing.cancel()
         return page
+
+    async def _stop_for(self, page: web.WebSocketResponse, number: int) -> None:
+        """Stop, and answer a page by the number that it gave its stop."""
+        answer = await self._loop.run_in_executor(self._stops, _obeyed, self._commands[STOP], {})
+        with suppress(ConnectionError):
+            await page.send_json({"number": number, "done": answer.done, "said": answer.said})
 
     async def _show(self, page: web.WebSocketResponse, taken: asyncio.Event) -> None:
         """Until the page is gone, or takes nothing for STALLED seconds, which closes it."""

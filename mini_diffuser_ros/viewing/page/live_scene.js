@@ -6,13 +6,18 @@ class LiveScene {
     this.parts = {};
     this.waits = false;
     this.painted = 0;
+    this.stale = [];
   }
 
-  // One of {canvas}, {size}, {view}, {part, values, content}, {heat}, {modes}.
+  // One of {canvas}, {size}, {view}, {part, values, content}, {heat}, {modes}, {stale}, {forget}.
   take(message) {
     if (message.canvas) this.painter = new ScenePainter(message.canvas);
     if (message.part) this.parts[message.part] = { ...message, ...(message.content ? unpacked(message) : {}) };
-    for (const name of ["size", "view", "heat", "modes"]) if (name in message) this[name] = message[name];
+    if (message.forget) {
+      delete this.parts.cloud;
+      delete this.parts.arm;
+    }
+    for (const name of ["size", "view", "heat", "modes", "stale"]) if (name in message) this[name] = message[name];
     if (!this.waits) {
       this.waits = true;
       const soon = self.requestAnimationFrame || ((paint) => setTimeout(paint, 33));
@@ -24,7 +29,11 @@ class LiveScene {
     this.waits = false;
     const { cloud, arm, lines } = this.parts;
     if (!this.painter || !this.size || !this.view || !lines) return;
-    const seen = [arm, cloud && this.heat ? { points: cloud.points, colors: heated(cloud, this.modes || []) } : cloud].filter(Boolean);
+    const warm = cloud && this.heat && !this.stale.includes("cloud");
+    const seen = [
+      this.stale.includes("arm") ? greyed(arm) : arm,
+      warm ? { points: cloud.points, colors: heated(cloud, this.modes || []) } : this.stale.includes("cloud") ? greyed(cloud) : cloud,
+    ].filter(Boolean);
     const { low, high, lines: drawn } = lines.values;
     const scene = { low, high, lines: drawn, points: joined(Float32Array, seen, "points"), colors: joined(Uint8Array, seen, "colors") };
     this.painter.paint(scene, this.view, ...this.size);
@@ -49,6 +58,14 @@ function joined(Kind, parts, name) {
     at += part[name].length;
   }
   return all;
+}
+
+// A part that is past, without colour and pale.
+function greyed(part) {
+  if (!part) return part;
+  const colors = new Uint8Array(part.colors.length);
+  for (let i = 0; i < colors.length; i += 3) colors.fill(150 + (part.colors[i] + part.colors[i + 1] + part.colors[i + 2]) / 9, i, i + 3);
+  return { points: part.points, colors };
 }
 
 const HEAT_WIDTH = 0.03; // metres about a candidate that are coloured besides its own spread

@@ -2,39 +2,100 @@
 // Stopping and nothing else: whatever becomes of the rest of the page, this needs none of it. A form of its own, so that
 // the button works even without scripts where no token is asked for.
 
-const STOP_TRIES = 20;
-const STOP_PAUSE = 200; // ms between two
 const STOP_PATIENCE = 3000; // ms for an answer before it is asked for again; the arm has to come to rest
+const STOP_PAUSE = 200; // ms between two tries
+const STOP_QUICK = 20; // tries, after which the pauses are longer; it is asked for until it is answered, or Resume is pressed
+const STOP_LONG_PAUSE = 1000; // ms
 
 const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
+const stack = document.documentElement.dataset.stack || ""; // whose page this is: at its address may be another one later
 
 function ask(path, values, signal) {
   const headers = { "Content-Type": "application/json", ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-  return fetch(path, { method: "POST", headers, body: JSON.stringify(values), keepalive: true, signal });
+  const address = `${path}?stack=${encodeURIComponent(stack)}`;
+  return fetch(address, { method: "POST", headers, body: JSON.stringify(values), keepalive: true, signal });
 }
 
-let stopping = 0;
+// {done, said} of a response; what was refused before anybody looked at the command comes as plain text.
+async function answerOf(response) {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { done: false, refused: true, said: text.trim() || `status ${response.status}` };
+  }
+}
+
+let stopping = 0; // number of the press that is asked for; Resume takes it back
+let stopLine = null; // the open websocket, for when requests that wait for others hold all connections of the browser
+let tried = 0;
+const waiting = new Map(); // number of a try to what ends it
+
+function stopBy(socket) {
+  socket.addEventListener("open", () => {
+    stopLine = socket;
+  });
+  socket.addEventListener("message", (event) => {
+    if (typeof event.data !== "string") return;
+    const answer = JSON.parse(event.data);
+    const one = waiting.get(answer.number);
+    if (one) one.end(answer);
+  });
+  socket.addEventListener("close", () => {
+    if (stopLine !== socket) return;
+    stopLine = null;
+    for (const one of [...waiting.values()]) one.lose();
+  });
+}
+
+// One try, by a request and over the websocket at once: the first answer, null where there is none.
+function tryToStop() {
+  return new Promise((settle) => {
+    const number = ++tried;
+    const halt = new AbortController();
+    let ways = 1;
+    const end = (answer) => {
+      clearTimeout(timer);
+      waiting.delete(number);
+      settle(answer);
+      halt.abort();
+    };
+    const lose = () => {
+      ways -= 1;
+      if (!ways) end(null);
+    };
+    const timer = setTimeout(() => end(null), STOP_PATIENCE);
+    if (stopLine && stopLine.readyState === WebSocket.OPEN) {
+      ways += 1;
+      waiting.set(number, { end, lose });
+      stopLine.send(`stop ${number}`);
+    }
+    ask("stop", {}, halt.signal).then(answerOf).then(end, lose);
+  });
+}
 
 async function stopArm() {
   const mine = ++stopping;
   const told = document.getElementById("stopped");
   told.textContent = "stopping ...";
-  delete told.dataset.rests; // until it is known, what is said here stays
-  for (let tries = 0; tries < STOP_TRIES && mine === stopping; tries++) {
-    try {
-      const response = await ask("stop", {}, AbortSignal.timeout(STOP_PATIENCE));
-      const answer = await response.json();
-      if (mine === stopping) told.textContent = answer.said;
-      if (answer.done) {
-        if (mine === stopping) told.dataset.rests = "yes";
-        return;
-      }
-    } catch {
-      if (mine === stopping) told.textContent = `STOP NOT HEARD, asking again: use the emergency stop`;
+  delete told.dataset.done; // until it is known, what is said here stays
+  for (let tries = 0; ; tries++) {
+    const answer = await tryToStop();
+    if (mine !== stopping) return;
+    if (!answer) told.textContent = "STOP NOT HEARD, asking again: use the emergency stop";
+    else told.textContent = answer.stack || answer.refused ? `NOT STOPPED, use the emergency stop: ${answer.said}` : answer.said;
+    if (answer && answer.done) {
+      told.dataset.done = "yes";
+      return;
     }
-    await new Promise((done) => setTimeout(done, STOP_PAUSE));
+    await new Promise((done) => setTimeout(done, tries < STOP_QUICK ? STOP_PAUSE : STOP_LONG_PAUSE));
+    if (mine !== stopping) return;
   }
-  if (mine === stopping && told.textContent.startsWith("STOP NOT HEARD")) told.textContent = "STOP NOT HEARD: use the emergency stop";
+}
+
+function forgetStop() {
+  stopping++;
+  document.getElementById("stopped").textContent = "";
 }
 
 function isTyping(target) {

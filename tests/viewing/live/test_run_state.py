@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mini_diffuser_ros.viewing.live import run_state
-from mini_diffuser_ros.viewing.live.run_state import KEPT_LINES, SILENT_AFTER, RunState
+from mini_diffuser_ros.viewing.live.run_state import CONFIRMS, DENIES, KEPT_LINES, SILENT_AFTER, RunState
 from mini_diffuser_ros.viewing.run_report import LoggedDecision, LoggedMode
 
 from ..pages import HOSTILE
@@ -18,22 +18,81 @@ MODES = [
 ]
 
 
-def test_a_stack_of_which_nothing_is_heard_is_silent_though_what_it_said_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr(run_state.time, "monotonic", lambda: now)
+class Steady:
+    """A steady clock that is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(run_state.time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Steady:
+    return Steady(monkeypatch)
+
+
+def test_a_stack_of_which_nothing_is_heard_is_silent_though_what_it_said_stays(clock: Steady) -> None:
     state = RunState()
-    state.tell(ready=True)
-    assert not state.values()["silent"]  # it has not begun
+    assert state.values()["silent"]  # nobody was ever heard
+    state.begin("press the red button")
     state.health("motion_node: arm", 0, "moving", {})
-    now += SILENT_AFTER - 1.0
+    clock.now += SILENT_AFTER - 1.0
     state.health("policy_node: policy", 0, "ready", {})
-    now += 2.0
+    clock.now += 2.0
     assert not state.values()["silent"]  # one of two
-    now += SILENT_AFTER
+    clock.now += SILENT_AFTER
     assert state.values()["silent"]
-    assert state.values()["ready"]
+    assert state.values()["sentence"] == "press the red button"
     state.health("motion_node: arm", 0, "at rest", {})
     assert not state.values()["silent"]
+
+
+def test_words_count_as_long_as_the_node_says_how_it_is_whose_they_are(clock: Steady) -> None:
+    state = RunState()
+    state.tell(ready=True, question={"id": "7", "text": "may it begin?"})
+    values = state.values()
+    assert (values["ready"], values["question"]) == (False, None)
+    assert (values["policy"], values["motion"]) == ("policy_node was not heard yet", "motion_node was not heard yet")
+    state.begin("press the red button")
+    state.progress("moving", 2, "40%")
+    state.health("policy_node: policy", 0, "obeying", {})
+    state.health("motion_node: motion", 0, "moving", {})
+    values = state.values()
+    assert (values["ready"], values["question"]["id"]) == (True, "7")
+    assert (values["policy"], values["motion"]) == ("", "")
+    clock.now += 3600.0
+    state.health("policy_node_2: policy", 0, "obeying", {})  # which is another
+    state.health("motion_node: speed", 0, "100 %", {})  # another part of the same
+    values = state.values()
+    assert (values["ready"], values["policy"]) == (False, "policy_node has said nothing for 3600 s")
+    assert (values["question"]["id"], values["motion"]) == ("7", "")
+    assert (values["phase"], values["keyframe"]) == ("moving", 2)  # its last word
+    clock.now += SILENT_AFTER + 1.0
+    state.health("policy_node: cloud", 0, "fresh", {})
+    values = state.values()
+    assert (values["ready"], values["policy"]) == (True, "")
+    assert (values["question"], values["motion"]) == (None, "motion_node has said nothing for 6 s")
+
+
+@pytest.mark.parametrize(
+    ("judged", "world", "done", "good", "said"),
+    [
+        (True, None, True, True, "TERMINATED: done"),  # no world there
+        (True, True, True, True, f"TERMINATED: done; {CONFIRMS}"),
+        (True, False, True, False, f"TERMINATED: done; {DENIES}"),
+        (False, False, True, True, "TERMINATED: done"),  # as a dry run, which changes nothing
+        (True, True, False, False, "TERMINATED: done"),  # whatever the world says
+    ],
+)
+def test_what_a_world_does_not_see_done_is_no_success(
+    judged: bool, world: bool | None, done: bool, good: bool, said: str
+) -> None:
+    state = RunState()
+    state.end(done, "TERMINATED: done", judged)
+    state.tell(world=world)
+    assert state.values()["ended"] == {"good": good, "text": said}
+    state.begin("press the blue button")
+    assert state.values()["ended"] is None
 
 
 def test_a_sentence_is_followed_from_its_begin_to_its_end() -> None:

@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
+from yarl import URL
 
 from mini_diffuser_ros.support.errors import UserError
-from mini_diffuser_ros.viewing.live.access import page_access
+from mini_diffuser_ros.viewing.live.access import LEAST_TOKEN, page_access
+from mini_diffuser_ros.viewing.live.page_files import ASSETS
 from mini_diffuser_ros.viewing.live.parts import NewestParts
 from mini_diffuser_ros.viewing.live.server import MOST_COMMANDS, MOST_CONNECTIONS, MOST_PAGES, Answer, PageServer
 
@@ -228,6 +231,103 @@ def test_many_connections_that_ask_for_nothing_leave_room_for_a_stop_and_for_pag
     run(work)
 
 
+class Tags(HTMLParser):
+    """Attributes of a page's tags by their ids, or names where they have none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, dict[str, str | None]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.found[values.get("id") or tag] = values
+
+
+NAMES = ["/left, domain 0 on robots", "domain 0 on lab-pc", "<b>\"'& ?=#\u00fc"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_knows_from_the_begin_whose_it_is_and_what_it_asks_for_is_obeyed_there_alone(
+    stack: Stack, parts: NewestParts, name: str
+) -> None:
+    parts.put("state", {"number": 3})
+    server = PageServer(page_access("127.0.0.1"), 0, parts, stack.commands(), RATE, name)
+
+    async def work(session: ClientSession) -> None:
+        async with session.get(server.address) as answer:
+            tags = Tags()
+            tags.feed(await answer.text())
+        assert tags.found["html"]["data-stack"] == name
+        form = URL(f"{server.address}{tags.found['stop']['action']}", encoded=True)
+        async with session.post(form) as answer:  # as without scripts
+            assert (await answer.json())["done"]
+        async with session.post(f"{server.address}say", params={"stack": name}, json={}) as answer:
+            assert answer.status == 200
+        async with session.ws_connect(URL(f"{server.address}live").with_query(stack=name)) as live:
+            assert await next_of(live) == {"state": ({"number": 3}, b"")}
+        assert [one for one, _ in stack.heard] == ["stop", "say"]
+        for other in (*(each for each in NAMES if each != name), ""):
+            for command in ("stop", "say"):
+                async with session.post(f"{server.address}{command}", params={"stack": other}, json={}) as answer:
+                    told = await answer.json()
+                assert (answer.status, told["done"], told["stack"]) == (409, False, name)
+                assert f"asked of {other}, and here is {name}" in told["said"]
+            async with session.ws_connect(URL(f"{server.address}live").with_query(stack=other)) as live:
+                assert read((await live.receive()).data) == {"other stack": ({"name": name}, b"")}
+                assert (await live.receive()).type == WSMsgType.CLOSE
+        assert len(stack.heard) == 2
+
+    try:
+        run(work)
+    finally:
+        server.close()
+
+
+def test_a_stop_comes_over_the_websocket_as_well_while_commands_wait(server: PageServer, stack: Stack) -> None:
+    async def work(session: ClientSession) -> None:
+        waiting = [asyncio.ensure_future(session.post(f"{server.address}wait", json={})) for _ in range(20)]
+        async with session.ws_connect(f"{server.address}live") as page:
+            for number in (7, 8):
+                await page.send_str(f"stop {number}")
+                told = json.loads((await asyncio.wait_for(page.receive(), PATIENCE)).data)
+                assert told == {"number": number, "done": True, "said": "stop done"}
+            for word in ("stop", "stop x", "stop 1 2", "stopped 3"):
+                await page.send_str(word)
+        assert stack.heard == [("stop", {})] * 2
+        stack.held.set()
+        for each in await asyncio.gather(*waiting):
+            each.release()
+
+    run(work)
+
+
+def test_a_request_that_is_none_is_refused_without_a_word_in_the_log(
+    stack: Stack, parts: NewestParts, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = PageServer(page_access("127.0.0.1", TOKEN), 0, parts, stack.commands(), RATE)
+    here = f"Host: 127.0.0.1:{server.port}\r\n".encode()
+
+    def status(head: bytes) -> int:
+        with closing(socket.create_connection(("127.0.0.1", server.port))) as line:
+            line.sendall(head + b"Content-Length: 0\r\n\r\n")
+            line.settimeout(PATIENCE)
+            return int(line.recv(4000).split()[1])
+
+    try:
+        for token in (b"\xff\xfe", b"\xed\xa0\x80", b"\x80" * LEAST_TOKEN):
+            assert status(b"POST /stop HTTP/1.1\r\n" + here + b"Authorization: Bearer " + token + b"\r\n") == 403
+        for token in (b"%ff", b"%ed%a0%80"):
+            assert status(b"POST /stop?token=" + token + b" HTTP/1.1\r\n" + here) == 403
+        right = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
+        assert status(b"POST /stop HTTP/1.1\r\n" + here + here + right) == 400
+        assert status(b"POST /stop HTTP/1.1\r\n" + here + b"Content-Length: 1\r\n" + right) == 400
+        assert stack.heard == []
+        assert status(b"POST /stop HTTP/1.1\r\n" + here + right) == 200
+    finally:
+        server.close()
+    assert caplog.records == []
+
+
 def test_commands_that_wait_are_as_many_as_may_and_a_stop_is_one_more(server: PageServer, stack: Stack) -> None:
     async def work(session: ClientSession) -> None:
         def post(name: str) -> asyncio.Future[Any]:
@@ -363,7 +463,7 @@ async def proxy_of(session: ClientSession, port: int, passes_host: bool) -> Asyn
 
 def test_what_is_served_runs_nothing_of_others_and_is_in_nobodys_frame(server: PageServer) -> None:
     async def work(session: ClientSession) -> None:
-        for path in ("", "stop.js", "live.js", "live_scene.js", "scene.js", "elements.js", "live.css"):
+        for path in ASSETS:
             async with session.get(f"{server.address}{path}") as answer:
                 assert answer.status == 200
                 policy, text = answer.headers["Content-Security-Policy"], await answer.text()
