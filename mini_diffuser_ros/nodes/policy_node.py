@@ -20,6 +20,7 @@ from mini_diffuser_ros.nodes.policy.markers import mode_markers
 from mini_diffuser_ros.nodes.policy.motion_client import MotionClient, MotionEndedError
 from mini_diffuser_ros.nodes.policy.newest_cloud import NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
+from mini_diffuser_ros.nodes.policy.simulated_arm import SimulatedArm
 from mini_diffuser_ros.nodes.recovery.robot_recovery import names_of_motion_node
 from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls
 from mini_diffuser_ros.nodes.ros.action_goal import poll
@@ -93,6 +94,7 @@ class PolicyNode(ManagedNode):
         self._checkpoint = known.digest()
         self._simulated_by, self._of_other_robots = simulated_by(known), partial(other_robots, known)
         self._calls = ServiceCalls(self)
+        self._simulated = SimulatedArm(self, self._calls)
         self._sentences = Sentences(max_length, self.awake)
         self._cloud = NewestCloud(self, cloud_timeout, self._sentences.notify_all)
         self._arm_stopped = False
@@ -190,13 +192,14 @@ class PolicyNode(ManagedNode):
             self._ready.publish(Bool(data=ready))
 
     def _take_over(self) -> None:
-        if self._motion.take_over():
+        # Not before it is known that whatever is under way is not another policy_node's.
+        if self._heart.is_serving() and self._motion.take_over():
             self._takeover.cancel()
 
     def _health(self) -> Health:
         values: dict[str, float | str] = {"device": self._hardware, **self._decider.latencies()}
         values["sentence"] = self._sentence or "none"
-        if self._simulated_by and not self._allowed and not self._is_simulated():
+        if self._simulated_by and not self._allowed and not self._simulated.is_there():
             return Health(HealthLevel.ERROR, self._foreign(), values)
         if self._arm_stopped:
             return Health(HealthLevel.WARN, "the arm is stopped", values)
@@ -262,20 +265,16 @@ class PolicyNode(ManagedNode):
     def _objection(self, token: CancellationToken) -> str:
         """Why this policy is not to move this arm; empty if it may."""
         if self._simulated_by:
-            if self._allowed or poll(self._is_simulated, token, LOOKING):
+            if self._allowed or poll(self._simulated.is_led, token, LOOKING):
                 return ""
             return self._foreign()
         names = names_of_motion_node(self, self._calls)
         strange = self._of_other_robots(names.robot) if names else ""
         return f"the policy {strange}" if strange else ""
 
-    def _is_simulated(self) -> bool:
-        """Whether the arm and what is seen are a simulated world's, which is known by the task that it publishes."""
-        return self.count_publishers("sim/task") > 0
-
     def _foreign(self) -> str:
         return (
-            f"the policy {self._simulated_by}, and nobody simulates here: give a checkpoint that was trained on "
+            f"the policy {self._simulated_by}, and no simulation serves the arm: give a checkpoint that was trained on "
             f"demonstrations of this cell, or start policy_node with {CONSENT}:=true"
         )
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,10 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from control_msgs.action import FollowJointTrajectory
 from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
-from mini_diffuser_msgs.msg import KeyframeModes
-from rclpy.action import ActionServer
+from mini_diffuser_msgs.msg import Heartbeat, KeyframeModes
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import GetParameters
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
@@ -140,6 +144,77 @@ def test_a_policy_of_simulations_drives_no_other_arm_unasked(
     )
     assert parts[-1].message == result.message
     unasked.end()
+
+
+@contextmanager
+def beating(peer: Peer, topic: str, sender: str) -> Iterator[None]:
+    """Signs of life of somebody else."""
+    heart = peer.node.create_publisher(Heartbeat, topic, 10)
+    beat = Heartbeat(serving=True, sender=f"{sender} (process 1 on elsewhere)", instance=7)
+    timer = peer.node.create_timer(0.05, lambda: heart.publish(beat))
+    yield
+    peer.node.destroy_timer(timer)
+    peer.node.destroy_publisher(heart)
+
+
+def test_an_arm_is_simulated_only_if_the_simulation_serves_it(
+    peer: Peer, start: Callable[..., Process], checkpoint: Path
+) -> None:
+    space = "/which"
+    policy = start("policy_node", namespace=space, checkpoint=checkpoint, cloud_timeout=0.5, accept_unfamiliar=True)
+    beat = f"{space}/mini_diffuser/heartbeat/sim"
+
+    def outcome() -> int:
+        execute = f"{space}/mini_diffuser/execute"
+        return int(peer.execute(ExecuteInstruction, execute, instruction="press the blue button").outcome)
+
+    publisher = peer.node.create_publisher(
+        String, f"{space}/sim/task", LATCHED
+    )  # as the playback of a recording has it
+    publisher.publish(String(data="press_button"))
+    action = f"{space}/arm/follow"
+    server = ActionServer(peer.node, FollowJointTrajectory, action, lambda _: FollowJointTrajectory.Result())
+    names = {"robot": "panda", "arm_action": action, "gripper_action": "hand"}
+
+    def answer(request: GetParameters.Request, response: GetParameters.Response) -> GetParameters.Response:
+        response.values = [ParameterValue(type=4, string_value=names[name]) for name in request.names]
+        return response
+
+    peer.node.create_service(GetParameters, f"{space}/motion_node/get_parameters", answer)
+    assert outcome() == Result.REFUSED
+    with beating(peer, beat, f"{space}/sim_node"):  # a simulation beside an arm of somebody else's
+        assert [outcome() for _ in range(3)] == [Result.REFUSED] * 3
+    with beating(peer, beat, peer.node.get_fully_qualified_name()):
+        peer.await_that(lambda: outcome() == Result.FAILED)  # for want of a cloud
+    server.destroy()
+    policy.end()
+
+
+def test_a_second_policy_node_leaves_the_motion_of_the_first_alone(
+    peer: Peer, start: Callable[..., Process], checkpoint: Path
+) -> None:
+    space, canceled, ends = "/twice", list[Any](), threading.Event()
+
+    def move(goal: Any) -> Any:
+        ends.wait(DISCOVERY)
+        goal.succeed()
+        return MoveToKeyframe.Result(success=True)
+
+    def cancel(goal: Any) -> CancelResponse:
+        canceled.append(goal)
+        return CancelResponse.ACCEPT
+
+    action, group = f"{space}/mini_diffuser/move_to_keyframe", ReentrantCallbackGroup()
+    server = ActionServer(peer.node, MoveToKeyframe, action, move, cancel_callback=cancel, callback_group=group)
+    with beating(peer, f"{space}/mini_diffuser/heartbeat/policy", "the first one"):
+        handle = peer.send(MoveToKeyframe, action, home=True)
+        second = start("policy_node", namespace=space, checkpoint=checkpoint)
+        assert second.wait(DISCOVERY) == 1
+        assert "there is a policy node already, the first one" in second.said()
+    assert canceled == []
+    ends.set()
+    assert peer.result_of(handle.get_result_async()).result.success
+    server.destroy()
 
 
 def test_a_sentence_before_the_first_cloud_waits_and_then_fails_with_the_reason(peer: Peer) -> None:
