@@ -18,7 +18,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.nodes.motion.arm_brake import ArmBrake
-from mini_diffuser_ros.nodes.motion.controller_state import ControllerState
+from mini_diffuser_ros.nodes.motion.controller_state import FRANKA_GRIPPER, ControllerState, beside
 from mini_diffuser_ros.nodes.ros.cell_parameter import cell_from, drivers_from
 from mini_diffuser_ros.nodes.ros.diagnostics import Diagnostics
 from mini_diffuser_ros.nodes.ros.heartbeat import Heart, Listener
@@ -120,7 +120,9 @@ class GuardNode(ManagedNode):
 
         group = ReentrantCallbackGroup()
         self._arm = ControllerState(self, arm_action, group)
-        self._gripper = ControllerState(self, gripper_action, group)
+        # To cancel goals of franka_msgs, and to hear of them, its package need not be there.
+        names = (gripper_action, *(beside(gripper_action, name) for name in FRANKA_GRIPPER))
+        self._gripper = [ControllerState(self, name, group) for name in names]
         client = ActionClient(self, FollowJointTrajectory, arm_action, callback_group=group)
         self._brake = ArmBrake(client, self._joints, self.get_logger())
         feedback, kind = f"{arm_action}/_action/feedback", FollowJointTrajectory.Impl.FeedbackMessage
@@ -195,7 +197,7 @@ class GuardNode(ManagedNode):
         now = time.monotonic()
         self._note(now)
         if self._stop:
-            if (self._arm.active() or self._gripper.active()) and now - self._canceled >= CANCEL_PERIOD:
+            if any(one.active() for one in (self._arm, *self._gripper)) and now - self._canceled >= CANCEL_PERIOD:
                 self._cancel()
             self._brake.look()  # where a hand guides the arm its controller is not active, and takes no goal
         elif self._heart.is_serving() and (problem := self._problem(now)):
@@ -258,7 +260,7 @@ class GuardNode(ManagedNode):
 
     def _cancel(self) -> None:
         self._canceled = time.monotonic()
-        for controller in (self._arm, self._gripper):
+        for controller in (self._arm, *self._gripper):
             controller.cancel_all()
 
     def _hold(self, reason: str) -> None:

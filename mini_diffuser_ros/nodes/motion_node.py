@@ -267,6 +267,8 @@ class MotionNode(ManagedNode):
         """What speaks against beginning a motion now."""
         if len(servers := self._arm.state.servers()) > 1:
             return Result.DUPLICATE, f"{self._arm.name} is served more than once, by {', '.join(servers)}: end one"
+        if servers := self._gripper.servers():
+            return Result.DUPLICATE, f"{self._gripper.name} is served more than once, by {', '.join(servers)}: end one"
         if hindrance := self._hindrance():
             return hindrance
         if not self._stopping.is_released():

@@ -250,6 +250,8 @@ class JointStateMonitor:
 
     def finger_fault(self) -> str:
         """What is wrong with what is published of the fingers, in a line; empty if nothing is, or nothing is."""
+        if contradiction := self._history.contradiction(self.robot.finger_joint_names, self._now()):
+            return _told_twice(contradiction.replace(" rad ", " m "))
         width, widest = self._published_width(), self.robot.max_gripper_width
         if width is None or -WIDTH_SLACK <= width <= widest + WIDTH_SLACK:
             return ""

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from control_msgs.action import FollowJointTrajectory
+from control_msgs.action import FollowJointTrajectory, GripperCommand
 from mini_diffuser_msgs.action import MoveToKeyframe
 from mini_diffuser_msgs.msg import Heartbeat
-from rclpy.action import ActionClient
+from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -488,6 +489,49 @@ def test_a_motion_node_that_hangs_or_dies_has_its_motion_ended_by_the_guard(
     peer.await_that(lambda: stopped[-1:] == [Bool(data=True)])  # the guard's stop is the node's, too
     assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.STOPPED
     assert np.allclose(arm.positions(), before, atol=0.01)
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+@contextmanager
+def served(peer: Peer, name: str, ended: list[str]) -> Iterator[None]:
+    """Somebody's gripper action, whose goals last until they are canceled, while entered."""
+
+    def close(goal: Any) -> GripperCommand.Result:
+        while not goal.is_cancel_requested:
+            time.sleep(0.02)
+        ended.append(name)
+        goal.canceled()
+        return GripperCommand.Result()
+
+    accept, group = (lambda _: CancelResponse.ACCEPT), ReentrantCallbackGroup()
+    server = ActionServer(peer.node, GripperCommand, name, close, cancel_callback=accept, callback_group=group)
+    yield
+    server.destroy()
+
+
+@pytest.mark.parametrize("name", ["grasp", "move"])
+@pytest.mark.usefixtures("nodes")
+def test_a_stop_ends_what_a_franka_hand_was_told_by_others(peer: Peer, arm: StandInArm, name: str) -> None:
+    """Their type is Franka's own, whose package nobody needs to cancel a goal: here another one stands in."""
+    ended: list[str] = []
+    action = f"{SPACE}/{arm.gripper_action.rpartition('/')[0]}/{name}"
+    with served(peer, action, ended):
+        handle = peer.send(GripperCommand, action)
+        peer.await_that(lambda: peer.call(Trigger, STOP).success)
+        peer.result_of(handle.get_result_async())
+    assert ended == [action]
+    peer.await_that(lambda: go(peer, LEFT).success)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_gripper_that_is_served_twice_lets_nothing_move(peer: Peer, arm: StandInArm) -> None:
+    peer.await_that(lambda: go(peer, LEFT).success)
+    with served(peer, f"{SPACE}/{arm.gripper_action}", []):
+        result = peer.await_that(
+            lambda: None if (end := peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT])).success else end
+        )
+    assert result.outcome == Result.DUPLICATE
+    assert f"{arm.gripper_action} is served more than once, by " in result.message
     peer.await_that(lambda: go(peer, LEFT).success)
 
 

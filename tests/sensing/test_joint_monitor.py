@@ -87,6 +87,26 @@ def test_fingers_that_cannot_be_so_far_apart_are_not_measured(arm: JointStateMon
     assert f"are {2 * finger:g} m together, expected are 0 to 0.08: metres?" in arm.finger_fault()
 
 
+@pytest.mark.parametrize(("one", "other"), [(0.04, 0.0), (0.02, 0.0), (0.021, 0.035)])
+def test_two_who_publish_the_fingers_are_named_and_neither_is_believed(one: float, other: float) -> None:
+    """A gripper's driver, and a joint_state_publisher with places of its own."""
+    shown = [0.0]
+    arm = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: shown[0])
+    for number in range(100):
+        shown[0] = 5.0 + 0.02 * number
+        for late, finger in ((0.0, one), (0.006, other)):
+            arm.take(ROBOT.finger_joint_names, [finger] * 2, [], 50.0 + shown[0] + late, shown[0] + late)
+    assert arm.finger_width() is None
+    assert arm.gripper_is_open() is None
+    assert "panda_finger_joint1 is said to be at" in arm.finger_fault()
+    assert "m at once: are there two publishers of joint_states?" in arm.finger_fault()
+    assert arm.contradiction() == ""  # of the arm
+    for _ in range(250):  # one of them has ended
+        shown[0] += 0.02
+        arm.take(ROBOT.finger_joint_names, [one] * 2, [], 50.0 + shown[0], shown[0])
+    assert (arm.finger_width(), arm.finger_fault()) == (pytest.approx(2.0 * one), "")
+
+
 def test_a_motion_does_not_begin_on_a_moving_arm(arm: JointStateMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joint_monitor, "REST_TIMEOUT", 0.01)
     take(arm, speed=0.5)

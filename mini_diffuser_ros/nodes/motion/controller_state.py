@@ -15,6 +15,15 @@ from mini_diffuser_ros.nodes.ros.graph import publishers_of
 UNDER_WAY = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 
 
+FRANKA_GRIPPER = ("grasp", "move")
+"""Last parts of the names of the actions of franka_msgs that lie beside a gripper's GripperCommand action."""
+
+
+def beside(action: str, name: str) -> str:
+    """The name of an action of the same driver as another one's."""
+    return f"{action.rpartition('/')[0]}/{name}"
+
+
 class ControllerState:
     """Listens to one action of a controller.
 

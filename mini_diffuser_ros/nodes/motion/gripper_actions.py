@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from mini_diffuser_ros.cell import Cell
 from mini_diffuser_ros.nodes.motion.controller_client import ControllerClient
+from mini_diffuser_ros.nodes.motion.controller_state import FRANKA_GRIPPER, beside
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.support.printable import printable
 from mini_diffuser_ros.support.settings import bounded, check_fields
@@ -115,7 +116,7 @@ class FrankaActions:
     Args:
         node: that sends the goals.
         actions: the module ``franka_msgs.action``.
-        base: name of the driver, e.g. ``franka_gripper``.
+        name: of the driver's GripperCommand action.
         group: of all callbacks.
         config: forces and widths.
         max_width: metres between the fingers of the open gripper.
@@ -125,7 +126,7 @@ class FrankaActions:
         self,
         node: Node,
         actions: ModuleType,
-        base: str,
+        name: str,
         group: CallbackGroup,
         config: GripperCommandConfig,
         max_width: float,
@@ -133,8 +134,9 @@ class FrankaActions:
         self._actions = actions
         self._config = config
         self._max_width = max_width
-        self._grasp = ControllerClient(node, actions.Grasp, f"{base}/grasp", group)
-        self._move = ControllerClient(node, actions.Move, f"{base}/move", group)
+        grasp, move = (beside(name, part) for part in FRANKA_GRIPPER)
+        self._grasp = ControllerClient(node, actions.Grasp, grasp, group)
+        self._move = ControllerClient(node, actions.Move, move, group)
         self.clients = (self._grasp, self._move)
 
     def are_there(self) -> bool:

@@ -115,8 +115,7 @@ class GripperClient:
         plain = GripperCommandActions(node, name, group, command, float(robot.finger_position_limits[1]))
         self._kinds: tuple[FrankaActions | GripperCommandActions, ...] = (plain,)
         if actions is not None:
-            base = name.rpartition("/")[0]
-            self._kinds = (FrankaActions(node, actions, base, group, command, robot.max_gripper_width), plain)
+            self._kinds = (FrankaActions(node, actions, name, group, command, robot.max_gripper_width), plain)
         self._held = 0.0  # metres between the fingers when they closed on what they hold, 0.0 for nothing
         self._obeyed: bool | None = None  # whether the fingers did as they were told last
         self.last_command = "none"
@@ -141,6 +140,15 @@ class GripperClient:
             raise GripperMissingError(f"no action server on {self.name} within {ACCEPT_TIMEOUT:.1f} s: no gripper")
         for client in self._chosen().clients:
             client.await_server(token)
+
+    def servers(self) -> list[str]:
+        """Full names of the nodes that serve one of its actions, where they are more than one; they move the same hand,
+        or say what another one does."""
+        for kind in self._kinds:
+            for client in kind.clients:
+                if len(names := client.state.servers()) > 1:
+                    return names
+        return []
 
     def take_over(self) -> bool:
         """End, once, what an earlier process may have left under way; whether that is done."""

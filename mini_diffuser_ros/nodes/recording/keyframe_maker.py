@@ -192,7 +192,7 @@ class KeyframeMaker:
         return f"the arm rested and every camera delivered within {self._config.timeout:g} s, but not at the same time"
 
     def _keyframe(self, pairs: Mapping[str, ImageFrame]) -> MadeKeyframe:
-        if contradiction := self._joints.contradiction():
+        if contradiction := self._joints.contradiction() or self._joints.finger_fault():
             raise NodeError(f"no keyframe: {contradiction}")
         newest = max(pairs.values(), key=lambda pair: pair.stamp)
         positions = self._joints.positions_at(newest.stamp)
