@@ -40,6 +40,7 @@ from mini_diffuser_ros.policy.checkpoint import read_checkpoint
 from mini_diffuser_ros.records import CameraView, Cloud, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.sensing.camera_monitor import AgeLimits, CameraMonitor, Instant, SyncConfig
+from mini_diffuser_ros.sensing.camera_places import camera_places
 from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 from mini_diffuser_ros.sensing.errors import StaleJointsError
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
@@ -119,7 +120,7 @@ class PerceptionNode(ManagedNode):
             self._fusion.workspace,
             self._robot.base_frame,
             content,
-            places=self._places(cell),
+            places=camera_places(cell),
             fused_as=partial(levelled_within, config=self._fusion, most=content.levelled_by),
         )
         self._time_watch = SetBackClock(lambda: ros_seconds(self))
@@ -149,14 +150,6 @@ class PerceptionNode(ManagedNode):
         diagnostics.add("fusion", self._fusion_health)
         self.get_logger().info(f"fusing {', '.join(cameras)} into {self._publisher.topic_name}")
         self.get_logger().debug(str(self._fusion))
-
-    def _places(self, cell: Cell | None) -> Mapping[str, Pose]:
-        """Frame to (4, 4) base_from_camera of the cameras that the cell has fixed to the robot's base."""
-        return {
-            cell.frame_of(name): camera.parent_from_camera
-            for name, camera in (cell.cameras.items() if cell else ())
-            if cell and camera.parent == self._robot.base_frame
-        }
 
     def _fusion_settings(self, parameters: Parameters, cell: Cell | None) -> FusionConfig:
         """Those of the checkpoint unless parameters say otherwise; the frame is always the robot's base."""
@@ -207,6 +200,7 @@ class PerceptionNode(ManagedNode):
         if was_set_back:
             # A bag that begins again, a clock that was corrected: what came before lies in the future now.
             self._collector.clear()
+            self._watch.forget_pictures()
             self.get_logger().warning("the clock was set back: images are collected anew")
         # Having stood still itself is no reason to go on without the cameras that have not been heard since.
         return Instant(self.awake.now(), clock)
@@ -305,6 +299,7 @@ class PerceptionNode(ManagedNode):
         blind = self._watch.blind(views)
         faults = dict(self._watch.faults(pictures, views, blind, partial(self._link_poses, frames), steady))
         faults |= self._devices.faults()
+        faults |= {one.camera: several for one in frames if (several := self._inputs[one.camera].several_publishers())}
         for name, reason in blind.items():
             self._name_problem(name, reason)
         if not faults:

@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 
 from mini_diffuser_ros.cell import Cell, cell_digest
 from mini_diffuser_ros.data.episode_recorder import EpisodeRecorder, RecorderError, RecorderState
+from mini_diffuser_ros.nodes.cameras.camera_topics import PublisherWatch, topics_of
 from mini_diffuser_ros.nodes.cameras.device_serials import DeviceSerials
 from mini_diffuser_ros.nodes.cameras.image_transports import transports_from_parameters
 from mini_diffuser_ros.nodes.motion.gripper_actions import command_in
@@ -87,7 +88,7 @@ class RecorderNode(ManagedNode):
             self._recorder,
             self.create_publisher(RecorderStatus, f"{BASE}/status", LATCHED).publish,
             self.awake.now,
-            DeviceSerials(self, serials).fault,
+            self._strangers(DeviceSerials(self, serials), settings),
         )
         self._joints, self._cameras, self._session = recording.joints, recording.cameras, recording.session
         self._jobs = JobQueue(self._fail)
@@ -146,6 +147,13 @@ class RecorderNode(ManagedNode):
         # In runs the arm is moved by these joint states, and motion_node fails where they do not follow.
         repeats = settings.keyframe.repeats or self._mode == "runs"
         return replace(settings, keyframe=replace(settings.keyframe, repeats=repeats))
+
+    def _strangers(self, devices: DeviceSerials, settings: RecordingSettings) -> Callable[[str], str]:
+        """Tells of a camera whether its images are another device's, or those of two drivers."""
+        several = {
+            name: PublisherWatch(self, topics_of(name, settings.transports)).several for name in settings.cameras
+        }
+        return lambda camera: devices.fault(camera) or several[camera]()
 
     def _serve(self) -> None:
         group = MutuallyExclusiveCallbackGroup()

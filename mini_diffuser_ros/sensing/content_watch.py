@@ -11,7 +11,8 @@ from mini_diffuser_ros.perception import InvalidViewError
 from mini_diffuser_ros.perception.content import ContentConfig, check_measures, check_pose, check_unit
 from mini_diffuser_ros.perception.survey import Finding, survey
 from mini_diffuser_ros.records import CameraView, Workspace
-from mini_diffuser_ros.sensing.mounts import ANEW, SINCE, LinkPoses, MountWatch, Pose, difference
+from mini_diffuser_ros.sensing.camera_places import CalibratedPlace, misplaced
+from mini_diffuser_ros.sensing.mounts import ANEW, SINCE, LinkPoses, MountWatch
 from mini_diffuser_ros.sensing.still_pictures import KINDS, StillPartsWatch, StillPictureWatch, told_parts, told_still
 
 RESTS = (0.002, 0.004)  # metres and radians that cameras may move from one set to the next to count as at rest
@@ -41,7 +42,7 @@ class ContentWatch:
         workspace: in the base frame.
         base: name of the base frame.
         config: what is not believed.
-        places: frame of a camera that is fixed to the base to where it was calibrated to be, (4, 4) base_from_camera.
+        places: camera to where it was calibrated to be.
         since: from when on a camera has to stay where it is, in words.
         anew: what to do once one that has moved is calibrated, in words.
         fused_as: a view with the pose that fusion gives it, as that is what a cloud is made of; its own by default.
@@ -58,7 +59,7 @@ class ContentWatch:
         config: ContentConfig,
         since: str = SINCE,
         anew: str = ANEW,
-        places: Mapping[str, Pose] | None = None,
+        places: Mapping[str, CalibratedPlace] | None = None,
         fused_as: Callable[[CameraView], CameraView] = lambda view: view,
     ) -> None:
         self._fused_as = fused_as
@@ -66,7 +67,8 @@ class ContentWatch:
         self._workspace, self._base, self._config = workspace, base, config
         self._pictures = {(name, kind): StillPictureWatch(config.still_after) for name in cameras for kind in KINDS}
         self._parts = {(name, kind): StillPartsWatch(config.still_after) for name in cameras for kind in KINDS}
-        self._fixed_within = fixed = (config.fixed_moved_by, config.fixed_turned_by)
+        fixed = (config.fixed_moved_by, config.fixed_turned_by)
+        self._places_within = (fixed, (config.moved_by, config.turned_by))
         self._mounts = {name: MountWatch(config.moved_by, config.turned_by, since, anew, fixed) for name in cameras}
         self._known_faults: dict[str, tuple[float, str]] = {}  # camera to when it last had one, and to which
         self._rest = {name: MountWatch(*RESTS) for name in cameras}
@@ -74,6 +76,12 @@ class ContentWatch:
         self._suspected = config.survey_period > 0.0  # until the first survey
         self._surveyed = self.sees_workspace = False
         self._next_survey = 0.0
+
+    def forget_pictures(self) -> None:
+        """Time began anew, as with a recording that begins again: what was shown before may be shown again."""
+        after = self._config.still_after
+        self._pictures = {which: StillPictureWatch(after) for which in self._pictures}
+        self._parts = {which: StillPartsWatch(after) for which in self._parts}
 
     def faults(
         self,
@@ -160,8 +168,9 @@ class ContentWatch:
             return error.problem
         if moved := self._mounts[pictures.camera].fault(pose, links):
             return moved
-        if misplaced := self._misplaced(pictures.frame, pose):
-            return misplaced
+        place = self._places.get(pictures.camera)
+        if place and (fault := misplaced(place, pictures.frame, pose, self._base, links, self._places_within)):
+            return fault
         if blind and self._mounts[pictures.camera].is_fixed:
             return blind
         shown = ((pictures.color, view.color), (pictures.depth, view.depth))
@@ -177,18 +186,6 @@ class ContentWatch:
             if whole and (share := self._parts[pictures.camera, kind].still_share(pixels, steady)):
                 return told_parts(kind, share)
         return ""
-
-    def _misplaced(self, frame: str, pose: Pose) -> str:
-        """How far a camera is from where it was calibrated to be; of two who publish its frame, either may have won."""
-        if (place := self._places.get(frame)) is None:
-            return ""
-        moved, turned = difference(place, pose)
-        if moved <= self._fixed_within[0] and turned <= self._fixed_within[1]:
-            return ""
-        return (
-            f"is {moved:.3f} m and {np.degrees(turned):.1f} degrees from where the cell has it: find out who else "
-            f"publishes frame '{frame}', and end one of the two"
-        )
 
     def _stands(self, view: CameraView) -> bool:
         pose = np.asarray(view.base_from_camera)

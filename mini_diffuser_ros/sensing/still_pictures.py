@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ Pixels = NDArray[np.number]
 
 _REPEATS = 3  # times that a picture has to have come again
 _SAMPLES = 4096  # bytes that are compared first; what differs there needs no further look
-_RING = 30  # pictures of before that one may be the same as, as in a ring of buffers that is no longer filled
+_RING = 10_000  # pictures of before that one may be the same as: a ring of buffers, a recording that begins again
 _BLOCKS = 8  # parts of a picture in each direction
 _FEW = 0.1  # share of the parts that measure; so many have to stand still, and so many to live
 _LOOKS = 6.0  # at the parts of a picture, until it is an error
@@ -21,6 +21,30 @@ _LOOKS = 6.0  # at the parts of a picture, until it is an error
 
 KINDS = ("colour", "depth")
 """Of pictures of a camera."""
+
+
+class _Recent:
+    """The last numbers that were added."""
+
+    def __init__(self) -> None:
+        self._numbers: deque[int] = deque()
+        self._counts: Counter[int] = Counter()
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._counts
+
+    def add(self, number: int) -> None:
+        self._numbers.append(number)
+        self._counts[number] += 1
+        if len(self._numbers) > _RING:
+            oldest = self._numbers.popleft()
+            self._counts[oldest] -= 1
+            if not self._counts[oldest]:
+                del self._counts[oldest]
+
+    def clear(self) -> None:
+        self._numbers.clear()
+        self._counts.clear()
 
 
 class StillPictureWatch:
@@ -36,8 +60,8 @@ class StillPictureWatch:
     def __init__(self, after: float) -> None:
         self._after = after
         self._picture: Bytes | None = None
-        self._samples: deque[int] = deque(maxlen=_RING)
-        self._digests: deque[int] = deque(maxlen=_RING)  # while the samples say that a picture may have come again
+        self._samples = _Recent()
+        self._digests = _Recent()  # while the samples say that a picture may have come again
         self._suspected = 0  # pictures for which that is still so
         self._since = 0.0
         self._repeats = 0
@@ -67,14 +91,14 @@ class StillPictureWatch:
         sample = hash(picture[:: _step(picture)].tobytes())
         if sample in self._samples:
             self._suspected = _RING
-        self._samples.append(sample)
+        self._samples.add(sample)
         if self._suspected == 0:
             self._digests.clear()
             return False  # as not even the samples are the same
         self._suspected -= 1
         digest = zlib.crc32(picture.tobytes())
         again = digest in self._digests or (self._picture is not None and _same(self._picture, picture))
-        self._digests.append(digest)
+        self._digests.add(digest)
         return again
 
 

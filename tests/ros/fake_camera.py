@@ -144,6 +144,8 @@ def _color(picture: Picture, header: Header, count: int) -> Image:
     pixel = np.array([*picture.color, 255], np.uint8)[channels]
     rows = np.tile(pixel, (HEIGHT, WIDTH)).astype(np.uint8)
     rows[0, -1] = count % 256
+    if len(channels) > 1:
+        rows[0, -2] = count // 256 % 256
     return _image(picture, header, picture.encoding, rows, (WIDTH, HEIGHT))
 
 
@@ -152,7 +154,7 @@ def _metres(picture: Picture, count: int = 0) -> np.ndarray:
     metres = np.full((height, width), picture.depth, np.float32)
     for column, value in enumerate(picture.holes):
         metres[:, column] = value
-    metres[0, -1] = BEYOND + 0.01 * (count % 100)
+    metres[0, -1] = BEYOND + 0.001 * (count % 30_000)
     return metres
 
 
@@ -172,7 +174,7 @@ def _image(picture: Picture, header: Header, encoding: str, rows: np.ndarray, si
 
 def _compressed_color(picture: Picture, header: Header, count: int) -> CompressedImage:
     pixels = np.tile(np.array(picture.color, np.uint8), (HEIGHT, WIDTH, 1))
-    pixels[0, -1] = count % 256
+    pixels[0, -1] = count % 256, count // 256 % 256, 0
     return _packed(header, "rgb8; png compressed bgr8", pixels, b"")
 
 

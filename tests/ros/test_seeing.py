@@ -149,9 +149,11 @@ def test_a_camera_that_says_nothing_of_use_is_named_while_the_others_go_on(
 
 def test_a_second_driver_that_says_the_same_of_its_lens_is_named(peer: Peer, watcher: Watcher) -> None:
     second = peer.node.create_publisher(Image, f"{SPACE}/wrist/aligned_depth_to_color/image_raw", 10)
-    watcher.await_status("camera wrist", DiagnosticStatus.WARN, ["is published 2 times, by /test_peer, /test_peer"])
+    watcher.await_status("camera wrist", DiagnosticStatus.ERROR, ["is published 2 times, by /test_peer, /test_peer"])
+    watcher.await_status("fusion", DiagnosticStatus.ERROR, ["no cloud", "images of two drivers would be taken for one"])
     peer.node.destroy_publisher(second)
     watcher.await_status("camera wrist", DiagnosticStatus.OK, ["delivers"])
+    watcher.await_clouds()
 
 
 def test_a_camera_on_the_arm_may_move_with_it(lab: Lab, watcher: Watcher) -> None:

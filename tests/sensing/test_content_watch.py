@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mini_diffuser_ros.cell import read_cell
+from mini_diffuser_ros.cell.cell import frame_from_optical
+from mini_diffuser_ros.geometry import axis_angle_matrix
 from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.records import CameraView, Workspace
+from mini_diffuser_ros.robots import load_robot
+from mini_diffuser_ros.sensing.camera_places import CalibratedPlace, camera_places
 from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 
 WORKSPACE = Workspace((0.2, -0.5, 0.0), (0.8, 0.5, 0.6))
@@ -69,6 +75,17 @@ def test_two_cameras_in_one_frame_are_both_named(watch: ContentWatch) -> None:
     assert "in frame 'camera' like those of side" in found["front"]
 
 
+def test_what_was_shown_before_time_began_anew_may_be_shown_again(watch: ContentWatch) -> None:
+    shown = [[changed(view("front")), changed(view("side"))] for _ in range(60)]
+    for number in range(120):
+        if number == 60:
+            watch.forget_pictures()
+        assert faults(watch, shown[number % 60], steady=0.1 * number) == {}
+    for number in range(120, 250):
+        found = faults(watch, shown[number % 60], steady=0.1 * number)
+    assert "has been the same bit for bit" in found["front"]
+
+
 @pytest.mark.parametrize(("swing", "period"), [(0.02, 1.0), (0.01, 1.0), (0.006, 0.4), (0.03, 4.0)])
 def test_a_camera_that_swings_is_not_believed_on_its_way_through_the_middle(
     watch: ContentWatch, swing: float, period: float
@@ -108,13 +125,65 @@ def test_a_fault_that_comes_and_goes_stays_one(watch: ContentWatch) -> None:
 
 def test_a_camera_that_is_not_where_it_was_calibrated_is_named_from_the_start() -> None:
     """As where two publish its frame, and the wrong one was heard last."""
-    places = {"front": np.asarray(view("front").base_from_camera)}
+    places = {"front": CalibratedPlace("front_optical", "base", np.asarray(view("front").base_from_camera))}
     watch = ContentWatch(("front", "side"), WORKSPACE, "base", ContentConfig(), places=places)
-    assert faults(watch, [view("front", x=0.503), view("side", x=0.9)]) == {}
+    assert faults(watch, [view("front", x=0.503)], "front_optical") == {}
     other = ContentWatch(("front", "side"), WORKSPACE, "base", ContentConfig(), places=places)
-    [(camera, fault)] = faults(other, [view("front", x=0.52), view("side", x=0.9)]).items()
+    [(camera, fault)] = faults(other, [view("front", x=0.52)], "front_optical").items()
     assert camera == "front"
-    assert "is 0.020 m and 0.0 degrees from where the cell has it" in fault
+    assert "is 0.020 m and 0.0 degrees from where the cell has it: find out who else publishes" in fault
+
+
+EXAMPLE = read_cell(Path(__file__).parents[2] / "config" / "cells" / "example.yaml")
+ROBOT = load_robot(EXAMPLE.robot)
+
+
+def links_at(turn: float) -> dict[str, np.ndarray]:
+    names = [*ROBOT.arm_joint_names, *ROBOT.finger_joint_names]
+    return ROBOT.forward_kinematics(dict(zip(names, [*np.array(ROBOT.home) + turn, 0.03, 0.03], strict=True)))
+
+
+@pytest.mark.parametrize(("moved", "turned"), [(0.0, 0.0), (0.01, 0.0), (0.05, 0.0), (0.0, 0.1), (0.2, 1.0)])
+def test_a_camera_on_the_hand_is_held_against_the_cell_wherever_the_hand_is(moved: float, turned: float) -> None:
+    wrist = EXAMPLE.cameras["wrist"]
+    offset = axis_angle_matrix((0.0, 0.6, 0.8), turned)
+    offset[0, 3] = moved
+    watch = ContentWatch(("wrist",), WORKSPACE, ROBOT.base_frame, ContentConfig(), places=camera_places(EXAMPLE))
+    is_there = moved <= 0.015 and turned <= 0.03
+    for turn in (0.0, 0.3, -0.2):
+        links = links_at(turn)
+        pose = links["fr3_hand"] @ wrist.parent_from_camera @ offset
+        one = changed(replace(view("wrist"), base_from_camera=pose))
+        pictures = [Pictures("wrist", EXAMPLE.frame_of("wrist"), one.color.tobytes(), one.depth.tobytes())]
+        found = watch.faults(pictures, [one], {}, lambda links=links: links, 0.0)
+        assert (found == {}) is is_there
+        assert is_there or "from where the cell has it on fr3_hand: find out who else" in found["wrist"]
+
+
+@pytest.mark.parametrize("where", [0.0, 0.02])
+def test_images_in_a_frame_that_the_cell_knows_nothing_of_are_named(where: float) -> None:
+    """The calibrated pose would be nobody's."""
+    front = EXAMPLE.cameras["front"]
+    pose = np.array(front.parent_from_camera)
+    pose[0, 3] += where
+    one = changed(replace(view("front"), base_from_camera=pose))
+    watch = ContentWatch(("front",), WORKSPACE, ROBOT.base_frame, ContentConfig(), places=camera_places(EXAMPLE))
+    assert (
+        "has images in frame 'camera_optical', but the cell has the place of 'front_color_optical_frame'"
+        in (faults(watch, [one], "camera_optical")["front"])
+    )
+
+
+@pytest.mark.parametrize(("moved", "is_there"), [(0.02, True), (0.3, False)])
+def test_a_body_that_was_calibrated_has_its_lens_within(moved: float, is_there: bool) -> None:
+    """Its driver says where in it the lens is, as realsense2_camera does."""
+    body = replace(EXAMPLE.cameras["front"], frame="front_link")
+    cell = replace(EXAMPLE, cameras={"front": body})
+    pose = body.parent_from_camera @ frame_from_optical("front_link")
+    pose[2, 3] += moved
+    one = changed(replace(view("front"), base_from_camera=pose))
+    watch = ContentWatch(("front",), WORKSPACE, ROBOT.base_frame, ContentConfig(), places=camera_places(cell))
+    assert (faults(watch, [one], "front_color_optical_frame") == {}) is is_there
 
 
 def test_cameras_are_compared_where_fusion_has_them() -> None:

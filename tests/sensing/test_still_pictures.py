@@ -96,6 +96,15 @@ def test_pictures_that_come_round_again_are_found(ring: int) -> None:
     assert watch.still_for(GENERATOR.integers(0, 256, 30_000, np.uint8), 200 * PERIOD) == 0.0
 
 
+@pytest.mark.parametrize("ring", [31, 90, 400])
+def test_a_recording_that_begins_again_is_found(ring: int) -> None:
+    watch = StillPictureWatch(1.0)
+    pictures = [GENERATOR.integers(0, 256, 5_000, np.uint8) for _ in range(ring)]
+    told = [watch.still_for(pictures[number % ring].copy(), number * PERIOD) for number in range(2 * ring + 40)]
+    assert set(told[:ring]) == {0.0}
+    assert told[-1] > 1.0
+
+
 @pytest.mark.parametrize("every", [2, 3, 5])
 def test_a_stream_that_repeats_pictures_to_fill_its_rate_is_believed(every: int) -> None:
     watch = StillPictureWatch(1.0)

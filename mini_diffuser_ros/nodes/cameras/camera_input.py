@@ -10,9 +10,8 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
-from mini_diffuser_ros.nodes.cameras.camera_topics import subscribe_camera, topics_of
+from mini_diffuser_ros.nodes.cameras.camera_topics import PublisherWatch, subscribe_camera, topics_of
 from mini_diffuser_ros.nodes.cameras.image_transports import ImageTransport
-from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.messages import seconds
 from mini_diffuser_ros.sensing.camera_monitor import CameraHealth, Instant
 from mini_diffuser_ros.sensing.frame_sets import FrameCollector
@@ -31,6 +30,9 @@ class CameraInput:
         collector: takes the images.
         now: both clocks.
         on_pair: called when colour and depth of one time have arrived.
+
+    Attributes:
+        several_publishers: who publish one of its topics together, in words that follow its name; empty if one does.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class CameraInput:
         self.problem = ""  # why its last frame could not be used
         self.misleads = ""  # why no cloud may be made of it
         self._now, self._on_pair = now, on_pair
-        self._node, self._topics = node, topics_of(camera, transports)
+        self.several_publishers = PublisherWatch(node, topics_of(camera, transports)).several
         self._color_ages, self._depth_ages = RecentValues(), RecentValues()
         self._newest = float("-inf")
         subscribe_camera(
@@ -81,16 +83,8 @@ class CameraInput:
             return Health(HealthLevel.ERROR, state.message, values)
         if self.misleads:
             return Health(HealthLevel.ERROR, f"camera {self.camera}: {self.misleads}", values)
-        if problem := self.problem or self._several_publishers():
-            return Health(HealthLevel.WARN, f"camera {self.camera}: {problem}", values)
+        if several := self.several_publishers():
+            return Health(HealthLevel.ERROR, f"camera {self.camera}: {several}", values)
+        if self.problem:
+            return Health(HealthLevel.WARN, f"camera {self.camera}: {self.problem}", values)
         return Health(HealthLevel.OK if state.well else HealthLevel.WARN, state.message, values)
-
-    def _several_publishers(self) -> str:
-        """Who publish one of its topics together, as drivers do that say the same of their lens; empty if one does."""
-        for topic in self._topics:
-            if len(names := publishers_of(self._node, topic)) > 1:
-                return (
-                    f"{topic} is published {len(names)} times, by {', '.join(sorted(names))}: images of two drivers "
-                    "would be taken for one camera's; end all but one (who was killed stands there for a while)"
-                )
-        return ""

@@ -20,6 +20,7 @@ from mini_diffuser_ros.nodes.ros.sources import Frames, Waiting
 from mini_diffuser_ros.perception import FusionConfig, fuse_views
 from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.records import CameraView, Keyframe
+from mini_diffuser_ros.sensing.camera_places import CalibratedPlace
 from mini_diffuser_ros.sensing.content_watch import ContentWatch, Pictures
 from mini_diffuser_ros.sensing.joint_monitor import JointStateMonitor
 from mini_diffuser_ros.support.errors import UserError
@@ -83,6 +84,7 @@ class KeyframeMaker:
         settle_time: seconds that the arm has to rest before an image of it is used.
         fusion: tells whether anything is seen in the workspace.
         lenses: of cameras that were calibrated by hand.
+        places: camera to where it was calibrated to be.
         content: what cameras show is not believed if it is beyond this.
         steady: seconds of the steady clock.
     """
@@ -97,10 +99,11 @@ class KeyframeMaker:
         settle_time: float,
         fusion: FusionConfig,
         lenses: Mapping[str, CameraIntrinsics | None],
+        places: Mapping[str, CalibratedPlace],
         content: ContentConfig,
         steady: Callable[[], float],
     ) -> None:
-        self._lenses, self._content, self._steady = lenses, content, steady
+        self._lenses, self._places, self._content, self._steady = lenses, places, content, steady
         self._joints, self._cameras, self._frames, self._token = joints, cameras, frames, token
         self._robot, self._config, self._settle_time, self._fusion = joints.robot, config, settle_time, fusion
         self._watch = self._new_watch()
@@ -257,6 +260,7 @@ class KeyframeMaker:
             self._content,
             since="the first keyframe of the episode",
             anew="begin another episode",
+            places=self._places,
         )
 
     def _view(self, camera: str, pair: ImageFrame) -> CameraView:

@@ -24,6 +24,7 @@ from mini_diffuser_ros.perception.content import ContentConfig
 from mini_diffuser_ros.robots import RobotDescription
 from mini_diffuser_ros.sensing.automatic_marks import AutoConfig
 from mini_diffuser_ros.sensing.camera_monitor import SyncConfig
+from mini_diffuser_ros.sensing.camera_places import CalibratedPlace, camera_places
 from mini_diffuser_ros.sensing.joint_monitor import OPEN_FRACTION, JointStateMonitor
 from mini_diffuser_ros.sensing.rest import RestConfig, RestDetector
 from mini_diffuser_ros.support.errors import UserError
@@ -49,6 +50,7 @@ class RecordingSettings:
         transports: how colour and how depth travel.
         open_fraction: of the largest width, from which the gripper counts as open.
         lenses: of cameras that were calibrated by hand.
+        places: of cameras, where the cell gives them.
         fusion: tells whether anything is seen in the workspace.
         sync: which images belong together, and when a camera counts as silent.
         max_clock_lead: seconds that an image may be stamped in the future.
@@ -64,6 +66,7 @@ class RecordingSettings:
     transports: tuple[ImageTransport, ImageTransport]
     open_fraction: float
     lenses: Mapping[str, CameraIntrinsics | None] = field(default_factory=dict)
+    places: Mapping[str, CalibratedPlace] = field(default_factory=dict)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
     max_clock_lead: float = 0.05
@@ -88,6 +91,7 @@ class RecordingSettings:
             transports,
             OPEN_FRACTION * opened_in(cell, robot),
             {name: camera.intrinsics for name, camera in cell.cameras.items()} if cell else {},
+            camera_places(cell),
             FusionConfig() if cell is None else FusionConfig(workspace=cell.workspace),
         )
 
@@ -220,6 +224,7 @@ class Recording:
             rest.settle_time,
             settings.fusion,
             settings.lenses,
+            settings.places,
             content,
             steady,
         )
