@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.support.files import output_file
+from mini_diffuser_ros.support.printable import printable
 from mini_diffuser_ros.viewing.measured_page import write_measured_page
-from mini_diffuser_ros.viewing.report_page import read_measured
+from mini_diffuser_ros.viewing.report_page import Unrecorded, read_side_by_side
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
     values = _parser().parse_args(arguments)
-    measured = [read_measured(path) for path in values.paths]
+    once: dict[str, Path] = {}
+    for path in values.paths:
+        once.setdefault(os.path.realpath(path), path)
+    measured = read_side_by_side([*once.values()])
     page: Path = values.out
     with output_file(str(page), "--out") as partial:
         write_measured_page(partial or page, measured)
     what = f"{len(measured)} " + ("report" if len(measured) == 1 else "reports")
-    sys.stdout.write(f"wrote {page}, of {what}, {page.stat().st_size / 1e6:.1f} MB; open it in a browser\n")
+    notes = [f"no record in {each.folder}" for each in measured if isinstance(each, Unrecorded)]
+    if more := len(values.paths) - len(once):
+        notes.append(f"{more} named again are shown once")
+    said = "".join(f"; {note}" for note in notes)
+    line = f"wrote {page}, of {what}{said}, {page.stat().st_size / 1e6:.1f} MB; open it in a browser"
+    sys.stdout.write(f"{printable(line)}\n")
     return 0
 
 

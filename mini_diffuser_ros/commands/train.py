@@ -17,7 +17,8 @@ from mini_diffuser_ros.support.settings import SettingsError, read_settings
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.processes import started_first
 from mini_diffuser_ros.training.run import train
-from mini_diffuser_ros.viewing.training_blocks import write_training_page
+from mini_diffuser_ros.viewing.measured_page import write_measured_page
+from mini_diffuser_ros.viewing.report_page import read_training
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
 def _write_page(out: Path) -> None:
     """The page of a training, which has ended well whether it can be written or not."""
     try:
-        write_training_page(out / PAGE, out)
+        write_measured_page(out / PAGE, [read_training(out)])
         log.info("%s shows its curves", out / PAGE)
     except (OSError, ValueError, UserError) as error:
         log.warning("no %s: %s", out / PAGE, one_line(error))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mini_diffuser_ros.support.errors import one_line
+from mini_diffuser_ros.training.outputs import METRICS
 from mini_diffuser_ros.viewing.evaluation_blocks import evaluation_blocks, mean_success
 from mini_diffuser_ros.viewing.report_page import (
     Block,
@@ -16,9 +17,12 @@ from mini_diffuser_ros.viewing.report_page import (
     MeasuredRun,
     MeasuredTraining,
     ReportError,
+    Unrecorded,
+    table,
     write_blocks,
 )
 from mini_diffuser_ros.viewing.run_blocks import run_blocks
+from mini_diffuser_ros.viewing.run_report import RUN_FILE
 from mini_diffuser_ros.viewing.training_blocks import last_step, training_blocks
 
 _MOST_TOLD = 200  # characters of what is wrong
@@ -45,21 +49,30 @@ def write_measured_page(path: Path, measured: Sequence[Measured]) -> None:
     blocks += run_blocks(runs, path.resolve().parent) if runs else []
     blocks += evaluation_blocks(evaluations) if evaluations else []
     blocks += training_blocks(trainings) if trainings else []
+    blocks += _unrecorded([each for each in named if isinstance(each, Unrecorded)])
     title = named[0].name if len(named) == 1 else f"{len(named)} reports side by side"
     write_blocks(path, title, _verdict(named[0]) if len(named) == 1 else "", blocks)
+
+
+def _unrecorded(folders: Sequence[Unrecorded]) -> list[Block]:
+    if not folders:
+        return []
+    why = f"no record: it holds neither {RUN_FILE} nor {METRICS}, as of a run that was killed before it wrote one"
+    return [table("Folders without a record", ["", ""], [[each.name, why] for each in folders])]
 
 
 def _try(measured: Measured, beside: Path) -> None:
     """Refuse what no report can be made of by its own name, as a file that was damaged or edited may be."""
     try:
+        blocks: list[Block] = []
         if isinstance(measured, MeasuredRun):
-            run_blocks([measured], beside)
+            blocks = run_blocks([measured, measured], beside)
         elif isinstance(measured, MeasuredEvaluation):
             figures = MeasuredEvaluation(measured.name, measured.report, {})  # what was seen is large, and our own
-            json.dumps(evaluation_blocks([figures, figures]), allow_nan=False)
-        else:
-            training_blocks([measured])
-        _verdict(measured)
+            blocks = evaluation_blocks([figures, figures])
+        elif isinstance(measured, MeasuredTraining):
+            blocks = training_blocks([measured, measured])
+        json.dumps([blocks, _verdict(measured)], allow_nan=False)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {one_line(error)}"[:_MOST_TOLD]
         raise ReportError(f"{measured.name}: holds values that no report can be made of ({what})") from error
@@ -81,6 +94,8 @@ def _renamed(measured: Measured, name: str) -> Measured:
         return MeasuredRun(name, measured.folder, measured.report)
     if isinstance(measured, MeasuredEvaluation):
         return MeasuredEvaluation(name, measured.report, measured.scenes)
+    if isinstance(measured, Unrecorded):
+        return Unrecorded(name, measured.folder)
     return MeasuredTraining(name, measured.metrics, measured.recipe)
 
 
@@ -89,4 +104,6 @@ def _verdict(measured: Measured) -> str:
         return measured.report.summary()
     if isinstance(measured, MeasuredEvaluation):
         return mean_success(measured.report)
+    if isinstance(measured, Unrecorded):
+        return "no record"
     return f"{last_step(measured)} steps"

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,7 @@ MOST_ROWS = 500
 """Of a table; a page has to open."""
 
 _STYLE = "page.css"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def write_page(path: Path, title: str, scripts: Sequence[str], data: Any) -> None:
@@ -40,14 +42,14 @@ def write_page(path: Path, title: str, scripts: Sequence[str], data: Any) -> Non
 
 
 def page_text(title: str, scripts: Sequence[str], data: Any) -> str:
-    """The page that :func:`write_page` writes."""
+    """The page that :func:`write_page` writes; half a character of UTF-16, which no file can hold, is replaced."""
     texts = [_asset(name) for name in scripts]
     allowed = " ".join(f"'sha256-{_digest(script)}'" for script in texts)
     style = _asset(_STYLE)
     policy = f"default-src 'none'; img-src data:; media-src blob:; style-src 'unsafe-inline'; script-src {allowed}"
     # "<" as an escape: nothing within the data can end the element that holds them.
     values = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return "\n".join(
+    page = "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
@@ -59,6 +61,7 @@ def page_text(title: str, scripts: Sequence[str], data: Any) -> str:
             "</body></html>\n",
         ]
     )
+    return _SURROGATE.sub("\ufffd", page)
 
 
 def _asset(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,16 @@ class MeasuredTraining:
     recipe: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Unrecorded:
+    """A folder without a record of anything, as of a run that was killed before it wrote one: its name, where it is."""
+
+    name: str
+    folder: Path
+
+
 _ROUNDED = 1e-6  # by which figures of a file may miss one another
-Measured = MeasuredRun | MeasuredEvaluation | MeasuredTraining
+Measured = MeasuredRun | MeasuredEvaluation | MeasuredTraining | Unrecorded
 
 
 def read_measured(path: Path) -> Measured:
@@ -69,17 +78,29 @@ def read_measured(path: Path) -> Measured:
         ReportError: it is none of these.
         UserError: it is one that cannot be read.
     """
-    name = path.resolve().name
-    if (path / RUN_FILE).is_file():
-        return MeasuredRun(name, path, RunReport.read(path))
-    if (path / METRICS).is_file():
+    if os.path.isfile(path / RUN_FILE):  # which never raises, as Path.is_file may
+        return MeasuredRun(_name(path), path, RunReport.read(path))
+    if os.path.isfile(path / METRICS):
         return read_training(path)
-    if path.is_file():
+    if os.path.isfile(path):
         return MeasuredEvaluation(path.stem, _evaluation(path), {})
-    there = "holds neither" if path.is_dir() else "is not there: neither"
+    there = "holds neither" if os.path.isdir(path) else "is not there: neither"
     raise ReportError(
         f"{path}: {there} {RUN_FILE} of a run nor {METRICS} of a training, nor is it a file of eval --json"
     )
+
+
+def read_side_by_side(paths: Sequence[Path]) -> list[Measured]:
+    """As :func:`read_measured`, of several; a folder among them that holds nothing keeps nobody from the rest.
+
+    Raises:
+        ReportError: one of them is none of these, or all are folders that hold nothing.
+        UserError: one of them cannot be read.
+    """
+    measured = [Unrecorded(_name(path), path) if _is_unrecorded(path) else read_measured(path) for path in paths]
+    if all(isinstance(each, Unrecorded) for each in measured):
+        read_measured(paths[0])  # which says what it lacks
+    return measured
 
 
 def read_training(out: Path) -> MeasuredTraining:
@@ -88,7 +109,16 @@ def read_training(out: Path) -> MeasuredTraining:
     Raises:
         ReportError: there are no metrics in it.
     """
-    return MeasuredTraining(out.resolve().name, _metrics(out / METRICS), _recipe(out / RECIPE))
+    return MeasuredTraining(_name(out), _metrics(out / METRICS), _recipe(out / RECIPE))
+
+
+def _name(path: Path) -> str:
+    """Of a folder, whatever way leads to it."""
+    return os.path.basename(os.path.realpath(path))
+
+
+def _is_unrecorded(path: Path) -> bool:
+    return os.path.isdir(path) and not any(os.path.lexists(path / name) for name in (RUN_FILE, METRICS))
 
 
 def write_blocks(path: Path, title: str, verdict: str, blocks: Sequence[Block]) -> None:

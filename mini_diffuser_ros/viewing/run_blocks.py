@@ -14,7 +14,7 @@ from PIL import Image
 from mini_diffuser_ros.viewing.joint_speeds import limit_reached
 from mini_diffuser_ros.viewing.report_page import Block, MeasuredRun, differences, table, text
 from mini_diffuser_ros.viewing.run_page import RUN_PAGE, timeline_values
-from mini_diffuser_ros.viewing.run_report import PICTURE, RunReport
+from mini_diffuser_ros.viewing.run_report import PICTURE, UNFINISHED, RunReport
 from mini_diffuser_ros.viewing.run_timeline import KINDS, seconds_by_kind, spans_of
 
 _HEAD = ("run", "sentence", "how it ended", "keyframes", "took", "first motion", "refused", "fastest joint")
@@ -29,22 +29,32 @@ def run_blocks(runs: Sequence[MeasuredRun], beside: Path) -> list[Block]:
         runs: in the order in which they are shown.
         beside: folder of the page, from which links lead to the runs' own reports.
     """
-    longest = max(timeline_values(run.report)["seconds"] for run in runs)
-    reached = sum(run.report.success for run in runs)
+    timelines = [(run.name, timeline_values(run.report)) for run in runs]
+    longest = max(values["seconds"] for _, values in timelines)
     lines: list[Block] = [
-        {"kind": "timeline", "title": run.name, "timeline": timeline_values(run.report), "until": longest}
-        for run in runs
+        {"kind": "timeline", "title": name, "timeline": values, "until": longest}
+        for name, values in timelines
+        if values["spans"]
     ]
+    missing = [[run.name, part, why] for run in runs for part, why in run.report.missing.items()]
     links = [[run.name, _address(run.folder / RUN_PAGE, beside)] for run in runs if (run.folder / RUN_PAGE).is_file()]
     return [
-        table(f"Runs: {reached} of {len(runs)} succeeded", _HEAD, [_row(run) for run in runs]),
+        table(_title(runs), _HEAD, [_row(run) for run in runs]),
         *([{"kind": "links", "title": "Their own reports", "links": links}] if links else []),
         _times(runs),
         *lines,
         table("What motion refused", ["run", "decision", "refusal"], _refusals(runs), "nothing"),
         differences("Circumstances", [run.name for run in runs], [_circumstances(run.report) for run in runs]),
+        *([table("What is missing of their records", ["run", "", "why"], missing)] if missing else []),
         *_pictures(runs[:_MOST_PICTURES]),
     ]
+
+
+def _title(runs: Sequence[MeasuredRun]) -> str:
+    endless = sum(run.report.outcome == UNFINISHED for run in runs)
+    reached = sum(run.report.success for run in runs)
+    more = f", {endless} more without an end" if endless else ""
+    return f"Runs: {reached} of {len(runs) - endless} succeeded{more}"
 
 
 def _row(run: MeasuredRun) -> dict[str, object]:
@@ -87,7 +97,7 @@ def _circumstances(report: RunReport) -> dict[str, object]:
 
 def _address(page: Path, beside: Path) -> str:
     """Of a file, as seen from a folder; never taken for that of something else, whatever it is called."""
-    return "./" + quote(os.path.relpath(page.resolve(), beside.resolve()))
+    return "./" + quote(os.fsencode(os.path.relpath(page.resolve(), beside.resolve())))
 
 
 def _pictures(runs: Sequence[MeasuredRun]) -> list[Block]:

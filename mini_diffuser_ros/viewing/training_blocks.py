@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,7 @@ from mini_diffuser_ros.viewing.report_page import (
     Block,
     MeasuredTraining,
     differences,
-    read_training,
     table,
-    write_blocks,
 )
 
 _POINTS = 300  # of a curve
@@ -36,21 +33,6 @@ def training_blocks(trainings: Sequence[MeasuredTraining]) -> list[Block]:
         *(_validation(each) for each in trainings),
         differences("Recipe", names, [each.recipe for each in trainings]),
     ]
-
-
-def write_training_page(path: Path, out: Path) -> None:
-    """Write the page of one training.
-
-    Args:
-        path: of the page; its folder exists.
-        out: output directory of the training.
-
-    Raises:
-        ReportError: the directory holds no metrics.
-        OSError: the page cannot be written.
-    """
-    training = read_training(out)
-    write_blocks(path, training.name, f"{last_step(training)} steps", training_blocks([training]))
 
 
 def last_step(training: MeasuredTraining) -> int:
@@ -107,8 +89,9 @@ def _within(task: str) -> Callable[[MeasuredTraining], list[tuple[int, float]]]:
         pairs = []
         for line in training.metrics:
             groups = line.get("validation", {}).get(task, {})
-            shares = [groups[name]["within_3cm"] for name in ("first", "later") if name in groups]
-            shares = shares or [group["within_3cm"] for group in groups.values()]
+            named = [groups[name] for name in ("first", "later") if name in groups]
+            shares = [group["within_3cm"] for group in named or groups.values()]
+            shares = [share for share in shares if math.isfinite(share)]  # of no frames there is none
             if shares:
                 pairs.append((int(line["step"]), 100.0 * float(np.mean(shares))))
         return pairs
@@ -152,12 +135,19 @@ def _validation(training: MeasuredTraining) -> Block:
         [
             task,
             group,
-            str(round(figures["frames"])),
-            f"{figures['median_mm']:.1f} mm",
-            *(f"{100.0 * figures[name]:.0f} %" for name in ("within_1cm", "within_3cm", "gripper", "terminate")),
+            _figure(figures["frames"], "{:.0f}"),
+            _figure(figures["median_mm"], "{:.1f} mm"),
+            *(
+                _figure(100.0 * figures[name], "{:.0f} %")
+                for name in ("within_1cm", "within_3cm", "gripper", "terminate")
+            ),
         ]
         for task, groups in last.items()
         for group, figures in groups.items()
     ]
     head = ["task", "frames", "n", "median", "< 1 cm", "< 3 cm", "gripper", "end"]
     return table(f"{training.name}: held-out demonstrations", head, rows, "nothing was validated")
+
+
+def _figure(value: float, shape: str) -> str:
+    return shape.format(value) if math.isfinite(value) else "-"

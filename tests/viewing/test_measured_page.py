@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -204,22 +205,24 @@ def _places(document: Any, names: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
 WRONG: tuple[Any, ...] = (None, "text", [], {}, math.nan, math.inf, -1, 10**400, [1], {"a": 1}, True)
 
 
-@pytest.mark.parametrize("kind", ["run", "evaluation"])
+@pytest.mark.parametrize("kind", ["run", "evaluation", "training"])
 def test_a_file_that_was_damaged_anywhere_is_told_in_a_line_or_shown_as_it_is(tmp_path: Path, kind: str) -> None:
     """Whatever one value is changed to: no error but a line, and a page of all the rest."""
-    folder = _run_folder(tmp_path, "run")
-    file = folder / "run.json" if kind == "run" else _evaluation_file(tmp_path / "figures.json", [True, False])
-    document = json.loads(file.read_text())
+    folder = _run_folder(tmp_path, "run") if kind == "run" else _training_folder(tmp_path, "mine", 0.1)
+    file = folder / ("run.json" if kind == "run" else "metrics.jsonl")
+    if kind == "evaluation":
+        file = _evaluation_file(tmp_path / "figures.json", [True, False])
+    document = json.loads(file.read_text() if kind != "training" else file.read_text().splitlines()[-2])
     refused: list[str] = []
     for number, place in enumerate(_places(document)):
         for value in (WRONG[(number + step) % len(WRONG)] for step in (0, 4, 8)):
             file.write_text(json.dumps(_changed(document, place, value)))
             try:
-                measured = read_measured(folder if kind == "run" else file)
+                measured = read_measured(file if kind == "evaluation" else folder)
                 write_measured_page(tmp_path / "page.html", [measured, measured])
             except UserError as error:
                 refused.append(str(error))
-    assert len(refused) > 40
+    assert len(refused) > (10 if kind == "training" else 40)
     assert not [line for line in refused if "\n" in line or len(line) > 600]
 
 
@@ -242,16 +245,99 @@ def test_a_run_that_contradicts_itself_is_no_run(tmp_path: Path, field: str, val
 
 
 def test_run_folders_that_are_cut_short_are_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cut, empty, whole = (_run_folder(tmp_path, name) for name in ("cut", "empty", "whole"))
+    cut, whole = (_run_folder(tmp_path, name) for name in ("cut", "whole"))
     (cut / "run.json").write_text((cut / "run.json").read_text()[:200])
-    (empty / "run.json").unlink()
-    for folder in (cut, empty):
-        assert main(["report", str(whole), str(folder), "--out", str(tmp_path / "page.html")]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["report", str(whole), str(cut), "--out", str(tmp_path / "page.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "page.html").exists()
     (whole / "cloud.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     assert main(["report", str(whole), "--out", str(tmp_path / "page.html")]) == 0
     assert "cloud.png is damaged" in Parts.of(tmp_path / "page.html").data
+
+
+def test_runs_that_were_killed_are_shown_beside_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [_run_folder(tmp_path, name) for name in ("whole", "goes_on", "long_ago")]
+    RunReport(HOSTILE).write_begun(runs[1])
+    (runs[2] / "run.json").unlink()
+    (runs[2] / "video.mp4").touch()
+    blocks = _blocks(*runs, out=tmp_path / "page.html")
+    assert f"no record in {runs[2]}" in capsys.readouterr().out
+    rows = blocks["Runs: 1 of 1 succeeded, 1 more without an end"]["rows"]
+    assert [row["row"][0] for row in rows] == ["whole", "goes_on"]
+    assert rows[1]["row"][2].startswith("UNFINISHED: it goes on, or was ended before")
+    assert "goes_on" not in blocks
+    assert blocks["Folders without a record"]["rows"][0][0] == "long_ago"
+
+
+def test_where_nothing_is_recorded_there_is_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    assert main(["report", *map(str, folders), "--out", str(tmp_path / "page.html")]) == 2
+    assert "holds neither run.json of a run nor metrics.jsonl" in capsys.readouterr().err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_what_is_named_again_by_whatever_way_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, other = _run_folder(tmp_path, "one"), _run_folder(tmp_path, "two")
+    (tmp_path / "link").symlink_to(run)
+    again = (run, other, run / ".." / "one", tmp_path / "link")
+    blocks = _blocks(*again, out=tmp_path / "page.html")
+    rows = blocks["Runs: 2 of 2 succeeded"]["rows"]
+    assert [row["row"][0] for row in rows] == ["one", "two"]
+    assert "of 2 reports; 2 named again are shown once, " in capsys.readouterr().out
+    file = _evaluation_file(tmp_path / "figures.json", [True, False])
+    assert not [title for title in _blocks(file, file, out=tmp_path / "page.html") if title.startswith("Against")]
+
+
+def test_what_is_missing_of_a_record_is_told(tmp_path: Path) -> None:
+    run = _run_folder(tmp_path, "one")
+    report = RunReport.read(run)
+    report.missing = {"film": HOSTILE}
+    report.write(run)
+    blocks = _blocks(run, _run_folder(tmp_path, "two"), out=tmp_path / "page.html")
+    assert blocks["What is missing of their records"]["rows"] == [["one", "film", HOSTILE]]
+
+
+HALF = "\ud800"  # of a character of UTF-16, which UTF-8 cannot hold; JSON can
+
+
+@pytest.mark.parametrize("kind", ["run", "evaluation", "training", "name"])
+def test_half_a_character_is_replaced(tmp_path: Path, kind: str) -> None:
+    if kind == "run":
+        path = _run_folder(tmp_path, "run")
+        document = json.loads((path / "run.json").read_text())
+        (path / "run.json").write_text(json.dumps({**document, "instruction": f"press {HALF} it"}))
+    elif kind == "evaluation":
+        path = tmp_path / "figures.json"
+        figures = _evaluation([True, False])
+        figures["episodes"][1]["sentence"] = f"press {HALF} it"
+        path.write_text(json.dumps(figures))
+    elif kind == "training":
+        path = _training_folder(tmp_path, "run", 0.1)
+        group = {"frames": 1, "median_mm": 4.0, "within_1cm": 1, "within_3cm": 1, "gripper": 1, "terminate": 1}
+        line = {"step": 700, "validation": {f"press {HALF} it": {"first": group}}}
+        (path / "metrics.jsonl").write_text(json.dumps(line))
+    else:  # of a folder, in an encoding of long ago
+        path = _run_folder(tmp_path, os.fsdecode(b"press \xe9 it"))
+        (path / "report.html").write_text("its own")
+    assert main(["report", str(path), "--out", str(tmp_path / "page.html")]) == 0
+    assert "press \ufffd it" in Parts.of(tmp_path / "page.html").data
+
+
+@pytest.mark.parametrize("group", ["within_3cm", "median_mm", "frames"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_figure_of_a_training_that_is_none_is_a_gap(tmp_path: Path, group: str, value: float) -> None:
+    folder = _training_folder(tmp_path, "mine", 0.1)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()[-2:-1]]
+    lines.append(json.loads(json.dumps({**lines[0], "step": 700})))
+    lines[1]["validation"]["push"]["first"][group] = value
+    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    blocks = _blocks(folder, out=tmp_path / "page.html")
+    (row,) = blocks["mine: held-out demonstrations"]["rows"]
+    assert "-" in row
+    curve = blocks["push: decisions within 3 cm of the demonstration"]["chart"]["curves"][0]["values"]
+    assert [value for value in curve if value is not None] == ([90.0] if group == "within_3cm" else [90.0, 90.0])
 
 
 def test_an_empty_training_has_its_report(tmp_path: Path) -> None:
