@@ -7,11 +7,11 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol
 
-from mini_diffuser_ros.evaluation.hanging import not_hanging
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, Judge, JudgingWorld, no_expert, roll_out
 from mini_diffuser_ros.perception import FusionConfig
@@ -20,6 +20,8 @@ from mini_diffuser_ros.running import HeavyWorld, LoopSettings, SeenWorld, TaskW
 from mini_diffuser_ros.running.world_names import make_world
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.settings import unknown_name, with_words
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 class WorldEvaluation(Protocol):
@@ -152,7 +154,7 @@ def tasks_per_process(protocol: WorldEvaluation) -> int:
 
 
 def run_world_trial(trial: WorldTrial) -> EpisodeResult:
-    """Run one, in the world that this process keeps for all of its episodes. A worker whose world hangs ends itself.
+    """Run one, in the world that this process keeps for all of its episodes.
 
     Raises:
         LayoutError: the world cannot lay it out.
@@ -161,18 +163,18 @@ def run_world_trial(trial: WorldTrial) -> EpisodeResult:
     """
     held = _held(trial.checkpoint, trial.protocol)
     try:
-        with not_hanging():
-            result = held.run(trial)
+        result = held.run(trial)
     except UserError:
         raise
     except Exception as error:
         _held.cache_clear()
-        held.close()
+        if parent_process() is None:
+            held.close()  # else this process ends now, which closes it and cannot hang: it is ended then
         if isinstance(error, WorldError):
             raise
-        kind = WorldError if held.has_worked else WorldStartError
+        kind = WorldError if trial.task in held.worked else WorldStartError
         raise kind(f"{trial}: {type(error).__name__}: {one_line(error)} ({_place(error)})") from error
-    held.has_worked = True
+    held.worked.add(trial.task)
     return result
 
 
@@ -183,7 +185,7 @@ class _Held:
         self._policy = _policy(checkpoint)
         self._world = protocol.make()
         self._seen = SeenWorld(self._world, protocol.fusion_for(self._policy.fusion))
-        self.has_worked = False
+        self.worked: set[str] = set()  # tasks
         atexit.register(self.close)
 
     def run(self, trial: WorldTrial) -> EpisodeResult:
@@ -210,6 +212,12 @@ def _held(checkpoint: str, protocol: WorldEvaluation) -> _Held:
 
 
 def _place(error: Exception) -> str:
-    """File and line that an error comes from, for whoever wrote the world."""
-    *_, last = extract_tb(error.__traceback__)
+    """File and line that an error comes from, for whoever wrote the world: the last one that is not this package's."""
+    frames = extract_tb(error.__traceback__)
+    of_others = [frame for frame in frames if not _is_ours(frame.filename)]
+    last = (of_others or frames)[-1]
     return f"{Path(last.filename).name}, line {last.lineno}"
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith("<") or Path(file).is_relative_to(_PACKAGE)  # <string> is what dataclasses make

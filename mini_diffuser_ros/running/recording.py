@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.records import Episode
 from mini_diffuser_ros.running.demonstrating import demonstrate_in
 from mini_diffuser_ros.running.task_world import (
+    HANGS_AFTER,
     DemonstrationFailed,
     ExpertWorld,
     HeavyWorld,
@@ -27,7 +29,13 @@ from mini_diffuser_ros.running.world_names import make_world
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.settings import unknown_name
-from mini_diffuser_ros.support.workers import ItemOutcome, WorkerDiedError, outcomes_by_group, outcomes_in_workers
+from mini_diffuser_ros.support.workers import (
+    ItemOutcome,
+    WorkerDiedError,
+    WorkerLimits,
+    outcomes_by_group,
+    outcomes_in_workers,
+)
 
 Demonstrate = Callable[[str, int], Episode]
 """Takes task and seed, and raises DemonstrationFailed or LayoutError where nothing is to be recorded of that seed."""
@@ -36,6 +44,9 @@ GIVEN_UP_AFTER = 15
 """Demonstrations of a task that may fail in a row before no more of it are tried."""
 STARTS = 3
 """Starts of a world for a task that may fail in a row before."""
+
+_IN_VAIN_AT_START = GIVEN_UP_AFTER // STARTS
+IN_TIME = WorkerLimits(HANGS_AFTER)
 
 _MADE_IN = ".world"  # file beside the episodes: which world they are of
 
@@ -146,12 +157,14 @@ class Outcome:
         task, seed: which one.
         failure: why it was not recorded; None if it was.
         at_start: whether the world could not even be started.
+        is_mistake: whether it is one that a user may mend; it is the task's, unless no task goes without.
     """
 
     task: str
     seed: int
     failure: str | None = None
     at_start: bool = False
+    is_mistake: bool = False
 
 
 @dataclass
@@ -169,7 +182,7 @@ class SeedPlan:
         recorded: episodes there are.
         running: demonstrations being made.
         failures: reasons, one a failed demonstration.
-        in_vain: how many failed since one was recorded; a start that failed counts as several.
+        in_vain: how many failed since one was recorded; a start that failed, or a mistake, counts as several.
     """
 
     wanted: int
@@ -203,7 +216,7 @@ class SeedPlan:
             self.recorded, self.in_vain = self.recorded + 1, 0
             return
         self.failures.append(failure)
-        self.in_vain += GIVEN_UP_AFTER // STARTS if at_start else 1
+        self.in_vain += _IN_VAIN_AT_START if at_start else 1
 
 
 class Recorder:
@@ -216,6 +229,7 @@ class Recorder:
         episodes: how many of each task.
         seed: of the first layout; each next episode takes the next seed, as does a replacement for a failed one.
         workers: processes; 1 works in this one, unless tasks wear out a process.
+        limits: of the processes.
 
     Raises:
         DataError: if the directory cannot be made.
@@ -227,7 +241,14 @@ class Recorder:
     """
 
     def __init__(
-        self, source: DemonstrationSource, out: Path, tasks: Sequence[str], episodes: int, seed: int, workers: int
+        self,
+        source: DemonstrationSource,
+        out: Path,
+        tasks: Sequence[str],
+        episodes: int,
+        seed: int,
+        workers: int,
+        limits: WorkerLimits = IN_TIME,
     ) -> None:
         known = list(source.tasks)
         for task in tasks:
@@ -235,7 +256,8 @@ class Recorder:
                 raise RecordingError(unknown_name(task, known, "task"))
         store = EpisodeStore(out, source.robot)
         source.refuse_others(store, tasks)
-        self._source, self._out, self._workers = source, out, workers
+        self._source, self._out, self._workers, self._limits = source, out, workers, limits
+        self._mistaken: set[str] = set()
         wanted = range(seed, seed + episodes)
         self.plans = {task: SeedPlan(episodes, seed, store.seeds(task)) for task in tasks}
         self.already = sum(len(plan.present.intersection(wanted)) for plan in self.plans.values())
@@ -244,25 +266,34 @@ class Recorder:
         """Make the missing demonstrations.
 
         What fails that is not the expert, as a world or a worker's process, costs its seed as well. A task that is
-        given up keeps no other from its episodes.
+        given up keeps no other from its episodes, nor does a mistake that a user may mend: as long as it is not that
+        of every task.
 
         Yields:
             one outcome a demonstration, as they end. Closing the iterator ends the workers.
 
         Raises:
-            UserError: a mistake of the user's.
+            UserError: a mistake of the user's that lets no task be recorded, or an episode be stored.
         """
         while (first := self._next_job()) is not None:
             # What failed at the end of a round is replaced in the next.
             for result in self._round(first):
                 outcome = _outcome_of(result)
-                self.plans[outcome.task].finish(outcome.failure, outcome.at_start)
+                self.plans[outcome.task].finish(outcome.failure, outcome.at_start or outcome.is_mistake)
                 yield outcome
+                self._refuse_all(outcome)
+
+    def _refuse_all(self, outcome: Outcome) -> None:
+        """End the recording with a mistake that every task has, before any has an episode."""
+        if outcome.is_mistake:
+            self._mistaken.add(outcome.task)
+            if len(self._mistaken) == len(self.plans) and not any(plan.recorded for plan in self.plans.values()):
+                raise RecordingError(outcome.failure)
 
     def _round(self, first: _Job) -> Iterator[ItemOutcome[_Job, Outcome]]:
         most = self._source.tasks_per_process
         if not most:
-            return outcomes_in_workers(_demonstrate, self._jobs(first), self._workers)
+            return outcomes_in_workers(_demonstrate, self._jobs(first), self._workers, self._limits)
         at: dict[int, str] = {}
         waiting = [first]
 
@@ -272,7 +303,7 @@ class Recorder:
                 at[worker] = job.task
             return job
 
-        return outcomes_by_group(_demonstrate, take, self._workers, _task_of, most)
+        return outcomes_by_group(_demonstrate, take, self._workers, _task_of, most, self._limits)
 
     def _jobs(self, first: _Job) -> Iterator[_Job]:
         job: _Job | None = first
@@ -287,11 +318,14 @@ class Recorder:
             own: task that a worker is at, which it is to go on with.
             others: tasks that workers are at, which it is to keep away from as long as there are more.
         """
-        # The tasks advance together, so that an interrupted recording is balanced.
-        for task, plan in sorted(
-            self.plans.items(),
-            key=lambda item: (item[0] != own, item[0] in others, item[1].recorded + item[1].running),
-        ):
+
+        def rank(item: tuple[str, SeedPlan]) -> tuple[bool, bool, int, int]:
+            """The tasks advance together, so that an interrupted recording is balanced, those that fail last."""
+            task, plan = item
+            is_own = task == own and plan.in_vain < _IN_VAIN_AT_START
+            return (not is_own, task in others, plan.recorded + plan.running, plan.in_vain)
+
+        for task, plan in sorted(self.plans.items(), key=rank):
             seed = plan.take()
             if seed is not None:
                 return _Job(self._source, self._out, task, seed)
@@ -331,18 +365,19 @@ def _demonstrate(job: _Job) -> Outcome:
 
     Raises:
         WorldError: the world failed; the next demonstration of this process has another.
-        UserError: a mistake of the user's.
+        UserError: what makes demonstrations cannot be had, or an episode not be stored.
     """
     demonstrate, store, close = _bench(job.source, job.out)
     try:
         episode = demonstrate(job.task, job.seed)
     except (DemonstrationFailed, LayoutError) as failure:
         return Outcome(job.task, job.seed, one_line(failure))
-    except UserError:
-        raise
+    except UserError as mistake:
+        return Outcome(job.task, job.seed, one_line(mistake), is_mistake=True)
     except Exception as error:
         _bench.cache_clear()
-        close()
+        if parent_process() is None:
+            close()  # else this process ends now, which closes it and cannot hang: it is ended then
         if isinstance(error, WorldError):
             raise
         raise WorldError(f"{job}: {type(error).__name__}: {one_line(error)}") from error

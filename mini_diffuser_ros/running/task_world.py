@@ -17,6 +17,9 @@ from mini_diffuser_ros.records import CameraView, Cloud, FloatArray, FusionConfi
 from mini_diffuser_ros.running.instruction_run import MotionReport
 from mini_diffuser_ros.support.errors import UserError
 
+HANGS_AFTER = 3600.0
+"""Seconds after which a world counts as hanging that is at one episode; 25 keyframes of ten moves each take minutes."""
+
 
 class WorldError(RuntimeError):
     """A world has failed, its simulator or the way to it, which says nothing about the policy.

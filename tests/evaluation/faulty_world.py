@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import signal
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mini_diffuser_ros.records import CameraView, KeyframeMode
-from mini_diffuser_ros.running import LaidTask, LayoutError, MotionReport, WorldError, WorldStartError
+from mini_diffuser_ros.running import KeyframeAction, LaidTask, LayoutError, MotionReport, WorldError, WorldStartError
 from mini_diffuser_ros.running.world_names import world_class
+from mini_diffuser_ros.support.errors import UserError
 
 Blocks = world_class(f"{Path(__file__).parents[2] / 'examples' / 'your_own_world.py'}:Blocks")
 
@@ -18,6 +22,7 @@ Blocks = world_class(f"{Path(__file__).parents[2] / 'examples' / 'your_own_world
 class FaultySettings:
     """Seeds and tasks at which something fails; ``log`` is a file for what was laid out, by which process.
 
+    A process stops at seeds ``hanging``, and a world that is ``clinging`` never closes.
     Folders ``removed`` go with the first layout, and one is made where something is ``occupied``.
     """
 
@@ -27,6 +32,11 @@ class FaultySettings:
     deadly: tuple[int, ...] = ()
     mistaken: tuple[int, ...] = ()
     undoable: tuple[str, ...] = ()
+    unstartable: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    untaught: tuple[str, ...] = ()
+    hanging: tuple[int, ...] = ()
+    clinging: bool = False
     never_starts: bool = False
     log: str = ""
     removed: str = ""
@@ -53,13 +63,28 @@ class Faulty(Blocks):
             Path(self.settings.occupied).mkdir(exist_ok=True)
         if self.settings.never_starts:
             raise WorldStartError("no power")
+        if task in self.settings.unstartable:
+            raise WorldStartError(f"{task} lacks a model")
+        if task in self.settings.unfinished:
+            return LaidTask(f"{task}, one day")
         if task in self.settings.undoable:
             raise LayoutError(f"{task}: never")
         if seed in self.settings.impossible:
             raise LayoutError(f"{task}: no room with seed {seed}")
+        if seed in self.settings.hanging:
+            os.kill(os.getpid(), signal.SIGSTOP)
         if seed in self.settings.deadly:
             os._exit(1)
         return super().lay_out(task, seed)
+
+    def expert(self) -> Iterator[KeyframeAction]:
+        if "_on_".join((self.top, self.bottom)) in self.settings.untaught:
+            raise UserError("no grasp of it is known; add one")
+        return super().expert()
+
+    def close(self) -> None:
+        if self.settings.clinging:
+            time.sleep(1e6)
 
     def views(self) -> list[CameraView]:
         if self.seed in self.settings.broken:

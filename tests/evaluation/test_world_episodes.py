@@ -10,9 +10,14 @@ import pytest
 import torch
 
 from mini_diffuser_ros.commands.main import main
+from mini_diffuser_ros.evaluation.episode_log import EpisodeLog
+from mini_diffuser_ros.evaluation.evaluating import evaluate as evaluate_trials
+from mini_diffuser_ros.evaluation.world_episodes import WorldProtocol, run_world_trial, world_trials
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
+from mini_diffuser_ros.running import LoopSettings
 from mini_diffuser_ros.running.world_names import world_class
+from mini_diffuser_ros.support.workers import WorkerLimits
 
 WORLDS = Path(__file__).with_name("faulty_world.py")
 QUICK = ["--samples", "2", "--steps", "1", "--keyframe-limit", "1", "--workers", "1", "--tasks", "red_on_green"]
@@ -143,6 +148,51 @@ def test_a_world_that_never_starts_ends_the_evaluation(
     assert len(laid.read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    ("kind", "fault", "why"),
+    [
+        ("Faulty", "unstartable=[red_on_green]", "red_on_green lacks a model"),
+        # A mistake in lay_out, told with its line.
+        ("Faulty", "unfinished=[red_on_green]", "LaidTask.sentences is 'red_on_green, one day', expected a tuple of"),
+        pytest.param("Heavy", "unstartable=[red_on_green]", "lacks a model", marks=pytest.mark.process),
+    ],
+)
+def test_a_task_that_never_starts_keeps_no_other_from_its_episodes(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, fault: str, why: str
+) -> None:
+    file, laid = tmp_path / "report.json", tmp_path / "laid"
+    words, options = ("--episodes", "5", "--tasks", "all"), (fault, f"log={laid}")
+    assert evaluate(checkpoint, file, *words, world=kind, options=options) == 0
+    report = report_of(file)
+    assert (report["tasks"]["green_on_red"]["episodes"], report["tasks"]["green_on_red"]["failures"]) == (5, 0)
+    assert (report["tasks"]["red_on_green"]["episodes"], report["tasks"]["red_on_green"]["failures"]) == (0, 5)
+    assert len([line for line in laid.read_text().splitlines() if "red_on_green" in line]) == 3
+    failures = [episode["failure"] for episode in report["episodes"] if episode["task"] == "red_on_green"]
+    assert all(why in failure for failure in failures)
+    assert "is given up, as it never starts: " in failures[-1]
+    if "unfinished" in fault:
+        assert "faulty_world.py, line " in failures[0]
+    assert "not counted, as the simulator failed: 5 of red_on_green" in capsys.readouterr().out
+    if kind == "Heavy":
+        return
+    # The other's are not run again, and tell that the world starts.
+    before = laid.read_text()
+    assert evaluate(checkpoint, file, *words, world=kind, options=options) == 0
+    assert [line.split()[1] for line in laid.read_text()[len(before) :].splitlines()] == ["red_on_green"] * 3
+    assert report_of(file) == report
+
+
+def test_a_world_that_starts_for_no_task_ends_the_evaluation(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laid = tmp_path / "laid"
+    options = ("unstartable=[red_on_green, green_on_red]", f"log={laid}")
+    assert evaluate(checkpoint, tmp_path / "r.json", "--tasks", "all", options=options) == 2
+    assert "lacks a model (3 times in a row)" in capsys.readouterr().err
+    assert len({line.split()[1] for line in laid.read_text().splitlines()}) == 2, "each task was tried"
+    assert evaluate(checkpoint, tmp_path / "r.json", "--tasks", "all", "--episodes", "1", options=options) == 2
+
+
 @pytest.mark.process
 def test_a_process_does_one_task_of_a_heavy_world_and_one_that_dies_costs_its_episode(
     checkpoint: Path, tmp_path: Path
@@ -157,6 +207,20 @@ def test_a_process_does_one_task_of_a_heavy_world_and_one_that_dies_costs_its_ep
     assert len({process for process, _, _ in lines}) == 4, "one that died was replaced in each task"
     failures = [bool(episode["failure"]) for episode in report_of(file)["episodes"]]
     assert failures == [False, False, True, True, False, False]
+
+
+@pytest.mark.process
+def test_a_world_that_hangs_costs_its_episode_and_one_that_never_closes_keeps_nobody_waiting(checkpoint: Path) -> None:
+    loop = LoopSettings(samples=2, steps=1, keyframe_limit=1)
+    options = ("hanging=[1]", "broken=[2]", "clinging=true", "image_size=32")
+    protocol = WorldProtocol(world=f"{WORLDS}:Faulty", tasks=("red_on_green",), episodes=4, loop=loop, options=options)
+    trials = world_trials(str(checkpoint), protocol)
+    limits = WorkerLimits(item=60.0, close=1.0)
+    records = evaluate_trials(run_world_trial, trials, 2, EpisodeLog(None, {}), limits=limits)
+    failures = {record["seed"]: record["failure"] for record in records}
+    assert failures[0] == failures[3] == ""
+    assert "was killed that had not come to an end in 60 s: red_on_green, seed 1" in failures[1]
+    assert failures[2] == "the cameras fell silent", "said before its world is closed"
 
 
 def test_mistakes_are_told_in_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

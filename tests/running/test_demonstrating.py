@@ -14,8 +14,10 @@ from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.records import CameraView, KeyframeMode
 from mini_diffuser_ros.running import DemonstrationFailed, KeyframeAction, MotionReport, WorldError
 from mini_diffuser_ros.running.demonstrating import demonstrate_in
+from mini_diffuser_ros.running.recording import Recorder, WorldSource
 from mini_diffuser_ros.running.world_names import world_class
 from mini_diffuser_ros.support.errors import UserError
+from mini_diffuser_ros.support.workers import WorkerLimits
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "your_own_world.py"
 BLOCKS = f"{EXAMPLE}:Blocks"
@@ -213,6 +215,39 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
         error = capsys.readouterr().err
         assert said in error
         assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("kind", ["Faulty", pytest.param("Heavy", marks=pytest.mark.process)])
+def test_a_mistake_of_one_tasks_expert_keeps_no_other_from_its_episodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    log = tmp_path / "laid"
+    options = ["--world-options", f"untaught=[{TASK}]", f"log={log}"]
+    assert record(tmp_path / "out", f"{FAULTY}:{kind}", "--episodes", "2", *options) == 1
+    assert seeds(tmp_path / "out", "green_on_red") == [0, 1]
+    assert len([line for line in log.read_text().splitlines() if TASK in line]) == 3
+    assert f"{TASK}: 0 of 2 episodes: given up" in (said := capsys.readouterr().err)
+    assert "no grasp of it is known; add one" in said
+
+
+def test_a_mistake_of_every_tasks_expert_ends_the_recording_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "laid"
+    options = ["--world-options", f"untaught=[{TASK}, green_on_red]", f"log={log}"]
+    assert record(tmp_path / "out", f"{FAULTY}:Faulty", "--episodes", "2", *options) == 2
+    assert capsys.readouterr().err.endswith("mini-diffuser record: no grasp of it is known; add one\n")
+    assert len(log.read_text().splitlines()) == 2, "one try of each"
+
+
+@pytest.mark.process
+def test_a_world_that_hangs_costs_its_seed_and_one_that_never_closes_keeps_nobody_waiting(tmp_path: Path) -> None:
+    source = WorldSource(f"{FAULTY}:Faulty", ("hanging=[0]", "clinging=true", "image_size=32"))
+    recorder = Recorder(source, tmp_path, [TASK], 2, 0, workers=2, limits=WorkerLimits(item=40.0, close=1.0))
+    outcomes = {outcome.seed: outcome.failure for outcome in recorder.run()}
+    assert seeds(tmp_path) == [1, 2]
+    assert "was killed that had not come to an end in 40 s" in (outcomes[0] or "")
+    assert outcomes[1] is outcomes[2] is None
 
 
 @pytest.mark.process

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.support.workers import (
     GroupQueue,
+    TurnQueue,
     WorkerDiedError,
+    WorkerLimits,
     map_in_workers,
     outcomes_by_group,
     outcomes_in_workers,
@@ -104,6 +106,32 @@ def test_a_worker_stays_with_its_group_until_nothing_is_left_of_it(sizes: list[i
     assert len(given_out) == len(set(given_out)) == len(items)
 
 
+@given(
+    items=st.lists(st.tuples(st.integers(0, 3), st.integers()), unique=True, max_size=12),
+    taken=st.integers(0, 6),
+    group=st.integers(0, 3),
+    kind=st.sampled_from([GroupQueue, TurnQueue]),
+)
+def test_a_group_may_be_put_off_or_dropped(items: list, taken: int, group: int, kind: type) -> None:
+    def given_out(queue: GroupQueue | TurnQueue) -> list:
+        return list(iter(lambda: queue.take(0), None))
+
+    queue = kind(items, itemgetter(0))
+    before = [item for _ in range(taken) if (item := queue.take(0)) is not None]
+    queue.put_off(group)
+    after = given_out(queue)
+    assert sorted(before + after) == sorted(items), "nothing is lost"
+    late = [item[0] == group for item in after]
+    assert late == sorted(late)
+
+    queue = kind(items, itemgetter(0))
+    before = [item for _ in range(taken) if (item := queue.take(0)) is not None]
+    dropped, after = queue.drop(group), given_out(queue)
+    assert sorted(before + dropped + after) == sorted(items)
+    assert all(item[0] == group for item in dropped)
+    assert all(item[0] != group for item in after)
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(("per_process", "processes"), [(1, 4), (2, 2), (9, 1)])
 def test_a_process_is_replaced_after_so_many_groups(per_process: int, processes: int) -> None:
@@ -115,6 +143,61 @@ def test_a_process_is_replaced_after_so_many_groups(per_process: int, processes:
     assert len(set(done_by)) == processes
     assert os.getpid() not in done_by
     assert len(set(done_by[:3])) == 1
+
+
+STOPPED = "__import__('os').kill(__import__('os').getpid(), 19)"  # SIGSTOP
+HOLDING = "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"  # never lets another thread of its process run
+WELL = "6 * 7"
+BLOCKS_ITS_END = "__import__('atexit').register(__import__('time').sleep, 1e6) and __import__('os').getpid()"
+
+
+@pytest.mark.process
+def test_a_process_that_takes_too_long_is_killed_even_if_nothing_in_it_runs_any_more() -> None:
+    limits = WorkerLimits(item=DEADLINE / 4)
+    items = [STOPPED, HOLDING, WELL, WELL]
+    outcomes = list(outcomes_in_workers(eval, items, 2, limits))
+    assert sorted(outcome.item for outcome in outcomes) == sorted(items)
+    for outcome in outcomes:
+        if outcome.item == WELL:
+            assert (outcome.result, outcome.error) == (42, None)
+        else:
+            assert isinstance(outcome.error, WorkerDiedError)
+            assert "was killed that had not come to an end in 15 s" in str(outcome.error)
+
+
+@pytest.mark.process
+def test_a_process_that_does_not_end_is_killed_and_keeps_nobody_waiting() -> None:
+    limits = WorkerLimits(close=1.0)
+    queue = GroupQueue([f"{BLOCKS_ITS_END}  # one 1", f"{BLOCKS_ITS_END}  # two 1", "1 / 0  # two 2"], group_of)
+    outcomes = list(outcomes_by_group(eval, queue.take, 1, group_of, 1, limits))
+    first, second, failed = outcomes
+    assert isinstance(failed.error, ZeroDivisionError)
+    assert first.result != second.result
+    assert not any(map(_runs, (first.result, second.result)))
+
+
+@pytest.mark.process
+def test_what_cannot_be_sent_costs_its_item_alone() -> None:
+    items = ["lambda: 3", "(_ for _ in ()).throw(type('Odd', (Exception,), {})('odd'))", WELL]
+    outcomes = {outcome.item: outcome for outcome in outcomes_in_workers(eval, items, 2)}
+    assert outcomes[WELL].result == 42
+    assert "pickle" in str(outcomes[items[0]].error)
+    assert "Odd: odd, which cannot be sent between processes" in str(outcomes[items[1]].error)
+
+
+@pytest.mark.process
+def test_an_error_says_where_it_was_raised_in_its_process() -> None:
+    (outcome,) = outcomes_in_workers(math.factorial, [-1], 2)
+    assert outcome.error is not None
+    assert "Traceback" in str(outcome.error.__cause__)
+
+
+@pytest.mark.process
+def test_an_item_is_taken_when_what_came_of_the_last_one_has_been_looked_at() -> None:
+    taken: list[int] = []
+    outcomes = outcomes_in_workers(math.factorial, (taken.append(number) or number for number in range(9)), 2)
+    for looked_at, _ in enumerate(outcomes):
+        assert len(taken) <= looked_at + 2
 
 
 def group_of(text: str) -> str:
