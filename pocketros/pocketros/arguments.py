@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pocketros import names
 from pocketros.errors import ArgumentError
 from pocketros.rcl_yaml import read_yaml
 
 
 @dataclass(frozen=True)
 class RemapRule:
-    """`[node:]match:=replacement`."""
+    """`[node:][rostopic://|rosservice://]match:=replacement`; `kind` is the part before `://`."""
 
     node: str
     match: str
     replacement: str
+    kind: str = ""
 
 
 @dataclass
@@ -91,11 +93,12 @@ def _parse_one(word: str, words: Iterator[str], parsed: RosArguments) -> None:
         return given
 
     if word in ("-r", "--remap"):
-        node, name, replacement = _assignment(value(), "a remapping rule; expected from:=to")
-        parsed.remaps.append(RemapRule(node, "__node" if name == "__name" else name, replacement))
+        parsed.remaps.append(_remap_rule(value()))
     elif word in ("-p", "--param"):
-        node, name, text = _assignment(value(), "a parameter assignment; expected name:=value")
-        parsed.parameters.append((node or "/**", {name: read_yaml(text)}))
+        found = re.fullmatch(r"(?:([^:]+):)?([^:]+):=(.*)", given := value(), re.DOTALL)
+        if not found or names.fault(names.PARAMETER, found[2]) or names.fault(names.NODE, found[1] or "any"):
+            raise ArgumentError(f"'{given}' is not a parameter assignment; expected name:=value")
+        parsed.parameters.append((found[1] or "/**", {found[2]: read_yaml(found[3])}))
     elif word == "--params-file":
         parsed.parameters += read_parameter_file(Path(value()))
     elif word == "--log-level":
@@ -109,12 +112,17 @@ def _parse_one(word: str, words: Iterator[str], parsed: RosArguments) -> None:
         raise ArgumentError(f"unknown ROS argument '{word}'; known are -r -p --params-file --log-level")
 
 
-def _assignment(text: str, expected: str) -> tuple[str, str, str]:
-    """Node ("" for any), name and value of `[node:]name:=value`."""
-    found = re.fullmatch(r"(?:([^:]+):)?([^:]+):=(.*)", text, re.DOTALL)
-    if not found:
-        raise ArgumentError(f"'{text}' is not {expected}")
-    return found[1] or "", found[2], found[3]
+def _remap_rule(text: str) -> RemapRule:
+    found = re.fullmatch(r"(?:(\w+):(?!//))?(?:(rostopic|rosservice)://)?([^:{}]+):=([^:{}]+)", text)
+    if not found or re.match(r"__(?!node$|name$|ns$)", found[3]):
+        raise ArgumentError(f"'{text}' is not a remapping rule; expected from:=to")
+    node, kind, match, replacement = (part or "" for part in found.groups())
+    match = "__node" if match == "__name" else match
+    special = {"__node": names.NODE, "__ns": names.NAMESPACE}.get(match)
+    sides = ((names.TOPIC, match), (names.TOPIC, replacement)) if special is None else ((special, replacement),)
+    if fault := next(filter(None, (names.fault(*side) for side in sides)), None):
+        raise ArgumentError(f"'{text}' is not a remapping rule: {fault[0]}")
+    return RemapRule(node, match, replacement, kind)
 
 
 def read_parameter_file(path: Path) -> list[tuple[str, dict[str, Any]]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pocketros.arguments import RemapRule
+if TYPE_CHECKING:
+    from pocketros.arguments import RemapRule
 
 # What a name must not match, and what to say if it does
 Rules = tuple[tuple[str, str], ...]
@@ -18,6 +20,8 @@ TOPIC: Rules = (
     (r"(?:^|(?<=/))\d", "topic name token must not start with a number"),
     (r"\{(?![^{}]*\})|(?<!\w)\}", "topic name must not have unbalanced curly braces '{}'"),
 )
+TOKEN = "(?!__)[A-Za-z_][A-Za-z0-9_]*"
+PARAMETER: Rules = ((rf"^(?!/?{TOKEN}(?:[./]{TOKEN})*$)", "expected words joined by dots"),)
 NODE: Rules = (
     (r"^$", "node name must not be empty"),
     (r"[^A-Za-z0-9_]", "node name must not contain characters other than alphanumerics or '_'"),
@@ -51,10 +55,10 @@ def expand(name: str, node_name: str, namespace: str) -> str:
     return name if name.startswith("/") else join(namespace, name)
 
 
-def remap(absolute: str, rules: Iterable[RemapRule], node_name: str, namespace: str) -> str:
-    """The absolute name after the first rule that matches."""
+def remap(absolute: str, rules: Iterable[RemapRule], node_name: str, namespace: str, kind: str = "rostopic") -> str:
+    """The absolute name, of a `rostopic` or `rosservice`, after the first rule that matches."""
     for rule in rules:
-        meant = not rule.match.startswith("__") and rule.node in ("", node_name)
+        meant = not rule.match.startswith("__") and rule.node in ("", node_name) and rule.kind in ("", kind)
         if meant and expand(rule.match, node_name, namespace) == absolute:
             return expand(rule.replacement, node_name, namespace)
     return absolute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 
@@ -10,7 +11,7 @@ class CallbackGroup:
     """Decides whether an entity's callback may start now; this one lets all of them."""
 
     def __init__(self) -> None:
-        self.entities: set[Any] = set()
+        self.entities: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def add_entity(self, entity: Any) -> None:
         self.entities.add(entity)

@@ -34,6 +34,14 @@ class Duration:
     def __lt__(self, other: Any) -> bool:
         return self.nanoseconds < other.nanoseconds if isinstance(other, Duration) else NotImplemented
 
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, Duration):
+            return NotImplemented
+        return Duration(nanoseconds=self.nanoseconds + other.nanoseconds)
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -1 * other if isinstance(other, Duration) else NotImplemented
+
     def __mul__(self, factor: float) -> Duration:
         return Duration(nanoseconds=self.nanoseconds * factor)
 

@@ -25,9 +25,14 @@ from pocketros.wire.native import Sample
 from pocketros.wire.session import Endpoint, Reader, Writer
 
 from rclpy.clock import Clock
-from rclpy.event_handler import EventCallbacks, PublisherEventCallbacks, SubscriptionEventCallbacks
-from rclpy.exceptions import InvalidHandle
-from rclpy.qos import HistoryPolicy, QoSProfile, dds_qos
+from rclpy.event_handler import (
+    EventCallbacks,
+    PublisherEventCallbacks,
+    QoSIncompatibleInfo,
+    SubscriptionEventCallbacks,
+)
+from rclpy.exceptions import InvalidHandle, RCLError
+from rclpy.qos import INCOMPATIBLE_KINDS, HistoryPolicy, QoSPolicyKind, QoSProfile, dds_qos
 from rclpy.task import Future, await_or_execute
 
 IDENTITY = struct.Struct("<Qq")  # client and sequence number of a call
@@ -46,6 +51,7 @@ class Entity:
     _label = ""  # what the log calls it
 
     def __init__(self, node: Any, callback_group: Any = None, depth: int | None = None) -> None:
+        node._check_handle()
         self._node, self.callback_group = node, callback_group
         self._endpoints: list[Endpoint] = []
         self._inbox: deque[Sample] = deque(maxlen=depth)
@@ -105,7 +111,7 @@ class Entity:
 
     def _check(self) -> None:
         if self._destroyed:
-            raise InvalidHandle(f"cannot use Destroyable because destruction was requested: {type(self).__name__}")
+            raise InvalidHandle(type(self).__name__)
 
     def destroy(self) -> None:
         """Withdraw from the graph."""
@@ -122,20 +128,67 @@ class Entity:
         self.destroy()
 
 
+class _Incompatibility(Entity):
+    """Calls a function with what a publisher or a subscription has met since the last call."""
+
+    def __init__(self, node: Any, callback_group: Any, callback: Callable[[Any], Any]) -> None:
+        super().__init__(node, callback_group)
+        self._callback, self._kind = callback, QoSPolicyKind.INVALID
+        self._met = self._told = 0
+
+    def met(self, kind: QoSPolicyKind) -> None:
+        """Note a counterpart."""
+        self._kind = kind
+        self._met += 1
+        self._node._wake()
+
+    def _is_ready(self) -> bool:
+        return self._met > self._told and not self._destroyed
+
+    def _take(self) -> Work:
+        info = QoSIncompatibleInfo(self._met, self._met - self._told, self._kind)
+        self._told = info.total_count
+        return partial(await_or_execute, self._callback, info)
+
+
 class _TopicEntity(Entity):
     """A publisher or a subscription: one endpoint on a topic."""
 
     _kind: Any
 
     def __init__(
-        self, node: Any, msg_type: Any, topic: str, qos: QoSProfile, callback_group: Any, events: EventCallbacks
+        self,
+        node: Any,
+        msg_type: Any,
+        topic: str,
+        qos: QoSProfile,
+        callback_group: Any,
+        events: EventCallbacks,
+        event_group: Any,
     ) -> None:
         keep_all = qos.history == HistoryPolicy.KEEP_ALL
         super().__init__(node, callback_group, None if keep_all else max(qos.depth, 1))
         self.msg_type, self.topic_name, self.topic, self.qos_profile = msg_type, topic, topic, qos
         self._label, name = f"topic '{topic}'", msg_type._definition.name
-        tell = partial(events._on_incompatible, topic, node.get_logger())
+        self._events, self._event = events, None
+        if events.incompatible_qos is not None:
+            self._event = node._add(_Incompatibility(node, event_group, events.incompatible_qos))
+        tell = self._met_incompatible
         self._endpoint = self._connect(self._kind, f"rt{topic}", msg_type, name, on_incompatible=tell)
+
+    def _met_incompatible(self, policy: int) -> None:
+        """Tell of a counterpart whose policy (a DDS id) is incompatible, on the session's thread."""
+        if (kind := INCOMPATIBLE_KINDS.get(policy)) is None:
+            return  # not a policy but the type, which is told of elsewhere
+        if self._event is not None:
+            self._event.met(kind)
+        elif self._events.use_default_callbacks:
+            self._node.get_logger().warning(self._events._warning(self.topic_name, kind))
+
+    def destroy(self) -> None:
+        if self._event is not None:
+            self._event.destroy()
+        super().destroy()
 
     def _matched_count(self) -> int:
         self._check()
@@ -148,8 +201,8 @@ class Publisher(_TopicEntity):
     _kind = Writer
     get_subscription_count = _TopicEntity._matched_count
 
-    def __init__(self, node: Any, msg_type: Any, topic: str, qos: QoSProfile, events: Any = None) -> None:
-        super().__init__(node, msg_type, topic, qos, None, events or PublisherEventCallbacks())
+    def __init__(self, node: Any, msg_type: Any, topic: str, qos: QoSProfile, group: Any, events: Any = None) -> None:
+        super().__init__(node, msg_type, topic, qos, None, events or PublisherEventCallbacks(), group)
 
     def publish(self, msg: Any) -> None:
         """Publish a message, or its CDR bytes.
@@ -195,7 +248,8 @@ class Subscription(_TopicEntity):
         events: Any = None,
     ) -> None:
         self.callback, self.raw, self._with_info = callback, raw, _takes_two(callback)
-        super().__init__(node, msg_type, topic, qos, callback_group, events or SubscriptionEventCallbacks())
+        events = events or SubscriptionEventCallbacks()
+        super().__init__(node, msg_type, topic, qos, callback_group, events, callback_group)
 
     async def _handle(self, sample: Sample) -> None:
         message = bytes(sample.data) if self.raw else self._decode(self.msg_type, sample)
@@ -334,6 +388,7 @@ class Client(_ServiceEntity):
         """
         future, sequence = Future(), next(self._sequence)
         self._pending[sequence] = future
+        future.add_done_callback(lambda _: self._pending.pop(sequence, None))
         try:
             self._send(request, self._id, sequence)
         except Exception:
@@ -342,10 +397,16 @@ class Client(_ServiceEntity):
         return future
 
     def call(self, request: Any, timeout_sec: float | None = None) -> Any:
-        """Send a request and wait for the response; None when the time is over.  Needs a spinning executor."""
+        """Send a request and wait for the response, None at a shutdown.  Needs a spinning executor.
+
+        Raises:
+            TimeoutError: the time is over.
+        """
         future = self.call_async(request)
         if not wait_for(future, self._node.context, timeout_sec):
             self.remove_pending_request(future)
+            if self._node.context.ok():
+                raise TimeoutError(f"no response of service '{self.srv_name}' within {timeout_sec} s")
         return future.result()
 
     def remove_pending_request(self, future: Future) -> None:
@@ -403,6 +464,8 @@ class Timer(_CallingEntity):
     def __init__(
         self, node: Any, callback: Any, period_ns: int, clock: Clock, callback_group: Any, autostart: bool = True
     ) -> None:
+        if period_ns < 0:
+            raise RCLError(f"failed to create timer: timer period must be non-negative, not {period_ns} ns")
         super().__init__(node, callback, callback_group)
         self._period, self.clock, self._cancelled = period_ns, clock, not autostart
         self._last = clock._now()

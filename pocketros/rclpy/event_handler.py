@@ -1,4 +1,4 @@
-"""What happens when a publisher and a subscription offer and ask for incompatible QoS, or have different types."""
+"""What happens when a publisher and a subscription offer and ask for incompatible QoS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketros.errors import refuse
 
-from rclpy.qos import INCOMPATIBLE_KINDS, QoSPolicyKind
+from rclpy.qos import QoSPolicyKind
 
 
 @dataclass
@@ -37,20 +37,11 @@ class EventCallbacks:
     ) -> None:
         refuse(**others)
         self.incompatible_qos, self.use_default_callbacks = incompatible_qos, use_default_callbacks
-        self._count = 0
 
-    def _on_incompatible(self, topic: str, logger: Any, policy: int) -> None:
-        """Tell of a counterpart whose policy (a DDS id) is incompatible."""
-        if (kind := INCOMPATIBLE_KINDS.get(policy)) is None:
-            return  # not a policy but the type, which is told of elsewhere
-        self._count += 1
-        if self.incompatible_qos is not None:
-            self.incompatible_qos(QoSIncompatibleInfo(self._count, 1, kind))
-        elif self.use_default_callbacks:
-            logger.warning(
-                f"New {self.met.format(topic)} incompatible QoS. "
-                f"No messages will be {self.way} it. Last incompatible policy: {kind.name}"
-            )
+    def _warning(self, topic: str, kind: QoSPolicyKind) -> str:
+        """What the log says of a counterpart when there is no callback."""
+        found = f"New {self.met.format(topic)} incompatible QoS."
+        return f"{found} No messages will be {self.way} it. Last incompatible policy: {kind.name}"
 
 
 class PublisherEventCallbacks(EventCallbacks):

@@ -23,7 +23,10 @@ class NotInitializedException(Exception):
 
 
 class InvalidHandle(Exception):
-    """An entity is used after it was destroyed."""
+    """A node, or something of one, is used after it was destroyed."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"cannot use Destroyable because destruction was requested: {kind}")
 
 
 class NameValidationException(Exception):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -43,13 +44,16 @@ class Executor:
     def __init__(self, *, context: Context | None = None) -> None:
         self.context = get_default_context() if context is None else context
         self._idle = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()  # of the nodes and of what is lined up
         self._wakeups: SimpleQueue[None] = SimpleQueue()  # may be fed from signal handlers, other than a condition
         self._nodes: list[Any] = []
         self._tasks: deque[Task] = deque()
         self._ready: list[Any] = []
         self._running = 0
         self._is_shutdown = False
-        self._forget = self.context._on_wake(self.wake)
+        alive = weakref.WeakMethod(self.wake)
+        self._forget = self.context._on_wake(lambda: (wake := alive()) and wake())
+        weakref.finalize(self, self._forget)
 
     def wake(self) -> None:
         """Look again for something to do; may be called from any thread and any signal handler."""
@@ -58,17 +62,19 @@ class Executor:
 
     def add_node(self, node: Any) -> bool:
         """Serve a node; False when it is served already."""
-        if node in self._nodes:
-            return False
-        self._nodes = [*self._nodes, node]
+        with self._lock:
+            if node in self._nodes:
+                return False
+            self._nodes = [*self._nodes, node]
         node.executor = self
         self.wake()
         return True
 
     def remove_node(self, node: Any) -> None:
         """Serve a node no longer."""
-        self._nodes = [one for one in self._nodes if one is not node]
-        self._ready = [one for one in self._ready if one._node is not node]
+        with self._lock:
+            self._nodes = [one for one in self._nodes if one is not node]
+            self._ready = [one for one in self._ready if one._node is not node]
         if node.executor is self:
             node.executor = None
         self.wake()
@@ -122,15 +128,30 @@ class Executor:
         """
         self._spin_once(timeout_sec, lambda: False)
 
+    def spin_once_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
+        """Run one callback, or none when a future is done before there is one."""
+        with self._woken_by(future):
+            self._spin_once(timeout_sec, future.done)
+
     def spin_until_future_complete(self, future: Future, timeout_sec: float | None = None) -> None:
         """Run callbacks until a future is done, the time is over, or the context is shut down."""
-        future.add_done_callback(lambda _: self.wake())
-        deadline = _deadline(timeout_sec)
-        while self.context.ok() and not future.done() and not self._is_shutdown:
-            remaining = None if deadline is None else deadline - time.monotonic()
-            if remaining is not None and remaining <= 0:
-                return
-            self._spin_once(remaining, future.done)
+        deadline, remaining = _deadline(timeout_sec), timeout_sec
+        with self._woken_by(future):
+            while self.context.ok() and not future.done() and not self._is_shutdown:
+                self._spin_once(remaining, future.done)
+                if deadline is not None and (remaining := deadline - time.monotonic()) <= 0:
+                    return
+
+    @contextmanager
+    def _woken_by(self, future: Future) -> Iterator[None]:
+        def wake(_: Future) -> None:
+            self.wake()
+
+        future.add_done_callback(wake)
+        try:
+            yield
+        finally:
+            future.remove_done_callback(wake)
 
     def _spin_once(self, timeout_sec: float | None, enough: Callable[[], bool]) -> None:
         with suppress(TimeoutException, ShutdownException):
@@ -165,27 +186,33 @@ class Executor:
                 return None
             if (task := self._next_task()) is not None:
                 return task
-            waits = [timer._seconds_to_wait() for node in self._nodes for timer in node.timers]
+            timers = (timer for node in self._nodes for timer in node.timers if self._has_room())
+            waits = [timer._seconds_to_wait() for timer in timers]
             waits.append(None if deadline is None else deadline - time.monotonic())
             if waits[-1] is not None and waits[-1] <= 0:
                 raise TimeoutException()
             with suppress(Empty):
                 self._wakeups.get(timeout=max(min(one for one in (*waits, LONGEST_WAIT) if one is not None), 0.0))
 
+    def _has_room(self) -> bool:
+        """Whether something can begin now."""
+        return True
+
     def _next_task(self) -> Task | None:
-        if self._tasks:
+        with suppress(IndexError):
             return self._tasks.popleft()
-        for collect in (False, True):
-            if collect:
-                # Everything that is ready is lined up: each is served once before any is served twice
-                found = (one for node in self._nodes for one in node._waitables() if one._is_ready())
-                self._ready += [one for one in found if one not in self._ready]
-            for entity in list(self._ready):
-                if entity._is_ready() and not entity.callback_group.can_execute(entity):
-                    continue  # keeps its place until its group is free
-                self._ready.remove(entity)
-                if (task := self._start(entity)) is not None:
-                    return task
+        with self._lock:
+            for collect in (False, True):
+                if collect:
+                    # Everything that is ready is lined up: each is served once before any is served twice
+                    found = (one for node in self._nodes for one in node._waitables() if one._is_ready())
+                    self._ready += [one for one in found if one not in self._ready]
+                for entity in list(self._ready):
+                    if entity._is_ready() and not entity.callback_group.can_execute(entity):
+                        continue  # keeps its place until its group is free
+                    self._ready.remove(entity)
+                    if (task := self._start(entity)) is not None:
+                        return task
         return None
 
     def _start(self, entity: Any) -> Task | None:
@@ -247,11 +274,14 @@ class MultiThreadedExecutor(Executor):
                 self._free += 1
             self.wake()
 
+    def _has_room(self) -> bool:
+        # Taking more than the threads can serve would empty the bounded queues of slow subscriptions
+        return self._free > 0
+
     def _next_task(self) -> Task | None:
         if self._failed:
             _raise_error_of(self._failed.popleft())
-        # Taking more than the threads can serve would empty the bounded queues of slow subscriptions
-        return super()._next_task() if self._free > 0 else None
+        return super()._next_task() if self._has_room() else None
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         ended = super().shutdown(timeout_sec)

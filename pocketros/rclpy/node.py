@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from pocketros.arguments import RosArguments, parse_ros_arguments
 from pocketros.errors import refuse
+from pocketros.wire.graph import Announced
 from pocketros.wire.session import Endpoint
 from rcl_interfaces.msg import Log, ParameterDescriptor
 
@@ -18,8 +20,9 @@ from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ROSClock
 from rclpy.context import Context, get_default_context
 from rclpy.duration import S_TO_NS
-from rclpy.entities import Client, Entity, GuardCondition, Publisher, Service, Subscription, Timer
+from rclpy.entities import Client, Entity, GuardCondition, Publisher, Service, Subscription, Timer, wait_until
 from rclpy.exceptions import (
+    InvalidHandle,
     InvalidNamespaceException,
     InvalidNodeNameException,
     InvalidParameterValueException,
@@ -27,6 +30,7 @@ from rclpy.exceptions import (
     InvalidTopicNameException,
     NodeNameNonExistentError,
     NotInitializedException,
+    RCLError,
 )
 from rclpy.parameter import NodeParameters, Parameter
 from rclpy.qos import QoSProfile, profile_from, profile_of, qos_profile_rosout_default, qos_profile_services_default
@@ -96,7 +100,8 @@ class Node(NodeParameters):
         self._lock = threading.RLock()
         self._entities: list[Entity] = []
         self._executor: Any = None
-        self._destroyed = self._is_announced = False
+        self._destroyed = False
+        self._announced: Announced | None = None
         self.default_callback_group: CallbackGroup = MutuallyExclusiveCallbackGroup()
         self._clock = ROSClock()
         self._logger = logging.get_logger(self.get_fully_qualified_name().strip("/").replace("/", "."))
@@ -115,8 +120,7 @@ class Node(NodeParameters):
                 self.declare_parameter(name, parameter.value, ParameterDescriptor(dynamic_typing=True))
         self._time_source = TimeSource(self, self._clock)
         self._start_parameter_interfaces(start_parameter_services)
-        self._is_announced = True
-        self.context.graph.add_node(self._owner, self._endpoints())
+        self._announced = self.context.graph.add_node((self._namespace, self._name), self._endpoints())
 
     def _endpoints(self) -> Iterator[Endpoint]:
         return (endpoint for entity in self._entities for endpoint in entity._endpoints)
@@ -134,9 +138,9 @@ class Node(NodeParameters):
         if new is not None:
             new.add_node(self)
 
-    @property
-    def _owner(self) -> tuple[str, str]:
-        return self._namespace, self._name
+    def _check_handle(self) -> None:
+        if self._destroyed:
+            raise InvalidHandle(type(self).__name__)
 
     def get_name(self) -> str:
         return self._name
@@ -169,8 +173,12 @@ class Node(NodeParameters):
         if fault := names.fault(names.TOPIC, name):
             raise error(name, *fault)
         expanded = names.expand(name, self._name, self._namespace)
-        rules = () if only_expand else self._arguments.remaps
-        return names.remap(expanded, rules, self._name, self._namespace)
+        if unknown := re.search(r"\{\w*\}", expanded):
+            raise RCLError(f"failed to resolve name: unknown substitution: {unknown[0]}")
+        if only_expand:
+            return expanded
+        kind = "rosservice" if error is InvalidServiceNameException else "rostopic"
+        return names.remap(expanded, self._arguments.remaps, self._name, self._namespace, kind)
 
     def _add(self, entity: Any) -> Any:
         with self._lock:
@@ -186,8 +194,8 @@ class Node(NodeParameters):
         self._announce(removed=entity._endpoints)
 
     def _announce(self, added: Iterable[Endpoint] = (), removed: Iterable[Endpoint] = ()) -> None:
-        if self._is_announced and not self._destroyed:  # before and after, all of it is told at once
-            self.context.graph.update(self._owner, added, removed)
+        if self._announced is not None and not self._destroyed:  # before and after, all of it is told at once
+            self.context.graph.update(self._announced, added, removed)
 
     def _waitables(self) -> Iterator[Entity]:
         return (one for one in self._entities if one.callback_group is not None)
@@ -220,8 +228,8 @@ class Node(NodeParameters):
         """A publisher of a topic; `qos_profile` is a profile, or the depth of a reliable one."""
         refuse(**options)
         _check_type(msg_type, "_definition", "a message type; expected one like std_msgs.msg.String")
-        name = self.resolve_topic_name(topic)
-        return self._add(Publisher(self, msg_type, name, profile_from(qos_profile), event_callbacks))
+        name, group = self.resolve_topic_name(topic), callback_group or self.default_callback_group
+        return self._add(Publisher(self, msg_type, name, profile_from(qos_profile), group, event_callbacks))
 
     def create_subscription(
         self,
@@ -305,7 +313,8 @@ class Node(NodeParameters):
                 self._executor.remove_node(self)
             logging._handlers.pop(self._logger.name, None)
             self._time_source.detach()
-            self.context.graph.remove_node(self._owner, self._endpoints())
+            if self._announced is not None:
+                self.context.graph.remove_node(self._announced)
             for entity in reversed(self._entities):
                 entity.destroy()
 
@@ -328,6 +337,18 @@ class Node(NodeParameters):
     def count_subscribers(self, topic_name: str) -> int:
         """How many subscriptions a topic has in the domain."""
         return len(self.get_subscriptions_info_by_topic(topic_name))
+
+    def count_clients(self, service_name: str) -> int:
+        """How many clients a service has in the domain."""
+        return self._count(service_name, is_writer=True)
+
+    def count_services(self, service_name: str) -> int:
+        """How many nodes answer a service in the domain."""
+        return self._count(service_name, is_writer=False)
+
+    def _count(self, service_name: str, is_writer: bool) -> int:
+        topic = f"rq{self.resolve_service_name(service_name)}Request"
+        return sum((one.topic_name, one.is_writer) == (topic, is_writer) for one in self.context.graph.endpoints())
 
     def get_publishers_info_by_topic(self, topic_name: str, no_mangle: bool = False) -> list[TopicEndpointInfo]:
         """All publishers of a topic."""
@@ -399,6 +420,15 @@ class Node(NodeParameters):
     def get_node_names(self) -> list[str]:
         """Names of all nodes of the domain."""
         return [name for name, _ in self.get_node_names_and_namespaces()]
+
+    def get_fully_qualified_node_names(self) -> list[str]:
+        """Names of all nodes of the domain, with their namespaces."""
+        return [names.join(namespace, name) for name, namespace in self.get_node_names_and_namespaces()]
+
+    def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
+        """Wait until a node is there; whether it came within `timeout` seconds."""
+        name = "/" + fully_qualified_node_name.removeprefix("/")
+        return wait_until(lambda: name in self.get_fully_qualified_node_names(), self.context, timeout)
 
     def __getattr__(self, name: str) -> Any:
         part = "" if name.startswith("_") else " (pocketros provides only a part of rclpy.node.Node)"

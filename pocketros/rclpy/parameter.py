@@ -253,7 +253,10 @@ class NodeParameters:
         """The descriptor of a parameter."""
         if name not in self._descriptors and not self._allow_undeclared:
             raise exceptions.ParameterNotDeclaredException(name)
-        return self._descriptors.get(name) or ParameterDescriptor()
+        descriptor = self._descriptors.get(name) or ParameterDescriptor()
+        if descriptor.dynamic_typing and name in self._parameters:
+            descriptor.type = self._parameters[name].type_.value
+        return descriptor
 
     def describe_parameters(self, names: list[str]) -> list[Any]:
         return [self.describe_parameter(name) for name in names]
@@ -279,13 +282,18 @@ class NodeParameters:
         return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     def set_parameters_atomically(self: Any, parameter_list: list[Parameter]) -> Any:
-        """Set all parameters, or none of them."""
+        """Set all parameters, or none of them; one of type NOT_SET is undeclared."""
         described = [(one, self.describe_parameter(one.name)) for one in parameter_list]
         parameters = [_as_declared(one, descriptor) for one, descriptor in described]
         faults = (_set_fault(one, descriptor) for one, (_, descriptor) in zip(parameters, described, strict=True))
         if reason := next(filter(None, faults), None) or self._refusal(parameters):
             return SetParametersResult(successful=False, reason=reason)
         known = set(self._parameters)
+        gone = [one for one in parameters if one.type_ is Parameter.Type.NOT_SET]
+        parameters = [one for one in parameters if one not in gone]
+        for parameter in gone:
+            self._descriptors.pop(parameter.name, None)
+            self._parameters.pop(parameter.name, None)
         for parameter in parameters:
             self._descriptors.setdefault(parameter.name, ParameterDescriptor(name=parameter.name, dynamic_typing=True))
             self._parameters[parameter.name] = parameter
@@ -293,6 +301,7 @@ class NodeParameters:
         self._publish_event(
             new_parameters=[one for one in parameters if one.name not in known],
             changed_parameters=[one for one in parameters if one.name in known],
+            deleted_parameters=gone,
         )
         return SetParametersResult(successful=True)
 
@@ -336,6 +345,8 @@ def _as_declared(parameter: Parameter, descriptor: Any) -> Parameter:
 def _set_fault(parameter: Parameter, descriptor: Any) -> str | None:
     if descriptor.read_only:
         return f"Trying to set a read-only parameter: {parameter.name}."
+    if not descriptor.dynamic_typing and descriptor.type and parameter.type_ is Parameter.Type.NOT_SET:
+        return "Static parameter cannot be undeclared"
     if not descriptor.dynamic_typing and descriptor.type not in (0, parameter.type_.value):
         return f"Wrong parameter type, expected '{Parameter.Type(descriptor.type)}' got '{parameter.type_}'"
     return _range_fault(parameter, descriptor)

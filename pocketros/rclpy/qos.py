@@ -13,19 +13,40 @@ from pocketros.wire.native import RemoteEndpoint
 from rclpy.duration import Duration, Infinite
 
 
-class HistoryPolicy(IntEnum):
+class QoSPolicyEnum(IntEnum):
+    """Values of a policy, which command lines and files name by their short keys, such as `best_effort`."""
+
+    @classmethod
+    def short_keys(cls) -> list[str]:
+        return [name.lower() for name in cls.__members__]
+
+    @classmethod
+    def get_from_short_key(cls, name: str) -> int:
+        """The value of a short key.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        return cls[name.upper()].value
+
+    @property
+    def short_key(self) -> str:
+        return self.name.lower()
+
+
+class HistoryPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT, KEEP_LAST, KEEP_ALL, UNKNOWN = range(4)
 
 
-class ReliabilityPolicy(IntEnum):
+class ReliabilityPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT, RELIABLE, BEST_EFFORT, UNKNOWN = range(4)
 
 
-class DurabilityPolicy(IntEnum):
+class DurabilityPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT, TRANSIENT_LOCAL, VOLATILE, UNKNOWN = range(4)
 
 
-class LivelinessPolicy(IntEnum):
+class LivelinessPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT, AUTOMATIC, MANUAL_BY_TOPIC, UNKNOWN = 0, 1, 3, 4
 
 
@@ -186,3 +207,12 @@ class QoSPresetProfiles(Enum):
     PARAMETERS = qos_profile_parameters
     PARAMETER_EVENTS = qos_profile_parameter_events
     ACTION_STATUS_DEFAULT = qos_profile_action_status_default
+
+    @classmethod
+    def short_keys(cls) -> list[str]:
+        return [name.lower() for name in cls.__members__]
+
+    @classmethod
+    def get_from_short_key(cls, name: str) -> QoSProfile:
+        """The profile of a short key, such as `sensor_data`."""
+        return cls[name.upper()].value

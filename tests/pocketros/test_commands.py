@@ -7,11 +7,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Header
 
 from pocketros.commands.main import main
+from pocketros.errors import InterfaceError
+from pocketros.interfaces.plain import fill
 
 ROS2 = Path(sys.executable).with_name("ros2")
 PATIENCE = 60.0  # seconds; a busy machine takes its time
@@ -177,6 +187,38 @@ def test_the_doctor_says_who_cannot_be_talked_to_and_why(domain_id: int) -> None
     ):
         assert any(line.startswith(words_of_it) for line in problems), ended.stdout
     assert not any("/fine" in line for line in problems)
+
+
+def test_parameters_of_any_type_are_described(
+    domain_id: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
+    context = Context()
+    context.init([], domain_id=domain_id)
+    executor, given = SingleThreadedExecutor(context=context), ["--ros-args", "-p", "given:=12:30"]
+    node = Node("robot", context=context, cli_args=given, automatically_declare_parameters_from_overrides=True)
+    node.declare_parameter("any", 1, ParameterDescriptor(dynamic_typing=True))
+    executor.add_node(node)
+    with ThreadPoolExecutor() as pool:
+        spinning = pool.submit(executor.spin)
+        assert main(["param", "describe", "/robot", "any", "given"]) == 0
+        assert main(["param", "describe", "/robot", "any", "nothing"]) == 1
+        context.try_shutdown()
+        assert spinning.exception() is None or isinstance(spinning.exception(), ExternalShutdownException)
+    said = capsys.readouterr()
+    assert "Parameter name: any\n  Type: integer\n" in said.out
+    assert "Parameter name: given\n  Type: string\n" in said.out
+    assert "no parameter 'nothing'" in said.err
+
+
+def test_stamps_are_filled_in_when_a_message_is_published() -> None:
+    now = Time(sec=5)
+    message = fill(PoseStamped(), {"header": "auto"}, now=now)
+    assert message == PoseStamped(header=Header(stamp=now))
+    message = fill(PoseStamped(), {"header": {"stamp": "now", "frame_id": "base"}}, now=now)
+    assert message == PoseStamped(header=Header(stamp=now, frame_id="base"))
+    with pytest.raises(InterfaceError, match=r"header\.stamp"):
+        fill(PoseStamped(), {"header": {"stamp": "soon"}}, now=now)
 
 
 def test_launch_arguments_are_checked_before_anything_starts(

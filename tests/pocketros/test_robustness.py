@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +16,7 @@ import pytest
 import rclpy
 from control_msgs.action import GripperCommand
 from rclpy.action import ActionClient
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
@@ -164,3 +166,51 @@ def test_the_small_version_of_a_benchmark_passes(domain_id: int, benchmark: str,
     environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
     done = subprocess.run(words, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
+
+
+def test_nodes_may_be_destroyed_while_another_thread_spins(domain_id: int) -> None:
+    context = Context()
+    context.init([], domain_id=domain_id)
+    executor, ended = SingleThreadedExecutor(context=context), threading.Event()
+
+    def come_and_go() -> None:
+        for _ in range(100):
+            node = Node("guest", context=context, start_parameter_services=False, enable_rosout=False)
+            for _ in range(20):
+                node.create_timer(0.0, lambda: None)
+            executor.add_node(node)
+            node.destroy_node()
+        ended.set()
+
+    guests = threading.Thread(target=come_and_go)
+    guests.start()
+    while not ended.is_set():
+        executor.spin_once(timeout_sec=0.01)
+    guests.join()
+    assert executor.get_nodes() == []
+    context.try_shutdown()
+
+
+def test_an_executor_whose_threads_are_busy_waits(domain_id: int) -> None:
+    context = Context()
+    context.init([], domain_id=domain_id)
+    executor, free, looks = MultiThreadedExecutor(1, context=context), threading.Event(), 0
+
+    class Group(ReentrantCallbackGroup):
+        def can_execute(self, entity: Any) -> bool:
+            nonlocal looks
+            looks += 1
+            return True
+
+    node = Node("busy", context=context)
+    for work in (partial(free.wait, PATIENCE), time.monotonic):
+        node.create_timer(0.0, work, callback_group=Group())
+    executor.add_node(node)
+    executor.spin_once(timeout_sec=PATIENCE)
+    looks = 0
+    executor.spin_once(timeout_sec=0.5)
+    free.set()
+    assert looks < 10
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()

@@ -15,6 +15,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, dds_qos
+from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -72,14 +73,16 @@ def test_garbage_is_refused_and_the_node_lives(context: Context) -> None:
 
 def test_incompatible_qos_is_told_in_the_words_of_ros(context: Context, capfd: pytest.CaptureFixture[str]) -> None:
     best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    told = threading.Event()
+    told: Future = Future()
     from rclpy.event_handler import SubscriptionEventCallbacks
 
-    events = SubscriptionEventCallbacks(incompatible_qos=lambda info: told.set())
-    with Node("node", context=context) as node:
+    events = SubscriptionEventCallbacks(incompatible_qos=told.set_result)
+    with Node("node", context=context) as node, SingleThreadedExecutor(context=context) as executor:
+        executor.add_node(node)
         node.create_subscription(String, "chatter", lambda message: None, 10, event_callbacks=events)
         node.create_publisher(String, "chatter", best_effort)
-        assert told.wait(PATIENCE)
+        executor.spin_until_future_complete(told, PATIENCE)
+        assert told.done()
     assert "offering incompatible QoS" not in capfd.readouterr().err
 
 

@@ -73,11 +73,12 @@ def param_set(options: Options) -> None:
 
 def param_describe(options: Options) -> None:
     with cli_node() as node:
-        found = _ask(node, options.node, "describe_parameters", srv.DescribeParameters, names=options.names)
-    # A node without one of them answers with nothing
-    descriptors = found.descriptors or [ParameterDescriptor()] * len(options.names)
-    for one, name in zip(descriptors, options.names, strict=False):
-        if not one.type and not one.description:
+        # A node without one of them answers with nothing, for all
+        asked = {"service": "describe_parameters", "kind": srv.DescribeParameters}
+        found = [_ask(node, options.node, **asked, names=[name]).descriptors for name in options.names]
+    for name, descriptors in zip(options.names, found, strict=True):
+        one = descriptors[0] if descriptors else ParameterDescriptor()
+        if not one.name:
             raise PocketrosError(f"node '{absolute(options.node)}' has no parameter '{name}'")
         limits = [("Read only", "true")] * one.read_only
         for bounds in (*one.integer_range, *one.floating_point_range):

@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node, TopicEndpointInfo
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
 
 from pocketros.commands import show
 from pocketros.commands.session import (
@@ -163,7 +164,8 @@ def topic_hz(options: Options) -> None:
 
 def topic_pub(options: Options) -> None:
     kind = load_type(options.type, "msg")
-    message = fill(kind(), read_yaml(options.values or "{}"))
+    values = read_yaml(options.values or "{}")
+    fill(kind(), values, now=Time().to_msg())  # what is wrong is told before anything begins
     times = 1 if options.once else options.times
     with cli_node() as node:
         qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -176,6 +178,7 @@ def topic_pub(options: Options) -> None:
         while not times or count < times:
             spin_for(node, 1.0 / options.rate if count else 0.0)
             count += 1
+            message = fill(kind(), values, now=node.get_clock().now().to_msg())
             show(f"publishing #{count}: {message!r}\n")
             publisher.publish(message)
         publisher.wait_for_all_acked(Duration(seconds=1))

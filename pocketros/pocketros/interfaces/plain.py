@@ -25,8 +25,11 @@ def to_plain(value: Any, longest: int | None = None) -> Any:
     return value
 
 
-def fill(message: Message, values: Any, path: str = "") -> Message:
+def fill(message: Message, values: Any, path: str = "", now: Any = None) -> Message:
     """Set fields of a message from plain values.
+
+    Args:
+        now: the stamp that `auto` for a header and `now` for a stamp stand for.
 
     Raises:
         InterfaceError: naming the field that does not exist or whose value does not fit.
@@ -40,19 +43,23 @@ def fill(message: Message, values: Any, path: str = "") -> Message:
         if name not in kinds:
             raise InterfaceError(f"{message._definition.name} has no field '{where}'; it has {', '.join(kinds)}")
         try:
-            setattr(message, name, _from_plain(message, kinds[name], value, where))
+            setattr(message, name, _from_plain(message, kinds[name], value, where, now))
         except AssertionError as error:
             raise InterfaceError(str(error)) from None
     return message
 
 
-def _from_plain(message: Message, kind: FieldType, value: Any, path: str) -> Any:
+def _from_plain(message: Message, kind: FieldType, value: Any, path: str, now: Any) -> Any:
     if kind.shape != "scalar":
         if isinstance(value, str | dict) or not hasattr(value, "__iter__"):
             raise InterfaceError(f"{path}: expected a list, not {value!r}")
-        return [_from_plain(message, kind.element, item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [_from_plain(message, kind.element, item, f"{path}[{index}]", now) for index, item in enumerate(value)]
     if kind.is_message:
-        return fill(message._classes[kind.base](), value, path)
+        if now is not None and (kind.base, value) == ("std_msgs/msg/Header", "auto"):
+            value = {"stamp": "now"}
+        if now is not None and (kind.base, value) == ("builtin_interfaces/msg/Time", "now"):
+            return now
+        return fill(message._classes[kind.base](), value, path, now)
     if kind.base == "string" or (kind.base.startswith("float") and type(value) is int):
         return str(value) if kind.base == "string" else float(value)
     return bytes((value,)) if kind.base == "byte" and isinstance(value, int) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from cyclonedds.internal import dds_infinity
@@ -27,57 +28,61 @@ Owner = tuple[str, str]
 """Namespace and name of a node."""
 
 
+@dataclass(eq=False)
+class Announced:
+    """A node of this session, its endpoints, and its part of the message that tells of them."""
+
+    owner: Owner
+    endpoints: list[Endpoint]
+    encoded: bytes = b""
+
+
 class Graph:
     """Announces the nodes of a session and lists those of the others."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._nodes: dict[Owner, list[Endpoint]] = {}
-        self._parts: dict[Owner, bytes] = {}  # encoded
-        self._remote: dict[bytes, dict[Owner, set[bytes]]] = {}
+        self._nodes: list[Announced] = []
+        self._remote: dict[bytes, list[tuple[Owner, set[bytes]]]] = {}
         self._lock = threading.RLock()
         self._message: Any = message_class(DISCOVERY[1])
         self._writer = Writer(session, *DISCOVERY, Qos(*LATCHED, Policy.History.KeepLast(1)))
         self._listening = False
 
-    def add_node(self, owner: Owner, endpoints: Iterable[Endpoint]) -> None:
+    def add_node(self, owner: Owner, endpoints: Iterable[Endpoint]) -> Announced:
         """Announce a node with all that it begins with, in one message: each lists all nodes of the session."""
+        node = Announced(owner, list(endpoints))
         with self._lock:
-            self._nodes[owner] = [*self._nodes.get(owner, ()), *endpoints]
-            self._announce(owner)
+            self._nodes.append(node)
+            self._announce(node)
+        return node
 
-    def remove_node(self, owner: Owner, endpoints: Iterable[Endpoint]) -> None:
-        """Withdraw a node with its endpoints; another one of the same name keeps its own."""
-        gone = set(endpoints)
+    def remove_node(self, node: Announced) -> None:
+        """Withdraw a node with its endpoints."""
         with self._lock:
-            if (own := self._nodes.pop(owner, None)) is not None:
-                if left := [one for one in own if one not in gone]:
-                    self._nodes[owner] = left
-                self._announce(owner)
+            self._nodes.remove(node)
+            self._announce()
 
-    def update(self, owner: Owner, added: Iterable[Endpoint] = (), removed: Iterable[Endpoint] = ()) -> None:
+    def update(self, node: Announced, added: Iterable[Endpoint] = (), removed: Iterable[Endpoint] = ()) -> None:
         """Announce which endpoints belong to a node."""
         added, removed = list(added), list(removed)
         with self._lock:
-            if (own := self._nodes.get(owner)) is not None and (added or removed):
-                self._nodes[owner] = [one for one in [*own, *added] if one not in removed]
-                self._announce(owner)
+            if added or removed:
+                node.endpoints = [one for one in [*node.endpoints, *added] if one not in removed]
+                self._announce(node)
 
-    def _announce(self, changed: Owner) -> None:
+    def _announce(self, changed: Announced | None = None) -> None:
         """Tell of all nodes, one of which has changed. A node's part of the message begins and ends at a multiple of
         four bytes, as its strings and lists are aligned: those of the others are used again."""
         if self.session.closed:
             return
-        if changed in self._nodes:
-            self._parts[changed] = self._encoded(changed, self._nodes[changed])
-        else:
-            self._parts.pop(changed, None)
+        if changed is not None:
+            changed.encoded = self._encoded(changed.owner, changed.endpoints)
         head = encode(self._message, self._message(gid=self._gid(self.session)))[: -COUNT.size]
-        self._writer.write(head + COUNT.pack(len(self._parts)) + b"".join(self._parts.values()))
+        self._writer.write(head + COUNT.pack(len(self._nodes)) + b"".join(one.encoded for one in self._nodes))
 
-    def _encoded(self, owner: Owner, endpoints: Iterable[Endpoint]) -> bytes:
+    def _encoded(self, owner: Owner, own: list[Endpoint]) -> bytes:
         namespace, name = owner
-        own = list(endpoints)
         kind: Any = message_class("rmw_dds_common/msg/NodeEntitiesInfo")
         message = kind(
             node_namespace=namespace,
@@ -105,12 +110,13 @@ class Graph:
             message = decode(self._message, sample.data)
         except CodecError:
             return
-        nodes = {
-            (one.node_namespace, one.node_name): {
-                bytes(gid.data)[:GID_SIZE] for gid in (*one.reader_gid_seq, *one.writer_gid_seq)
-            }
+        nodes = [
+            (
+                (one.node_namespace, one.node_name),
+                {bytes(gid.data)[:GID_SIZE] for gid in (*one.reader_gid_seq, *one.writer_gid_seq)},
+            )
             for one in message.node_entities_info_seq
-        }
+        ]
         alive = {endpoint.participant for endpoint in self.endpoints()}
         with self._lock:
             # What is known of participants that are gone goes with the next that announces something
@@ -126,14 +132,15 @@ class Graph:
         self.listen()
         alive = {endpoint.participant for endpoint in self.endpoints()} - {self.session.gid}
         with self._lock:
-            return sorted([*self._nodes, *(node for gid in alive for node in self._remote.get(gid, ()))])
+            others = (owner for gid in alive for owner, _ in self._remote.get(gid, ()))
+            return sorted([*(one.owner for one in self._nodes), *others])
 
     def owner(self, gid: bytes) -> Owner | None:
         """The node that an endpoint belongs to, as far as it has been announced."""
         self.listen()
         with self._lock:
-            own = ((owner, [one.gid for one in endpoints]) for owner, endpoints in self._nodes.items())
-            others = (node for nodes in self._remote.values() for node in nodes.items())
+            own = ((node.owner, [one.gid for one in node.endpoints]) for node in self._nodes)
+            others = (node for nodes in self._remote.values() for node in nodes)
             return next((owner for owner, gids in (*own, *others) if gid in gids), None)
 
     def endpoints_of(self, owner: Owner) -> list[RemoteEndpoint] | None:
@@ -142,9 +149,9 @@ class Graph:
         endpoints = self.endpoints()
         alive = {endpoint.participant for endpoint in endpoints}
         with self._lock:
-            announced = [nodes[owner] for gid, nodes in self._remote.items() if gid in alive and owner in nodes]
-            if owner in self._nodes:
-                announced.append({one.gid for one in self._nodes[owner]})
+            known = [node for gid, nodes in self._remote.items() if gid in alive for node in nodes]
+            known += [(node.owner, {one.gid for one in node.endpoints}) for node in self._nodes]
+        announced = [owned for one, owned in known if one == owner]
         gids: set[bytes] = set().union(*announced)
         return [endpoint for endpoint in endpoints if endpoint.gid in gids] if announced else None
 

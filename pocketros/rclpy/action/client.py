@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
@@ -17,14 +17,28 @@ from rclpy.node import _check_type
 from rclpy.qos import qos_profile_action_status_default
 from rclpy.task import Future
 
+ENDS = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED, GoalStatus.STATUS_CANCELED)
+
+
+@dataclass
+class _Sent:
+    """What a client knows of a goal, from the moment on when it sends it."""
+
+    feedback_callback: Callable[[Any], Any] | None
+    status: int = GoalStatus.STATUS_UNKNOWN
+
 
 class ClientGoalHandle:
     """A goal that was sent; `accepted` tells whether the server took it, `status` what was heard of it last."""
 
-    def __init__(self, action_client: ActionClient, goal_id: Any, goal_response: Any) -> None:
-        self._action_client, self.goal_id = action_client, goal_id
+    def __init__(self, action_client: ActionClient, sent: _Sent, goal_id: Any, goal_response: Any) -> None:
+        self._action_client, self._sent, self.goal_id = action_client, sent, goal_id
         self.accepted, self.stamp = bool(goal_response.accepted), goal_response.stamp
-        self.status = GoalStatus.STATUS_UNKNOWN
+
+    @property
+    def status(self) -> int:
+        """One of the constants of action_msgs/GoalStatus."""
+        return self._sent.status
 
     def __repr__(self) -> str:
         return f"ClientGoalHandle <id={bytes(self.goal_id.uuid).hex()}, accepted={self.accepted}>"
@@ -63,11 +77,11 @@ class ActionClient:
         refuse(**options)
         _check_type(action_type, "Impl", "an action type; expected one like control_msgs.action.FollowJointTrajectory")
         self._node, self._action_type = node, action_type
-        self._handles: weakref.WeakValueDictionary[bytes, ClientGoalHandle] = weakref.WeakValueDictionary()
-        self._feedback_callbacks: dict[bytes, Callable[[Any], Any]] = {}
+        self._goals: dict[bytes, _Sent] = {}
+        base = node.resolve_topic_name(action_name)
 
         def named(name: str) -> str:
-            return f"{action_name}/_action/{name}"
+            return f"{base}/_action/{name}"
 
         def client(kind: Any, name: str) -> Any:
             return node.create_client(kind, named(name), callback_group=callback_group)
@@ -86,13 +100,13 @@ class ActionClient:
         self._services = [self._goal_client, self._result_client, self._cancel_client]
 
     def _on_feedback(self, message: Any) -> Any:
-        callback = self._feedback_callbacks.get(bytes(message.goal_id.uuid))
-        return callback(message) if callback is not None else None
+        sent = self._goals.get(bytes(message.goal_id.uuid))
+        return sent.feedback_callback(message) if sent is not None and sent.feedback_callback is not None else None
 
     def _on_status(self, message: Any) -> None:
         for status in message.status_list:
-            if (handle := self._handles.get(bytes(status.goal_info.goal_id.uuid))) is not None:
-                handle.status = status.status
+            if (sent := self._goals.get(bytes(status.goal_info.goal_id.uuid))) is not None:
+                sent.status = status.status
 
     def send_goal_async(
         self, goal: Any, feedback_callback: Callable[[Any], Any] | None = None, goal_uuid: Any = None
@@ -109,17 +123,16 @@ class ActionClient:
         if not isinstance(goal, self._action_type.Goal):
             raise TypeError(f"Expected {self._action_type.Goal}, got {type(goal)}")
         goal_id = goal_uuid or UUID(uuid=list(uuid.uuid4().bytes))
-        key, handle_future = bytes(goal_id.uuid), Future()
-        if feedback_callback is not None:
-            self._feedback_callbacks[key] = feedback_callback
+        key, handle_future, sent = bytes(goal_id.uuid), Future(), _Sent(feedback_callback)
+        # Feedback may come after the end of its goal, but hardly after the beginning of another one
+        self._goals = {one: known for one, known in self._goals.items() if known.status not in ENDS} | {key: sent}
 
         def answered(response: Future) -> None:
             if response.cancelled() or response.exception() is not None:
                 return
-            handle = ClientGoalHandle(self, goal_id, response.result())
-            self._handles[key] = handle
-            # Feedback may come after the result, as long as somebody holds the goal
-            weakref.finalize(handle, self._feedback_callbacks.pop, key, None)
+            handle = ClientGoalHandle(self, sent, goal_id, response.result())
+            if not handle.accepted:
+                self._goals.pop(key, None)
             handle_future.set_result(handle)
 
         request = self._action_type.Impl.SendGoalService.Request(goal_id=goal_id, goal=goal)
@@ -134,7 +147,7 @@ class ActionClient:
     def _get_result_async(self, handle: ClientGoalHandle) -> Future:
         def ended(response: Future) -> None:
             if not response.cancelled() and response.exception() is None:
-                handle.status = response.result().status
+                handle._sent.status = response.result().status
 
         request = self._action_type.Impl.GetResultService.Request(goal_id=handle.goal_id)
         future: Future = self._result_client.call_async(request)

@@ -155,15 +155,14 @@ class ActionServer:
         refuse(**options)
         _check_type(action_type, "Impl", "an action type; expected one like control_msgs.action.FollowJointTrajectory")
         self._node, self._action_type, self._result_timeout = node, action_type, result_timeout
-        self._callbacks: dict[str, Callable[..., Any]] = {
-            "execute": execute_callback,
-            "goal": goal_callback or (lambda goal: GoalResponse.ACCEPT),
-            "accepted": handle_accepted_callback or ServerGoalHandle.execute,
-            "cancel": cancel_callback or (lambda handle: CancelResponse.REJECT),
-        }
+        self._callbacks: dict[str, Callable[..., Any]] = {}
+        self.register_execute_callback(execute_callback)
+        self.register_goal_callback(goal_callback)
+        self.register_handle_accepted_callback(handle_accepted_callback)
+        self.register_cancel_callback(cancel_callback)
         self._goals: dict[bytes, ServerGoalHandle] = {}
         self._status_lock = threading.Lock()
-        base, carriers = f"{action_name}/_action", action_type.Impl
+        base, carriers = f"{node.resolve_topic_name(action_name)}/_action", action_type.Impl
         self._status = node.create_publisher(GoalStatusArray, f"{base}/status", qos_profile_action_status_default)
         self._feedback = node.create_publisher(carriers.FeedbackMessage, f"{base}/feedback", 10)
         # Whoever asks for a result waits for the end of the goal, which must not keep other callbacks waiting
@@ -176,6 +175,24 @@ class ActionServer:
                 (carriers.GetResultService, "get_result", self._on_result, waiting),
             )
         ]
+
+    def register_execute_callback(self, execute_callback: Callable[..., Any]) -> None:
+        """Execute goals with another function from now on."""
+        if not callable(execute_callback):
+            raise TypeError(f"Failed to register goal execution callback: not callable: {execute_callback!r}")
+        self._callbacks["execute"] = execute_callback
+
+    def register_goal_callback(self, goal_callback: Callable[..., Any] | None) -> None:
+        """Ask another function for goals from now on; None accepts them, as here and below is the default."""
+        self._callbacks["goal"] = goal_callback or (lambda goal: GoalResponse.ACCEPT)
+
+    def register_handle_accepted_callback(self, handle_accepted_callback: Callable[..., Any] | None) -> None:
+        """Give accepted goals to another function from now on; None executes them."""
+        self._callbacks["accepted"] = handle_accepted_callback or ServerGoalHandle.execute
+
+    def register_cancel_callback(self, cancel_callback: Callable[..., Any] | None) -> None:
+        """Ask another function for cancel requests from now on; None rejects them."""
+        self._callbacks["cancel"] = cancel_callback or (lambda handle: CancelResponse.REJECT)
 
     async def _ask(self, callback: str, argument: Any) -> Any:
         """The answer of a user's callback; None when it raises."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 from .conftest import PATIENCE, Ros, spin_to_the_end
 
@@ -182,6 +186,63 @@ def test_spinning_for_a_future_ends_with_it_or_with_the_time(ros: Ros) -> None:
     assert future.done()
 
 
+def test_spinning_for_a_future_serves_something_even_without_time(ros: Ros) -> None:
+    future: Future = Future()
+    ros.node("node").create_guard_condition(lambda: future.set_result(None)).trigger()
+
+    def done() -> bool:
+        ros.executor.spin_until_future_complete(future, timeout_sec=0.0)
+        return future.done()
+
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+
+
+def test_spinning_once_for_a_future_ends_with_it(ros: Ros) -> None:
+    future: Future = Future()
+    future.set_result(5)
+    ros.node("node")
+    ros.executor.spin_once_until_future_complete(future, timeout_sec=PATIENCE)
+    assert future.result() == 5
+
+
+def test_what_is_destroyed_is_freed(ros: Ros) -> None:
+    node = ros.node("node")
+    group = ReentrantCallbackGroup()
+    made = [
+        node.create_timer(1.0, lambda: None, callback_group=group),
+        node.create_subscription(String, "chatter", lambda message: None, 1, callback_group=group),
+        node.create_client(Trigger, "check", callback_group=group),
+    ]
+    for entity, destroy in zip(made, (node.destroy_timer, node.destroy_subscription, node.destroy_client), strict=True):
+        destroy(entity)
+    del entity
+    executor = SingleThreadedExecutor(context=ros.context)
+    left = [weakref.ref(one) for one in (*made, executor)]
+    del made, executor
+    gc.collect()
+    assert [one() for one in left] == [None] * len(left)
+
+
+def test_a_negative_period_is_refused(ros: Ros) -> None:
+    with pytest.raises(RuntimeError, match="non-negative"):
+        ros.node("node").create_timer(-1.0, lambda: None)
+
+
+def test_a_destroyed_node_makes_nothing_more(ros: Ros) -> None:
+    node = ros.node("node")
+    node.destroy_node()
+    for make in (
+        lambda: node.create_publisher(String, "chatter", 1),
+        lambda: node.create_subscription(String, "chatter", lambda message: None, 1),
+        lambda: node.create_client(Trigger, "check"),
+        lambda: node.create_service(Trigger, "check", lambda request, response: response),
+    ):
+        with pytest.raises(Exception, match="destruction was requested"):
+            make()
+
+
 def test_shutdown_ends_a_spin_in_another_thread(ros: Ros) -> None:
     ros.node("node")
     ended: list[str] = []
@@ -247,6 +308,7 @@ def test_times_and_durations_compute() -> None:
     assert (later - start).nanoseconds == 1_500_000_000
     assert later - Duration(seconds=1.5) == start
     assert start < later
+    assert Duration(seconds=1) + Duration(seconds=2) - Duration(seconds=4) == Duration(seconds=-1)
     assert start.seconds_nanoseconds() == (2, 500)
     assert Time.from_msg(later.to_msg()) == later
     assert Duration(seconds=1, nanoseconds=5).to_msg().nanosec == 5

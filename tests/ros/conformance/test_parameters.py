@@ -92,6 +92,33 @@ def test_aliases_in_files_of_parameters_are_refused(ros: Ros, tmp_path: Path) ->
         read_from_command_line(ros, "--params-file", str(file))
 
 
+@pytest.mark.parametrize("name", ["a b", "a-b", "1a", "a.1", "a..b", "a.", ".a", "~a", "/b:a", "__a", ""])
+def test_malformed_names_on_the_command_line_are_refused(ros: Ros, name: str) -> None:
+    with pytest.raises(RuntimeError, match="parameter"):
+        read_from_command_line(ros, "-p", f"{name}:=1")
+
+
+def test_what_is_set_to_nothing_is_undeclared(ros: Ros) -> None:
+    node = ros.node("node", allow_undeclared_parameters=True)
+    events: list[ParameterEvent] = []
+    node.create_subscription(ParameterEvent, "/parameter_events", events.append, 10)
+    node.declare_parameter("fixed", 1)
+    node.declare_parameter("any", 1, ANY_TYPE)
+    node.set_parameters([Parameter("undeclared", value=1)])
+    nothing = [Parameter(name, Parameter.Type.NOT_SET, None) for name in ("fixed", "any", "undeclared")]
+    assert [one.successful for one in node.set_parameters(nothing)] == [False, True, True]
+    assert [node.has_parameter(one.name) for one in nothing] == [True, False, False]
+    ros.spin_until(lambda: {one.name for event in events for one in event.deleted_parameters} == {"any", "undeclared"})
+
+
+def test_the_type_of_a_parameter_of_any_type_is_that_of_its_value(ros: Ros) -> None:
+    node = ros.node("node")
+    node.declare_parameter("it", 1, ANY_TYPE)
+    assert node.describe_parameter("it").type == Parameter.Type.INTEGER.value
+    node.set_parameters([Parameter("it", value="text")])
+    assert node.describe_parameter("it").type == Parameter.Type.STRING.value
+
+
 def plain(value: Any) -> Any:
     """Arrays of numbers, which may or may not be an `array`, as lists."""
     return list(value) if isinstance(value, array) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,20 @@ def test_a_thread_may_wait_for_an_answer(threaded_ros: Ros) -> None:
     threaded_ros.spin_in_background()
     assert client.wait_for_service(PATIENCE)
     assert client.call(SetBool.Request(data=True)).message == "done"
+
+
+def test_a_thread_waits_for_an_answer_only_so_long(ros: Ros) -> None:
+    client = ros.node("caller").create_client(Trigger, "nobody")
+    with pytest.raises(TimeoutError):
+        client.call(Trigger.Request(), timeout_sec=0.01)
+
+
+def test_the_graph_counts_services_and_clients(ros: Ros) -> None:
+    node = ros.node("node", namespace="/space")
+    node.create_service(Trigger, "check", lambda request, response: response)
+    for _ in range(2):
+        node.create_client(Trigger, "check")
+    ros.spin_until(lambda: (node.count_services("check"), node.count_clients("/space/check")) == (1, 2))
 
 
 def test_a_coroutine_awaits_a_service_in_one_thread(ros: Ros) -> None:
@@ -183,6 +198,67 @@ def test_an_action_gives_feedback_and_a_result(threaded_ros: Ros) -> None:
     assert result.result == Fibonacci.Result(sequence=[2])
     assert sorted(set(heard)) == [0, 1, 2]
     assert heard == sorted(heard)
+
+
+def test_actions_are_remapped(ros: Ros) -> None:
+    node = ros.node("node", namespace="/space", cli_args=["--ros-args", "-r", "count:=/other"])
+    serve(node, count)
+    client = ActionClient(node, Fibonacci, "count")
+    ros.spin_until(client.server_is_ready)
+    assert [name for name, _ in get_action_names_and_types(node)] == ["/other"]
+    assert ros.result_of(client.send_goal_async(goal(2))).accepted
+
+
+def test_who_keeps_no_goal_hears_its_feedback_all_the_same(threaded_ros: Ros) -> None:
+    ros = threaded_ros
+    heard: list[int] = []
+
+    def tell(handle: Any) -> Fibonacci.Result:
+        deadline = time.monotonic() + PATIENCE
+        while len(heard) < 5 and time.monotonic() < deadline:
+            handle.publish_feedback(Fibonacci.Feedback(sequence=[1]))
+            time.sleep(0.01)
+        return count(handle)
+
+    serve(ros.node("server"), tell)
+    client = client_of(ros, ros.far_node("client"))
+    client.send_goal_async(goal(1), heard.append)
+    ros.spin_until(lambda: gc.collect() >= 0 and len(heard) >= 5)
+
+
+def test_a_client_hears_that_its_goal_is_executed(threaded_ros: Ros) -> None:
+    ros = threaded_ros
+    go = threading.Event()
+
+    def wait(handle: Any) -> Fibonacci.Result:
+        go.wait(PATIENCE)
+        return count(handle)
+
+    serve(ros.node("server"), wait)
+    client = client_of(ros, ros.far_node("client"))
+    for _ in range(3):
+        handle = ros.result_of(client.send_goal_async(goal(1)))
+        ros.spin_until(lambda handle=handle: handle.status == GoalStatus.STATUS_EXECUTING)
+    go.set()
+    ros.spin_until(lambda: handle.status == GoalStatus.STATUS_SUCCEEDED)
+
+
+def test_the_callbacks_of_a_server_may_be_exchanged(ros: Ros) -> None:
+    server = serve(ros.node("server"), hold)
+    client = client_of(ros, ros.node("client"))
+    server.register_execute_callback(count)
+    server.register_cancel_callback(lambda handle: CancelResponse.ACCEPT)
+    server.register_goal_callback(lambda request: GoalResponse.REJECT)
+    assert not ros.result_of(client.send_goal_async(goal(1))).accepted
+    deferred: list[Any] = []
+    server.register_goal_callback(None)
+    server.register_handle_accepted_callback(deferred.append)
+    handle = ros.result_of(client.send_goal_async(goal(3)))
+    ros.spin_until(lambda: deferred)
+    deferred[0].execute()
+    assert ros.result_of(handle.get_result_async()).result == Fibonacci.Result(sequence=[3])
+    with pytest.raises(TypeError):
+        server.register_execute_callback(None)
 
 
 def test_a_goal_may_be_rejected(ros: Ros) -> None:

@@ -18,9 +18,20 @@ from tf2_ros import (
     TransformBroadcaster,
     TransformException,
     TransformListener,
+    buffer,
+    static_transform_broadcaster,
+    transform_broadcaster,
+    transform_listener,
 )
 
 from .conftest import PATIENCE, Ros
+
+
+def test_each_class_has_a_module_of_its_own() -> None:
+    assert buffer.Buffer is Buffer
+    assert static_transform_broadcaster.StaticTransformBroadcaster is StaticTransformBroadcaster
+    assert transform_broadcaster.TransformBroadcaster is TransformBroadcaster
+    assert transform_listener.TransformListener is TransformListener
 
 
 def transform(parent: str, child: str, seconds: float = 0.0, x: float = 0.0, yaw: float = 0.0) -> TransformStamped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -19,6 +20,7 @@ from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    QoSPresetProfiles,
     QoSProfile,
     ReliabilityPolicy,
     qos_profile_sensor_data,
@@ -27,7 +29,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, PointField
 from std_msgs.msg import Float64MultiArray, Header, String
 from std_srvs.srv import SetBool, Trigger
 
-from .conftest import Ros
+from .conftest import PATIENCE, Ros
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -142,6 +144,32 @@ def test_incompatible_qos_is_told_to_both_sides(
     assert unheard.get_subscription_count() == 0
 
 
+def test_incompatible_qos_is_told_by_the_executor(ros: Ros) -> None:
+    node = ros.node("node")
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    threads: list[Any] = []
+    received: list[String] = []
+
+    def ask_for_less(info: Any) -> None:
+        threads.append(threading.current_thread())
+        node.destroy_subscription(asking)
+        node.create_subscription(String, "chatter", received.append, best_effort)
+
+    def fail(info: Any) -> None:
+        raise RuntimeError("incompatible")
+
+    publisher = node.create_publisher(String, "chatter", best_effort)
+    asking = node.create_subscription(
+        String, "chatter", print, 1, event_callbacks=SubscriptionEventCallbacks(incompatible_qos=ask_for_less)
+    )
+    ros.deliver(publisher, String(data="hello"), received)
+    assert threads == [threading.current_thread()]
+    failing = SubscriptionEventCallbacks(incompatible_qos=fail)
+    node.create_subscription(String, "chatter", print, 1, event_callbacks=failing)
+    with pytest.raises(RuntimeError, match="incompatible"):
+        ros.spin_until(lambda: False)
+
+
 @contextmanager
 def standard_error(file: Path) -> Iterator[None]:
     """Let a file have what Python and C write there; pytest's captures lose what is written while they are read."""
@@ -203,6 +231,67 @@ def test_a_remapping_may_be_for_one_node(ros: Ros) -> None:
     words = ["--ros-args", "-r", "one:chatter:=talk"]
     assert ros.node("one", cli_args=words).resolve_topic_name("chatter") == "/talk"
     assert ros.node("two", cli_args=words).resolve_topic_name("chatter") == "/chatter"
+
+
+def test_a_remapping_may_be_for_topics_or_services_alone(ros: Ros) -> None:
+    words = ("-r", "rostopic://a:=b", "-r", "rosservice://a:=c", "-r", "node:rosservice://d:=e", "-r", "f:=g")
+    node = ros.node("node", cli_args=["--ros-args", *words])
+    assert [node.resolve_topic_name(name) for name in "adf"] == ["/b", "/d", "/g"]
+    assert [node.resolve_service_name(name) for name in "adf"] == ["/c", "/e", "/g"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *("a", "a:=", ":=a", "a:=b:=c", "a b:=c", "a:=b c", "a:=b/", "1a:=b", "a:=1b", "a:=b//c", "{node}:=a"),
+        *("__a:=b", "__ns:=a", "__node:=a b", "__node:=/a", "/a:b:=c", "rostopic://a:=rostopic://b"),
+    ],
+)
+def test_malformed_remappings_are_refused(ros: Ros, rule: str) -> None:
+    with pytest.raises(RuntimeError, match="remap"):
+        ros.node("node", cli_args=["--ros-args", "-r", rule])
+
+
+def test_unknown_substitutions_are_refused(ros: Ros) -> None:
+    node = ros.node("node", namespace="/space")
+    assert node.resolve_topic_name("{ns}/{node}/a") == "/space/node/a"
+    with pytest.raises(RuntimeError, match=r"substitution: \{nothing\}"):
+        node.resolve_topic_name("{nothing}/a")
+
+
+def test_nodes_of_one_name_are_counted(ros: Ros) -> None:
+    observer, _, twin = ros.node("observer"), ros.node("twin"), ros.node("twin")
+    far = ros.far_node("far")
+    for each in (observer, far):
+        ros.spin_until(lambda each=each: each.get_node_names().count("twin") == 2)
+    twin.destroy_node()
+    for each in (observer, far):
+        ros.spin_until(lambda each=each: each.get_node_names().count("twin") == 1)
+
+
+def test_a_node_is_waited_for(ros: Ros) -> None:
+    node = ros.node("node", namespace="/space")
+    assert node.wait_for_node("space/node", timeout=PATIENCE)
+    assert not node.wait_for_node("/nobody", timeout=0.01)
+    assert "/space/node" in node.get_fully_qualified_node_names()
+
+
+def test_one_message_is_waited_for(ros: Ros) -> None:
+    from rclpy.wait_for_message import wait_for_message
+
+    node = ros.node("node")
+    assert wait_for_message(String, node, "nothing", time_to_wait=0.01) == (False, None)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    node.create_publisher(String, "chatter", latched).publish(String(data="hello"))
+    found = wait_for_message(String, node, "chatter", qos_profile=latched, time_to_wait=PATIENCE)
+    assert found == (True, String(data="hello"))
+
+
+def test_policies_have_short_keys() -> None:
+    assert ReliabilityPolicy.BEST_EFFORT.short_key == "best_effort"
+    assert DurabilityPolicy.get_from_short_key("Transient_Local") == DurabilityPolicy.TRANSIENT_LOCAL
+    assert "keep_last" in HistoryPolicy.short_keys()
+    assert QoSPresetProfiles.get_from_short_key("sensor_data") == qos_profile_sensor_data
 
 
 def test_the_graph_shows_nodes_and_topics(ros: Ros) -> None:
