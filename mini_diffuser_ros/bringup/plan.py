@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from mini_diffuser_ros.bringup.errors import BringupError
+from mini_diffuser_ros.bringup.parameter_file import check_parameter_file
 from mini_diffuser_ros.bringup.policy_choice import chosen_policy, shipped_policy
 from mini_diffuser_ros.cell import CAMERA_NAME, DRIVEN, NAMESPACE, NAMESPACE_FORM, Cell, read_cell
 from mini_diffuser_ros.data.bags.mcap import require_mcap
@@ -31,6 +32,8 @@ READ_CELL = frozenset(
     )
 )
 """Nodes with a parameter ``cell``: robot, cameras, names of drivers, gripper and limits they read in the file."""
+NODES = READ_CELL | {"policy_node", "sim_node", "page_node"}
+"""All that a launch may start."""
 Value = str | int | float | bool | list[str]
 SIMULATED_CAMERAS = ("front", "left_shoulder", "wrist")
 PATHS = ("cell", "checkpoint", "params", "profile", "runs", "recordings", "bags")
@@ -126,6 +129,8 @@ def plan_bringup(arguments: Mapping[str, str], session: Path, shipped: Path) -> 
     seed = _seed(arguments["seed"])
     if arguments["params"] and not os.path.isfile(arguments["params"]):
         raise BringupError(f"params:={arguments['params']} is no file; name a ROS parameter file, or leave it out")
+    if arguments["params"]:
+        check_parameter_file(arguments["params"], arguments["namespace"], NODES)
     device = _device(arguments["device"])
     bagged = arguments["record"] == "bag"
     if bagged:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from mini_diffuser_ros.cell.calibrations import calibration_faults
 from mini_diffuser_ros.cell.cell import Cell
@@ -90,25 +88,7 @@ def cell_from_text(text: str, source: str) -> Cell:
     node, values = parsed_yaml(text, source)
     if node is None:
         raise SettingsError(source, "is empty; config/cells/example.yaml is to be copied and filled in")
-    twice = next(_written_twice(node, ""), None)
-    if twice is not None:
-        raise SettingsError(*twice, source)
     return from_mapping(Cell, _dates_as_texts(values), source)
-
-
-def _written_twice(node: yaml.Node, name: str) -> Iterator[tuple[str, str]]:
-    """Name and problem of each key that a mapping has twice; YAML would keep the last without a word."""
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            dotted = f"{name}.{key.value}" if name else str(key.value)
-            if key.value in lines:
-                yield dotted, f"is written twice, in lines {lines[key.value]} and {key.start_mark.line + 1}"
-            lines[key.value] = key.start_mark.line + 1
-            yield from _written_twice(value, dotted)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield from _written_twice(value, f"{name}.{number}")
 
 
 def _dates_as_texts(value: Any) -> Any:

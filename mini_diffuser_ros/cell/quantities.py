@@ -10,7 +10,7 @@ from typing import Any
 
 from mini_diffuser_ros.cell.cell import Cell
 from mini_diffuser_ros.cell.fault import CellFault
-from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.settings import SettingsError, to_mapping
 
 Numbers = Sequence[float]
 
@@ -82,6 +82,25 @@ def unit_faults(cell: Cell, arm_frames: Sequence[str] = ()) -> Iterator[CellFaul
             yield CellFault(
                 "error", name, f"is {_shown(values)}", f"expected {quantity.unit} {bounds}{_guess(quantity, values)}"
             )
+
+
+def check_numbers(name: str, kind: str, values: Numbers, source: str) -> None:
+    """Refuse numbers that cannot be of their unit, wherever they were given.
+
+    Args:
+        name: of what was given, for messages.
+        kind: the key of :data:`QUANTITIES` of what it is in a cell.
+        values: as given.
+        source: file or other origin, for messages.
+
+    Raises:
+        SettingsError: naming value, unit and range.
+    """
+    quantity = QUANTITIES[kind]
+    if not quantity.takes(values):
+        bounds = f"in [{quantity.low:.4g}, {quantity.high:.4g}]"
+        expected = f"expected {quantity.unit} {bounds}{_guess(quantity, values)}"
+        raise SettingsError(name, f"is {_shown(values)}, {expected}", source)
 
 
 def numbers_of(cell: Cell) -> Iterator[tuple[str, tuple[float, ...]]]:

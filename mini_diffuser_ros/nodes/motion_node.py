@@ -16,6 +16,7 @@ from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from mini_diffuser_ros.cell import Cell
+from mini_diffuser_ros.cell.quantities import check_numbers
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner, MotionRefused
 from mini_diffuser_ros.motion.config import fitted_to
 from mini_diffuser_ros.motion.limits import tool_limits
@@ -411,6 +412,9 @@ def planner_config(parameters: Parameters, cell: Cell | None = None) -> MotionCo
     )
     defaults = load_profile(profile) if cell is None else fitted_to(cell, load_profile(profile))
     limits = parameters.settings(defaults, "planner", without=("boxes",))
+    check_numbers("planner.table_height", "table.height", (limits.table_height,), "parameters")
+    for end in ("lower", "upper"):
+        check_numbers(f"planner.workspace.{end}", f"workspace.{end}", getattr(limits.workspace, end), "parameters")
     begin = 1.0 if cell is None else cell.speeds.speed / 100.0
     speed = parameters.number("speed", begin, "fraction of the profile's velocities, of joints and tool", 0.01, 1.0)
     boxes = boxes_from(parameters.numbers("planner.boxes", BOXES))

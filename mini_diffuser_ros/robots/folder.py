@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mini_diffuser_ros.robots.limits import CartesianLimits
+from mini_diffuser_ros.robots.limits import CartesianLimits, refuse_degrees
 from mini_diffuser_ros.support.settings import SettingsError, check_fields, from_mapping, not_expected, read_yaml
 
 Triple = tuple[float, float, float]
@@ -172,6 +172,7 @@ class LimitsFile:
                 raise not_expected(f"position[{index}]", [lower, upper], "a lower limit below the upper one")
         for name in ("velocity", "acceleration", "jerk", "torque"):
             _require_positive(name, getattr(self, name))
+        refuse_degrees(self.position, self.velocity)
         if self.cartesian is not None:
             for name, value in vars(self.cartesian).items():
                 _require_positive(f"cartesian.{name}", (value,))

@@ -7,7 +7,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mini_diffuser_ros.support.settings import SettingsError
+
 Array = NDArray[np.float64]
+
+FASTEST = 15.0
+"""Rad/s; no joint of an arm is as fast, while the slowest one's limit in degrees a second is more."""
+FARTHEST = 4.0 * np.pi
+"""Radians; no joint of an arm has its ends so far from zero."""
+
+
+def refuse_degrees(positions: ArrayLike, velocities: ArrayLike, source: str = "") -> None:
+    """Refuse limits of joints that can only be in degrees.
+
+    Args:
+        positions: (J, 2) radians.
+        velocities: (J,) rad/s.
+        source: file or topic, for messages.
+
+    Raises:
+        SettingsError: naming the largest.
+    """
+    for name, values, unit, most in (
+        ("position", positions, "radians", FARTHEST),
+        ("velocity", velocities, "rad/s", FASTEST),
+    ):
+        found = np.abs(np.asarray(values, dtype=np.float64)).max(initial=0.0)
+        if not found <= most:
+            problem = f"is up to {found:g}, expected {unit} of at most {most:.4g}: are these degrees?"
+            raise SettingsError(name, f"{problem} Then write {np.radians(found):.4g}", source)
 
 
 @dataclass(frozen=True, eq=False)

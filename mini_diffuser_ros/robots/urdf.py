@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mini_diffuser_ros.robots.description import RobotDescription
-from mini_diffuser_ros.robots.limits import VelocityCurve
+from mini_diffuser_ros.robots.limits import VelocityCurve, refuse_degrees
 from mini_diffuser_ros.support.settings import SettingsError, not_expected
 
 ELEMENT = "position_based_velocity_limits"
@@ -40,6 +40,7 @@ def with_limits_of_urdf(robot: RobotDescription, urdf: str, source: str) -> Robo
         raise SettingsError("the URDF", f"has no limits of joint {missing[0]!r}, which {robot.name} has", source)
     found = [joints[name] for name in robot.arm_joint_names]
     lower, upper, velocity = (_numbers(found, "limit", name, source) for name in ("lower", "upper", "velocity"))
+    refuse_degrees(np.stack([lower, upper], axis=1), velocity, source)
     if not np.all((lower < robot.home) & (robot.home < upper)):
         raise SettingsError("the URDF", f"has ranges in which the home of {robot.name} does not lie", source)
     if not np.all(velocity > 0.0):

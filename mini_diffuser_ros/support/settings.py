@@ -192,7 +192,8 @@ def parsed_yaml(text: str, source: str) -> tuple[yaml.Node | None, Any]:
     """What a text in YAML holds: as its nodes, which know their lines, and as plain values; None, None if nothing.
 
     Raises:
-        SettingsError: if it is no YAML, naming the line, or its references multiply it beyond all bounds.
+        SettingsError: if it is no YAML, naming the line, if its references multiply it beyond all bounds, or if a
+            mapping has a key twice, of which YAML would keep the last without a word.
     """
     try:
         loader = yaml.SafeLoader(text)
@@ -200,6 +201,8 @@ def parsed_yaml(text: str, source: str) -> tuple[yaml.Node | None, Any]:
         if node is None:
             return None, None
         _refuse_multiplied(node, source)
+        if twice := next(_written_twice(node, ""), None):
+            raise SettingsError(*twice, source)
         return node, loader.construct_document(node)
     except yaml.YAMLError as error:
         raise SettingsError(source, f"is not YAML: {_yaml_cause(error)}") from error
@@ -209,6 +212,23 @@ def parsed_yaml(text: str, source: str) -> tuple[yaml.Node | None, Any]:
         raise
     except ValueError as error:  # a date such as 2026-13-45, or a number of thousands of digits
         raise SettingsError(source, f"is not YAML: {one_line(error)}") from error
+
+
+def _written_twice(node: yaml.Node, name: str) -> Iterator[tuple[str, str]]:
+    """Name and problem of each key that a mapping has twice."""
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            dotted = f"{name}.{key.value}" if name else str(key.value)
+            if key.value in lines:
+                yield dotted, f"is written twice, in lines {lines[key.value]} and {key.start_mark.line + 1}"
+            lines[key.value] = key.start_mark.line + 1
+            yield from _written_twice(value, dotted)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _written_twice(value, f"{name}.{number}")
 
 
 def _refuse_multiplied(root: yaml.Node, source: str) -> None:

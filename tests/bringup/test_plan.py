@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini_diffuser_ros.bringup.errors import BringupError
 from mini_diffuser_ros.bringup.plan import RVIZ_TOPICS, SIMULATED_CAMERAS, Bringup, moved_topics, plan_bringup
 from mini_diffuser_ros.records import LAB, RLBENCH, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import load_robot
@@ -272,6 +273,78 @@ def test_what_cannot_be_followed_is_named_in_one_line(
         plan_bringup({**arguments, **changed}, SESSION, SHIPPED)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "section", "reason"),
+    [
+        ("", "/**/motion_node", ""),
+        ("", "motion_node", ""),
+        ("", "/**", ""),
+        ("", "/*", ""),
+        ("left", "/left/motion_node", ""),
+        ("left", "left/motion_node", ""),
+        ("lab/left", "/lab/**/motion_node", ""),
+        ("lab/left", "/*/*/motion_node", ""),
+        ("", "/**/recorder_node", ""),  # which this launch does not start
+        ("", "motion_nod", "the section /motion_nod is of no node here"),
+        ("", "/**/perceptoin_node", "did you mean /**/perception_node?"),
+        ("", "/left/motion_node", "whose names are /perception_node and the like; did you mean /**/motion_node?"),
+        ("left", "motion_node", "whose names are /left/perception_node and the like"),
+        ("left", "/right/motion_node", "the section /right/motion_node is of no node here"),
+        ("lab/left", "/*/motion_node", "is of no node here"),
+    ],
+)
+def test_a_section_of_a_parameter_file_is_of_a_node_or_named(
+    arguments: dict[str, str], tmp_path: Path, namespace: str, section: str, reason: str
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"{section}:\n  ros__parameters:\n    planner.max_tool_speed: 0.05\n")
+    given = {**arguments, "namespace": namespace, "params": str(mine)}
+    if not reason:
+        plan_bringup(given, SESSION, SHIPPED)
+        return
+    with pytest.raises(BringupError) as refused:
+        plan_bringup(given, SESSION, SHIPPED)
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+SLOW = "  ros__parameters:\n    planner.max_tool_speed: 0.05\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            f"/**/motion_node:\n{SLOW}/**/motion_node:\n  ros__parameters:\n    rest_speed: 0.02\n",
+            "is written twice, in",
+        ),
+        (f"/**/motion_node:\n{SLOW}    planner.max_tool_speed: 1.0\n", "planner.max_tool_speed is written twice"),
+        ("/**/motion_node:\n  planner.max_tool_speed: 0.05\n", "has no ros__parameters"),
+        ("/**/motion_node:\n", "/**/motion_node has no ros__parameters, so that nobody reads it"),
+        ("- motion_node\n", "holds no sections of nodes"),
+        ("", "holds no sections of nodes"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_parameter_file_that_says_less_than_it_seems_to_is_refused(
+    arguments: dict[str, str], tmp_path: Path, text: str, reason: str
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    with pytest.raises(BringupError) as refused:
+        plan_bringup({**arguments, "params": str(mine)}, SESSION, SHIPPED)
+    assert reason in str(refused.value)
+
+
+def test_levels_of_a_parameter_file_may_be_namespaces(arguments: dict[str, str], tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("left:\n  motion_node:\n    ros__parameters: {rest_speed: 0.02}\n")
+    given = {**arguments, "params": str(mine)}
+    plan_bringup({**given, "namespace": "left"}, SESSION, SHIPPED)
+    with pytest.raises(BringupError, match="the section /left/motion_node is of no node here"):
+        plan_bringup(given, SESSION, SHIPPED)
 
 
 def test_one_realsense_needs_no_serial_number(arguments: dict[str, str]) -> None:

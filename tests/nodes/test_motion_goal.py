@@ -65,6 +65,17 @@ def test_boxes_are_seven_numbers_each() -> None:
         StaticBox("box_2", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 0.0),
     )
     assert boxes_from(()) == ()
+    metres = (0.95, 0.0, 0.5, 0.02, 1.0, 0.5, 0.0)
+    for box, named in (
+        (
+            tuple(1e3 * number for number in metres),
+            "center of box 2, is .* write .0.95, 0, 0.5. if these",
+        ),
+        ((*metres[:3], 20.0, 1.0, 0.5, 0.0), "half_extents of box 2, is .20, 1, 0.5."),
+        ((*metres[:6], 90.0), "yaw of box 2, is 90, .* write 1.5708 if these are degrees"),
+    ):
+        with pytest.raises(SettingsError, match=named):
+            boxes_from((*metres, *box))
     with pytest.raises(SettingsError, match=r"planner.boxes is '6 numbers', expected seven numbers a box"):
         boxes_from((0.0,) * 6)
 

@@ -116,7 +116,9 @@ def test_a_urdf_without_the_curve_of_a_joint_leaves_that_joint_constant() -> Non
         (urdf_of(FR3, velocity="fast"), "velocity of fr3_joint1 is 'fast', expected a number"),
         (urdf_of(FR3, velocity="-1"), "velocity is"),
         (urdf_of(FR3, lower="nan"), "lower of fr3_joint1 is 'nan', expected a number"),
-        (urdf_of(FR3, lower="171.9"), "has ranges in which the home of fr3 does not lie"),
+        (urdf_of(FR3, lower="3.1"), "has ranges in which the home of fr3 does not lie"),
+        (urdf_of(FR3, lower="-171.9"), "position is up to 171.9, expected radians .* are these degrees"),
+        (urdf_of(FR3, velocity="124.6"), "velocity is up to 124.6, expected rad/s of at most 15: are these degrees"),
     ],
 )
 def test_a_urdf_that_cannot_be_is_refused_in_one_line(urdf: str, words: str) -> None:

@@ -123,6 +123,14 @@ def test_a_folder_of_ones_own_is_a_robot(folder: Path) -> None:
     [
         ("limits", ("jerk",), None, "jerk is missing"),
         ("limits", ("velocity",), [1.0] * 5, "velocity has 5 entries, expected 6: one each of shoulder_pan_joint"),
+        (
+            "limits",
+            ("velocity",),
+            [180.0] * 6,
+            "velocity is up to 180, expected rad/s of at most 15: are these degrees?",
+        ),
+        ("limits", ("velocity", 5), 17.2, "Then write 0.3002"),
+        ("limits", ("position", 0), [-360.0, 360.0], "position is up to 360, expected radians .* Then write 6.283"),
         ("limits", ("torque",), [1.0] * 5 + [0.0], "torque is"),
         ("limits", ("acceleration", 2), float("nan"), r"acceleration\[2\] is nan, expected a finite number"),
         ("limits", ("acceleration",), "fast", "acceleration is 'fast', expected a list"),
@@ -161,6 +169,15 @@ def test_a_fault_in_a_folder_is_refused_naming_file_and_field(
 
     assert "\n" not in str(refused.value)
     assert str(folder) in str(refused.value)
+
+
+@pytest.mark.parametrize("file", ["limits", "robot", "model"])
+def test_a_field_that_is_written_twice_is_refused(folder: Path, file: str) -> None:
+    path = folder / f"{file}.yaml"
+    key, value = next(iter(yaml.safe_load(path.read_text()).items()))
+    path.write_text(f"{path.read_text()}\n{yaml.safe_dump({key: value})}")
+    with pytest.raises(SettingsError, match=f"{file}.yaml: {key} is written twice, in lines "):
+        load_robot(folder)
 
 
 def test_a_folder_without_a_file_is_refused_by_its_name(folder: Path) -> None:

@@ -177,6 +177,21 @@ def test_the_command_line_comes_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("speed: 0.1\nspeed: 1.0\n", "speed is written twice, in lines 1 and 2"),
+        ("box: {upper: [3, 3, 3], upper: [4, 4, 4]}\n", "box.upper is written twice, in lines 1 and 1"),
+    ],
+)
+def test_a_field_that_is_written_twice_is_refused(tmp_path: Path, text: str, line: str) -> None:
+    """YAML would keep the last without a word."""
+    file = tmp_path / "arm.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=rf"arm\.yaml: {line}"):
+        read_settings(Arm, file)
+
+
+@pytest.mark.parametrize(
     ("content", "line"), [(b"{", "is not YAML"), (b"\xff\xfe\x00", "is no text in UTF-8"), (None, "cannot be read")]
 )
 def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None, line: str) -> None:

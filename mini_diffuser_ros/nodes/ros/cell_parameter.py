@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rclpy.node import Node
 
 from mini_diffuser_ros.cell import Cell, driver_actions, read_cell
+from mini_diffuser_ros.cell.quantities import check_numbers
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import NodeError
 from mini_diffuser_ros.records import StaticBox
@@ -81,12 +82,17 @@ def boxes_from(numbers: tuple[float, ...]) -> tuple[StaticBox, ...]:
     """Boxes, named after their place in the list, of a flat list as :data:`BOXES` describes it.
 
     Raises:
-        SettingsError: if it does not hold seven numbers a box.
+        SettingsError: if it does not hold seven numbers a box, or numbers that cannot be metres and radians.
     """
     if len(numbers) % BOX_NUMBERS:
         raise not_expected(
             "planner.boxes", f"{len(numbers)} numbers", "seven numbers a box: center, half extents, yaw", "parameters"
         )
+    for start in range(0, len(numbers), BOX_NUMBERS):
+        for kind, of_box in (("center", slice(0, 3)), ("half_extents", slice(3, 6)), ("yaw", slice(6, 7))):
+            values = numbers[start : start + BOX_NUMBERS][of_box]
+            name = f"planner.boxes, {kind} of box {start // BOX_NUMBERS + 1},"
+            check_numbers(name, f"boxes.*.{kind}", values, "parameters")
     rows = [numbers[start : start + BOX_NUMBERS] for start in range(0, len(numbers), BOX_NUMBERS)]
     return tuple(
         StaticBox(f"box_{number}", (x, y, z), (half_x, half_y, half_z), yaw)
