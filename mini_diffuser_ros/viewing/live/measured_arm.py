@@ -40,18 +40,21 @@ class MeasuredArm:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._robot: RobotDescription | None = None
+        self._own: frozenset[str] = frozenset()
         self.forget()
 
     def forget(self) -> None:
         """Nothing was heard, so far."""
-        self._history = JointHistory()
+        self._heard = False
+        self._history = JointHistory()  # of joints that may be anybody's, until the robot is known
         self._monitor = self._made_monitor()
 
     def know(self, robot: RobotDescription) -> None:
         """Which robot it is."""
         if robot is not self._robot:
             self._robot = robot
-            self._monitor = self._made_monitor()
+            self._own = frozenset((*robot.arm_joint_names, *robot.finger_joint_names))
+            self._history, self._monitor = JointHistory(), self._made_monitor()
 
     def take(
         self,
@@ -64,15 +67,25 @@ class MeasuredArm:
         """A new joint state; arguments and errors as of :meth:`JointHistory.add`, to which many joints are one more."""
         if len(names) > MOST_JOINTS:
             raise ValueError(f"joint state of {len(names)} joints, at most {MOST_JOINTS} are taken")
-        if len(self._history.known_positions()) > MOST_NAMES:
-            self.forget()
-        self._history.add(names, positions, velocities, stamp, received)
+        self._heard = True
         if self._monitor is not None:
+            is_whole = len(positions) == len(names) and len(velocities) in (0, len(names))
+            if is_whole and not self._own.issuperset(names):  # others' names would be remembered without end
+                own = [index for index, name in enumerate(names) if name in self._own]
+                if not own:
+                    return
+                names, positions = [names[index] for index in own], [positions[index] for index in own]
+                velocities = [velocities[index] for index in own] if len(velocities) else ()
             self._monitor.take(names, positions, velocities, stamp, received)
+            return
+        if len(self._history.known_positions()) > MOST_NAMES:
+            self._history = JointHistory()
+        self._history.add(names, positions, velocities, stamp, received)
 
     def positions(self) -> dict[str, float]:
-        """Joint name to newest position, of all that was heard of, however old."""
-        return self._history.known_positions()
+        """Joint name to newest position, of the robot's joints, or of all where it is not known, however old."""
+        source = self._history if self._monitor is None else self._monitor
+        return source.known_positions()
 
     def age(self) -> float | None:
         """Seconds since the oldest joint of the arm was heard of, None if one never was or the robot is not known."""
@@ -81,7 +94,7 @@ class MeasuredArm:
     def motion(self) -> MeasuredMotion:
         """What the arm does now."""
         monitor = self._monitor
-        if not self._history.known_positions():
+        if not self._heard:
             return MeasuredMotion(words="no joint states")
         if monitor is None:
             return self._of_any_robot()

@@ -12,7 +12,9 @@ async function command(path, values, patience = COMMAND_PATIENCE) {
   const halt = new AbortController();
   const timer = setTimeout(() => halt.abort(), patience);
   try {
-    byId("answer").textContent = (await answerOf(await ask(path, values, halt.signal))).said;
+    const answer = await answerOf(await ask(path, values, halt.signal));
+    byId("answer").textContent = answer.said;
+    if (answer.stack) byId("stopped").textContent = answer.said; // of another stack: the rest of the page is hidden
   } catch (error) {
     byId("answer").textContent = halt.signal.aborted
       ? `no answer to ${path} within ${patience / 1000} s`

@@ -137,11 +137,13 @@ def test_what_was_forgotten_is_heard_anew() -> None:
     assert drivers.arm.age() == pytest.approx(0.0, abs=STEP)
 
 
-def test_names_without_end_are_not_kept_without_end() -> None:
-    drivers = Drivers()
+@pytest.mark.parametrize("knows", [True, False])
+def test_names_without_end_are_not_kept_without_end(knows: bool) -> None:
+    drivers = Drivers(knows)
     with pytest.raises(ValueError, match="at most"):
         drivers.publish(tuple(f"joint {k}" for k in range(MOST_JOINTS + 1)))
     for number in range(2000):
-        drivers.publish((f"joint {number}",), count=1)
+        drivers.publish((f"joint {number}", *ARM), count=1)
     assert len(drivers.arm.positions()) < 1000
     assert np.isfinite(list(drivers.arm.positions().values())).all()
+    assert drivers.rests() == knows  # whoever else's joints come with its own
