@@ -59,6 +59,7 @@ class StackListener:
         self._goals: dict[bytes, bool] = {}  # that were seen: whether they are under way
         self._begun: bytes | None = None  # goal whose sentence is told
         self._keyframe = 0
+        self._asked: dict[str, str] | None = None
         self._worlds = WorldVerdicts()
         self._verdict = self._worlds.begin("")
         self._confirmed: bool | None = None  # None where no world judges
@@ -89,8 +90,7 @@ class StackListener:
         if now - self._looked < LOOKING:
             return
         self._looked = now
-        if not self._node.count_publishers(QUESTION):
-            self._state.tell(question=None)
+        self._state.tell(question=self._asked if self._node.count_publishers(QUESTION) else None)
         if self._begun is None or self._ended is not None:
             return
         servers = self._endpoints()
@@ -192,7 +192,8 @@ class StackListener:
 
     def _on_question(self, message: MotionQuestion) -> None:
         # As text: 64 bits are more than a number of a browser holds.
-        self._state.tell(question={"id": str(message.id), "text": message.text} if message.id else None)
+        self._asked = {"id": str(message.id), "text": message.text} if message.id else None
+        self._state.tell(question=self._asked)
         if message.id:
             self._state.note(f"asks: {message.text}")
 
