@@ -24,8 +24,9 @@ def main(arguments: list[str]) -> int:
     page: Path = values.out
     with output_file(str(page), "--out") as partial:
         write_measured_page(partial or page, measured)
-    what = f"{len(measured)} " + ("report" if len(measured) == 1 else "reports")
     notes = [f"no record in {each.folder}" for each in measured if isinstance(each, Unrecorded)]
+    shown = len(measured) - len(notes)
+    what = f"{shown} " + ("report" if shown == 1 else "reports")
     if more := len(values.paths) - len(once):
         notes.append(f"{more} named again are shown once")
     said = "".join(f"; {note}" for note in notes)

@@ -50,8 +50,9 @@ def write_measured_page(path: Path, measured: Sequence[Measured]) -> None:
     blocks += evaluation_blocks(evaluations) if evaluations else []
     blocks += training_blocks(trainings) if trainings else []
     blocks += _unrecorded([each for each in named if isinstance(each, Unrecorded)])
-    title = named[0].name if len(named) == 1 else f"{len(named)} reports side by side"
-    write_blocks(path, title, _verdict(named[0]) if len(named) == 1 else "", blocks)
+    shown = [each for each in named if not isinstance(each, Unrecorded)] or named
+    title = shown[0].name if len(shown) == 1 else f"{len(shown)} reports side by side"
+    write_blocks(path, title, _verdict(shown[0]) if len(shown) == 1 else "", blocks)
 
 
 def _unrecorded(folders: Sequence[Unrecorded]) -> list[Block]:

@@ -36,6 +36,8 @@ def run_blocks(runs: Sequence[MeasuredRun], beside: Path) -> list[Block]:
         for name, values in timelines
         if values["spans"]
     ]
+    # A run without an end has not said what decided in it.
+    known = [run for run in runs if run.report.outcome != UNFINISHED] or runs
     missing = [[run.name, part, why] for run in runs for part, why in run.report.missing.items()]
     links = [[run.name, _address(run.folder / RUN_PAGE, beside)] for run in runs if (run.folder / RUN_PAGE).is_file()]
     return [
@@ -44,7 +46,7 @@ def run_blocks(runs: Sequence[MeasuredRun], beside: Path) -> list[Block]:
         _times(runs),
         *lines,
         table("What motion refused", ["run", "decision", "refusal"], _refusals(runs), "nothing"),
-        differences("Circumstances", [run.name for run in runs], [_circumstances(run.report) for run in runs]),
+        differences("Circumstances", [run.name for run in known], [_circumstances(run.report) for run in known]),
         *([table("What is missing of their records", ["run", "", "why"], missing)] if missing else []),
         *_pictures(runs[:_MOST_PICTURES]),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mini_diffuser_msgs.action import ExecuteInstruction
-from rclpy.action import ActionServer
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -33,7 +34,12 @@ class Policy:
         self.obeying = threading.Event()
         self.was_canceled = False
         self._server = ActionServer(
-            peer.node, ExecuteInstruction, "mini_diffuser/execute", self._obey, callback_group=ReentrantCallbackGroup()
+            peer.node,
+            ExecuteInstruction,
+            "mini_diffuser/execute",
+            self._obey,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+            callback_group=ReentrantCallbackGroup(),
         )
 
     def close(self) -> None:
@@ -42,11 +48,14 @@ class Policy:
     def _obey(self, handle: object) -> ExecuteInstruction.Result:
         self.obeying.set()
         random, pause = np.random.default_rng(0), threading.Event()
-        while self.goes_on():
+        while self.goes_on() and not handle.is_cancel_requested:  # type: ignore[attr-defined]
             picture = random.integers(0, 255, (120, 160, 3), dtype=np.uint8)
             self._camera.publish(image_from_color(picture, Header()))
             pause.wait(0.02)
         self.was_canceled = handle.is_cancel_requested  # type: ignore[attr-defined]
+        if self.was_canceled:
+            handle.canceled()  # type: ignore[attr-defined]
+            return ExecuteInstruction.Result(outcome=ExecuteInstruction.Result.CANCELED, message="canceled")
         handle.succeed()  # type: ignore[attr-defined]
         return ExecuteInstruction.Result(outcome=ExecuteInstruction.Result.TERMINATED, message="done", keyframes=1)
 
@@ -107,3 +116,20 @@ def test_a_run_that_is_killed_leaves_a_record(
     node.kill()
     (folder,) = (tmp_path / "runs").iterdir()
     assert RunReport.read(folder).outcome == "UNFINISHED"
+
+
+def test_a_run_that_is_shut_down_has_its_film_and_its_report(
+    start: Callable[..., Process], policy: Policy, peer: Peer, tmp_path: Path
+) -> None:
+    node = begun(start, tmp_path / "runs")
+    policy.goes_on = node.is_running
+    peer.await_that(lambda: list(tmp_path.glob("runs/*/video.mp4")) or not node.is_running())
+    node.signal(signal.SIGINT)
+    assert node.wait(DISCOVERY) == 1, node.said()
+    assert policy.was_canceled
+    (folder,) = (tmp_path / "runs").iterdir()
+    report = RunReport.read(folder)
+    assert report.outcome == "CANCELED"
+    # What a machine that is too busy leaves to ffmpeg is said.
+    assert not report.missing or "beside this page, video.mp4" in report.missing["film"]
+    assert (folder / "report.html").is_file()

@@ -261,11 +261,12 @@ def test_runs_that_were_killed_are_shown_beside_the_others(tmp_path: Path, capsy
     (runs[2] / "run.json").unlink()
     (runs[2] / "video.mp4").touch()
     blocks = _blocks(*runs, out=tmp_path / "page.html")
-    assert f"no record in {runs[2]}" in capsys.readouterr().out
+    assert f"of 2 reports; no record in {runs[2]}, " in capsys.readouterr().out
     rows = blocks["Runs: 1 of 1 succeeded, 1 more without an end"]["rows"]
     assert [row["row"][0] for row in rows] == ["whole", "goes_on"]
     assert rows[1]["row"][2].startswith("UNFINISHED: it goes on, or was ended before")
     assert "goes_on" not in blocks
+    assert blocks["Circumstances"]["head"] == ["", "whole"]
     assert blocks["Folders without a record"]["rows"][0][0] == "long_ago"
 
 
