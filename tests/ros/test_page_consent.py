@@ -12,6 +12,7 @@ from mini_diffuser_msgs.msg import MotionQuestion
 from mini_diffuser_msgs.srv import AnswerQuestion
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
+from visualization_msgs.msg import Marker, MarkerArray
 
 from .arm import GUARD_PATIENCE, LEFT, MOVE, PATIENCE, RIGHT, is_moving, stays_at_rest
 from .browser import BROWSER, WITHOUT, Tab, browsing
@@ -90,6 +91,8 @@ def test_a_motion_begins_when_the_page_consents_and_not_before(
     assert any(is_moving([state]) for state in states)
     tab.await_that(NOT_ASKED, DISCOVERY)
     assert tab.text("#answer") == "it may begin"
+    markers = peer.collect(MarkerArray, f"{SPACE}/mini_diffuser/planned", LATCHED)
+    peer.await_that(lambda: markers and markers[-1].markers[0].action == Marker.DELETEALL)  # it is over
 
 
 def test_what_the_page_declines_does_not_move(tab: Tab, peer: Peer, states: list[Any], questions: list[Any]) -> None:

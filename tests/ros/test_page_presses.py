@@ -205,6 +205,23 @@ def test_a_press_that_began_before_another_question_consents_to_none(tab: Tab, s
     assert {answer["id"] for answer in stack.of("answer")} <= {"444"}
 
 
+def test_a_key_that_is_held_since_another_question_consents_to_none(tab: Tab, stack: MadeUpStack) -> None:
+    def enter(kind: str, **more: Any) -> None:
+        tab.do("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, **more)
+
+    ask(stack, tab, "666")
+    tab.await_that("!byId('consent').disabled")
+    tab.tell("byId('consent').focus()")
+    for _ in range(3):
+        enter("keyDown", text="\r", autoRepeat=True)
+    assert stack.of("answer") == []
+    enter("keyUp")
+    enter("keyDown", text="\r")
+    until(lambda: stack.of("answer"))
+    assert stack.of("answer") == [{"id": "666", "consent": True}]
+    enter("keyUp")
+
+
 def test_what_has_not_come_for_long_is_told_and_greyed(tab: Tab, stack: MadeUpStack) -> None:
     stack.parts.put("camera front", {"camera": "front", "width": 1, "height": 1}, b"")
     stack.parts.put("stale", {"camera front": 7, "cloud": 12})

@@ -113,9 +113,11 @@ class RunState:
         self.note(text)
 
     def note(self, line: str) -> None:
-        """Something that happened now."""
+        """Something that happened now; what is said again in the same second is said once."""
+        told = f"{time.strftime('%H:%M:%S')} {line[:LONGEST]}"
         with self._lock:
-            self._lines.append(f"{time.strftime('%H:%M:%S')} {line[:LONGEST]}")
+            if not self._lines or self._lines[-1] != told:
+                self._lines.append(told)
 
     def health(self, name: str, level: int, message: str, values: Mapping[str, str]) -> None:
         """A part of a node says how it is."""

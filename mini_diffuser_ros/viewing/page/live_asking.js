@@ -91,6 +91,10 @@ for (const button of answers) {
   button.addEventListener("pointerdown", () => {
     pressed = question.dataset.id;
   });
+  button.addEventListener("keydown", (event) => {
+    if (event.repeat) event.preventDefault(); // a key that is held answers once
+    else pressed = question.dataset.id;
+  });
   button.addEventListener("click", async () => {
     const id = pressed === null ? question.dataset.id : pressed;
     pressed = null;
@@ -101,5 +105,5 @@ for (const button of answers) {
     allowAnswers();
   });
 }
-for (const name of ["pointerup", "pointercancel"])
+for (const name of ["pointerup", "pointercancel", "keyup"])
   window.addEventListener(name, () => setTimeout(() => (pressed = null))); // after the click, if there is one

@@ -70,7 +70,8 @@ function tryToStop() {
       waiting.set(number, { end, lose });
       stopLine.send(`stop ${number}`);
     }
-    ask("stop", {}, halt.signal).then(answerOf).then(end, lose);
+    const asked = async () => answerOf(await ask("stop", {}, halt.signal));
+    asked().then(end, lose);
   });
 }
 

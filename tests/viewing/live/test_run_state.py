@@ -143,7 +143,7 @@ def test_no_stream_of_words_grows_for_ever() -> None:
     state.begin("z" * 1_000_000)
     state.decided(LoggedDecision(0.0, None, MODES))
     for number in range(5000):
-        state.note("x" * 10_000)
+        state.note(f"{number} " + "x" * 10_000)
         state.health(f"node: part {number}" + "u" * 10_000, 2, "y" * 10_000, {"held (mm)": "v" * 10_000})
     state.tell(question={"id": "1", "text": "w" * 1_000_000}, speed_reason="a" * 1_000_000)
     state.progress("b" * 1_000_000, 1, "c" * 1_000_000)
@@ -152,6 +152,15 @@ def test_no_stream_of_words_grows_for_ever() -> None:
     values = state.values()
     assert len(values["lines"]) == KEPT_LINES
     assert len(json.dumps(values)) < 100_000
+
+
+def test_a_stop_that_comes_two_ways_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter("1112")
+    monkeypatch.setattr(run_state.time, "strftime", lambda _: next(seconds))
+    state = RunState()
+    for line in ("Stop was pressed", "Stop was pressed", "stopped", "stopped"):
+        state.note(line)
+    assert state.values()["lines"] == ["1 Stop was pressed", "1 stopped", "2 stopped"]
 
 
 def test_words_of_others_stay_what_they_are() -> None:
