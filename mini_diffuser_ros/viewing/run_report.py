@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -207,13 +208,10 @@ class RunReport:
         first = "no motion" if motion is None else f"first motion after {motion:.1f} s"
         return f"{task}'{self.instruction}': {verdict}, {self.keyframes} keyframes, {self.seconds:.1f} s, {first}"
 
-    def write_begun(self, folder: Path) -> None:
-        """Write run.json of a run that has only begun: what is left of it if it is killed.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
-        replace(self, outcome=UNFINISHED, message="it goes on, or was ended before it could say how").write(folder)
+    def begun(self) -> RunReport:
+        """What is to be said of the run while it goes on, and is left of it if it is killed; it changes no more."""
+        said = replace(self, outcome=UNFINISHED, message="it goes on, or was ended before it could say how")
+        return deepcopy(said)
 
     def write(self, folder: Path) -> None:
         """Write run.json.

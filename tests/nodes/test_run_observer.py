@@ -6,6 +6,7 @@ import io
 import json
 import math
 import shutil
+import threading
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from mini_diffuser_ros.nodes.ros.messages import image_from_color
 from mini_diffuser_ros.nodes.runs.run_observer import RunObserver
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.support.cancellation import CancellationToken
+from mini_diffuser_ros.viewing import run_report
 from mini_diffuser_ros.viewing.run_report import RunReport
 
 PATIENCE = 60.0  # seconds
@@ -183,6 +185,7 @@ def test_a_folder_that_is_removed_in_mid_run_costs_the_record_alone(
 ) -> None:
     run = watched(cameras=())
     run.observer.begin()
+    assert poll((run.folder / "run.json").exists, CancellationToken(), PATIENCE)
     shutil.rmtree(run.folder)
     run.observer.progress(SimpleNamespace(phase="looking", keyframe=1, message=""))
     assert run.observer.write(in_a_hurry=True) is None
@@ -201,9 +204,28 @@ def test_a_page_that_cannot_be_written_leaves_a_record_that_says_so(watched: Cal
 def test_a_run_that_is_killed_has_left_what_it_knew_when_it_began(watched: Callable[..., Watched]) -> None:
     run = watched(cameras=())
     run.observer.begin()
+    assert poll((run.folder / "run.json").exists, CancellationToken(), PATIENCE)
     left = RunReport.read(run.folder)
     assert (left.instruction, left.outcome, left.success) == ("press it", "UNFINISHED", False)
     assert run.written()["outcome"] == "TERMINATED"
+
+
+def test_a_disk_that_takes_its_time_holds_up_no_sentence(
+    watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, is_free, written = watched(cameras=()), threading.Event(), []
+
+    def write(path: Path, content: str) -> None:
+        assert is_free.wait(PATIENCE)
+        written.append(json.loads(content)["outcome"])
+
+    monkeypatch.setattr(run_report, "write_whole", write)
+    run.observer.begin()
+    run.observer.sentence_sent()
+    assert written == []
+    is_free.set()
+    run.observer.write(in_a_hurry=False)
+    assert written[:2] == ["UNFINISHED", "TERMINATED"]
 
 
 @pytest.mark.parametrize(("namespace", "kept"), [("", ["motion_node: gripper"]), ("left", ["guard_node: arm"])])

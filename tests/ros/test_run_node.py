@@ -72,6 +72,11 @@ def begun(start: Callable[..., Process], runs: Path, **options: object) -> Proce
     return start("run_node", instruction=f"'{SENTENCE}'", runs=runs, **settings, **options)
 
 
+def is_begun(policy: Policy, folder: Path) -> bool:
+    """Whether the sentence is obeyed, and written down."""
+    return policy.obeying.is_set() and bool(list(folder.glob("runs/*/run.json")))
+
+
 @pytest.mark.parametrize("script", [None, "head -c 200000 > /dev/null; echo 'No space left on device' >&2; exit 1"])
 def test_a_run_goes_on_to_its_end_without_a_film(
     start: Callable[..., Process], policy: Policy, tmp_path: Path, script: str | None
@@ -99,7 +104,7 @@ def test_a_run_whose_folder_is_removed_goes_on_to_its_end(
     node = begun(start, tmp_path / "runs")
     ended = threading.Event()
     policy.goes_on = lambda: node.is_running() and not ended.is_set()
-    peer.await_that(lambda: policy.obeying.is_set() or not node.is_running())
+    peer.await_that(lambda: is_begun(policy, tmp_path) or not node.is_running())
     shutil.rmtree(tmp_path / "runs")
     ended.set()
     assert node.wait(DISCOVERY) == 0, node.said()
@@ -112,7 +117,7 @@ def test_a_run_that_is_killed_leaves_a_record(
 ) -> None:
     node = begun(start, tmp_path / "runs")
     policy.goes_on = node.is_running
-    peer.await_that(lambda: policy.obeying.is_set() or not node.is_running())
+    peer.await_that(lambda: is_begun(policy, tmp_path) or not node.is_running())
     node.kill()
     (folder,) = (tmp_path / "runs").iterdir()
     assert RunReport.read(folder).outcome == "UNFINISHED"

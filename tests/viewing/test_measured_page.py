@@ -257,7 +257,7 @@ def test_run_folders_that_are_cut_short_are_a_line_each(tmp_path: Path, capsys: 
 
 def test_runs_that_were_killed_are_shown_beside_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [_run_folder(tmp_path, name) for name in ("whole", "goes_on", "long_ago")]
-    RunReport(HOSTILE).write_begun(runs[1])
+    RunReport(HOSTILE).begun().write(runs[1])
     (runs[2] / "run.json").unlink()
     (runs[2] / "video.mp4").touch()
     blocks = _blocks(*runs, out=tmp_path / "page.html")

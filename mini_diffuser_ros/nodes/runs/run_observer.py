@@ -51,6 +51,7 @@ FILM_PATIENCE = 20.0  # seconds that a film may take to be finished, and again t
 HURRY = 1.0  # seconds that it may take where the run is shut down
 MOST_DECISIONS = 1000  # of a run; keyframes are limited to far fewer
 MOST_CLOUDS = 300  # of decisions
+MOST_POINTS = 5_000_000  # of the clouds that the next decision may have looked at
 LONGEST_REASON = 300  # characters
 
 
@@ -94,6 +95,7 @@ class RunObserver:
         self._first_faults: dict[str, str] = {}
         self._ended = False
         self._lock = threading.RLock()  # of all that is kept
+        self._beginning: threading.Thread | None = None  # writes what is known then
         self._film = RunFilm(folder / VIDEO, cameras, rate, hung_after)
         self._pictures = NewestPictures(node, cameras, self._on_bad_picture)
 
@@ -110,8 +112,13 @@ class RunObserver:
         steady_timer(node, 1.0 / rate, partial(self._try, FILM, self._look))
 
     def begin(self) -> None:
-        """Write what there is of a run that may be killed."""
-        self._try(RUN_FILE, self._report.write_begun, self._folder)
+        """Write what there is of a run that may be killed; a disk that takes its time holds nobody up."""
+        with self._lock:
+            begun = self._report.begun()
+        self._beginning = threading.Thread(
+            target=self._try, args=(RUN_FILE, begun.write, self._folder), name="run.json", daemon=True
+        )
+        self._beginning.start()
 
     def sentence_sent(self) -> None:
         """The clock of the report starts now."""
@@ -138,6 +145,8 @@ class RunObserver:
         with self._lock:
             self._ended = True
         # First what is small: who shuts down does not wait long, and a full disk may have room for it.
+        if self._beginning is not None:
+            self._beginning.join()  # of a disk that takes nothing, there is nothing to be had
         missing = self._report.missing
         missing.pop(RUN_FILE, None)  # what could not be written in the beginning
         self._try(RUN_FILE, self._report.write, self._folder)
@@ -181,6 +190,8 @@ class RunObserver:
 
     def _on_cloud(self, message: PointCloud2) -> None:
         self._clouds.append(cloud_from_message(message))
+        while len(self._clouds) > 1 and sum(map(len, self._clouds)) > MOST_POINTS:
+            self._clouds.popleft()
 
     def _on_modes(self, message: KeyframeModes) -> None:
         if len(self._report.decisions) >= MOST_DECISIONS:
