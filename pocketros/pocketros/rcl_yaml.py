@@ -56,6 +56,11 @@ class _Loader(yaml.SafeLoader):
         return {self.construct_scalar(key): self.construct_object(value, deep) for key, value in node.value}
 
 
+class _TextLoader(_Loader):
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        return TAG + "str" if kind is yaml.ScalarNode and implicit[0] else super().resolve(kind, value, implicit)
+
+
 for _name in ("bool", "int", "float"):
     _Loader.add_constructor(TAG + _name, lambda loader, node: scalar(str(node.value)))
 
@@ -68,13 +73,17 @@ class _Dumper(yaml.SafeDumper):
         return super().resolve(kind, value, implicit) if is_text else _tag(value)
 
 
-def read_yaml(text: str, what: str = "") -> Any:
+def read_yaml(text: str, what: str = "", *, texts: bool = False) -> Any:
     """The plain values in a YAML text, keys as texts; the empty text is itself.
+
+    Args:
+        what: names the text in errors.
+        texts: whether numbers and truths stay texts, too, for fields which know what they are.
 
     Raises:
         ArgumentError: naming what is not YAML.
     """
-    loader = _Loader(text)
+    loader = _TextLoader(text) if texts else _Loader(text)
     try:
         value = loader.get_single_data()
     except yaml.YAMLError as error:

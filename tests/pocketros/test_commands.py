@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import KeyValue
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from std_msgs.msg import Header
+from std_msgs.msg import Bool, Float64, Header
 
 from pocketros.commands.main import main
 from pocketros.errors import InterfaceError
 from pocketros.interfaces.plain import fill
+from pocketros.rcl_yaml import read_yaml
 
 ROS2 = Path(sys.executable).with_name("ros2")
 PATIENCE = 60.0  # seconds; a busy machine takes its time
@@ -108,7 +110,7 @@ def test_waiting_commands_end_quietly(monkeypatch: pytest.MonkeyPatch, domain_id
         ("topic hz -w many /x", 2, "invalid int value: 'many'"),
         ("topic pub /x String {}", 1, "'String' is not the name of a msg interface"),
         ("topic pub /x std_msgs/msg/Int32 {data: seven}", 1, "data"),
-        ("topic pub /x std_msgs/msg/String 7", 1, "expected a mapping of fields, not 7"),
+        ("topic pub /x std_msgs/msg/String 7", 1, "expected a mapping of fields, not '7'"),
         ("topic pub /9x std_msgs/msg/String {}", 1, "9x"),
         ("service call /x std_msgs/srv/NoSuchType", 1, "std_msgs/srv/NoSuchType"),
         ("topic info /x", 1, "unknown topic '/x'"),
@@ -219,6 +221,13 @@ def test_stamps_are_filled_in_when_a_message_is_published() -> None:
     assert message == PoseStamped(header=Header(stamp=now, frame_id="base"))
     with pytest.raises(InterfaceError, match=r"header\.stamp"):
         fill(PoseStamped(), {"header": {"stamp": "soon"}}, now=now)
+
+
+def test_a_field_knows_what_its_text_is() -> None:
+    values = read_yaml("{key: y, value: 12:30}", texts=True)
+    assert fill(KeyValue(), values) == KeyValue(key="y", value="12:30")
+    assert fill(Bool(), read_yaml("{data: yes}", texts=True)) == Bool(data=True)
+    assert fill(Float64(), read_yaml("{data: 010}", texts=True)) == Float64(data=8.0)
 
 
 def test_launch_arguments_are_checked_before_anything_starts(

@@ -78,7 +78,7 @@ def _nodes_with(node: Node, action: str, names_of: Callable[..., Any]) -> Iterat
 
 def action_send_goal(options: Options) -> None:
     kind = load_type(options.type, "action")
-    goal = fill(kind.Goal(), read_yaml(options.values or "{}"))
+    goal = fill(kind.Goal(), read_yaml(options.values or "{}", texts=True))
 
     def shown(title: str, message: Any) -> None:
         show(f"{title}:\n    " + as_yaml(message).replace("\n", "\n    ") + "\n")

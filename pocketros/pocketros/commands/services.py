@@ -45,7 +45,7 @@ def service_find(options: Options) -> None:
 
 def service_call(options: Options) -> None:
     kind = load_type(options.type, "srv")
-    request = fill(kind.Request(), read_yaml(options.values or "{}"))
+    request = fill(kind.Request(), read_yaml(options.values or "{}", texts=True))
     with cli_node() as node:
         client = node.create_client(kind, options.service)
         if not spin_until(node, client.service_is_ready, 1.0):

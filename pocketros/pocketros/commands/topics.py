@@ -164,7 +164,7 @@ def topic_hz(options: Options) -> None:
 
 def topic_pub(options: Options) -> None:
     kind = load_type(options.type, "msg")
-    values = read_yaml(options.values or "{}")
+    values = read_yaml(options.values or "{}", texts=True)
     fill(kind(), values, now=Time().to_msg())  # what is wrong is told before anything begins
     times = 1 if options.once else options.times
     with cli_node() as node:

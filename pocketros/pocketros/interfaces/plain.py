@@ -10,6 +10,7 @@ import numpy as np
 from pocketros.errors import InterfaceError
 from pocketros.interfaces.definitions import PLACEHOLDER, FieldType
 from pocketros.interfaces.messages import Message
+from pocketros.rcl_yaml import scalar
 
 
 def to_plain(value: Any, longest: int | None = None) -> Any:
@@ -60,6 +61,9 @@ def _from_plain(message: Message, kind: FieldType, value: Any, path: str, now: A
         if now is not None and (kind.base, value) == ("builtin_interfaces/msg/Time", "now"):
             return now
         return fill(message._classes[kind.base](), value, path, now)
-    if kind.base == "string" or (kind.base.startswith("float") and type(value) is int):
-        return str(value) if kind.base == "string" else float(value)
+    if kind.base == "string":
+        return str(value)
+    value = scalar(value) if isinstance(value, str) else value
+    if kind.base.startswith("float") and type(value) is int:
+        return float(value)
     return bytes((value,)) if kind.base == "byte" and isinstance(value, int) else value
