@@ -142,3 +142,16 @@ def test_a_stopped_publisher_is_noticed_whatever_its_stamps_say() -> None:
     assert not arm.rests()
     with pytest.raises(StaleJointsError, match=r"old, allowed are 0\.25 s"):
         arm.positions()
+
+
+def test_joints_that_fell_silent_are_told_with_the_seconds_since() -> None:
+    now = 10.0
+    arm = JointStateMonitor(ROBOT, 0.5, RestConfig(), open_fraction=0.9, now=lambda: now)
+    assert arm.silent() == {}  # of what was never heard is said elsewhere
+    for name in NAMES[:2]:
+        arm.take([name], [0.0], [], now, now)
+    now = 12.0
+    arm.take(NAMES[:1], [0.0], [], now, now)
+    assert arm.silent() == {NAMES[1]: 2.0}
+    now = 12.4
+    assert arm.silent() == {NAMES[1]: pytest.approx(2.4)}

@@ -117,6 +117,20 @@ def test_a_page_gets_all_and_then_what_changes(server: PageServer, parts: Newest
     run(work)
 
 
+def test_what_was_dropped_is_shown_to_no_page_that_comes_later(server: PageServer, parts: NewestParts) -> None:
+    for name in ("cloud", "arm", "state"):
+        parts.put(name, {"number": 0})
+    parts.drop("cloud", "arm", "nothing")
+
+    async def work(session: ClientSession) -> None:
+        async with session.ws_connect(f"{server.address}live") as page:
+            assert await next_of(page) == {"state": ({"number": 0}, b"")}
+            parts.put("arm", {"number": 0})  # the same as before, and new
+            assert await next_of(page) == {"arm": ({"number": 0}, b"")}
+
+    run(work)
+
+
 def test_ten_pages_are_all_served_and_gone_when_they_are_closed(server: PageServer, parts: NewestParts) -> None:
     parts.put("state", {"number": 0})
 
