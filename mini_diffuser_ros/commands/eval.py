@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
 from mini_diffuser_ros.commands.world_arguments import add_world_arguments
 from mini_diffuser_ros.evaluation.episode_log import episode_log
-from mini_diffuser_ros.evaluation.evaluating import AnyTrial, Trial, evaluate, records_of, what_is_evaluated
+from mini_diffuser_ros.evaluation.evaluating import Trial, evaluate, records_of, what_is_evaluated
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import report_of_records
 from mini_diffuser_ros.evaluation.rlbench import RlbenchProtocol, rlbench_trials
@@ -27,12 +28,14 @@ from mini_diffuser_ros.evaluation.rollout import EpisodeResult
 from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
 from mini_diffuser_ros.evaluation.world_episodes import (
     WorldProtocol,
+    WorldTrial,
     run_world_trial,
     tasks_per_process,
     world_trials,
 )
 from mini_diffuser_ros.policy import load_policy
-from mini_diffuser_ros.running import LoopSettings
+from mini_diffuser_ros.running import LoopSettings, TaskWorld
+from mini_diffuser_ros.running.world_names import in_full
 from mini_diffuser_ros.support.files import expect_output, output_file
 from mini_diffuser_ros.support.settings import leaves, with_values
 from mini_diffuser_ros.viewing.episode_scenes import EpisodeScenes
@@ -64,6 +67,12 @@ LOOPS = {
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0."""
     options = _parser().parse_args(arguments)
+    named, title = options.checkpoint, f"{Path(options.checkpoint).resolve().name} in {options.world}"
+    # Before a world is made, which may take this process elsewhere.
+    options.world = in_full(options.world)
+    for place in ("checkpoint", "json", "report"):
+        if (given := getattr(options, place)) is not None:
+            setattr(options, place, os.path.abspath(given))
     options.sensor = sensor_of_arguments(options)
     protocol = _protocol(options)
     for path, option in ((options.json, "--json"), (options.report, "--report")):
@@ -71,13 +80,13 @@ def main(arguments: list[str]) -> int:
             expect_output(path, option)
     scenes = EpisodeScenes()
     load_policy(options.checkpoint)
-    report = _evaluated(options.checkpoint, protocol, options.workers, options.json, scenes)
+    evaluation = _Evaluation(options.checkpoint, named, protocol, options.workers, options.json, scenes)
+    report = _evaluated(evaluation, protocol)
     sys.stdout.write(_table(report))
     # Last, as nothing that it may fail by is to cost the figures.
     with output_file(options.report, "--report") as page:
         if page is not None:
-            name = f"{Path(options.checkpoint).resolve().name} in {options.world}"
-            write_measured_page(page, [MeasuredEvaluation(name, report, scenes.by_number(report["episodes"]))])
+            write_measured_page(page, [MeasuredEvaluation(title, report, scenes.by_number(report["episodes"]))])
     return 0
 
 
@@ -183,26 +192,25 @@ def _loop(options: argparse.Namespace, default: LoopSettings) -> LoopSettings:
     return with_values(loop, {name: value for name, value in given.items() if value is not None}, "command line")
 
 
-def _evaluated(
-    checkpoint: str, protocol: EvaluationProtocol, workers: int, json_file: str | None, scenes: EpisodeScenes
-) -> dict[str, Any]:
+def _evaluated(evaluation: _Evaluation, protocol: EvaluationProtocol) -> dict[str, Any]:
     """The report of all episodes, those included that an earlier call left beside the file for the report.
 
     It is in that file when this returns; what the episodes were kept in is removed after that, if none is to be run
     again.
     """
-    evaluation = _Evaluation(checkpoint, protocol, workers, json_file, scenes)
+    checkpoint = evaluation.checkpoint
     if isinstance(protocol, RlbenchProtocol):
-        return evaluation.report(run_world_trial, rlbench_trials(checkpoint, protocol), INSTALL)
+        return evaluation.report(protocol.make(), rlbench_trials(checkpoint, protocol), INSTALL)
     if isinstance(protocol, TabletopProtocol):
-        return evaluation.report(run_world_trial, tabletop_trials(checkpoint, protocol))
+        return evaluation.report(protocol.make(), tabletop_trials(checkpoint, protocol))
     assert isinstance(protocol, WorldProtocol)
-    return evaluation.report(run_world_trial, world_trials(checkpoint, protocol), "", tasks_per_process(protocol))
+    return evaluation.report(protocol.make(), world_trials(checkpoint, protocol), "", tasks_per_process(protocol))
 
 
 @dataclass(frozen=True)
 class _Evaluation:
     checkpoint: str
+    named: str
     protocol: EvaluationProtocol
     workers: int
     json_file: str | None
@@ -210,19 +218,21 @@ class _Evaluation:
 
     def report(
         self,
-        run: Callable[[AnyTrial], EpisodeResult],
-        trials: Sequence[AnyTrial],
+        world: TaskWorld,
+        trials: Sequence[WorldTrial],
         remedy: str = "",
         tasks_of_a_process: int = 0,
     ) -> dict[str, Any]:
-        """Of all episodes, with a progress bar; arguments as of ``evaluate``."""
+        """Of all episodes in a world, with a progress bar; other arguments as of ``evaluate``."""
         path = None if self.json_file is None else Path(f"{self.json_file}.episodes")
-        with episode_log(path, what_is_evaluated(self.checkpoint, self.protocol)) as log:
+        about = what_is_evaluated(self.checkpoint, self.protocol, world)
+        trials = [replace(trial, policy=about["policy"]) for trial in trials]
+        with episode_log(path, about) as log:
             before = len(records_of(trials, log))
             with tqdm(total=len(trials), initial=before, desc="episodes", unit="episode") as bar:
-                for _ in evaluate(run, trials, self.workers, log, remedy, tasks_of_a_process, self._watch):
+                for _ in evaluate(run_world_trial, trials, self.workers, log, remedy, tasks_of_a_process, self._watch):
                     bar.update()
-            report = report_of_records(self.checkpoint, self.protocol, records_of(trials, log))
+            report = report_of_records(self.named, self.protocol, records_of(trials, log), about)
             with output_file(self.json_file, "--json") as out:
                 if out is not None:
                     out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.commands.sensor_arguments import add_sensor_arguments, sensor_of_arguments
 from mini_diffuser_ros.commands.world_arguments import add_world_arguments
 from mini_diffuser_ros.running.recording import DemonstrationSource, Outcome, Recorder, WorldSource
+from mini_diffuser_ros.running.world_names import in_full
 from mini_diffuser_ros.simulation.recording import TabletopSource
 from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
@@ -29,6 +30,8 @@ OWN_OPTIONS = ("renderer", "image_size", "sensor", "cameras")
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 1 if a task has fewer episodes than it was to have."""
     options = _parser().parse_args(arguments)
+    # Before a world is made, which may take this process elsewhere.
+    options.world, options.out = in_full(options.world), options.out.absolute()
     source = _source(options)
     make_writable(options.out, "--out")
     recorder = Recorder(source, options.out, _tasks(options, source), options.episodes, options.seed, options.workers)

@@ -12,10 +12,20 @@ from mini_diffuser_ros.evaluation.episode_log import EpisodeLog, Record
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.report import episode_record
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult
-from mini_diffuser_ros.running.task_world import HANGS_AFTER, LayoutError, WorldError, WorldStartError
+from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE
+from mini_diffuser_ros.running.task_world import (
+    HANGS_AFTER,
+    DistributedWorld,
+    LayoutError,
+    TaskWorld,
+    WorldError,
+    WorldStartError,
+)
+from mini_diffuser_ros.running.world_names import source_digest
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.sealing import file_digest
 from mini_diffuser_ros.support.settings import to_mapping
+from mini_diffuser_ros.support.versions import installed_version
 from mini_diffuser_ros.support.workers import (
     GroupQueue,
     TurnQueue,
@@ -52,9 +62,34 @@ class Trial(Protocol):
 AnyTrial = TypeVar("AnyTrial", bound=Trial)
 
 
-def what_is_evaluated(checkpoint: str, protocol: EvaluationProtocol) -> Mapping[str, Any]:
-    """By which the episodes of an earlier call are known to be of the same evaluation."""
-    return {"policy": file_digest(Path(checkpoint) / "config.json"), **to_mapping(protocol)}
+SOFTWARE = ("mini_diffuser_ros", "mujoco")
+"""Distributions that results in any world may depend on; others are said by the world."""
+
+
+def policy_digest(checkpoint: str) -> str:
+    """SHA-256 of what lies in a policy's folder now; that of its weights is part of it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return file_digest(Path(checkpoint) / CONFIG_FILE)
+
+
+def what_is_evaluated(checkpoint: str, protocol: EvaluationProtocol, world: TaskWorld) -> Mapping[str, Any]:
+    """By which the episodes of an earlier call are known to be of the same evaluation: by content, not by names.
+
+    Args:
+        checkpoint: directory of the policy.
+        protocol: of the evaluation.
+        world: that it makes.
+    """
+    own = tuple(world.distributions) if isinstance(world, DistributedWorld) else ()
+    return {
+        "policy": policy_digest(checkpoint),
+        "source": source_digest(type(world)),
+        "software": {name: installed_version(name) for name in (*SOFTWARE, *own)},
+        **to_mapping(protocol),
+    }
 
 
 def evaluate(

@@ -37,15 +37,24 @@ def evaluation_report(
 
 
 def report_of_records(
-    checkpoint: str, protocol: EvaluationProtocol, records: Sequence[Mapping[str, Any]]
+    checkpoint: str,
+    protocol: EvaluationProtocol,
+    records: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """:func:`evaluation_report` of episodes of which records were kept, see :func:`episode_record`."""
+    """:func:`evaluation_report` of episodes of which records were kept, see :func:`episode_record`.
+
+    Args:
+        checkpoint, protocol: of the evaluation.
+        records: of its episodes.
+        about: by which it is known, see ``what_is_evaluated``; stands with the protocol.
+    """
     tasks = {task: _task_figures([record for record in records if record["task"] == task]) for task in protocol.tasks}
     rates = [figures["success_rate"] for figures in tasks.values() if figures["success_rate"] is not None]
     return {
         "mean_success": float(np.mean(rates)) if rates else None,
         "tasks": tasks,
-        "protocol": {"checkpoint": checkpoint, **to_mapping(protocol)},
+        "protocol": {"checkpoint": checkpoint, **(about or {}), **to_mapping(protocol)},
         "episodes": list(records),
     }
 

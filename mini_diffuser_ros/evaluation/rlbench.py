@@ -194,6 +194,7 @@ class RlbenchTasks:
 
     Settings = RlbenchProtocol
     name = RLBENCH
+    distributions = ("rlbench", "pyrep")
 
     def __init__(self, settings: RlbenchProtocol) -> None:
         self._protocol = settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -65,6 +66,11 @@ class TabletopTrial(WorldTrial):
 
     protocol: TabletopProtocol
     template: str
+
+    @property
+    def digest(self) -> str:
+        """Of task, seed and what is said."""
+        return hashlib.sha256(repr((self.task, self.seed, self.template)).encode()).hexdigest()
 
 
 def tabletop_trials(checkpoint: str, protocol: TabletopProtocol) -> list[TabletopTrial]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
 from traceback import extract_tb
 from typing import Protocol
 
+from mini_diffuser_ros.evaluation.evaluating import policy_digest
 from mini_diffuser_ros.evaluation.protocol import EvaluationError, EvaluationProtocol
 from mini_diffuser_ros.evaluation.rollout import EpisodeResult, Judge, JudgingWorld, no_expert, roll_out
 from mini_diffuser_ros.perception import FusionConfig
@@ -125,12 +126,14 @@ class WorldTrial:
         protocol: of the evaluation.
         task: its task.
         seed: of layout and noise.
+        policy: digest of what the directory held when the evaluation began; empty takes whatever it holds.
     """
 
     checkpoint: str
     protocol: WorldEvaluation
     task: str
     seed: int
+    policy: str = field(default="", kw_only=True)
 
     @property
     def digest(self) -> str:
@@ -159,9 +162,10 @@ def run_world_trial(trial: WorldTrial) -> EpisodeResult:
     Raises:
         LayoutError: the world cannot lay it out.
         WorldError: the world failed; the next episode of this process has another.
+        EvaluationError: the directory holds another policy than when the evaluation began.
         UserError: a mistake of the user's, such as something that is not installed.
     """
-    held = _held(trial.checkpoint, trial.protocol)
+    held = _held(trial.checkpoint, trial.policy, trial.protocol)
     try:
         result = held.run(trial)
     except UserError:
@@ -181,8 +185,8 @@ def run_world_trial(trial: WorldTrial) -> EpisodeResult:
 class _Held:
     """What a process needs for every episode, made once."""
 
-    def __init__(self, checkpoint: str, protocol: WorldEvaluation) -> None:
-        self._policy = _policy(checkpoint)
+    def __init__(self, checkpoint: str, digest: str, protocol: WorldEvaluation) -> None:
+        self._policy = _policy(checkpoint, digest)
         self._world = protocol.make()
         self._seen = SeenWorld(self._world, protocol.fusion_for(self._policy.fusion))
         self.worked: set[str] = set()  # tasks
@@ -201,14 +205,21 @@ class _Held:
 
 
 @cache
-def _policy(checkpoint: str) -> Policy:
+def _policy(checkpoint: str, digest: str) -> Policy:
     tune_cpu(threads=1)
-    return load_policy(checkpoint)
+    policy = load_policy(checkpoint)
+    # After it was read, so that it was not another then: one that is exported has other weights, which are checked.
+    if digest and policy_digest(checkpoint) != digest:
+        raise EvaluationError(
+            f"{checkpoint}: holds another policy than when the evaluation began, by a training that goes on, say; "
+            "evaluate a copy of it"
+        )
+    return policy
 
 
 @cache
-def _held(checkpoint: str, protocol: WorldEvaluation) -> _Held:
-    return _Held(checkpoint, protocol)
+def _held(checkpoint: str, digest: str, protocol: WorldEvaluation) -> _Held:
+    return _Held(checkpoint, digest, protocol)
 
 
 def _place(error: Exception) -> str:

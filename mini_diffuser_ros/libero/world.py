@@ -15,6 +15,7 @@ from mini_diffuser_ros.libero.arm import LiberoArm
 from mini_diffuser_ros.libero.environment import VISUAL, LiberoEnvironment
 from mini_diffuser_ros.libero.errors import LiberoError, PlacementError
 from mini_diffuser_ros.libero.experts import Expert
+from mini_diffuser_ros.libero.installed import WHEELS
 from mini_diffuser_ros.libero.rearranging import AS_NAMED
 from mini_diffuser_ros.libero.stage import LiberoStage
 from mini_diffuser_ros.libero.suites import SUITES, LiberoTask, SentenceSource, task_named, tasks_of
@@ -110,6 +111,7 @@ class LiberoWorld:
 
     Settings = LiberoSettings
     name, robot = "LIBERO", "panda"
+    distributions = tuple(WHEELS)
     tasks_per_process = 4
     """An environment takes a gigabyte that is not given back."""
 

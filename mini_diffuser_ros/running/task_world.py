@@ -202,3 +202,14 @@ class HeavyWorld(Protocol):
     """
 
     tasks_per_process: int
+
+
+@runtime_checkable
+class DistributedWorld(Protocol):
+    """What a :class:`TaskWorld` says besides if results depend on what is installed.
+
+    Attributes:
+        distributions: names as pip has them. With another version of one an evaluation begins anew.
+    """
+
+    distributions: Sequence[str]

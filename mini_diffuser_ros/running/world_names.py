@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
@@ -13,6 +15,7 @@ from typing import Any, Final, cast
 
 from mini_diffuser_ros.running.task_world import TaskWorld
 from mini_diffuser_ros.support.errors import UserError, one_line
+from mini_diffuser_ros.support.sealing import file_digest
 from mini_diffuser_ros.support.settings import with_words
 
 SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
@@ -66,6 +69,23 @@ def make_world(name: str, options: Sequence[str] = ()) -> TaskWorld:
     if lacking := [member for member in _REQUIRED if not hasattr(world, member)]:
         raise WorldNameError(f"{name}: has no {', '.join(lacking)}, which a world offers (docs/worlds.md)")
     return cast(TaskWorld, world)
+
+
+def source_digest(kind: type) -> str:
+    """SHA-256 of the files that the class of a world and the classes that it is made from are in, as they are now."""
+    files = {
+        inspect.getsourcefile(each)
+        for each in kind.__mro__
+        if each.__module__.partition(".")[0] not in sys.stdlib_module_names
+    }
+    digests = sorted(file_digest(Path(file)) for file in files if file)
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def in_full(name: str) -> str:
+    """The name of a world by which it is also found from elsewhere: that of a file with its whole path."""
+    place, colon, kind = name.rpartition(":")
+    return f"{Path(place).absolute()}:{kind}" if colon and place.endswith(".py") else name
 
 
 _REQUIRED = tuple(name for name in vars(TaskWorld) if not name.startswith("_"))

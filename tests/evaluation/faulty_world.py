@@ -23,6 +23,7 @@ class FaultySettings:
     """Seeds and tasks at which something fails; ``log`` is a file for what was laid out, by which process.
 
     A process stops at seeds ``hanging``, and a world that is ``clinging`` never closes.
+    ``exported`` is copied over ``policy`` at seed 1; one that ``moves_to`` takes its process there when it is made.
     Folders ``removed`` go with the first layout, and one is made where something is ``occupied``.
     """
 
@@ -37,6 +38,9 @@ class FaultySettings:
     untaught: tuple[str, ...] = ()
     hanging: tuple[int, ...] = ()
     clinging: bool = False
+    moves_to: str = ""
+    exported: str = ""
+    policy: str = ""
     never_starts: bool = False
     log: str = ""
     removed: str = ""
@@ -51,6 +55,8 @@ class Faulty(Blocks):
     def __init__(self, settings: FaultySettings) -> None:
         super().__init__(settings)
         self.settings, self.seed = settings, -1
+        if settings.moves_to:
+            os.chdir(settings.moves_to)
 
     def lay_out(self, task: str, seed: int) -> LaidTask:
         self.seed = seed
@@ -71,6 +77,8 @@ class Faulty(Blocks):
             raise LayoutError(f"{task}: never")
         if seed in self.settings.impossible:
             raise LayoutError(f"{task}: no room with seed {seed}")
+        if self.settings.exported and seed == 1:
+            shutil.copytree(self.settings.exported, self.settings.policy, dirs_exist_ok=True)
         if seed in self.settings.hanging:
             os.kill(os.getpid(), signal.SIGSTOP)
         if seed in self.settings.deadly:
@@ -103,6 +111,12 @@ class Numpys(Faulty):
 
     def success(self) -> bool:
         return np.bool_(super().success())
+
+
+class Measuring(Faulty):
+    """One whose results depend on something that is installed."""
+
+    distributions = ("hypothesis",)
 
 
 class Blind(Faulty):

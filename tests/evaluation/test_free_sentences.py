@@ -1,9 +1,11 @@
 """The sentences written without a look at the templates fit the tasks and are none of the training ones."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from mini_diffuser_ros.evaluation.tabletop import TabletopProtocol, tabletop_trials
 from mini_diffuser_ros.simulation import TASKS
 from mini_diffuser_ros.simulation.sentences import load_templates, read_templates
 
@@ -32,3 +34,19 @@ def test_training_does_not_know_them(file: Path) -> None:
         overlap = [sentence for sentence in listed if words(sentence) in training]
         # "put {top} on {bottom}" is what anybody says; a few short sentences in common cannot be avoided.
         assert len(overlap) <= 3, overlap
+
+
+def test_an_episode_with_another_sentence_is_another(tmp_path: Path) -> None:
+    """A file of sentences may change under its name while an evaluation goes on."""
+    file = tmp_path / "sentences.yaml"
+
+    def digests(*said: str) -> list[str]:
+        file.write_text(f"push_buttons: {json.dumps(said)}\n", encoding="utf-8")
+        protocol = TabletopProtocol(tasks=("push_buttons",), episodes=4, sentences=str(file))
+        return [trial.digest for trial in tabletop_trials("policy", protocol)]
+
+    first = digests("press {first}", "push {first}")
+    assert digests("press {first}", "push {first}") == first
+    changed = digests("press {first}", "touch {first}")
+    assert [one == other for one, other in zip(first, changed, strict=True)] == [True, False, True, False]
+    assert len(set(first)) == 4

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import torch
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.evaluation.episode_log import EpisodeLog
 from mini_diffuser_ros.evaluation.evaluating import evaluate as evaluate_trials
+from mini_diffuser_ros.evaluation.protocol import EvaluationError
 from mini_diffuser_ros.evaluation.world_episodes import WorldProtocol, run_world_trial, world_trials
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, save_policy
@@ -180,6 +185,76 @@ def test_a_task_that_never_starts_keeps_no_other_from_its_episodes(
     assert evaluate(checkpoint, file, *words, world=kind, options=options) == 0
     assert [line.split()[1] for line in laid.read_text()[len(before) :].splitlines()] == ["red_on_green"] * 3
     assert report_of(file) == report
+
+
+def test_the_report_says_by_content_what_was_evaluated(checkpoint: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    assert evaluate(checkpoint, file, "--episodes", "1", world="Measuring") == 0
+    protocol = report_of(file)["protocol"]
+    assert protocol["policy"] == hashlib.sha256((checkpoint / "config.json").read_bytes()).hexdigest()
+    assert protocol["software"] == {name: version(name) for name in ("mini_diffuser_ros", "mujoco", "hypothesis")}
+
+
+def policy_of(folder: Path, seed: int) -> Path:
+    config = MiniDiffuserConfig.small(scene={"voxel_size": 0.02}, losses={"heatmap_level": 0})
+    torch.manual_seed(seed)
+    save_policy(MiniDiffuser(config), folder, fusion=FusionConfig())
+    return folder
+
+
+@pytest.mark.process
+def test_a_process_that_takes_anothers_place_does_not_go_on_with_another_policy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, newer = policy_of(tmp_path / "policy", 1), policy_of(tmp_path / "newer", 2)
+    file = tmp_path / "report.json"
+    options = (f"exported={newer}", f"policy={policy}", "deadly=[1]")
+    assert evaluate(policy, file, "--episodes", "4", world="Heavy", options=options) == 2
+    assert f"{policy}: holds another policy than when the evaluation began" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_an_episode_is_not_run_with_another_policy_than_its_evaluations(checkpoint: Path) -> None:
+    protocol = WorldProtocol(world=f"{WORLDS}:Faulty", tasks=("red_on_green",), episodes=1)
+    (trial,) = world_trials(str(checkpoint), protocol)
+    with pytest.raises(EvaluationError, match="holds another policy"):
+        run_world_trial(replace(trial, policy="0" * 64))
+
+
+@pytest.mark.parametrize("changed", ["world.py", "base.py"])
+def test_an_evaluation_does_not_go_on_in_a_world_that_was_changed(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: str
+) -> None:
+    file, base, world = tmp_path / "report.json", tmp_path / f"base_{changed}", tmp_path / "world.py"
+    named = "from mini_diffuser_ros.running.world_names import world_class\n"
+    base.write_text(f"{named}Base = type('Base', (world_class({f'{WORLDS}:Faulty'!r}),), {{'__module__': __name__}})\n")
+    world.write_text(f"{named}class World(world_class({f'{base}:Base'!r})):\n    pass\n")
+    words = ["eval", str(checkpoint), *QUICK, "--json", str(file), "--world", f"{world}:World"]
+    words += ["--episodes", "2", "--world-options", "broken=[1]"]
+    assert main(words) == 0
+    assert main(words) == 0, "nothing has changed"
+    with (world if changed == "world.py" else base).open("a") as source:
+        source.write("# other physics\n")
+    assert main(words) == 2
+    assert "episodes of another evaluation, with other source" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["Faulty", pytest.param("Heavy", marks=pytest.mark.process)])
+def test_results_come_to_where_the_command_was_given(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    world = f"{os.path.relpath(WORLDS)}:{kind}"
+    words = [os.path.relpath(checkpoint), "--world", world, "--world-options", f"moves_to={there}", "broken=[1]"]
+    outputs = ["--json", "report.json", "--report", "page.html"]
+    assert main(["eval", *words, *QUICK, *outputs, "--episodes", "2"]) == 0
+    assert not any(there.iterdir())
+    assert {path.name for path in here.iterdir()} >= {"report.json", "page.html", "report.json.episodes"}
+    figures = report_of(here / "report.json")["tasks"]["red_on_green"]
+    assert (figures["episodes"], figures["failures"]) == (1, 1)
 
 
 def test_a_world_that_starts_for_no_task_ends_the_evaluation(

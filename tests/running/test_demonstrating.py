@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -248,6 +249,17 @@ def test_a_world_that_hangs_costs_its_seed_and_one_that_never_closes_keeps_nobod
     assert seeds(tmp_path) == [1, 2]
     assert "was killed that had not come to an end in 40 s" in (outcomes[0] or "")
     assert outcomes[1] is outcomes[2] is None
+
+
+def test_episodes_come_to_where_the_command_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    options = ["--world-options", f"moves_to={there}"]
+    assert record(Path("out"), f"{os.path.relpath(FAULTY)}:Faulty", "--tasks", TASK, "--episodes", "1", *options) == 0
+    assert not any(there.iterdir())
+    assert len(seeds(here / "out")) == 1
 
 
 @pytest.mark.process
