@@ -254,7 +254,7 @@ class Keyframe:
         return self.load_views()
 
 
-LAB, TABLE, RLBENCH, UNKNOWN = "cell", "simulated table", "RLBench", "unknown"
+LAB, TABLE, RLBENCH, LIBERO, UNKNOWN = "cell", "simulated table", "RLBench", "LIBERO", "unknown"
 """Worlds that demonstrations are made in; unknown where they do not say."""
 
 

@@ -21,7 +21,7 @@ from mini_diffuser_ros.libero.stage import LiberoStage
 from mini_diffuser_ros.libero.suites import SUITES, LiberoTask, SentenceSource, task_named, tasks_of
 from mini_diffuser_ros.motion import AllRefused, MotionConfig, MotionPlanner
 from mini_diffuser_ros.perception.back_projection import back_project
-from mini_diffuser_ros.records import CameraView, KeyframeMode, Workspace
+from mini_diffuser_ros.records import LIBERO, CameraView, KeyframeMode, Workspace
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.instruction_run import MotionReport
 from mini_diffuser_ros.running.task_world import KeyframeAction, LaidTask, LayoutError, WorldStartError
@@ -110,7 +110,7 @@ class LiberoWorld:
     """
 
     Settings = LiberoSettings
-    name, robot = "LIBERO", "panda"
+    name, robot = LIBERO, "panda"
     distributions = tuple(WHEELS)
     tasks_per_process = 4
     """An environment takes a gigabyte that is not given back."""

@@ -13,6 +13,7 @@ from mini_diffuser_ros.records import Episode, FloatArray, Keyframe, KeyframeMod
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.task_world import DemonstrationFailed, ExpertWorld, KeyframeAction, TaskWorld
 from mini_diffuser_ros.running.world_answers import moved, succeeded
+from mini_diffuser_ros.running.world_names import check_name
 from mini_diffuser_ros.support.errors import UserError, one_line
 
 LONGEST = 200
@@ -40,10 +41,12 @@ def demonstrate_in(world: TaskWorld, task: str, seed: int) -> Episode:
         DemonstrationFailed: a motion was refused or failed, the expert gave up, or the task is not done at the end.
         LayoutError: the seed cannot be laid out.
         WorldError: the world failed.
+        WorldNameError: the world calls itself what it is not.
         TypeError: the world has no expert.
     """
     if not isinstance(world, ExpertWorld):
         raise TypeError(f"{type(world).__name__} has no expert")
+    check_name(world)
     laid = world.lay_out(task, seed)
     keyframes: list[Keyframe] = []
     for number, action in enumerate(world.expert()):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import atexit
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from mini_diffuser_ros.data import EpisodeStore
-from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.data import EpisodeStore, open_episodes
+from mini_diffuser_ros.records import UNKNOWN, Episode
 from mini_diffuser_ros.running.demonstrating import demonstrate_in
 from mini_diffuser_ros.running.task_world import (
     HANGS_AFTER,
@@ -25,10 +25,10 @@ from mini_diffuser_ros.running.task_world import (
     WorldError,
     WorldStartError,
 )
-from mini_diffuser_ros.running.world_names import make_world
+from mini_diffuser_ros.running.world_names import SHORT_NAMES, in_full, make_world, world_settings
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.files import write_whole
-from mini_diffuser_ros.support.settings import unknown_name
+from mini_diffuser_ros.support.settings import to_mapping, unknown_name
 from mini_diffuser_ros.support.workers import (
     ItemOutcome,
     WorkerDiedError,
@@ -119,17 +119,8 @@ class WorldSource:
         return max(1, world.tasks_per_process) if isinstance(world, HeavyWorld) else 0
 
     def refuse_others(self, store: EpisodeStore, tasks: Sequence[str]) -> None:
-        """Known by a file beside the episodes, which is written where there is none."""
-        file, own = store.path / _MADE_IN, {"world": self.world, "options": list(self.options)}
-        if not file.exists():
-            write_whole(file, json.dumps(own) + "\n")
-            return
-        try:
-            there = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            there = None
-        if there != own:
-            raise RecordingError(f"{store.path} was recorded with {there}, not {own}; choose another --out")
+        """See :func:`refuse_another_world`."""
+        refuse_another_world(store, made_in(self.world, self.options), self._made().name)
 
     def demonstrator(self) -> tuple[Demonstrate, Callable[[], None]]:
         """The world's expert."""
@@ -147,6 +138,63 @@ class WorldSource:
         if not isinstance(world, ExpertWorld):
             raise RecordingError(f"{self.world}: has no expert, whose demonstrations could be recorded")
         return world
+
+
+def made_in(world: str, options: Sequence[str]) -> Mapping[str, Any]:
+    """What a recording is known by: the class of a world and all its settings, whatever words they are named by."""
+    return {"world": in_full(SHORT_NAMES.get(world, world)), "settings": to_mapping(world_settings(world, options))}
+
+
+def refuse_another_world(
+    store: EpisodeStore, made_in_it: Mapping[str, Any], name: str, *, unmarked: bool = False
+) -> None:
+    """Refuse to record into a folder that holds episodes of another world, or of the same with other settings.
+
+    It is known by a file beside the episodes, which is written where there are none yet, and by what episodes say.
+
+    Args:
+        store: of the episodes.
+        made_in_it: see :func:`made_in`.
+        name: of the world, as episodes say it.
+        unmarked: take episodes of that name without the file as well, which it then gets.
+
+    Raises:
+        RecordingError: naming what they differ in.
+        DataError: an episode cannot be read.
+    """
+    file, own = store.path / _MADE_IN, json.loads(json.dumps(made_in_it))
+    there = _read_made_in(file)
+    if file.exists() and there != own:
+        raise RecordingError(f"{store.path} was recorded with {there}, not {own}; choose another --out")
+    worlds = {world for episode in _one_of_each_task(store.path) for world in episode.provenance.worlds or (UNKNOWN,)}
+    if worlds - {name}:
+        raise RecordingError(
+            f"{store.path} holds episodes of {', '.join(sorted(worlds))}, not of {name} alone; choose another --out"
+        )
+    if not file.exists():
+        if worlds and not unmarked:
+            raise RecordingError(
+                f"{store.path} holds episodes, and no {_MADE_IN} that says with which settings they were recorded; "
+                "choose another --out"
+            )
+        write_whole(file, json.dumps(own) + "\n")
+
+
+def _read_made_in(file: Path) -> Any:
+    """What a file says, that of a former version as the same is said now; None if nothing that is known."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        return made_in(said["world"], said["options"]) if "options" in said else said
+    except (OSError, ValueError, TypeError, KeyError, UserError):
+        return None
+
+
+def _one_of_each_task(folder: Path) -> list[Episode]:
+    """As they say where they were made; all of a task were made in one world."""
+    first: dict[str, Path] = {}
+    for file in sorted(folder.glob("*.zip")):
+        first.setdefault(file.name.rpartition("-")[0], file)
+    return [episode for file in first.values() for episode in open_episodes(file)]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
+from mini_diffuser_ros.records import LAB, LIBERO, RLBENCH, TABLE, UNKNOWN
 from mini_diffuser_ros.running.task_world import TaskWorld
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.sealing import file_digest
@@ -26,6 +29,8 @@ SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Worlds of this package by what they are called on command lines."""
+
+Made = TypeVar("Made")
 
 
 class WorldNameError(UserError, ValueError):
@@ -61,14 +66,85 @@ def make_world(name: str, options: Sequence[str] = ()) -> TaskWorld:
         options: fields of its settings that differ from their defaults, as ``image_size=128``, values being YAML.
 
     Raises:
-        WorldNameError: there is no such world, or it lacks something that all worlds have.
+        WorldNameError: there is no such world, it lacks something that all worlds have, calls itself what it is not, or
+            raises something.
         SettingsError: it has no such settings.
     """
     kind = world_class(name)
-    world = kind(with_words(kind.Settings(), options, "", "world options"))
-    if lacking := [member for member in _REQUIRED if not hasattr(world, member)]:
-        raise WorldNameError(f"{name}: has no {', '.join(lacking)}, which a world offers (docs/worlds.md)")
+    world = _made(name, "cannot be made", lambda: kind(world_settings(name, options)))
+    _check_members(world, name)
+    check_name(world)
     return cast(TaskWorld, world)
+
+
+def world_settings(name: str, options: Sequence[str] = ()) -> Any:
+    """The settings of a world, as :func:`make_world` makes it with."""
+    kind = world_class(name)
+    own = _made(name, "its Settings cannot be made, each field of which has a default", kind.Settings)
+    return _made(name, "its Settings", lambda: with_words(own, options, "", "world options"))
+
+
+def check_name(world: TaskWorld) -> None:
+    """Refuse a world that says to be another, by which recordings and policies know what they may be used for.
+
+    Raises:
+        WorldNameError: it calls itself a real arm's, or as one of this package, or nothing at all.
+    """
+    kind, name = type(world), world.name
+    is_own = kind.__module__.partition(".")[0] == __package__.partition(".")[0]
+    said = name.strip().casefold() if isinstance(name, str) else ""
+    if not said:
+        raise WorldNameError(f"{kind.__name__}: name is {name!r}, expected a text that tells it from other worlds")
+    for kept, whose in ((LAB, "real arms"), (UNKNOWN, "what does not say"), *((one, "this package's") for one in _OWN)):
+        if said == kept.casefold() and not (is_own and kept in _OWN):
+            raise WorldNameError(f"{kind.__name__}: name is {name!r}, which is kept for {whose}; give it another")
+
+
+_OWN = (TABLE, RLBENCH, LIBERO)
+
+
+def _made(name: str, what: str, make: Callable[[], Made]) -> Made:
+    """What code of somebody else's makes, whatever it raises meanwhile.
+
+    Raises:
+        UserError: as it is.
+        WorldNameError: anything else, in a line.
+    """
+    try:
+        return make()
+    except UserError:
+        raise
+    except Exception as error:
+        raise WorldNameError(f"{name}: {what}: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _check_members(world: Any, name: str) -> None:
+    """Refuse a world that lacks something, or says of itself what can be of none."""
+    if lacking := [member for member in _REQUIRED if _made(name, member, partial(_lacks, world, member))]:
+        raise WorldNameError(f"{name}: has no {', '.join(lacking)}, which a world offers (docs/worlds.md)")
+    if no_methods := [member for member in _REQUIRED if member not in _SAID and not callable(getattr(world, member))]:
+        raise WorldNameError(f"{name}: {', '.join(no_methods)} cannot be called, expected methods (docs/worlds.md)")
+    if not (world.robot is None or isinstance(world.robot, str)):
+        raise _unexpected(name, "robot", world.robot, "the name of an arm's description, or None")
+    tasks = world.tasks
+    if isinstance(tasks, str) or not isinstance(tasks, Sequence) or not all(isinstance(task, str) for task in tasks):
+        raise _unexpected(name, "tasks", tasks, "a tuple of names")
+    if not all(task.strip() for task in tasks) or len(set(tasks)) < len(tasks):
+        raise _unexpected(name, "tasks", tasks, "names, each once")
+    per_process = getattr(world, "tasks_per_process", 1)
+    if isinstance(per_process, bool) or not isinstance(per_process, int) or per_process < 1:
+        raise _unexpected(name, "tasks_per_process", per_process, "a whole number of at least 1")
+    installed = getattr(world, "distributions", ())
+    if isinstance(installed, str) or not isinstance(installed, Sequence):
+        raise _unexpected(name, "distributions", installed, "a tuple of names")
+
+
+def _lacks(world: Any, member: str) -> bool:
+    return not hasattr(world, member)
+
+
+def _unexpected(name: str, member: str, found: Any, expected: str) -> WorldNameError:
+    return WorldNameError(f"{name}: {member} is {reprlib.repr(found)}, expected {expected} (docs/worlds.md)")
 
 
 def source_digest(kind: type) -> str:
@@ -85,10 +161,11 @@ def source_digest(kind: type) -> str:
 def in_full(name: str) -> str:
     """The name of a world by which it is also found from elsewhere: that of a file with its whole path."""
     place, colon, kind = name.rpartition(":")
-    return f"{Path(place).absolute()}:{kind}" if colon and place.endswith(".py") else name
+    return f"{Path(place).resolve()}:{kind}" if colon and place.endswith(".py") else name
 
 
 _REQUIRED = tuple(name for name in vars(TaskWorld) if not name.startswith("_"))
+_SAID = ("name", "robot", "tasks")
 
 
 def _module(place: str, name: str) -> ModuleType:

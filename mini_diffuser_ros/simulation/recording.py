@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.motion import MotionConfig, MotionPlanner
-from mini_diffuser_ros.records import Episode, Keyframe
+from mini_diffuser_ros.records import TABLE, Episode, Keyframe
 from mini_diffuser_ros.robots import load_robot
-from mini_diffuser_ros.running.recording import Demonstrate, RecordingError
+from mini_diffuser_ros.running.recording import Demonstrate, RecordingError, refuse_another_world
 from mini_diffuser_ros.simulation.cameras import cameras_named, tabletop_cameras
 from mini_diffuser_ros.simulation.episode import demonstrate
 from mini_diffuser_ros.simulation.sensor import sensor_of
@@ -52,13 +52,13 @@ class TabletopSource:
         return 0
 
     def refuse_others(self, store: EpisodeStore, tasks: Sequence[str]) -> None:
-        """Known by the cameras of one episode of each task.
+        """Known by the cameras of one episode of each task, and as :func:`refuse_another_world` knows it.
 
         Raises:
-            RecordingError: they have other errors, or there are others.
+            RecordingError: they have other errors, there are others, or the world is another.
             SimulationError: there is no camera of a name.
         """
-        sensor = sensor_of(self.sensor)
+        sensor, size = sensor_of(self.sensor), self.image_size
         wanted = () if sensor.exact else (str(sensor),)
         mounts = cameras_named(self.cameras or None, tabletop_cameras(load_robot(ROBOT)))
         names = {mount.name for mount in mounts}
@@ -69,11 +69,19 @@ class TabletopSource:
                 for option, there, asked in (
                     ("sensor", *(" ".join(sensors) or "perfect" for sensors in (episode.provenance.sensors, wanted))),
                     ("cameras", *(",".join(sorted(each)) for each in (seen_by, names))),
+                    ("image-size", str(len(episode.keyframes[0].views[0].color)), str(size)),
                 ):
                     if there != asked:
                         raise RecordingError(
                             f"{store.path} was recorded with --{option} {there}, not {asked}; choose another --out"
                         )
+        settings = {
+            "renderer": self.renderer,
+            "image_size": size,
+            "sensor": " ".join(wanted) or "perfect",
+            "cameras": sorted(names),
+        }
+        refuse_another_world(store, {"world": "tabletop", "settings": settings}, TABLE, unmarked=True)
 
     def demonstrator(self) -> tuple[Demonstrate, Callable[[], None]]:
         """The expert at a table of this process."""

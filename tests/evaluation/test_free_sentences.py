@@ -45,8 +45,8 @@ def test_an_episode_with_another_sentence_is_another(tmp_path: Path) -> None:
         protocol = TabletopProtocol(tasks=("push_buttons",), episodes=4, sentences=str(file))
         return [trial.digest for trial in tabletop_trials("policy", protocol)]
 
-    first = digests("press {first}", "push {first}")
-    assert digests("press {first}", "push {first}") == first
-    changed = digests("press {first}", "touch {first}")
+    first = digests("press {color}", "push {color}")
+    assert digests("press {color}", "push {color}") == first
+    changed = digests("press {color}", "touch {color}")
     assert [one == other for one, other in zip(first, changed, strict=True)] == [True, False, True, False]
     assert len(set(first)) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -249,6 +250,61 @@ def test_a_world_that_hangs_costs_its_seed_and_one_that_never_closes_keeps_nobod
     assert seeds(tmp_path) == [1, 2]
     assert "was killed that had not come to an end in 40 s" in (outcomes[0] or "")
     assert outcomes[1] is outcomes[2] is None
+
+
+def test_a_recording_goes_on_in_the_same_world_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, small = tmp_path / "out", ["--tasks", TASK, "--world-options", "image_size=32"]
+    assert record(out, f"{FAULTY}:Faulty", "--tasks", TASK, "--episodes", "1") == 0
+    # By another path, with a default said, and with what a former version wrote.
+    monkeypatch.chdir(FAULTY.parents[1])
+    assert record(out, "evaluation/../evaluation/faulty_world.py:Faulty", *small, "--episodes", "2") == 0
+    (out / ".world").write_text(json.dumps({"world": f"{FAULTY}:Faulty", "options": ["image_size=32"]}))
+    assert record(out, f"{FAULTY}:Faulty", "--tasks", TASK, "--episodes", "3") == 0
+    assert len(seeds(out)) == 3
+
+
+def test_worlds_do_not_come_together_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, table = tmp_path / "blocks", tmp_path / "table"
+    blocks_in = ["--world-options", "image_size=32", "--tasks", TASK]
+    push = ["--tasks", "push_buttons", "--image-size", "32"]
+    assert record(out, BLOCKS, *blocks_in, "--episodes", "1") == 0
+    assert record(table, "tabletop", *push, "--episodes", "1") == 0
+
+    def refused(folder: Path, world: str, *words: str) -> str:
+        assert record(folder, world, *words, "--episodes", "2") == 2
+        return capsys.readouterr().err
+
+    assert "was recorded with {'world':" in refused(out, "tabletop", *push)
+    assert "was recorded with {'world': 'tabletop'" in refused(table, BLOCKS, *blocks_in)
+    assert "was recorded with --image-size 32, not 48" in refused(table, "tabletop", *push[:2], "--image-size", "48")
+    assert "'settings'" in refused(out, BLOCKS, "--world-options", "image_size=33", "--tasks", TASK)
+    other = tmp_path / "other.py"
+    named = "from mini_diffuser_ros.running.world_names import world_class"
+    other.write_text(f"{named}\nBlocks = world_class({BLOCKS!r})\n")
+    assert "was recorded with" in refused(out, f"{other}:Blocks", *blocks_in)
+
+    # Without the file that says it: what episodes say is known of the table-top alone.
+    (out / ".world").unlink()
+    (table / ".world").unlink()
+    assert "holds episodes, and no .world" in refused(out, BLOCKS, *blocks_in)
+    assert "holds episodes of blocks, not of simulated table alone" in refused(out, "tabletop", *push)
+    assert record(table, "tabletop", *push, "--episodes", "2") == 0
+    (out / f"{TASK}-seed{seeds(out)[0]:08d}.zip").rename(table / f"{TASK}-seed00000007.zip")
+    said = refused(table, "tabletop", *push)
+    assert "holds episodes of blocks, simulated table, not of simulated table alone" in said
+
+
+class Posing(Blocks):
+    """One that says to be a real arm's cell."""
+
+    name = "cell"
+
+
+def test_no_simulation_is_recorded_as_a_real_arms_cell() -> None:
+    with pytest.raises(UserError, match="Posing: name is 'cell', which is kept for real arms"):
+        demonstrate_in(blocks(Posing), TASK, 2)
 
 
 def test_episodes_come_to_where_the_command_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,3 +243,93 @@ def test_a_class_that_lacks_what_a_world_offers_is_told_what(tmp_path: Path) -> 
         make_world(f"{file}:Half", ["size=2"])
     with pytest.raises(SettingsError, match=r"sise is unknown: .*did you mean 'size'"):
         make_world(f"{file}:Half", ["sise=2"])
+
+
+def written(folder: Path, *body: str, settings: str = "") -> str:
+    """The name of the example's world with other lines in its class."""
+    file = folder / "mine.py"
+    lines = [
+        "from dataclasses import dataclass",
+        "from mini_diffuser_ros.running.world_names import world_class",
+        f"Blocks = world_class({BLOCKS!r})",
+        "@dataclass(frozen=True)",
+        "class MySettings:",
+        f"    {settings or 'image_size: int = 32'}",
+        "class Mine(Blocks):",
+        "    Settings, name = MySettings, 'mine'",
+        *(f"    {line}" for line in body),
+    ]
+    file.write_text("\n".join(lines) + "\n")
+    return f"{file}:Mine"
+
+
+def test_the_example_with_other_lines_is_a_world(tmp_path: Path) -> None:
+    assert make_world(written(tmp_path)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cell", "kept for real arms"),
+        (" Cell ", "kept for real arms"),
+        ("unknown", "kept for what does not say"),
+        ("simulated table", "kept for this package's"),
+        ("libero", "kept for this package's"),
+        ("RLBench", "kept for this package's"),
+        ("", "expected a text that tells it from other worlds"),
+        ("  ", "expected a text that tells it from other worlds"),
+        (None, "name is None, expected a text"),
+        (3, "name is 3, expected a text"),
+    ],
+)
+def test_a_world_has_a_name_of_its_own(tmp_path: Path, name: Any, said: str) -> None:
+    with pytest.raises(WorldNameError, match=said):
+        make_world(written(tmp_path, f"name = {name!r}"))
+
+
+def test_a_world_that_is_made_from_one_of_the_package_is_not_that_one(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from mini_diffuser_ros.evaluation.tabletop_tasks import TabletopTasks\nclass Mine(TabletopTasks):\n    pass\n"
+    )
+    with pytest.raises(WorldNameError, match="Mine: name is 'simulated table', which is kept for this package's"):
+        make_world(f"{file}:Mine")
+    assert make_world("tabletop").name == "simulated table"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (("def __init__(self, settings):", "    raise OSError('no licence')"), "cannot be made: OSError: no licence"),
+        (("def __init__(self):", "    pass"), "cannot be made: TypeError: .*__init__"),
+        (("tasks = property(lambda self: 1 // 0)",), "tasks: ZeroDivisionError"),
+        (("tasks = None",), "tasks is None, expected a tuple of names"),
+        (("tasks = 'red_on_green'",), "tasks is 'red_on_green', expected a tuple of names"),
+        (("tasks = ('push', 3)",), r"tasks is \('push', 3\), expected a tuple of names"),
+        (("tasks = ('push', 'push')",), r"tasks is \('push', 'push'\), expected names, each once"),
+        (("tasks = ('push', '')",), "expected names, each once"),
+        (("robot = 7",), "robot is 7, expected the name of an arm's description, or None"),
+        (("robot = property(lambda self: {}['arm'])",), "robot: KeyError: 'arm'"),
+        (("settle = 0.5",), "settle cannot be called, expected methods"),
+        (("tasks_per_process = None",), "tasks_per_process is None, expected a whole number of at least 1"),
+        (("distributions = 'mujoco'",), "distributions is 'mujoco', expected a tuple of names"),
+    ],
+)
+def test_a_mistake_in_the_class_of_a_world_is_told_in_a_line(tmp_path: Path, body: tuple[str, ...], said: str) -> None:
+    makes_itself = ("def __init__(self, settings):", "    pass")  # the example's loads its robot then
+    name = written(tmp_path, *body, *(makes_itself if body[0].startswith("robot") else ()))
+    with pytest.raises(WorldNameError, match=said) as error:
+        make_world(name)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("image_size: int", "its Settings cannot be made, each field of which has a default: TypeError"),
+        ("image_size: int = 3; __post_init__ = lambda self: 1 // 0", "its Settings cannot be made.*ZeroDivisionError"),
+    ],
+)
+def test_a_mistake_in_its_settings_too(tmp_path: Path, settings: str, said: str) -> None:
+    with pytest.raises(WorldNameError, match=said):
+        make_world(written(tmp_path, settings=settings))
