@@ -68,6 +68,13 @@ def number_between(low: float, high: float) -> Reader:
     return _telling(between(low, high))
 
 
+def place(text: str) -> str:
+    """The path of something, as a reader: not empty, as a variable of the shell is that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty, expected a path; is a variable of the shell not set?")
+    return text
+
+
 def namespace(text: str) -> str:
     """A namespace of ROS, as a reader."""
     if not NAMESPACE.fullmatch(text):

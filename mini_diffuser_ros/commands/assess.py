@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mini_diffuser_ros.commands.arguments import MOST, number_between, whole_number_from
@@ -19,9 +20,12 @@ from mini_diffuser_ros.support.files import make_writable
 from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 from mini_diffuser_ros.training.config import DataConfig
 from mini_diffuser_ros.training.dataset import split
-from mini_diffuser_ros.training.demonstrations import fuse_demonstrations, survey_demonstrations
+from mini_diffuser_ros.training.demonstrations import Demonstration, Survey, fuse_demonstrations, survey_demonstrations
 from mini_diffuser_ros.training.knowledge.learning import LEARNERS, learn
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
+from mini_diffuser_ros.training.robots import robot_faults
+
+log = logging.getLogger(__name__)
 
 _MOST_HELD_OUT = 0.5
 
@@ -31,6 +35,7 @@ def main(arguments: list[str]) -> int:
     values = _parser().parse_args(arguments)
     names = _chosen(values.parts)
     folder: Path = values.checkpoint
+    checkpoint = read_checkpoint(folder, with_knowledge=False)
     policy = load_policy(folder, values.device, with_knowledge=False)
     if not policy.tasks:
         raise UserError(f"{folder}: does not say which sentences it was taught, so there is nothing to learn from")
@@ -42,8 +47,9 @@ def main(arguments: list[str]) -> int:
         validation_share=values.validation_share,
     )
     survey = survey_demonstrations(data)
-    if not {one.task for one in survey.episodes} & policy.tasks.keys():
-        raise UserError(f"{values.data}: has none of the policy's tasks, which are {', '.join(policy.tasks)}")
+    survey = _of_tasks(survey, tuple(policy.tasks), values.data)
+    if faults := [*robot_faults(survey.episodes, {str(folder): checkpoint.world.robots})]:
+        raise UserError(faults[0])
     if policy.fusion != survey.fusion:
         raise UserError(f"{values.data}: its clouds are fused in another way than those the policy was trained on")
     make_writable(folder, "CHECKPOINT")
@@ -52,13 +58,46 @@ def main(arguments: list[str]) -> int:
     def load() -> Demonstrations:
         make_writable(cache, "--cache")
         usable = fuse_demonstrations(survey, data, cache).demonstrations
-        return Demonstrations(*split(usable, values.validation_share, values.seed))
+        return _divided(usable, survey, checkpoint.trained_on) or Demonstrations(
+            *split(usable, values.validation_share, values.seed)
+        )
 
     tune_cpu(values.threads)
     further = _further(values.sentences, tuple(policy.tasks))
-    write_knowledge(learn(Lesson(policy, load, values.seed, further), names, known), folder)
+    learned = learn(Lesson(policy, load, values.seed, further), names, known)
+    write_knowledge(learned, folder, checkpoint.weights_sha256)
     sys.stdout.write("\n".join(knowledge_lines(read_checkpoint(folder), str(folder))) + "\n")
     return 0
+
+
+def _of_tasks(survey: Survey, tasks: Sequence[str], data: str) -> Survey:
+    """The survey without episodes of tasks that a policy was not taught, which are named.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    own = tuple(one for one in survey.episodes if one.task in tasks)
+    if not own:
+        raise UserError(f"{data}: has none of the policy's tasks, which are {', '.join(tasks)}")
+    if others := sorted({one.task for one in survey.episodes if one.task not in tasks}):
+        left = len(survey.episodes) - len(own)
+        log.warning("%d demonstrations are left out, of tasks that it was not taught: %s", left, ", ".join(others))
+    return replace(survey, episodes=own)
+
+
+def _divided(usable: list[Demonstration], survey: Survey, trained_on: Sequence[str]) -> Demonstrations | None:
+    """Demonstrations by what a policy was trained on, as far as it says that; None if nothing is left to hold out."""
+    if not trained_on:
+        return None
+    known = {one.stored.source for one in survey.episodes if one.digest.hex() in set(trained_on)}
+    training = [one for one in usable if one.source in known]
+    held_out = [one for one in usable if one.source not in known]
+    if not held_out or not training:
+        what = "it was trained on all of them" if training else "it was trained on none of them"
+        log.warning("%s; they are divided by --seed and --validation-share, and thresholds may be too good", what)
+        return None
+    log.info("held out are the %d demonstrations of %d that it was not trained on", len(held_out), len(usable))
+    return Demonstrations(training, held_out)
 
 
 def _parser() -> CommandParser:
@@ -66,7 +105,8 @@ def _parser() -> CommandParser:
         "assess",
         description="Teach a policy what it knows about itself, from the demonstrations that it was trained on: which "
         "sentences it was taught, whether what they name is in the scene, when a task is done. Its weights stay.",
-        epilog="Seed and share are those of the training, which its card tells: then what was held out there is here.",
+        epilog="What a policy says it was not trained on is held out. For one that does not say it, seed and share "
+        "are those of the training, which its card tells: then what was held out there is here.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="policy directory; it gets the knowledge")
     parser.add_argument("--data", required=True, metavar="RECORDINGS", help="demonstrations that it was trained on")

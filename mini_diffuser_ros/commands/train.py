@@ -11,9 +11,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from mini_diffuser_ros.commands.arguments import place
 from mini_diffuser_ros.commands.parser import CommandParser
 from mini_diffuser_ros.support.errors import UserError, one_line
-from mini_diffuser_ros.support.settings import SettingsError, read_settings
+from mini_diffuser_ros.support.settings import SettingsError, read_settings, yaml_of_word
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.processes import started_first
 from mini_diffuser_ros.training.run import train
@@ -53,11 +54,15 @@ def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:
         epilog="Any field of the recipe can be set by its dotted name, e.g. --optim.lr 1e-3 --budget.minutes 10.",
     )
     parser.add_argument("--config", required=True, help="recipe, a YAML file such as config/train/tabletop.yaml")
-    parser.add_argument("--data", help="directory of episodes (data.path)")
+    parser.add_argument("--data", type=place, help="directory of episodes (data.path)")
     parser.add_argument("--skip-bad", action="store_true", help="leave out faulty episodes, list them (data.skip_bad)")
-    parser.add_argument("--from", dest="start", metavar="POLICY", help="policy to go on from (start_from): fine-tuning")
-    parser.add_argument("--rehearse", metavar="DATA", help="old episodes to draw among the new ones (rehearsal.path)")
-    parser.add_argument("--out", help="output directory (out)")
+    parser.add_argument(
+        "--from", dest="start", type=place, metavar="POLICY", help="policy to go on from (start_from): fine-tuning"
+    )
+    parser.add_argument(
+        "--rehearse", type=place, metavar="DATA", help="old episodes to draw among the new ones (rehearsal.path)"
+    )
+    parser.add_argument("--out", type=place, help="output directory (out)")
     parser.add_argument(
         "--continue-anyway",
         action="store_true",
@@ -65,12 +70,11 @@ def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:
     )
     known, others = parser.parse_known_args(arguments)
     overrides = _overrides(others)
-    overrides += [("data.path", known.data)] if known.data else []
-    overrides += [("start_from", known.start)] if known.start else []
-    overrides += [("rehearsal.path", known.rehearse)] if known.rehearse else []
-    overrides += [("out", known.out)] if known.out else []
+    places = {"data.path": known.data, "start_from": known.start, "rehearsal.path": known.rehearse, "out": known.out}
+    overrides += [(name, text) for name, text in places.items() if text is not None]
     overrides += [("data.skip_bad", "true")] if known.skip_bad else []
-    return read_settings(TrainConfig, known.config, overrides), known.continue_anyway
+    texts = [(name, yaml_of_word(TrainConfig, name, text)) for name, text in overrides]
+    return read_settings(TrainConfig, known.config, texts), known.continue_anyway
 
 
 def _overrides(words: Sequence[str]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.policy.knowledge.facts import KnowledgeFacts
-from mini_diffuser_ros.records import FusionConfig, Provenance
+from mini_diffuser_ros.records import FusionConfig, Provenance, Workspace
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import write_whole
 from mini_diffuser_ros.support.sealing import seal_of, sealed, unsealed
@@ -33,6 +33,7 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 
 _DIGEST_LENGTH = 64
+_FARTHEST = 100.0  # metres that a workspace may reach: in millimetres any reaches farther
 _MAX_CONFIG_BYTES = 16 * 2**20  # a hundred thousand sentences; of a longer file the rest is missing
 _WITHOUT_WORLD = 2  # version of the second format
 
@@ -50,6 +51,9 @@ class Checkpoint:
         world: in which worlds its demonstrations were made; empty where that was not said.
         started_from: digest of the weights that its training started from; None, and not in the file, for random ones.
         knowledge: what it knows about itself; None, and not in the file, where nobody has taught it.
+        encoder_sha256: digest of the sentence encoder that it was trained with; empty where that was not said.
+        trained_on: digests of the episodes that its weights were learned from, in hexadecimal and sorted; none where
+            that was not said.
     """
 
     format_version: Literal[3]
@@ -60,12 +64,20 @@ class Checkpoint:
     world: Provenance
     started_from: str | None = later(None)
     knowledge: KnowledgeFacts | None = later(None)  # noqa: RUF009 it makes a field
+    encoder_sha256: str = later("")
+    trained_on: tuple[str, ...] = later(())
 
     def __post_init__(self) -> None:
         check_fields(self)
         for name, digest in (("weights_sha256", self.weights_sha256), ("started_from", self.started_from)):
-            if digest is not None and (len(digest) != _DIGEST_LENGTH or set(digest) - set("0123456789abcdef")):
+            if digest is not None and not _is_digest(digest):
                 raise not_expected(name, digest, f"{_DIGEST_LENGTH} hexadecimal digits")
+        if self.encoder_sha256 and not _is_digest(self.encoder_sha256):
+            raise not_expected("encoder_sha256", self.encoder_sha256, f"{_DIGEST_LENGTH} hexadecimal digits")
+        if wrong := next((one for one in self.trained_on if not _is_digest(one)), None):
+            raise not_expected("trained_on", wrong, f"{_DIGEST_LENGTH} hexadecimal digits")
+        if self.fusion is not None:
+            _check_workspaces(self.fusion.workspace, self.network.scene.workspace)
         if self.knowledge is not None and self.knowledge.weights_sha256 != self.weights_sha256:
             raise SettingsError(
                 "knowledge.weights_sha256",
@@ -74,7 +86,21 @@ class Checkpoint:
 
     def digest(self) -> str:
         """Of all that its modes come from, its weights' digest included; what it knows about itself changes none."""
-        return seal_of(to_mapping(replace(self, knowledge=None)))
+        return seal_of(to_mapping(replace(self, knowledge=None, trained_on=())))
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == _DIGEST_LENGTH and not set(text) - set("0123456789abcdef")
+
+
+def _check_workspaces(clouds: Workspace, network: Workspace) -> None:
+    """Refuse clouds that lie where the network does not look: boxes in another unit, or of another frame."""
+    for name, box in (("fusion.workspace", clouds), ("network.scene.workspace", network)):
+        if max(map(abs, (*box.lower, *box.upper))) > _FARTHEST:
+            raise SettingsError(name, f"is {box}, expected metres, at most {_FARTHEST:g} from the base")
+    low, high = map(max, clouds.lower, network.lower), map(min, clouds.upper, network.upper)
+    if any(a >= b for a, b in zip(low, high, strict=True)):
+        raise SettingsError("fusion.workspace", f"is {clouds}, which has nothing of the network's, {network}")
 
 
 def read_checkpoint(directory: str | os.PathLike[str], *, with_knowledge: bool = True) -> Checkpoint:

@@ -15,8 +15,10 @@ from mini_diffuser_ros.policy.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from mini_diffuser_ros.policy.errors import CheckpointError
 from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.support.files import flush_folder
+from mini_diffuser_ros.support.holding import Hold
 
 _LARGEST = 1e6  # far above any weight or running variance of a network that computes in float32
+_LOCK = ".writer"
 _SHOWN = 12  # digits of a digest in messages
 
 
@@ -40,12 +42,30 @@ def pending_file(folder: Path, digest: str) -> Path:
     return folder / f".{digest}.safetensors"
 
 
-def settle_weights(folder: Path, digest: str, name: str = WEIGHTS_FILE) -> None:
-    """Give weights that config.json names their usual name, and remove those of saves that were cut short."""
-    pending_file(folder, digest).replace(folder / name)
-    for leftover in folder.glob(pending_file(folder, "*").name):
-        leftover.unlink()
+def settle_weights(folder: Path, named: Mapping[str, str]) -> None:
+    """Give weights that config.json names their usual names, and remove those of saves that were cut short.
+
+    Args:
+        folder: of the checkpoint.
+        named: digest to usual name of all files that its config.json names, those of an earlier save included, which
+            may have been cut short after it was written.
+    """
+    for file in folder.glob(pending_file(folder, "*").name):
+        name = named.get(file.name[1 : -len(file.suffix)])
+        if name is None:
+            file.unlink()
+        else:
+            file.replace(folder / name)
     flush_folder(folder)
+
+
+def writing(folder: Path) -> Hold:
+    """A hold of a checkpoint directory by what writes into it; a second one would remove what the first has begun.
+
+    Raises:
+        HeldError: something else has it.
+    """
+    return Hold(folder / _LOCK, f"the policy {folder}")
 
 
 def read_content(folder: Path, digest: str, name: str = WEIGHTS_FILE) -> bytes:

@@ -160,6 +160,37 @@ def read_settings(cls: type[T], path: str | Path, overrides: Sequence[tuple[str,
     return from_mapping(cls, merged, "command line")
 
 
+def yaml_of_word(cls: type[Any], dotted: str, word: str) -> str:
+    """A word of a command line as YAML text for :func:`read_settings`.
+
+    Where the field is a text, or one of several or a list of texts, the word is taken as it stands, be it a path that
+    YAML would take for a number, a comment or nothing; in quotes, as YAML has them, it is what stands between them.
+
+    Args:
+        cls: the dataclass of the settings.
+        dotted: name of the field; one that does not exist is left to :func:`read_settings`.
+        word: as the shell gave it.
+    """
+    kind = _kind_of(cls, dotted)
+    choices = typing.get_args(kind)
+    is_list = kind == tuple[str, ...]
+    is_text = kind is str or (typing.get_origin(kind) is Literal and all(isinstance(one, str) for one in choices))
+    if not (is_list or is_text) or (len(word) > 1 and word[0] in "'\"" and word[-1] == word[0]):
+        return word
+    if is_list:
+        listed = word.strip()
+        return word if listed[:1] == "[" else yaml.safe_dump([part for part in word.split(",") if part])
+    return yaml.safe_dump(word)
+
+
+def _kind_of(cls: type[Any], dotted: str) -> Any:
+    """The annotation of a field by its dotted name; None where there is none."""
+    kind: Any = cls
+    for name in dotted.split("."):
+        kind = typing.get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
+    return kind
+
+
 def read_yaml(path: str | Path) -> Any:
     """What a YAML file holds.
 

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,16 @@ from mini_diffuser_ros.training.errors import TrainingCheckpointError
 from mini_diffuser_ros.training.identity import Stage, stages_from_values, stages_to_values
 from mini_diffuser_ros.training.optimisation import WeightAverage
 
+log = logging.getLogger(__name__)
+
 STATE = "state.safetensors"
 PROGRESS = "progress.json"
 
 _STATE_DIGEST = "state_sha256"
 _STAGES = "stages"
 _TAUGHT = "taught"
+_MOMENTS = {False: {"step", "exp_avg", "exp_avg_sq"}, True: {"step", "momentum"}}
+"""Of a parameter by AdamW, and of a matrix by Muon."""
 
 
 @dataclass
@@ -101,7 +107,7 @@ class Trainee:
         return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take over what :meth:`tensors` gave.
+        """Take over what :meth:`tensors` gave; moments of another optimiser are left, and its own begin anew.
 
         Raises:
             KeyError, RuntimeError: if the state is of another network.
@@ -114,11 +120,28 @@ class Trainee:
         for name, value in _below("optimizer.", state).items():
             index, moment = name.split(".")
             moments.setdefault(int(index), {})[moment] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if self._has(moments):
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        else:
+            log.warning("the checkpoint is of another optimiser: the moments of this one begin anew")
         torch.set_rng_state(state["random.cpu"])
         if torch.cuda.is_available() and "random.cuda" in state:
             torch.cuda.set_rng_state(state["random.cuda"])
+
+    def _has(self, moments: Mapping[int, Mapping[str, Tensor]]) -> bool:
+        """Whether moments by a parameter's number are those of this optimiser's, which reads them unseen."""
+        kinds = [
+            (parameter, _MOMENTS[bool(group["matrices"])])
+            for group in self.optimizer.param_groups
+            for parameter in group["params"]
+        ]
+        return all(
+            index < len(kinds)
+            and mine.keys() == kinds[index][1]
+            and all(value.shape in (kinds[index][0].shape, ()) for value in mine.values())
+            for index, mine in moments.items()
+        )
 
 
 class CheckpointStore:
@@ -150,13 +173,20 @@ class CheckpointStore:
         except SafetensorError as error:
             shutil.rmtree(part)
             raise TrainingCheckpointError(f"{target}: the checkpoint cannot be written ({error})") from error
-        values = {**asdict(progress), _STAGES: stages_to_values(progress.stages)}
-        values[_STATE_DIGEST] = file_digest(part / STATE)
-        write_whole(part / PROGRESS, json.dumps(sealed(values), indent=1))
+        _write_progress(part, progress)
         part.rename(target)
         flush_folder(self.root)
         self._drop_old(progress)
         return target
+
+    def has(self, step: int) -> bool:
+        """Whether there is a checkpoint of a step."""
+        return (self.root / f"step_{step:08d}").exists()
+
+    def tell(self, progress: TrainingProgress) -> None:
+        """Say anew how far the checkpoint of a step has come, which has been validated since it was written."""
+        _write_progress(self.root / f"step_{progress.step:08d}", progress)
+        self._drop_old(progress)
 
     def latest(self) -> Path | None:
         """The checkpoint to go on from, None where there is none."""
@@ -201,6 +231,12 @@ class CheckpointStore:
                 directory.rename(directory.with_name(f".{directory.name}.old"))
         for part in self.root.glob(".step_*"):
             shutil.rmtree(part)
+
+
+def _write_progress(directory: Path, progress: TrainingProgress) -> None:
+    values = {**asdict(progress), _STAGES: stages_to_values(progress.stages)}
+    values[_STATE_DIGEST] = file_digest(directory / STATE)
+    write_whole(directory / PROGRESS, json.dumps(sealed(values), indent=1))
 
 
 def read_state(directory: Path) -> tuple[TrainingProgress, dict[str, Tensor]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -12,12 +13,14 @@ import torch
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig
 from mini_diffuser_ros.policy.encoding import SentenceEncoder
 from mini_diffuser_ros.policy.errors import TextError
-from mini_diffuser_ros.support.settings import SettingsError
+from mini_diffuser_ros.support.settings import SettingsError, unknown_name
 from mini_diffuser_ros.training.config import TrainConfig
 from mini_diffuser_ros.training.dataset import single_demonstration
 from mini_diffuser_ros.training.demonstrations import Seen, Survey
 from mini_diffuser_ros.training.errors import TrainingError, all_of
 from mini_diffuser_ros.training.processes import Processes
+from mini_diffuser_ros.training.robots import robot_faults
+from mini_diffuser_ros.training.start import Start
 
 _BYTES = 4  # of a weight
 _STEPPED = 5  # numbers of a weight while it is trained: itself, its gradient, average and two moments
@@ -32,6 +35,7 @@ def check_training(
     device: torch.device,
     processes: Processes,
     rehearsed: Survey | None = None,
+    start: Start | None = None,
 ) -> None:
     """Refuse a training that cannot reach its end, as far as data and recipe tell.
 
@@ -43,6 +47,7 @@ def check_training(
         device: where it would train.
         processes: of the training.
         rehearsed: survey of the old demonstrations, None without any.
+        start: policy that it goes on from, None for random weights.
 
     Raises:
         TrainingError: with everything that will not work.
@@ -51,7 +56,8 @@ def check_training(
         *_of_sentences(survey, encoder),
         *_of_episodes(survey, config.data.validation_share),
         *(_of_rehearsal(survey, rehearsed, encoder, config.data.validation_share) if rehearsed is not None else ()),
-        *_of_recipe(config, network, survey, processes),
+        *_of_robots(config, survey, rehearsed, start),
+        *_of_recipe(config, network, survey, rehearsed, processes),
         *_of_room(config, network, device),
     ]
     if faults:
@@ -90,7 +96,30 @@ def _of_rehearsal(survey: Survey, rehearsed: Survey, encoder: SentenceEncoder, s
         )
 
 
-def _of_recipe(config: TrainConfig, network: MiniDiffuserConfig, survey: Survey, processes: Processes) -> Iterator[str]:
+def _of_robots(config: TrainConfig, survey: Survey, rehearsed: Survey | None, start: Start | None) -> Iterator[str]:
+    episodes = [*survey.episodes, *(() if rehearsed is None else rehearsed.episodes)]
+    policies = {} if start is None else {start.name: start.checkpoint.world.robots}
+    yield from robot_faults(episodes, policies, config.data.cell)
+
+
+def _of_recipe(
+    config: TrainConfig,
+    network: MiniDiffuserConfig,
+    survey: Survey,
+    rehearsed: Survey | None,
+    processes: Processes,
+) -> Iterator[str]:
+    tasks = {episode.task for one in (survey, rehearsed) if one is not None for episode in one.episodes}
+    for task in config.batch.task_weights:
+        # Of tasks that data.tasks leaves out a recipe may say it all the same, if they are not misspelt.
+        if task not in tasks and (not config.data.tasks or get_close_matches(task, tasks, n=1)):
+            yield f"batch.task_weights.{task}: {unknown_name(task, sorted(tasks), 'task')}"
+    if config.validate.steps > network.diffusion.steps:
+        yield (
+            f"validate.steps is {config.validate.steps}, expected at most the network's diffusion.steps, "
+            f"{network.diffusion.steps}"
+        )
+    yield from _of_center(config, network)
     try:
         processes.slots(config.batch.scenes)
     except SettingsError as error:
@@ -106,6 +135,18 @@ def _of_recipe(config: TrainConfig, network: MiniDiffuserConfig, survey: Survey,
                 f"the clouds, which lie in {ours}, have no point in the network's workspace {theirs}; set "
                 "model.overrides.scene.workspace, or data.fusion.workspace"
             )
+
+
+def _of_center(config: TrainConfig, network: MiniDiffuserConfig) -> Iterator[str]:
+    """About a point beside the workspace nearly all turns lead out of it, and samples stay as they are."""
+    box, center = network.scene.workspace, config.augment.center
+    sides = list(zip(box.lower[:2], box.upper[:2], strict=True))
+    if config.augment.yaw and not all(low <= at <= high for at, (low, high) in zip(center, sides, strict=True)):
+        x, y = ((low + high) / 2 for low, high in sides)
+        yield (
+            f"augment.center is {list(center)}, outside of the network's workspace {box}; set it to its middle, "
+            f"[{x:g}, {y:g}], in metres"
+        )
 
 
 def _of_room(config: TrainConfig, network: MiniDiffuserConfig, device: torch.device) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,14 @@ from torch import Tensor
 
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import MiniDiffuserConfig, load_policy, save_policy, sentence_encoder, tune_cpu
+from mini_diffuser_ros.policy import (
+    MiniDiffuserConfig,
+    load_policy,
+    read_checkpoint,
+    save_policy,
+    sentence_encoder,
+    tune_cpu,
+)
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge, write_knowledge
 from mini_diffuser_ros.records import Provenance
 from mini_diffuser_ros.support.files import expect_output, make_writable
@@ -123,7 +131,9 @@ def _train_joined(
         taught = outcome.progress.taught if learned or not before else before
         world = prepared.world if start is None else prepared.world | start.checkpoint.world
         digest = None if start is None else start.digest
-        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, taught, world, digest)
+        known = () if start is None else start.checkpoint.trained_on
+        trained_on = {*known, *(prepared.trained_on if learned else ()), *_earlier(prepared.stages)}
+        save_policy(outcome.model, config.policy_directory, card, prepared.fusion, taught, world, digest, trained_on)
         phases = outcome.progress.phases().items()
         log.info("minutes: %s", ", ".join(f"{name} {seconds / 60.0:.1f}" for name, seconds in phases))
         log.info("policy exported to %s", config.policy_directory)
@@ -134,11 +144,18 @@ def _train_joined(
     return outcome
 
 
+def _earlier(stages: Sequence[Stage]) -> Iterator[str]:
+    """Digests of all episodes of the stages before the last, of which nobody knows any more what was held out."""
+    for stage in stages[:-1]:
+        yield from () if stage.identity is None else stage.identity.episodes
+
+
 def _teach(config: TrainConfig, demonstrations: Demonstrations) -> None:
     """Teach the exported policy what it knows about itself."""
     folder = config.policy_directory
+    weights = read_checkpoint(folder).weights_sha256
     lesson = Lesson(load_policy(folder), lambda: demonstrations, config.seed)
-    write_knowledge(learn(lesson, tuple(LEARNERS), Knowledge()), folder)
+    write_knowledge(learn(lesson, tuple(LEARNERS), Knowledge()), folder, weights)
 
 
 @dataclass(frozen=True)
@@ -155,6 +172,7 @@ class _Prepared:
     world: Provenance
     tokens: dict[str, Tensor]
     stages: tuple[Stage, ...]
+    trained_on: frozenset[str]
     fusing: float
     encoding: float
 
@@ -187,7 +205,7 @@ def _prepare(
         [] if old_survey is None else _digests(old_survey),
     )
     stages = _stages(config, identity, continue_anyway)
-    check_training(config, model, survey, encoder, device, processes, old_survey)
+    check_training(config, model, survey, encoder, device, processes, old_survey, start)
     new = _usable(survey, data, model, cache, processes.leads)
     copies = fuse_copies(survey, config.augment, data, cache, processes.leads)
     old = None
@@ -198,6 +216,7 @@ def _prepare(
     training, held_out = split(new.demonstrations, config.data.validation_share, config.seed)
     versions = recolored_versions(training, config.augment.recolored, config.seed)
     recolored = [version for each in training for version in versions[each.source]]
+    old_training = split(rehearsed, config.data.validation_share, config.seed)[0] if config.rehearsal.share else []
     tokens = encode_sentences([*new.demonstrations, *recolored, *rehearsed], model, cache, progress=processes.leads)
     encoded = time.perf_counter()
     if processes.leads:
@@ -213,6 +232,7 @@ def _prepare(
         world=Provenance.of_all([new.world, copies.world, *([] if old is None else [old.world])]),
         tokens=tokens,
         stages=stages,
+        trained_on=frozenset(_digests_of(survey, training) | _digests_of(old_survey, old_training)),
         fusing=fused - started,
         encoding=encoded - fused,
     )
@@ -223,6 +243,13 @@ def _usable(survey: Survey, data: DataConfig, model: MiniDiffuserConfig, cache: 
     collection = fuse_demonstrations(survey, data, cache, progress)
     usable, empty = without_empty_scenes(collection.demonstrations, model, data.skip_bad)
     return replace(collection, demonstrations=usable, skipped=(*collection.skipped, *empty))
+
+
+def _digests_of(survey: Survey | None, demonstrations: Sequence[Demonstration]) -> set[str]:
+    """Of those episodes of a survey that are among some demonstrations, hexadecimal."""
+    names = {demonstration.source for demonstration in demonstrations}
+    episodes = () if survey is None else survey.episodes
+    return {episode.digest.hex() for episode in episodes if episode.stored.source in names}
 
 
 def _digests(survey: Survey) -> list[bytes]:

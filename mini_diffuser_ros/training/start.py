@@ -11,7 +11,8 @@ from torch import Tensor
 from mini_diffuser_ros.cell import read_cell
 from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.perception import FusionConfig
-from mini_diffuser_ros.policy import Checkpoint, MiniDiffuserConfig, load_model, read_checkpoint
+from mini_diffuser_ros.policy import Checkpoint, MiniDiffuserConfig, load_model, read_checkpoint, sentence_encoder
+from mini_diffuser_ros.policy.storage import check_encoder
 from mini_diffuser_ros.support.settings import flat, leaves, to_mapping, with_values
 from mini_diffuser_ros.training.config import DataConfig, RehearsalConfig, TrainConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration, Survey, holds_clouds, survey_demonstrations
@@ -64,12 +65,16 @@ def read_start(config: TrainConfig) -> Start | None:
 
     Raises:
         CheckpointError: if it is missing or damaged.
-        StartError: if the recipe names another network or other clouds than its; all differences are named.
+        StartError: if the recipe names another network or other clouds than its, of which all differences are named, or
+            would replace it.
         SettingsError: if the recipe names a field that does not exist.
     """
     if not config.start_from:
         return None
     checkpoint = read_checkpoint(config.start_from)
+    if config.policy_directory.exists() and config.policy_directory.samefile(config.start_from):
+        raise StartError(f"policy {config.policy_directory}: is start_from, which it would replace; choose another")
+    check_encoder(checkpoint, sentence_encoder(checkpoint.network), config.start_from)
     faults = [*_other_network(config, checkpoint.network), *_other_clouds(config.data, checkpoint)]
     if faults:
         raise StartError(f"{config.start_from}: {all_of(faults)}; leave that out, or train without --from")

@@ -127,6 +127,10 @@ class Trainer:
             with stop_on_signal() as stop:
                 interrupted = self._train(gradients, metrics, bar, stop)
             report: Report = {}
+            # Whatever becomes of the validation, and of who waits for it: what was trained is kept.
+            unsaved = leads and not interrupted and not self._store.has(self.progress.step)
+            if unsaved:
+                self._store.save(self._trainee, self.progress)
             if not interrupted:
                 before = self.progress.validating
                 report = self._validate(self._held_out, metrics)
@@ -138,7 +142,9 @@ class Trainer:
             gradients.close()
             if metrics is not None:
                 metrics.close()
-        if leads:
+        if unsaved:
+            self._store.tell(self.progress)
+        elif leads:
             self._store.save(self._trainee, self.progress)
         self._processes.wait()
         return TrainingOutcome(self.progress, report, interrupted, self._averaged_model())

@@ -30,7 +30,9 @@ from mini_diffuser_ros.policy import (
     read_fusion,
     save_policy,
 )
+from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge, write_knowledge
 from mini_diffuser_ros.records import LAB, CameraView, FusionConfig, Provenance
+from mini_diffuser_ros.support.holding import HeldError, Hold
 from mini_diffuser_ros.support.sealing import unsealed
 
 FUSION = FusionConfig(voxel_size=0.007)
@@ -124,6 +126,8 @@ def test_each_missing_and_each_unknown_field_is_named(folder: Path) -> None:
     path = folder / "config.json"
     text = path.read_text()
     for place in list(_leaves(unsealed(json.loads(text)))):
+        if place == ("encoder_sha256",):
+            continue  # which earlier ones do not say
         fields = unsealed(json.loads(text))
         group = fields
         for name in place[:-1]:
@@ -253,3 +257,65 @@ def test_every_tensor_that_does_not_fit_is_named(folder: Path) -> None:
 def test_an_unknown_device_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="device 'abacus'"):
         load_policy(folder, device="abacus")
+
+
+def test_what_is_written_after_a_save_that_was_cut_short_settles_its_weights(model: MiniDiffuser, folder: Path) -> None:
+    digest = read_checkpoint(folder).weights_sha256
+    (folder / "model.safetensors").rename(folder / f".{digest}.safetensors")
+    (folder / f".{'0' * 64}.safetensors").write_bytes(b"of another save")
+    write_knowledge(Knowledge(), folder)
+    policy = load_policy(folder)
+    assert all(torch.equal(value, policy.model.state_dict()[name]) for name, value in model.state_dict().items())
+    assert (folder / "model.safetensors").exists()
+    assert not list(folder.glob(".*.safetensors"))
+
+
+def test_a_directory_has_one_writer(model: MiniDiffuser, folder: Path) -> None:
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with Hold(folder / ".writer", "the policy"):
+        for write in (lambda: save_policy(model, folder, "# Mine\n"), lambda: write_knowledge(Knowledge(), folder)):
+            with pytest.raises(HeldError, match="is being written by process"):
+                write()
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_knowledge_of_another_policy_is_not_put_beside_one_that_took_its_place(
+    model: MiniDiffuser, folder: Path
+) -> None:
+    learned_on = read_checkpoint(folder).weights_sha256
+    write_knowledge(Knowledge(), folder, learned_on)
+    save_policy(MiniDiffuser(model.config), folder)
+    with pytest.raises(CheckpointError, match="holds another policy than that which this was learned of"):
+        write_knowledge(Knowledge(), folder, learned_on)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said"),
+    [
+        ([250, -400, 4], [800, 400, 600], "expected metres"),
+        ([-900, -900, 0], [900, 900, 900], "expected metres"),
+        ([5, 5, 5], [6, 6, 6], "has nothing of the network's"),
+    ],
+)
+def test_clouds_that_the_network_does_not_look_at_are_refused(
+    folder: Path, lower: list[float], upper: list[float], said: str
+) -> None:
+    path = folder / "config.json"
+    fields = unsealed(json.loads(path.read_text()))
+    fields["fusion"]["workspace"] = {"lower": lower, "upper": upper}
+    path.write_text(json.dumps(fields))
+    assert "fusion.workspace is " in _refused(folder)
+    assert said in _refused(folder)
+
+
+def test_the_sentence_encoder_is_known_by_its_content(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = read_checkpoint(folder).encoder_sha256
+    assert known == load_policy(folder).text.digest()  # type: ignore[attr-defined]
+    monkeypatch.setattr("mini_diffuser_ros.policy.text.minilm.MiniLMEncoder.digest", lambda _: "f" * 64)
+    assert f"another sentence encoder minilm than is installed here (sha256 {known[:12]}, here ffff" in _refused(folder)
+    load_policy(folder, text=lambda _: torch.zeros(3, 384))  # which is not that encoder at all
+    path = folder / "config.json"
+    fields = unsealed(json.loads(path.read_text()))
+    del fields["encoder_sha256"]
+    path.write_text(json.dumps(fields))
+    load_policy(folder)  # an earlier one does not say it

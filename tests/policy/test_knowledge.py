@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.policy import (
@@ -34,7 +36,7 @@ from mini_diffuser_ros.policy.knowledge.knowledge import KNOWLEDGE_FILE, Knowled
 from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns, merged
 from mini_diffuser_ros.policy.knowledge.words import levels_by_task
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
-from mini_diffuser_ros.support.sealing import sealed
+from mini_diffuser_ros.support.sealing import file_digest, sealed, unsealed
 
 EXAMPLES = {"press": ("press the red button",), "stack": ("red on blue", "put red on blue")}
 
@@ -292,3 +294,48 @@ def test_an_unknown_part_is_refused(folder: Path) -> None:
 
 def _write(folder: Path, values: dict[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(sealed({k: v for k, v in values.items() if k != "sha256"})))
+
+
+def _without_example(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["examples"][0, 0] = torch.nan
+
+
+def _whole_numbers(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["examples"] = torch.zeros(tensors["examples"].shape, dtype=torch.int32)
+
+
+@pytest.mark.parametrize("change", [_without_example, _whole_numbers])
+def test_states_of_examples_that_cannot_be_are_refused(
+    familiarity: Familiarity, change: Callable[[dict[str, torch.Tensor]], None]
+) -> None:
+    tensors = {name: value.clone() for name, value in familiarity.tensors().items()}
+    change(tensors)
+    with pytest.raises(ValueError, match=r"has no examples of shape \(3, 384\)"):
+        Familiarity.restored(familiarity.facts, tensors, MiniDiffuserConfig.small())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("counts", {"press": 7, "red": -5}, "has a count of -5 for 'red'"),
+        ("by_task", {"press": {"red": -1}}, "has a count of -1 for 'red'"),
+        ("vocabulary", ("red", "red"), "has a word twice"),
+    ],
+)
+def test_words_that_cannot_be_are_refused(familiarity: Familiarity, name: str, value: Any, said: str) -> None:
+    facts = familiarity.facts
+    facts = replace(facts, settings={**facts.settings, name: value})
+    with pytest.raises(ValueError, match=said):
+        Familiarity.restored(facts, familiarity.tensors(), MiniDiffuserConfig.small())
+
+
+@pytest.mark.parametrize("name", ["familiarity.judge9.bogus", "unknown.x"])
+def test_tensors_that_no_part_has_are_refused(folder: Path, name: str) -> None:
+    tensors = load_file(folder / KNOWLEDGE_FILE) | {name: torch.zeros(3)}
+    save_file(tensors, folder / KNOWLEDGE_FILE)
+    path = folder / "config.json"
+    fields = unsealed(json.loads(path.read_text()))
+    fields["knowledge"]["tensors_sha256"] = file_digest(folder / KNOWLEDGE_FILE)
+    path.write_text(json.dumps(sealed(fields)))
+    with pytest.raises(CheckpointError, match=f"holds {name}, which no part of it has; assess the policy again"):
+        load_policy(folder)

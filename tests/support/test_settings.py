@@ -19,6 +19,7 @@ from mini_diffuser_ros.support.settings import (
     to_mapping,
     with_values,
     write_settings,
+    yaml_of_word,
 )
 
 
@@ -200,3 +201,52 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None, line
         file.write_bytes(content)
     with pytest.raises(SettingsError, match=rf"arm\.yaml {line}"):
         read_settings(Arm, file)
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "value"),
+    [
+        ("note", "rec #2", "rec #2"),
+        ("note", "12", "12"),
+        ("note", "", ""),
+        ("note", "''", ""),
+        ("note", '"12 "', "12 "),
+        ("note", "it's", "it's"),
+        ("names", "a,2026,on", ("a", "2026", "on")),
+        ("names", "[a, b]", ("a", "b")),
+        ("names", "", ()),
+        ("mode", "fast", "fast"),
+    ],
+)
+def test_words_of_a_command_line_are_texts_where_a_field_is_one(
+    tmp_path: Path, name: str, word: str, value: object
+) -> None:
+    file = tmp_path / "said.yaml"
+    file.write_text("{}\n")
+    said = read_settings(Said, file, [(name, yaml_of_word(Said, name, word))])
+    assert getattr(said, name) == value
+
+
+@pytest.mark.parametrize(("name", "word"), [("speed", "1e-3"), ("box.lower", "[0, 0, 0.5]"), ("wings", "two")])
+def test_other_words_are_yaml(name: str, word: str) -> None:
+    assert yaml_of_word(Arm, name, word) == word
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1).filter(
+        lambda t: t[0] not in "'\""
+    )
+)
+def test_whatever_is_typed_comes_through(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.getbasetemp() / "empty.yaml"
+    file.write_text("{}\n")
+    assert read_settings(Said, file, [("note", yaml_of_word(Said, "note", text))]).note == text
+
+
+@dataclass(frozen=True)
+class Said:
+    """What somebody says."""
+
+    note: str = "nothing"
+    names: tuple[str, ...] = ("one",)
+    mode: Literal["slow", "fast"] = "slow"

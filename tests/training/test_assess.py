@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mini_diffuser_ros.commands import assess
 from mini_diffuser_ros.commands.main import main
-from mini_diffuser_ros.data import open_episodes
+from mini_diffuser_ros.data import EpisodeStore, open_episodes
 from mini_diffuser_ros.data.store.conversion import convert
 from mini_diffuser_ros.data.store.database import Contents
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, read_checkpoint, save_policy
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
-from mini_diffuser_ros.records import FusionConfig
+from mini_diffuser_ros.records import Episode, FusionConfig
+from mini_diffuser_ros.training.config import DataConfig
+from mini_diffuser_ros.training.demonstrations import survey_demonstrations
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
 
 TASKS = {"stack_blobs": ("stack red on blue",)}
@@ -89,3 +93,50 @@ def test_parts_are_not_added_to_damaged_knowledge(
     said = _said([good, "--data", str(recordings), "--parts", "familiarity"], capsys)
     assert "knowledge" in said
     assert "leave out --parts to learn all of it anew" in said
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[Demonstrations]:
+    """The demonstrations of each lesson; nothing is learned."""
+    seen: list[Demonstrations] = []
+
+    def learn(lesson: Lesson, names: object, known: Knowledge) -> Knowledge:
+        seen.append(lesson.demonstrations)
+        return known
+
+    monkeypatch.setattr(assess, "learn", learn)
+    return seen
+
+
+def test_tasks_that_it_was_not_taught_are_left_out_and_named(
+    recordings: Path,
+    tmp_path: Path,
+    heard: list[Demonstrations],
+    make_episode: Callable[[int], Episode],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    EpisodeStore(recordings).write(replace(make_episode(9), task="dance"), 9)
+    policy = _policy(tmp_path / "good", TASKS, open_episodes(recordings).fusion)
+    assert main(["assess", policy, "--data", str(recordings)]) == 0
+    [demonstrations] = heard
+    assert {one.task for one in (*demonstrations.training, *demonstrations.held_out)} == {"stack_blobs"}
+    assert "1 demonstrations are left out, of tasks that it was not taught: dance" in caplog.text
+
+
+@pytest.mark.parametrize("seed", ["0", "7"])
+def test_what_it_was_trained_on_is_not_held_out_whatever_the_seed(
+    recordings: Path, tmp_path: Path, heard: list[Demonstrations], seed: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    survey = survey_demonstrations(DataConfig(path=str(recordings)))
+    first, second, third = survey.episodes
+    folder = tmp_path / "policy"
+    fusion, model = open_episodes(recordings).fusion, MiniDiffuser(MiniDiffuserConfig.small())
+    said = [first.digest.hex(), third.digest.hex()]
+    save_policy(model, folder, tasks=TASKS, fusion=fusion, trained_on=said)
+    assert main(["assess", str(folder), "--data", str(recordings), "--seed", seed]) == 0
+    assert [one.source for one in heard[0].held_out] == [second.stored.source]
+    assert [one.source for one in heard[0].training] == [first.stored.source, third.stored.source]
+    save_policy(model, folder, tasks=TASKS, fusion=fusion, trained_on=[*said, second.digest.hex()])
+    assert main(["assess", str(folder), "--data", str(recordings), "--seed", seed]) == 0
+    assert "it was trained on all of them" in caplog.text
+    assert len(heard[1].held_out) == 1

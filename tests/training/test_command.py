@@ -18,6 +18,8 @@ from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.perception import FusionConfig
 from mini_diffuser_ros.policy import MiniDiffuser, load_policy, read_checkpoint, read_fusion
 from mini_diffuser_ros.records import Episode
+from mini_diffuser_ros.support.settings import read_settings
+from mini_diffuser_ros.training.config import TrainConfig
 
 RECIPE = """
 model:
@@ -212,6 +214,29 @@ def test_faults_are_one_line_and_exit_code_2(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mini-diffuser train:")]
     assert len(lines) == 1
     assert named in lines[0]
+
+
+@pytest.mark.parametrize("option", ["--data", "--from", "--rehearse", "--out"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_unset_variable_of_the_shell_is_no_path(
+    words: list[str], option: str, empty: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, option, empty])
+    assert ended.value.code == 2
+    assert f"{option}: is empty, expected a path" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["rec #2", "20261130", "2026-11-30", "on", "null", "a: b", "it's", "\u00e4\U0001f600"])
+def test_paths_are_taken_as_the_shell_gives_them(
+    words: list[str], tmp_path: Path, recordings: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    short = ["--budget.steps", "1", "--knowledge", "false", "--wandb="]
+    assert main([*words, "--data", name, "--out", f"of {name}", *short]) == 0
+    assert read_settings(TrainConfig, tmp_path / f"of {name}" / "recipe.yaml").data.path == name
+    assert (tmp_path / f"of {name}" / "policy").is_dir()
 
 
 @pytest.mark.process

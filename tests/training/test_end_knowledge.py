@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 
 from mini_diffuser_ros.policy import MiniDiffuser, MiniDiffuserConfig, Policy, load_policy, save_policy
 from mini_diffuser_ros.policy.knowledge.completion import Completion
+from mini_diffuser_ros.policy.knowledge.ends import without_hand
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge, write_knowledge
-from mini_diffuser_ros.records import Cloud
+from mini_diffuser_ros.policy.scene import scene_points
+from mini_diffuser_ros.records import Cloud, Workspace
+from mini_diffuser_ros.training.augmentation import PlanarMotion
 from mini_diffuser_ros.training.demonstrations import Demonstration
 from mini_diffuser_ros.training.errors import DatasetError
+from mini_diffuser_ros.training.knowledge import learning
 from mini_diffuser_ros.training.knowledge.completion import cases_of, learn_completion
 from mini_diffuser_ros.training.knowledge.failures import end_of, made_up, moved_points
 from mini_diffuser_ros.training.knowledge.lesson import Demonstrations, Lesson
@@ -91,12 +95,61 @@ def test_where_nothing_that_shows_was_moved_the_hand_stops_before_where_it_was()
 
 def test_cases_are_ends_that_are_done_and_others_that_are_not() -> None:
     other = replace(stacking(), sentences=("green on red",))
-    cases = cases_of([stacking(), other], np.random.default_rng(0))
+    cases = cases_of([stacking(), other], np.random.default_rng(0), MiniDiffuserConfig.small().scene.workspace)
     done = [case for case in cases if case.done]
     assert len(done) == 6
     assert len(cases) > 12
     other_words = [case for case in cases if not case.done and any(case.end is one.end for one in done)]
     assert {case.sentence for case in other_words} <= {"green on red", "red on green", "stack red on green"}
+
+
+@pytest.mark.parametrize("turn", [90.0, 180.0])
+def test_ends_are_turned_about_the_middle_of_the_workspace_wherever_the_table_stands(turn: float) -> None:
+    motion = PlanarMotion(np.radians(turn), (0.0, 0.0), (0.0, 0.0, 0.0))
+    shown = stacking()
+    elsewhere = replace(
+        shown,
+        poses=np.stack([motion.of_pose(pose) for pose in shown.poses]),
+        clouds=tuple(replace(cloud, points=motion.of_points(cloud.points)) for cloud in shown.clouds),
+    )
+    here = MiniDiffuserConfig.small().scene.workspace
+    corners = motion.of_points(np.array([here.lower, here.upper])).astype(np.float64)
+    there = Workspace(tuple(corners.min(0).tolist()), tuple(corners.max(0).tolist()))
+    network = MiniDiffuserConfig.small()
+    network = replace(network, scene=replace(network.scene, workspace=there))
+    deeds = []
+    for seed in range(5):
+        cases = cases_of([elsewhere], np.random.default_rng(seed), there)
+        deeds += [case.end.deed for case in cases if case.done]
+        for case in cases:
+            assert len(scene_points(without_hand(case.end), network).points)
+    # They are turned, not left where they are.
+    assert np.ptp(np.stack(deeds)[:, :2], axis=0).max() > 0.1
+
+
+def test_an_end_that_leaves_a_narrow_table_stays_where_it_was() -> None:
+    narrow = Workspace((0.35, -0.2, 0.004), (0.65, 1.8, 0.6))  # whose middle is far from what was done
+    network = MiniDiffuserConfig.small()
+    network = replace(network, scene=replace(network.scene, workspace=narrow))
+    for seed in range(8):
+        for case in cases_of([stacking()], np.random.default_rng(seed), narrow):
+            assert len(scene_points(without_hand(case.end), network).points)
+
+
+def test_what_one_part_cannot_be_learned_from_leaves_the_others(
+    policy: Policy, learned: Completion, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Lesson) -> Completion:
+        raise ValueError("cloud.points (3, 3) has no point inside the workspace")
+
+    lesson = Lesson(policy, lambda: Demonstrations([], []), progress=False)
+    monkeypatch.setattr(learning, "LEARNERS", {"completion": lambda _: learned, "presence": fail})
+    known = learning.learn(lesson, ("completion", "presence"), Knowledge())
+    assert known.completion is learned
+    assert known.presence is None
+    assert "presence is not learned: cloud.points (3, 3) has no point inside the workspace" in caplog.text
+    with pytest.raises(DatasetError, match="no point inside the workspace"):
+        learning.learn(lesson, ("presence",), Knowledge())
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from mini_diffuser_ros.policy import load_model, read_checkpoint
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.records import TABLE, Episode, Provenance
 from mini_diffuser_ros.training import run
+from mini_diffuser_ros.training.config import DataConfig
+from mini_diffuser_ros.training.demonstrations import survey_demonstrations
 from mini_diffuser_ros.training.knowledge.lesson import Lesson
 
 from .conftest import edit_recording
@@ -221,6 +223,41 @@ def test_nor_is_one_that_was_renamed_and_cut_off(train: Train, policy: Path, new
     code, error = train("out", new, "--from", str(policy), "--rehearse", str(recordings))
     assert code == 2
     assert "1 episodes are in data.path and in rehearsal.path, e.g. stack_blobs-seed00000002" in error
+
+
+def test_it_does_not_replace_the_policy_that_it_starts_from(
+    train: Train, policy: Path, new: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(policy)
+    before = weights(policy)
+    code, error = train("out", new, "--from", str(policy), "--policy", str(tmp_path / "link"))
+    assert code == 2
+    assert f"policy {tmp_path / 'link'}: is start_from, which it would replace" in error
+    assert weights(policy) == before
+
+
+def test_the_policy_says_which_episodes_its_weights_come_from(
+    train: Train, policy: Path, new: Path, recordings: Path, tmp_path: Path
+) -> None:
+    before = read_checkpoint(policy).trained_on
+    old = {one.digest.hex() for one in survey_demonstrations(DataConfig(path=str(recordings))).episodes}
+    assert len(before) == 2
+    assert set(before) < old
+    assert train("out", new, "--from", str(policy)) == (0, "")
+    after = set(read_checkpoint(tmp_path / "out" / "policy").trained_on)
+    shown = {one.digest.hex() for one in survey_demonstrations(DataConfig(path=str(new))).episodes}
+    assert after > set(before)
+    assert len(after & shown) == 2
+    assert after <= set(before) | shown
+
+
+def test_a_policy_of_another_sentence_encoder_is_refused(
+    train: Train, policy: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mini_diffuser_ros.policy.text.minilm.MiniLMEncoder.digest", lambda _: "f" * 64)
+    code, error = train("out", new, "--from", str(policy))
+    assert code == 2
+    assert "was trained with another sentence encoder minilm" in error
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,28 @@ def test_a_gpu_that_cannot_hold_the_weights(recordings: Path, tmp_path: Path, mo
         check_training(config, network, survey, encoder, gpu, Processes())
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (10**10, 10**11))
     check_training(config, network, survey, encoder, gpu, Processes())
+
+
+def test_what_a_recipe_says_in_vain_is_refused(refuse: Refuse) -> None:
+    assert "batch.task_weights.stack_blob: unknown task 'stack_blob'; did you mean 'stack_blobs'?" in refuse(
+        "--batch.task_weights.stack_blob", "3"
+    )
+    line = refuse("--augment.center", "[525, 0]")
+    assert "augment.center is [525.0, 0.0], outside of the network's workspace" in line
+    assert "set it to its middle, [0.525, 0], in metres" in line
+    assert "2 things will not work" in refuse("--augment.center", "[0.5, 2]", "--validate.steps", "101")
+    # What is not turned has no middle.
+    assert "augment.center" not in refuse(
+        "--augment.center", "[525, 0]", "--augment.yaw", "0", "--validate.steps", "101"
+    )
+
+
+def test_more_sampling_steps_than_the_network_has_levels(refuse: Refuse) -> None:
+    assert "validate.steps is 101, expected at most the network's diffusion.steps, 100" in refuse(
+        "--validate.steps", "101"
+    )
+
+
+def test_weights_of_tasks_that_are_left_out_may_stay_in_a_recipe(refuse: Refuse) -> None:
+    line = refuse("--data.tasks", "stack_blobs", "--batch.task_weights.press", "3", "--validate.steps", "101")
+    assert "task_weights" not in line

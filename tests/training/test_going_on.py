@@ -217,3 +217,31 @@ def test_versions_that_are_made_otherwise_are_other_demonstrations(
     code, line = train(recordings, 4, "--augment.recolored", "4")
     assert code == 2
     assert "recolouring" in line
+
+
+@pytest.mark.parametrize(("first", "then"), [("adamw", "muon"), ("muon", "adamw")])
+def test_moments_of_another_optimiser_are_not_taken_for_its_own(
+    train: Train, recordings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, first: str, then: str
+) -> None:
+    assert train(recordings, 2, "--optim.method", first) == (0, "")
+    assert train(recordings, 4, "--optim.method", then, "--continue-anyway") == (0, "")
+    assert "the checkpoint is of another optimiser: the moments of this one begin anew" in caplog.text
+    assert steps(tmp_path / "out") == [1, 2, 3, 4]
+    caplog.clear()
+    assert train(recordings, 5, "--optim.method", then) == (0, "")
+    assert "begin anew" not in caplog.text
+
+
+def test_what_was_trained_is_kept_when_the_last_validation_fails(
+    train: Train, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mini_diffuser_ros.training.trainer.validate", fail)
+    with pytest.raises(MemoryError):
+        train(recordings, 2)
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "out" / "checkpoints").iterdir()] == ["step_00000002"]
+    assert train(recordings, 3) == (0, "")
+    assert steps(tmp_path / "out") == [1, 2, 3]

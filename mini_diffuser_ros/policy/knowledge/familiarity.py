@@ -12,7 +12,7 @@ from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.errors import TextError
 from mini_diffuser_ros.policy.knowledge.facts import PartFacts, SentenceFamiliarity, Threshold
 from mini_diffuser_ros.policy.knowledge.judge import LEVELS_BY_TASK, NO_WORD, Judge
-from mini_diffuser_ros.policy.knowledge.part import Part, only_threshold, packed, unpack
+from mini_diffuser_ros.policy.knowledge.part import Part, checked_tensor, only_threshold, packed, unpack
 from mini_diffuser_ros.policy.knowledge.stand_ins import StandIns
 from mini_diffuser_ros.policy.knowledge.words import levels_by_task, levels_of, numbers_of, token_words, words_of
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
@@ -62,6 +62,11 @@ class FamiliaritySettings:
                 raise ValueError(f"has {name} {value}, expected 1 to {most}")
         if not any(self.examples.values()):
             raise ValueError("has no example of a taught sentence")
+        for counts in (self.counts, *self.by_task.values()):
+            if wrong := next((word for word, count in counts.items() if count < 0), None):
+                raise ValueError(f"has a count of {counts[wrong]} for {wrong!r}, expected 0 or more")
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise ValueError("has a word twice in its vocabulary")
 
     def levels(self, words: Sequence[str]) -> list[int]:
         """How well each of the words is known that ``token_words`` gave."""
@@ -165,6 +170,7 @@ class Familiarity(Part):
         count = sum(map(len, settings.examples.values()))
         if examples is None or examples.ndim != 2 or len(examples) != count:
             raise ValueError(f"has no states of its {count} examples")
+        examples = checked_tensor(tensors, "examples", examples.shape)
         judges = []
         for number in range(settings.judges):
             judge = settings.judge(examples.shape[1])

@@ -54,10 +54,11 @@ def checked_tensor(tensors: Mapping[str, Tensor], name: str, shape: Sequence[int
     """A tensor of a part, in single precision.
 
     Raises:
-        ValueError: it is missing, of another shape, or not finite.
+        ValueError: it is missing, of another shape, no floating-point numbers, or not finite.
     """
     value = tensors.get(name)
-    if value is None or tuple(value.shape) != tuple(shape) or not bool(torch.isfinite(value).all()):
+    fits = value is not None and tuple(value.shape) == tuple(shape) and value.is_floating_point()
+    if value is None or not fits or not bool(torch.isfinite(value).all()):
         raise ValueError(f"has no {name} of shape {tuple(shape)}, finite throughout")
     return value.float()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import lru_cache
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -41,8 +42,8 @@ class MiniLMEncoder(SentenceEncoder):
 
     def digest(self) -> str:
         """Of its three files."""
-        folder = _package_folder()
-        return hashlib.sha256("".join(file_digest(folder / name) for name in FILES).encode()).hexdigest()
+        files = [_package_folder() / name for name in FILES]
+        return _digest_of(*((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
 
     def tokens(self, sentence: str) -> list[int]:
         """See :class:`SentenceEncoder`."""
@@ -90,6 +91,12 @@ class MiniLMEncoder(SentenceEncoder):
     def _norm(self, x: Tensor, name: str) -> Tensor:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return F.layer_norm(x, weight.shape, weight, bias, self._settings["layer_norm_eps"])
+
+
+@lru_cache(maxsize=4)  # of 90 MB, asked for by each policy that is read
+def _digest_of(*files: tuple[Path, int, int]) -> str:
+    """Of files, each with when it was written and its size."""
+    return hashlib.sha256("".join(file_digest(file) for file, _, _ in files).encode()).hexdigest()
 
 
 def _package_folder() -> Path:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mini_diffuser_ros.policy.knowledge.completion import Completion, EndJudge, standardised
-from mini_diffuser_ros.policy.knowledge.ends import end_features
+from mini_diffuser_ros.policy.knowledge.ends import end_features, without_hand
 from mini_diffuser_ros.policy.knowledge.facts import Threshold
-from mini_diffuser_ros.records import SeenEnd
+from mini_diffuser_ros.records import SeenEnd, Workspace
 from mini_diffuser_ros.training.augmentation import draw_motion
 from mini_diffuser_ros.training.config import AugmentConfig
 from mini_diffuser_ros.training.demonstrations import Demonstration
@@ -63,8 +63,9 @@ def learn_completion(lesson: Lesson) -> Completion:
     held_out = lesson.demonstrations.held_out
     if not shown or not held_out:
         raise DatasetError("to learn when a task is done takes demonstrations to learn from and others held out")
-    cases = cases_of(shown, random)
-    tests = cases_of(held_out, random)
+    workspace = lesson.policy.config.scene.workspace
+    cases = cases_of(shown, random, workspace)
+    tests = cases_of(held_out, random, workspace)
     features = _features(lesson, cases, "looking at ends")
     judges, mean, deviation = _learned(lesson, features, cases)
     words = (
@@ -76,22 +77,28 @@ def learn_completion(lesson: Lesson) -> Completion:
     return Completion(judges, mean, deviation, _threshold(scores[done], scores[~done]), words)
 
 
-def cases_of(demonstrations: Sequence[Demonstration], random: np.random.Generator) -> list[Case]:
+def cases_of(demonstrations: Sequence[Demonstration], random: np.random.Generator, workspace: Workspace) -> list[Case]:
     """Ends of demonstrations as they are and turned, ends had they failed, and ends of which something else was asked.
 
     A sentence of another demonstration of the task asks for something else, unless this one has it as well.
+
+    Args:
+        demonstrations: what they are made of.
+        random: source of all draws.
+        workspace: of the network, about whose middle ends are turned.
     """
-    augmentation = AugmentConfig()
+    (x_low, y_low, _), (x_high, y_high, _) = workspace.lower, workspace.upper
+    augmentation = AugmentConfig(center=((x_low + x_high) / 2, (y_low + y_high) / 2))
     others: dict[str, list[Demonstration]] = {}
     for demonstration in demonstrations:
         others.setdefault(demonstration.task, []).append(demonstration)
     cases = []
     for demonstration in demonstrations:
         end = end_of(demonstration)
-        good = [replace(end), *(_turned(end, augmentation, random) for _ in range(_TURNED))]
+        good = [replace(end), *(_turned(end, augmentation, random, workspace) for _ in range(_TURNED))]
         cases += [Case(_missed(each, random), _drawn(demonstration.sentences, random), True) for each in good]
         bad = made_up(demonstration, random)
-        bad += [_turned(each, augmentation, random) for each in bad]
+        bad += [_turned(each, augmentation, random, workspace) for each in bad]
         cases += [Case(each, _drawn(demonstration.sentences, random), False) for each in bad]
         for number in range(_OTHER_WORDS):
             other = others[demonstration.task][random.integers(len(others[demonstration.task]))]
@@ -113,8 +120,8 @@ def _drawn(sentences: Sequence[str], random: np.random.Generator) -> str:
     return sentences[int(random.integers(len(sentences)))]
 
 
-def _turned(end: SeenEnd, augmentation: AugmentConfig, random: np.random.Generator) -> SeenEnd:
-    """The same end elsewhere on the table, in another light and with other noise."""
+def _turned(end: SeenEnd, augmentation: AugmentConfig, random: np.random.Generator, workspace: Workspace) -> SeenEnd:
+    """The same end elsewhere on the table, in another light and with other noise; where it was if it left the table."""
     motion = draw_motion(augmentation, random)
     cloud = end.cloud
     kept = np.flatnonzero(random.random(len(cloud)) >= random.uniform(0.0, augmentation.dropout))
@@ -122,12 +129,18 @@ def _turned(end: SeenEnd, augmentation: AugmentConfig, random: np.random.Generat
     points += random.normal(0.0, augmentation.jitter, points.shape).astype(np.float32)
     gain = random.uniform(1.0 - augmentation.color_gain, 1.0 + augmentation.color_gain, 3)
     colors = np.clip(np.rint(cloud.colors[kept] * gain), 0, 255).astype(np.uint8)
-    return replace(
+    turned = replace(
         end,
         cloud=replace(cloud, points=points, colors=colors),
         deed=motion.of_pose(end.deed),
         rest=motion.of_pose(end.rest),
     )
+    return turned if _shows_something(turned, workspace) else end
+
+
+def _shows_something(end: SeenEnd, workspace: Workspace) -> bool:
+    points = without_hand(end).points
+    return bool(((points >= workspace.lower) & (points <= workspace.upper)).all(axis=1).any())
 
 
 def _missed(end: SeenEnd, random: np.random.Generator) -> SeenEnd:

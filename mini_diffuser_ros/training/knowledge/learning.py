@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.knowledge.part import Part
+from mini_diffuser_ros.support.errors import one_line
 from mini_diffuser_ros.training.errors import DatasetError
 from mini_diffuser_ros.training.knowledge.completion import learn_completion
 from mini_diffuser_ros.training.knowledge.familiarity import learn_familiarity
@@ -38,16 +39,16 @@ def learn(lesson: Lesson, names: Sequence[str], known: Knowledge) -> Knowledge:
         known: until now.
 
     Raises:
-        UserError: none of the parts can be learned from this; one line says why. Of others it is logged.
+        DatasetError: none of the parts can be learned from this; one line says why. Of others it is logged.
     """
     parts: dict[str, Part] = {}
     refused: list[DatasetError] = []
     for name in names:
         try:
             parts[name] = LEARNERS[name](lesson)
-        except DatasetError as error:
-            log.warning("%s is not learned: %s", name, error)
-            refused.append(error)
+        except ValueError as error:  # a scene in which nothing is left, for one; what was learned before is kept
+            log.warning("%s is not learned: %s", name, one_line(error))
+            refused.append(error if isinstance(error, DatasetError) else DatasetError(f"{name}: {one_line(error)}"))
             continue
         for what, threshold in parts[name].facts.thresholds.items():
             log.info("%s of %s: %s", name, what, threshold)
