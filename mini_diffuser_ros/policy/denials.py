@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 
-def _words_in(text: str) -> frozenset[str]:
+def words_in(text: str) -> frozenset[str]:
+    """The words of a text, without order."""
     return frozenset(text.split())
 
 
@@ -51,7 +52,7 @@ _ALL_BUT = re.compile(
 )
 """What is said before the one that is not meant, and the words after it."""
 
-_ONE_MEANT = _words_in("the that this these those my")
+_ONE_MEANT = words_in("the that this these those my")
 _ALMOST = re.compile(r"\b(almost|nearly) (\w+)")
 _FEIGNED = re.compile(r"\b(pretend|act|behave|imagine) (?:as if |as though |like |that )?(?:you|we) (\w+)(?: (\w+))?")
 _KEPT_FROM = re.compile(
@@ -101,38 +102,46 @@ _BREAK = re.compile(
     re.IGNORECASE,
 )
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
-_LEADS = _words_in(
+_LEADS = words_in(
     "do does did is are was were be am will would shall should can could may might must has have had need ought better "
     "dare please rather certainly definitely absolutely just why or and but if i you we they it he she to of let "
     "anything anyone everything everyone any every all nothing none nobody"
 )
 """Words that belong to a ``not`` or a ``but`` after them, so that no clause begins with it."""
 
+_NOT_SO = re.compile(
+    r"\b(?:(?:is|are|was|were|has|have)(?:n't| not)|(?:nobody|no one) (?:has|have))\b.*\b(?:yet|so far)\b|"
+    r"\b(?:is|are|was|were)(?:n't| not) (?:in|on|inside|pressed|pushed|there)\b"
+)
+"""What is not so, rather than not to be done."""
+
+_LEFT = words_in("leave keep")
+_GOING = words_in("go do")  # "so go and do it"
 _OTHER_WAY = re.compile(r"\W*(?:and |but )?not (?:the )?other way a?round\W*")
 _NOT_THAT = re.compile(r"\W*not (?:that|this) one\W*")
-_GOES_ON = _words_in("or nor either neither")
-_CONDITIONS = _words_in("if unless until till when whenever once")
-_POINTING = _words_in("it that this them those these so such what")
-_OTHERS = _words_in("other others else rest another remaining neighbour neighbours neighbor neighbors")
-_ELSEWHERE = _words_in("table floor ground edge side outside beside next under underneath behind near")
+_GOES_ON = words_in("or nor either neither")
+_CONDITIONS = words_in("if unless until till when whenever once")
+_POINTING = words_in("it that this them those these so such what")
+_OTHERS = words_in("other others else rest another remaining neighbour neighbours neighbor neighbors")
+_ELSEWHERE = words_in("table floor ground edge side outside beside next under underneath behind near")
 _PLACED = "on|onto|on top of|upon|atop|over|above|under|below|beneath|in|into|inside"
-_MANNER = _words_in(
+_MANNER = words_in(
     "hurry rush hesitate hesitation hesitating wait waiting dawdle dawdling delay fuss fear worry worrying shy afraid "
     "rough slow late lazy miss drop dropping spill spilling knock knocking squash squashing crush crushing damage "
     "damaging break breaking scratch scratching stare staring talk talking mess messing noise stress"
 )
-_ABOUT_OTHERS = _words_in(
+_ABOUT_OTHERS = words_in(
     "a an the of to in on at by with from and any all two three ones one thing things stuff item items colour colours "
     "color colors please just you your ever do does did be is are touch touching touched disturb disturbing move "
     "moving mind bother bothering leave let alone keep away hands off forget ignore ignoring skip skipping avoid "
     "avoiding instead rather than today now anything anyone anybody everything"
 )
-_ABOUT_MANNER = _words_in(
+_ABOUT_MANNER = words_in(
     "a an the any please just do be so too very much you it them anything anyone over down need stop stopping there's "
     "about around"
 )
-_ABOUT_ELSEWHERE = _words_in("and but on onto in into to the a of your my")
-NO_VERBS = _words_in(
+_ABOUT_ELSEWHERE = words_in("and but on onto in into to the a of your my")
+NO_VERBS = words_in(
     "the a an this that these those it its my your our his her their one in on onto into over under of off to at for "
     "with from by and or but is are was were be been have has had would will could can should may i you we they he she "
     "there here now only just please so then instead robot hey ok okay well always above below beneath upon up down "
@@ -216,6 +225,7 @@ class Denials:
         """A sentence without what it denies beside what it asks for."""
         plain = plain_letters(sentence)
         clauses = self._clauses(plain)
+        clauses = [replace(one, word="") if self._is_not_so_yet(one, clauses) else one for one in clauses]
         denied = [clause for clause in clauses if clause.word]
         if not denied:
             return ReadDenial(sentence)
@@ -313,10 +323,16 @@ class Denials:
         """A clause, which denies if it only goes on with the denial before it."""
         if clause.word or not before or not before[-1].word:
             return clause
-        named = any(not one.word and self._named(one.text) for one in before)
-        if clause.words[0] in _GOES_ON or (named and self._named(clause.text) and not self._asks(clause)):
+        named, wanted = self._named(clause.text), self._all_named(one for one in before if not one.word)
+        if clause.words[0] in _GOES_ON or (wanted and named and not named <= wanted and not self._asks(clause)):
             return replace(clause, word=before[-1].word)
         return clause
+
+    def _is_not_so_yet(self, clause: _Clause, clauses: Sequence[_Clause]) -> bool:
+        """Whether a clause only tells what is not so, and what comes next asks for it: "it isn't in, so put it in"."""
+        later = next((one for one in clauses if one.start > clause.start), None)
+        asked = begun(later.text)[:1] if later and not later.word else []
+        return bool(_NOT_SO.search(clause.text) and set(asked) & (self._acts - _LEFT | _GOING))
 
     def _is_of_something_else(self, clause: _Clause, clauses: Sequence[_Clause], kept: Sequence[_Clause]) -> bool:
         """Whether a clause can only deny something else than what the kept ones ask for."""
@@ -336,8 +352,16 @@ class Denials:
             return self._is_of_other_names(clause) or _is_elsewhere(clause)
         if _NOT_THAT.fullmatch(clause.text):
             return any(map(self._may_ask, kept))
-        pointing = any(_POINTING & set(one.words) for one in kept)
-        return self._is_of_other_names(clause) and any(map(self._asks, kept)) and not pointing
+        return self._is_of_other_names(clause) and any(map(self._asks, kept)) and not self._points_back(kept)
+
+    def _points_back(self, kept: Sequence[_Clause]) -> bool:
+        """Whether clauses may mean what was named before them: "it", and no other name before that."""
+        for clause in kept:
+            if _POINTING & set(clause.words):
+                return True
+            if self._named(clause.text):
+                return False
+        return False
 
     def _is_of_others(self, clause: _Clause) -> bool:
         words = set(clause.words)

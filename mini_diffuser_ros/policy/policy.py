@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mini_diffuser_ros.perception import fuse_views
+from mini_diffuser_ros.policy.asides import Asides, WithoutAsides
 from mini_diffuser_ros.policy.config import MiniDiffuserConfig
 from mini_diffuser_ros.policy.denials import Denials
 from mini_diffuser_ros.policy.encoding import sentence_encoder
@@ -31,6 +32,7 @@ from mini_diffuser_ros.policy.scene import scene_points
 from mini_diffuser_ros.policy.spelling import SpelledSentence, Spelling
 from mini_diffuser_ros.policy.text.minilm import MiniLMEncoder
 from mini_diffuser_ros.policy.unasked import UnaskedWords
+from mini_diffuser_ros.policy.untaught import UntaughtWords
 from mini_diffuser_ros.records import (
     Assessment,
     CameraView,
@@ -93,22 +95,32 @@ class Policy:
         known = self.knowledge.familiarity
         if known is None:
             return None
-        spelled = self._spelling.read(sentence).sentence
-        denial = self._denials.read(spelled)
-        found = known.read(denial.rest, self._familiarity_encoder)
+        denial = self._denials.read(self._spelling.read(sentence).sentence)
+        found = known.read(self._without_asides(denial.rest).rest, self._familiarity_encoder)
         if denial.word:
             return replace(found, score=0.0, denial=denial.word)
         unasked = self._unasked_words.read(denial.rest)
-        return found if unasked is None else replace(found, score=0.0, unasked=str(unasked))
+        unfit = self._untaught_words.read(denial.rest) if unasked is None else str(unasked)
+        return replace(found, score=0.0, unasked=unfit) if unfit else found
 
     def reading(self, sentence: str) -> SpelledSentence:
         """A sentence as the policy reads it: misspelt words as the ones that it was taught, and nothing that it denies.
 
-        Where what it asks for is denied, all of it is read.
+        Nor is read what it tells beside what it asks for, where it is familiar without that alone. Where what it asks
+        for is denied, all of it is read.
         """
         spelled = self._spelling.read(sentence)
         read = self._denials.read(spelled.sentence)
-        return replace(spelled, sentence=read.rest, left_out=read.left_out)
+        told = self._without_asides(read.rest)
+        return replace(spelled, sentence=told.rest, left_out=(*read.left_out, *told.left_out))
+
+    def _without_asides(self, sentence: str) -> WithoutAsides:
+        """A sentence without what it tells beside what it asks for, if it is unfamiliar with that and not without."""
+        whole, told = WithoutAsides(sentence), self._asides.read(sentence)
+        known = self.knowledge.familiarity
+        if known is None or not told.left_out or known.read(sentence, self._familiarity_encoder).is_familiar:
+            return whole
+        return told if known.read(told.rest, self._familiarity_encoder).is_familiar else whole
 
     @cached_property
     def _spelling(self) -> Spelling:
@@ -121,6 +133,14 @@ class Policy:
     @cached_property
     def _unasked_words(self) -> UnaskedWords:
         return UnaskedWords(self._taught(), self._names())
+
+    @cached_property
+    def _untaught_words(self) -> UntaughtWords:
+        return UntaughtWords(self._taught(), self._names())
+
+    @cached_property
+    def _asides(self) -> Asides:
+        return Asides(self._unasked_words)
 
     def _names(self) -> tuple[str, ...]:
         familiarity = self.knowledge.familiarity

@@ -14,7 +14,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mini_diffuser_ros.policy.denials import NO_VERBS, any_of, begun, is_form_of, longest_first, plain_letters, words_of
+from mini_diffuser_ros.policy.denials import (
+    NO_VERBS,
+    any_of,
+    begun,
+    is_form_of,
+    longest_first,
+    plain_letters,
+    words_in,
+    words_of,
+)
+from mini_diffuser_ros.policy.doers import others_do, quotations, reported
 
 _WHO = "the|a|an|this|that|these|those|my|your|our|his|her|it|i|we|you|they|he|she|there|everyone|everybody|someone"
 _NUMBER = "two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|half|several|many|multiple|some|few|couple"
@@ -46,7 +56,7 @@ _NOTHING_DEPENDS: Final = re.compile(
     r"okay|ok|alright|all right|possible|bother|favou?r|day|owe|world|trouble|problem|too much|"
     r"mind|cool|ideal|super|thank you|wonder|wondering|see|check|ask|asking|know)(?: \w+){0,4} if\b|"
     r"\b(?:what|even|as) if\b|\bif (?:only|not|so|anything)\b|\bif (?:anybody|anyone|somebody|someone) asks\b|"
-    r"\bwhen i (?:say|was|tell)\b|"
+    r"(?<!only )\bwhen i (?:say|was|tell)\b|"
     r"\b(?:when|once) (?:that|this|it)(?:'s| is) (?:done|over)\b|\bas long as you (?:need|want|like)\b|"
     r"\b(?:when|once|after|as soon as) (?:you(?:'re| are) (?:above|over|at|near)|"
     r"(?:it|the [\w ]+?)(?:'s| is) (?:in|inside|between) (?:your|the) (?:hand|gripper|fingers|jaws)|"
@@ -73,7 +83,11 @@ _LATER: Final = re.compile(
     r"in the (?:morning|afternoon|evening)|(?<!it )(?<!them )(?<!that )(?<!or )(?<!home )(?<!this )later|"
     r"after (?:lunch|dinner|supper|breakfast|work|class|school|the (?:break|meeting|class|lesson))|"
     r"on (?:christmas|easter|new year|my birthday|your birthday)(?: eve| day)?|"
-    r"someday|some other time|another time|next time|at some point|"
+    r"someday|one day|(?:some|any) other (?:time|day)|another (?:time|day)|next time|at some point|"
+    r"(?:after|during|at|over) the (?:weekend|holidays?|vacation)|"
+    r"come (?:christmas|easter|spring|summer|autumn|winter)|"
+    rf"(?:{_NUMBER}|{_DIGITS}|an?) (?:{_SPAN}) from now|"
+    rf"give (?:it|me|us|him|her|them) (?:{_NUMBER}|{_DIGITS}|another|an) (?:{_SPAN})|"
     rf"next (?:{_DAY})|(?<!bought )(?<!got )(?<!found )(?<!made )(?<!came )on (?:{_DAY})s?|(?:every|each) (?:{_DAY})|"
     r"the day after|"
     rf"(?:in|after) (?:about |another |exactly )?(?:(?:an?|{_NUMBER}|{_DIGITS})(?: of)? )+(?:{_SPAN})"
@@ -138,6 +152,9 @@ _ANNOUNCED: Final = re.compile(
     r" (?:plan|intend|mean) to)|let me|allow me to|(?:shall|should|may|must|do) i)"
     r" (?:\w+ly |just |now |then |be )*(\w+)\b"
 )
+_CODE: Final = re.compile(r"(<[/!\w]|[{}\[\]\\|]|(?<![-=])=(?!>)|(?<!\S)--?[a-z]\w*\b|\(\))")
+"""What is written in no sentence; "lime -> bowl" is one."""
+
 _QUOTED: Final = re.compile(
     r"\b(says|said|reads|wrote|writes|shouted|shouts|yelled|whispered|claims|claimed)(?: that)?[:,]? ?"
     '["\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}]'
@@ -145,13 +162,18 @@ _QUOTED: Final = re.compile(
 _ASIDE: Final = 5  # words
 _STATES: Final = re.compile(rf"\b(?:is|was|are|were|has|have|had|'s|{_SUBJECT})\b|^\W*(?:the|a|an|my|our|your)\b")
 _CLAUSE: Final = re.compile(
-    r"[,;:.!?]+(?:\s+|$)|\s+(?=so\b|but\b|now\b)|"
+    r"[,;:.!?]+(?:\s+|$)|(?<!from)\s+(?=so\b|but\b|now\b)|"
     r"\s+(?=and (?:i (?:need|want|would)|i'd|need|please|could|can|now|so|the)\b)|\s+[-\N{EN DASH}\N{EM DASH}]+\s+"
 )
 _ASKS: Final = re.compile(
     r"\b(?:can|could|will|would) (?:you|somebody|someone|we)\b|\bplease\b|\bi(?:'d| would)? (?:want|need|like|love)\b|"
-    r"\blet's\b|(?:^|\band )need\b"
+    r"\blet's\b|(?:^|\band )need\b|^\W*(?:(?:and|but|so|then|please) )*(?:you )?(?:go and |just )*do (?:it|that|so)\b"
 )
+
+_GIVING: Final = words_in(
+    "give bring fetch get find make put place build take set keep leave reach serve start have throw use move toss pass"
+)
+"""What is given to somebody: "get me the lime into the bowl"."""
 
 _HAVE: Final = frozenset({"have", "see", "get"})  # "let me have red on blue" asks
 
@@ -250,10 +272,14 @@ class UnaskedWords:
         self._acts = frozenset(word for word in firsts - _NO_ACTS if not any(name.startswith(word) for name in known))
         self._words = _WordsOfTwo.of(taught, self._names)
         self._both = _both(self._names.pattern, self._acts)
-        self._turned = _turned_round(self._names.pattern, _holders(taught, known))
+        holders = _holders(taught, known)
+        self._turned = _turned_round(self._names.pattern, holders)
+        self._away = _taken_away(self._names.pattern, holders)
+        self._stated = _stated(self._names.pattern)
+        self._to_you = re.compile(rf"\b((?:{_any_word(self._acts - _GIVING)}) (?:you|me|us|him|her))\b")
         self._goes = re.compile(
-            rf"{self._names.pattern}\b.* (?:comes next|(?:goes|go|comes|belongs?|should (?:be|go)|needs? to (?:be|go)) "
-            r"(?:in|on|into|onto|to|back))\b"
+            rf"{self._names.pattern}\b.* (?:(?:comes|is) next|"
+            r"(?:goes|go|comes|belongs?|should (?:be|go)|needs? to (?:be|go)) (?:in|on|into|onto|to|back))\b"
         )
         self._of_it = re.compile(rf"\b{self._names.pattern}(?: \w+)?(?: (?:that|which))? ?$")
         self._exempt: frozenset[str] = frozenset()
@@ -271,7 +297,7 @@ class UnaskedWords:
 
     def _found(self, plain: str) -> Iterator[Unasked]:
         clauses = _CLAUSE.split(plain)
-        asking = [clause for clause in clauses if self._asks(clause)]
+        asking = [clause for clause in clauses if self.asks(clause)]
         asked = _NOTHING_DEPENDS.sub(lambda match: " " * len(match[0]), plain)
         for match in _DEPENDS.finditer(asked):
             before = _CLAUSE.split(asked[: match.start()])[-1]
@@ -279,12 +305,21 @@ class UnaskedWords:
                 yield Unasked(_said(match), "makes it depend on something")
         yield from self._two(plain)
         yield from _all(self._turned, plain, "would move what other things are put into")
+        yield from _all(_CODE, plain, "is written in no sentence")
+        yield from _all(self._to_you, plain, "is done to somebody")
         yield from _all(_QUOTED, plain, "tells of what was said")
+        yield from (Unasked(said, "tells of what was said") for said in reported(plain))
+        yield from (Unasked(quoted, "is quoted") for quoted in quotations(plain) if self.asks(quoted))
         for clause in clauses:
+            if clause in asking:
+                yield from _all(self._away, clause, "takes something away")
             if not asking or clause in asking or _is_aside(clause):
                 yield from self._said_of_itself(clause)
         if not asking:
             yield from self._told(plain)
+            yield from _all(self._stated, plain, "tells where something is")
+            by_others = (others_do(clause, self._acts - _HAVE, self._names) for clause in clauses)
+            yield from (Unasked(said, "is of what somebody else does") for said in by_others if said)
 
     def _two(self, plain: str) -> Iterator[Unasked]:
         """Two things at once, where no task that was taught with both of them may be meant."""
@@ -295,8 +330,12 @@ class UnaskedWords:
             if one != other and not is_told and not self._words.may_be_one(plain, f"{one} {other}"):
                 yield Unasked(match[1], "asks for two things at once")
 
-    def _asks(self, clause: str) -> bool:
-        """Whether a clause asks for something to be done, whatever others tell."""
+    def names_one(self, clause: str) -> bool:
+        """Whether a clause names one of the things, in lower case."""
+        return bool(self._names.search(clause))
+
+    def asks(self, clause: str) -> bool:
+        """Whether a clause in lower case asks for something to be done, whatever others tell."""
         if next(self._told(clause), None) is not None:
             return False
         return bool(_ASKS.search(clause) or self._goes.search(clause) or set(begun(clause)[:1]) & self._acts)
@@ -346,10 +385,33 @@ def _plain(sentence: str) -> str:
 
 def _both(name: str, acts: Iterable[str]) -> re.Pattern[str]:
     """Two names with what joins them: "red and blue", "red, then press blue"."""
-    act, some = "|".join(map(re.escape, sorted(acts))) or "(?!)", "(?:the |a |an |my )?"
+    act, some = _any_word(acts), "(?:the |a |an |my )?"
     joined = r"(?:,? and|,? &|,? plus|,? as well as|,? then|,? followed by)(?: then| also)?"
     return re.compile(
         rf"\b(({name})(?: \w+)?(?:{joined} {some}({name})|(?:{joined}|[,;.]) (?:{act}) (?:down |on )?{some}({name})))"
+    )
+
+
+def _any_word(words: Iterable[str]) -> str:
+    return "|".join(map(re.escape, sorted(words))) or "(?!)"
+
+
+def _taken_away(name: str, holders: Sequence[str]) -> re.Pattern[str]:
+    """Something that is to be taken out of what things are put into, or off another."""
+    some = "(?:the |that |my |your )?"
+    one, holder = rf"(?:{name}(?: \w+)?|finger|hand|gripper|arm)", _any_word(holders)
+    return re.compile(
+        rf"\b((?:out of|from) {some}(?:{holder})|{one} (?:off|away from) "
+        rf"(?:of )?{some}(?:it|{name}))\b"
+    )
+
+
+def _stated(name: str) -> re.Pattern[str]:
+    """A sentence that begins with where something is: "the lime is in the bowl"."""
+    some = "(?:the |a |an |my |your |this |that )?"
+    return re.compile(
+        rf"^\W*{some}({name}(?: \w+)? (?:is|are|was|were)(?: \w+ing| now| already| still)? "
+        r"(?:on|in|inside|upon|atop|under|over|above|below|beneath|next to|beside))\b"
     )
 
 
@@ -365,8 +427,19 @@ def _turned_round(name: str, holders: Sequence[str]) -> re.Pattern[str]:
     some = "(?:the |a |an |that |this |my )?"
     return re.compile(
         r"(?<!in )(?<!into )(?<!inside )(?<!in the )(?<!into the )(?<!inside the )(?<!in a )(?<!in my )(?<!into my )"
-        rf"(?<!to the )\b((?:{'|'.join(holders) or '(?!)'}) (?:down |right )?(?:{_INTO}) {some}{name})(?!'s)"
+        rf"(?<!to the )\b((?:{_any_word(holders)}) (?:down |right )?(?:{_INTO}) {some}{name})(?!'s)"
     )
+
+
+def clauses_of(sentence: str) -> list[tuple[str, str]]:
+    """Parts of a sentence in plain lower-case letters, each with what divides it from the next."""
+    plain = _plain(sentence)
+    found, start = [], 0
+    for divided in _CLAUSE.finditer(plain):
+        found.append((plain[start : divided.start()], divided[0]))
+        start = divided.end()
+    found.append((plain[start:], ""))
+    return [(clause, end) for clause, end in found if clause.strip()]
 
 
 def _is_aside(clause: str) -> bool:

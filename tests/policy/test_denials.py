@@ -297,6 +297,35 @@ def test_words_with_which_something_was_taught_deny_nothing() -> None:
     assert taught.read("never stop the belt").word == "never"
 
 
+@pytest.mark.parametrize(
+    ("sentence", "denied"),
+    [
+        ("the lime isn't in the bowl yet, so put it in", False),
+        ("nobody has pressed red so far, so go and press it", False),
+        ("the green one was not pushed, please push it", False),
+        ("the lime is not in the bowl", True),
+        ("the lime isn't in the bowl yet, so leave it", True),
+        ("the red button isn't to be pressed, so press it", True),
+        ("the red button isn't pressed yet, never press it", True),
+    ],
+)
+def test_what_is_not_so_yet_is_no_denial_where_it_is_asked_for_next(sentence: str, denied: bool) -> None:
+    assert bool(DENIALS.read(sentence).word) is denied
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rest"),
+    [
+        ("not the red one, the green one: push that", "the green one: push that"),
+        ("push green. Not red, green", "push green green"),
+        ("not the red one. Push it", None),
+    ],
+)
+def test_what_is_pointed_at_is_what_was_named_last(sentence: str, rest: str | None) -> None:
+    read = DENIALS.read(sentence)
+    assert read.word if rest is None else (read.rest, read.word) == (rest, "")
+
+
 def test_without_names_only_what_has_none_is_left_out() -> None:
     denials = Denials(TAUGHT)
     assert denials.read("don't touch the others, press the red button").rest == "press the red button"
