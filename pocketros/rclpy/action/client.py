@@ -105,7 +105,8 @@ class ActionClient:
 
     def _on_status(self, message: Any) -> None:
         for status in message.status_list:
-            if (sent := self._goals.get(bytes(status.goal_info.goal_id.uuid))) is not None:
+            sent = self._goals.get(bytes(status.goal_info.goal_id.uuid))
+            if sent is not None and sent.status not in ENDS:  # the result may have come first
                 sent.status = status.status
 
     def send_goal_async(
@@ -125,7 +126,10 @@ class ActionClient:
         goal_id = goal_uuid or UUID(uuid=list(uuid.uuid4().bytes))
         key, handle_future, sent = bytes(goal_id.uuid), Future(), _Sent(feedback_callback)
         # Feedback may come after the end of its goal, but hardly after the beginning of another one
-        self._goals = {one: known for one, known in self._goals.items() if known.status not in ENDS} | {key: sent}
+        for one, known in list(self._goals.items()):
+            if known.status in ENDS:
+                self._goals.pop(one, None)
+        self._goals[key] = sent
 
         def answered(response: Future) -> None:
             if response.cancelled() or response.exception() is not None:
