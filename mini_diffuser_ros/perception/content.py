@@ -37,6 +37,8 @@ class ContentConfig:
         table_band: metres above and below the workspace's lower bound within which the table is looked for.
         table_step: metres by which two cameras may see the table at different heights.
         table_in_cloud: metres that the table may lie above the workspace's lower bound.
+        table_beneath: metres that it may lie below that.
+        table_tilt: radians by which it may be tilted.
         levelled_by: radians by which fusion may turn a view until its table is level (``fusion.level_reach``); one that
             is turned by more is judged as it is calibrated.
         see_through: share of what one camera sees and another looks through, above which they disagree.
@@ -60,6 +62,8 @@ class ContentConfig:
     table_band: float = bounded(0.12, 0.0, 1.0)
     table_step: float = bounded(0.02, 0.0, 1.0)
     table_in_cloud: float = bounded(0.01, 0.0, 1.0)
+    table_beneath: float = bounded(0.05, 0.0, 1.0)
+    table_tilt: float = bounded(0.07, 0.0, 1.6)
     levelled_by: float = bounded(0.06, 0.0, 0.5)
     see_through: float = bounded(0.3, 0.0, 1.0)
     see_through_depth: float = bounded(0.05, 0.0, 1.0)

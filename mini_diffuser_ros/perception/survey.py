@@ -1,8 +1,9 @@
 """Cameras compared with one another and with the workspace: a calibration that is wrong shows where they overlap.
 
-Three things are known about the scene without knowing it: the table is one plane, just beneath the workspace; what one
-camera sees another cannot look through; and a surface has one colour. All are looked at on some thousand pixels a
-camera, in milliseconds.
+Three things are known about the scene without knowing it: the table is one plane, level and just beneath the
+workspace; what one camera sees another cannot look through; and a surface has one colour. All are looked at on some
+thousand pixels a camera, in milliseconds. A plane tells neither a shift along it nor a turn about its normal, and a
+picture that is mirrored shows a table as well: that takes a second camera, or a person.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ LEAST_SHARED = 30  # fine cells that two cameras have to see the table in, for i
 STEEPEST = 0.5  # cosine of the tilt from which on a plane is no table's
 MOSTLY = 0.4  # share of the cells that have to show a plane for it to be the table
 ABOVE = 0.03  # metres above the table from which on points are things, which tell where a camera is
+LEAST_JUDGED = 40  # cells that the table has to cover for its tilt to be judged
+LOOKS, LOOKED_AT = 80, 1500  # planes through three points that are tried, and points that are held against them
+THICK = 0.02  # metres from a plane within which a point lies on it
+FAR = 3.0  # metres from the camera beyond which depth is too noisy to tell planes
+LEVEL = 0.14  # radians of tilt up to which a plane may be a table at another height
+OVER_WORKSPACE = 0.15  # share of the points that a plane has to have over or beneath the workspace, to be in its place
 AROUND = 0.3  # metres around the workspace within which things are looked at, the arm among them
 
 
@@ -54,6 +61,7 @@ class _Table:
 
     Attributes:
         height: metres, base frame, in the middle.
+        tilt: radians from level.
         extent: cells that it covers.
         cells: (N,) sorted numbers of its fine cells.
         heights: (N,) metres, what is measured there, in the mean.
@@ -61,6 +69,7 @@ class _Table:
     """
 
     height: float
+    tilt: float
     extent: int
     cells: NDArray[np.int64]
     heights: Points
@@ -91,6 +100,15 @@ def survey(
         if name not in lost and (table := _table(points, workspace, config)) is not None
     }
     findings += _heights(tables, fixed, workspace, config)
+    findings += _tilts(tables, fixed, config)
+    findings += [
+        finding
+        for view in views
+        if view.name in fixed
+        and view.name not in lost
+        and view.name not in tables
+        and (finding := _in_place_of_table(view, clouds[view.name], workspace)) is not None
+    ]
     findings += _steps(tables, config)
     seen = [view for view in views if view.name not in lost]
     findings += _contradictions(seen, clouds, workspace, config)
@@ -157,7 +175,8 @@ def _table(points: Points, workspace: Workspace, config: ContentConfig) -> _Tabl
     covered, all_seen = len(_cells(inliers, CELL)), len(_cells(near, CELL))
     if covered < max(LEAST_CELLS, MOSTLY * all_seen):
         return None
-    return _Table(float(np.median(inliers[:, 2])), covered, *_mean_heights(inliers), cells)
+    tilt = float(np.arccos(min(1.0, normal[2])))
+    return _Table(float(np.median(inliers[:, 2])), tilt, covered, *_mean_heights(inliers), cells)
 
 
 def _mean_heights(points: Points) -> tuple[NDArray[np.int64], Points]:
@@ -178,7 +197,7 @@ def _cell_numbers(points: Points, size: float) -> NDArray[np.int64]:
 def _heights(
     tables: dict[str, _Table], fixed: Sequence[str], workspace: Workspace, config: ContentConfig
 ) -> list[Finding]:
-    """Cameras whose table reaches into the workspace.
+    """Cameras whose table reaches into the workspace, or lies too far beneath it.
 
     What fills the picture of a camera on the arm may be a thing that it is near to: it has to show as much of a plane
     as no thing has. Nearer to the table it is compared with the other cameras alone.
@@ -196,7 +215,78 @@ def _heights(
                     "calibration right, or has fusion.workspace.lower to be raised?",
                 )
             )
+        elif -above > config.table_beneath and name in fixed:
+            findings.append(
+                Finding(
+                    name,
+                    f"sees the table {-above:.3f} m below the lower bound of the workspace, allowed are "
+                    f"{config.table_beneath:g} m (content.table_beneath): is its calibration right, or its depth too "
+                    "long?",
+                )
+            )
     return findings
+
+
+def _tilts(tables: dict[str, _Table], fixed: Sequence[str], config: ContentConfig) -> list[Finding]:
+    """Cameras whose table is not level."""
+    return [
+        Finding(
+            name,
+            f"sees the table tilted by {np.degrees(table.tilt):.1f} degrees, allowed are "
+            f"{np.degrees(config.table_tilt):.1f}: is its calibration right, and camera_info that of these images?",
+        )
+        for name, table in tables.items()
+        if name in fixed and table.tilt > config.table_tilt and table.extent >= LEAST_JUDGED
+    ]
+
+
+def _in_place_of_table(view: CameraView, points: Points, workspace: Workspace) -> Finding | None:
+    """A camera that sees no table where it has to be, but most of all another plane there."""
+    eye = np.asarray(view.base_from_camera)[:3, 3]
+    points = points[np.linalg.norm(points - eye, axis=1) < FAR]
+    if len(points) < LEAST_POINTS:
+        return None
+    on = _largest_plane(points)
+    low, high = np.array(workspace.lower[:2]), np.array(workspace.upper[:2])
+    there = on & np.all((points[:, :2] >= low) & (points[:, :2] <= high), axis=1)
+    if on.mean() < MOSTLY or there.mean() < OVER_WORKSPACE:
+        return None
+    normal, _ = nearest_plane(points[on])
+    tilt = float(np.arccos(min(1.0, normal[2])))
+    if tilt > LEVEL:
+        return Finding(
+            view.name,
+            f"sees no table, but most of all a plane there that is tilted by {np.degrees(tilt):.0f} degrees: are its "
+            "images upside down, is camera_info that of these images, and its calibration in TF right?",
+        )
+    above = float(np.median(points[there, 2])) - workspace.lower[2]
+    side = "above" if above > 0.0 else "below"
+    return Finding(
+        view.name,
+        f"sees no table, but most of all a level plane {abs(above):.3f} m {side} the lower bound of the workspace: is "
+        "its depth in metres, and its calibration in TF right?",
+    )
+
+
+def _largest_plane(points: Points) -> NDArray[np.bool_]:
+    """(N,) which points lie on the plane on which most of them lie."""
+    random = np.random.default_rng(0)
+    some = points[random.permutation(len(points))[:LOOKED_AT]].astype(np.float64)
+    corners = some[random.integers(0, len(some), (LOOKS, 3))]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(normals, axis=1)
+    normals, corners = normals[lengths > 1e-4], corners[lengths > 1e-4]
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    if not len(normals):
+        return np.zeros(len(points), bool)
+    offsets = np.einsum("ij,ij->i", normals, corners[:, 0])
+    counts = (np.abs(some @ normals.T - offsets) < THICK).sum(axis=0)
+    best = int(counts.argmax())
+    normal, offset = normals[best], offsets[best]
+    for _ in range(2):
+        on = np.abs(points @ normal - offset) < THICK
+        normal, offset = nearest_plane(points[on])
+    return np.asarray(np.abs(points @ normal - offset) < THICK)
 
 
 def _steps(tables: dict[str, _Table], config: ContentConfig) -> list[Finding]:

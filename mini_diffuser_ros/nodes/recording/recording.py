@@ -34,6 +34,8 @@ OF_SURVEYS = (
     "table_band",
     "table_step",
     "table_in_cloud",
+    "table_beneath",
+    "table_tilt",
     "levelled_by",
     "see_through",
     "see_through_depth",
