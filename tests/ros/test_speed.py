@@ -291,6 +291,21 @@ def test_of_a_stop_and_a_resume_that_wait_for_motion_node_the_stop_counts(
     assert peer.execute(MoveToKeyframe, MOVE, candidates=[RIGHT]).outcome == Result.REACHED
 
 
+def test_a_speed_that_waited_for_a_motion_node_that_hung_makes_nothing_faster(peer: Peer, nodes: Nodes) -> None:
+    """Whoever asked may stand beside the arm by now. A lower one counts, however late."""
+    for before, asked, counts in ((0.0, 100.0, False), (60.0, 20.0, True)):
+        set_speed(peer, before)
+        nodes.motion.signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        call = peer.begin_call(SetSpeed, SET_SPEED, percent=asked)
+        peer.await_that(lambda begun=begun: time.monotonic() > begun + 2.5)
+        nodes.motion.signal(signal.SIGCONT)
+        answer = peer.result_of(call)
+        assert answer.success is counts, answer.message
+        assert counts or "100 % waited while motion_node stood still for" in answer.message
+        peer.await_that(lambda: peer.call(SetSpeed, SET_SPEED, percent=100.0).success)
+
+
 def said_of_speed(reports: list[DiagnosticArray]) -> str:
     """The newest line about the speed on /diagnostics."""
     lines = [status.message for report in reports for status in report.status if status.name.endswith("speed")]

@@ -9,7 +9,7 @@ from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Float32
 
 from mini_diffuser_ros.motion.separation import SeparationConfig, distance_at
-from mini_diffuser_ros.motion.speed_override import SpeedOverride
+from mini_diffuser_ros.motion.speed_override import SpeedError, SpeedOverride
 from mini_diffuser_ros.nodes.motion.speed_request import SET_SPEED
 from mini_diffuser_ros.nodes.ros.graph import publishers_of
 from mini_diffuser_ros.nodes.ros.process import ManagedNode
@@ -102,7 +102,7 @@ class SpeedControl:
 
     def _on_call(self, request: SetSpeed.Request, response: SetSpeed.Response) -> SetSpeed.Response:
         try:
-            self._override.want(request.percent)
+            self._want(request.percent)
         except UserError as error:
             response.message = str(error)
             return response
@@ -111,9 +111,18 @@ class SpeedControl:
         self._tell()  # and remembers it, before the answer
         return response
 
+    def _want(self, percent: float) -> None:
+        """The last word holds; one that waited for this node makes nothing faster."""
+        wanted = 100.0 * self._override.state().wanted
+        if percent > wanted and (waited := self._node.awake.waited()):
+            raise SpeedError(
+                f"{percent:g} % waited while motion_node stood still for {waited:.0f} s, {wanted:g} % hold: ask again"
+            )
+        self._override.want(percent)
+
     def _on_speed(self, message: Float32) -> None:
         try:
-            self._override.want(message.data)
+            self._want(message.data)
         except UserError as error:
             self._complain(f"{SPEED}: {error}")
 
