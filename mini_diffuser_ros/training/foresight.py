@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from mini_diffuser_ros.training.errors import TrainingError, all_of
 from mini_diffuser_ros.training.processes import Processes
 from mini_diffuser_ros.training.robots import robot_faults
 from mini_diffuser_ros.training.start import Start
+
+log = logging.getLogger(__name__)
 
 _BYTES = 4  # of a weight
 _STEPPED = 5  # numbers of a weight while it is trained: itself, its gradient, average and two moments
@@ -109,17 +112,14 @@ def _of_recipe(
     rehearsed: Survey | None,
     processes: Processes,
 ) -> Iterator[str]:
-    tasks = {episode.task for one in (survey, rehearsed) if one is not None for episode in one.episodes}
-    for task in config.batch.task_weights:
-        # Of tasks that data.tasks leaves out a recipe may say it all the same, if they are not misspelt.
-        if task not in tasks and (not config.data.tasks or get_close_matches(task, tasks, n=1)):
-            yield f"batch.task_weights.{task}: {unknown_name(task, sorted(tasks), 'task')}"
+    if not _goes_on(config):  # what was begun is not forbidden later
+        yield from _of_weights(config, survey, rehearsed)
+        yield from _of_center(config, network)
     if config.validate.steps > network.diffusion.steps:
         yield (
             f"validate.steps is {config.validate.steps}, expected at most the network's diffusion.steps, "
             f"{network.diffusion.steps}"
         )
-    yield from _of_center(config, network)
     try:
         processes.slots(config.batch.scenes)
     except SettingsError as error:
@@ -137,6 +137,22 @@ def _of_recipe(
             )
 
 
+def _of_weights(config: TrainConfig, survey: Survey, rehearsed: Survey | None) -> Iterator[str]:
+    """Weights of tasks that there are not: misspelt ones, or all of them.
+
+    Of some that are not among these data, as where a recipe for more tasks is used, it is logged.
+    """
+    tasks = {episode.task for one in (survey, rehearsed) if one is not None for episode in one.episodes}
+    weights = config.batch.task_weights
+    in_vain = bool(weights) and tasks.isdisjoint(weights) and not config.data.tasks
+    for task in sorted(weights.keys() - tasks):
+        problem = f"batch.task_weights.{task}: {unknown_name(task, sorted(tasks), 'task')}"
+        if in_vain or get_close_matches(task, tasks, n=1):
+            yield f"{problem}; rename it, or set batch.task_weights to {{}}"
+        else:
+            log.warning("%s", problem)
+
+
 def _of_center(config: TrainConfig, network: MiniDiffuserConfig) -> Iterator[str]:
     """About a point beside the workspace nearly all turns lead out of it, and samples stay as they are."""
     box, center = network.scene.workspace, config.augment.center
@@ -149,6 +165,11 @@ def _of_center(config: TrainConfig, network: MiniDiffuserConfig) -> Iterator[str
         )
 
 
+def _goes_on(config: TrainConfig) -> bool:
+    """Whether the output directory has a checkpoint."""
+    return any(Path(config.out).glob("checkpoints/step_*"))
+
+
 def _of_room(config: TrainConfig, network: MiniDiffuserConfig, device: torch.device) -> Iterator[str]:
     """Memory of the GPU and room on the disk that the weights alone need, whatever the clouds take."""
     with torch.device("meta"):
@@ -157,7 +178,7 @@ def _of_room(config: TrainConfig, network: MiniDiffuserConfig, device: torch.dev
     # The latest ones, the best, and the one that is being written.
     needed = _BYTES * weights * _KEPT * (config.checkpoint.keep + 2)
     free = shutil.disk_usage(out).free
-    if free < needed and not any(out.glob("checkpoints/step_*")):
+    if free < needed and not _goes_on(config):
         yield (
             f"out {out}: {_megabytes(free)} free, and checkpoints of {weights:,} weights take {_megabytes(needed)}; "
             f"choose another out, or lower checkpoint.keep ({config.checkpoint.keep})"

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ import pytest
 from mini_diffuser_ros.data import EpisodeStore
 from mini_diffuser_ros.geometry import top_down_quaternion
 from mini_diffuser_ros.records import CameraView, Cloud, Episode, Keyframe
+
+# Imported for the first time, as the verbs do, it starts a process, which fast tests may not.
+with suppress(ImportError):
+    import mujoco  # noqa: F401
 
 COLORS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 220)}
 HOME = (0.45, 0.0, 0.45)

@@ -125,6 +125,19 @@ def test_more_sampling_steps_than_the_network_has_levels(refuse: Refuse) -> None
     )
 
 
-def test_weights_of_tasks_that_are_left_out_may_stay_in_a_recipe(refuse: Refuse) -> None:
-    line = refuse("--data.tasks", "stack_blobs", "--batch.task_weights.press", "3", "--validate.steps", "101")
+def test_weights_of_tasks_that_are_left_out_may_stay_in_a_recipe(
+    refuse: Refuse, caplog: pytest.LogCaptureFixture
+) -> None:
+    press, blobs = ("--batch.task_weights.press", "3"), ("--batch.task_weights.stack_blobs", "2")
+    for words in (("--data.tasks", "stack_blobs", *press), (*press, *blobs)):
+        caplog.clear()
+        assert "task_weights" not in refuse(*words, "--validate.steps", "101")
+        assert "batch.task_weights.press: unknown task 'press'" in caplog.text
+    assert "batch.task_weights.press: unknown task 'press'; known are stack_blobs; rename it, or set" in refuse(*press)
+
+
+def test_what_was_begun_goes_on(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "out" / "checkpoints" / "step_00000001").mkdir(parents=True)
+    line = refuse("--augment.center", "[525, 0]", "--batch.task_weights.stack_blob", "3")
+    assert "augment.center" not in line
     assert "task_weights" not in line
