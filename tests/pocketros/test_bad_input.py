@@ -158,7 +158,7 @@ def _declare(node: Node) -> None:
     [
         ("speed", 1, "Wrong parameter type, expected 'Type.DOUBLE' got 'Type.INTEGER'"),
         ("speed", 1.5, "Parameter speed out of range Min: 0.0, Max: 1.0, value: 1.5"),
-        ("speed", None, "Wrong parameter type, expected 'Type.DOUBLE' got 'Type.NOT_SET'"),
+        ("speed", None, "Static parameter cannot be undeclared"),
         ("count", 3, "The parameter value for count is not a valid step. Min: 0, max: 10, value: 3, step: 2"),
         ("sped", 1.0, "Invalid access to undeclared parameter(s): sped"),
     ],
