@@ -23,6 +23,9 @@ from mini_diffuser_ros.support.errors import UserError
 from mini_diffuser_ros.support.files import make_writable
 
 WORLD = "tabletop"
+SEED = 1000
+"""Of the first layout, unless another is given: not that of evaluations, so that a policy is not tested on what it was
+taught."""
 OWN_OPTIONS = ("renderer", "image_size", "sensor", "cameras")
 """Options of the table-top alone; others say what they can be told in ``--world-options``."""
 
@@ -148,9 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed",
         type=whole_number_from(0),
-        default=0,
+        default=SEED,
         metavar="S",
-        help="of the first layout of each task; episode i has seed S + i",
+        help="of the first layout of each task; episode i has seed S + i (default: %(default)s, as eval begins at 0)",
     )
     parser.add_argument(
         "--renderer",

@@ -12,7 +12,7 @@ from mini_diffuser_ros.perception.content import ContentConfig, worth_recording
 from mini_diffuser_ros.records import Episode, FloatArray, Keyframe, KeyframeMode, Provenance
 from mini_diffuser_ros.robots import load_robot
 from mini_diffuser_ros.running.task_world import DemonstrationFailed, ExpertWorld, KeyframeAction, TaskWorld
-from mini_diffuser_ros.running.world_answers import moved, succeeded
+from mini_diffuser_ros.running.world_answers import checked_views, moved, succeeded
 from mini_diffuser_ros.running.world_names import check_name
 from mini_diffuser_ros.support.errors import UserError, one_line
 
@@ -77,7 +77,7 @@ def _carried_out(world: TaskWorld, action: KeyframeAction, task: str) -> FloatAr
 def _observed(world: TaskWorld, pose: FloatArray | None = None) -> Keyframe:
     """What is seen now, with the hand at ``pose``, by default where it is measured."""
     world.settle(_SETTLE_TIME)
-    views = worth_recording(world.views(), ContentConfig())
+    views = worth_recording(checked_views(world), ContentConfig())
     if not views:
         raise DemonstrationFailed("no camera measures anything")
     return keyframe_from_views(

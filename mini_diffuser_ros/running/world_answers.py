@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mini_diffuser_ros.perception import fuse_views
+from mini_diffuser_ros.perception import check_view, fuse_views
 from mini_diffuser_ros.perception.content import ContentConfig, measures
 from mini_diffuser_ros.records import CameraView, Cloud, FusionConfig, KeyframeMode
 from mini_diffuser_ros.robots import RobotDescription
@@ -43,6 +43,21 @@ def seen(world: TaskWorld, fusion: FusionConfig, robot: RobotDescription | None)
         raise WorldError(f"{_called(world)}: {one_line(error)}") from error
     _refuse_blind(world, views)
     return cloud
+
+
+def checked_views(world: TaskWorld) -> tuple[CameraView, ...]:
+    """What the cameras of a world show now, each as a :class:`CameraView` is to be.
+
+    Raises:
+        WorldError: one is malformed, or looking fails otherwise.
+    """
+    try:
+        views = tuple(world.views())
+        for view in views:
+            check_view(view)
+    except UserError as error:
+        raise WorldError(f"{_called(world)}: {one_line(error)}") from error
+    return views
 
 
 def moved(world: TaskWorld, candidates: Sequence[KeyframeMode]) -> MotionReport:

@@ -13,6 +13,7 @@ import pytest
 
 from mini_diffuser_ros.commands.main import main
 from mini_diffuser_ros.data import EpisodeStore, open_episodes
+from mini_diffuser_ros.evaluation import EvaluationProtocol
 from mini_diffuser_ros.records import CameraView, KeyframeMode
 from mini_diffuser_ros.running import DemonstrationFailed, KeyframeAction, MotionReport, WorldError
 from mini_diffuser_ros.running.demonstrating import demonstrate_in
@@ -104,6 +105,18 @@ def test_a_camera_that_is_nearer_than_one_measures_is_left_out() -> None:
     assert {view.name for keyframe in episode.keyframes for view in keyframe.views} == {"front"}
 
 
+class Millimetres(Blocks):
+    """One whose depth is another's."""
+
+    def views(self) -> list[CameraView]:
+        return [replace(view, depth=(1000 * view.depth).astype(np.uint16)) for view in super().views()]
+
+
+def test_a_view_that_can_be_none_is_the_worlds_failure() -> None:
+    with pytest.raises(WorldError, match="Millimetres: view of camera 'front': depth is uint16"):
+        demonstrate_in(blocks(Millimetres), TASK, 2)
+
+
 class Stuck(Blocks):
     def move(self, candidates: list[KeyframeMode]) -> MotionReport:
         raise UserError("the arm is blocked")
@@ -156,11 +169,18 @@ FAULTY = Path(__file__).parents[1] / "evaluation" / "faulty_world.py"
 
 
 def record(out: Path, world: str, *words: str) -> int:
-    return main(["record", "--world", world, "--out", str(out), "--workers", "1", *words])
+    return main(["record", "--world", world, "--out", str(out), "--workers", "1", "--seed", "0", *words])
 
 
 def seeds(out: Path, task: str = TASK) -> list[int]:
     return sorted(EpisodeStore(out, "panda").seeds(task))
+
+
+def test_demonstrations_are_not_of_the_layouts_that_evaluations_begin_with(tmp_path: Path) -> None:
+    words = ["record", "--world", BLOCKS, "--world-options", "image_size=32", "--out", str(tmp_path), "--workers", "1"]
+    assert main([*words, "--tasks", TASK, "--episodes", "1"]) == 0
+    (seed,) = seeds(tmp_path)
+    assert seed not in range(EvaluationProtocol().seed, EvaluationProtocol().seed + 1000)
 
 
 def test_seeds_that_fail_are_replaced_and_the_reasons_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
