@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 STEP = 0.05  # radians (metres); what differs by less is noise, or a second publisher that agrees
-TURN = 100.0  # rad/s^2 (m/s^2), with which no arm turns round
+TURN = 100.0  # rad/s^2, with which no arm turns round
+TURN_OF_FINGERS = 10.0  # m/s^2, likewise of fingers
 SHORTEST = 1e-3  # seconds between two states, where stamps are rounded
 THERE_AND_BACK = 0.5  # seconds; a world that is laid anew leaps as well, but not back
 BACKWARDS = 0.02  # seconds; networks reorder messages, but not by so much
@@ -37,9 +38,13 @@ class JointConflicts:
     """Tells from content that two publishers speak of the same joints and disagree. Not thread-safe.
 
     Two that agree are harmless, and a publisher is not known by its name: its driver may be in any process.
+
+    Args:
+        fingers: names of the joints that slide, by metres.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fingers: Collection[str] = ()) -> None:
+        self._fingers = frozenset(fingers)
         self._joints: dict[str, _Joint] = {}
 
     def take(self, names: Iterable[str], positions: Iterable[float], stamp: float, received: float) -> None:
@@ -60,19 +65,20 @@ class JointConflicts:
                 return joint.conflict
         return ""
 
-    @staticmethod
-    def _look(name: str, joint: _Joint, position: float, stamp: float, received: float) -> None:
+    def _look(self, name: str, joint: _Joint, position: float, stamp: float, received: float) -> None:
+        slides = name in self._fingers
+        turn, unit = (TURN_OF_FINGERS, "m") if slides else (TURN, "rad")
         step, ahead = position - joint.position, stamp - joint.stamp
         if abs(step) > STEP:
             speed, since = abs(step) / max(abs(ahead), SHORTEST), received - joint.stepped
-            if step * joint.step < 0.0 and since <= THERE_AND_BACK and speed + joint.speed > TURN * since:
-                joint.conflict = f"{name} is said to be at {joint.position:.3f} and at {position:.3f} rad at once"
+            if step * joint.step < 0.0 and since <= THERE_AND_BACK and speed + joint.speed > turn * since:
+                joint.conflict = f"{name} is said to be at {joint.position:.3f} and at {position:.3f} {unit} at once"
                 joint.conflicted = received
             joint.step, joint.speed, joint.stepped = step, speed, received
-        if abs(step) > SLIGHT and abs(position - joint.before) < SAME and 4.0 * abs(step) > TURN * ahead**2:
+        if abs(step) > SLIGHT and abs(position - joint.before) < SAME and 4.0 * abs(step) > turn * ahead**2:
             joint.switches.append(received)
             if len(joint.switches) == MOST_SWITCHES and received - joint.switches[0] <= SWITCHES_WITHIN:
-                joint.conflict = f"{name} is said to be at {joint.position:.4f} and at {position:.4f} rad at once"
+                joint.conflict = f"{name} is said to be at {joint.position:.4f} and at {position:.4f} {unit} at once"
                 joint.conflicted = received
         if ahead < -BACKWARDS:
             joint.returns.append(received)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -114,14 +114,15 @@ class JointHistory:
 
     Args:
         longest_gap: seconds between the stamps of two states in which a motion could have been missed.
+        fingers: names of the joints that slide, by metres.
     """
 
-    def __init__(self, longest_gap: float = 0.5) -> None:
+    def __init__(self, longest_gap: float = 0.5, fingers: Collection[str] = ()) -> None:
         self._longest_gap = longest_gap
         self._lock = threading.Lock()
         self._publishers: dict[tuple[str, ...], _Publisher] = {}
         self._newest: dict[str, tuple[_Publisher, int]] = {}  # of each joint: who spoke of it last, and its place there
-        self._conflicts = JointConflicts()
+        self._conflicts = JointConflicts(fingers)
 
     def add(
         self,

@@ -61,7 +61,7 @@ class JointStateMonitor:
         self._rest_speed, self._finger_rest_speed = rest.speed, rest.finger_speed
         self._open_width = open_fraction * robot.max_gripper_width
         self._joints = (*robot.arm_joint_names, *robot.finger_joint_names)
-        self._history = JointHistory(longest_gap=max(max_age, 0.5))
+        self._history = JointHistory(max(max_age, 0.5), robot.finger_joint_names)
         fingers = robot.finger_joint_names if with_fingers else ()
         self.rest = RestDetector(self._history, robot.arm_joint_names, fingers, rest)
         self._lock = threading.Lock()
@@ -251,7 +251,7 @@ class JointStateMonitor:
     def finger_fault(self) -> str:
         """What is wrong with what is published of the fingers, in a line; empty if nothing is, or nothing is."""
         if contradiction := self._history.contradiction(self.robot.finger_joint_names, self._now()):
-            return _told_twice(contradiction.replace(" rad ", " m "))
+            return _told_twice(contradiction)
         width, widest = self._published_width(), self.robot.max_gripper_width
         if width is None or -WIDTH_SLACK <= width <= widest + WIDTH_SLACK:
             return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from mini_diffuser_ros.robots import load_robot
@@ -88,13 +89,16 @@ def test_fingers_that_cannot_be_so_far_apart_are_not_measured(arm: JointStateMon
 
 
 @pytest.mark.parametrize(("one", "other"), [(0.04, 0.0), (0.02, 0.0), (0.021, 0.035)])
-def test_two_who_publish_the_fingers_are_named_and_neither_is_believed(one: float, other: float) -> None:
+@pytest.mark.parametrize(("period", "later"), [(0.02, 0.006), (0.02, 0.01), (0.1, 0.05), (0.1, 0.02), (0.15, 0.05)])
+def test_two_who_publish_the_fingers_are_named_and_neither_is_believed(
+    one: float, other: float, period: float, later: float
+) -> None:
     """A gripper's driver, and a joint_state_publisher with places of its own."""
     shown = [0.0]
     arm = JointStateMonitor(ROBOT, 0.25, RestConfig(), 0.9, now=lambda: shown[0])
     for number in range(100):
-        shown[0] = 5.0 + 0.02 * number
-        for late, finger in ((0.0, one), (0.006, other)):
+        shown[0] = 5.0 + period * number
+        for late, finger in ((0.0, one), (later, other)):
             arm.take(ROBOT.finger_joint_names, [finger] * 2, [], 50.0 + shown[0] + late, shown[0] + late)
     assert arm.finger_width() is None
     assert arm.gripper_is_open() is None
@@ -105,6 +109,17 @@ def test_two_who_publish_the_fingers_are_named_and_neither_is_believed(one: floa
         shown[0] += 0.02
         arm.take(ROBOT.finger_joint_names, [one] * 2, [], 50.0 + shown[0], shown[0])
     assert (arm.finger_width(), arm.finger_fault()) == (pytest.approx(2.0 * one), "")
+
+
+@pytest.mark.parametrize("period", [0.001, 0.01, 0.03, 0.1])
+def test_fingers_that_open_and_close_as_fast_as_they_can_contradict_nobody(period: float) -> None:
+    shown = [0.0]
+    arm = JointStateMonitor(ROBOT, 0.4, RestConfig(), 0.9, now=lambda: shown[0])
+    for moment in np.arange(0.0, 6.0, period):
+        shown[0] = 5.0 + moment
+        finger = 0.02 - 0.02 * np.cos(np.pi * moment / 0.3) + 1e-5 * np.sin(700.0 * moment)
+        arm.take(ROBOT.finger_joint_names, [finger] * 2, [], 50.0 + moment, shown[0])
+        assert arm.finger_fault() == ""
 
 
 def test_a_motion_does_not_begin_on_a_moving_arm(arm: JointStateMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
