@@ -28,6 +28,9 @@ PAGE = "report.html"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+_PLACES = ("data.path", "start_from", "rehearsal.path", "out")  # fields that have a short option
+_TYPED = "command line"
+
 
 def main(arguments: list[str]) -> int:
     """Train; returns 0 when the policy is exported, 130 if Ctrl-C ended training at a checkpoint."""
@@ -70,8 +73,11 @@ def _parse(arguments: Sequence[str]) -> tuple[TrainConfig, bool]:
     )
     known, others = parser.parse_known_args(arguments)
     overrides = _overrides(others)
-    places = {"data.path": known.data, "start_from": known.start, "rehearsal.path": known.rehearse, "out": known.out}
-    overrides += [(name, text) for name, text in places.items() if text is not None]
+    for name, text in overrides:
+        if name in _PLACES and not text.strip():
+            raise SettingsError(f"--{name}", "is empty, expected a path; is a variable of the shell not set?", _TYPED)
+    places = (known.data, known.start, known.rehearse, known.out)
+    overrides += [(name, text) for name, text in zip(_PLACES, places, strict=True) if text is not None]
     overrides += [("data.skip_bad", "true")] if known.skip_bad else []
     texts = [(name, yaml_of_word(TrainConfig, name, text)) for name, text in overrides]
     return read_settings(TrainConfig, known.config, texts), known.continue_anyway
@@ -84,11 +90,11 @@ def _overrides(words: Sequence[str]) -> list[tuple[str, str]]:
     while remaining:
         word = remaining.pop(0)
         if not word.startswith("--"):
-            raise SettingsError(repr(word), "belongs to no option, expected --field value", "command line")
+            raise SettingsError(repr(word), "belongs to no option, expected --field value", _TYPED)
         name, equals, value = word[2:].partition("=")
         if not equals:
             if not remaining:
-                raise SettingsError(f"--{name}", "has no value", "command line")
+                raise SettingsError(f"--{name}", "has no value", _TYPED)
             value = remaining.pop(0)
         pairs.append((name, value))
     return pairs

@@ -264,6 +264,8 @@ def fuse_demonstrations(survey: Survey, data: DataConfig, cache: Path, progress:
 
 def _open(data: DataConfig) -> Episodes:
     """The data set's episodes, with the recipe's changes to the fusion that the source itself would use."""
+    if not data.path:
+        raise DatasetError("data.path is empty, expected a directory of episodes")
     episodes = open_episodes(data.path, sentences=data.sentences or None)
     changes = {**_workspace_of(data.cell), **data.fusion}
     if not changes:

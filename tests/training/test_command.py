@@ -227,6 +227,12 @@ def test_an_unset_variable_of_the_shell_is_no_path(
     assert f"{option}: is empty, expected a path" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--data.path", "--start_from", "--rehearsal.path"])
+def test_nor_is_it_by_its_whole_name(words: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, f"{option}="]) == 2
+    assert f"command line: {option} is empty, expected a path" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["rec #2", "20261130", "2026-11-30", "on", "null", "a: b", "it's", "\u00e4\U0001f600"])
 def test_paths_are_taken_as_the_shell_gives_them(
     words: list[str], tmp_path: Path, recordings: Path, name: str, monkeypatch: pytest.MonkeyPatch
