@@ -21,6 +21,7 @@ from mini_diffuser_ros.running import HeavyWorld, LoopSettings, SeenWorld, TaskW
 from mini_diffuser_ros.running.world_names import make_world
 from mini_diffuser_ros.support.errors import UserError, one_line
 from mini_diffuser_ros.support.settings import unknown_name, with_words
+from mini_diffuser_ros.support.workers import WorkerLimits, ended_if_hanging
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -200,7 +201,8 @@ class _Held:
 
     def close(self) -> None:
         atexit.unregister(self.close)
-        with suppress(Exception):  # of a world that may have failed; nothing is wanted of it any more
+        # A world that may have failed; nothing is wanted of it any more.
+        with suppress(Exception), ended_if_hanging(WorkerLimits().close, "close() of the world"):
             self._world.close()
 
 

@@ -33,6 +33,7 @@ from mini_diffuser_ros.support.workers import (
     ItemOutcome,
     WorkerDiedError,
     WorkerLimits,
+    ended_if_hanging,
     outcomes_by_group,
     outcomes_in_workers,
 )
@@ -440,7 +441,8 @@ def _bench(source: DemonstrationSource, out: Path) -> tuple[Demonstrate, Episode
 
     def close() -> None:
         atexit.unregister(close)
-        with suppress(Exception):  # of a world that may have failed; nothing is wanted of it any more
+        # Of a world that may have failed; nothing is wanted of it any more.
+        with suppress(Exception), ended_if_hanging(IN_TIME.close, "close() of the world"):
             give_back()
 
     atexit.register(close)

@@ -9,6 +9,7 @@ import os
 import pickle
 import reprlib
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -475,6 +476,33 @@ def _overdue_at(item: object, limit: float) -> WorkerDiedError:
     return WorkerDiedError(
         f"a worker process was killed that had not come to an end in {limit:g} s: {reprlib.repr(item)}"
     )
+
+
+@contextmanager
+def ended_if_hanging(seconds: float, what: str) -> Iterator[None]:
+    """A block after which nothing is lost: a process that does not come out of it in time ends there.
+
+    Workers are let alone, which their parent watches.
+
+    Args:
+        seconds: on a steady clock.
+        what: it is that hangs, for the line on stderr.
+    """
+    if multiprocessing.parent_process() is not None:
+        yield
+        return
+    watch = _Watch(seconds, partial(_end_here, f"{what} does not come to an end in {seconds:g} s; this process ends"))
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+def _end_here(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(1)
 
 
 def spawning() -> SpawnContext:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +27,7 @@ from mini_diffuser_ros.running.world_names import world_class
 from mini_diffuser_ros.support.workers import WorkerLimits
 
 WORLDS = Path(__file__).with_name("faulty_world.py")
+DEADLINE = 300.0  # seconds, on a busy machine
 QUICK = ["--samples", "2", "--steps", "1", "--keyframe-limit", "1", "--workers", "1", "--tasks", "red_on_green"]
 world_class(f"{WORLDS}:Faulty")  # here, as MuJoCo starts a process when it is imported first
 
@@ -296,6 +299,19 @@ def test_a_world_that_hangs_costs_its_episode_and_one_that_never_closes_keeps_no
     assert failures[0] == failures[3] == ""
     assert "was killed that had not come to an end in 60 s: red_on_green, seed 1" in failures[1]
     assert failures[2] == "the cameras fell silent", "said before its world is closed"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("fault", [(), ("broken=[0]",)])
+def test_a_command_ends_whose_own_world_never_closes(checkpoint: Path, tmp_path: Path, fault: tuple[str, ...]) -> None:
+    file = tmp_path / "report.json"
+    words = ["eval", str(checkpoint), *QUICK, "--json", str(file), "--world", f"{WORLDS}:Faulty", "--episodes", "2"]
+    call = [sys.executable, "-m", "mini_diffuser_ros.commands.main", *words, "--world-options", "clinging=true", *fault]
+    ended = subprocess.run(call, capture_output=True, text=True, timeout=DEADLINE)
+    assert ended.returncode == 1
+    assert "close() of the world does not come to an end in 15 s" in ended.stderr
+    assert file.exists() == (not fault), "at the end nothing is lost; before, the episodes are kept"
+    assert file.exists() or Path(f"{file}.episodes").exists()
 
 
 def test_mistakes_are_told_in_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
