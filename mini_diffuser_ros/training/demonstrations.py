@@ -143,12 +143,18 @@ class Seen:
         for picture in episode.pictures:
             self._in.setdefault(picture, []).append(episode)
 
-    def copied_by(self, episode: SurveyedEpisode) -> SurveyedEpisode | None:
-        """The one that an episode shares most of its images with, or the other way round; None if there is none."""
+    def copied_by(self, episode: SurveyedEpisode, in_part: bool = True) -> SurveyedEpisode | None:
+        """The one that an episode is a copy of; None if there is none.
+
+        Args:
+            episode: that may be one.
+            in_part: to share most of the images of the shorter one is enough; otherwise all of both.
+        """
         shared = Counter(id(other) for picture in episode.pictures for other in self._in.get(picture, ()))
         found = {id(other): other for picture in episode.pictures for other in self._in.get(picture, ())}
         for key, count in shared.most_common():
-            if count > _SHARED * min(len(episode.pictures), len(found[key].pictures)):
+            sizes = len(episode.pictures), len(found[key].pictures)
+            if count > _SHARED * min(sizes) if in_part else count == max(sizes):
                 return found[key]
         return None
 
@@ -171,10 +177,9 @@ class Survey:
 def load_demonstrations(
     path: str, cache: Path, tasks: Sequence[str] = (), workers: int = 1, progress: bool = True
 ) -> list[Demonstration]:
-    """:func:`collect_demonstrations` of a path with the source's own fusion, nothing skipped."""
-    return collect_demonstrations(
-        DataConfig(path=path, tasks=tuple(tasks), workers=workers), cache, progress
-    ).demonstrations
+    """:func:`collect_demonstrations` of a path with the source's own fusion, nothing skipped and nothing held out."""
+    data = DataConfig(path=path, tasks=tuple(tasks), workers=workers, validation_share=0.0)
+    return collect_demonstrations(data, cache, progress).demonstrations
 
 
 def collect_demonstrations(data: DataConfig, cache: Path, progress: bool = True) -> Collection:
@@ -195,7 +200,8 @@ def survey_demonstrations(data: DataConfig, seed: int = 0) -> Survey:
             ``data.skip_bad`` is off.
     """
     episodes = _open(data)
-    surveyed, unreadable = _survey(episodes, data.skip_bad)
+    # Of episodes that all are trained on, some may be parts of others: shown from halfway on, for one.
+    surveyed, unreadable = _survey(episodes, data.skip_bad, parts_are_copies=data.validation_share > 0.0)
     if not surveyed:
         raise DatasetError(_nothing_left(data.path, unreadable))
     known = sorted({episode.task for episode in surveyed})
@@ -281,7 +287,7 @@ def _workspace_of(cell: str) -> dict[str, Any]:
     return {"workspace": to_mapping(read_cell(cell).workspace)} if cell else {}
 
 
-def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], list[str]]:
+def _survey(episodes: Episodes, skip_bad: bool, parts_are_copies: bool) -> tuple[list[SurveyedEpisode], list[str]]:
     """The episodes that can be opened, hold nothing that cannot be and are no copies, and a line for each other one.
 
     Raises:
@@ -295,7 +301,7 @@ def _survey(episodes: Episodes, skip_bad: bool) -> tuple[list[SurveyedEpisode], 
             unusable.append(str(error))
             continue
         # Whatever the file is called, and whatever is said of it: nobody sees the same twice to the last bit.
-        if copied := seen.copied_by(episode):
+        if copied := seen.copied_by(episode, parts_are_copies):
             unusable.append(
                 f"{stored.source}: a copy of {copied.stored.source}, most of its images are the same to the last bit; "
                 "remove one of them"

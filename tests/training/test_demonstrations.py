@@ -326,3 +326,20 @@ def test_a_copy_is_one_whatever_was_changed_beside_its_images(
     survey = survey_demonstrations(DataConfig(path=str(recordings), skip_bad=True))
     assert [one.stored.source for one in survey.episodes].count(kept) == 1
     assert len(survey.episodes) == 3
+
+
+def test_where_nothing_is_held_out_parts_of_others_may_be_trained_on_and_whole_copies_not(recordings: Path) -> None:
+    def looks(index: Index) -> None:
+        """Each keyframe seen from a little further on, so that they differ."""
+        for number, keyframe in enumerate(index["keyframes"]):
+            keyframe["cameras"][0]["base_from_camera"][0][3] += 0.01 * number
+
+    source = edit_recording(recordings / "stack_blobs-seed00000001.zip", looks)
+    edit_recording(source, lambda index: index["keyframes"].pop(0), recordings / "z_part.zip")
+    data = DataConfig(path=str(recordings), validation_share=0.0)
+    assert len(survey_demonstrations(data).episodes) == 4
+    with pytest.raises(DatasetError, match=r"^z_part: a copy of stack_blobs-seed00000001"):
+        survey_demonstrations(replace(data, validation_share=0.1))
+    edit_recording(source, later, recordings / "z_part.zip")
+    with pytest.raises(DatasetError, match=r"^z_part: a copy of stack_blobs-seed00000001"):
+        survey_demonstrations(data)
