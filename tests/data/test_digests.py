@@ -201,3 +201,59 @@ def test_keysteps_go_by_value_task_and_sentences(tmp_path: Path) -> None:
         writer.write_sentences(place / "instr.json", {name: [sentence]})
         digests.add(digest_of(place))
     assert len(digests) == 4
+
+
+def pictures_of(path: Path) -> list[frozenset[int]]:
+    return [stored.pictures() for stored in open_episodes(path).stored]
+
+
+def test_what_was_seen_is_known_whatever_is_said_of_it(tmp_path: Path, make_episode: EpisodeMaker) -> None:
+    episode = make_episode()
+    frames = [replace(frame, stamp=frame.stamp + 1e6) for frame in episode.keyframes[:2]]
+    renamed = replace(episode, task="stack_cups", sentences=("stack cups",), source="another", keyframes=frames)
+    whole, part, other = (
+        pictures_of(EpisodeStore(tmp_path / name, "panda").write(one))[0]
+        for name, one in (("whole", episode), ("part", renamed), ("other", make_episode(1)))
+    )
+    assert len(whole) == 6  # of two cameras at three keyframes
+    assert len(part) == 4
+    assert part < whole
+    assert not whole & other
+    view = episode.keyframes[1].views[1]
+    depth = view.depth.copy()
+    depth[5, 6] += 0.0002
+    seen = pictures_of(EpisodeStore(tmp_path / "depth", "panda").write(with_view(episode, depth=depth)))[0]
+    assert len(seen & whole) == 5
+
+
+def test_converted_clouds_are_pictures_too(tmp_path: Path, make_episode: EpisodeMaker) -> None:
+    store = EpisodeStore(tmp_path / "images", "panda")
+    for seed in range(2):
+        store.write(make_episode(seed), seed)
+    for name, contents in (("same", Contents.IMAGES), ("clouds", Contents.CLOUDS)):
+        assert not [
+            done.fault for done in convert(open_episodes(store.path), tmp_path / name, contents, 1) if done.fault
+        ]
+    assert pictures_of(tmp_path / "same") == pictures_of(store.path)
+    one, other = pictures_of(tmp_path / "clouds")
+    assert len(one) == len(other) == 3
+    assert not one & other
+
+
+@pytest.mark.parametrize("peract", [True, False])
+def test_pictures_of_rlbench_and_of_keysteps_are_those_of_the_demonstration(tmp_path: Path, peract: bool) -> None:
+    if peract:
+        writer.write_peract(tmp_path / "a", "stack_cups", [3], ["stack"])
+        writer.write_peract(tmp_path / "b", "close_jar", [2], ["close the jar"])
+    else:
+        writer.write_raw(tmp_path / "a", "stack_cups", 3, 1, ["stack"], cameras=("front",))
+        writer.write_raw(tmp_path / "b", "close_jar", 2, 1, ["close the jar"], cameras=("front",))
+    [one], [same] = pictures_of(tmp_path / "a"), pictures_of(tmp_path / "b")
+    assert one == same != frozenset()
+    for place, name, seed in (("c", "stack_cups_peract+3", 0), ("d", "close_jar_peract+1", 0), ("e", "a_peract+0", 1)):
+        writer.write_lotus(tmp_path / place / name, {"episode0": writer.keysteps(seed)})
+        writer.write_sentences(tmp_path / place / "instr.json", {name: [f"do {place}"]})
+    first, again, other = (pictures_of(tmp_path / place)[0] for place in "cde")
+    assert first == again
+    assert len(first) == 4
+    assert not first & other
