@@ -20,7 +20,6 @@ from mini_diffuser_ros.nodes.policy.markers import mode_markers
 from mini_diffuser_ros.nodes.policy.motion_client import MotionClient, MotionEndedError
 from mini_diffuser_ros.nodes.policy.newest_cloud import NewestCloud
 from mini_diffuser_ros.nodes.policy.sentences import Sentences
-from mini_diffuser_ros.nodes.policy.simulated_arm import SimulatedArm
 from mini_diffuser_ros.nodes.recovery.robot_recovery import names_of_motion_node
 from mini_diffuser_ros.nodes.recovery.service_calls import ServiceCalls
 from mini_diffuser_ros.nodes.ros.action_goal import poll
@@ -31,6 +30,7 @@ from mini_diffuser_ros.nodes.ros.messages import mode_to_message, stamp_from_sec
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.simulation_watch import SimulationWatch
 from mini_diffuser_ros.nodes.ros.timers import steady_timer
 from mini_diffuser_ros.policy import load_policy, tune_cpu
 from mini_diffuser_ros.policy.arithmetic import arithmetic_of
@@ -94,7 +94,7 @@ class PolicyNode(ManagedNode):
         self._checkpoint = known.digest()
         self._simulated_by, self._of_other_robots = simulated_by(known), partial(other_robots, known)
         self._calls = ServiceCalls(self)
-        self._simulated = SimulatedArm(self, self._calls)
+        self._simulation = SimulationWatch(self)
         self._sentences = Sentences(max_length, self.awake)
         self._cloud = NewestCloud(self, cloud_timeout, self._sentences.notify_all)
         self._arm_stopped = False
@@ -199,7 +199,7 @@ class PolicyNode(ManagedNode):
     def _health(self) -> Health:
         values: dict[str, float | str] = {"device": self._hardware, **self._decider.latencies()}
         values["sentence"] = self._sentence or "none"
-        if self._simulated_by and not self._allowed and not self._simulated.is_there():
+        if self._simulated_by and not self._allowed and not self._simulation.is_there():
             return Health(HealthLevel.ERROR, self._foreign(), values)
         if self._arm_stopped:
             return Health(HealthLevel.WARN, "the arm is stopped", values)
@@ -265,12 +265,22 @@ class PolicyNode(ManagedNode):
     def _objection(self, token: CancellationToken) -> str:
         """Why this policy is not to move this arm; empty if it may."""
         if self._simulated_by:
-            if self._allowed or poll(self._simulated.is_led, token, LOOKING):
+            if self._allowed or poll(self._leads_simulated_arm, token, LOOKING):
                 return ""
             return self._foreign()
         names = names_of_motion_node(self, self._calls)
         strange = self._of_other_robots(names.robot) if names else ""
         return f"the policy {strange}" if strange else ""
+
+    def _leads_simulated_arm(self) -> bool:
+        """Whether motion_node leads the arm of a simulation, which may run beside a real one: it alone serves the action.
+
+        Without a motion_node nothing is led anywhere.
+        """
+        if not self._simulation.is_there():
+            return False
+        names = names_of_motion_node(self, self._calls)
+        return names is None or self._simulation.alone_publishes(f"{names.arm_action}/_action/status")
 
     def _foreign(self) -> str:
         return (

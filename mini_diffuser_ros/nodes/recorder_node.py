@@ -30,6 +30,7 @@ from mini_diffuser_ros.nodes.ros.heartbeat import Heart
 from mini_diffuser_ros.nodes.ros.parameters import Parameters
 from mini_diffuser_ros.nodes.ros.process import ManagedNode, NodeError, run_node
 from mini_diffuser_ros.nodes.ros.qos import LATCHED
+from mini_diffuser_ros.nodes.ros.simulation_watch import SimulationWatch
 from mini_diffuser_ros.records import LAB, TABLE, UNSAID, Provenance
 from mini_diffuser_ros.robots import RobotDescription, load_robot
 from mini_diffuser_ros.sensing.grip import GripConfig
@@ -76,6 +77,7 @@ class RecorderNode(ManagedNode):
         grip = parameters.settings(GripConfig(), "grip")
         tf_timeout = parameters.number("tf_timeout", 0.5, "seconds to wait for the TF of an image", 0.0, 5.0)
 
+        self._simulation = SimulationWatch(self)
         self._token = CancellationToken()
         source = "a run of the stack" if self._mode == "runs" else f"recorded by hand ({self._mode} marks)"
         self._recorder = EpisodeRecorder(folder, robot, source, partial(self._provenance, cell))
@@ -128,8 +130,9 @@ class RecorderNode(ManagedNode):
     # Setting up
 
     def _provenance(self, cell: Cell | None) -> Provenance:
-        """The world that the cameras show: the simulated one is known by the task that it publishes."""
-        if self.count_publishers("sim/task"):
+        """The world that the cameras show: the simulated one if the simulation publishes their pictures."""
+        colors = [topics_of(name, self._cameras.transports)[0] for name in self._cameras.names]
+        if all(self._simulation.alone_publishes(topic) for topic in colors):
             return Provenance((TABLE,))
         return UNSAID if cell is None else Provenance((LAB,), cells=(cell_digest(cell),))
 

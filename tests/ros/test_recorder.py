@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from mini_diffuser_msgs.action import ExecuteInstruction, MoveToKeyframe
-from mini_diffuser_msgs.msg import RecorderStatus
+from mini_diffuser_msgs.msg import Heartbeat, RecorderStatus
 from mini_diffuser_msgs.srv import MarkKeyframe, StartEpisode
 from rclpy.action import ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -26,7 +26,7 @@ from mini_diffuser_ros.commands.import_ import main as import_
 from mini_diffuser_ros.data import open_episodes
 from mini_diffuser_ros.data.errors import DataError
 from mini_diffuser_ros.geometry import matrix_from_pose
-from mini_diffuser_ros.records import Episode, Keyframe
+from mini_diffuser_ros.records import TABLE, UNSAID, Episode, Keyframe, Provenance
 
 from .conftest import DISCOVERY, LATCHED, Peer, Process
 from .synthetic_arm import INTRINSICS, NOISE, SyntheticArm
@@ -160,6 +160,31 @@ def test_marked_keyframes_are_what_the_sensors_said_and_outlive_kill_9(
         assert_shows(keyframe, *expected)
     stamps = [keyframe.stamp for keyframe in episode.keyframes]
     assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize("simulates", [False, True])
+def test_an_episode_is_a_simulations_only_if_that_publishes_the_pictures(
+    record: Callable[..., Recorder], peer: Peer, arm: SyntheticArm, done: Callable[[], list[Episode]], simulates: bool
+) -> None:
+    """Not if somebody advertises its topics, or it runs beside the cameras."""
+    task = peer.node.create_publisher(String, "/sim/task", LATCHED)
+    heart = peer.node.create_publisher(Heartbeat, "/mini_diffuser/heartbeat/sim", 10)
+    sender = peer.node.get_fully_qualified_name() if simulates else "/sim_node"
+    beat = Heartbeat(serving=True, sender=f"{sender} (process 1 on elsewhere)", instance=7)
+    timer = peer.node.create_timer(0.05, lambda: heart.publish(beat))
+    recorder = record()
+    peer.await_that(lambda: heart.get_subscription_count() > 0)
+    for _ in range(2):  # at the beginning of the first it may not have heard of anybody yet
+        recorder.start()
+        for turn in (0.2, -0.1):
+            arm.move_by(turn)
+            assert (marked := recorder.mark()).success, marked.message
+        assert recorder.tell("end_episode").success
+    peer.node.destroy_timer(timer)
+    for publisher in (task, heart):
+        peer.node.destroy_publisher(publisher)
+    _, episode = done()
+    assert episode.provenance.worlds == (Provenance((TABLE,)) if simulates else UNSAID).worlds
 
 
 def test_what_is_missing_is_named_and_nothing_is_written(
