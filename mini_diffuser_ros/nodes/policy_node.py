@@ -273,7 +273,7 @@ class PolicyNode(ManagedNode):
         return f"the policy {strange}" if strange else ""
 
     def _leads_simulated_arm(self) -> bool:
-        """Whether motion_node leads the arm of a simulation, which may run beside a real one: it alone serves the action.
+        """Whether motion_node leads the arm of a simulation, which may run beside a real one: it alone serves that.
 
         Without a motion_node nothing is led anywhere.
         """

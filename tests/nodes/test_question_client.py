@@ -87,5 +87,5 @@ def test_what_is_typed_while_a_question_is_being_shown_answers_none(answers: lis
 
     client = QuestionClient(node, show)  # type: ignore[arg-type]
     node.ask(MotionQuestion(id=3, text="to the box"))
-    assert said == ["nothing is asked"]
+    assert said == ["this question was shown only now: read it, and answer again"]
     assert answers == []

@@ -62,11 +62,11 @@ class QuestionClient:
         return "it may begin" if word in ("y", "yes") else "declined"
 
     def _on_message(self, message: MotionQuestion) -> None:
-        self._open = 0  # what is shown next is answered by nobody before it is shown
+        self._open, self._shown_at = 0, float("inf")  # nobody says yes to what is not shown yet
         if message.id:
+            self._open = message.id
             self._on_question(message.text)
             self._shown_at = time.monotonic()
-            self._open = message.id
 
     def _call(self, client: Any, request: Any) -> Any:
         name = client.srv_name
