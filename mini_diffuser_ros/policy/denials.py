@@ -30,7 +30,7 @@ _DENYING = re.compile(
     r"(?:keep|keeps|stay|stays|steer|leave|hold) (?:\w+ ){0,4}?(?:away|off|clear|out of)|(?:get|back) (?:away|off)|"
     r"(?:under|on|in|by) no \w+|at no (?:time|point)|"
     r"(?:leave|let) (?:\w+ ){1,4}?(?:alone|untouched|in peace)|"
-    r"(?:avoid|refrain|cancel|quit|stop|cease|desist|abort|forbid|prohibit|refus|ignor|skip)\w*|"
+    r"(?:avoid|refrain|cancel|quit(?!e\b)|stop|cease|desist|abort|forbid|prohibit|refus|ignor|skip)\w*|"
     r"(?:abstain|withh[eo]ld|resist|disallow|outlaw|prevent|dissuad|discourag|hinder|thwart|exclud|neglect|omit|veto)\w*|"
     r"undo|undoing|undoes|undone|undid|excepting|barring|with the exception of|save for|"
     r"(?:other than|apart from|aside from)(?! (?:that|this|it)\b)|in lieu of|"
@@ -115,6 +115,9 @@ _NOT_SO = re.compile(
 )
 """What is not so, rather than not to be done."""
 
+_PASSED_OVER = words_in(
+    "ignore skip forget"
+)  # with "and": "ignore red and press blue", unlike "don't press red and blue"
 _LEFT = words_in("leave keep")
 _GOING = words_in("go do")  # "so go and do it"
 _OTHER_WAY = re.compile(r"\W*(?:and |but )?not (?:the )?other way a?round\W*")
@@ -213,12 +216,14 @@ class Denials:
         self._not_names = re.compile(
             rf"\b(?:(non)[- ]?{any_name}|(leave) (?:the |that |this |my )?{any_name}(?: \w+)?\W*$)"
         )
+        self._contrast = re.compile(rf"\W*(?:and |but |no )*not (?:the |a |an |that |this |my )?{any_name}(?: \w+)?\W*")
         self._pair = re.compile(rf"({any_name})(?: \w+)? ({_PLACED}) (?:(?:the|a|that|this|top|of) )*({any_name})")
         words = [words_of(sentence) for sentence in taught]
         self._words = frozenset(word for sentence in words for word in sentence)
         self._acts = frozenset(sentence[0] for sentence in words if sentence) - NO_VERBS - set(known)
+        wordings = {self._names.sub("NAME", sentence): sentence for sentence in taught}.values()  # of any names
         self._exempt = frozenset(
-            word for sentence in taught for word in (*self._denying(sentence), *re.findall(_BACK, sentence))
+            word for sentence in wordings for word in (*self._denying(sentence), *re.findall(_BACK, sentence))
         )
 
     def read(self, sentence: str) -> ReadDenial:
@@ -317,6 +322,8 @@ class Denials:
                 both = self._clause(plain, clause.start, first), self._clause(plain, then, clause.end)
                 if both[0].word and (self._is_of_others(both[0]) or _is_of_manner(both[0])):
                     return both
+                if both[0].word in _PASSED_OVER and self._asks(both[1]) and self._named(both[0].text):
+                    return both
         return (clause,)
 
     def _going_on(self, before: Sequence[_Clause], clause: _Clause) -> _Clause:
@@ -352,7 +359,8 @@ class Denials:
             return self._is_of_other_names(clause) or _is_elsewhere(clause)
         if _NOT_THAT.fullmatch(clause.text):
             return any(map(self._may_ask, kept))
-        return self._is_of_other_names(clause) and any(map(self._asks, kept)) and not self._points_back(kept)
+        says_which = any(map(self._asks, kept)) or bool(self._contrast.fullmatch(clause.text))
+        return self._is_of_other_names(clause) and says_which and not self._points_back(kept)
 
     def _points_back(self, kept: Sequence[_Clause]) -> bool:
         """Whether clauses may mean what was named before them: "it", and no other name before that."""

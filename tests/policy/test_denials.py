@@ -319,6 +319,10 @@ def test_what_is_not_so_yet_is_no_denial_where_it_is_asked_for_next(sentence: st
         ("not the red one, the green one: push that", "the green one: push that"),
         ("push green. Not red, green", "push green green"),
         ("not the red one. Push it", None),
+        ("not the red button but the green one should be pressed", "the green one should be pressed"),
+        ("skip the plum and put the lime in the bowl", "put the lime in the bowl"),
+        ("ignore red and its neighbours", None),
+        ("it is quite warm, push green", "it is quite warm, push green"),
     ],
 )
 def test_what_is_pointed_at_is_what_was_named_last(sentence: str, rest: str | None) -> None:
