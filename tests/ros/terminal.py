@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -69,15 +70,17 @@ class Terminal:
 
     def consent(self) -> None:
         """Say yes until it counts: not before the question can have been read."""
-        begins = "\nit may begin"
-        while not self.said[: self._heard].endswith(begins):
+        answer = re.compile(r"(?<!\()it may begin|answer again")  # the question has the first in brackets
+        begins = False
+        while not begins:
             self.type("y")
             with self._news:
-                self._news.wait_for(lambda: begins in self.said[self._heard :] or self._is_asked_again(), PATIENCE)
-            self.await_words("answer again" if self._is_asked_again() else begins)
-
-    def _is_asked_again(self) -> bool:
-        return "answer again" in self.said[self._heard :]
+                self._news.wait_for(
+                    lambda: answer.search(self.said, self._heard) or not self._reader.is_alive(), PATIENCE
+                )
+            found = answer.search(self.said, self._heard)
+            assert found, f"{self._command} did not answer:\n{self.said[self._heard :][-3000:]}"
+            self._heard, begins = found.end(), found.group() != "answer again"
 
     def end(self) -> tuple[int, str]:
         """Exit code, and all that was said, once it has ended by itself."""
