@@ -8,6 +8,7 @@ reports are looked for in the whole sentence.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,8 @@ _STATEMENT: Final = re.compile(
 )
 _AFTERWARDS: Final = re.compile(r"^\W*(?:and |but |only |just )*then\b")
 """What is asked for after something: "I'll whistle, then press red" is no aside and an order."""
+
+_POINTING: Final = re.compile(r"\b(?:it|its|them|they|this|that|these|those|ones?)\b")
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,17 @@ class Asides:
         clauses = clauses_of(sentence)
         aside = [self._is_aside(text, end) for text, end in clauses]
         kept = [text for (text, _), left in zip(clauses, aside, strict=True) if not left]
-        if all(aside) or not any(aside) or any(map(_AFTERWARDS.match, kept)):
+        if all(aside) or not any(aside) or any(map(_AFTERWARDS.match, kept)) or self._points_back(kept):
             return WithoutAsides(sentence)
         question = "?" if sentence.rstrip().endswith("?") else ""
         left_out = tuple(text.strip() for (text, _), left in zip(clauses, aside, strict=True) if left)
         return WithoutAsides(", ".join(text.strip() for text in kept) + question, left_out)
+
+    def _points_back(self, kept: Sequence[str]) -> bool:
+        """Whether what is asked for may be of something in an aside: "the knife, stack it on the red block"."""
+        asked = ", ".join(kept)
+        pointing = _POINTING.search(asked)
+        return pointing is not None and not self._unasked.names_one(asked[: pointing.start()])
 
     def _is_aside(self, clause: str, end: str) -> bool:
         says_what = end.strip().startswith(":")  # "the sign reads: press red"

@@ -23,6 +23,7 @@ _QUOTES = "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\N{ACUTE
 _APOSTROPHES = str.maketrans(dict.fromkeys(_QUOTES, "'") | dict.fromkeys("\u200c\u200d", ""))
 _VERBS = "do|does|did|ca|can|could|wo|would|should|sha|is|are|was|were|ai|has|have|had|must|need|might|ought|dare"
 _APART = re.compile(rf"\b({_VERBS})\s*(?:n\s*'\s*t|'\s*nt|n\s+t|\s*nt)\b", re.IGNORECASE)
+_BLANKS = re.compile(r"[^\S\n]{2,}")
 _DENYING = re.compile(
     r"\b(?:\w+n't|not|never|cannot|nor|neither|nobody|no one|nothing|none|nowhere|nope|without|instead of|unless|"
     r"except|forget|rather than|hands off|no (?:longer|need|reason|point|way|use|chance)|no more(?= \w)|"
@@ -223,7 +224,7 @@ class Denials:
         self._acts = frozenset(sentence[0] for sentence in words if sentence) - NO_VERBS - set(known)
         wordings = {self._names.sub("NAME", sentence): sentence for sentence in taught}.values()  # of any names
         self._exempt = frozenset(
-            word for sentence in wordings for word in (*self._denying(sentence), *re.findall(_BACK, sentence))
+            word for said in (*wordings, *known) for word in (*self._denying(said), *re.findall(_BACK, said))
         )
 
     def read(self, sentence: str) -> ReadDenial:
@@ -474,6 +475,7 @@ def _is_elsewhere(clause: _Clause) -> bool:
 
 
 def plain_letters(sentence: str) -> str:
-    """A sentence with plain letters, and with each contraction in one piece."""
+    """A sentence with plain letters, single blanks, and each contraction in one piece."""
     letters = unicodedata.normalize("NFKD", sentence.translate(_APOSTROPHES))
-    return _APART.sub(r"\1n't", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return _APART.sub(r"\1n't", _BLANKS.sub(" ", plain))

@@ -284,7 +284,7 @@ class UnaskedWords:
         self._of_it = re.compile(rf"\b{self._names.pattern}(?: \w+)?(?: (?:that|which))? ?$")
         self._exempt: frozenset[str] = frozenset()
         wordings = {self._names.sub("NAME", sentence): sentence for sentence in taught}.values()  # of any names
-        self._exempt = frozenset(self._shape(found) for sentence in wordings for found in self._found(sentence))
+        self._exempt = frozenset(self._shape(found) for said in (*wordings, *known) for found in self._found(said))
 
     def read(self, sentence: str) -> Unasked | None:
         """The first words of a sentence because of which it asks for nothing now; None if it may ask."""

@@ -15,6 +15,7 @@ ASIDES = Asides(UnaskedWords(TAUGHT, ("red", "green", "lime")))
     ("sentence", "rest", "left_out"),
     [
         ("My hands are wet, so press the red button", "so press the red button", ("my hands are wet",)),
+        ("We are late, so put the lime up and drop it", "so put the lime up and drop it", ("we are late",)),
         ("push green, it starts the fan", "push green", ("it starts the fan",)),
         ("We have ten minutes. Could you push green?", "could you push green?", ("we have ten minutes",)),
         (
@@ -38,6 +39,9 @@ def test_what_is_told_beside_it_is_left_out(sentence: str, rest: str, left_out: 
         "the lime fell down, put the lime in the bowl",
         "the sign says: press the red button",
         "I'll whistle, then press the red button",
+        "the spoon, put it in the bowl beside the lime",
+        "my old mug, press that and the red button",
+        "the long one, put them in the bowl",
         "",
         "...",
     ],

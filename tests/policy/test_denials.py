@@ -297,6 +297,13 @@ def test_words_with_which_something_was_taught_deny_nothing() -> None:
     assert taught.read("never stop the belt").word == "never"
 
 
+def test_what_a_thing_is_called_denies_nothing_whichever_was_taught_last() -> None:
+    taught = ("press the stop button", "press the cancel button", "press the start button")
+    panel = Denials(taught, ("stop", "cancel", "start"))
+    assert [panel.read(sentence).word for sentence in taught] == ["", "", ""]
+    assert panel.read("never press the start button").word == "never"
+
+
 @pytest.mark.parametrize(
     ("sentence", "denied"),
     [

@@ -197,6 +197,13 @@ def test_other_labs_words_are_taken_as_they_are() -> None:
     assert UnaskedWords(()).read("press red") is None
 
 
+def test_what_a_thing_is_called_asks_for_nothing_else() -> None:
+    names = ("4 x 2 brick", "2 x 2 brick", "6 x 2 brick")
+    bricks = UnaskedWords((f"place the {name} on the plate" for name in names), names)
+    assert [bricks.read(f"place the {name} on the plate") for name in names] == [None] * 3
+    assert bricks.read("place the 2 x 2 brick on the plate twice") is not None
+
+
 @given(st.text(max_size=80))
 def test_any_text_can_be_read(text: str) -> None:
     found = UNASKED.read(text)
