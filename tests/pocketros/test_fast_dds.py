@@ -20,6 +20,7 @@ from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import String
 
 GENUINE = Path(__file__).parents[2] / ".venv-rclpy" / "bin" / "python"
+ENDING = 15.0
 PATIENCE = 60.0  # seconds, on a machine that does other things
 KINDS = (String, JointState, PointCloud2, PoseArray)  # without messages in it, and with
 # Sends back what it hears
@@ -57,7 +58,11 @@ def mirror(domain_id: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([GENUINE, "-c", MIRROR], env=environment)
     yield process
     process.terminate()  # killed, it leaves its shared memory behind
-    process.wait(PATIENCE)
+    try:
+        process.wait(ENDING)
+    except subprocess.TimeoutExpired:  # a signal that comes as its own rclpy begins to wait may be lost there
+        process.kill()
+        process.wait(PATIENCE)
 
 
 @pytest.fixture
