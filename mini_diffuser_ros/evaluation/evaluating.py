@@ -37,6 +37,8 @@ from mini_diffuser_ros.support.workers import (
 
 STARTS = 3
 """Starts of a world for a task that may fail in a row before the task is given up."""
+STARTS_AGAIN = 10
+"""The same for a task that has been seen to work."""
 IN_TIME = WorkerLimits(HANGS_AFTER)
 
 
@@ -159,7 +161,10 @@ def evaluate(
             queue.put_off(trial.task)
         if given_up:
             for other in queue.drop(trial.task):
-                yield keep(other, _failed(other, f"{trial.task} is given up, as it never starts: {one_line(error)}"))
+                yield keep(
+                    other,
+                    _failed(other, f"{trial.task} is given up, {starts.why_given_up(trial.task)}: {one_line(error)}"),
+                )
     if starts.nothing_starts:
         raise refusal(last) from last
 
@@ -170,7 +175,7 @@ class _Starts:
     Args:
         tasks: that are to be run.
         limit: starts in vain of all tasks together after which none is expected any more.
-        known: tasks that have been seen to work before.
+        known: tasks that have been seen to work in earlier calls.
     """
 
     def __init__(self, tasks: set[str], limit: int, known: set[str]) -> None:
@@ -180,9 +185,8 @@ class _Starts:
 
     @property
     def nothing_starts(self) -> bool:
-        """Whether no start has succeeded, be it of the only tasks that there are or of one that used to."""
-        known = not self._known or not self._known.isdisjoint(self._tasks)
-        return known and not self._works and self.in_vain.total() > 0
+        """Whether no start has succeeded, neither now nor before."""
+        return not self._known and not self._works and self.in_vain.total() > 0
 
     @property
     def is_hopeless(self) -> bool:
@@ -206,8 +210,17 @@ class _Starts:
             self.succeed(task)
         return self._is_given_up(task)
 
+    def why_given_up(self, task: str) -> str:
+        """What is said of a task that is given up."""
+        if self._has_worked(task):
+            return f"as its last {self.in_vain[task]} starts failed"
+        return "as it never starts"
+
     def _is_given_up(self, task: str) -> bool:
-        return self.in_vain[task] >= STARTS
+        return self.in_vain[task] >= (STARTS_AGAIN if self._has_worked(task) else STARTS)
+
+    def _has_worked(self, task: str) -> bool:
+        return task in self._works or task in self._known
 
 
 def _judged_tasks(log: EpisodeLog) -> set[str]:

@@ -42,6 +42,7 @@ class FaultySettings:
     exported: str = ""
     policy: str = ""
     never_starts: bool = False
+    unlit: tuple[int, ...] = ()
     log: str = ""
     removed: str = ""
     occupied: str = ""
@@ -69,6 +70,8 @@ class Faulty(Blocks):
             Path(self.settings.occupied).mkdir(exist_ok=True)
         if self.settings.never_starts:
             raise WorldStartError("no power")
+        if seed in self.settings.unlit:
+            raise WorldStartError(f"no light with seed {seed}")
         if task in self.settings.unstartable:
             raise WorldStartError(f"{task} lacks a model")
         if task in self.settings.unfinished:

@@ -190,6 +190,29 @@ def test_a_task_that_never_starts_keeps_no_other_from_its_episodes(
     assert report_of(file) == report
 
 
+def test_a_single_bad_seed_never_keeps_a_report_back(checkpoint: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    for _ in range(2):
+        assert evaluate(checkpoint, file, "--episodes", "2", options=("unlit=[1]",)) == 0
+        assert [episode["failure"] for episode in report_of(file)["episodes"]] == ["", "no light with seed 1"]
+
+
+def test_a_task_that_has_worked_is_not_given_up_for_a_few_bad_seeds(checkpoint: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    for _ in range(2):  # where it worked now, and where it worked before
+        assert evaluate(checkpoint, file, "--episodes", "6", options=("unlit=[1, 2, 3, 5]",)) == 0
+        failures = [episode["failure"] for episode in report_of(file)["episodes"]]
+        assert failures == ["", *(f"no light with seed {seed}" for seed in (1, 2, 3)), "", "no light with seed 5"]
+
+
+def test_a_task_that_no_longer_starts_is_given_up_with_what_is_true_of_it(checkpoint: Path, tmp_path: Path) -> None:
+    file, unlit = tmp_path / "report.json", f"unlit={list(range(1, 13))}"
+    assert evaluate(checkpoint, file, "--episodes", "13", options=(unlit,)) == 0
+    failures = [episode["failure"] for episode in report_of(file)["episodes"]]
+    assert failures[10] == "no light with seed 10"
+    assert failures[12] == "red_on_green is given up, as its last 10 starts failed: no light with seed 10"
+
+
 def test_the_report_says_by_content_what_was_evaluated(checkpoint: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     assert evaluate(checkpoint, file, "--episodes", "1", world="Measuring") == 0
