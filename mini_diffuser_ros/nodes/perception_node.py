@@ -303,7 +303,7 @@ class PerceptionNode(ManagedNode):
         for name, reason in blind.items():
             self._name_problem(name, reason)
         if not faults:
-            self._watch.survey(views, self._arm_rests(), steady)
+            self._watch.survey(views, self._arm_rests(), steady, partial(self._link_poses, frames))
             faults = self._watch.findings()
         for name, camera in self._inputs.items():
             camera.misleads = faults.get(name, "")

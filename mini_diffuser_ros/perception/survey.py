@@ -8,7 +8,7 @@ picture that is mirrored shows a table as well: that takes a second camera, or a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
@@ -77,7 +77,11 @@ class _Table:
 
 
 def survey(
-    views: Sequence[CameraView], fixed: Sequence[str], workspace: Workspace, config: ContentConfig
+    views: Sequence[CameraView],
+    fixed: Sequence[str],
+    workspace: Workspace,
+    config: ContentConfig,
+    off_arm: Container[str] | None = None,
 ) -> list[Finding]:
     """What is wrong with the cameras, as far as they show it themselves.
 
@@ -86,7 +90,10 @@ def survey(
         fixed: names of those that are meant to see the workspace at all times.
         workspace: in the base frame.
         config: what may be.
+        off_arm: those of them that are known not to be on the arm, which alone have to see the table level and where it
+            is: what one on the hand looks at may be a lid or a front. All of them by default.
     """
+    standing = fixed if off_arm is None else [name for name in fixed if name in off_arm]
     clouds = {view.name: _sparse_points(view) for view in views}
     findings = [
         finding
@@ -99,12 +106,12 @@ def survey(
         for name, points in clouds.items()
         if name not in lost and (table := _table(points, workspace, config)) is not None
     }
-    findings += _heights(tables, fixed, workspace, config)
-    findings += _tilts(tables, fixed, config)
+    findings += _heights(tables, fixed, standing, workspace, config)
+    findings += _tilts(tables, standing, config)
     findings += [
         finding
         for view in views
-        if view.name in fixed
+        if view.name in standing
         and view.name not in lost
         and view.name not in tables
         and (finding := _in_place_of_table(view, clouds[view.name], workspace)) is not None
@@ -195,7 +202,11 @@ def _cell_numbers(points: Points, size: float) -> NDArray[np.int64]:
 
 
 def _heights(
-    tables: dict[str, _Table], fixed: Sequence[str], workspace: Workspace, config: ContentConfig
+    tables: dict[str, _Table],
+    fixed: Sequence[str],
+    standing: Sequence[str],
+    workspace: Workspace,
+    config: ContentConfig,
 ) -> list[Finding]:
     """Cameras whose table reaches into the workspace, or lies too far beneath it.
 
@@ -215,7 +226,7 @@ def _heights(
                     "calibration right, or has fusion.workspace.lower to be raised?",
                 )
             )
-        elif -above > config.table_beneath and name in fixed:
+        elif -above > config.table_beneath and name in standing:
             findings.append(
                 Finding(
                     name,
@@ -227,7 +238,7 @@ def _heights(
     return findings
 
 
-def _tilts(tables: dict[str, _Table], fixed: Sequence[str], config: ContentConfig) -> list[Finding]:
+def _tilts(tables: dict[str, _Table], standing: Sequence[str], config: ContentConfig) -> list[Finding]:
     """Cameras whose table is not level."""
     return [
         Finding(
@@ -236,7 +247,7 @@ def _tilts(tables: dict[str, _Table], fixed: Sequence[str], config: ContentConfi
             f"{np.degrees(config.table_tilt):.1f}: is its calibration right, and camera_info that of these images?",
         )
         for name, table in tables.items()
-        if name in fixed and table.tilt > config.table_tilt and table.extent >= LEAST_JUDGED
+        if name in standing and table.tilt > config.table_tilt and table.extent >= LEAST_JUDGED
     ]
 
 

@@ -127,15 +127,23 @@ class ContentWatch:
             if view.name in self._mounts:
                 self._mounts[view.name].fault(np.asarray(view.base_from_camera), links)
 
-    def survey(self, views: Sequence[CameraView], arm_rests: bool, steady: float) -> None:
-        """Compare the cameras with one another, if it is time to and nothing moves."""
+    def survey(self, views: Sequence[CameraView], arm_rests: bool, steady: float, links: LinkPoses = dict) -> None:
+        """Compare the cameras with one another, if it is time to and nothing moves.
+
+        Args:
+            views: of one set.
+            arm_rests: whether the arm does.
+            steady: seconds of the steady clock.
+            links: where the arm's links are.
+        """
         at_rest = [self._stands(view) for view in views]
         self._surveyed = False
         if self._config.survey_period == 0.0 or steady < self._next_survey or not (arm_rests and all(at_rest)):
             return
         self._surveyed = True
         fixed = [view.name for view in views if self._mounts[view.name].is_fixed]
-        findings = survey([self._fused_as(view) for view in views], fixed, self._workspace, self._config)
+        off_arm = [name for name in fixed if self._is_off_arm(name, links)]
+        findings = survey([self._fused_as(view) for view in views], fixed, self._workspace, self._config, off_arm)
         # What passes by at speed is seen once; what is wrong stays.
         self.sees_workspace = bool(fixed) and not findings
         self._suspected = bool(findings) and not self._findings and not self._suspected
@@ -186,6 +194,13 @@ class ContentWatch:
             if whole and (share := self._parts[pictures.camera, kind].still_share(pixels, steady)):
                 return told_parts(kind, share)
         return ""
+
+    def _is_off_arm(self, name: str, links: LinkPoses) -> bool:
+        """Whether a camera that has not moved yet is known not to be on the arm: by the cell, or as that has moved."""
+        place = self._places.get(name)
+        if place is not None and place.parent == self._base:
+            return True
+        return self._mounts[name].is_off_arm(links, self._base)
 
     def _stands(self, view: CameraView) -> bool:
         pose = np.asarray(view.base_from_camera)

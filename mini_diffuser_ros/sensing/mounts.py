@@ -44,12 +44,32 @@ class MountWatch:
         self._since, self._anew = since, anew
         self._base: Pose | None = None
         self._links: dict[str, Pose] = {}  # link_from_camera where the camera was first seen
+        self._left: set[str] = set()  # links that have moved away from where they were under the camera
         self._holds: str | None = None  # the link that it moves with; None for the base
 
     @property
     def is_fixed(self) -> bool:
         """Whether it has never moved against the base."""
         return self._holds is None
+
+    def is_off_arm(self, links: LinkPoses, base: str) -> bool:
+        """Whether it is known not to be on the arm: each link has been elsewhere meanwhile, and it has not moved.
+
+        Args:
+            links: where the arm's links are now.
+            base: name of the link that does not move.
+        """
+        if self._base is None or not self.is_fixed:
+            return False
+        waiting = self._links.keys() - self._left - {base}
+        if waiting:
+            now = _from_links(links(), self._base)
+            self._left |= {
+                name
+                for name in waiting & now.keys()
+                if not _within(difference(self._links[name], now[name]), self._held_within)
+            }
+        return bool(self._left) and self._links.keys() <= self._left | {base}
 
     def fault(self, base_from_camera: Pose, links: LinkPoses) -> str:
         """How the camera has moved, in words that follow its name; empty if it may be where it is.

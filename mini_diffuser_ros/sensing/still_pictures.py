@@ -14,6 +14,7 @@ Pixels = NDArray[np.number]
 _REPEATS = 3  # times that a picture has to have come again
 _SAMPLES = 4096  # bytes that are compared first; what differs there needs no further look
 _RING = 10_000  # pictures of before that one may be the same as: a ring of buffers, a recording that begins again
+_SUSPECTED = 300  # pictures that are compared whole after one whose samples have come before
 _BLOCKS = 8  # parts of a picture in each direction
 _FEW = 0.1  # share of the parts that measure; so many have to stand still, and so many to live
 _LOOKS = 6.0  # at the parts of a picture, until it is an error
@@ -90,7 +91,7 @@ class StillPictureWatch:
         """Whether it is the last picture, or one of those before it."""
         sample = hash(picture[:: _step(picture)].tobytes())
         if sample in self._samples:
-            self._suspected = _RING
+            self._suspected = _SUSPECTED  # which each picture of a ring renews
         self._samples.add(sample)
         if self._suspected == 0:
             self._digests.clear()

@@ -175,11 +175,11 @@ def yaml_of_word(cls: type[Any], dotted: str, word: str) -> str:
     choices = typing.get_args(kind)
     is_list = kind == tuple[str, ...]
     is_text = kind is str or (typing.get_origin(kind) is Literal and all(isinstance(one, str) for one in choices))
-    if not (is_list or is_text) or (len(word) > 1 and word[0] in "'\"" and word[-1] == word[0]):
-        return word
     if is_list:
-        listed = word.strip()
-        return word if listed[:1] == "[" else yaml.safe_dump([part for part in word.split(",") if part])
+        is_yaml = word.lstrip()[:1] == "[" or word.lstrip()[:2] == "- "
+        return word if is_yaml else yaml.safe_dump([part.strip(" '\"") for part in word.split(",") if part.strip()])
+    if not is_text or (len(word) > 1 and word[0] in "'\"" and word[-1] == word[0]):
+        return word
     return yaml.safe_dump(word)
 
 

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _BYTES = 4  # of a weight
 _STEPPED = 5  # numbers of a weight while it is trained: itself, its gradient, average and two moments
+_MISSPELT = 0.9  # alike from which on a name is another one misspelt: "stak_blocks", and not "sort_blocks"
 _KEPT = 4  # numbers of a weight in a checkpoint: all of those but the gradient
 
 
@@ -59,7 +60,7 @@ def check_training(
         *_of_sentences(survey, encoder),
         *_of_episodes(survey, config.data.validation_share),
         *(_of_rehearsal(survey, rehearsed, encoder, config.data.validation_share) if rehearsed is not None else ()),
-        *_of_robots(config, survey, rehearsed, start),
+        *(() if _goes_on(config) else _of_robots(config, survey, rehearsed, start)),
         *_of_recipe(config, network, survey, rehearsed, processes),
         *_of_room(config, network, device),
     ]
@@ -138,16 +139,12 @@ def _of_recipe(
 
 
 def _of_weights(config: TrainConfig, survey: Survey, rehearsed: Survey | None) -> Iterator[str]:
-    """Weights of tasks that there are not: misspelt ones, or all of them.
-
-    Of some that are not among these data, as where a recipe for more tasks is used, it is logged.
-    """
+    """Weights of tasks that are misspelt ones; of others that there are not, as of a recipe for more, it is logged."""
     tasks = {episode.task for one in (survey, rehearsed) if one is not None for episode in one.episodes}
     weights = config.batch.task_weights
-    in_vain = bool(weights) and tasks.isdisjoint(weights) and not config.data.tasks
     for task in sorted(weights.keys() - tasks):
         problem = f"batch.task_weights.{task}: {unknown_name(task, sorted(tasks), 'task')}"
-        if in_vain or get_close_matches(task, tasks, n=1):
+        if get_close_matches(task, tasks, n=1, cutoff=_MISSPELT):
             yield f"{problem}; rename it, or set batch.task_weights to {{}}"
         else:
             log.warning("%s", problem)

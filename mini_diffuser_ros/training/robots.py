@@ -17,14 +17,16 @@ def robot_faults(
 
     Args:
         episodes: new and old ones.
-        policies: name of a policy to the robots that it was trained with.
+        policies: name of a policy to the robots that it was trained with; one of several, made before that
+            was refused, is of each of them.
         cell: file of the cell; empty for none.
     """
     robots: dict[str, list[str]] = {}
     for episode in episodes:
         robots.setdefault(_named(episode.world.robots), []).append(episode.stored.source)
     for policy, names in (policies or {}).items():
-        robots.setdefault(_named(names), []).append(f"the policy {policy}")
+        if len(names) < 2 or not set(names) >= {name for episode in episodes for name in episode.world.robots}:
+            robots.setdefault(_named(names), []).append(f"the policy {policy}")
     frames: dict[str, list[str]] = {}
     for episode in episodes:
         frames.setdefault(episode.frame, []).append(episode.stored.source)

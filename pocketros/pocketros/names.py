@@ -21,7 +21,7 @@ TOPIC: Rules = (
     (r"\{(?![^{}]*\})|(?<!\w)\}", "topic name must not have unbalanced curly braces '{}'"),
 )
 TOKEN = "(?!__)[A-Za-z_][A-Za-z0-9_]*"
-PARAMETER: Rules = ((rf"^(?!/?{TOKEN}(?:[./]{TOKEN})*$)", "expected words joined by dots"),)
+PARAMETER: Rules = ((rf"^(?!/?{TOKEN}(?:(?:/|\./?){TOKEN})*$)", "expected words joined by dots"),)
 NODE: Rules = (
     (r"^$", "node name must not be empty"),
     (r"[^A-Za-z0-9_]", "node name must not contain characters other than alphanumerics or '_'"),

@@ -86,7 +86,7 @@ def read_yaml(text: str, what: str = "", *, texts: bool = False) -> Any:
     loader = _TextLoader(text) if texts else _Loader(text)
     try:
         value = loader.get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, AttributeError, ValueError) as error:  # a tag that does not fit what it stands at
         raise ArgumentError(f"{what or repr(text)} is not YAML: {' '.join(str(error).split())}") from error
     finally:
         loader.dispose()

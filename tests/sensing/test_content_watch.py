@@ -204,3 +204,30 @@ def test_cameras_are_compared_where_fusion_has_them() -> None:
 
     assert "above the lower bound of the workspace" in found(lambda one: one)["front"]
     assert found(lambda one: replace(one, base_from_camera=lowered)) == {}
+
+
+FRONT = np.array([[0.0, 0.0, 1.0, 0.1], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.45], [0.0, 0.0, 0.0, 1.0]])
+
+
+@pytest.mark.parametrize("mounted", ["fr3_hand", "fr3_link1", "base", "base of a cell"])
+def test_a_camera_sees_a_table_once_it_is_known_not_to_be_on_the_arm(mounted: str) -> None:
+    """Until the arm has moved one on the hand has not moved either, and a front or a lid may be all that it sees."""
+    base = ROBOT.base_frame
+    places = {"front": CalibratedPlace("front", base, FRONT)} if mounted == "base of a cell" else {}
+    watch = ContentWatch(("front",), WORKSPACE, base, ContentConfig(), places=places)
+    shown = replace(view("front", depth=0.4), base_from_camera=FRONT)  # a front that stands in the workspace
+    start = links_at(0.0)
+
+    def found(links: dict[str, np.ndarray], steady: float) -> dict[str, str]:
+        one = changed(shown)
+        if mounted in links:
+            pose = links[mounted] @ np.linalg.solve(start[mounted], FRONT)
+            one = replace(one, base_from_camera=pose)
+        watch.remember([one], lambda: links)
+        for more in range(4):
+            watch.survey([one], True, steady + 10.0 * more, lambda: links)
+        return watch.findings()
+
+    assert bool(found(start, 0.0)) is (mounted == "base of a cell")
+    turned = dict(links_at(0.3))
+    assert ("sees no table" in found(turned, 100.0).get("front", "")) is mounted.startswith("base")

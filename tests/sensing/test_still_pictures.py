@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -112,3 +113,15 @@ def test_a_stream_that_repeats_pictures_to_fill_its_rate_is_believed(every: int)
         if number % every == 0:
             picture = GENERATOR.integers(0, 256, 30_000, np.uint8)
         assert watch.still_for(picture.copy(), number * PERIOD) == 0.0
+
+
+def test_one_picture_that_comes_twice_has_few_compared_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that takes a millisecond each."""
+    whole: list[int] = []
+    digest = zlib.crc32
+    monkeypatch.setattr(zlib, "crc32", lambda data: (whole.append(len(data)), digest(data))[1])
+    watch = StillPictureWatch(1.0)
+    pictures = [GENERATOR.integers(0, 256, 5_000, np.uint8) for _ in range(900)]
+    for number, picture in enumerate([pictures[0], *pictures]):
+        assert watch.still_for(picture.copy(), number * PERIOD) == 0.0
+    assert 0 < len(whole) <= 300

@@ -94,3 +94,15 @@ def test_nor_the_policy_that_it_starts_from_or_that_is_assessed(
     assert "2 robots: panda in 3 episodes; fr3 in the policy fr3" in line
     assert main(["assess", str(tmp_path / "fr3"), "--data", str(pandas)]) == 2
     assert f"fr3 in the policy {tmp_path / 'fr3'}" in capsys.readouterr().err
+
+
+def test_a_policy_of_several_robots_is_of_each_of_them(refuse: Refuse, tmp_path: Path, pandas: Path) -> None:
+    fusion, tasks = open_episodes(pandas).fusion, {"stack_blobs": ("stack red on blue",)}
+    model = MiniDiffuser(MiniDiffuserConfig.small())
+    recipe = tmp_path / "plain.yaml"
+    recipe.write_text("data: {workers: 1}\n", encoding="utf-8")
+    for robots, fits in ((("fr3", "panda"), True), (("fr3", "ur5"), False)):
+        policy = tmp_path / "_".join(robots)
+        save_policy(model, policy, None, fusion, tasks, Provenance((LAB,), robots))
+        line = refuse("--config", str(recipe), "--from", str(policy), "--validate.steps", "1000")
+        assert ("2 robots" not in line) is fits

@@ -117,6 +117,8 @@ class GripperClient:
         if actions is not None:
             self._kinds = (FrankaActions(node, actions, name, group, command, robot.max_gripper_width), plain)
         self._held = 0.0  # metres between the fingers when they closed on what they hold, 0.0 for nothing
+        self._closed = False  # whether somebody has told the fingers to close since they were open last
+        self._widest = 0.0  # metres that they were apart at most since then, until they close
         self._obeyed: bool | None = None  # whether the fingers did as they were told last
         self.last_command = "none"
         self._carrying: _Carrying | None = None
@@ -181,6 +183,7 @@ class GripperClient:
             StaleJointsError: if they are not measured.
         """
         before, held_before, self._held = self._width(), self._held, 0.0
+        self._closed = self._closed or not wanted_open
         kind = self._chosen()
         client, goal = kind.command(wanted_open)
         try:
@@ -193,6 +196,7 @@ class GripperClient:
             self.last_command, self._obeyed = str(error), False
             raise GripperError(error.fault, f"{error} ({client.name}: {verdict.text})") from None
         self._held, self._obeyed = held, True
+        self._closed = not wanted_open
         self.last_command = self._describe(wanted_open, held)
         return held
 
@@ -225,10 +229,12 @@ class GripperClient:
     def holding(self) -> float:
         """Metres of what the fingers are measured to hold, whoever closed them; 0.0 for nothing, or if not known.
 
-        After a restart, or a stop while they closed, all that is known is that they stand between open and closed.
+        After a stop while they closed, all that is known is that they were told to and stand between open and closed.
         """
         width = self._joints.finger_width()
-        return self._held if width is None or self._holds(width) else self._standing()
+        if width is None or self._holds(width):
+            return self._held
+        return self._standing() if self._closed else 0.0
 
     @contextmanager
     def carrying(self, token: CancellationToken) -> Iterator[None]:
@@ -332,6 +338,7 @@ class GripperClient:
 
     def _look(self) -> None:
         """Runs on the steady clock."""
+        self._see_closing()
         carrying = self._carrying
         if carrying is None or carrying.said:
             return
@@ -346,6 +353,17 @@ class GripperClient:
             return
         self._held, carrying.where, carrying.said = 0.0, self._where(), str(fault)
         carrying.token.interrupt(FAULTS[fault.fault], carrying.said)
+
+    def _see_closing(self) -> None:
+        """Notice fingers that come together, whoever told them to, and those that stand open."""
+        width = self._joints.finger_width()
+        if width is None:
+            return
+        if width >= self._joints.open_width:
+            self._closed, self._widest = False, width
+        elif self._widest - width > self._grip.slip:
+            self._closed, self._widest = True, width
+        self._widest = max(self._widest, width)
 
     def _fault_at_rest(self, held: float) -> GripperError | None:
         """What became of what was held, once the fingers rest: what is being lost looks as if it slipped."""
