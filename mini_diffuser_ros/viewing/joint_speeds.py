@@ -15,6 +15,7 @@ from mini_diffuser_ros.sensing.joint_travel import KEPT, JointTravel
 Array = NDArray[np.float64]
 
 PERIOD = 0.05  # seconds of a bin: of what is faster the fastest is kept
+EVALUATED = 0.01  # seconds of the steady clock between two evaluations; every state is taken
 _LEAST_LIMIT = 0.05  # rad/s; at the end of a range, where nothing is allowed, a share would say nothing
 
 
@@ -50,6 +51,9 @@ class JointSpeeds:
         self._speeds: dict[int, Array] = {}
         self._shares: dict[int, Array] = {}
         self._lock = threading.Lock()
+        self._evaluated = -float("inf")
+        unknown = np.full(len(self._names), np.nan)
+        self._most, self._least = unknown, unknown  # velocities that were published since then
 
     def add(self, seconds: float, stamp: float, positions: Array, velocities: Array) -> Array | None:
         """One joint state.
@@ -61,22 +65,27 @@ class JointSpeeds:
             velocities: (J,) rad/s, likewise.
 
         Returns:
-            (J,) rad/s, how fast each joint was, not less than 0; None where that is not known.
+            (J,) rad/s, how fast each joint was, not less than 0; None where that is not known, or was told just before.
         """
         told = np.flatnonzero(np.isfinite(positions))
         names = [self._names[joint] for joint in told]
         if not self._travel.take(names, positions[told].tolist(), velocities[told].tolist(), stamp, seconds):
             return None
+        published = np.where(np.isfinite(velocities), velocities, np.nan)
+        with self._lock:
+            self._most, self._least = np.fmax(self._most, published), np.fmin(self._least, published)
+            if 0.0 <= seconds - self._evaluated < EVALUATED:
+                return None
+            self._evaluated, most, least = seconds, self._most, self._least
+            self._most = self._least = np.full(len(self._names), np.nan)
         travel = self._travel.newest(longest=KEPT)
         if travel is not None:
-            positions, velocities = (
-                travel.now,
-                travel.published[-1],
-            )  # of a driver that tells of one part at a time, too
+            # Of a driver that tells of one part at a time, too.
+            positions, published = travel.now, travel.published[-1]
+            most, least = np.fmax(most, published), np.fmin(least, published)
         if not np.isfinite(positions).all():
             return None
-        published = np.where(np.isfinite(velocities), velocities, np.nan)
-        ways = [(published, positions[None])]
+        ways = [(most, positions[None]), (least, positions[None])]
         if travel is not None:
             ways.append((travel.travelled, np.stack([travel.before, travel.now])))
         speeds = np.fmax.reduce([np.abs(rates) for rates, _ in ways])

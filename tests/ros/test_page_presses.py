@@ -30,6 +30,8 @@ class MadeUpStack:
 
     def __init__(self, name: str, port: int = 0) -> None:
         self.name = name
+        self.to_stop = Answer(done=True, said=RESTS)
+        self.lasts = 0.0  # seconds of a stop
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers = threading.Event()  # whether anything but a stop is answered
         self.answers.set()
@@ -54,7 +56,8 @@ class MadeUpStack:
         def take(values: Mapping[str, Any]) -> Answer:
             self.asked.append((name, dict(values)))
             if name == "stop":
-                return Answer(done=True, said=RESTS)
+                time.sleep(self.lasts)
+                return self.to_stop
             self.answers.wait(60.0)
             return Answer(done=True, said=f"{name} done")
 
@@ -121,6 +124,37 @@ def test_a_stop_is_asked_for_where_signals_have_no_timeouts(tab: Tab, stack: Mad
     tab.press("Escape", ESCAPE)
     tab.await_that(shows("#stopped", RESTS))
     assert stack.of("stop")
+
+
+def test_a_press_is_one_stop_and_one_that_holds_is_asked_for_once(tab: Tab, stack: MadeUpStack) -> None:
+    """Though the arm is never measured to rest; by the request and the websocket, and pressed again meanwhile."""
+    stack.to_stop, stack.lasts = Answer(done=False, said="silent joints", holds=True), 0.5
+    try:
+        for _ in range(3):
+            tab.press("Escape", ESCAPE)
+        tab.await_that(shows("#stopped", "silent joints"))
+        tab.tell("new Promise((done) => setTimeout(done, 4 * STOP_PAUSE + 500))")
+        assert len(stack.of("stop")) == 1
+    finally:
+        stack.to_stop, stack.lasts = Answer(done=True, said=RESTS), 0.0
+
+
+def test_a_stop_is_asked_for_until_the_stack_says_that_one_holds(tab: Tab, stack: MadeUpStack) -> None:
+    stack.to_stop = Answer(done=False, said="nobody serves it")
+    try:
+        tab.press("Escape", ESCAPE)
+        until(lambda: len(stack.of("stop")) >= 3)
+        stack.state.tell(stopped=True, arm="the arm moves", rests=False)
+        tab.await_that("document.getElementById('stopped').dataset.done === 'yes'")
+        tab.tell("new Promise((done) => setTimeout(done, 3 * STOP_PAUSE))")
+        asked = len(stack.of("stop"))
+        tab.tell("new Promise((done) => setTimeout(done, 4 * STOP_PAUSE))")
+        stack.state.tell(stopped=False)
+        tab.await_that("document.getElementById('stopped').textContent === ''")
+        tab.tell("new Promise((done) => setTimeout(done, 4 * STOP_PAUSE))")
+        assert len(stack.of("stop")) == asked
+    finally:
+        stack.to_stop = Answer(done=True, said=RESTS)
 
 
 def test_a_stop_does_not_wait_for_requests_that_nobody_answers(tab: Tab, stack: MadeUpStack) -> None:

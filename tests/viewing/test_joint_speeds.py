@@ -45,6 +45,16 @@ def test_what_is_published_counts_where_it_is_more() -> None:
     assert [peak.speed for peak in _moved(0.1, np.full(7, -0.4)).peaks()] == pytest.approx([0.4] * 7)
 
 
+def test_of_states_that_come_often_each_counts_though_few_are_evaluated() -> None:
+    speeds, told = JointSpeeds(ROBOT), 0
+    for step in range(400):
+        time = 0.001 * step
+        published = np.full(7, -0.7 if step == 203 else 0.1)
+        told += speeds.add(time, time, ROBOT.home + 0.1 * time, published) is not None
+    assert told <= 41
+    assert [peak.speed for peak in speeds.peaks()] == pytest.approx([0.7] * 7)
+
+
 def test_how_fast_joints_are_is_told_with_each_state() -> None:
     speeds = JointSpeeds(ROBOT)
     assert speeds.add(0.0, 0.0, ROBOT.home, UNKNOWN) is None

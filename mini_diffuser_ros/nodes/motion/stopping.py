@@ -27,6 +27,8 @@ from mini_diffuser_ros.support.printable import printable
 TIMEOUT = 1.5  # seconds for the arm to come to rest
 STANDSTILL = 0.3  # seconds of this node, after which it does not know in which order calls came that waited for it
 GUARD_ANSWER = 2.0  # seconds for the guard to follow a stop or a resume
+NUMBERS = 2**32 - 1  # of the guard, after which they begin at 1 again
+MOST_AHEAD = 1000  # stops by which the guard may be ahead of this node; beyond that it is another guard
 AGAIN = 4 * PERIOD  # seconds after a resume in which a guard that still has its reason stops again
 
 
@@ -77,16 +79,20 @@ class Stopping:
         self._held = Heartbeat()  # the guard's last beat
         self._stopped_at = -float("inf")  # monotonic, when the last stop was heard of
         self._answered = -float("inf")  # monotonic, when the last stop was answered
-        self._known = 0  # number of the guard's stop, as it was when the last service was answered
+        self._called_at = -float("inf")  # monotonic, when mini_diffuser/stop was heard last
+        self._under_way = False  # whether a call of it is being answered
+        self._known = 0  # number of the guard's stop that belongs to the last call that was answered
+        self._telling = threading.Lock()  # what is told last is what holds
         self._state = node.create_publisher(Bool, "mini_diffuser/stopped", LATCHED)
         self._state.publish(Bool(data=bool(latch.reason)))
         if latch.reason:
             self._logger.warning(f"the arm is stopped: {latch.reason}; call mini_diffuser/resume to go on")
         self.heart = Heart(node, "motion", self._fill)
         self.guard = Listener(node, "guard", self._on_guard, guard_timeout)
-        group = MutuallyExclusiveCallbackGroup()
-        node.create_service(Trigger, "mini_diffuser/stop", self._on_stop, callback_group=group)
-        node.create_service(Trigger, "mini_diffuser/resume", self._on_resume, callback_group=group)
+        # A group each: a resume is heard when it comes, and so it is known which stops came after it.
+        for name, serve in (("stop", self._on_stop), ("resume", self._on_resume)):
+            group = MutuallyExclusiveCallbackGroup()
+            node.create_service(Trigger, f"mini_diffuser/{name}", serve, callback_group=group)
         self._timer = steady_timer(node, LOOKING, self._look)
 
     def is_released(self) -> bool:
@@ -113,7 +119,11 @@ class Stopping:
     def _end_goals(self, reason: str) -> None:
         """What follows when the latch is closed."""
         self._interrupt(reason)
-        self._state.publish(Bool(data=True))
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._telling:
+            self._state.publish(Bool(data=bool(self._latch.reason)))
 
     def _look(self) -> None:
         """Nothing moves while a stop holds, though the arm has rested in between and no goal was sent."""
@@ -135,6 +145,8 @@ class Stopping:
         reason = printable(beat.reason)
         with self._lock:
             self._held = beat
+            if beat.stop and self._ahead() > MOST_AHEAD:  # the first, or another guard's
+                self._known = beat.stop - 1
             is_new = beat.stop not in (0, self._resumed) and not self._latch.reason
             if is_new:
                 self._stopped_at = time.monotonic()
@@ -154,7 +166,16 @@ class Stopping:
         self._has_met_guard = True
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._stopped_at = time.monotonic()
+        with self._lock:
+            self._stopped_at = self._called_at = time.monotonic()
+            self._under_way = True
+        try:
+            return self._answer_stop(response)
+        finally:
+            self._answered = time.monotonic()
+            self._under_way = False
+
+    def _answer_stop(self, response: Trigger.Response) -> Trigger.Response:
         # First of all the controllers: everything else is bookkeeping.
         self._arm.cancel_all()
         self._gripper.cancel_all()
@@ -164,32 +185,48 @@ class Stopping:
         self._arm.brake.bring_to_rest(TIMEOUT)
         response.success, state = self._joints.describe_stop(0.0)
         # The guard has heard the same call. A resume that comes before it has followed would be followed by a stop.
-        self._await_guard(lambda: self._held.stop not in (0, self._known))
+        # Each call has a number of the guard: while this node answers one, the guard follows those that wait.
+        self._await_guard(self._is_ahead)
+        with self._lock:
+            if self._is_ahead():
+                self._known = self._known % NUMBERS + 1
         response.message = f"{state}; call mini_diffuser/resume to go on"
-        self._known = self._held.stop
-        self._answered = time.monotonic()
         self._logger.warning(response.message)
         return response
 
+    def _ahead(self) -> int:
+        """How many stops the guard has followed beyond the last that was answered here."""
+        return (self._held.stop - self._known) % NUMBERS
+
+    def _is_ahead(self) -> bool:
+        return self._held.stop != 0 and self._ahead() > 0
+
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        asked = time.monotonic()
         # A node that has just begun does not know yet what the guard holds, which would stop it again, as would a
         # guard that still waits for the node before this one.
         self._await_guard(lambda: self._has_met_guard)
         resumed = self._held.stop
+        while self._under_way and self._called_at <= asked:
+            time.sleep(PERIOD / 2.0)
         self._await_guard(lambda: not self.problem())
-        if doubt := self._doubt(resumed):
+        if not (doubt := self._doubt(resumed)):
+            with self._lock:
+                if not (doubt := self._overtaken(resumed, asked)):
+                    self._resumed = resumed
+                    was_stopped = self._latch.resume()
+                    if resumed:
+                        self._known = resumed
+        if doubt:
             response.message = f"{doubt}: the arm stays stopped; look, and call mini_diffuser/resume again"
             self._logger.warning(response.message)
             return response
-        with self._lock:
-            self._resumed = resumed
-            was_stopped = self._latch.resume()
         response.success = True
         response.message = "resumed" if was_stopped else "was not stopped"
         if hold := self._speed.hold():
             response.message += f"; {hold}"
         self.heart.beat()
-        self._state.publish(Bool(data=False))
+        self._tell()
         self._await_guard(self.is_released)
         self._await_guard(lambda: bool(self._latch.reason), AGAIN)
         if reason := self._latch.reason:
@@ -198,13 +235,16 @@ class Stopping:
         self._logger.info(response.message)
         return response
 
+    def _overtaken(self, resumed: int, asked: float) -> str:
+        """Why a resume that was heard at ``asked``, monotonic, is older than a stop; empty if it is not."""
+        is_older = self._called_at > asked or self._held.stop not in (0, resumed)
+        return "a stop came after this resume" if is_older else ""
+
     def _doubt(self, resumed: int) -> str:
         """Why a resume of this stop of the guard is not to be followed now; empty if it is.
 
         Requests have no stamps: of a stop and a resume that both waited for this node, the stop counts.
         """
-        if self._held.stop not in (0, resumed):
-            return "a stop came after this resume"
         if self.guard.silence() <= self._guard_timeout and (problem := self.problem()):
             return problem
         began, ended = self._awake.last_standstill(STANDSTILL)
@@ -221,4 +261,3 @@ class Stopping:
             if self._has_met_guard and self.guard.silence() >= GUARD_ANSWER:
                 break
             time.sleep(PERIOD / 2.0)
-        self._known = self._held.stop

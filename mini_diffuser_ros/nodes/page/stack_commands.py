@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mini_diffuser_msgs.action import ExecuteInstruction
@@ -68,7 +69,8 @@ class StackCommands:
 
     def _on_stop(self, _: Mapping[str, Any]) -> Answer:
         self._state.note("Stop was pressed")
-        return self._told(self._call(self._stop, Trigger.Request()))
+        told = self._told(self._call(self._stop, Trigger.Request()))
+        return replace(told, holds=True)  # who answers has latched it, whatever the arm is measured to do
 
     def _on_resume(self, _: Mapping[str, Any]) -> Answer:
         return self._told(self._call(self._resume, Trigger.Request()))

@@ -50,10 +50,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of a command: whether it was done, and a line about it."""
+    """What came of a command.
+
+    Attributes:
+        done: whether it was.
+        said: a line about it.
+        holds: whether a stop holds until Resume, though the arm may not be measured to rest.
+    """
 
     done: bool
     said: str
+    holds: bool = False
 
 
 Command = Callable[[Mapping[str, Any]], Answer]
@@ -90,6 +97,7 @@ class PageServer:
         self._pages: set[web.WebSocketResponse] = set()
         self._at_work: Counter[asyncio.BaseProtocol] = Counter()  # connections whose request is being answered
         self._under_way = 0  # commands
+        self._stop: asyncio.Future[Answer] | None = None  # the last; whoever asks meanwhile joins it
         self._asked_by_pages: set[asyncio.Future[None]] = set()  # stops
         self._stops = ThreadPoolExecutor(WORKERS, "stop of the page")
         self._works = ThreadPoolExecutor(WORKERS, "command of the page")
@@ -195,15 +203,16 @@ class PageServer:
             said = f"this was asked of {meant}, and here is {self._stack}: nothing was done; open the page anew"
             return web.json_response({"done": False, "said": said, "stack": self._stack}, status=409)
         if name == STOP:  # whatever comes with it
-            return await self._obey(self._stops, name, {})
+            return _said(await self._stopped())
         if self._under_way >= MOST_COMMANDS:
-            return _said(503, f"{MOST_COMMANDS} commands are under way already: wait for them")
+            return _refused(503, f"{MOST_COMMANDS} commands are under way already: wait for them")
         self._under_way += 1
         try:
             values = await _values_of(request)
             if values is None:
-                return _said(400, f"/{name} takes a JSON object")
-            return await self._obey(self._works, name, values)
+                return _refused(400, f"/{name} takes a JSON object")
+            self._stop = None  # what this command may undo is joined by no press that comes after it
+            return _said(await self._loop.run_in_executor(self._works, _obeyed, self._commands[name], values))
         finally:
             self._under_way -= 1
 
@@ -211,9 +220,11 @@ class PageServer:
         """Whether a page asks that was opened for another stack. Who names none means whatever is here."""
         return request.query.get("stack", self._stack) != self._stack
 
-    async def _obey(self, threads: ThreadPoolExecutor, name: str, values: Mapping[str, Any]) -> web.Response:
-        answer = await self._loop.run_in_executor(threads, _obeyed, self._commands[name], values)
-        return _said(200 if answer.done else 409, answer.said)
+    async def _stopped(self) -> Answer:
+        """Stop, by one call for all that ask while it is under way: a press comes by a request and a websocket."""
+        if self._stop is None or self._stop.done():
+            self._stop = self._loop.run_in_executor(self._stops, _obeyed, self._commands[STOP], {})
+        return await asyncio.shield(self._stop)  # who goes away takes it from nobody
 
     async def _on_live(self, request: web.Request) -> web.StreamResponse:
         if len(self._pages) >= MOST_PAGES:
@@ -246,9 +257,9 @@ class PageServer:
 
     async def _stop_for(self, page: web.WebSocketResponse, number: int) -> None:
         """Stop, and answer a page by the number that it gave its stop."""
-        answer = await self._loop.run_in_executor(self._stops, _obeyed, self._commands[STOP], {})
+        answer = await self._stopped()
         with suppress(ConnectionError):
-            await page.send_json({"number": number, "done": answer.done, "said": answer.said})
+            await page.send_json({"number": number, **vars(answer)})
 
     async def _show(self, page: web.WebSocketResponse, taken: asyncio.Event) -> None:
         """Until the page is gone, or takes nothing for STALLED seconds, which closes it."""
@@ -276,8 +287,12 @@ async def _values_of(request: web.Request) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _said(status: int, said: str) -> web.Response:
-    return web.json_response({"done": status == 200, "said": said}, status=status)
+def _said(answer: Answer) -> web.Response:
+    return web.json_response(vars(answer), status=200 if answer.done else 409)
+
+
+def _refused(status: int, said: str) -> web.Response:
+    return web.json_response({"done": False, "said": said}, status=status)
 
 
 def _obeyed(command: Command, values: Mapping[str, Any]) -> Answer:

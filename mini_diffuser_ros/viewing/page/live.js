@@ -68,8 +68,8 @@ function showHold({ stopped, motion, arm, rests }) {
   byId("holds").textContent = stopped ? `a stop holds until Resume${motion && ` (${motion})`}; measured: ${arm}` : "";
   byId("holds").dataset.rests = rests ? "yes" : "no";
   byId("holds").classList.toggle("moving", !rests);
-  // A stop that nobody heard, or after which the arm was not measured to rest, stays written until Resume; and an
-  // answer may be here before the state that it is of.
+  if (!motion && !isSilent) hearHold(stopped, wasStopped);
+  // A stop that nobody heard stays written until Resume; and an answer may be here before the state that it is of.
   if (wasStopped && !stopped && told.dataset.done) told.textContent = "";
   wasStopped = stopped;
 }

@@ -6,6 +6,7 @@ const STOP_PATIENCE = 3000; // ms for an answer before it is asked for again; th
 const STOP_PAUSE = 200; // ms between two tries
 const STOP_QUICK = 20; // tries, after which the pauses are longer; it is asked for until it is answered, or Resume is pressed
 const STOP_LONG_PAUSE = 1000; // ms
+const STOP_LAG = 1000; // ms after a press in which what the stack says of itself may be from before it
 
 const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
 const stack = document.documentElement.dataset.stack || ""; // whose page this is: at its address may be another one later
@@ -26,6 +27,8 @@ async function answerOf(response) {
   }
 }
 
+let stopPressed = 0; // when, for performance.now()
+let stackHolds = false; // whether a stop holds, as the stack said last
 let stopping = 0; // number of the press that is asked for; Resume takes it back
 let stopLine = null; // the open websocket, for when requests that wait for others hold all connections of the browser
 let tried = 0;
@@ -77,6 +80,7 @@ function tryToStop() {
 
 async function stopArm() {
   const mine = ++stopping;
+  stopPressed = performance.now();
   const told = document.getElementById("stopped");
   told.textContent = "stopping ...";
   delete told.dataset.done; // until it is known, what is said here stays
@@ -85,13 +89,28 @@ async function stopArm() {
     if (mine !== stopping) return;
     if (!answer) told.textContent = "STOP NOT HEARD, asking again: use the emergency stop";
     else told.textContent = answer.stack || answer.refused ? `NOT STOPPED, use the emergency stop: ${answer.said}` : answer.said;
-    if (answer && answer.done) {
+    // It holds until Resume; what the arm is measured to do meanwhile stands beside it.
+    if (answer && (answer.done || answer.holds)) {
       told.dataset.done = "yes";
       return;
     }
+    if (answer && !answer.stack && !answer.refused) hearHold(stackHolds, stackHolds); // of this stack, and heard
     await new Promise((done) => setTimeout(done, tries < STOP_QUICK ? STOP_PAUSE : STOP_LONG_PAUSE));
     if (mine !== stopping) return;
   }
+}
+
+// Whether a stop holds, as the stack says. What holds, or was resumed since the press, is not asked for again.
+function hearHold(stopped, wasStopped) {
+  stackHolds = stopped;
+  const told = document.getElementById("stopped");
+  const isAsked = !told.dataset.done && told.textContent;
+  if (!isAsked || performance.now() - stopPressed < STOP_LAG) return;
+  if (stopped) {
+    stopping++;
+    told.dataset.done = "yes";
+    told.textContent = "stopped";
+  } else if (wasStopped) forgetStop();
 }
 
 function forgetStop() {
