@@ -190,7 +190,7 @@ def test_a_stop_needs_no_other_command_to_end_and_takes_anything_for_a_body(serv
         await asyncio.sleep(0)
         for body in (b"", b"stop!", b"[1]", b'{"percent": 3}'):
             async with session.post(f"{server.address}stop", data=body) as answer:
-                assert await answer.json() == {"done": True, "said": "stop done"}
+                assert await answer.json() == {"done": True, "said": "stop done", "holds": False}
         assert stack.heard == [("stop", {})] * 4
         stack.held.set()
         for each in await asyncio.gather(*waiting):
@@ -304,7 +304,7 @@ def test_a_stop_comes_over_the_websocket_as_well_while_commands_wait(server: Pag
             for number in (7, 8):
                 await page.send_str(f"stop {number}")
                 told = json.loads((await asyncio.wait_for(page.receive(), PATIENCE)).data)
-                assert told == {"number": number, "done": True, "said": "stop done"}
+                assert told == {"number": number, "done": True, "said": "stop done", "holds": False}
             for word in ("stop", "stop x", "stop 1 2", "stopped 3"):
                 await page.send_str(word)
         assert stack.heard == [("stop", {})] * 2
