@@ -116,9 +116,9 @@ _NOT_SO = re.compile(
 )
 """What is not so, rather than not to be done."""
 
-_PASSED_OVER = words_in(
-    "ignore skip forget"
-)  # with "and": "ignore red and press blue", unlike "don't press red and blue"
+_PASSED_OVER = words_in("ignore skip forget")
+"""Whose denial ends at an "and": "ignore red and press blue", unlike "don't press red and blue"."""
+
 _LEFT = words_in("leave keep")
 _GOING = words_in("go do")  # "so go and do it"
 _OTHER_WAY = re.compile(r"\W*(?:and |but )?not (?:the )?other way a?round\W*")

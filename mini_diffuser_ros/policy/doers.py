@@ -34,9 +34,9 @@ _TO_OTHERS: Final = re.compile(
 _OPENS: Final = '"\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}'
 _SHUTS: Final = '"\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}'
 _QUOTATION: Final = re.compile(f"[{_OPENS}]([^{_OPENS}{_SHUTS}]+)[{_SHUTS}]")
-_REPORTED: Final = re.compile(
-    r"(?<!\bi )\b((?:says|said|reads?|wrote|writes|shouted|shouts|yelled|whispered|claims|claimed)(?: to \w+)?):"
-)
+_SAYS: Final = "says|said|reads|wrote|writes|shouted|shouts|yelled|whispered|claims|claimed"
+_REPORTED: Final = re.compile(rf"(?<!\bi )\b((?:{_SAYS}|read)(?: to \w+)?):")
+_QUOTED: Final = re.compile(rf"\b({_SAYS})(?: that)?[:,]? ?[{_OPENS}]")
 
 
 def others_do(clause: str, acts: Set[str], names: re.Pattern[str]) -> str:
@@ -67,7 +67,7 @@ def others_do(clause: str, acts: Set[str], names: re.Pattern[str]) -> str:
 
 def reported(sentence: str) -> Iterator[str]:
     """What tells in a sentence, in plain lower-case letters, that somebody else asked for what follows."""
-    return (match[1] for match in _REPORTED.finditer(sentence))
+    return (match[1] for pattern in (_QUOTED, _REPORTED) for match in pattern.finditer(sentence))
 
 
 def quotations(sentence: str) -> Iterator[str]:

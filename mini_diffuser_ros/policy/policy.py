@@ -20,7 +20,7 @@ from mini_diffuser_ros.policy.denials import Denials
 from mini_diffuser_ros.policy.encoding import sentence_encoder
 from mini_diffuser_ros.policy.errors import PolicyError
 from mini_diffuser_ros.policy.knowledge.facts import SentenceFamiliarity
-from mini_diffuser_ros.policy.knowledge.familiarity import familiarity_encoder
+from mini_diffuser_ros.policy.knowledge.familiarity import Familiarity, familiarity_encoder
 from mini_diffuser_ros.policy.knowledge.knowledge import Knowledge
 from mini_diffuser_ros.policy.knowledge.sureness import said_of
 from mini_diffuser_ros.policy.model import MiniDiffuser
@@ -96,7 +96,7 @@ class Policy:
         if known is None:
             return None
         denial = self._denials.read(self._spelling.read(sentence).sentence)
-        found = known.read(self._without_asides(denial.rest).rest, self._familiarity_encoder)
+        _, found = self._understood(denial.rest, self._asides.read(denial.rest), known)
         if denial.word:
             return replace(found, score=0.0, denial=denial.word)
         unasked = self._unasked_words.read(denial.rest)
@@ -111,16 +111,22 @@ class Policy:
         """
         spelled = self._spelling.read(sentence)
         read = self._denials.read(spelled.sentence)
-        told = self._without_asides(read.rest)
+        told, known = self._asides.read(read.rest), self.knowledge.familiarity
+        if not told.left_out or known is None:
+            return replace(spelled, sentence=read.rest, left_out=read.left_out)
+        told, _ = self._understood(read.rest, told, known)
         return replace(spelled, sentence=told.rest, left_out=(*read.left_out, *told.left_out))
 
-    def _without_asides(self, sentence: str) -> WithoutAsides:
+    def _understood(
+        self, sentence: str, told: WithoutAsides, known: Familiarity
+    ) -> tuple[WithoutAsides, SentenceFamiliarity]:
         """A sentence without what it tells beside what it asks for, if it is unfamiliar with that and not without."""
-        whole, told = WithoutAsides(sentence), self._asides.read(sentence)
-        known = self.knowledge.familiarity
-        if known is None or not told.left_out or known.read(sentence, self._familiarity_encoder).is_familiar:
-            return whole
-        return told if known.read(told.rest, self._familiarity_encoder).is_familiar else whole
+        whole = known.read(sentence, self._familiarity_encoder)
+        if told.left_out and not whole.is_familiar:
+            found = known.read(told.rest, self._familiarity_encoder)
+            if found.is_familiar:
+                return told, found
+        return WithoutAsides(sentence), whole
 
     @cached_property
     def _spelling(self) -> Spelling:

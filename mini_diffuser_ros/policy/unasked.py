@@ -155,10 +155,6 @@ _ANNOUNCED: Final = re.compile(
 _CODE: Final = re.compile(r"(<[/!\w]|[{}\[\]\\|]|(?<![-=])=(?!>)|(?<!\S)--?[a-z]\w*\b|\(\))")
 """What is written in no sentence; "lime -> bowl" is one."""
 
-_QUOTED: Final = re.compile(
-    r"\b(says|said|reads|wrote|writes|shouted|shouts|yelled|whispered|claims|claimed)(?: that)?[:,]? ?"
-    '["\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}]'
-)
 _ASIDE: Final = 5  # words
 _STATES: Final = re.compile(rf"\b(?:is|was|are|were|has|have|had|'s|{_SUBJECT})\b|^\W*(?:the|a|an|my|our|your)\b")
 _CLAUSE: Final = re.compile(
@@ -307,7 +303,6 @@ class UnaskedWords:
         yield from _all(self._turned, plain, "would move what other things are put into")
         yield from _all(_CODE, plain, "is written in no sentence")
         yield from _all(self._to_you, plain, "is done to somebody")
-        yield from _all(_QUOTED, plain, "tells of what was said")
         yield from (Unasked(said, "tells of what was said") for said in reported(plain))
         yield from (Unasked(quoted, "is quoted") for quoted in quotations(plain) if self.asks(quoted))
         for clause in clauses:
