@@ -21,6 +21,8 @@ TRUTHS = {
 INTEGER = re.compile(r"[-+]?(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|[1-9][0-9]*)")
 DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|(?i:[-+]?(?:inf(?:inity)?|nan))")
 HEXADECIMAL = re.compile(r"[-+]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][-+]?[0-9]+)?")
+# As they stand, PyYAML reads blanks
+UNUSUAL_BREAKS = frozenset("\N{NEXT LINE}\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}")
 DOTTED = re.compile(r"[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)")
 
 
@@ -41,6 +43,10 @@ def scalar(text: str) -> Scalar:
 
 def _tag(text: str) -> str:
     return TAG + type(scalar(text)).__name__
+
+
+    "\N{NEXT LINE}\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
+)  # as they stand, PyYAML reads blanks
 
 
 class _Loader(yaml.SafeLoader):
@@ -67,6 +73,10 @@ for _name in ("bool", "int", "float"):
 
 class _Dumper(yaml.SafeDumper):
     """Quotes what is not the same to rcl and to others."""
+
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
+        breaks = isinstance(value, str) and not UNUSUAL_BREAKS.isdisjoint(value)
+        return super().represent_scalar(tag, value, '"' if breaks else style)
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         is_text = kind is not yaml.ScalarNode or not implicit[0] or isinstance(scalar(value), str)

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 from cyclonedds.core import DDSException
 from pocketros.errors import CodecError, PocketrosError
-from pocketros.interfaces.codec import decode, encode
+from pocketros.interfaces.codec import decode, encode, encode_in_parts
 from pocketros.wire.native import Sample
 from pocketros.wire.session import Endpoint, Reader, Writer
+from pocketros.wire.sharing import SharingReader, SharingWriter
 
 from rclpy.clock import Clock
 from rclpy.event_handler import (
@@ -63,9 +64,11 @@ class Entity:
 
     def _connect(self, kind: Any, topic: str, msg_type: Any, interface: str, identity: str = "", **options: Any) -> Any:
         """A new endpoint, Reader or Writer, whose samples go to `_handle`."""
-        policies = dds_qos(self.qos_profile, interface, kind is Writer, identity, keep_all=options.get("is_service"))
+        policies = dds_qos(
+            self.qos_profile, interface, issubclass(kind, Writer), identity, keep_all=options.get("is_service")
+        )
         name = msg_type._definition.name
-        if kind is Reader:
+        if issubclass(kind, Reader):
             options["on_sample"] = self._arrived
         tell = partial(self._tell_other_type, interface)
         self._endpoints.append(kind(self._node.context.session, topic, name, policies, on_other_type=tell, **options))
@@ -85,10 +88,13 @@ class Entity:
         self._node._wake()
 
     def _decode(self, msg_type: Any, sample: Sample, skip: int = 0) -> Any:
-        """The message of a sample; None for a malformed one, which the log tells of once in a while."""
+        """The message of a sample; None for one that is lost or malformed, of which the log tells once in a while."""
         try:
-            return decode(msg_type, sample.data, skip)
+            message = decode(msg_type, sample.data, skip)
+            return None if sample.is_lost else message
         except CodecError as error:
+            if sample.is_lost:
+                return None
             self._dropped, now = self._dropped + 1, time.monotonic()
             if now - self._drops_told >= DROPS_TOLD_EVERY:
                 last = "" if self._dropped == 1 else ", last"
@@ -198,7 +204,7 @@ class _TopicEntity(Entity):
 class Publisher(_TopicEntity):
     """Publishes messages of one type on a topic."""
 
-    _kind = Writer
+    _kind = SharingWriter
     get_subscription_count = _TopicEntity._matched_count
 
     def __init__(self, node: Any, msg_type: Any, topic: str, qos: QoSProfile, group: Any, events: Any = None) -> None:
@@ -214,7 +220,7 @@ class Publisher(_TopicEntity):
         self._check()
         if not isinstance(msg, bytes | self.msg_type):
             raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
-        data = msg if isinstance(msg, bytes) else encode(self.msg_type, msg)
+        data = msg if isinstance(msg, bytes) else encode_in_parts(self.msg_type, msg)
         try:
             self._endpoint.write(data)
         except PocketrosError:
@@ -233,7 +239,7 @@ class Publisher(_TopicEntity):
 class Subscription(_TopicEntity):
     """Calls a function with every message of a topic."""
 
-    _kind = Reader
+    _kind = SharingReader
     get_publisher_count = _TopicEntity._matched_count
 
     def __init__(
@@ -253,7 +259,7 @@ class Subscription(_TopicEntity):
 
     async def _handle(self, sample: Sample) -> None:
         message = bytes(sample.data) if self.raw else self._decode(self.msg_type, sample)
-        if message is not None:
+        if message is not None and not sample.is_lost:
             stamps = {"source_timestamp": sample.stamp, "received_timestamp": time.time_ns()}
             await await_or_execute(self.callback, message, *([stamps] if self._with_info else []))
 

@@ -86,6 +86,7 @@ def test_a_value_for_param_set_is_what_rcl_reads_or_a_text(text: str, value: obj
 @example("12:30")
 @example("nan")
 @example("2026-11-29")
+@example("\N{NEXT LINE}")
 def test_what_is_written_is_read_again_and_by_others(value: object) -> None:
     for read in (read_yaml, yaml.safe_load):
         found = read(write_yaml({"a": value}))["a"]

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,15 +30,57 @@ NUMBERS = {
     "float32": ("f", 4), "float64": ("d", 8),
 }  # fmt: skip
 LENGTH = struct.Struct("<I")
+LONG, WIDEST = 2**16, 8  # bytes: of a sequence that is worth leaving where it is, and of the widest number
 LISTS: dict[str, Callable[[int], Any]] = {
     "bool": bool,
     "byte": lambda value: bytes((value,)),
 }  # sequences that Python has as lists, not as arrays
 
 
+_Out = TypeVar("_Out", bound=bytearray)
+
+
 def typecode(kind: FieldType) -> str:
     """Typecode of the array that holds a sequence of a type; "" for those that are lists."""
     return NUMBERS[kind.base][0] if kind.base in NUMBERS and kind.base not in LISTS else ""
+
+
+class Parts(bytearray):
+    """Encoded bytes, of which long sequences of numbers stay where they are until they are joined or copied elsewhere.
+
+    What is left out is a multiple of the widest number, so that what follows is aligned as it would be behind it.
+
+    Attributes:
+        apart: what is left out, and before which of the other bytes.
+    """
+
+    def __init__(self, begin: bytes) -> None:
+        super().__init__(begin)
+        self.apart: list[tuple[int, memoryview]] = []
+
+    def leave_apart(self, values: memoryview) -> memoryview:
+        """Leave out all but the last few bytes, and return these."""
+        whole = len(values) - len(values) % WIDEST
+        self.apart.append((len(self), values[:whole]))
+        return values[whole:]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole."""
+        return len(self) + sum(len(values) for _, values in self.apart)
+
+    def pieces(self) -> Iterator[memoryview]:
+        """The whole, one piece after the other."""
+        own, begin = memoryview(self), 0
+        for end, values in self.apart:
+            yield own[begin:end]
+            yield values
+            begin = end
+        yield own[begin:]
+
+    def joined(self) -> bytes | bytearray:
+        """The whole."""
+        return b"".join(self.pieces()) if self.apart else self
 
 
 class Codec(NamedTuple):
@@ -55,7 +97,15 @@ def padding(position: int, size: int) -> int:
 
 def encode(cls: type, message: object, prefix: bytes = b"") -> bytearray:
     """CDR bytes of a message; `prefix` (a multiple of 8 bytes) goes between the header and the body."""
-    out = bytearray(HEADER + prefix)
+    return _encoded(bytearray(HEADER + prefix), cls, message)
+
+
+def encode_in_parts(cls: type, message: object) -> Parts:
+    """CDR bytes of a message, whose long sequences are not copied: they have to stay as they are for as long."""
+    return _encoded(Parts(HEADER), cls, message)
+
+
+def _encoded(out: _Out, cls: type, message: object) -> _Out:
     message_codec(cls).write(out, message)
     out += bytes(-len(out) % 4)
     return out
@@ -173,7 +223,8 @@ def _bulk(kind: FieldType) -> Codec:
             _write_length(out, len(values))
         if len(values):
             out += bytes(padding(len(out), size))
-            out += memoryview(values).cast("B") if code else b"".join(values) if kind.base == "byte" else bytes(values)
+            chunk = memoryview(values).cast("B") if code else b"".join(values) if kind.base == "byte" else bytes(values)
+            out += out.leave_apart(memoryview(chunk)) if len(chunk) >= LONG and isinstance(out, Parts) else chunk
 
     def read(data: memoryview, position: int) -> tuple[Any, int]:
         count, position = _read_length(data, position) if fixed is None else (fixed, position)

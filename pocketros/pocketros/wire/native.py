@@ -33,6 +33,8 @@ for name, result, arguments in (
     ("dds_free", None, (Pointer,)),
     ("dds_take", ctypes.c_int32, (ctypes.c_int32, Pointer, Pointer, ctypes.c_size_t, ctypes.c_uint32)),
     ("dds_return_loan", ctypes.c_int32, (ctypes.c_int32, Pointer, ctypes.c_int32)),
+    ("dds_get_matched_publications", ctypes.c_int32, (ctypes.c_int32, Pointer, ctypes.c_size_t)),
+    ("dds_get_matched_subscriptions", ctypes.c_int32, (ctypes.c_int32, Pointer, ctypes.c_size_t)),
     ("dds_get_matched_publication_data", Pointer, (ctypes.c_int32, ctypes.c_uint64)),
     ("dds_get_matched_subscription_data", Pointer, (ctypes.c_int32, ctypes.c_uint64)),
     ("dds_builtintopic_free_endpoint", None, (Pointer,)),
@@ -66,11 +68,26 @@ def topic_like(topic: Topic, participant: int, name: str) -> Topic:
 
 
 class Sample(NamedTuple):
-    """What arrived: encoded bytes, the handle of the writer, when it was written (nanoseconds of the system time)."""
+    """What arrived.
+
+    Attributes:
+        data: encoded bytes.
+        writer: its handle.
+        stamp: when it was written, nanoseconds of the system time.
+        number, own: what stands before data that lie in memory of the writer's, and what stood there; others mean that
+            the data have been overwritten.
+    """
 
     data: memoryview
     writer: int
     stamp: int
+    number: NDArray[np.uint64] | None = None
+    own: int = 0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what was read of the data until now may have been overwritten meanwhile."""
+        return self.number is not None and int(self.number[0]) != self.own
 
 
 def write(writer: int, data: bytes | bytearray) -> int:
@@ -165,6 +182,17 @@ def discovered(reader: int, is_writer: bool) -> Iterator[tuple[bytes, RemoteEndp
                 alive = info.instance_state == InstanceState.Alive and info.valid_data
                 yield bytes(details.gid), _endpoint(details, is_writer) if alive else None
             library.dds_return_loan(reader, found, count)
+
+
+def counterparts(entity: int, is_writer: bool) -> list[int]:
+    """Handles of the writers (or readers) that a reader (or writer) is matched with; none of a deleted one."""
+    kind, room = "publications" if is_writer else "subscriptions", TAKE_AT_ONCE
+    while True:
+        found: Any = (ctypes.c_uint64 * room)()
+        count = getattr(library, f"dds_get_matched_{kind}")(entity, found, room)
+        if count <= room:
+            return list(found[: max(count, 0)])
+        room = count
 
 
 def counterpart(entity: int, handle: int, is_writer: bool) -> RemoteEndpoint | None:

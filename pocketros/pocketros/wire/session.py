@@ -21,7 +21,8 @@ from pocketros.errors import PocketrosError
 from pocketros.wire import native
 from pocketros.wire.domain import close_participant, delete_entity, open_participant
 from pocketros.wire.native import ANY_SAMPLE, RemoteEndpoint, Sample
-from pocketros.wire.types import dds_type
+from pocketros.wire.shared_memory import realm
+from pocketros.wire.types import PLACE, dds_type
 
 TRIGGERED_AT_ONCE = 256
 # Parameters of mallopt, and the bytes that freed memory may take before the kernel gets it back
@@ -44,7 +45,7 @@ class Endpoint:
     # The statuses of matched and of incompatible counterparts, as the entity names them
     _kind: Any
     _mask = 0
-    _matched = _incompatible = _counterparts = ""
+    _matched = _incompatible = ""
 
     def __init__(
         self,
@@ -86,6 +87,9 @@ class Endpoint:
         if self._on_incompatible is not None and details and details.total_count_change > 0:
             self._on_incompatible(int(details.last_policy_id))
 
+    def discovered_places(self, topic_name: str) -> None:
+        """Hear that somebody writes on a topic of places in shared memory."""
+
     @property
     def matched_count(self) -> int:
         """How many counterparts are matched."""
@@ -93,7 +97,7 @@ class Endpoint:
 
     def counterparts(self) -> list[int]:
         """Handles of the matched endpoints."""
-        return [] if self.closed else list(getattr(self.entity, self._counterparts)())
+        return [] if self.closed else native.counterparts(self.entity._ref, not self.is_writer)
 
     def counterpart(self, handle: int) -> dict[str, str]:
         """What a matched endpoint tells of itself, empty when it is gone."""
@@ -114,7 +118,6 @@ class Writer(Endpoint):
 
     _kind, _mask = DataWriter, DDSStatus.OfferedIncompatibleQos
     _matched, _incompatible = "get_publication_matched_status", "get_offered_incompatible_qos_status"
-    _counterparts = "get_matched_subscriptions"
 
     def write(self, data: bytes | bytearray) -> None:
         """Write one encoded sample.
@@ -134,7 +137,6 @@ class Reader(Endpoint):
 
     _kind, _mask = DataReader, DDSStatus.RequestedIncompatibleQos
     _matched, _incompatible = "get_subscription_matched_status", "get_requested_incompatible_qos_status"
-    _counterparts = "get_matched_publications"
 
     def __init__(self, session: Session, *names: Any, on_sample: Callable[[Sample], None], **options: Any) -> None:
         super().__init__(session, *names, **options)
@@ -154,11 +156,15 @@ def keep_freed_memory() -> None:
 
 
 class Session:
-    """Joins a ROS domain.  All callbacks run on the session's thread and must be short."""
+    """Joins a ROS domain.  All callbacks run on the session's thread and must be short.
+
+    Attributes:
+        realm: of the processes that can look into this one's memory, empty for none.
+    """
 
     def __init__(self, domain_id: int) -> None:
         keep_freed_memory()
-        self.domain_id, self.closed = domain_id, False
+        self.domain_id, self.closed, self.realm = domain_id, False, realm()
         self.participant = open_participant(domain_id)
         self.gid: bytes = self.participant.guid.bytes
         self._own: set[Endpoint] = set()
@@ -231,6 +237,9 @@ class Session:
 
     @staticmethod
     def _compare(own: list[Endpoint], found: list[RemoteEndpoint]) -> None:
+        places = {other.topic_name for other in found if other.is_writer and other.ros_type == PLACE}
+        for endpoint, topic_name in itertools.product(own, places):
+            endpoint.discovered_places(topic_name)
         for endpoint in own:
             for other in found:
                 meets = other.topic_name == endpoint.topic_name and other.is_writer != endpoint.is_writer

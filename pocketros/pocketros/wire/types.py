@@ -15,6 +15,17 @@ from pocketros.interfaces.definitions import INTEGERS, FieldType, definition
 
 PRIMITIVES: dict[str, Any] = {name: getattr(types, name) for name in (*INTEGERS, "float32", "float64")}
 PRIMITIVES |= {"bool": bool, "byte": types.uint8, "char": types.uint8}
+PLACE = "pocketros/msg/Place"
+"""Where a sample lies in shared memory; of no package, as no node sees it."""
+_PLACE_FIELDS: dict[str, Any] = {
+    "memory": types.array[types.uint8, 16],  # type: ignore[type-arg]
+    "process": types.uint32,
+    "file": types.uint32,
+    "kept": types.uint64,
+    "offset": types.uint64,
+    "size": types.uint64,
+    "number": types.uint64,
+}
 
 
 @cache
@@ -22,7 +33,8 @@ def dds_type(name: str, is_service: bool = False) -> type[IdlStruct]:
     """The DDS type of `package/kind/Name`; requests and replies carry the identity of the call before the body."""
     package, kind, short = name.split("/")
     identity = {"pocketros_client_id": types.uint64, "pocketros_sequence_number": types.int64} if is_service else {}
-    fields = {**identity, **{field.name: _field_type(field.type) for field in definition(name).fields}}
+    own = {field.name: _field_type(field.type) for field in definition(name).fields} if name != PLACE else _PLACE_FIELDS
+    fields = {**identity, **own}
     return make_idl_struct(f"{short}_", f"{package}::{kind}::dds_::{short}_", fields, dataclassify=False)
 
 
