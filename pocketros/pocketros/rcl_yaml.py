@@ -45,10 +45,6 @@ def _tag(text: str) -> str:
     return TAG + type(scalar(text)).__name__
 
 
-    "\N{NEXT LINE}\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
-)  # as they stand, PyYAML reads blanks
-
-
 class _Loader(yaml.SafeLoader):
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         return _tag(value) if kind is yaml.ScalarNode and implicit[0] else super().resolve(kind, value, implicit)
