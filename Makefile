@@ -47,7 +47,7 @@ $(VENV)/.installed: setup.py pyproject.toml constraints.txt pocketros/pyproject.
 # Launch files, configuration and checkpoints go to the share folder, where `ros2 launch` looks for them; pip leaves
 # them out of an editable install.
 $(VENV)/.shared: $(VENV)/.installed $(SHARED)
-	$(BIN)/python setup.py --quiet install_data --install-dir $(VENV)
+	$(BIN)/python -W ignore setup.py --quiet install_data --install-dir $(VENV)
 	touch $@
 
 # LIBERO in an environment of its own, since it needs MuJoCo 3: 2.6 GB. Its wheels ask for a windowed OpenCV and for test

@@ -226,9 +226,35 @@ def test_a_reader_that_cannot_look_gets_the_samples_themselves(
     assert all(one == image(one.width) for one in heard)
 
 
+def test_a_writer_that_can_be_looked_into_does_not_hide_one_that_cannot(
+    sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, refused = os.readlink, set[str]()
+
+    def refuse_the_first(path: str, *_: Any) -> str:
+        if str(path).startswith("/proc/") and refused <= {path}:
+            refused.add(path)
+            raise PermissionError(path)
+        return known(path)
+
+    source, sink = sides
+    heard: list[int] = []
+    first, second = (source.node.create_publisher(Image, "image", qos_profile_sensor_data) for _ in range(2))
+    sink.node.create_subscription(Image, "image", lambda one: heard.append(one.width), qos_profile_sensor_data)
+    monkeypatch.setattr(shared_memory.os, "readlink", refuse_the_first)
+
+    def publish() -> None:
+        first.publish(image(1))
+        second.publish(image(2))
+
+    sink.until(lambda: refused, publish)
+    heard.clear()
+    sink.until(lambda: {1, 2} <= set(heard), publish)
+
+
 def test_a_sample_is_whole_or_known_to_be_lost() -> None:
     outbox, inbox, size, lost, whole = Outbox(1), Inbox(), 100_000, 0, 0
-    newest: deque[Place] = deque(maxlen=5)  # more than are kept
+    newest: deque[Place] = deque(maxlen=8)  # more than are kept
     ended = threading.Event()
 
     def write() -> None:
@@ -243,7 +269,7 @@ def test_a_sample_is_whole_or_known_to_be_lost() -> None:
     writing.start()
     deadline = time.monotonic() + PATIENCE
     while (whole < 100 or lost < 20) and time.monotonic() < deadline:
-        place = next(iter(tuple(newest)[-1 - lost % 5 :]), None)
+        place = next(iter(tuple(newest)[-1 - lost % 8 :]), None)
         shown = inbox.get(place, 1) if place is not None else None
         copied = b"" if shown is None else bytes(shown.data)
         if place is None or shown is None or int(shown.number[0]) != place.number:

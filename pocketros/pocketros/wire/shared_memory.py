@@ -155,7 +155,8 @@ class Outbox:
 
     def _renew(self, size: int) -> None:
         room = size + size // 4  # clouds differ a little in size, one from the next
-        count = min(self._depth + KEPT_BESIDE, MOST // room)
+        # Those that wait at a reader are the last ones: twice as many leave it the time of as many more to decode one
+        count = min(2 * self._depth + KEPT_BESIDE, MOST // room)
         self._forget()
         if count > KEPT_BESIDE:
             with suppress(OSError):

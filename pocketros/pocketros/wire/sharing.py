@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -32,7 +33,9 @@ LEAST = 2**16  # bytes: what is smaller fits one datagram, and costs no more the
 OWNER = "of"  # in USER_DATA of a reader of places: the gid of the reader that it belongs to, in hexadecimal
 PLACES_KEPT = 64  # of which the last ones can still be looked up
 GUID_PREFIX = 12  # bytes of a gid that tell the participant
-FAILURES = 3  # places in a row that cannot be looked into, until a reader wants the samples themselves again
+FAILURES = (
+    3  # places of a writer in a row that cannot be looked into, until a reader wants the samples themselves again
+)
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +121,7 @@ class SharingReader(Reader):
         self._looks = bool(session.realm) and _may_be_lost(qos)
         self._depth = next((policy.depth for policy in qos if isinstance(policy, Policy.History.KeepLast)), None)
         self._places: Reader | None = None
-        self._inbox, self._failures = Inbox(), 0
+        self._inbox, self._failures = Inbox(), Counter[int]()
         self._opening = threading.Lock()
         super().__init__(session, topic_name, type_name, qos, on_sample=on_sample, **options)
 
@@ -141,11 +144,11 @@ class SharingReader(Reader):
             place = Place.decoded(sample.data)
             shown = self._inbox.get(place, sample.writer)
         except PlaceError as error:
-            self._failures += 1
-            if self._failures == FAILURES:
+            self._failures[sample.writer] += 1
+            if self._failures[sample.writer] == FAILURES:
                 self._look_no_more(error)
             return
-        self._failures = 0
+        self._failures.pop(sample.writer, None)
         if shown is not None:
             self._show(Sample(shown.data, sample.writer, sample.stamp, shown.number, place.number), place.kept)
 
