@@ -220,7 +220,8 @@ class Publisher(_TopicEntity):
         self._check()
         if not isinstance(msg, bytes | self.msg_type):
             raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
-        data = msg if isinstance(msg, bytes) else encode_in_parts(self.msg_type, msg)
+        encoded = encode_in_parts if self._endpoint.shares else encode
+        data = msg if isinstance(msg, bytes) else encoded(self.msg_type, msg)
         try:
             self._endpoint.write(data)
         except PocketrosError:
@@ -259,7 +260,9 @@ class Subscription(_TopicEntity):
 
     async def _handle(self, sample: Sample) -> None:
         message = bytes(sample.data) if self.raw else self._decode(self.msg_type, sample)
-        if message is not None and not sample.is_lost:
+        if sample.is_lost:
+            self._endpoint.take_copies()
+        elif message is not None:
             stamps = {"source_timestamp": sample.stamp, "received_timestamp": time.time_ns()}
             await await_or_execute(self.callback, message, *([stamps] if self._with_info else []))
 

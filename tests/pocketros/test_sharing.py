@@ -18,16 +18,19 @@ from typing import Any
 
 import pytest
 import rclpy
+import rclpy.entities
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 
+from pocketros.errors import PocketrosError
 from pocketros.interfaces.codec import encode, encode_in_parts
-from pocketros.wire import shared_memory
+from pocketros.wire import shared_memory, sharing
+from pocketros.wire.session import Reader
 from pocketros.wire.shared_memory import MOST, Inbox, Outbox, Place, PlaceError
 
 PATIENCE = 60.0  # seconds, on a machine that does other things
@@ -252,6 +255,81 @@ def test_a_writer_that_can_be_looked_into_does_not_hide_one_that_cannot(
     sink.until(lambda: {1, 2} <= set(heard), publish)
 
 
+@pytest.mark.parametrize("depth", [1, 5])
+def test_a_subscriber_that_decodes_slower_than_samples_are_kept_is_not_left_without(
+    sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    source, sink = sides
+    qos, heard, values = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT), [], iter(range(1, 10**6))
+    publisher = source.node.create_publisher(Image, "image", qos)
+    sink.node.create_subscription(Image, "image", heard.append, qos)
+    before, known = shared_memories(), rclpy.entities.decode
+
+    def publish() -> None:
+        publisher.publish(image(next(values) % 255 + 1))
+
+    def decode_meanwhile(msg_type: type, *data: Any) -> Any:
+        for _ in range(3 * depth + 3 if msg_type is Image else 0):
+            publish()
+        return known(msg_type, *data)
+
+    sink.until(lambda: shared_memories() > before + 1, publish)
+    monkeypatch.setattr(rclpy.entities, "decode", decode_meanwhile)
+    heard.clear()
+    sink.until(lambda: len(heard) > 3, publish)
+    assert all(one == image(one.width) for one in heard)
+
+
+def test_samples_of_one_writer_keep_their_order_whatever_their_sizes(sides: tuple[Side, Side]) -> None:
+    source, sink = sides
+    qos, heard = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT), []
+    publisher = source.node.create_publisher(Image, "image", qos)
+    gate = source.node.create_publisher(Image, "gate", RELIABLE)
+    sink.node.create_subscription(Image, "image", lambda one: heard.append(one.width), qos)
+    before = shared_memories()
+    sink.until(lambda: shared_memories() > before + 1, lambda: publisher.publish(image(0)))
+
+    busy, opened = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> None:
+        busy.set()
+        opened.wait(PATIENCE)
+
+    session, policies = sink.node.context.session, gate._endpoint.entity.get_qos()
+    Reader(session, gate._endpoint.topic_name, gate._endpoint.type_name, policies, on_sample=wait)
+    sink.until(busy.is_set, lambda: gate.publish(image(0, 10)))
+    heard.clear()
+    for value in range(1, 13):
+        publisher.publish(image(value, (LARGE, 100, 60_000)[value % 3]))
+    opened.set()
+    sink.until(lambda: 12 in heard and 11 in heard)
+    assert [value for value in heard if value] == sorted(value for value in heard if value)
+
+
+def test_a_writer_closed_while_it_publishes_for_the_first_time_leaves_nothing(
+    sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = sides
+    publisher, opens, closing = (
+        source.node.create_publisher(Image, "image", qos_profile_sensor_data),
+        sharing.Writer,
+        [],
+    )
+
+    def close_meanwhile(*names: Any) -> Any:
+        closing.append(threading.Thread(target=publisher._endpoint.close))
+        closing[0].start()
+        closing[0].join(1.0)  # which ends, unless it waits for what is being opened
+        return opens(*names)
+
+    before = set(source.node.context.session._own) - {publisher._endpoint}
+    monkeypatch.setattr(sharing, "Writer", close_meanwhile)
+    with pytest.raises(PocketrosError, match="is closed"):
+        publisher.publish(image(1))
+    closing[0].join(PATIENCE)
+    assert set(source.node.context.session._own) == before
+
+
 def test_a_sample_is_whole_or_known_to_be_lost() -> None:
     outbox, inbox, size, lost, whole = Outbox(1), Inbox(), 100_000, 0, 0
     newest: deque[Place] = deque(maxlen=8)  # more than are kept
@@ -330,8 +408,10 @@ def test_memory_can_only_be_sealed_against_shrinking() -> None:
     outbox.close()
 
 
-def test_what_is_larger_than_all_memory_is_not_shared() -> None:
-    assert Outbox(5).put([], MOST) is None
+def test_what_is_larger_than_all_memory_is_not_shared_nor_what_comes_after_it() -> None:
+    outbox = Outbox(5)
+    assert outbox.put([], MOST) is None
+    assert outbox.put([memoryview(bytes(1000))], 1000) is None  # else each large one would take the memory of this away
 
 
 @given(st.binary())
@@ -366,6 +446,22 @@ def test_parts_joined_are_what_is_encoded_at_once(size: int, name: str, count: i
         assert parts.joined() == whole
         assert b"".join(parts.pieces()) == whole
         assert parts.size == len(whole)
+
+
+@pytest.mark.process
+def test_the_doctor_takes_no_memory_for_a_participant(
+    domain_id: int, sides: tuple[Side, Side], process: Callable[..., subprocess.Popen[str]]
+) -> None:
+    _, sink = sides
+    before = shared_memories()
+    sink.node.create_subscription(Image, "image", lambda _: None, qos_profile_sensor_data)
+    process(SOURCE)
+    sink.until(lambda: shared_memories() > before)
+    words = [sys.executable, "-m", "pocketros.commands.main", "doctor", "--spin-time", "2", "--timeout", "0.5"]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain_id)}
+    told = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, env=environment).stdout
+    assert "/source " in told
+    assert "names no node" not in told
 
 
 def test_files_and_threads_are_given_back(domain_id: int) -> None:

@@ -20,6 +20,7 @@ from pocketros.commands.session import cli_node, spin_for, spin_until
 from pocketros.wire.domain import discovery_range
 from pocketros.wire.graph import DISCOVERY, Graph
 from pocketros.wire.native import RemoteEndpoint
+from pocketros.wire.types import PLACE
 
 Options = argparse.Namespace
 # The first two bytes of the name that a participant gives itself
@@ -86,7 +87,7 @@ def _by_node(graph: Graph, others: list[RemoteEndpoint]) -> dict[tuple[bytes, st
     found: dict[tuple[bytes, str], list[RemoteEndpoint]] = {}
     for one in others:
         owner = graph.owner(one.gid)
-        if one.topic_name != DISCOVERY[0]:
+        if one.topic_name != DISCOVERY[0] and one.ros_type != PLACE:
             found.setdefault((one.participant, _full(owner) if owner else ""), []).append(one)
     return found
 

@@ -145,7 +145,7 @@ class Outbox:
         self._slots: SharedSlots | None = None
 
     def put(self, pieces: Iterable[memoryview], size: int) -> Place | None:
-        """Share a sample of a size, bytes; None where there is no memory for such a large one, or it is closed."""
+        """Share a sample of a size, bytes; None if it is closed, as it is once there was no memory for one."""
         with self._lock:
             if self._closed:
                 return None
@@ -161,6 +161,7 @@ class Outbox:
         if count > KEPT_BESIDE:
             with suppress(OSError):
                 self._slots = SharedSlots(count, room)
+        self._closed = self._slots is None  # or samples would go one way and the other, and lose their order
 
     def _forget(self) -> None:
         slots, self._slots = self._slots, None

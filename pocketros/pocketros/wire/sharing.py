@@ -62,11 +62,19 @@ class SharingWriter(Writer):
         self._asked: tuple[list[int], list[int]] = [], []
         self._all_look = False
 
+    @property
+    def shares(self) -> bool:
+        """Whether large samples may go into memory."""
+        return self._outbox is not None
+
     def write(self, data: bytes | bytearray) -> None:
-        size = data.size if isinstance(data, Parts) else len(data)
-        places = self._shared_with_all() if self._outbox is not None and size >= LEAST else None
-        pieces = data.pieces() if isinstance(data, Parts) else (memoryview(data),)
-        place = self._outbox.put(pieces, size) if self._outbox is not None and places is not None else None
+        place = places = None
+        if self._outbox is not None:
+            size = data.size if isinstance(data, Parts) else len(data)
+            # While large ones go into memory, small ones do, too: two ways would not keep their order
+            places = self._shared_with_all() if size >= LEAST or self._all_look else None
+            pieces = data.pieces() if isinstance(data, Parts) else (memoryview(data),)
+            place = self._outbox.put(pieces, size) if places is not None else None
         if place is not None and places is not None:
             places.write(place.encoded())
         else:
@@ -91,8 +99,9 @@ class SharingWriter(Writer):
 
     def close(self) -> None:
         super().close()
-        if self._places is not None:
-            self._places.close()
+        with self._asking:  # one that is being opened is closed, too
+            if self._places is not None:
+                self._places.close()
         if self._outbox is not None:
             self._outbox.close()
 
@@ -121,6 +130,7 @@ class SharingReader(Reader):
         self._looks = bool(session.realm) and _may_be_lost(qos)
         self._depth = next((policy.depth for policy in qos if isinstance(policy, Policy.History.KeepLast)), None)
         self._places: Reader | None = None
+        self._copies = False
         self._inbox, self._failures = Inbox(), Counter[int]()
         self._opening = threading.Lock()
         super().__init__(session, topic_name, type_name, qos, on_sample=on_sample, **options)
@@ -153,13 +163,17 @@ class SharingReader(Reader):
             self._show(Sample(shown.data, sample.writer, sample.stamp, shown.number, place.number), place.kept)
 
     def _show(self, sample: Sample, kept: int) -> None:
-        """Hand over a sample where it lies, or a copy if more wait here than are kept there."""
-        if self._depth is None or self._depth + KEPT_BESIDE > kept:
+        """Hand over a sample where it lies, or a copy if more wait here than are kept there, or for too long."""
+        if self._copies or self._depth is None or self._depth + KEPT_BESIDE > kept:
             sample = sample._replace(data=memoryview(bytes(sample.data)))
             if sample.is_lost:
                 return
             sample = sample._replace(number=None)
         self._hand_over(sample)
+
+    def take_copies(self) -> None:
+        """Copy samples as they come from now on, as whoever got them reads more slowly than they are overwritten."""
+        self._copies = True
 
     def _look_no_more(self, error: PlaceError) -> None:
         logger.warning("%s: '%s' is read as it is sent from now on", error, self.topic_name)
