@@ -218,6 +218,15 @@ def test_a_question_can_be_answered_once_it_has_been_drawn_for_a_while(tab: Tab,
     assert stack.of("answer") == [{"id": "222", "consent": False}]
 
 
+def test_an_answer_to_an_earlier_question_does_not_stand_above_the_next(tab: Tab, stack: MadeUpStack) -> None:
+    ask(stack, tab, "771")
+    tab.await_that("!byId('consent').disabled")
+    tab.tell("byId('consent').click()")
+    tab.await_that("byId('answer').textContent === 'answer done'")
+    ask(stack, tab, "772")
+    tab.await_that("byId('answer').textContent === ''")
+
+
 def test_a_press_that_began_before_another_question_consents_to_none(tab: Tab, stack: MadeUpStack) -> None:
     ask(stack, tab, "333")
     tab.await_that("!byId('consent').disabled")

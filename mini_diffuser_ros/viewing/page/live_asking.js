@@ -75,6 +75,7 @@ function showQuestion(asked) {
   byId("asked").textContent = asked ? asked.text : "";
   if (question.dataset.id === id) return;
   question.dataset.id = id;
+  if (asked) byId("answer").textContent = ""; // consent to an earlier question is none to this one
   question.classList.remove("new");
   read = null;
   allowAnswers();
