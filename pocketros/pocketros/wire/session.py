@@ -170,6 +170,7 @@ class Session:
         self._own: set[Endpoint] = set()
         self._known: dict[bytes, RemoteEndpoint] = {}
         self._types: dict[type, Topic] = {}
+        self._places: set[str] = set()  # topics of places in shared memory
         self._handlers: dict[int, Callable[[], None]] = {}
         self._counter = itertools.count(1)
         self._closing, self._discovering = threading.Lock(), threading.Lock()
@@ -204,8 +205,10 @@ class Session:
         """Take care of a new endpoint."""
         with self._discovering:
             self._own.add(endpoint)
-            known = list(self._known.values())
+            known, places = list(self._known.values()), set(self._places)
         self._compare([endpoint], known)
+        for topic_name in places:
+            endpoint.discovered_places(topic_name)
 
     def forget(self, endpoint: Endpoint) -> None:
         """Stop waiting for an endpoint."""
@@ -233,13 +236,14 @@ class Session:
                         self._known[gid] = endpoint
                         came.append(endpoint)
             own = list(self._own)
+            places = {one.topic_name for one in came if one.is_writer and one.ros_type == PLACE}
+            self._places |= places
         self._compare(own, came)
+        for endpoint, topic_name in itertools.product(own, places):
+            endpoint.discovered_places(topic_name)
 
     @staticmethod
     def _compare(own: list[Endpoint], found: list[RemoteEndpoint]) -> None:
-        places = {other.topic_name for other in found if other.is_writer and other.ros_type == PLACE}
-        for endpoint, topic_name in itertools.product(own, places):
-            endpoint.discovered_places(topic_name)
         for endpoint in own:
             for other in found:
                 meets = other.topic_name == endpoint.topic_name and other.is_writer != endpoint.is_writer
